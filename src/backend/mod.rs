@@ -1,0 +1,94 @@
+//! The door to the stores. The trait is the contract; its documentation says what a backend must and must not do.
+
+mod engine;
+mod protocol;
+pub mod sqlite;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+
+pub use engine::*;
+pub use protocol::{Request, Response};
+
+use crate::model::{Id, Payload, Result};
+
+/// A store that answers the backend protocol and the engine's operations.
+///
+/// Every method may be called concurrently. What changes several records is one transaction. Times are judged by
+/// the store's clock. An error says what was being done and whether the same call may succeed later.
+#[async_trait]
+pub trait Backend: Send + Sync + 'static {
+    /// `sqlite`, `postgres`, `custom`; for messages and metrics.
+    fn name(&self) -> &'static str;
+
+    /// One operation of the protocol.
+    async fn call(&self, request: Request) -> Result<Response>;
+
+    /// Hints from now on. A receiver that lags must look for itself.
+    fn notices(&self) -> broadcast::Receiver<Notice>;
+
+    /// Starts executions with their root tasks, in one transaction, in order. Where an idempotency key of the same
+    /// function is held by another execution's root (going on or completed), that execution's id is the answer.
+    async fn dispatch(&self, executions: Vec<NewExecution>) -> Result<Vec<Id>>;
+
+    /// Makes a worker and its functions known; wakes tasks that are parked for another version of them. Again for the
+    /// same worker: replaces.
+    async fn register_worker(&self, worker: NewWorker) -> Result<()>;
+
+    /// The worker is gone: what waits for it alone goes to everyone. Unknown: no error.
+    async fn remove_worker(&self, worker_id: &str) -> Result<()>;
+
+    /// Records transitions, each with its own verdict, and claims: in this order, in one transaction.
+    ///
+    /// Must not: write anything for a task whose fence is another; claim a task of an execution that is being
+    /// cancelled; claim what the registered worker can't run; let what it can't run hide what it can.
+    async fn advance(&self, transitions: Vec<Transition>, claim: Option<Claim>)
+    -> Result<(Vec<Verdict>, Vec<Claimed>)>;
+
+    /// Journals in the order of the requests; entries by operation number.
+    async fn journals(&self, requests: Vec<JournalRequest>) -> Result<Vec<Vec<JournalEntry>>>;
+
+    /// Results kept for these cache keys, in order.
+    async fn cached(&self, keys: Vec<String>) -> Result<Vec<Option<Payload>>>;
+
+    /// Renews all leases of a worker in one statement.
+    async fn renew(&self, renew: Renew) -> Result<Renewed>;
+
+    /// Takes what is due, in bounded batches: timers, delays, ended leases, expiries, cancelled trees. On behalf of
+    /// `worker_id`, which also takes over parked tasks that its versions of the functions may free.
+    async fn sweep(&self, worker_id: &str) -> Result<Swept>;
+
+    /// Turns the execution to `cancelling` in one commit. Unknown: not found. Already over: conflict.
+    async fn cancel(&self, execution: Id, reason: Option<String>) -> Result<()>;
+
+    /// Appends a signal and hands it to the oldest wait for its name, in one transaction. Unknown execution: not
+    /// found. Ended: conflict.
+    async fn signal(&self, signal: NewSignal) -> Result<()>;
+
+    /// Which of these executions are over.
+    async fn ended_among(&self, executions: Vec<Id>) -> Result<Vec<Id>>;
+
+    /// Which of these executions are being cancelled, or over.
+    async fn cancelled_among(&self, executions: Vec<Id>) -> Result<Vec<Id>>;
+
+    async fn snapshot(&self, execution: Id) -> Result<Option<Snapshot>>;
+
+    /// Newest first, ties by id; without progress.
+    async fn list(&self, filter: ExecutionFilter) -> Result<Vec<crate::model::Execution>>;
+
+    async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<crate::model::DeadLetter>>;
+
+    /// Starts `new_execution` as a fork of the dead letter's execution: the journal up to the failure, without the
+    /// failed path from the letter to the root. Takes the letter away.
+    async fn replay_dead_letter(&self, task: Id, new_execution: Id) -> Result<Replayed>;
+
+    /// A parked task goes on. Not parked: conflict.
+    async fn resume(&self, task: Id) -> Result<()>;
+
+    async fn stats(&self) -> Result<StoreStats>;
+}
+
+/// A backend as the executor holds it.
+pub type SharedBackend = Arc<dyn Backend>;

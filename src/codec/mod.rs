@@ -1,0 +1,4 @@
+//! Records to and from JSON. The only room that knows JSON: the C boundary, custom backends and the JSON columns
+//! of the stores all pass here.
+
+mod payload;

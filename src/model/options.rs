@@ -1,0 +1,216 @@
+//! Options of functions, calls and dispatches, and how what a call leaves out is filled in:
+//! the call, the function, the default. Nothing is inherited from the parent.
+
+use std::time::Duration;
+
+use super::{Error, Id, NAME_MAX, Payload, Result, RetryPolicy, TAGS_MAX, Timestamp};
+
+/// What a worker declares of a function when it starts; kept in the store for every caller.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FunctionOptions {
+    pub queue: Option<String>,
+    pub tags: Vec<String>,
+    pub priority: Option<i64>,
+    pub retry_policy: Option<RetryPolicy>,
+    /// Per attempt.
+    pub timeout: Option<Duration>,
+    pub version: Option<String>,
+    pub max_concurrent: Option<u32>,
+    pub cached: bool,
+    pub cache_ttl: Option<Duration>,
+    /// A call without a key of its own gets one made of its arguments.
+    pub idempotent: bool,
+}
+
+/// What one call may say. `None` everywhere: as the function says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CallOptions {
+    /// The operation's own key, instead of name and number.
+    pub key: Option<String>,
+    pub kwargs: Option<Payload>,
+    pub delay: Option<Duration>,
+    pub idempotency_key: Option<String>,
+    /// A cache key of the caller's own, instead of one made of the arguments. Implies `cached`.
+    pub cache_key: Option<String>,
+    pub task: TaskOptions,
+}
+
+/// What may be said by the call, else by the function.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TaskOptions {
+    pub queue: Option<String>,
+    pub tags: Option<Vec<String>>,
+    pub priority: Option<i64>,
+    pub retry_policy: Option<RetryPolicy>,
+    pub timeout: Option<Duration>,
+    pub cached: Option<bool>,
+    pub cache_ttl: Option<Duration>,
+}
+
+/// What one dispatch may say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DispatchOptions {
+    pub id: Option<Id>,
+    pub kwargs: Option<Payload>,
+    pub delay: Option<Duration>,
+    /// From the dispatch; exclusive with `max_duration`.
+    pub expiry: Option<Duration>,
+    /// From the moment the execution may start (after `delay`).
+    pub max_duration: Option<Duration>,
+    pub idempotency_key: Option<String>,
+    /// The function dispatched when the execution ends by cancellation or time-out.
+    pub on_cancel: Option<String>,
+    /// W3C Trace Context, handed to every task of the execution.
+    pub traceparent: Option<String>,
+    pub task: TaskOptions,
+}
+
+/// Tasks that share a route may be taken by the same workers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Route {
+    pub queue: Option<String>,
+    pub function: String,
+    /// Sorted, each once.
+    pub tags: Vec<String>,
+}
+
+impl Route {
+    pub fn new(queue: Option<String>, function: String, mut tags: Vec<String>) -> Self {
+        tags.sort_unstable();
+        tags.dedup();
+        Self { queue, function, tags }
+    }
+
+    /// May a worker of these queues (none: all) and tags (none: all) take what travels here?
+    pub fn admits(&self, queues: &[String], tags: &[String]) -> bool {
+        let queue = match &self.queue {
+            None => true,
+            Some(queue) => queues.is_empty() || queues.contains(queue),
+        };
+        queue && (tags.is_empty() || self.tags.is_empty() || self.tags.iter().any(|tag| tags.contains(tag)))
+    }
+}
+
+impl TaskOptions {
+    /// Fills what is missing from the function's options.
+    #[must_use]
+    pub fn or_function(self, function: Option<&FunctionOptions>) -> Self {
+        let Some(function) = function else { return self };
+        Self {
+            queue: self.queue.or_else(|| function.queue.clone()),
+            tags: self.tags.or_else(|| Some(function.tags.clone())),
+            priority: self.priority.or(function.priority),
+            retry_policy: self.retry_policy.or_else(|| function.retry_policy.clone()),
+            timeout: self.timeout.or(function.timeout),
+            cached: self.cached.or(Some(function.cached)),
+            cache_ttl: self.cache_ttl.or(function.cache_ttl),
+        }
+    }
+
+    pub fn check(&self) -> Result<()> {
+        if let Some(queue) = &self.queue {
+            check_name("queue", queue)?;
+        }
+        check_tags(self.tags.as_deref().unwrap_or(&[]))?;
+        self.retry_policy.as_ref().map_or(Ok(()), RetryPolicy::check)
+    }
+}
+
+impl FunctionOptions {
+    pub fn check(&self) -> Result<()> {
+        if let Some(queue) = &self.queue {
+            check_name("queue", queue)?;
+        }
+        check_tags(&self.tags)?;
+        if self.max_concurrent == Some(0) {
+            return Err(Error::invalid("max_concurrent is 0; it must be at least 1 (leave it out for no limit)")
+                .with("key", "max_concurrent"));
+        }
+        self.retry_policy.as_ref().map_or(Ok(()), RetryPolicy::check)
+    }
+}
+
+impl DispatchOptions {
+    pub fn check(&self) -> Result<()> {
+        if self.expiry.is_some() && self.max_duration.is_some() {
+            return Err(Error::invalid(
+                "expiry and max_duration are both given; give one: expiry counts from the dispatch, \
+                 max_duration from the end of the delay",
+            ));
+        }
+        if let Some(function) = &self.on_cancel {
+            check_name("on_cancel", function)?;
+        }
+        self.task.check()
+    }
+
+    /// When the execution is ended if it is still going.
+    pub fn expiry_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let start = self.delay.unwrap_or_default();
+        self.expiry.map(|d| now.after(d)).or_else(|| self.max_duration.map(|d| now.after(start).after(d)))
+    }
+}
+
+/// A name: not empty, not long, no control characters.
+pub fn check_name(what: &'static str, name: &str) -> Result<()> {
+    if name.is_empty() {
+        return Err(Error::invalid(format!("{what} is empty; give it a name")).with("key", what));
+    }
+    if name.len() > NAME_MAX {
+        return Err(Error::invalid(format!("{what} is {} bytes long; at most {NAME_MAX} are allowed", name.len()))
+            .with("key", what));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(Error::invalid(format!("{what} {name:?} has a control character in it")).with("key", what));
+    }
+    Ok(())
+}
+
+pub fn check_tags(tags: &[String]) -> Result<()> {
+    if tags.len() > TAGS_MAX {
+        return Err(Error::invalid(format!("{} tags are given; at most {TAGS_MAX} are allowed", tags.len()))
+            .with("key", "tags"));
+    }
+    tags.iter().try_for_each(|tag| check_name("a tag", tag))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strings(words: &[&str]) -> Vec<String> {
+        words.iter().map(|w| (*w).to_owned()).collect()
+    }
+
+    #[test]
+    fn routes_admit_by_queue_and_overlapping_tags() {
+        let route =
+            |queue: Option<&str>, tags: &[&str]| Route::new(queue.map(str::to_owned), "f".into(), strings(tags));
+        assert!(route(Some("a"), &[]).admits(&[], &[]));
+        assert!(route(Some("a"), &[]).admits(&strings(&["b", "a"]), &strings(&["x"])));
+        assert!(!route(Some("a"), &[]).admits(&strings(&["b"]), &[]));
+        assert!(route(None, &["x", "y"]).admits(&strings(&["b"]), &strings(&["y"])));
+        assert!(!route(None, &["x"]).admits(&[], &strings(&["y"])));
+        assert!(route(None, &["x"]).admits(&[], &[]));
+        assert_eq!(route(None, &["y", "x", "y"]), route(None, &["x", "y"]));
+    }
+
+    #[test]
+    fn the_call_comes_before_the_function() {
+        let function = FunctionOptions { queue: Some("slow".into()), priority: Some(3), ..FunctionOptions::default() };
+        let call = TaskOptions { priority: Some(9), ..TaskOptions::default() };
+        let resolved = call.or_function(Some(&function));
+        assert_eq!((resolved.queue.as_deref(), resolved.priority), (Some("slow"), Some(9)));
+    }
+
+    #[test]
+    fn expiry_counts_from_dispatch_and_max_duration_from_the_start() {
+        let second = Duration::from_secs(1);
+        let now = Timestamp::from_micros(0);
+        let options = DispatchOptions { delay: Some(second), ..DispatchOptions::default() };
+        let with = |expiry, max_duration| DispatchOptions { expiry, max_duration, ..options.clone() };
+        assert_eq!(with(Some(second), None).expiry_at(now), Some(now.after(second)));
+        assert_eq!(with(None, Some(second)).expiry_at(now), Some(now.after(2 * second)));
+        assert!(with(Some(second), Some(second)).check().is_err());
+    }
+}

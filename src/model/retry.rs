@@ -1,0 +1,175 @@
+//! When a failed attempt is tried again.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::duration::from_seconds;
+use super::{Error, Failure, Result};
+
+/// How often, and after what delays, a function is tried. Delays are in seconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetryPolicy {
+    /// Attempts in all, the first one included; at least 1.
+    pub max_attempts: u32,
+    pub backoff_factor: f64,
+    pub initial_delay: f64,
+    pub max_delay: f64,
+    /// Part of the delay by which chance moves it, up or down: 0 to 1.
+    pub jitter: f64,
+    /// Error types that are retried; empty means all.
+    pub retry_for: Vec<String>,
+    /// Error types that are never retried.
+    pub no_retry_for: Vec<String>,
+    /// A failure that came from a child is retried too: the failed children are opened again.
+    pub retry_children: bool,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            max_attempts: 3,
+            backoff_factor: 2.0,
+            initial_delay: 1.0,
+            max_delay: 60.0,
+            jitter: 0.1,
+            retry_for: Vec::new(),
+            no_retry_for: Vec::new(),
+            retry_children: false,
+        }
+    }
+}
+
+impl RetryPolicy {
+    pub fn check(&self) -> Result<()> {
+        let wrong = |field: &'static str, got: String, expected: &str| {
+            Err(Error::invalid(format!("retry_policy.{field} is {got}; it must be {expected}")).with("key", field))
+        };
+        if self.max_attempts == 0 {
+            return wrong("max_attempts", "0".into(), "at least 1 (the first run counts)");
+        }
+        if !self.backoff_factor.is_finite() || self.backoff_factor < 0.0 {
+            return wrong("backoff_factor", self.backoff_factor.to_string(), "a number of 0 or more");
+        }
+        for (field, seconds) in [("initial_delay", self.initial_delay), ("max_delay", self.max_delay)] {
+            if from_seconds(seconds).is_none() {
+                return wrong(field, seconds.to_string(), "a number of seconds, 0 or more");
+            }
+        }
+        if !(0.0..=1.0).contains(&self.jitter) {
+            return wrong("jitter", self.jitter.to_string(), "between 0 and 1");
+        }
+        Ok(())
+    }
+
+    /// The delay before retry `n` (1 is the first); `chance` in 0..1 moves it by the jitter.
+    pub fn delay(&self, n: u32, chance: f64) -> Duration {
+        let exponent = i32::try_from(n.saturating_sub(1)).unwrap_or(i32::MAX);
+        let grown = self.initial_delay * self.backoff_factor.powi(exponent);
+        // `0 * inf` is NaN; a grown delay that is not a number is the longest one.
+        let plain = if grown.is_nan() { self.max_delay } else { grown.min(self.max_delay) };
+        let moved = plain * (1.0 + self.jitter * (2.0 * chance - 1.0));
+        from_seconds(moved.max(0.0)).unwrap_or(Duration::ZERO)
+    }
+
+    fn retries(&self, failure: &Failure) -> bool {
+        failure.retryable
+            && (self.retry_for.is_empty() || self.retry_for.contains(&failure.kind))
+            && !self.no_retry_for.contains(&failure.kind)
+    }
+}
+
+/// What becomes of a task whose attempt failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AfterFailure {
+    Retry { delay: Duration },
+    DeadLetter { reason: String },
+}
+
+/// `attempts` have failed, this one included.
+pub fn after_failure(policy: &RetryPolicy, attempts: u32, failure: &Failure, chance: f64) -> AfterFailure {
+    if !failure.retryable {
+        return AfterFailure::DeadLetter { reason: format!("{} is not retryable: {}", failure.kind, failure.message) };
+    }
+    if !policy.retries(failure) {
+        return AfterFailure::DeadLetter {
+            reason: format!("the retry policy does not retry {}: {}", failure.kind, failure.message),
+        };
+    }
+    if attempts >= policy.max_attempts {
+        return AfterFailure::DeadLetter {
+            reason: format!(
+                "{attempts} of {} attempts failed; the last with {}: {}",
+                policy.max_attempts, failure.kind, failure.message
+            ),
+        };
+    }
+    AfterFailure::Retry { delay: policy.delay(attempts, chance) }
+}
+
+/// `crashes` workers in a row died with the task, this one included. A crash is retried at once: it is the
+/// worker that failed, and another one is there.
+pub fn after_crash(policy: &RetryPolicy, crashes: u32) -> AfterFailure {
+    if crashes >= policy.max_attempts {
+        return AfterFailure::DeadLetter {
+            reason: format!(
+                "its worker died {crashes} times in a row without a word (max_attempts is {})",
+                policy.max_attempts
+            ),
+        };
+    }
+    AfterFailure::Retry { delay: Duration::ZERO }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_to_the_largest_and_jitter_stays_in_bounds() {
+        let policy = RetryPolicy::default();
+        let middle = |n| policy.delay(n, 0.5).as_millis();
+        assert_eq!([middle(1), middle(2), middle(3), middle(7), middle(4000)], [1000, 2000, 4000, 60_000, 60_000]);
+        assert_eq!(policy.delay(1, 0.0), Duration::from_millis(900));
+        assert_eq!(policy.delay(1, 1.0), Duration::from_millis(1100));
+    }
+
+    #[test]
+    fn the_first_run_counts_as_an_attempt() {
+        let policy = RetryPolicy { max_attempts: 2, jitter: 0.0, ..RetryPolicy::default() };
+        let failure = Failure::new("Timeout", "slow");
+        assert_eq!(after_failure(&policy, 1, &failure, 0.5), AfterFailure::Retry { delay: Duration::from_secs(1) });
+        assert!(matches!(after_failure(&policy, 2, &failure, 0.5), AfterFailure::DeadLetter { .. }));
+    }
+
+    #[test]
+    fn types_choose_what_is_retried() {
+        let policy = RetryPolicy {
+            retry_for: vec!["Timeout".into()],
+            no_retry_for: vec!["Fatal".into()],
+            ..RetryPolicy::default()
+        };
+        let after = |kind: &str| after_failure(&policy, 1, &Failure::new(kind, ""), 0.5);
+        assert!(matches!(after("Timeout"), AfterFailure::Retry { .. }));
+        assert!(matches!(after("Fatal"), AfterFailure::DeadLetter { .. }));
+        assert!(matches!(after("Other"), AfterFailure::DeadLetter { .. }));
+        let last = after_failure(&RetryPolicy::default(), 1, &Failure::new("Timeout", "").final_(), 0.5);
+        assert!(matches!(last, AfterFailure::DeadLetter { .. }));
+    }
+
+    #[test]
+    fn crashes_are_retried_at_once_until_they_are_too_many() {
+        let policy = RetryPolicy::default();
+        assert_eq!(after_crash(&policy, 2), AfterFailure::Retry { delay: Duration::ZERO });
+        assert!(matches!(after_crash(&policy, 3), AfterFailure::DeadLetter { .. }));
+    }
+
+    #[test]
+    fn a_policy_that_makes_no_sense_is_refused_by_name() {
+        let policy = RetryPolicy { jitter: 2.0, ..RetryPolicy::default() };
+        assert!(policy.check().unwrap_err().message().contains("retry_policy.jitter is 2"));
+        assert!(RetryPolicy { max_attempts: 0, ..RetryPolicy::default() }.check().is_err());
+        assert!(RetryPolicy { initial_delay: f64::NAN, ..RetryPolicy::default() }.check().is_err());
+    }
+}
