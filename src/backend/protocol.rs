@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     DeadLetter, Execution, ExecutionState, Id, Number, Payload, ProgressEntry, Signal, Task, TaskState, Timestamp,
+    seconds,
 };
 
 /// What a backend is asked. Durations are in seconds.
@@ -92,7 +93,7 @@ pub enum Request {
         tags: Option<Vec<String>>,
         #[serde(default)]
         now: Option<Timestamp>,
-        #[serde(default = "thirty")]
+        #[serde(default = "thirty", deserialize_with = "seconds::number")]
         lease_duration: f64,
         /// Function name to the number of its tasks that may run at once.
         #[serde(default)]
@@ -102,7 +103,7 @@ pub enum Request {
     RenewTaskLease {
         task_id: Id,
         worker_id: String,
-        #[serde(default = "thirty")]
+        #[serde(default = "thirty", deserialize_with = "seconds::number")]
         lease_duration: f64,
     },
     AppendProgress {
@@ -117,7 +118,7 @@ pub enum Request {
     SetCachedResult {
         key: String,
         value: Payload,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "seconds::optional_number")]
         ttl: Option<f64>,
     },
     GetIdempotencyResult {
@@ -126,7 +127,7 @@ pub enum Request {
     SetIdempotencyResult {
         key: String,
         value: Payload,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "seconds::optional_number")]
         ttl: Option<f64>,
     },
     /// Again for the same task: replaces, no error.

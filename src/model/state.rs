@@ -1,8 +1,6 @@
 //! States and kinds, and the words for them.
 
-
 use serde::{Deserialize, Serialize};
-
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$vdoc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
@@ -38,7 +36,7 @@ macro_rules! words {
         }
     };
 }
-pub(super) use words;
+pub(in crate::model) use words;
 
 words! {
     /// Where an execution stands. Terminal states never change again.

@@ -1,7 +1,16 @@
 //! Options of functions, calls and dispatches, and how what a call leaves out is filled in:
 //! the call, the function, the default. Nothing is inherited from the parent.
 
+mod calls;
+mod worker;
+
 use std::time::Duration;
+
+pub use calls::{
+    CleanupOptions, ConfigureOptions, DispatchRequest, Level, LogOptions, SignalOptions, StatsFormat, StatsOptions,
+    StepOptions, WaitSignalOptions,
+};
+pub use worker::WorkerOptions;
 
 use super::{Error, Id, NAME_MAX, Payload, Result, RetryPolicy, TAGS_MAX, Timestamp};
 
