@@ -2,4 +2,5 @@
 
 pub mod backend;
 pub mod codec;
+pub mod ffi;
 pub mod model;

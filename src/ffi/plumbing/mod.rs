@@ -8,10 +8,11 @@ pub mod handles;
 pub mod logging;
 pub mod registry;
 pub mod runtime;
+pub mod store;
 pub mod text;
 pub mod threads;
 
 pub use guard::guard;
 pub use handles::borrow;
 pub use runtime::block_on;
-pub use text::{optional, required, text, write, write_text};
+pub use text::{id, optional, required, text, write, write_text};

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString, c_char};
 
-use crate::model::{Error, Result};
+use crate::model::{Error, Id, Result};
 
 /// A text that must be there.
 ///
@@ -32,6 +32,19 @@ pub unsafe fn optional<'a>(pointer: *const c_char, parameter: &'static str) -> R
         ))
         .with("parameter", parameter)),
     }
+}
+
+/// An id that must be there.
+///
+/// # Safety
+/// As [`text`].
+pub unsafe fn id(pointer: *const c_char, parameter: &'static str) -> Result<Id> {
+    // SAFETY: the caller's promise is ours.
+    let text = unsafe { text(pointer, parameter) }?;
+    Id::parse_str(text).map_err(|_| {
+        Error::invalid(format!("{parameter} is '{text}', which is no id; ids are UUIDs, as stent gives them"))
+            .with("parameter", parameter)
+    })
 }
 
 pub fn null(parameter: &'static str) -> Error {
