@@ -43,13 +43,13 @@ impl BackendObject {
     }
 }
 
-/// Opens a store, and creates or migrates its schema. url: a file ("workflow.db", "sqlite:/var/lib/workflow.db"), or ":memory:"
-/// for a store that ends with its handle. A file may be open in several processes, and more than once in
+/// Opens a store, and creates or migrates its schema. url: a file ("workflow.db", "sqlite:/var/lib/workflow.db"), or
+/// ":memory:" for a store that ends with its handle. A file may be open in several processes, and more than once in
 /// this one.
 ///
-/// options: see stent_describe. `*backend` is the caller's, to be freed by stent_backend_free. Any thread. STENT_E_BACKEND: the file can't be
-/// opened, is no SQLite database, or not one of Stent's, or its schema is newer than this library.
-/// STENT_E_UNSUPPORTED: no backend of this build has such URLs.
+/// options: see stent_describe. `*backend` is the caller's, to be freed by stent_backend_free. Any thread.
+/// STENT_E_BACKEND: the file can't be opened, is no SQLite database, or not one of Stent's, or its schema is newer
+/// than this library. STENT_E_UNSUPPORTED: no backend of this build has such URLs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_backend_open(
     url: *const c_char,
@@ -84,8 +84,8 @@ fn open(url: &str, options: Option<&str>) -> Result<SharedBackend> {
     block_on(Sqlite::open(url, options)).map(|store| store as SharedBackend)
 }
 
-/// Creates or migrates the schema, which stent_backend_open has done already; safe from several processes at once, and
-/// again and again. Any thread.
+/// Creates or migrates the schema, which stent_backend_open has done already; safe from several processes at once,
+/// and again and again. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_backend_init_db(
     backend: *mut stent_backend,
@@ -97,9 +97,9 @@ pub unsafe extern "C" fn stent_backend_init_db(
     })
 }
 
-/// One operation of the backend protocol, such as "get_task" with {"task_id": "..."}: the way to look at records and to repair
-/// them. `*response` is JSON, to be freed with stent_free. What it writes is not conditional on a worker's lease; update_task
-/// takes the task away from whoever holds it. "close" is stent_backend_close.
+/// One operation of the backend protocol, such as "get_task" with {"task_id": "..."}: the way to look at records and
+/// to repair them. `*response` is JSON, to be freed with stent_free. What it writes is not conditional on a worker's
+/// lease; update_task takes the task away from whoever holds it. "close" is stent_backend_close.
 ///
 /// Any thread. STENT_E_NOT_FOUND and STENT_E_CONFLICT as the operation says.
 #[unsafe(no_mangle)]
@@ -126,12 +126,12 @@ pub unsafe extern "C" fn stent_backend_call(
     })
 }
 
-/// Closes the store: connections, files, locks. Executors made from it answer STENT_E_CLOSED from now on, and so does what is waiting on
-/// them. Closing again is nothing. The handle is still to be freed; freeing alone closes as well, a moment after
-/// its last executor is gone.
+/// Closes the store: connections, files, locks. Executors made from it answer STENT_E_CLOSED from now on, and so does
+/// what is waiting on them. Closing again is nothing. The handle is still to be freed; freeing alone closes as well,
+/// a moment after its last executor is gone.
 ///
-/// Any thread but the library's own. STENT_E_CONFLICT: a worker on it has not been stopped. STENT_E_WRONG_THREAD: called in a
-/// callback.
+/// Any thread but the library's own. STENT_E_CONFLICT: a worker on it has not been stopped. STENT_E_WRONG_THREAD:
+/// called in a callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_backend_close(
     backend: *mut stent_backend,
@@ -146,7 +146,8 @@ fn close(backend: &BackendObject) -> Result<()> {
     block_on(backend.store().close())
 }
 
-/// Frees the handle. NULL is nothing; executors made from the backend keep it open until they are freed too. Any thread.
+/// Frees the handle. NULL is nothing; executors made from the backend keep it open until they are freed too. Any
+/// thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_backend_free(backend: *mut stent_backend) {
     guard::value((), || Some(handles::release::<BackendObject>(backend)));

@@ -55,8 +55,8 @@ fn text_of(error: *const stent_error, forked: &'static CStr, read: impl Fn(&Erro
     guard::value(c"".as_ptr(), || handles::peek::<ErrorObject>(error).map(|object| read(&object).as_ptr()))
 }
 
-/// The name of a status without its prefix, such as "NOT_FOUND"; "UNKNOWN" for a number that is no status. The text is
-/// static: don't free it. Any thread.
+/// The name of a status without its prefix, such as "NOT_FOUND"; "UNKNOWN" for a number that is no status. The text
+/// is static: don't free it. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_status_name(status: stent_status) -> *const c_char {
     let name = match Status::from_code(status) {

@@ -48,13 +48,14 @@ impl Drop for WorkerObject {
     }
 }
 
-/// Starts a worker for the functions that are registered by now. options: worker_id, queues, tags, max_concurrency (default 10: the handlers that run at
-/// once), prefetch, lease_duration, heartbeat_interval, poll_interval, poll_interval_max, cleanup_interval, retention_period, hold; see
-/// stent_describe. poller must be NULL: handlers are called back, on threads of the library.
+/// Starts a worker for the functions that are registered by now. options: worker_id, queues, tags, max_concurrency
+/// (default 10: the handlers that run at once), prefetch, lease_duration, heartbeat_interval, poll_interval,
+/// poll_interval_max, cleanup_interval, retention_period, hold; see stent_describe. poller must be NULL: handlers are
+/// called back, on threads of the library.
 ///
-/// Returns at once; the worker is "starting" until the store knows it (see stent_worker_wait). `*worker` is the caller's, to be freed by
-/// stent_worker_free after stent_worker_stop. Any thread. STENT_E_CONFLICT: a worker of this id runs in this executor. STENT_E_UNSUPPORTED: a
-/// poller was given.
+/// Returns at once; the worker is "starting" until the store knows it (see stent_worker_wait). `*worker` is the
+/// caller's, to be freed by stent_worker_free after stent_worker_stop. Any thread. STENT_E_CONFLICT: a worker of this
+/// id runs in this executor. STENT_E_UNSUPPORTED: a poller was given.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_worker_start(
     executor: *mut stent_executor,
@@ -82,8 +83,8 @@ pub unsafe extern "C" fn stent_worker_start(
     })
 }
 
-/// What the worker is doing: a JSON object with "worker_id", "state", "running", "prefetched", "slots", "queues", "tags" and "functions"; to be freed with
-/// stent_free. Any thread.
+/// What the worker is doing: a JSON object with "worker_id", "state", "running", "prefetched", "slots", "queues",
+/// "tags" and "functions"; to be freed with stent_free. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_worker_status(
     worker: *mut stent_worker,
@@ -98,9 +99,9 @@ pub unsafe extern "C" fn stent_worker_status(
     })
 }
 
-/// Waits until the worker has come to a state ("ready", "draining" or "stopped") or past it, for at most `timeout_ms` (negative: as long as it takes).
-/// Any thread but the library's own. STENT_E_TIMEOUT. STENT_E_CLOSED: it stopped before it was ready, and the message says
-/// why. STENT_E_WRONG_THREAD: called in a callback.
+/// Waits until the worker has come to a state ("ready", "draining" or "stopped") or past it, for at most `timeout_ms`
+/// (negative: as long as it takes). Any thread but the library's own. STENT_E_TIMEOUT. STENT_E_CLOSED: it stopped
+/// before it was ready, and the message says why. STENT_E_WRONG_THREAD: called in a callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_worker_wait(
     worker: *mut stent_worker,
@@ -117,8 +118,9 @@ pub unsafe extern "C" fn stent_worker_wait(
     })
 }
 
-/// Tells the worker to take nothing new, and returns at once: what was taken and not begun goes back, workflows give way at their next durable call, running
-/// activities finish, and then it is "stopped". No attempt is charged. Any thread, in a handler too.
+/// Tells the worker to take nothing new, and returns at once: what was taken and not begun goes back, workflows give
+/// way at their next durable call, running activities finish, and then it is "stopped". No attempt is charged. Any
+/// thread, in a handler too.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_worker_drain(worker: *mut stent_worker, error: *mut *mut stent_error) -> stent_status {
     guard(error, || {
@@ -127,11 +129,12 @@ pub unsafe extern "C" fn stent_worker_drain(worker: *mut stent_worker, error: *m
     })
 }
 
-/// Drains the worker and waits until it has stopped, for at most `timeout_ms` (negative: as long as it takes). Tasks that run longer than that are given
-/// up: other workers may take them at once, no attempt is charged, and what their handlers do is lost to them. Again: nothing.
+/// Drains the worker and waits until it has stopped, for at most `timeout_ms` (negative: as long as it takes). Tasks
+/// that run longer than that are given up: other workers may take them at once, no attempt is charged, and what their
+/// handlers do is lost to them. Again: nothing.
 ///
-/// Any thread but the library's own. STENT_E_TIMEOUT: handlers were still running. STENT_E_WRONG_THREAD: called in a callback, where it would
-/// wait for itself; stent_worker_drain may be called there.
+/// Any thread but the library's own. STENT_E_TIMEOUT: handlers were still running. STENT_E_WRONG_THREAD: called in a
+/// callback, where it would wait for itself; stent_worker_drain may be called there.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_worker_stop(
     worker: *mut stent_worker,

@@ -10,12 +10,13 @@ use crate::ffi::plumbing::{block_on, borrow, guard, id, optional, runtime, text,
 use crate::ffi::stent_status;
 use crate::model::{Id, Payload};
 
-/// Starts an execution of a function, whoever has registered it, in this process or another; until a worker has it, it waits. args: an
-/// array, NULL for none. options: kwargs, delay, expiry or max_duration, tags, priority, queue, retry_policy, timeout, id, idempotency_key,
-/// on_cancel, traceparent; see stent_describe. `*execution_id` is to be freed with stent_free.
+/// Starts an execution of a function, whoever has registered it, in this process or another; until a worker has it,
+/// it waits. args: an array, NULL for none. options: kwargs, delay, expiry or max_duration, tags, priority, queue,
+/// retry_policy, timeout, id, idempotency_key, on_cancel, traceparent; see stent_describe. `*execution_id` is to be
+/// freed with stent_free.
 ///
-/// Returns when the execution is durable. Any thread. STENT_E_CONFLICT: the id exists, or the idempotency key was used with other
-/// arguments; used with the same, the answer is the id of the execution that has it.
+/// Returns when the execution is durable. Any thread. STENT_E_CONFLICT: the id exists, or the idempotency key was
+/// used with other arguments; used with the same, the answer is the id of the execution that has it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_executor_dispatch(
     executor: *mut stent_executor,
@@ -38,11 +39,13 @@ pub unsafe extern "C" fn stent_executor_dispatch(
     })
 }
 
-/// Starts many executions at once, in order. requests: an array of {"function", "args", "options"}, of which "function" must be there; the rest is as
-/// for stent_executor_dispatch. `*execution_ids` is an array of ids in the same order, to be freed with stent_free.
+/// Starts many executions at once, in order. requests: an array of {"function", "args", "options"}, of which
+/// "function" must be there; the rest is as for stent_executor_dispatch. `*execution_ids` is an array of ids in the
+/// same order, to be freed with stent_free.
 ///
-/// A mistake in any request starts none of them. Beyond a thousand the store takes them in several transactions; when one fails the
-/// error's detail "dispatched" says how many came before. Any thread. STENT_E_CONFLICT as for stent_executor_dispatch.
+/// A mistake in any request starts none of them. Beyond a thousand the store takes them in several transactions; when
+/// one fails the error's detail "dispatched" says how many came before. Any thread. STENT_E_CONFLICT as for
+/// stent_executor_dispatch.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_executor_dispatch_many(
     executor: *mut stent_executor,
@@ -61,8 +64,9 @@ pub unsafe extern "C" fn stent_executor_dispatch_many(
     })
 }
 
-/// Waits until an execution is over, for at most `timeout_ms` (negative: as long as it takes; 0: just looks). `*execution` is its record with
-/// progress, counters and state values, to be freed with stent_free; its "state" says how it ended.
+/// Waits until an execution is over, for at most `timeout_ms` (negative: as long as it takes; 0: just looks).
+/// `*execution` is its record with progress, counters and state values, to be freed with stent_free; its "state" says
+/// how it ended.
 ///
 /// Any thread; in a handler it holds a slot meanwhile. STENT_E_NOT_FOUND. STENT_E_TIMEOUT: it goes on.
 #[unsafe(no_mangle)]
@@ -86,9 +90,9 @@ pub unsafe extern "C" fn stent_executor_wait(
 
 /// Waits as stent_executor_wait does and gives the result: any JSON value, to be freed with stent_free.
 ///
-/// Any thread; in a handler it holds a slot meanwhile. STENT_E_FAILED: the execution failed, and the error's JSON has its failure.
-/// STENT_E_CANCELLED: it was cancelled. STENT_E_TIMEOUT: it is not over by now (the error's detail "state" says where it stands), or it ran out of
-/// its own time (the detail is "timed_out"). STENT_E_NOT_FOUND.
+/// Any thread; in a handler it holds a slot meanwhile. STENT_E_FAILED: the execution failed, and the error's JSON has
+/// its failure. STENT_E_CANCELLED: it was cancelled. STENT_E_TIMEOUT: it is not over by now (the error's detail
+/// "state" says where it stands), or it ran out of its own time (the detail is "timed_out"). STENT_E_NOT_FOUND.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_executor_result(
     executor: *mut stent_executor,
@@ -108,8 +112,8 @@ pub unsafe extern "C" fn stent_executor_result(
     })
 }
 
-/// The record of an execution as it is now, with progress, counters and state values; to be freed with stent_free. Any thread.
-/// STENT_E_NOT_FOUND.
+/// The record of an execution as it is now, with progress, counters and state values; to be freed with stent_free.
+/// Any thread. STENT_E_NOT_FOUND.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_executor_state(
     executor: *mut stent_executor,
@@ -127,8 +131,9 @@ pub unsafe extern "C" fn stent_executor_state(
     })
 }
 
-/// The executions that a filter admits, newest first, without their progress: an array, to be freed with stent_free. filter: state, function, queue,
-/// tag, created_after, created_before, limit (default 10), offset; NULL for none. Any thread.
+/// The executions that a filter admits, newest first, without their progress: an array, to be freed with stent_free.
+/// filter: state, function, queue, tag, created_after, created_before, limit (default 10), offset; NULL for none. Any
+/// thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_executor_list(
     executor: *mut stent_executor,
@@ -147,10 +152,12 @@ pub unsafe extern "C" fn stent_executor_list(
     })
 }
 
-/// Sends a signal to an execution: any JSON value (NULL: null), kept in order with those of the same name, and taken by the oldest wait
-/// for it, now or later. options: {"id": "..."} names the sending; the same id for the same execution and name counts once.
+/// Sends a signal to an execution: any JSON value (NULL: null), kept in order with those of the same name, and taken
+/// by the oldest wait for it, now or later. options: {"id": "..."} names the sending; the same id for the same
+/// execution and name counts once.
 ///
-/// Returns when the signal is durable. Any thread. STENT_E_NOT_FOUND: no such execution. STENT_E_CONFLICT: it is over.
+/// Returns when the signal is durable. Any thread. STENT_E_NOT_FOUND: no such execution. STENT_E_CONFLICT: it is
+/// over.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_executor_signal(
     executor: *mut stent_executor,
@@ -172,9 +179,10 @@ pub unsafe extern "C" fn stent_executor_signal(
     })
 }
 
-/// Cancels an execution with everything that it called. Returns when that is durable: from then on nothing of it is started and no result of it is
-/// taken; running handlers are told by stent_task_is_cancelled and by their next call. It is "cancelled" when the last of them has returned. `reason` may be
-/// NULL. Any thread. STENT_E_NOT_FOUND. STENT_E_CONFLICT: it is over.
+/// Cancels an execution with everything that it called. Returns when that is durable: from then on nothing of it is
+/// started and no result of it is taken; running handlers are told by stent_task_is_cancelled and by their next call.
+/// It is "cancelled" when the last of them has returned. `reason` may be NULL. Any thread. STENT_E_NOT_FOUND.
+/// STENT_E_CONFLICT: it is over.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_executor_cancel(
     executor: *mut stent_executor,

@@ -53,8 +53,8 @@ impl ExecutorObject {
     }
 }
 
-/// Makes an executor on a backend, which it keeps alive. options: none so far; NULL or {}. `*executor` is the caller's, to
-/// be freed by stent_executor_free. Any thread.
+/// Makes an executor on a backend, which it keeps alive. options: none so far; NULL or {}. `*executor` is the
+/// caller's, to be freed by stent_executor_free. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_executor_new(
     backend: *mut stent_backend,
@@ -79,19 +79,20 @@ pub unsafe extern "C" fn stent_executor_new(
     })
 }
 
-/// Frees the handle. NULL is nothing; workers started from the executor keep it alive until they have stopped. After that
-/// the `free_fn` of each registered function is called. Any thread.
+/// Frees the handle. NULL is nothing; workers started from the executor keep it alive until they have stopped. After
+/// that the `free_fn` of each registered function is called. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_executor_free(executor: *mut stent_executor) {
     guard::value((), || Some(handles::release::<ExecutorObject>(executor)));
 }
 
 /// Registers the handler of a function, for the workers that are started from now on. options: queue, tags, priority,
-/// retry_policy, timeout, version, max_concurrent, cached, cache_ttl, idempotent; see stent_describe. A worker's start writes them to
-/// the store, where dispatches and calls of the function find what they leave out.
+/// retry_policy, timeout, version, max_concurrent, cached, cache_ttl, idempotent; see stent_describe. A worker's
+/// start writes them to the store, where dispatches and calls of the function find what they leave out.
 ///
-/// `handler` is called with `user_data` on threads of the library, several at once. `free_fn` gets `user_data` when the executor and its
-/// workers are gone, or before this returns if it fails. Any thread. STENT_E_CONFLICT: the name is registered in this executor.
+/// `handler` is called with `user_data` on threads of the library, several at once. `free_fn` gets `user_data` when
+/// the executor and its workers are gone, or before this returns if it fails. Any thread. STENT_E_CONFLICT: the name
+/// is registered in this executor.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_executor_register(
     executor: *mut stent_executor,

@@ -9,9 +9,9 @@ use crate::ffi::plumbing::{block_on, borrow, guard, id, optional, write_text};
 use crate::ffi::stent_status;
 use crate::model::{Id, StatsFormat};
 
-/// How the store and this executor's workers are doing: counts by state, depths and ages of queues, dead letters, parked tasks, and counters and
-/// latencies of this process. options: {"format": "json"} or {"format": "prometheus"} for its text format. To be freed
-/// with stent_free. Any thread.
+/// How the store and this executor's workers are doing: counts by state, depths and ages of queues, dead letters,
+/// parked tasks, and counters and latencies of this process. options: {"format": "json"} or {"format": "prometheus"}
+/// for its text format. To be freed with stent_free. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_executor_stats(
     executor: *mut stent_executor,
@@ -34,8 +34,8 @@ pub unsafe extern "C" fn stent_executor_stats(
     })
 }
 
-/// The dead letters that a filter admits, newest first: an array of {"task", "reason", "moved_at"}, to be freed with stent_free.
-/// filter: task_id, execution_id, function, limit (default 50), offset; NULL for none. Any thread.
+/// The dead letters that a filter admits, newest first: an array of {"task", "reason", "moved_at"}, to be freed with
+/// stent_free. filter: task_id, execution_id, function, limit (default 50), offset; NULL for none. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_executor_dead_letters(
     executor: *mut stent_executor,
@@ -54,9 +54,9 @@ pub unsafe extern "C" fn stent_executor_dead_letters(
     })
 }
 
-/// Starts an execution anew from a dead letter: with all that was recorded up to the failure, without the calls that failed. The letter is taken away,
-/// the old execution stays as it ended. options: none so far. `*ids` is {"execution_id", "replay_of"}, to be freed with
-/// stent_free. Any thread. STENT_E_NOT_FOUND.
+/// Starts an execution anew from a dead letter: with all that was recorded up to the failure, without the calls that
+/// failed. The letter is taken away, the old execution stays as it ended. options: none so far. `*ids` is
+/// {"execution_id", "replay_of"}, to be freed with stent_free. Any thread. STENT_E_NOT_FOUND.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_executor_replay_dead_letter(
     executor: *mut stent_executor,
@@ -91,8 +91,8 @@ pub unsafe extern "C" fn stent_executor_discard_dead_letter(
     })
 }
 
-/// Lets a task go on that was parked because its code did not match its journal (STENT_E_NONDETERMINISM). options: none so far. Any thread.
-/// STENT_E_NOT_FOUND. STENT_E_CONFLICT: it is not parked.
+/// Lets a task go on that was parked because its code did not match its journal (STENT_E_NONDETERMINISM). options:
+/// none so far. Any thread. STENT_E_NOT_FOUND. STENT_E_CONFLICT: it is not parked.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_executor_resume(
     executor: *mut stent_executor,
@@ -109,9 +109,9 @@ pub unsafe extern "C" fn stent_executor_resume(
     })
 }
 
-/// Removes executions that ended long ago, with all that belongs to them, in bounded batches; workers do it by themselves too. options: older_than
-/// (default "7d"), dead_letters (an age; default: they stay). `*report` is {"executions", "dead_letters"}, the numbers removed, to be
-/// freed with stent_free. Any thread.
+/// Removes executions that ended long ago, with all that belongs to them, in bounded batches; workers do it by
+/// themselves too. options: older_than (default "7d"), dead_letters (an age; default: they stay). `*report` is
+/// {"executions", "dead_letters"}, the numbers removed, to be freed with stent_free. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_executor_cleanup(
     executor: *mut stent_executor,

@@ -1,5 +1,5 @@
-//! A forked child gets an error, not a hang: the runtime's threads do not exist there, and any lock may be held
-//! for ever by a thread that is not there either.
+//! A forked child gets an error, not a hang: the runtime's threads do not exist there, and any lock may be held for
+//! ever by a thread that is not there either.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,5 @@
-//! One async runtime for the process, started by the first handle that needs it and never stopped: its threads
-//! sleep when there is nothing to do.
+//! One async runtime for the process, started by the first handle that needs it and never stopped: its threads sleep
+//! when there is nothing to do.
 
 use std::future::Future;
 use std::sync::Mutex;

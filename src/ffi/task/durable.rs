@@ -9,15 +9,18 @@ use crate::ffi::plumbing::{optional, required, text, write, write_text};
 use crate::ffi::stent_status;
 use crate::model::{Error, Op, Payload, parse_duration};
 
-/// Calls a function as a child of this task, and gives its result: the one that is recorded, or, the first time, STENT_SUSPEND, and the result when the handler is
-/// run again. args: an array, NULL for none. options: key, kwargs, delay, tags, priority, queue, retry_policy, timeout, cached, cache_ttl, cache_key,
-/// idempotency_key; see stent_describe. `*result` is JSON, to be freed with stent_free.
+/// Calls a function as a child of this task, and gives its result: the one that is recorded, or, the first time,
+/// STENT_SUSPEND, and the result when the handler is run again. args: an array, NULL for none. options: key, kwargs,
+/// delay, tags, priority, queue, retry_policy, timeout, cached, cache_ttl, cache_key, idempotency_key; see
+/// stent_describe. `*result` is JSON, to be freed with stent_free.
 ///
-/// Durable operations are known by name and order: the n-th call of a function is "function#n", and so is its record. A handler that makes its calls in
-/// another order in every run (from several threads, say) gives each a key of its own.
+/// Durable operations are known by name and order: the n-th call of a function is "function#n", and so is its record.
+/// A handler that makes its calls in another order in every run (from several threads, say) gives each a key of its
+/// own.
 ///
-/// Any thread that may block. STENT_SUSPEND: return now. STENT_E_FAILED: the child failed for good; its failure is in the error's JSON. STENT_E_CANCELLED,
-/// STENT_E_LEASE_LOST, STENT_E_NONDETERMINISM: nothing more can be done; return the status.
+/// Any thread that may block. STENT_SUSPEND: return now. STENT_E_FAILED: the child failed for good; its failure is in
+/// the error's JSON. STENT_E_CANCELLED, STENT_E_LEASE_LOST, STENT_E_NONDETERMINISM: nothing more can be done; return
+/// the status.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_call(
     task: *mut stent_task,
@@ -39,10 +42,12 @@ pub unsafe extern "C" fn stent_task_call(
     })
 }
 
-/// Calls a function once for each element of args_list, an array of argument arrays, all at the same time, and gives the results in the same order: a
-/// JSON array, to be freed with stent_free. options: as for stent_task_call, for every one of them, but without a key.
+/// Calls a function once for each element of args_list, an array of argument arrays, all at the same time, and gives
+/// the results in the same order: a JSON array, to be freed with stent_free. options: as for stent_task_call, for
+/// every one of them, but without a key.
 ///
-/// Any thread that may block. Statuses as for stent_task_call; STENT_E_FAILED: the first that failed (the others run on until the task ends).
+/// Any thread that may block. Statuses as for stent_task_call; STENT_E_FAILED: the first that failed (the others run
+/// on until the task ends).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_map(
     task: *mut stent_task,
@@ -64,8 +69,8 @@ pub unsafe extern "C" fn stent_task_map(
     })
 }
 
-/// Sleeps durably: no thread and no slot is held, and the task wakes at the time that was fixed when the sleep was first reached, whatever crashes meanwhile.
-/// duration: a number of seconds or text such as "1h30m".
+/// Sleeps durably: no thread and no slot is held, and the task wakes at the time that was fixed when the sleep was
+/// first reached, whatever crashes meanwhile. duration: a number of seconds or text such as "1h30m".
 ///
 /// Any thread that may block. STENT_SUSPEND: return now. Else as for stent_task_call.
 #[unsafe(no_mangle)]
@@ -81,10 +86,11 @@ pub unsafe extern "C" fn stent_task_sleep(
     })
 }
 
-/// Waits for a signal to the execution, and takes it: the oldest of the name that no wait has taken. options: timeout, key; NULL for none. `*payload` is
-/// JSON, to be freed with stent_free.
+/// Waits for a signal to the execution, and takes it: the oldest of the name that no wait has taken. options:
+/// timeout, key; NULL for none. `*payload` is JSON, to be freed with stent_free.
 ///
-/// Any thread that may block. STENT_SUSPEND: return now. STENT_E_FAILED with type "SignalTimeout": none came within the time-out. Else as for stent_task_call.
+/// Any thread that may block. STENT_SUSPEND: return now. STENT_E_FAILED with type "SignalTimeout": none came within
+/// the time-out. Else as for stent_task_call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_wait_signal(
     task: *mut stent_task,
@@ -103,8 +109,9 @@ pub unsafe extern "C" fn stent_task_wait_signal(
     })
 }
 
-/// Begins a step that runs here, in the handler, and says whether it is recorded already. `*recorded` 1: take its result by stent_task_result(op). 0: do the
-/// work, then call stent_task_step_end. A crash in between runs the step again: it should be safe to repeat. options: key; NULL for none.
+/// Begins a step that runs here, in the handler, and says whether it is recorded already. `*recorded` 1: take its
+/// result by stent_task_result(op). 0: do the work, then call stent_task_step_end. A crash in between runs the step
+/// again: it should be safe to repeat. options: key; NULL for none.
 ///
 /// Any thread that may block. Statuses as for stent_task_call.
 #[unsafe(no_mangle)]
@@ -132,8 +139,8 @@ pub unsafe extern "C" fn stent_task_step_begin(
     })
 }
 
-/// Ends a step: with its result (any JSON value, NULL: null), or with its failure, of which one must be NULL. Returns when that is recorded; from then on it is
-/// what every run gets.
+/// Ends a step: with its result (any JSON value, NULL: null), or with its failure, of which one must be NULL. Returns
+/// when that is recorded; from then on it is what every run gets.
 ///
 /// Any thread that may block. Statuses as for stent_task_call; STENT_E_CONFLICT: the step is recorded already.
 #[unsafe(no_mangle)]
@@ -160,8 +167,8 @@ pub unsafe extern "C" fn stent_task_step_end(
     })
 }
 
-/// The time of the last thing that this task was told (an operation's end, or its own beginning): the same in every replay. RFC 3339, to be freed with
-/// stent_free. Any thread that may block. Statuses as for stent_task_call.
+/// The time of the last thing that this task was told (an operation's end, or its own beginning): the same in every
+/// replay. RFC 3339, to be freed with stent_free. Any thread that may block. Statuses as for stent_task_call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_now(
     task: *mut stent_task,
@@ -175,7 +182,8 @@ pub unsafe extern "C" fn stent_task_now(
     })
 }
 
-/// 64 random bits, the same in every replay; not for secrets. Any thread that may block. Statuses as for stent_task_call.
+/// 64 random bits, the same in every replay; not for secrets. Any thread that may block. Statuses as for
+/// stent_task_call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_random(
     task: *mut stent_task,
@@ -190,8 +198,8 @@ pub unsafe extern "C" fn stent_task_random(
     })
 }
 
-/// A UUID, the same in every replay: a good idempotency key for a call to another system. To be freed with stent_free. Any thread that may block. Statuses as for
-/// stent_task_call.
+/// A UUID, the same in every replay: a good idempotency key for a call to another system. To be freed with
+/// stent_free. Any thread that may block. Statuses as for stent_task_call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_uuid(
     task: *mut stent_task,

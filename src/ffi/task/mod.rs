@@ -1,10 +1,10 @@
 //! Tasks: what a handler is given.
 
 mod durable;
-mod ending;
+mod fan_out;
 mod hosting;
+mod outcome;
 mod outside;
-mod parallel;
 
 use std::ffi::{CStr, CString, c_char};
 use std::sync::OnceLock;
@@ -88,49 +88,53 @@ fn text_of(task: *mut stent_task, read: impl Fn(&TaskObject) -> &CStr) -> *const
     guard::value(std::ptr::null(), || handles::peek::<TaskObject>(task).map(|object| read(&object).as_ptr()))
 }
 
-/// What is known of the task, as a JSON object: "task_id", "execution_id", "function", "attempt", "fence", "worker_id", "deadline", "queue", "tags", "kind",
-/// "parent_task_id", "traceparent", "heartbeat" (what its last attempt said), "run" and "created_at". The text belongs to the task and lives as long as
-/// the caller's reference; NULL if the task is not a live handle. Any thread.
+/// What is known of the task, as a JSON object: "task_id", "execution_id", "function", "attempt", "fence",
+/// "worker_id", "deadline", "queue", "tags", "kind", "parent_task_id", "traceparent", "heartbeat" (what its last
+/// attempt said), "run" and "created_at". The text belongs to the task and lives as long as the caller's reference;
+/// NULL if the task is not a live handle. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_task_info(task: *mut stent_task) -> *const c_char {
     text_of(task, |object| object.info.get_or_init(|| texts::owned(&codec::task_info_json(&object.task.info()))))
 }
 
-/// The arguments, a JSON array. Lives as long as the caller's reference; NULL if the task is not a live handle. Any thread.
+/// The arguments, a JSON array. Lives as long as the caller's reference; NULL if the task is not a live handle. Any
+/// thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_task_args(task: *mut stent_task) -> *const c_char {
     text_of(task, |object| object.args.get_or_init(|| texts::owned(&codec::to_json(&object.task.args()))))
 }
 
-/// The keyword arguments, a JSON object. Lives as long as the caller's reference; NULL if the task is not a live handle. Any thread.
+/// The keyword arguments, a JSON object. Lives as long as the caller's reference; NULL if the task is not a live
+/// handle. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_task_kwargs(task: *mut stent_task) -> *const c_char {
     text_of(task, |object| object.kwargs.get_or_init(|| texts::owned(&codec::to_json(&object.task.kwargs()))))
 }
 
-/// 1 when the handler should come to its end, because nothing of it will be taken: its execution is being cancelled or ran out of time, the attempt
-/// did, or the lease is another's. Else 0. Costs nothing: ask often. Any thread.
+/// 1 when the handler should come to its end, because nothing of it will be taken: its execution is being cancelled
+/// or ran out of time, the attempt did, or the lease is another's. Else 0. Costs nothing: ask often. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_task_is_cancelled(task: *mut stent_task) -> i32 {
     guard::value(0, || handles::peek::<TaskObject>(task).map(|object| i32::from(object.task.is_cancelled())))
 }
 
-/// 1 while durable calls are answered from what earlier runs recorded, else 0: for what should be said once, such as a line of
-/// the host's own log. Any thread.
+/// 1 while durable calls are answered from what earlier runs recorded, else 0: for what should be said once, such as
+/// a line of the host's own log. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_task_is_replaying(task: *mut stent_task) -> i32 {
     guard::value(0, || handles::peek::<TaskObject>(task).map(|object| i32::from(object.task.is_replaying())))
 }
 
-/// Takes one more reference to the task and returns it (the same pointer), for what outlives the handler's call; each is given back by stent_task_free.
-/// NULL if the task is not a live handle. Any thread.
+/// Takes one more reference to the task and returns it (the same pointer), for what outlives the handler's call; each
+/// is given back by stent_task_free. NULL if the task is not a live handle. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_task_ref(task: *mut stent_task) -> *mut stent_task {
     guard::value(std::ptr::null_mut(), || handles::retain::<TaskObject>(task).then_some(task))
 }
 
-/// Gives a reference back, one that stent_task_ref made; a handler does not free the task that it is lent. NULL is nothing. A deferred task that loses its last
-/// reference before it was ended has failed, with type "Abandoned". Any thread.
+/// Gives a reference back, one that stent_task_ref made; a handler does not free the task that it is lent. NULL is
+/// nothing. A deferred task that loses its last reference before it was ended has failed, with type "Abandoned". Any
+/// thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_task_free(task: *mut stent_task) {
     guard::value((), || Some(handles::release::<TaskObject>(task)));

@@ -9,8 +9,8 @@ use crate::ffi::plumbing::{optional, text};
 use crate::ffi::stent_status;
 use crate::model::{Error, Level, Payload};
 
-/// Adds a line to the execution's progress: any JSON value, NULL for null. As the two below, it is recorded with the task's next transition, once, whatever
-/// is replayed. Any thread that may block. Statuses as for stent_task_call.
+/// Adds a line to the execution's progress: any JSON value, NULL for null. As the two below, it is recorded with the
+/// task's next transition, once, whatever is replayed. Any thread that may block. Statuses as for stent_task_call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_progress(
     task: *mut stent_task,
@@ -24,8 +24,8 @@ pub unsafe extern "C" fn stent_task_progress(
     })
 }
 
-/// Adds to a counter of the execution, which begins at 0. amount: a JSON number; integers of 64 bits stay exact. Any thread that may block. Statuses as for
-/// stent_task_call.
+/// Adds to a counter of the execution, which begins at 0. amount: a JSON number; integers of 64 bits stay exact. Any
+/// thread that may block. Statuses as for stent_task_call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_counter_add(
     task: *mut stent_task,
@@ -40,7 +40,8 @@ pub unsafe extern "C" fn stent_task_counter_add(
     })
 }
 
-/// Sets a named value of the execution: any JSON value, NULL for null. Any thread that may block. Statuses as for stent_task_call.
+/// Sets a named value of the execution: any JSON value, NULL for null. Any thread that may block. Statuses as for
+/// stent_task_call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_state_set(
     task: *mut stent_task,
@@ -56,9 +57,9 @@ pub unsafe extern "C" fn stent_task_state_set(
     })
 }
 
-/// Says how far the handler has come, for its next attempt, which finds the last of it in stent_task_info: any JSON value, NULL for null. The lease needs no
-/// heartbeat: the library renews it. Any thread that may block. Statuses as for stent_task_call; a heartbeat is a good place to learn of
-/// STENT_E_CANCELLED and STENT_E_LEASE_LOST.
+/// Says how far the handler has come, for its next attempt, which finds the last of it in stent_task_info: any JSON
+/// value, NULL for null. The lease needs no heartbeat: the library renews it. Any thread that may block. Statuses as
+/// for stent_task_call; a heartbeat is a good place to learn of STENT_E_CANCELLED and STENT_E_LEASE_LOST.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_heartbeat(
     task: *mut stent_task,
@@ -72,8 +73,8 @@ pub unsafe extern "C" fn stent_task_heartbeat(
     })
 }
 
-/// Writes a line to the library's log (stent_set_log_handler) with the task's ids, unless the task is replaying. level: STENT_LOG_ERROR to STENT_LOG_DEBUG. Any
-/// thread.
+/// Writes a line to the library's log (stent_set_log_handler) with the task's ids, unless the task is replaying.
+/// level: STENT_LOG_ERROR to STENT_LOG_DEBUG. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_log(
     task: *mut stent_task,

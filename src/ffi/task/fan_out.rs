@@ -9,8 +9,9 @@ use crate::ffi::plumbing::{optional, required, runtime, text, write, write_text}
 use crate::ffi::{STENT_WAIT_ALL, STENT_WAIT_ANY, stent_status};
 use crate::model::{Error, OPS_MAX, Op, Result, WaitMode, parse_duration};
 
-/// Starts a call as stent_task_call does, without waiting. `*op` is its number in this task, for stent_task_await, stent_task_result and
-/// stent_task_cancel_op. What is started is committed together, with the next wait or when the handler returns.
+/// Starts a call as stent_task_call does, without waiting. `*op` is its number in this task, for stent_task_await,
+/// stent_task_result and stent_task_cancel_op. What is started is committed together, with the next wait or when the
+/// handler returns.
 ///
 /// Any thread that may block. Statuses as for stent_task_call.
 #[unsafe(no_mangle)]
@@ -35,7 +36,8 @@ pub unsafe extern "C" fn stent_task_spawn_call(
     })
 }
 
-/// Starts a sleep as stent_task_sleep does, without waiting: a time-out for whatever is awaited with it. Any thread that may block. Statuses as for stent_task_call.
+/// Starts a sleep as stent_task_sleep does, without waiting: a time-out for whatever is awaited with it. Any thread
+/// that may block. Statuses as for stent_task_call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_spawn_sleep(
     task: *mut stent_task,
@@ -53,7 +55,8 @@ pub unsafe extern "C" fn stent_task_spawn_sleep(
     })
 }
 
-/// Starts a wait for a signal as stent_task_wait_signal does, without waiting. Any thread that may block. Statuses as for stent_task_call.
+/// Starts a wait for a signal as stent_task_wait_signal does, without waiting. Any thread that may block. Statuses as
+/// for stent_task_call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_spawn_wait_signal(
     task: *mut stent_task,
@@ -73,11 +76,12 @@ pub unsafe extern "C" fn stent_task_spawn_wait_signal(
     })
 }
 
-/// Waits until all (STENT_WAIT_ALL) or one (STENT_WAIT_ANY) of the operations have ended, in whatever way. `*first` is the one that ended first; stent_task_result
-/// tells how. hold_ms: how long the handler may stay here before it is suspended, thread and slot held (-1: as the worker's options say). `ops` may be NULL when
-/// count is 0.
+/// Waits until all (STENT_WAIT_ALL) or one (STENT_WAIT_ANY) of the operations have ended, in whatever way. `*first`
+/// is the one that ended first; stent_task_result tells how. hold_ms: how long the handler may stay here before it is
+/// suspended, thread and slot held (-1: as the worker's options say). `ops` may be NULL when count is 0.
 ///
-/// Any thread that may block. STENT_SUSPEND: return now. Else as for stent_task_call; STENT_E_NOT_FOUND: a number that is no operation of this task.
+/// Any thread that may block. STENT_SUSPEND: return now. Else as for stent_task_call; STENT_E_NOT_FOUND: a number
+/// that is no operation of this task.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_await(
     task: *mut stent_task,
@@ -123,10 +127,12 @@ unsafe fn numbers<'a>(ops: *const Op, count: usize) -> Result<&'a [Op]> {
     Ok(unsafe { std::slice::from_raw_parts(ops, count) })
 }
 
-/// The result of an operation that has ended (a call's, a step's, a signal's payload; null for a sleep): JSON, to be freed with stent_free.
+/// The result of an operation that has ended (a call's, a step's, a signal's payload; null for a sleep): JSON, to be
+/// freed with stent_free.
 ///
-/// Any thread that may block. STENT_PENDING: it has not ended, or not been awaited yet. STENT_E_FAILED: it failed; its failure is in the error's JSON.
-/// STENT_E_CANCELLED: it was cancelled. STENT_E_NOT_FOUND: no operation of this task has the number. Else as for stent_task_call.
+/// Any thread that may block. STENT_PENDING: it has not ended, or not been awaited yet. STENT_E_FAILED: it failed;
+/// its failure is in the error's JSON. STENT_E_CANCELLED: it was cancelled. STENT_E_NOT_FOUND: no operation of this
+/// task has the number. Else as for stent_task_call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_result(
     task: *mut stent_task,
@@ -141,8 +147,9 @@ pub unsafe extern "C" fn stent_task_result(
     })
 }
 
-/// Cancels an operation that is not awaited any more, such as the loser of a race: a call with all that it called, a sleep, a wait for a signal. It is recorded; of an
-/// operation that has ended it changes nothing. Any thread that may block. Statuses as for stent_task_call; STENT_E_NOT_FOUND.
+/// Cancels an operation that is not awaited any more, such as the loser of a race: a call with all that it called, a
+/// sleep, a wait for a signal. It is recorded; of an operation that has ended it changes nothing. Any thread that may
+/// block. Statuses as for stent_task_call; STENT_E_NOT_FOUND.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_cancel_op(
     task: *mut stent_task,
