@@ -14,10 +14,15 @@ fn main() {
     println!("cargo:rerun-if-changed=src/ffi");
     println!("cargo:rerun-if-changed=cbindgen.toml");
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-env-changed=STENT_HEADER");
     let source = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("src/ffi");
     let header = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("stent.h");
-    // Compared with include/stent.h by tests/header.rs: a build writes nothing into the source tree.
-    fs::write(&header, generate(&source)).expect("write the header to OUT_DIR");
+    let text = generate(&source);
+    // A build writes nothing into the source tree unless it is told to (`make header`); tests/header.rs compares.
+    if env::var("STENT_HEADER").as_deref() == Ok("write") {
+        fs::write("include/stent.h", &text).expect("write include/stent.h");
+    }
+    fs::write(&header, text).expect("write the header to OUT_DIR");
     if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
         // Cargo gives a cdylib no SONAME. Its threads can't be unloaded, so neither can it.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libstent.so.0");

@@ -33,7 +33,7 @@ pub extern "C" fn stent_version() -> *const c_char {
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_describe() -> *const c_char {
     static TEXT: OnceLock<CString> = OnceLock::new();
-    guard::value(std::ptr::null(), || Some(TEXT.get_or_init(|| texts::owned(&codec::describe())).as_ptr()))
+    guard::value(std::ptr::null(), || Some(TEXT.get_or_init(|| texts::owned(codec::describe())).as_ptr()))
 }
 
 /// Sets what holds for the whole process, before the first handle is made. options: {"runtime_threads": 2}, the

@@ -93,7 +93,7 @@ pub unsafe extern "C" fn stent_worker_status(
 ) -> stent_status {
     guard(error, || {
         let worker = borrow::<WorkerObject>(worker)?;
-        let told = codec::worker_status_json(&worker.worker.status());
+        let told = codec::to_json(&worker.worker.status());
         // SAFETY: NULL or writable, by the header's convention.
         unsafe { write_text(status, &told) }
     })

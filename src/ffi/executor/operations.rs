@@ -26,7 +26,7 @@ pub unsafe extern "C" fn stent_executor_stats(
         let options = codec::options::stats(options)?;
         let found = block_on(executor.open()?.stats())?;
         let told = match options.format {
-            StatsFormat::Json => codec::stats_json(&found),
+            StatsFormat::Json => codec::to_json(&found),
             StatsFormat::Prometheus => found.to_prometheus(),
         };
         // SAFETY: NULL or writable, by the header's convention.

@@ -5,14 +5,14 @@ use std::ffi::{CString, c_char, c_void};
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::context::OwnedContext;
 use super::{fork, text, threads};
 use crate::codec;
 use crate::executor::{LogRecord, Logger};
 use crate::ffi::stent_log_fn;
-use crate::model::{Error, Level, Result};
+use crate::model::{Error, Level, Result, Timestamp};
 
 /// A host that reads its log slower than this falls behind loses lines; they are counted, and told in the next one.
 const QUEUE: usize = 4096;
@@ -100,7 +100,7 @@ impl Logger for ToHost {
         }
         let Some(sender) = sink().clone() else { return };
         let lost = LOST.swap(0, Ordering::Relaxed);
-        let json = codec::log_json(level, record, lost);
+        let json = codec::log_json(now(), level, record.target, &record.message, &record.fields, lost);
         if let Err(TrySendError::Full(_)) = sender.try_send(Line::Log(level, text::owned(&json))) {
             LOST.fetch_add(lost + 1, Ordering::Relaxed);
         }
@@ -109,4 +109,10 @@ impl Logger for ToHost {
     fn enabled(&self, level: Level) -> bool {
         level.code() <= WANTED.load(Ordering::Relaxed)
     }
+}
+
+/// The host's clock: a log is read by people.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, CString, c_char};
 
+use crate::codec;
 use crate::model::{Error, Id, Result};
 
 /// A text that must be there.
@@ -41,10 +42,7 @@ pub unsafe fn optional<'a>(pointer: *const c_char, parameter: &'static str) -> R
 pub unsafe fn id(pointer: *const c_char, parameter: &'static str) -> Result<Id> {
     // SAFETY: the caller's promise is ours.
     let text = unsafe { text(pointer, parameter) }?;
-    Id::parse_str(text).map_err(|_| {
-        Error::invalid(format!("{parameter} is '{text}', which is no id; ids are UUIDs, as stent gives them"))
-            .with("parameter", parameter)
-    })
+    codec::id_from_text(parameter, text)
 }
 
 pub fn null(parameter: &'static str) -> Error {

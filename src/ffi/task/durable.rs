@@ -7,7 +7,7 @@ use crate::codec;
 use crate::ffi::error::stent_error;
 use crate::ffi::plumbing::{optional, required, text, write, write_text};
 use crate::ffi::stent_status;
-use crate::model::{Error, Op, Payload, parse_duration};
+use crate::model::{Error, Op, Payload};
 
 /// Calls a function as a child of this task, and gives its result: the one that is recorded, or, the first time,
 /// STENT_SUSPEND, and the result when the handler is run again. args: an array, NULL for none. options: key, kwargs,
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn stent_task_sleep(
     on_task(task, error, |task| {
         // SAFETY: text or NULL, by the header's convention.
         let duration = unsafe { text(duration, "duration") }?;
-        task.sleep(parse_duration(duration)?, None)
+        task.sleep(codec::duration_from_text(duration)?, None)
     })
 }
 

@@ -7,7 +7,7 @@ use crate::codec;
 use crate::ffi::error::stent_error;
 use crate::ffi::plumbing::{optional, required, runtime, text, write, write_text};
 use crate::ffi::{STENT_WAIT_ALL, STENT_WAIT_ANY, stent_status};
-use crate::model::{Error, OPS_MAX, Op, Result, WaitMode, parse_duration};
+use crate::model::{Error, OPS_MAX, Op, Result, WaitMode};
 
 /// Starts a call as stent_task_call does, without waiting. `*op` is its number in this task, for stent_task_await,
 /// stent_task_result and stent_task_cancel_op. What is started is committed together, with the next wait or when the
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn stent_task_spawn_sleep(
     on_task(task, error, |task| {
         // SAFETY: text or NULL, by the header's convention.
         let duration = unsafe { text(duration, "duration") }?;
-        let spawned = task.spawn_sleep(parse_duration(duration)?, None)?;
+        let spawned = task.spawn_sleep(codec::duration_from_text(duration)?, None)?;
         // SAFETY: NULL or writable, by the header's convention.
         unsafe { write(op, spawned) };
         Ok(())

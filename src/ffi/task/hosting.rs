@@ -1,7 +1,6 @@
 //! A C function as a handler.
 
 use std::ffi::c_void;
-use std::sync::atomic::Ordering;
 
 use super::{TaskObject, stent_task};
 use crate::executor::{Handler, Task};
@@ -37,11 +36,6 @@ impl Handler for HostHandler {
         };
         // SAFETY: the function and its context were given as a pair, and the handle lives until the call returns.
         let code = threads::callback(|| unsafe { (self.call)(self.context.user_data(), handle) });
-        if code == Status::Pending.code()
-            && let Some(object) = handles::peek::<TaskObject>(handle)
-        {
-            object.deferred.store(true, Ordering::Relaxed);
-        }
         handles::release::<TaskObject>(handle);
         Status::from_code(code).unwrap_or_else(|| unknown(task, code))
     }

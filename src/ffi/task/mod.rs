@@ -8,7 +8,6 @@ mod outside;
 
 use std::ffi::{CStr, CString, c_char};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::error::stent_error;
 use super::plumbing::handles::{self, Object, Table};
@@ -16,7 +15,7 @@ use super::plumbing::{borrow, guard, text as texts};
 use super::stent_status;
 use crate::codec;
 use crate::executor::Task;
-use crate::model::{Failure, Result};
+use crate::model::Result;
 
 pub(super) use hosting::HostHandler;
 
@@ -27,8 +26,6 @@ pub struct stent_task {
 
 struct TaskObject {
     task: Task,
-    /// The handler returned STENT_PENDING: somebody has promised to end the task.
-    deferred: AtomicBool,
     info: OnceLock<CString>,
     args: OnceLock<CString>,
     kwargs: OnceLock<CString>,
@@ -48,25 +45,7 @@ impl Object for TaskObject {
 
 impl TaskObject {
     fn new(task: Task) -> Self {
-        Self {
-            task,
-            deferred: AtomicBool::new(false),
-            info: OnceLock::new(),
-            args: OnceLock::new(),
-            kwargs: OnceLock::new(),
-        }
-    }
-}
-
-/// A deferred task that nobody can end any more fails at once, instead of being held for ever.
-impl Drop for TaskObject {
-    fn drop(&mut self) {
-        if *self.deferred.get_mut() {
-            let why = "the last reference to the deferred task was freed before it was ended; call stent_task_complete, \
-                       _fail, _suspend or _continue before stent_task_free";
-            // An error means that it has been ended.
-            drop(self.task.fail(Failure::new("Abandoned", why)));
-        }
+        Self { task, info: OnceLock::new(), args: OnceLock::new(), kwargs: OnceLock::new() }
     }
 }
 
@@ -94,7 +73,7 @@ fn text_of(task: *mut stent_task, read: impl Fn(&TaskObject) -> &CStr) -> *const
 /// NULL if the task is not a live handle. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_task_info(task: *mut stent_task) -> *const c_char {
-    text_of(task, |object| object.info.get_or_init(|| texts::owned(&codec::task_info_json(&object.task.info()))))
+    text_of(task, |object| object.info.get_or_init(|| texts::owned(&codec::to_json(&object.task.info()))))
 }
 
 /// The arguments, a JSON array. Lives as long as the caller's reference; NULL if the task is not a live handle. Any
@@ -133,7 +112,7 @@ pub extern "C" fn stent_task_ref(task: *mut stent_task) -> *mut stent_task {
 }
 
 /// Gives a reference back, one that stent_task_ref made; a handler does not free the task that it is lent. NULL is
-/// nothing. A deferred task that loses its last reference before it was ended has failed, with type "Abandoned". Any
+/// nothing. A deferred task that loses its last reference before it was ended has failed, with type "NoOutcome". Any
 /// thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_task_free(task: *mut stent_task) {

@@ -36,7 +36,7 @@ pub unsafe extern "C" fn stent_task_counter_add(
     on_task(task, error, |task| {
         // SAFETY: text or NULL, by the header's convention.
         let (name, amount) = unsafe { (text(name, "name")?, text(amount, "amount")?) };
-        task.counter_add(name, codec::number_from_text("amount", amount)?)
+        task.counter_add(name, codec::number_from_text(amount)?)
     })
 }
 
