@@ -365,6 +365,8 @@ pub enum Notice {
     Ended(Vec<Id>),
     /// These executions are being cancelled.
     Cancelling(Vec<Id>),
+    /// These tasks ended under the hands of the worker that runs them: their parent ended or cancelled them.
+    Lost(Vec<Id>),
     /// Operations of these tasks have arrived.
     Arrived(Vec<Id>),
     /// Another process wrote to the store: anything of the above may hold.

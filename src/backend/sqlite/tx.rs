@@ -31,6 +31,7 @@ pub(super) struct Hints {
     pub due: Option<Duration>,
     pub ended: Vec<Id>,
     pub cancelling: Vec<Id>,
+    pub lost: Vec<Id>,
     pub arrived: BTreeSet<Id>,
 }
 
@@ -104,6 +105,11 @@ impl Tx {
         self.hints.cancelling.push(execution);
     }
 
+    /// A worker may be running this task, which is over.
+    pub fn hint_lost(&mut self, task: Id) {
+        self.hints.lost.push(task);
+    }
+
     pub fn hint_arrived(&mut self, parent: Id) {
         self.hints.arrived.insert(parent);
     }
@@ -119,6 +125,9 @@ impl Tx {
         }
         if !hints.cancelling.is_empty() {
             notices.push(Notice::Cancelling(hints.cancelling));
+        }
+        if !hints.lost.is_empty() {
+            notices.push(Notice::Lost(hints.lost));
         }
         if let Some(due) = hints.due {
             notices.push(Notice::Due(due));
