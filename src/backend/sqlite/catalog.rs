@@ -50,6 +50,11 @@ impl Catalog {
         self.version == version
     }
 
+    /// This connection raised the version, and what it changed is in memory already.
+    pub fn is_now(&mut self, version: i64) {
+        self.version = version;
+    }
+
     /// What was changed in memory may have been rolled back: read it again at the next transaction.
     pub fn forget(&mut self) {
         self.version = 0;
@@ -100,6 +105,10 @@ impl Catalog {
 
     pub fn route(&self, route: &Route) -> Option<Lane> {
         self.routes.get(route).copied()
+    }
+
+    pub fn routes(&self) -> impl Iterator<Item = (&Route, Lane)> {
+        self.routes.iter().map(|(route, lane)| (route, *lane))
     }
 
     pub fn add_route(&mut self, route: Route, lane: Lane) {

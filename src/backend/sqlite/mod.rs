@@ -8,6 +8,7 @@ mod error;
 mod file_locks;
 mod options;
 mod protocol;
+mod routes;
 mod rows;
 mod tx;
 mod writer;
