@@ -190,9 +190,11 @@ pub enum Outcome {
         failure: Failure,
     },
     /// Rows only from now on, until what is awaited is there.
+    /// `known`: the largest arrival number that the task knows without a gap; what arrived later is looked at.
     Suspend {
         mode: WaitMode,
         ops: OpSet,
+        known: u64,
     },
     /// Given back (drain, stop, nothing that can run it here): pending again, no attempt charged.
     Release,

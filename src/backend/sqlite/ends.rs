@@ -85,7 +85,8 @@ pub(super) async fn finish(tx: &mut Tx, book: &mut WaitBook, ends: Vec<End>) -> 
 
 /// One set of ends; what follows from them is the next set.
 async fn round(tx: &mut Tx, book: &mut WaitBook, ends: Vec<End>, ended: &mut Vec<Ended>) -> Result<Vec<End>> {
-    book.load(tx, ends.iter().filter_map(|end| end.parent)).await?;
+    let parents: Vec<Id> = ends.iter().filter_map(|end| end.parent).collect();
+    book.load(tx, &parents).await?;
     let mut batch = Batch::new();
     for end in &ends {
         let error = end.ending.failure().map(codec::failure_to_column);
@@ -153,7 +154,12 @@ async fn bury(tx: &mut Tx, letters: &[(Id, &str)]) -> Result<()> {
     }
     let reasons: HashMap<Id, &str> = letters.iter().copied().collect();
     let found = tx
-        .fetch_batch("read dead tasks", include_str!("sql/tasks_get.sql"), Batch::of_ids(reasons.keys().copied()), nothing_more)
+        .fetch_batch(
+            "read dead tasks",
+            include_str!("sql/tasks_get.sql"),
+            Batch::of_ids(reasons.keys().copied()),
+            nothing_more,
+        )
         .await?;
     let mut batch = Batch::new();
     for row in &found {
@@ -168,7 +174,8 @@ async fn bury(tx: &mut Tx, letters: &[(Id, &str)]) -> Result<()> {
             .text(reasons.get(&task.id).copied());
     }
     let now = tx.now.micros();
-    tx.run_batch("write dead letters", include_str!("sql/dead_letters_put.sql"), batch, |query| query.bind(now)).await?;
+    tx.run_batch("write dead letters", include_str!("sql/dead_letters_put.sql"), batch, |query| query.bind(now))
+        .await?;
     Ok(())
 }
 

@@ -7,9 +7,9 @@ use sqlx::Row as _;
 
 use super::batch::Batch;
 use super::ends::{End, Ending};
+use super::error;
 use super::rows::Columns;
 use super::tx::{Tx, nothing_more};
-use super::error;
 use crate::model::{Error, Id, Payload, Result, TaskState};
 
 /// How long a key stands: the default retention period of what it refers to.
@@ -19,14 +19,20 @@ const KEY_TTL: Duration = Duration::from_secs(7 * 86_400);
 pub(super) enum Reservation {
     /// It is the first: it runs.
     Owner,
-    /// Recorded already.
-    Done(Payload),
+    /// Recorded already; by this task, if it is still there.
+    Done { owner: Option<Id>, result: Payload },
     /// Another task runs for this key.
     Join { owner: Id },
 }
 
 /// Reserves `key` of `function` for `task`, or finds who has it. Other arguments under the same key: conflict.
-pub(super) async fn reserve(tx: &mut Tx, function: &str, key: &str, args_hash: &[u8; 32], task: Id) -> Result<Reservation> {
+pub(super) async fn reserve(
+    tx: &mut Tx,
+    function: &str,
+    key: &str,
+    args_hash: &[u8; 32],
+    task: Id,
+) -> Result<Reservation> {
     let full_key = format!("{function}/{key}");
     let map = error::map("reserve an idempotency key");
     let found = sqlx::query(include_str!("sql/idempotency_find.sql"))
@@ -46,17 +52,24 @@ pub(super) async fn reserve(tx: &mut Tx, function: &str, key: &str, args_hash: &
             .with("idempotency_key", key));
         }
         if let Some(value) = row.payload("value")? {
-            return Ok(Reservation::Done(value));
+            return Ok(Reservation::Done { owner: None, result: value });
         }
         if let Some(owner) = row.optional_id("owner")? {
             match row.get::<Option<&str>>("state")?.map(str::parse::<TaskState>).transpose()? {
                 Some(TaskState::Completed) => {
-                    return Ok(Reservation::Done(row.payload("result")?.unwrap_or_else(Payload::null)));
+                    let result = row.payload("result")?.unwrap_or_else(Payload::null);
+                    return Ok(Reservation::Done { owner: Some(owner), result });
                 }
                 Some(TaskState::Pending | TaskState::Running | TaskState::Waiting) if owner != task => {
                     return Ok(Reservation::Join { owner });
                 }
-                Some(TaskState::Failed | TaskState::Cancelled | TaskState::Pending | TaskState::Running | TaskState::Waiting)
+                Some(
+                    TaskState::Failed
+                    | TaskState::Cancelled
+                    | TaskState::Pending
+                    | TaskState::Running
+                    | TaskState::Waiting,
+                )
                 | None => {}
             }
         }

@@ -1,16 +1,34 @@
 //! The SQLite backend: a file (or memory), one writer with group commit, readers beside it.
 
+mod advance;
 mod batch;
+mod cancel;
 mod catalog;
+mod claim;
 mod clock;
 mod connect;
+mod dispatch;
+mod ends;
+mod engine;
 mod error;
 mod file_locks;
+mod fork;
+mod idempotency;
+mod insert;
+mod journal;
 mod options;
 mod protocol;
+mod register;
+mod reports;
+mod restart;
 mod routes;
 mod rows;
+mod signals;
+mod spawn;
+mod sweep;
+mod trees;
 mod tx;
+mod waits;
 mod writer;
 
 use std::sync::Arc;
@@ -38,6 +56,8 @@ pub struct Sqlite {
     /// None for a database in memory: it belongs to its one connection, which then reads as well.
     readers: Option<SqlitePool>,
     notices: broadcast::Sender<Notice>,
+    /// The number of this boot: a lease of another one has ended.
+    boot: i64,
 }
 
 impl Sqlite {
@@ -49,7 +69,7 @@ impl Sqlite {
         let readers = connect::readers(&location, &options);
         let (notices, _) = broadcast::channel(NOTICES_MAX);
         let writer = Writer::start(Tx::new(conn, boot), notices.clone());
-        Ok(Arc::new(Self { location, writer, readers, notices }))
+        Ok(Arc::new(Self { location, writer, readers, notices, boot }))
     }
 
     /// A transaction that writes. `work` may be called twice: when another job spoils the transaction that it

@@ -1,1 +1,6 @@
-//! The protocol's operations.
+use super::Sqlite;
+use crate::backend::*;
+use crate::model::*;
+pub(super) async fn call(_: &Sqlite, _: Request) -> Result<Response> {
+    unimplemented!()
+}

@@ -114,9 +114,8 @@ pub(super) async fn go_on(tx: &mut Tx) -> Result<bool> {
 /// Ends what can be ended of executions that are being cancelled, and closes those in which nothing runs any more.
 pub(super) async fn cancel_executions(tx: &mut Tx, book: &mut WaitBook, executions: Vec<Id>) -> Result<()> {
     let batch = Batch::of_ids(executions.iter().copied());
-    let found = tx
-        .fetch_batch("find cancelled roots", include_str!("sql/executions_roots.sql"), batch, nothing_more)
-        .await?;
+    let found =
+        tx.fetch_batch("find cancelled roots", include_str!("sql/executions_roots.sql"), batch, nothing_more).await?;
     let mut roots = Vec::new();
     let mut idle = Vec::new();
     for row in &found {
@@ -137,7 +136,9 @@ pub(super) async fn close(tx: &mut Tx, executions: Vec<Id>) -> Result<()> {
     let batch = Batch::of_ids(executions);
     let now = tx.now.micros();
     let closed = tx
-        .fetch_batch("end cancelled executions", include_str!("sql/executions_close.sql"), batch, |query| query.bind(now))
+        .fetch_batch("end cancelled executions", include_str!("sql/executions_close.sql"), batch, |query| {
+            query.bind(now)
+        })
         .await?;
     let mut compensations = Vec::new();
     for row in &closed {

@@ -65,6 +65,12 @@ impl Tx {
         Ok(())
     }
 
+    /// What this transaction changed of the catalog counts at once.
+    pub async fn reload_catalog(&mut self) -> Result<()> {
+        let version = self.catalog.version();
+        self.catalog.load(&mut self.conn, version).await
+    }
+
     pub async fn commit(&mut self) -> Result<()> {
         match self.conn.execute(sqlx::raw_sql("COMMIT")).await {
             Ok(_) => Ok(()),
@@ -84,6 +90,12 @@ impl Tx {
 
     pub async fn close(self) -> Result<()> {
         self.conn.close().await.map_err(error::map("close the database"))
+    }
+
+    /// A time for a new row: later than any given before, so that rows made together keep their order.
+    pub fn next_time(&mut self) -> Timestamp {
+        self.now = Timestamp::from_micros(self.now.micros() + 1);
+        self.now
     }
 
     /// Somebody may claim something now.

@@ -27,12 +27,12 @@ struct Row {
 
 impl WaitBook {
     /// Reads the rows of these tasks, but for those that are here already.
-    pub async fn load(&mut self, tx: &mut Tx, tasks: impl IntoIterator<Item = Id>) -> Result<()> {
+    pub async fn load(&mut self, tx: &mut Tx, tasks: &[Id]) -> Result<()> {
         let mut batch = Batch::new();
         for task in tasks {
-            if !self.rows.contains_key(&task) {
-                batch.row().id(task);
-                self.rows.insert(task, Row::default());
+            if !self.rows.contains_key(task) {
+                batch.row().id(*task);
+                self.rows.insert(*task, Row::default());
             }
         }
         let found = tx.fetch_batch("read waits", include_str!("sql/waits_get.sql"), batch, nothing_more).await?;
@@ -108,7 +108,9 @@ impl WaitBook {
             let mut columns = changed.row();
             columns.id(*task).int(row.arrivals as i64);
             match &row.wait {
-                Some(wait) => columns.text(wait.mode.as_str()).text(wait.ops.to_text().as_str()).int(wait.missing as i64),
+                Some(wait) => {
+                    columns.text(wait.mode.as_str()).text(wait.ops.to_text().as_str()).int(wait.missing as i64)
+                }
                 None => columns.text(None).text(None).int(None),
             };
         }
@@ -121,7 +123,9 @@ impl WaitBook {
 async fn wake(tx: &mut Tx, tasks: Batch) -> Result<()> {
     let until = tx.now.after(FIRST_CALL);
     let woken = tx
-        .run_batch("wake suspended tasks", include_str!("sql/tasks_wake.sql"), tasks, |query| query.bind(until.micros()))
+        .run_batch("wake suspended tasks", include_str!("sql/tasks_wake.sql"), tasks, |query| {
+            query.bind(until.micros())
+        })
         .await?;
     if woken > 0 {
         tx.hint_work();
