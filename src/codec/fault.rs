@@ -189,14 +189,19 @@ pub(super) fn not_json(what: &str, text: &str, why: &serde_json::Error) -> Error
 /// A little of the text around a place.
 fn excerpt(text: &str, offset: usize) -> String {
     const AROUND: usize = 20;
-    let from = text.floor_char_boundary(offset.saturating_sub(AROUND));
-    let to = text.ceil_char_boundary(offset.saturating_add(AROUND).min(text.len()));
+    let from = boundary(text, offset.saturating_sub(AROUND));
+    let to = boundary(text, offset.saturating_add(AROUND));
     text[from..to].chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The last start of a character that is not after `offset`.
+fn boundary(text: &str, offset: usize) -> usize {
+    (0..=offset.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 /// serde_json counts bytes, people count characters.
 fn column_as_characters(line: &str, bytes: usize) -> i64 {
-    let end = line.floor_char_boundary(bytes.saturating_sub(1).min(line.len()));
+    let end = boundary(line, bytes.saturating_sub(1));
     count(line[..end].chars().count() + 1)
 }
 
