@@ -1,5 +1,6 @@
 //! The codec as a whole: its tables against its readers, its messages, its texts against golden files.
 
+mod calls;
 mod errors;
 mod golden;
 mod properties;
