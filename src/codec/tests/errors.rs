@@ -219,3 +219,17 @@ fn durations_and_ids_are_read_as_people_write_them() {
     assert_eq!(id_from_text("task_id", &samples::id(1).to_string()).unwrap(), samples::id(1));
     assert!(message(id_from_text("task_id", "7")).starts_with("task_id: \"7\" is not a UUID such as "));
 }
+
+#[test]
+fn columns_come_back_and_a_damaged_one_is_named() {
+    use crate::codec::*;
+    let (task, failure, policy) = (samples::task(), samples::failure(), samples::retry_policy());
+    assert_eq!(task_from_column(&task_to_column(&task)).unwrap(), task);
+    assert_eq!(failure_from_column(&failure_to_column(&failure)).unwrap(), failure);
+    assert_eq!(policy_from_column(&policy_to_column(&policy)).unwrap(), policy);
+    for tags in [vec![], vec!["eu".to_owned(), "gpu".to_owned()]] {
+        assert_eq!(tags_from_column(tags_to_column(&tags).as_deref()).unwrap(), tags);
+    }
+    let error = task_from_column(b"{").unwrap_err();
+    assert_eq!((error.status(), detail(&error, "column")), (Status::Backend, "task".to_owned()));
+}
