@@ -2,4 +2,5 @@
 
 pub mod backend;
 mod codec;
+pub mod executor;
 pub mod model;
