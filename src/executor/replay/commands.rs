@@ -22,11 +22,11 @@ impl Machine {
         self.take_chunk(usize::MAX)
     }
 
-    /// As [`Machine::take_commands`], with at most `spawns` new operations. Cancellations come with the last chunk,
+    /// As [`Machine::take_commands`], with at most `spawns` new operations (at least one). Cancellations come with the last chunk,
     /// for they may be of what is spawned in it.
     pub fn take_chunk(&mut self, spawns: usize) -> Commands {
         let staged = &mut self.pass.staged;
-        let rest = staged.spawns.split_off(spawns.min(staged.spawns.len()));
+        let rest = staged.spawns.split_off(spawns.max(1).min(staged.spawns.len()));
         let mut taken = std::mem::take(staged);
         if !rest.is_empty() {
             staged.cancels = std::mem::take(&mut taken.cancels);

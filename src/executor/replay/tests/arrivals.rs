@@ -169,6 +169,7 @@ fn a_cancelled_wait_gives_a_signal_back_that_nobody_has_seen() {
     assert_eq!(machine.poll(&[timer, wait], WaitMode::Any).unwrap(), Poll::Ready { first: timer });
     machine.cancel(wait).unwrap();
     assert_eq!(machine.poll(&[timer, wait], WaitMode::Any).unwrap(), waiting(WaitMode::Any, &[timer, wait]));
+    assert_eq!(machine.next_delivery().unwrap(), Delivery::Nothing);
     assert!(!commit(&mut machine, &mut store));
     assert_eq!(machine.result(wait), OpOutcome::Cancelled);
     let next = machine.wait_for("go");
@@ -244,6 +245,42 @@ fn numbers_that_are_missing_for_good_are_asked_for_once() {
     store.complete(1, "a");
     load(&mut machine, &store);
     assert_eq!(machine.result(1), completed("a"));
+}
+
+#[test]
+fn an_operation_that_was_opened_again_is_delivered_once() {
+    let (mut machine, mut store) = fan_out(1);
+    store.fail(1, Failure::new("Unlucky", ""));
+    load(&mut machine, &store);
+    store.reopen(1);
+    store.complete(1, "a");
+    load(&mut machine, &store);
+    assert_eq!(machine.next_delivery().unwrap(), Delivery::Op(1));
+    assert_eq!(machine.next_delivery().unwrap(), Delivery::Nothing);
+    assert_eq!(machine.outcome(1).unwrap(), Some(completed("a")));
+}
+
+#[test]
+fn what_was_handed_over_stays_as_it_was() {
+    let (mut machine, mut store) = fan_out(1);
+    store.complete(1, "a");
+    load(&mut machine, &store);
+    assert!(machine.is_there(1));
+    store.complete(1, "b");
+    load(&mut machine, &store);
+    assert_eq!(machine.outcome(1).unwrap(), Some(completed("a")));
+}
+
+#[test]
+fn what_was_not_confirmed_is_forgotten_until_the_journal_tells() {
+    let mut store = Store::default();
+    let mut machine = cold(&store);
+    machine.call("f", "[]").unwrap();
+    store.apply(machine.take_commands());
+    assert!(!machine.fits(&store.claimed()));
+    machine.restart(&store.claimed(), store.journal(0));
+    machine.call("f", "[]").unwrap();
+    assert!(!machine.has_commands());
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn replay(program: &[Instruction], store: &mut Store) -> (Result<(), Stop>, Vec<
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// The store refuses what is spawned twice; here: all that was seen is seen again, nothing is left to record, and
     /// every effect was recorded once.

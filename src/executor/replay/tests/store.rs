@@ -143,7 +143,7 @@ impl Store {
         let (op, kind, name, key) = (row.op, row.kind, row.name.clone(), row.key.clone());
         let result = format!("\"{key} as number {}\"", self.latest + 1);
         match kind {
-            TaskKind::Activity if choice % 5 == 0 => self.fail(op, Failure::new("Unlucky", result)),
+            TaskKind::Activity if choice.is_multiple_of(5) => self.fail(op, Failure::new("Unlucky", result)),
             TaskKind::Activity | TaskKind::Timer => self.complete(op, &result),
             TaskKind::Signal => {
                 self.sent += 1;
