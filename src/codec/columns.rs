@@ -3,11 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-<<<<<<< HEAD
 use crate::model::{Error, ExecutionState, Failure, Id, Payload, Result, RetryPolicy, Task};
-=======
-use crate::model::{Error, Failure, Result, RetryPolicy, Task};
->>>>>>> codec
 
 pub fn tags_to_column(tags: &[String]) -> Option<String> {
     if tags.is_empty() { None } else { Some(write(&tags)) }
@@ -52,7 +48,6 @@ fn read<T: DeserializeOwned>(column: &'static str, bytes: &[u8]) -> Result<T> {
             .with("column", column)
     })
 }
-<<<<<<< HEAD
 
 /// The one argument of a compensation: `{"execution_id", "state", "reason", "args", "kwargs"}` of what was ended.
 pub fn compensation_args(
@@ -72,5 +67,3 @@ pub fn compensation_args(
     }
     Payload::from(write(&[Ended { execution_id: execution, state, reason, args, kwargs }]))
 }
-=======
->>>>>>> codec

@@ -38,13 +38,12 @@ use sqlx::SqliteConnection;
 use sqlx::sqlite::SqlitePool;
 use tokio::sync::broadcast;
 
-pub use options::{SqliteOptions, Synchronous};
-
 use self::options::Location;
 use self::tx::Tx;
 use self::writer::Writer;
 use crate::backend::Notice;
 use crate::model::Result;
+pub use crate::model::{SqliteOptions, Synchronous};
 
 /// Hints kept for a listener that is slow; one that lags looks for itself.
 const NOTICES_MAX: usize = 1024;
