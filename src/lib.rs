@@ -2,5 +2,6 @@
 
 pub mod backend;
 pub mod codec;
+pub mod executor;
 pub mod ffi;
 pub mod model;

@@ -19,7 +19,7 @@ pub fn describe() -> &'static str {
 }
 
 #[derive(Serialize)]
-struct Description {
+pub(super) struct Description {
     types: &'static [Word],
     statuses: Vec<StatusView>,
     operations: Vec<OperationView>,
@@ -61,7 +61,7 @@ struct FieldsView {
     fields: &'static [Field],
 }
 
-fn description() -> Description {
+pub(super) fn description() -> Description {
     Description {
         types: TYPES,
         statuses: Status::ALL.into_iter().map(status_view).collect(),

@@ -18,8 +18,12 @@ enum Step {
 
 #[derive(Debug)]
 enum Kind {
-    /// Begins with what was found: `is a string "high"; it must be an integer`.
-    Wrong(String),
+    Wrong {
+        found: String,
+        expected: String,
+    },
+    /// In somebody else's words.
+    Told(String),
     Unknown {
         key: String,
         known: &'static [&'static str],
@@ -57,7 +61,7 @@ impl Fault {
 
     /// `found` is not what is expected.
     pub(super) fn wrong(found: Unexpected<'_>, expected: &str) -> Self {
-        Self::new(Kind::Wrong(format!("is {}; it must be {expected}", found_words(found))))
+        Self::new(Kind::Wrong { found: found_words(found), expected: expected.to_owned() })
     }
 
     pub(super) fn unknown(key: &str, known: &'static [&'static str]) -> Self {
@@ -93,11 +97,12 @@ impl Fault {
         let place_words = place.map(|(line, column)| format!(" (line {line}, column {column})")).unwrap_or_default();
         let inside = if path.is_empty() { String::new() } else { format!(" in {path}") };
         let inner = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        let subject = if path.is_empty() { "it" } else { &path };
         let (sentence, key, known) = match &kind {
-            Kind::Wrong(why) => {
-                let subject = if path.is_empty() { "it" } else { &path };
-                (format!("{subject} {why}{place_words}"), None, None)
+            Kind::Wrong { found, expected } => {
+                (format!("{subject} is {found}{place_words}; it must be {expected}"), None, None)
             }
+            Kind::Told(why) => (format!("{subject} is wrong{place_words}: {why}"), None, None),
             Kind::Unknown { key, known: [] } => {
                 (format!("there is no \"{key}\"{inside}{place_words}; it takes none"), Some(key), Some(&[][..]))
             }
@@ -106,7 +111,6 @@ impl Fault {
                 (format!("there is no \"{key}\"{inside}{place_words}; known are {list}"), Some(key), Some(*known))
             }
             Kind::Word { word, known } => {
-                let subject = if path.is_empty() { "it" } else { &path };
                 let list = known.join(", ");
                 (format!("{subject} is \"{word}\"{place_words}; it must be one of {list}"), None, Some(*known))
             }
@@ -140,7 +144,7 @@ impl std::error::Error for Fault {}
 
 impl de::Error for Fault {
     fn custom<T: fmt::Display>(why: T) -> Self {
-        Self::new(Kind::Wrong(format!("is wrong: {why}")))
+        Self::new(Kind::Told(why.to_string()))
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
@@ -189,14 +193,19 @@ pub(super) fn not_json(what: &str, text: &str, why: &serde_json::Error) -> Error
 /// A little of the text around a place.
 fn excerpt(text: &str, offset: usize) -> String {
     const AROUND: usize = 20;
-    let from = text.floor_char_boundary(offset.saturating_sub(AROUND));
-    let to = text.ceil_char_boundary(offset.saturating_add(AROUND).min(text.len()));
+    let from = boundary(text, offset.saturating_sub(AROUND));
+    let to = boundary(text, offset.saturating_add(AROUND));
     text[from..to].chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The last start of a character that is not after `offset`.
+fn boundary(text: &str, offset: usize) -> usize {
+    (0..=offset.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 /// serde_json counts bytes, people count characters.
 fn column_as_characters(line: &str, bytes: usize) -> i64 {
-    let end = line.floor_char_boundary(bytes.saturating_sub(1).min(line.len()));
+    let end = boundary(line, bytes.saturating_sub(1));
     count(line[..end].chars().count() + 1)
 }
 
