@@ -2,4 +2,5 @@
 
 pub mod backend;
 pub mod codec;
+pub mod executor;
 pub mod model;

@@ -1,0 +1,3 @@
+//! The executor: what runs durable functions on a store.
+
+pub mod replay;
