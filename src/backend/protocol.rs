@@ -13,6 +13,7 @@ use crate::model::{
 /// What a backend is asked. Durations are in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "a request is made, matched and gone: never kept in numbers")]
 pub enum Request {
     /// Creates or migrates the schema; safe from several processes at once, and again and again.
     InitDb {},

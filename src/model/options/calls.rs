@@ -112,6 +112,6 @@ impl Default for LogOptions {
 /// The library's own settings, before the first handle is made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigureOptions {
-    /// Threads of the async runtime; none given: as many as there are processors.
+    /// Threads that serve the stores; none given: one for each processor, at most 4.
     pub runtime_threads: Option<usize>,
 }
