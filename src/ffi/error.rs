@@ -99,7 +99,7 @@ pub extern "C" fn stent_error_status(error: *const stent_error) -> stent_status 
 /// stent_error_free. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_error_message(error: *const stent_error) -> *const c_char {
-    text_of(error, fork::MESSAGE_C, |object| &object.message)
+    text_of(error, fork::MESSAGE, |object| &object.message)
 }
 
 /// The whole error as a JSON object: "status" (its name), "message", "retryable" (the same call may succeed later

@@ -1,6 +1,7 @@
 //! A forked child gets an error, not a hang: the runtime's threads do not exist there, and any lock may be held for
 //! ever by a thread that is not there either.
 
+use std::ffi::CStr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,8 +10,8 @@ use crate::model::{Error, Result, Status};
 static CHILD: AtomicBool = AtomicBool::new(false);
 static ARMED: Once = Once::new();
 
-pub const MESSAGE: &str = "this process was forked from one that was using Stent, whose threads were not copied; \
-                           use the library in the parent, or fork before its first handle is made, or exec";
+pub const MESSAGE: &CStr = c"this process was forked from one that was using Stent, whose threads were not copied; \
+                             use the library in the parent, or fork before its first handle is made, or exec";
 
 extern "C" fn in_child() {
     CHILD.store(true, Ordering::Relaxed);
@@ -31,5 +32,5 @@ pub fn is_child() -> bool {
 }
 
 pub fn check() -> Result<()> {
-    if is_child() { Err(Error::new(Status::Forked, MESSAGE)) } else { Ok(()) }
+    if is_child() { Err(Error::new(Status::Forked, MESSAGE.to_string_lossy())) } else { Ok(()) }
 }

@@ -58,7 +58,11 @@ fn on_task(
 ) -> stent_status {
     guard(error, || {
         let object = borrow::<TaskObject>(task)?;
-        body(&object.task).inspect_err(|why| object.task.note_error(why))
+        body(&object.task).inspect_err(|why| {
+            if why.status().code() < 0 {
+                object.task.note_error(why);
+            }
+        })
     })
 }
 
