@@ -584,7 +584,7 @@ stent_task *stent_task_ref(stent_task *task);
 
 /**
  * Gives a reference back, one that stent_task_ref made; a handler does not free the task that it is lent. NULL is
- * nothing. A deferred task that loses its last reference before it was ended has failed, with type "Abandoned". Any
+ * nothing. A deferred task that loses its last reference before it was ended has failed, with type "NoOutcome". Any
  * thread.
  */
 void stent_task_free(stent_task *task);
@@ -695,6 +695,73 @@ stent_status stent_task_random(stent_task *task, uint64_t *value, stent_error **
 stent_status stent_task_uuid(stent_task *task, char **uuid, stent_error **error);
 
 /* =====================================================================================================================
+ * Start now, wait later: fan-outs, races, time-outs.
+ */
+
+/**
+ * Starts a call as stent_task_call does, without waiting. `*op` is its number in this task, for stent_task_await,
+ * stent_task_result and stent_task_cancel_op. What is started is committed together, with the next wait or when the
+ * handler returns.
+ *
+ * Any thread that may block. Statuses as for stent_task_call.
+ */
+stent_status stent_task_spawn_call(stent_task *task,
+                                   const char *function,
+                                   const char *args,
+                                   const char *options,
+                                   uint32_t *op,
+                                   stent_error **error);
+
+/**
+ * Starts a sleep as stent_task_sleep does, without waiting: a time-out for whatever is awaited with it. Any thread
+ * that may block. Statuses as for stent_task_call.
+ */
+stent_status stent_task_spawn_sleep(stent_task *task, const char *duration, uint32_t *op, stent_error **error);
+
+/**
+ * Starts a wait for a signal as stent_task_wait_signal does, without waiting. Any thread that may block. Statuses as
+ * for stent_task_call.
+ */
+stent_status stent_task_spawn_wait_signal(stent_task *task,
+                                          const char *name,
+                                          const char *options,
+                                          uint32_t *op,
+                                          stent_error **error);
+
+/**
+ * Waits until all (STENT_WAIT_ALL) or one (STENT_WAIT_ANY) of the operations have ended, in whatever way. `*first`
+ * is the one that ended first; stent_task_result tells how. hold_ms: how long the handler may stay here before it is
+ * suspended, thread and slot held (-1: as the worker's options say). `ops` may be NULL when count is 0.
+ *
+ * Any thread that may block. STENT_SUSPEND: return now. Else as for stent_task_call; STENT_E_NOT_FOUND: a number
+ * that is no operation of this task.
+ */
+stent_status stent_task_await(stent_task *task,
+                              const uint32_t *ops,
+                              size_t count,
+                              uint32_t mode,
+                              int64_t hold_ms,
+                              uint32_t *first,
+                              stent_error **error);
+
+/**
+ * The result of an operation that has ended (a call's, a step's, a signal's payload; null for a sleep): JSON, to be
+ * freed with stent_free.
+ *
+ * Any thread that may block. STENT_PENDING: it has not ended, or not been awaited yet. STENT_E_FAILED: it failed;
+ * its failure is in the error's JSON. STENT_E_CANCELLED: it was cancelled. STENT_E_NOT_FOUND: no operation of this
+ * task has the number. Else as for stent_task_call.
+ */
+stent_status stent_task_result(stent_task *task, uint32_t op, char **result, stent_error **error);
+
+/**
+ * Cancels an operation that is not awaited any more, such as the loser of a race: a call with all that it called, a
+ * sleep, a wait for a signal. It is recorded; of an operation that has ended it changes nothing. Any thread that may
+ * block. Statuses as for stent_task_call; STENT_E_NOT_FOUND.
+ */
+stent_status stent_task_cancel_op(stent_task *task, uint32_t op, stent_error **error);
+
+/* =====================================================================================================================
  * The end of a task. In a handler it is staged, and commits after the handler has returned STENT_OK; deferred, it is
  * committed soon. None of these calls blocks.
  */
@@ -762,73 +829,6 @@ stent_status stent_task_heartbeat(stent_task *task, const char *details, stent_e
  * level: STENT_LOG_ERROR to STENT_LOG_DEBUG. Any thread.
  */
 stent_status stent_task_log(stent_task *task, int32_t level, const char *message, stent_error **error);
-
-/* =====================================================================================================================
- * Start now, wait later: fan-outs, races, time-outs.
- */
-
-/**
- * Starts a call as stent_task_call does, without waiting. `*op` is its number in this task, for stent_task_await,
- * stent_task_result and stent_task_cancel_op. What is started is committed together, with the next wait or when the
- * handler returns.
- *
- * Any thread that may block. Statuses as for stent_task_call.
- */
-stent_status stent_task_spawn_call(stent_task *task,
-                                   const char *function,
-                                   const char *args,
-                                   const char *options,
-                                   uint32_t *op,
-                                   stent_error **error);
-
-/**
- * Starts a sleep as stent_task_sleep does, without waiting: a time-out for whatever is awaited with it. Any thread
- * that may block. Statuses as for stent_task_call.
- */
-stent_status stent_task_spawn_sleep(stent_task *task, const char *duration, uint32_t *op, stent_error **error);
-
-/**
- * Starts a wait for a signal as stent_task_wait_signal does, without waiting. Any thread that may block. Statuses as
- * for stent_task_call.
- */
-stent_status stent_task_spawn_wait_signal(stent_task *task,
-                                          const char *name,
-                                          const char *options,
-                                          uint32_t *op,
-                                          stent_error **error);
-
-/**
- * Waits until all (STENT_WAIT_ALL) or one (STENT_WAIT_ANY) of the operations have ended, in whatever way. `*first`
- * is the one that ended first; stent_task_result tells how. hold_ms: how long the handler may stay here before it is
- * suspended, thread and slot held (-1: as the worker's options say). `ops` may be NULL when count is 0.
- *
- * Any thread that may block. STENT_SUSPEND: return now. Else as for stent_task_call; STENT_E_NOT_FOUND: a number
- * that is no operation of this task.
- */
-stent_status stent_task_await(stent_task *task,
-                              const uint32_t *ops,
-                              size_t count,
-                              uint32_t mode,
-                              int64_t hold_ms,
-                              uint32_t *first,
-                              stent_error **error);
-
-/**
- * The result of an operation that has ended (a call's, a step's, a signal's payload; null for a sleep): JSON, to be
- * freed with stent_free.
- *
- * Any thread that may block. STENT_PENDING: it has not ended, or not been awaited yet. STENT_E_FAILED: it failed;
- * its failure is in the error's JSON. STENT_E_CANCELLED: it was cancelled. STENT_E_NOT_FOUND: no operation of this
- * task has the number. Else as for stent_task_call.
- */
-stent_status stent_task_result(stent_task *task, uint32_t op, char **result, stent_error **error);
-
-/**
- * Cancels an operation that is not awaited any more, such as the loser of a race: a call with all that it called, a
- * sleep, a wait for a signal. It is recorded; of an operation that has ended it changes nothing. Any thread that may
- * block. Statuses as for stent_task_call; STENT_E_NOT_FOUND.
- */
-stent_status stent_task_cancel_op(stent_task *task, uint32_t op, stent_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -7,7 +7,9 @@ use super::error::stent_error;
 use super::executor::{ExecutorObject, stent_executor};
 use super::plumbing::background::Unhurried;
 use super::plumbing::handles::{self, Object, Table};
-use super::plumbing::{block_on, borrow, guard, optional, registry, required, runtime, text, threads, write, write_text};
+use super::plumbing::{
+    block_on, borrow, guard, optional, registry, required, runtime, text, threads, write, write_text,
+};
 use super::stent_status;
 use crate::codec;
 use crate::executor::Worker;

@@ -193,8 +193,7 @@ pub unsafe extern "C" fn stent_executor_cancel(
     guard(error, || {
         let executor = borrow::<ExecutorObject>(executor)?;
         // SAFETY: text or NULL, by the header's convention.
-        let (execution, reason): (Id, _) =
-            unsafe { (id(execution_id, "execution_id")?, optional(reason, "reason")?) };
+        let (execution, reason): (Id, _) = unsafe { (id(execution_id, "execution_id")?, optional(reason, "reason")?) };
         block_on(executor.open()?.cancel(execution, reason.map(str::to_owned)))
     })
 }

@@ -71,8 +71,7 @@ pub unsafe extern "C" fn stent_executor_new(
         let store = Arc::clone(backend.store());
         let canonical = Arc::new(codec::CanonicalJson);
         let made = Executor::new(Arc::clone(store.backend()?), canonical, runtime::handle()?, Arc::new(ToHost));
-        let handle =
-            handles::give(ExecutorObject { executor: Unhurried::new(made), store: Unhurried::new(store) })?;
+        let handle = handles::give(ExecutorObject { executor: Unhurried::new(made), store: Unhurried::new(store) })?;
         // SAFETY: writable, by the header's convention.
         unsafe { write(executor, handle) };
         Ok(())
