@@ -14,7 +14,7 @@ mod retry;
 mod state;
 mod time;
 
-pub use duration::{format_duration, parse_duration};
+pub use duration::{format_duration, from_seconds as duration_from_seconds, parse_duration};
 pub use error::{Detail, Error, Result, Status};
 pub use failure::Failure;
 pub use ids::{Id, child_id, execution_id};
