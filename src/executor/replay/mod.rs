@@ -231,6 +231,11 @@ impl Machine {
         }
     }
 
+    /// How many operations it holds: what it weighs in memory.
+    pub fn operations(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Every arrival up to here is known: ask the journal for what came after.
     pub fn high_water(&self) -> u64 {
         self.known
