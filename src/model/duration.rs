@@ -43,7 +43,7 @@ pub fn parse_duration(text: &str) -> Result<Duration> {
 }
 
 /// Whole microseconds, the store's unit; `None` for what is negative, not a number, or absurdly long.
-pub(super) fn from_seconds(seconds: f64) -> Option<Duration> {
+pub fn from_seconds(seconds: f64) -> Option<Duration> {
     if !(0.0..=LONGEST.as_secs_f64()).contains(&seconds) {
         return None;
     }

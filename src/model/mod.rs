@@ -16,7 +16,7 @@ mod state;
 mod time;
 
 pub use canonical::Canonical;
-pub use duration::{format_duration, parse_duration, seconds};
+pub use duration::{format_duration, from_seconds as duration_from_seconds, parse_duration, seconds};
 pub use error::{Detail, Error, Result, Status};
 pub use failure::Failure;
 pub use ids::{Id, child_id, execution_id};

@@ -31,6 +31,8 @@ pub(super) async fn send(tx: &mut Tx, signal: &NewSignal) -> Result<()> {
         .bind(&signal.id)
         .bind(signal.payload.as_bytes())
         .bind(tx.now.micros())
+        .bind(false)
+        .bind(None::<i64>)
         .execute(&mut tx.conn)
         .await
         .map_err(error::map("append a signal"))?;

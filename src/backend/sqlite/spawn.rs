@@ -177,7 +177,7 @@ pub(super) async fn tell(tx: &mut Tx, told: &[(Id, &Commands)]) -> Result<()> {
             values.row().id(*execution).text(key.as_str()).bytes(value.as_bytes());
         }
     }
-    tx.run_batch("record progress", include_str!("sql/progress_append_many.sql"), progress, nothing_more).await?;
+    tx.run_batch("record progress", include_str!("sql/execution_progress_append.sql"), progress, nothing_more).await?;
     tx.run_batch("record state", include_str!("sql/state_set_many.sql"), values, nothing_more).await?;
     for (execution, name, amount) in counters {
         add_to_counter(tx, execution, name, amount).await?;

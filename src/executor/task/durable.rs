@@ -125,8 +125,7 @@ impl TaskCore {
         let mut state = self.open()?;
         let machine = state.machine(&self.claimed);
         let op = machine.activity(function, args, options, hash, &|a, b| canonical.same(a, b))?;
-        self.commit_full_chunk(state)?;
-        Ok(op)
+        self.commit_full_chunk(state).map(|_| op)
     }
 
     /// The store uses it for caches and idempotency keys. Only a function that is registered here, and uses neither,

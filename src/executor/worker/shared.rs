@@ -134,10 +134,6 @@ impl Shared {
         into.extend(lock(&self.outbox).drain(..));
     }
 
-    pub(super) fn ring(&self) {
-        self.bell.notify_one();
-    }
-
     pub(super) async fn rung(&self) {
         self.bell.notified().await;
     }

@@ -7,3 +7,4 @@ SELECT
     value ->> 6,
     substr(?2, value ->> 7, value ->> 8)
 FROM json_each(?1)
+ORDER BY key
