@@ -120,7 +120,7 @@ typedef stent_status (*stent_handler_fn)(void *user_data, stent_task *task);
 /** The caller's mistake; the message says which, and what would be right. */
 #define STENT_E_INVALID (-1)
 
-/** There is no such execution, task, dead letter or operation. */
+/** There is no such execution, task or dead letter. */
 #define STENT_E_NOT_FOUND (-2)
 
 /** It exists already, or is over already, or is not in the state that the call needs. */
@@ -733,8 +733,7 @@ stent_status stent_task_spawn_wait_signal(stent_task *task,
  * is the one that ended first; stent_task_result tells how. hold_ms: how long the handler may stay here before it is
  * suspended, thread and slot held (-1: as the worker's options say). `ops` may be NULL when count is 0.
  *
- * Any thread that may block. STENT_SUSPEND: return now. Else as for stent_task_call; STENT_E_NOT_FOUND: a number
- * that is no operation of this task.
+ * Any thread that may block. STENT_SUSPEND: return now. Else as for stent_task_call.
  */
 stent_status stent_task_await(stent_task *task,
                               const uint32_t *ops,
@@ -749,15 +748,14 @@ stent_status stent_task_await(stent_task *task,
  * freed with stent_free.
  *
  * Any thread that may block. STENT_PENDING: it has not ended, or not been awaited yet. STENT_E_FAILED: it failed;
- * its failure is in the error's JSON. STENT_E_CANCELLED: it was cancelled. STENT_E_NOT_FOUND: no operation of this
- * task has the number. Else as for stent_task_call.
+ * its failure is in the error's JSON. STENT_E_CANCELLED: it was cancelled. Else as for stent_task_call.
  */
 stent_status stent_task_result(stent_task *task, uint32_t op, char **result, stent_error **error);
 
 /**
  * Cancels an operation that is not awaited any more, such as the loser of a race: a call with all that it called, a
  * sleep, a wait for a signal. It is recorded; of an operation that has ended it changes nothing. Any thread that may
- * block. Statuses as for stent_task_call; STENT_E_NOT_FOUND.
+ * block. Statuses as for stent_task_call.
  */
 stent_status stent_task_cancel_op(stent_task *task, uint32_t op, stent_error **error);
 

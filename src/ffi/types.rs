@@ -16,7 +16,7 @@ pub const STENT_PENDING: stent_status = 1;
 pub const STENT_SUSPEND: stent_status = 2;
 /// The caller's mistake; the message says which, and what would be right.
 pub const STENT_E_INVALID: stent_status = -1;
-/// There is no such execution, task, dead letter or operation.
+/// There is no such execution, task or dead letter.
 pub const STENT_E_NOT_FOUND: stent_status = -2;
 /// It exists already, or is over already, or is not in the state that the call needs.
 pub const STENT_E_CONFLICT: stent_status = -3;

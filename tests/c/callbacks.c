@@ -123,7 +123,7 @@ static stent_status task_calls(stent_task *task) {
     OK(stent_task_result(task, op, &text, ERROR));
     CHECK(strcmp(text, "42") == 0);
     stent_free(text);
-    EXPECT(STENT_E_NOT_FOUND, stent_task_result(task, 12345, &text, ERROR));
+    EXPECT(STENT_E_INVALID, stent_task_result(task, 12345, &text, ERROR));
 
     OK(stent_task_spawn_call(task, "echo", "[3]", NULL, &ops[0], ERROR));
     OK(stent_task_spawn_sleep(task, "1ms", &ops[1], ERROR));

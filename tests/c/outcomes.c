@@ -70,12 +70,13 @@ static stent_status base64(void *user_data, stent_task *task) {
 /* The execution fails, and its failure says so. */
 static void fails(const char *function, const char *type, const char *message) {
     char *id = dispatch(executor, function, NULL);
+    OK(stent_executor_wait(executor, id, PATIENCE_MS, NULL, ERROR));
+    CHECK(is_in_state(executor, id, "failed"));
     EXPECT(STENT_E_FAILED, stent_executor_result(executor, id, PATIENCE_MS, NULL, ERROR));
     char wanted[64];
     snprintf(wanted, sizeof wanted, "\"type\":\"%s\"", type);
     SAYS(wanted);
     SAYS(message);
-    CHECK(is_in_state(executor, id, "failed"));
     stent_free(id);
 }
 

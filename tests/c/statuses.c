@@ -21,6 +21,7 @@ static stent_status awaits(void *user_data, stent_task *task) {
     uint32_t op = 0, first = 0;
     char *text = NULL;
     int again = atomic_fetch_add(&runs, 1) > 0;
+    CHECK(stent_task_is_replaying(task) == again);
     OK(stent_task_spawn_call(task, "echo", "[1]", NULL, &op, ERROR));
     if (!again) {
         EXPECT(STENT_PENDING, stent_task_result(task, op, &text, ERROR));
@@ -29,7 +30,6 @@ static stent_status awaits(void *user_data, stent_task *task) {
         CHECK(last_error == NULL && first == 0);
         return STENT_SUSPEND;
     }
-    CHECK(stent_task_is_replaying(task) == 1);
     OK(stent_task_await(task, &op, 1, STENT_WAIT_ALL, 0, &first, ERROR));
     CHECK(first == op && stent_task_is_replaying(task) == 0);
     OK(stent_task_result(task, op, &text, ERROR));
@@ -39,7 +39,8 @@ static stent_status awaits(void *user_data, stent_task *task) {
     SAYS("STENT_WAIT_ANY");
     EXPECT(STENT_E_INVALID, stent_task_await(task, NULL, 1, STENT_WAIT_ALL, 0, NULL, ERROR));
     SAYS("ops is NULL");
-    EXPECT(STENT_E_NOT_FOUND, stent_task_cancel_op(task, 77, ERROR));
+    EXPECT(STENT_E_INVALID, stent_task_cancel_op(task, 77, ERROR));
+    SAYS("77");
     forget_error();
     return stent_task_complete(task, NULL, NULL);
 }

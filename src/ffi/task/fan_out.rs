@@ -80,8 +80,7 @@ pub unsafe extern "C" fn stent_task_spawn_wait_signal(
 /// is the one that ended first; stent_task_result tells how. hold_ms: how long the handler may stay here before it is
 /// suspended, thread and slot held (-1: as the worker's options say). `ops` may be NULL when count is 0.
 ///
-/// Any thread that may block. STENT_SUSPEND: return now. Else as for stent_task_call; STENT_E_NOT_FOUND: a number
-/// that is no operation of this task.
+/// Any thread that may block. STENT_SUSPEND: return now. Else as for stent_task_call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_await(
     task: *mut stent_task,
@@ -131,8 +130,7 @@ unsafe fn numbers<'a>(ops: *const Op, count: usize) -> Result<&'a [Op]> {
 /// freed with stent_free.
 ///
 /// Any thread that may block. STENT_PENDING: it has not ended, or not been awaited yet. STENT_E_FAILED: it failed;
-/// its failure is in the error's JSON. STENT_E_CANCELLED: it was cancelled. STENT_E_NOT_FOUND: no operation of this
-/// task has the number. Else as for stent_task_call.
+/// its failure is in the error's JSON. STENT_E_CANCELLED: it was cancelled. Else as for stent_task_call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_result(
     task: *mut stent_task,
@@ -149,7 +147,7 @@ pub unsafe extern "C" fn stent_task_result(
 
 /// Cancels an operation that is not awaited any more, such as the loser of a race: a call with all that it called, a
 /// sleep, a wait for a signal. It is recorded; of an operation that has ended it changes nothing. Any thread that may
-/// block. Statuses as for stent_task_call; STENT_E_NOT_FOUND.
+/// block. Statuses as for stent_task_call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_cancel_op(
     task: *mut stent_task,
