@@ -66,7 +66,7 @@ int main(int argc, char **argv)
     snprintf(args, sizeof args, "[%lld]", count);
     double start = now_s();
     if (stent_backend_open(argc > 2 ? argv[2] : ":memory:", NULL, &backend, &error)
-        || stent_backend_init_db(backend, &error) || stent_executor_new(backend, NULL, &executor, &error)
+        || stent_executor_new(backend, NULL, &executor, &error)
         || stent_executor_register(executor, "square", NULL, square, NULL, NULL, &error)
         || stent_executor_register(executor, "sum_of_squares", NULL, sum_of_squares, NULL, NULL, &error)
         || stent_worker_start(executor, "{\"max_concurrency\": 64}", NULL, &worker, &error)

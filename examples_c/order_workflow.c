@@ -191,7 +191,6 @@ stent_executor *shop_open(const struct shop *shop, stent_backend **backend)
     stent_executor *executor = NULL;
     stent_error *error = NULL;
     must(stent_backend_open(shop->database, NULL, backend, &error), error, "opening the database");
-    must(stent_backend_init_db(*backend, &error), error, "preparing the database");
     must(stent_executor_new(*backend, NULL, &executor, &error), error, "making the executor");
     return executor;
 }
