@@ -2,6 +2,7 @@
  * a big one, charge the card, leave time to cancel, ship.
  *
  *     order_workflow demo [ORDERS.json [DIRECTORY]]   the story with a kill -9 in the middle (order_demo.c)
+ *     order_workflow soak ORDERS.json SECONDS         the same under random kills (order_soak.c)
  *     order_workflow worker DATABASE                  runs handlers until SIGTERM or SIGINT
  *     order_workflow submit DATABASE ORDERS.json      starts a workflow for each order of the file
  *     order_workflow approve DATABASE ORDER yes|no    sends the approval signal
@@ -14,9 +15,6 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
-
-/* From this total on somebody has to approve an order. */
-enum { APPROVAL_FROM_CENTS = 100000 };
 
 /* ---- activities: each does one thing in the world, and Stent records its result once ---- */
 
@@ -257,15 +255,12 @@ static int each_order(const struct shop *shop, const char *named, const char *an
 }
 
 static const struct {
-    const char *name, *options;
+    const char *name;
     stent_handler_fn handler;
-} functions[] = {
-    {"order", NULL, order},
-    {"validate", NULL, validate},
-    {"reserve", NULL, reserve},
-    {"charge", "{\"retry_policy\": {\"max_attempts\": 8, \"initial_delay\": 0.3, \"jitter\": 0}}", charge},
-    {"ship", NULL, ship},
-};
+} functions[] = {{"order", order}, {"validate", validate}, {"reserve", reserve}, {"charge", charge}, {"ship", ship}};
+
+/* How failures are tried again. A worker that dies costs its tasks an attempt too. */
+static const char *const retries = "{\"retry_policy\": {\"max_attempts\": 8, \"initial_delay\": 0.3, \"jitter\": 0}}";
 
 /* Runs handlers until it is told to stop. */
 static int work(struct shop *shop)
@@ -286,8 +281,8 @@ static int work(struct shop *shop)
 
     stent_executor *executor = shop_open(shop, &backend);
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        must(stent_executor_register(executor, functions[i].name, functions[i].options, functions[i].handler, shop,
-                                     NULL, &error), error, functions[i].name);
+        must(stent_executor_register(executor, functions[i].name, retries, functions[i].handler, shop, NULL, &error),
+             error, functions[i].name);
     }
     /* The default lease is 30 s. This one is short, so that a dead worker's task is soon taken over. */
     char *options = json_format("{\"worker_id\": \"worker-%d\", \"max_concurrency\": 8, \"lease_duration\": \"2s\"}",
@@ -311,14 +306,16 @@ int main(int argc, char **argv)
     const char *mode = argc > 1 ? argv[1] : "";
     struct shop shop = shop_at(argc > 2 ? argv[2] : "");
     if (strcmp(mode, "demo") == 0 && argc <= 4) {
-        return demo(argv[0], argc > 2 ? argv[2] : "orders.json", argc > 3 ? argv[3] : NULL);
+        return demo(argc > 2 ? argv[2] : "orders.json", argc > 3 ? argv[3] : NULL);
     }
+    if (strcmp(mode, "soak") == 0 && argc == 4) return soak(argv[2], atoi(argv[3]));
     if (strcmp(mode, "worker") == 0 && argc == 3) return work(&shop);
     if (strcmp(mode, "submit") == 0 && argc == 4) return submit_all(&shop, argv[3]);
     if (strcmp(mode, "approve") == 0 && argc == 5) return each_order(&shop, argv[3], argv[4]);
     if (strcmp(mode, "status") == 0 && argc == 3) return each_order(&shop, NULL, NULL);
     fprintf(stderr,
             "usage: order_workflow demo [ORDERS.json [DIRECTORY]]\n"
+            "       order_workflow soak ORDERS.json SECONDS\n"
             "       order_workflow worker DATABASE\n"
             "       order_workflow submit DATABASE ORDERS.json\n"
             "       order_workflow approve DATABASE ORDER yes|no\n"

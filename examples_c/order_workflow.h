@@ -1,9 +1,11 @@
-/* What the three parts of the order example share: the workflow (order_workflow.c), the world around it
- * (order_world.c), and the story told with both (order_demo.c). */
+/* What the parts of the order example share: the workflow (order_workflow.c), the world around it (order_world.c), and
+ * two programs that watch it from outside: a story (order_demo.c) and a trial (order_soak.c). */
 #ifndef EXAMPLES_ORDER_WORKFLOW_H
 #define EXAMPLES_ORDER_WORKFLOW_H
 
 #include "stent.h"
+
+#include <sys/types.h>
 
 /* Where things are. Only the database is Stent's; the side files stand for the world outside. */
 struct shop {
@@ -23,6 +25,9 @@ struct shop {
 #define STAGE_DONE "done"
 
 /* ---- order_workflow.c ---- */
+
+/* From this total on somebody has to approve an order. */
+enum { APPROVAL_FROM_CENTS = 100000 };
 
 /* Opens the store as a client: no handlers, no worker. */
 stent_executor *shop_open(const struct shop *shop, stent_backend **backend);
@@ -67,8 +72,34 @@ void must(stent_status status, stent_error *error, const char *doing);
 /* A whole file; free() it. A file that is not there is empty. */
 char *read_file(const char *path);
 
-/* ---- order_demo.c ---- */
+/* ---- order_watch.c ---- */
 
-int demo(const char *program, const char *orders_path, const char *directory);
+/* What the store has of one step. */
+struct step {
+    char id[40], key[48], state[16], by[32], result[80];
+    int attempts, recorded, has_body; /* timers and signals are the store's own: no handler runs for them */
+};
+
+/* Starts this program again as a worker. */
+pid_t start_worker(const struct shop *shop);
+
+/* The stage that an order tells the outside; empty when it has said nothing yet. Returns `out`. */
+char *stage_of(stent_executor *executor, const char *execution, char *out, size_t size);
+
+int is_over(stent_executor *executor, const char *execution);
+
+/* Reads the steps of an execution from the store; their number. */
+int read_steps(stent_backend *backend, const char *execution, struct step *steps, int room);
+
+/* How often a task's handler ran in a process (0: in all), by what the side file says. */
+int runs_of(const char *runs, const char *task, pid_t pid);
+
+/* Prints whether a promise was kept. Returns 1 when it was not. */
+int promise(int held, const char *text);
+
+/* ---- order_demo.c, order_soak.c: the exit code says whether all held ---- */
+
+int demo(const char *orders_path, const char *directory);
+int soak(const char *orders_path, int seconds);
 
 #endif

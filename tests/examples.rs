@@ -1,11 +1,12 @@
 //! The examples compile without a warning and do what they say.
 
-mod common;
+#[path = "common/c_programs.rs"]
+mod c_programs;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{compile, run};
+use c_programs::{compile, run};
 
 fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples_c").join(name)

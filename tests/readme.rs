@@ -1,10 +1,11 @@
 //! The README's example compiles as it is printed, and does what it says.
 
-mod common;
+#[path = "common/c_programs.rs"]
+mod c_programs;
 
 use std::fs;
 
-use common::{compile, run};
+use c_programs::{compile, run};
 
 fn readme() -> String {
     fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
