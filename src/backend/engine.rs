@@ -190,9 +190,11 @@ pub enum Outcome {
         failure: Failure,
     },
     /// Rows only from now on, until what is awaited is there.
+    /// `known`: the largest arrival number that the task knows without a gap; what arrived later is looked at.
     Suspend {
         mode: WaitMode,
         ops: OpSet,
+        known: u64,
     },
     /// Given back (drain, stop, nothing that can run it here): pending again, no attempt charged.
     Release,
@@ -365,6 +367,8 @@ pub enum Notice {
     Ended(Vec<Id>),
     /// These executions are being cancelled.
     Cancelling(Vec<Id>),
+    /// These tasks ended under the hands of the worker that runs them: their parent ended or cancelled them.
+    Lost(Vec<Id>),
     /// Operations of these tasks have arrived.
     Arrived(Vec<Id>),
     /// Another process wrote to the store: anything of the above may hold.

@@ -1,8 +1,6 @@
 //! States and kinds, and the words for them.
 
-
 use serde::{Deserialize, Serialize};
-
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$vdoc:meta])* $variant:ident = $word:literal),* $(,)? }) => {

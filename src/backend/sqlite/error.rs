@@ -1,0 +1,54 @@
+//! What SQLite says, in our words. Mapped by code, never by text.
+
+use crate::model::{Error, Status};
+
+const BUSY: i32 = 5;
+const LOCKED: i32 = 6;
+const NOMEM: i32 = 7;
+const READONLY: i32 = 8;
+const IOERR: i32 = 10;
+const CORRUPT: i32 = 11;
+const FULL: i32 = 13;
+const CANTOPEN: i32 = 14;
+const TOOBIG: i32 = 18;
+const CONSTRAINT: i32 = 19;
+const NOTADB: i32 = 26;
+
+/// Turns an error of sqlx into ours; `doing` says what was being done.
+pub(super) fn map(doing: &'static str) -> impl Fn(sqlx::Error) -> Error {
+    move |why| translate(why).doing(doing)
+}
+
+fn translate(why: sqlx::Error) -> Error {
+    let sqlx::Error::Database(database) = &why else {
+        return match why {
+            sqlx::Error::PoolTimedOut => {
+                Error::backend("no connection to the file became free in time").retryable(true)
+            }
+            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Error::closed("the backend is closed"),
+            other => Error::backend(other.to_string()),
+        };
+    };
+    let code: i32 = database.code().and_then(|code| code.parse().ok()).unwrap_or(1);
+    let (advice, retryable) = match code & 0xff {
+        BUSY => ("the database is locked by another process for longer than busy_timeout", true),
+        LOCKED => ("a table is locked by another connection", true),
+        NOMEM => ("SQLite is out of memory", true),
+        READONLY => (
+            "the database can't be written: the file or its folder is read-only; give the process write access to both",
+            false,
+        ),
+        IOERR => ("reading or writing the file failed; look at the disk and the system's log", true),
+        CORRUPT => ("the file is damaged; restore it from a backup, or recover it with sqlite3's .recover", false),
+        FULL => ("the disk is full; nothing was written; free some space and the same call succeeds", true),
+        CANTOPEN => ("the file can't be opened; the folder must exist and be writable", false),
+        TOOBIG => ("a value is larger than SQLite takes", false),
+        CONSTRAINT => ("a row of this identity exists already, or a required value is missing", false),
+        NOTADB => ("the file is not a SQLite database (or is encrypted)", false),
+        _ => ("SQLite refused", false),
+    };
+    let status = if code & 0xff == CONSTRAINT { Status::Conflict } else { Status::Backend };
+    Error::new(status, format!("{advice} (SQLite code {code}: {})", database.message()))
+        .retryable(retryable)
+        .with("sqlite_code", i64::from(code))
+}

@@ -1,0 +1,72 @@
+//! Where the file is and how it is opened.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::{Error, Result};
+
+/// What a commit waits for. See SQLite's `PRAGMA synchronous`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Synchronous {
+    /// A commit that was answered survives a power cut. The default.
+    Full,
+    /// After a power cut the last commits may be gone; the file stays sound. A killed process loses nothing.
+    Normal,
+    /// The operating system decides; a power cut may damage the file.
+    Off,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqliteOptions {
+    pub synchronous: Synchronous,
+    /// How long a transaction waits for another process's.
+    pub busy_timeout: Duration,
+    /// Connections that read beside the writer.
+    pub readers: u32,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self { synchronous: Synchronous::Full, busy_timeout: Duration::from_secs(10), readers: 4 }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Location {
+    Memory,
+    File(PathBuf),
+}
+
+/// `workflow.db`, `/var/lib/app.db`, `sqlite:workflow.db`, `sqlite:///var/lib/app.db`, `:memory:`.
+pub(super) fn locate(url: &str) -> Result<Location> {
+    let rest = url.strip_prefix("sqlite:").unwrap_or(url);
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    if path == ":memory:" {
+        return Ok(Location::Memory);
+    }
+    if path.is_empty() {
+        return Err(Error::invalid("the path of the SQLite file is empty; give a path, or \":memory:\""));
+    }
+    if path.contains('\0') || path.contains('?') {
+        return Err(Error::invalid(format!(
+            "the path {path:?} has a '?' or a NUL in it; options go into the options object, not into the path"
+        )));
+    }
+    Ok(Location::File(PathBuf::from(path)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_urls_and_memory_are_told_apart() {
+        let file = |path: &str| Location::File(PathBuf::from(path));
+        assert_eq!(locate("workflow.db").unwrap(), file("workflow.db"));
+        assert_eq!(locate("sqlite:workflow.db").unwrap(), file("workflow.db"));
+        assert_eq!(locate("sqlite:///var/a b.db").unwrap(), file("/var/a b.db"));
+        assert_eq!(locate(":memory:").unwrap(), Location::Memory);
+        assert_eq!(locate("sqlite::memory:").unwrap(), Location::Memory);
+        assert!(locate("").is_err() && locate("a.db?mode=ro").is_err());
+    }
+}

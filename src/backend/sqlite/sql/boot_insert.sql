@@ -1,0 +1,1 @@
+INSERT INTO boots (boot_id) VALUES (?1) ON CONFLICT (boot_id) DO NOTHING

@@ -1,0 +1,1 @@
+SELECT number FROM boots WHERE boot_id = ?1

@@ -1,0 +1,168 @@
+//! One writer to a file: it commits many callers' jobs in one transaction. Whatever is ready when the last commit
+//! ends goes into the next; nothing waits for a timer.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use super::tx::Tx;
+use crate::backend::Notice;
+use crate::model::{Error, Result};
+
+/// Jobs in one transaction: others wait until it commits.
+const JOBS_MAX: usize = 64;
+
+/// A piece of a transaction. It may run twice: when another job spoils the transaction, each is tried alone.
+trait Job: Send {
+    fn run<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, Result<()>>;
+    /// Answers the caller: with the result, once it is committed, or with the error.
+    fn finish(self: Box<Self>, outcome: Result<()>);
+}
+
+struct Call<R, Q, F> {
+    request: Arc<Q>,
+    work: F,
+    result: Option<R>,
+    reply: oneshot::Sender<Result<R>>,
+}
+
+impl<R, Q, F> Job for Call<R, Q, F>
+where
+    R: Send,
+    Q: Send + Sync,
+    F: for<'t> Fn(&'t mut Tx, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send,
+{
+    fn run<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, Result<()>> {
+        Box::pin(async move {
+            let work = (self.work)(tx, self.request.clone());
+            self.result = Some(work.await?);
+            Ok(())
+        })
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<()>) {
+        let answer = match (outcome, self.result) {
+            (Ok(()), Some(result)) => Ok(result),
+            (Err(why), _) => Err(why),
+            (Ok(()), None) => Err(Error::backend("the writer committed a job that did not run")),
+        };
+        // The caller may have given up waiting; the commit stands all the same.
+        let _gone = self.reply.send(answer);
+    }
+}
+
+enum Message {
+    Job(Box<dyn Job>),
+    Close(oneshot::Sender<Result<()>>),
+}
+
+/// The way in to the writer. Cheap to clone; the writer ends when it is closed or the last of these is gone.
+#[derive(Clone)]
+pub(super) struct Writer {
+    jobs: mpsc::UnboundedSender<Message>,
+}
+
+impl Writer {
+    /// Takes the connection over; `notices` hears of what is committed.
+    pub fn start(tx: Tx, notices: broadcast::Sender<Notice>) -> Self {
+        let (jobs, inbox) = mpsc::unbounded_channel();
+        tokio::spawn(serve(tx, inbox, notices));
+        Self { jobs }
+    }
+
+    /// Runs `work` in a transaction and answers when it is on disk. `work` may be called twice.
+    pub async fn run<R, Q, F>(&self, request: Q, work: F) -> Result<R>
+    where
+        R: Send + 'static,
+        Q: Send + Sync + 'static,
+        F: for<'t> Fn(&'t mut Tx, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let call = Box::new(Call { request: Arc::new(request), work, result: None, reply });
+        self.jobs.send(Message::Job(call)).map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    pub async fn close(&self) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        if self.jobs.send(Message::Close(reply)).is_err() {
+            return Ok(());
+        }
+        answer.await.unwrap_or(Ok(()))
+    }
+}
+
+fn closed() -> Error {
+    Error::closed("the backend is closed")
+}
+
+async fn serve(mut tx: Tx, mut inbox: mpsc::UnboundedReceiver<Message>, notices: broadcast::Sender<Notice>) {
+    let mut jobs = Vec::new();
+    while let Some(first) = inbox.recv().await {
+        let mut closing = None;
+        let mut message = Some(first);
+        while let Some(next) = message.take() {
+            match next {
+                Message::Job(job) => jobs.push(job),
+                Message::Close(reply) => {
+                    closing = Some(reply);
+                    break;
+                }
+            }
+            if jobs.len() < JOBS_MAX {
+                message = inbox.try_recv().ok();
+            }
+        }
+        commit(&mut tx, &mut jobs, &notices).await;
+        if let Some(reply) = closing {
+            inbox.close();
+            let outcome = tx.close().await;
+            let _gone = reply.send(outcome);
+            return;
+        }
+    }
+    // Every handle is gone: nobody is left to tell of a failure to close.
+    let _unheard = tx.close().await;
+}
+
+async fn commit(tx: &mut Tx, jobs: &mut Vec<Box<dyn Job>>, notices: &broadcast::Sender<Notice>) {
+    if jobs.is_empty() {
+        return;
+    }
+    match attempt(tx, jobs).await {
+        Ok(()) => {
+            tell(tx, notices);
+            jobs.drain(..).for_each(|job| job.finish(Ok(())));
+        }
+        Err(why) if jobs.len() == 1 => jobs.drain(..).for_each(|job| job.finish(Err(why.clone()))),
+        Err(_) => {
+            for job in jobs.drain(..) {
+                let mut alone = vec![job];
+                let outcome = attempt(tx, &mut alone).await;
+                if outcome.is_ok() {
+                    tell(tx, notices);
+                }
+                alone.drain(..).for_each(|job| job.finish(outcome.clone()));
+            }
+        }
+    }
+}
+
+async fn attempt(tx: &mut Tx, jobs: &mut [Box<dyn Job>]) -> Result<()> {
+    tx.begin().await?;
+    for job in jobs {
+        if let Err(why) = job.run(tx).await {
+            tx.rollback().await;
+            return Err(why);
+        }
+    }
+    tx.commit().await
+}
+
+fn tell(tx: &mut Tx, notices: &broadcast::Sender<Notice>) {
+    for notice in tx.take_notices() {
+        // Nobody listening is the usual case in a process that only dispatches.
+        let _unheard = notices.send(notice);
+    }
+}
