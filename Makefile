@@ -38,7 +38,7 @@ soak: examples ## orders under random kills and freezes of workers, for SOAK_SEC
 
 header: ## writes include/stent.h anew from src/ffi
 	@scripts/need rust cc
-	STENT_HEADER=write cargo build
+	@scripts/header
 
 lib: ## builds target/release/libstent.so and libstent.a
 	@scripts/need rust cc

@@ -77,7 +77,7 @@ int main(int argc, char **argv)
         double seconds = now_s() - start;
         wrong = json_int(result) != count * (count + 1) * (2 * count + 1) / 6;
         printf("%lld children joined in %.2f s (%.0f a second); the workflow's body ran %d times; the sum is %s%s\n",
-               count, seconds, (double)count / seconds, atomic_load(&resumes), result, wrong ? ", and that is WRONG" : "");
+               count, seconds, (double)count / seconds, atomic_load(&resumes), result, wrong ? ": WRONG" : "");
     }
     stent_error_free(error);
     stent_free(id);

@@ -72,7 +72,8 @@ static int in_the_middle(void)
     for (struct order *order = orders; charged && order < held; order++) {
         stage_of(executor, order->execution, stage, sizeof stage);
         int done = is_over(executor, order->execution);
-        if (order == orders ? !done : !done && strcmp(stage, STAGE_APPROVAL) != 0 && strcmp(stage, STAGE_WINDOW) != 0) return 0;
+        int rests = strcmp(stage, STAGE_APPROVAL) == 0 || strcmp(stage, STAGE_WINDOW) == 0;
+        if (!done && (order == orders || !rests)) return 0;
     }
     return charged;
 }
@@ -140,8 +141,8 @@ static void approve_what_waits(void)
         char stage[64];
         stent_error *error = NULL;
         if (strcmp(stage_of(executor, orders[i].execution, stage, sizeof stage), STAGE_APPROVAL) != 0) continue;
-        must(stent_executor_signal(executor, orders[i].execution, "approval", "{\"approved\": true}", NULL, &error), error,
-             "approving");
+        must(stent_executor_signal(executor, orders[i].execution, "approval", "{\"approved\": true}", NULL, &error),
+             error, "approving");
         say(orders[i].number, "", "is approved while no worker lives: the signal is kept");
     }
 }
@@ -191,7 +192,8 @@ static int tell_promises(void)
             for (int before = 0; before < s; before++) twice += strcmp(step->key, order->steps[before].key) == 0;
             if (strcmp(step->key, "charge#1") != 0) continue;
             charged += strstr(books, step->id) != NULL;
-            if (order == held) cut = order->ran_before[s] == 3 && order->ran_after[s] == 1 && !order->recorded_before[s];
+            if (order != held) continue;
+            cut = order->ran_before[s] == 3 && order->ran_after[s] == 1 && !order->recorded_before[s];
         }
     }
     for (const char *at = books; (at = strchr(at, '\n')); at++) payments++;
@@ -201,8 +203,8 @@ static int tell_promises(void)
     broken += promise(twice == 0, "every step is recorded once");
     broken += promise(again == 0, "what was recorded before the kill was not run again after it");
     broken += promise(cut, "the charge that was cut in two ran again, and the second worker recorded it");
-    text = json_format("the gateway took money %d times for %d orders: the charge that ran again had the same key", payments,
-                       order_count);
+    text = json_format("the gateway took money %d times for %d orders: the charge that ran again had the same key",
+                       payments, order_count);
     broken += promise(charged == order_count && payments == order_count, text);
     broken += promise(json_count(dead) == 0, "nothing was given up: there is no dead letter");
     free(books), free(text);
@@ -216,7 +218,8 @@ static void prepare(const char *orders_path, const char *list, const char *direc
     static char made[] = "/tmp/stent-demo-XXXXXX", number[32], database[500];
     size_t count = json_count(list);
     if (count < 2 || count > ORDERS_MAX) {
-        fprintf(stderr, "%s: the demo wants a JSON array of 2 to %d orders; there are %zu\n", orders_path, ORDERS_MAX, count);
+        fprintf(stderr, "%s: the demo wants a JSON array of 2 to %d orders; there are %zu\n", orders_path, ORDERS_MAX,
+                count);
         exit(1);
     }
     if (!directory ? !(directory = mkdtemp(made)) : mkdir(directory, 0777) != 0 && errno != EEXIST) {
@@ -230,7 +233,8 @@ static void prepare(const char *orders_path, const char *list, const char *direc
     }
     shop = shop_at(database);
     FILE *slow = fopen(shop.slow, "w");
-    if (!slow || fputs(json_copy(json_get(json_at(list, count - 1), "id"), number, sizeof number), slow) < 0 || fclose(slow)) {
+    json_copy(json_get(json_at(list, count - 1), "id"), number, sizeof number);
+    if (!slow || fputs(number, slow) < 0 || fclose(slow) != 0) {
         perror(shop.slow);
         exit(1);
     }
@@ -244,9 +248,9 @@ int demo(const char *orders_path, const char *directory)
 
     printf("Stent %s: durable workflows on a SQLite file, %s\n\n"
            "  shop     this process: places orders, approves, looks. It runs no handler.\n"
-           "  worker   a process of its own: runs the handlers of order_workflow.c. What it has in hand is under a lease of\n"
-           "           2 s, which it renews as long as it lives. When it dies, others take over at the lease's end.\n"
-           "  gateway  takes the money. It does not answer the first two requests for a charge, so that step fails twice.\n",
+           "  worker   a process of its own: runs the handlers of order_workflow.c. What it has in hand is under a\n"
+           "           lease of 2 s, which it renews as long as it lives. When it dies, others take over at its end.\n"
+           "  gateway  takes the money. It leaves the first two requests for a charge unanswered: they fail.\n",
            stent_version(), shop.database);
 
     heading("1. A worker starts, orders come in");

@@ -1,6 +1,6 @@
 /* The order workflow under bad luck: orders come in all the time, and again and again a worker is killed with SIGKILL,
- * or frozen (SIGSTOP) for longer than its lease, so that it wakes up as a worker whose tasks are another's by then. In the
- * end every order must have ended, with every step recorded once and every customer charged once. */
+ * or frozen (SIGSTOP) for longer than its lease, so that its tasks are another's when it wakes up. In the end every
+ * order must have ended, with every step recorded once and every customer charged once. */
 #define _GNU_SOURCE
 #include "json.h"
 #include "order_workflow.h"
@@ -49,7 +49,8 @@ static void place(const char *order)
     /* order, validate, charge, sleep, ship; the lines; the approval of a big one */
     placed->steps = 5 + (int)json_count(json_get(copy, "lines")) + (total >= APPROVAL_FROM_CENTS);
     snprintf(placed->execution, sizeof placed->execution, "%s", id);
-    must(stent_executor_signal(soak_state.executor, id, "approval", "{\"approved\": true}", NULL, &error), error, "approving");
+    must(stent_executor_signal(soak_state.executor, id, "approval", "{\"approved\": true}", NULL, &error), error,
+         "approving");
     stent_free(id);
     free(copy);
 }
@@ -104,7 +105,8 @@ static int tell(void)
 {
     char *runs = read_file(soak_state.shop.runs), *books = read_file(soak_state.shop.gateway), *dead = NULL, *text;
     stent_error *error = NULL;
-    int recorded = 0, open = 0, twice = 0, missing = 0, charged = 0, payments = 0, bodies = 0, broken = 0, run_count = 0;
+    int recorded = 0, open = 0, twice = 0, missing = 0, charged = 0, payments = 0;
+    int bodies = 0, run_count = 0, broken = 0;
     for (int i = 0; i < soak_state.placed; i++) {
         struct step steps[STEPS_PER_ORDER];
         int count = read_steps(soak_state.backend, soak_state.orders[i].execution, steps, STEPS_PER_ORDER);
@@ -124,9 +126,10 @@ static int tell(void)
     for (const char *at = runs; (at = strchr(at, '\n')); at++) run_count++;
     must(stent_executor_dead_letters(soak_state.executor, NULL, &dead, &error), error, "reading the dead letters");
 
-    printf("\n%d orders, %d steps; %d kills, %d freezes; %d handler bodies ran for %d tasks\n", soak_state.placed, recorded + open,
-           soak_state.kills, soak_state.freezes, run_count, bodies);
-    text = json_format("every one of %d orders has ended, and each of %d steps is recorded", soak_state.placed, recorded);
+    printf("\n%d orders, %d steps; %d kills, %d freezes; %d handler bodies ran for %d tasks\n", soak_state.placed,
+           recorded + open, soak_state.kills, soak_state.freezes, run_count, bodies);
+    text = json_format("every one of %d orders has ended, and each of %d steps is recorded", soak_state.placed,
+                       recorded);
     broken += promise(open == 0 && missing == 0, text);
     broken += promise(twice == 0, "every step is recorded once");
     broken += promise(charged == soak_state.placed && payments == soak_state.placed, "each charged once");

@@ -49,7 +49,7 @@ int read_steps(stent_backend *backend, const char *execution, struct step *steps
     stent_error *error = NULL;
     char *request = json_format("{\"execution_id\": \"%s\"}", execution), *tasks = NULL;
     int count = 0;
-    must(stent_backend_call(backend, "list_tasks_for_execution", request, &tasks, &error), error, "reading the steps");
+    must(stent_backend_call(backend, "list_tasks_for_execution", request, &tasks, &error), error, "reading steps");
     for (const char *at = json_first(tasks); at && count < room; at = json_next(at)) {
         struct step *step = &steps[count++];
         const char *key = json_get(at, "step_key"), *kind = json_get(at, "kind");
@@ -79,7 +79,7 @@ int runs_of(const char *runs, const char *task, pid_t pid)
 
 int promise(int held, const char *text)
 {
-    const char *on = !in_colour() ? "" : held ? "\033[32m" : "\033[31m", *off = in_colour() ? "\033[0m" : "";
-    printf("  %s%s%s  %s\n", on, held ? "yes" : "NO ", off, text);
+    const char *on = !in_colour() ? "" : held ? "\033[32m" : "\033[31m";
+    printf("  %s%s%s  %s\n", on, held ? "yes" : "NO ", *on ? "\033[0m" : "", text);
     return held ? 0 : 1;
 }

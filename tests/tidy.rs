@@ -7,7 +7,7 @@ mod source;
 #[path = "tidy/sql.rs"]
 mod sql;
 
-use source::{check, code, files, imports, is_below, is_test, lines_with, product, read};
+use source::{check, climbs_out, code, files, imports, is_below, is_test, lines_with, product, read};
 
 /// A page that can be read in one go.
 const LINES_MAX: usize = 500;
@@ -65,7 +65,15 @@ fn rooms_import_only_whom_they_may() {
             ));
             continue;
         };
-        for path in imports(&code(&read(&file))) {
+        let code = code(&read(&file));
+        if is_test(&file) {
+            continue;
+        }
+        if climbs_out(&file, product(&code)) {
+            problems
+                .push(format!("{file}: leaves its room by `super::`; write `crate::…`, so that the arrow can be seen"));
+        }
+        for path in imports(product(&code)) {
             let inner = INNER.iter().find(|inner| path == **inner || path.starts_with(&format!("{inner}::")));
             let may = match inner {
                 Some(inner) => allowed.contains(inner),

@@ -151,6 +151,14 @@ pub fn imports(code: &str) -> Vec<String> {
     found
 }
 
+/// Do so many `super::` in a row lead from this file to the root of the library?
+pub fn climbs_out(file: &str, code: &str) -> bool {
+    let parts: Vec<&str> = file.trim_start_matches("src/").split('/').collect();
+    let is_folder = parts.last().is_some_and(|last| *last == "mod.rs");
+    let depth = if is_folder { parts.len() - 1 } else { parts.len() };
+    depth > 0 && code.contains(&"super::".repeat(depth))
+}
+
 fn spread(prefix: &str, rest: &str, found: &mut Vec<String>) {
     let deep = prefix.matches("::").count() >= 2;
     if let Some(group) = rest.strip_prefix('{')
@@ -202,4 +210,10 @@ fn the_reader_of_sources_sees_code_only() {
     );
     let paths = imports("use crate::{model::{Error, Id}, backend::sqlite::Sqlite}; crate::codec::x(); $crate::y");
     assert_eq!(paths, ["model::Error", "model::Id", "backend::sqlite::Sqlite", "codec::x"]);
+    assert!(
+        climbs_out("src/ffi/mod.rs", "use super::model;") && climbs_out("src/ffi/task.rs", "use super::super::model;")
+    );
+    assert!(
+        !climbs_out("src/ffi/task.rs", "use super::error;") && !climbs_out("src/ffi/task/mod.rs", "use super::error;")
+    );
 }
