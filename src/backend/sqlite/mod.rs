@@ -15,6 +15,8 @@ mod routes;
 mod rows;
 mod snapshot;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod tx;
 mod writer;
 
