@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::model::{
     CallOptions, DispatchOptions, Execution, ExecutionState, Failure, FunctionOptions, Id, Number, Op, OpSet, Payload,
-    ProgressEntry, Task, TaskKind, TaskState, Timestamp, WaitMode,
+    ProgressEntry, Task, TaskKind, TaskState, Timestamp, WaitMode, seconds,
 };
 
 /// A dispatch, resolved by the store: queue, tags, priority, retry policy and the rest that the call left out are
@@ -190,9 +192,11 @@ pub enum Outcome {
         failure: Failure,
     },
     /// Rows only from now on, until what is awaited is there.
+    /// `known`: the largest arrival number that the task knows without a gap; what arrived later is looked at.
     Suspend {
         mode: WaitMode,
         ops: OpSet,
+        known: u64,
     },
     /// Given back (drain, stop, nothing that can run it here): pending again, no attempt charged.
     Release,
@@ -310,18 +314,21 @@ pub struct DeadLetterFilter {
 }
 
 /// An execution as the outside sees it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Snapshot {
     /// `progress` holds what handlers said and what follows from the tasks' rows, in order of time.
+    #[serde(flatten)]
     pub execution: Execution,
     pub counters: BTreeMap<String, Number>,
+    /// Beside the execution's own `state`, so it needs another word.
+    #[serde(rename = "state_values")]
     pub state: BTreeMap<String, Payload>,
     pub replay_of: Option<Id>,
     pub cancel_reason: Option<String>,
 }
 
 /// Counts of the whole store, read in one snapshot.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct StoreStats {
     pub executions: BTreeMap<ExecutionStateKey, u64>,
     pub tasks: BTreeMap<TaskStateKey, u64>,
@@ -338,18 +345,20 @@ pub struct StoreStats {
 pub type ExecutionStateKey = &'static str;
 pub type TaskStateKey = &'static str;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Depth {
     pub queue: Option<String>,
     pub function: String,
     pub count: u64,
-    /// The age of the oldest.
+    /// The age of the oldest, in seconds.
+    #[serde(with = "seconds")]
     pub oldest: Duration,
 }
 
 /// What a dead letter's replay made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Replayed {
+    #[serde(rename = "execution_id")]
     pub execution: Id,
     pub replay_of: Id,
 }
@@ -365,6 +374,8 @@ pub enum Notice {
     Ended(Vec<Id>),
     /// These executions are being cancelled.
     Cancelling(Vec<Id>),
+    /// These tasks ended under the hands of the worker that runs them: their parent ended or cancelled them.
+    Lost(Vec<Id>),
     /// Operations of these tasks have arrived.
     Arrived(Vec<Id>),
     /// Another process wrote to the store: anything of the above may hold.

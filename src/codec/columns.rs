@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::model::{Error, Failure, Result, RetryPolicy, Task};
+use crate::model::{Error, ExecutionState, Failure, Id, Payload, Result, RetryPolicy, Task};
 
 pub fn tags_to_column(tags: &[String]) -> Option<String> {
     if tags.is_empty() { None } else { Some(write(&tags)) }
@@ -52,4 +52,23 @@ fn read<T: DeserializeOwned>(column: &'static str, bytes: &[u8]) -> Result<T> {
         Error::backend(format!("the stored column {column} is not what was written there: {why}"))
             .with("column", column)
     })
+}
+
+/// The one argument of a compensation: `{"execution_id", "state", "reason", "args", "kwargs"}` of what was ended.
+pub fn compensation_args(
+    execution: Id,
+    state: ExecutionState,
+    reason: Option<String>,
+    args: &Payload,
+    kwargs: &Payload,
+) -> Payload {
+    #[derive(Serialize)]
+    struct Ended<'a> {
+        execution_id: Id,
+        state: ExecutionState,
+        reason: Option<String>,
+        args: &'a Payload,
+        kwargs: &'a Payload,
+    }
+    Payload::from(write(&[Ended { execution_id: execution, state, reason, args, kwargs }]))
 }

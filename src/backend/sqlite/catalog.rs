@@ -50,6 +50,10 @@ impl Catalog {
         self.version == version
     }
 
+    pub fn version(&self) -> i64 {
+        self.version
+    }
+
     /// This connection raised the version, and what it changed is in memory already.
     pub fn is_now(&mut self, version: i64) {
         self.version = version;

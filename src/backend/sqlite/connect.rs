@@ -9,9 +9,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode, SqlitePool, SqlitePo
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, SqliteConnection};
 use tokio::sync::Mutex;
 
-use super::options::{Location, SqliteOptions, Synchronous};
+use super::options::Location;
 use super::{clock, error, file_locks};
-use crate::model::{Error, Result};
+use crate::model::{Error, Result, SqliteOptions, Synchronous};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_initial.sql")];

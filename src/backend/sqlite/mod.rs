@@ -1,23 +1,40 @@
 //! The SQLite backend: a file (or memory), one writer with group commit, readers beside it.
 
+mod advance;
 mod batch;
+mod cancel;
 mod catalog;
+mod claim;
 mod clock;
 mod connect;
 mod dead_letters;
+mod dispatch;
 mod ended;
+mod ends;
+mod engine;
 mod error;
 mod file_locks;
+mod fork;
+mod idempotency;
+mod insert;
+mod journal;
 mod list;
 mod options;
 mod protocol;
+mod register;
+mod restart;
 mod routes;
 mod rows;
+mod signals;
 mod snapshot;
+mod spawn;
 mod stats;
+mod sweep;
 #[cfg(test)]
 mod tests;
+mod trees;
 mod tx;
+mod waits;
 mod writer;
 
 use std::sync::Arc;
@@ -27,13 +44,12 @@ use sqlx::sqlite::SqlitePool;
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::broadcast;
 
-pub use options::{SqliteOptions, Synchronous};
-
 use self::options::Location;
 use self::tx::Tx;
 use self::writer::Writer;
 use crate::backend::{Notice, Request, Response};
 use crate::model::Result;
+pub use crate::model::{SqliteOptions, Synchronous};
 
 /// Hints kept for a listener that is slow; one that lags looks for itself.
 const NOTICES_MAX: usize = 1024;
@@ -45,6 +61,8 @@ pub struct Sqlite {
     /// None for a database in memory: it belongs to its one connection, which then reads as well.
     readers: Option<SqlitePool>,
     notices: broadcast::Sender<Notice>,
+    /// The number of this boot: a lease of another one has ended.
+    boot: i64,
 }
 
 impl Sqlite {
@@ -56,7 +74,7 @@ impl Sqlite {
         let readers = connect::readers(&location, &options);
         let (notices, _) = broadcast::channel(NOTICES_MAX);
         let writer = Writer::start(Tx::new(conn, boot), notices.clone());
-        Ok(Arc::new(Self { location, writer, readers, notices }))
+        Ok(Arc::new(Self { location, writer, readers, notices, boot }))
     }
 
     /// A transaction that writes. `work` may be called twice: when another job spoils the transaction that it

@@ -31,6 +31,7 @@ pub(super) struct Hints {
     pub due: Option<Duration>,
     pub ended: Vec<Id>,
     pub cancelling: Vec<Id>,
+    pub lost: Vec<Id>,
     pub arrived: BTreeSet<Id>,
 }
 
@@ -64,6 +65,12 @@ impl Tx {
         Ok(())
     }
 
+    /// What this transaction changed of the catalog counts at once.
+    pub async fn reload_catalog(&mut self) -> Result<()> {
+        let version = self.catalog.version();
+        self.catalog.load(&mut self.conn, version).await
+    }
+
     pub async fn commit(&mut self) -> Result<()> {
         match self.conn.execute(sqlx::raw_sql("COMMIT")).await {
             Ok(_) => Ok(()),
@@ -85,6 +92,12 @@ impl Tx {
         self.conn.close().await.map_err(error::map("close the database"))
     }
 
+    /// A time for a new row: later than any given before, so that rows made together keep their order.
+    pub fn next_time(&mut self) -> Timestamp {
+        self.now = Timestamp::from_micros(self.now.micros() + 1);
+        self.now
+    }
+
     /// Somebody may claim something now.
     pub fn hint_work(&mut self) {
         self.hints.work = true;
@@ -104,6 +117,11 @@ impl Tx {
         self.hints.cancelling.push(execution);
     }
 
+    /// A worker may be running this task, which is over.
+    pub fn hint_lost(&mut self, task: Id) {
+        self.hints.lost.push(task);
+    }
+
     pub fn hint_arrived(&mut self, parent: Id) {
         self.hints.arrived.insert(parent);
     }
@@ -119,6 +137,9 @@ impl Tx {
         }
         if !hints.cancelling.is_empty() {
             notices.push(Notice::Cancelling(hints.cancelling));
+        }
+        if !hints.lost.is_empty() {
+            notices.push(Notice::Lost(hints.lost));
         }
         if let Some(due) = hints.due {
             notices.push(Notice::Due(due));

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::super::batch::Batch;
+use super::super::ends::{self, End, Ending};
 use super::super::rows::{self, args_column, kwargs_column};
 use super::super::tx::{Tx, nothing_more};
-use super::super::{Sqlite, error, list};
+use super::super::waits::WaitBook;
+use super::super::{Sqlite, error, list, trees};
 use super::tasks;
 use crate::backend::{ExecutionFilter, Response};
 use crate::codec;
@@ -198,11 +200,28 @@ async fn replace(tx: &mut Tx, new: Arc<Execution>) -> Result<()> {
     }
     if new.state == ExecutionState::Cancelling && stored.state != ExecutionState::Cancelling {
         tx.hint_cancelling(new.id);
+        let mut book = WaitBook::default();
+        trees::cancel_executions(tx, &mut book, vec![new.id]).await?;
+        book.save(tx).await?;
     }
     if new.state.is_terminal() {
-        tasks::finish_raw_execution(tx, new.id).await?;
+        tx.hint_ended(new.id);
+        end_root(tx, new.id).await?;
     }
     Ok(())
+}
+
+/// An execution that was ended from outside takes its tree with it.
+async fn end_root(tx: &mut Tx, execution: Id) -> Result<()> {
+    let row = sqlx::query(include_str!("../sql/execution_root.sql"))
+        .bind(execution.as_bytes().as_slice())
+        .fetch_one(&mut tx.conn)
+        .await
+        .map_err(error::map("find an execution's root"))?;
+    let Some(root) = rows::Columns(&row).optional_id("root_task_id")? else { return Ok(()) };
+    let mut book = WaitBook::default();
+    ends::finish(tx, &mut book, vec![End::now(root, None, Ending::Cancelled)]).await?;
+    book.save(tx).await
 }
 
 /// The same end again may be the repetition of a commit whose answer was lost; another one would rewrite history.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::super::tx::Tx;
-use super::super::{Sqlite, error, rows};
+use super::super::waits::WaitBook;
+use super::super::{Sqlite, error, rows, signals};
 use super::executions;
 use crate::backend::Response;
 use crate::model::{Id, Result, Signal, Timestamp, check_name};
@@ -29,11 +30,12 @@ async fn write(tx: &mut Tx, signal: Arc<Signal>) -> Result<()> {
     if done.rows_affected() == 0 { insert(tx, &signal).await } else { Ok(()) }
 }
 
-/// A signal was sent: the engine's routine for signals hands it to who waits.
+/// A signal was sent: it goes to the oldest wait for its name.
 async fn append(tx: &mut Tx, signal: &Signal) -> Result<()> {
     insert(tx, signal).await?;
-    tx.hint_work();
-    Ok(())
+    let mut book = WaitBook::default();
+    signals::hand_out(tx, &mut book, signal.execution_id, &signal.name).await?;
+    book.save(tx).await
 }
 
 async fn insert(tx: &mut Tx, signal: &Signal) -> Result<()> {

@@ -8,14 +8,17 @@ use sqlx::SqliteConnection;
 
 use super::super::batch::Batch;
 use super::super::catalog::{Lane, stored};
+use super::super::ends::{self, End, Ending};
 use super::super::routes::route_of;
 use super::super::rows::{self, Columns, args_column, kwargs_column};
 use super::super::tx::{Tx, nothing_more};
+use super::super::waits::WaitBook;
 use super::super::{Sqlite, error};
 use crate::backend::Response;
 use crate::codec;
 use crate::model::{
-    BATCH_MAX, Error, Id, Payload, Result, Route, Status, Task, TaskKind, TaskState, Timestamp, check_name, check_tags,
+    BATCH_MAX, Error, Failure, Id, Payload, Result, Route, Status, Task, TaskKind, TaskState, Timestamp, check_name,
+    check_tags,
 };
 
 /// The columns that follow from a record's state: where it may be claimed, when it is looked at, its lease.
@@ -293,6 +296,9 @@ async fn replace(tx: &mut Tx, new: Arc<Task>) -> Result<()> {
         scheduled_for: new.scheduled_for,
         ..stored.clone()
     };
+    if new.state.is_terminal() {
+        end(tx, &merged).await?;
+    }
     write(tx, &merged).await?;
     if stored.state == TaskState::Waiting && new.state != TaskState::Waiting {
         sqlx::query(include_str!("../sql/task_wait_forget.sql"))
@@ -300,9 +306,6 @@ async fn replace(tx: &mut Tx, new: Arc<Task>) -> Result<()> {
             .execute(&mut tx.conn)
             .await
             .map_err(error::map("forget what the task waited for"))?;
-    }
-    if new.state.is_terminal() {
-        finish_raw(tx, &merged).await?;
     }
     Ok(())
 }
@@ -344,16 +347,18 @@ fn same_end(stored: &Task, new: &Task) -> Result<()> {
     .with("state", stored.state.as_str()))
 }
 
-/// A record was written that ends its task: the engine's routine for ends goes on from here.
-async fn finish_raw(tx: &mut Tx, task: &Task) -> Result<()> {
-    let _ = task;
-    tx.hint_work();
-    Ok(())
-}
-
-/// A record was written that ends its execution: the engine's routine for ends goes on from here.
-pub(super) async fn finish_raw_execution(tx: &mut Tx, execution: Id) -> Result<()> {
-    tx.hint_ended(execution);
-    tx.hint_work();
-    Ok(())
+/// A record that ends its task: everybody who waits for it hears of it, as of any other end.
+async fn end(tx: &mut Tx, task: &Task) -> Result<()> {
+    let ending = match task.state {
+        TaskState::Completed => Ending::Completed(task.result.clone().unwrap_or_else(Payload::null)),
+        TaskState::Failed => {
+            let unsaid = || Failure::new("Error", "the task was failed from outside, without an error");
+            Ending::Failed(task.error.clone().unwrap_or_else(unsaid))
+        }
+        TaskState::Cancelled => Ending::Cancelled,
+        TaskState::Pending | TaskState::Running | TaskState::Waiting => return Ok(()),
+    };
+    let mut book = WaitBook::default();
+    ends::finish(tx, &mut book, vec![End::now(task.id, task.parent_task_id, ending)]).await?;
+    book.save(tx).await
 }

@@ -1,0 +1,12 @@
+SELECT
+    (SELECT min(t.due_at) FROM tasks AS t WHERE t.due_at IS NOT NULL) AS due_at,
+    (
+        SELECT min(e.expiry_at) FROM executions AS e
+        WHERE e.expiry_at IS NOT NULL AND e.ending IS NULL AND e.completed_at IS NULL
+    ) AS expiry_at,
+    (SELECT min(t.lease_until) FROM tasks AS t WHERE t.lease_until IS NOT NULL AND t.lease_boot = ?1) AS lease_until,
+    EXISTS (SELECT 1 FROM executions AS e WHERE e.state = 'cancelling')
+        OR EXISTS (SELECT 1 FROM unfinished_trees)
+        OR EXISTS (SELECT 1 FROM tasks AS t WHERE t.parked IS NOT NULL)
+        OR EXISTS (SELECT 1 FROM tasks AS t WHERE t.lease_until IS NOT NULL AND t.lease_boot < ?1)
+        OR EXISTS (SELECT 1 FROM tasks AS t WHERE t.lease_until IS NOT NULL AND t.lease_boot > ?1) AS other

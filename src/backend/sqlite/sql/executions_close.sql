@@ -1,0 +1,13 @@
+UPDATE executions
+SET state = ifnull(ending, 'cancelled'), completed_at = ?3
+WHERE id IN (SELECT substr(?2, value ->> 0, 16) FROM json_each(?1))
+    AND state = 'cancelling'
+    AND NOT EXISTS (
+        SELECT 1 FROM tasks AS t INDEXED BY tasks_leased
+        WHERE t.lease_until IS NOT NULL AND t.execution_id = executions.id
+    )
+    AND NOT EXISTS (
+        SELECT 1 FROM unfinished_trees AS u JOIN tasks AS t ON t.id = u.task_id
+        WHERE t.execution_id = executions.id
+    )
+RETURNING id, state, on_cancel, cancel_reason, args, kwargs

@@ -1,0 +1,1 @@
+UPDATE tasks SET state = 'cancelled', result = NULL WHERE id = ?1 AND kind = 'signal' AND state = 'completed'

@@ -1,0 +1,31 @@
+UPDATE tasks
+SET state = 'running',
+    worker_id = ?3,
+    fence = fence + 1,
+    lane = NULL,
+    due_at = NULL,
+    lease_expires_at = ?4 + ?5,
+    lease_boot = ?6,
+    lease_until = ?7 + ?5,
+    limited = ?8,
+    started_at = ifnull(started_at, ?4),
+    deadline_at = ifnull(deadline_at, ?4 + timeout)
+WHERE rowid IN (
+    SELECT c.rowid
+    FROM json_each(?1) AS l
+    CROSS JOIN tasks AS c ON c.rowid IN (
+        SELECT t.rowid
+        FROM tasks AS t
+        WHERE t.lane = l.value
+            AND (SELECT e.state FROM executions AS e WHERE e.id = t.execution_id) IN ('pending', 'running')
+        ORDER BY t.priority DESC, t.created_at, t.id
+        LIMIT ?2
+    )
+    ORDER BY c.priority DESC, c.created_at, c.id
+    LIMIT ?2
+)
+RETURNING
+    id, execution_id, step_name, kind, parent_task_id, state, args, kwargs, retries, created_at, tags, priority, queue,
+    retry_policy, result, error, started_at, completed_at, worker_id, lease_expires_at, idempotency_key,
+    scheduled_for, fence, step_key, run, ops, effects, heartbeat, crashes, deadline_at, cache_key, cache_ttl,
+    (SELECT e.traceparent FROM executions AS e WHERE e.id = tasks.execution_id) AS traceparent

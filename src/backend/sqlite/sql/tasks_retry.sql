@@ -1,0 +1,22 @@
+UPDATE tasks
+SET state = 'pending',
+    lane = CASE WHEN b.due_at IS NULL THEN tasks.route END,
+    due_at = b.due_at,
+    scheduled_for = b.due_at,
+    error = b.error,
+    fence = tasks.fence + 1,
+    retries = tasks.retries + ?3,
+    crashes = CASE WHEN ?4 > 0 THEN tasks.crashes + ?4 ELSE 0 END,
+    worker_id = NULL,
+    lease_expires_at = NULL,
+    lease_boot = NULL,
+    lease_until = NULL,
+    limited = NULL,
+    started_at = NULL,
+    deadline_at = NULL,
+    joins = NULL
+FROM (
+    SELECT substr(?2, value ->> 0, 16) AS id, value ->> 1 AS due_at, substr(?2, value ->> 2, value ->> 3) AS error
+    FROM json_each(?1)
+) AS b
+WHERE tasks.id = b.id AND tasks.state IN ('running', 'waiting')
