@@ -1,5 +1,7 @@
 //! Stent: durable execution behind one C header. ARCHITECTURE.md is the map.
 
 pub mod backend;
-mod codec;
+pub mod codec;
+pub mod executor;
+pub mod ffi;
 pub mod model;

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::model::{
     CallOptions, DispatchOptions, Execution, ExecutionState, Failure, FunctionOptions, Id, Number, Op, OpSet, Payload,
-    ProgressEntry, Task, TaskKind, TaskState, Timestamp, WaitMode,
+    ProgressEntry, Task, TaskKind, TaskState, Timestamp, WaitMode, seconds,
 };
 
 /// A dispatch, resolved by the store: queue, tags, priority, retry policy and the rest that the call left out are
@@ -312,18 +314,21 @@ pub struct DeadLetterFilter {
 }
 
 /// An execution as the outside sees it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Snapshot {
     /// `progress` holds what handlers said and what follows from the tasks' rows, in order of time.
+    #[serde(flatten)]
     pub execution: Execution,
     pub counters: BTreeMap<String, Number>,
+    /// Beside the execution's own `state`, so it needs another word.
+    #[serde(rename = "state_values")]
     pub state: BTreeMap<String, Payload>,
     pub replay_of: Option<Id>,
     pub cancel_reason: Option<String>,
 }
 
 /// Counts of the whole store, read in one snapshot.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct StoreStats {
     pub executions: BTreeMap<ExecutionStateKey, u64>,
     pub tasks: BTreeMap<TaskStateKey, u64>,
@@ -340,18 +345,20 @@ pub struct StoreStats {
 pub type ExecutionStateKey = &'static str;
 pub type TaskStateKey = &'static str;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Depth {
     pub queue: Option<String>,
     pub function: String,
     pub count: u64,
-    /// The age of the oldest.
+    /// The age of the oldest, in seconds.
+    #[serde(with = "seconds")]
     pub oldest: Duration,
 }
 
 /// What a dead letter's replay made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Replayed {
+    #[serde(rename = "execution_id")]
     pub execution: Id,
     pub replay_of: Id,
 }

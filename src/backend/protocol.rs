@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     DeadLetter, Execution, ExecutionState, Id, Number, Payload, ProgressEntry, Signal, Task, TaskState, Timestamp,
+    seconds,
 };
 
 /// What a backend is asked. Durations are in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "a request is made, matched and gone: never kept in numbers")]
 pub enum Request {
     /// Creates or migrates the schema; safe from several processes at once, and again and again.
     InitDb {},
@@ -92,7 +94,7 @@ pub enum Request {
         tags: Option<Vec<String>>,
         #[serde(default)]
         now: Option<Timestamp>,
-        #[serde(default = "thirty")]
+        #[serde(default = "thirty", deserialize_with = "seconds::number")]
         lease_duration: f64,
         /// Function name to the number of its tasks that may run at once.
         #[serde(default)]
@@ -102,7 +104,7 @@ pub enum Request {
     RenewTaskLease {
         task_id: Id,
         worker_id: String,
-        #[serde(default = "thirty")]
+        #[serde(default = "thirty", deserialize_with = "seconds::number")]
         lease_duration: f64,
     },
     AppendProgress {
@@ -117,7 +119,7 @@ pub enum Request {
     SetCachedResult {
         key: String,
         value: Payload,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "seconds::optional_number")]
         ttl: Option<f64>,
     },
     GetIdempotencyResult {
@@ -126,7 +128,7 @@ pub enum Request {
     SetIdempotencyResult {
         key: String,
         value: Payload,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "seconds::optional_number")]
         ttl: Option<f64>,
     },
     /// Again for the same task: replaces, no error.

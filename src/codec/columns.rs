@@ -13,6 +13,11 @@ pub fn tags_from_column(column: Option<&str>) -> Result<Vec<String>> {
     column.map_or(Ok(Vec::new()), |text| read("tags", text.as_bytes()))
 }
 
+/// A JSON array of names, for a statement to look into.
+pub fn names_to_json(names: &[String]) -> String {
+    write(&names)
+}
+
 pub fn policy_to_column(policy: &RetryPolicy) -> String {
     write(policy)
 }

@@ -1,7 +1,26 @@
 //! Records to and from JSON. The only room that knows JSON: the C boundary, custom backends and the JSON columns
 //! of the stores all pass here.
 
+mod canonical;
 mod columns;
+mod describe;
+mod fault;
+mod input;
+pub mod operations;
+pub mod options;
+mod output;
 mod payload;
+mod reader;
+mod tables;
 
+pub use canonical::CanonicalJson;
 pub use columns::*;
+pub use describe::describe;
+pub use input::{
+    args_from_text, args_list_from_text, duration_from_text, failure_from_text, from_json, id_from_text,
+    kwargs_from_text, number_from_text, value_from_text,
+};
+pub use output::{error_json, log_json, to_json};
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 
-use crate::model::Payload;
+use crate::model::{PAYLOAD_MAX, Payload};
+
+/// The key of bytes in JSON.
+pub(super) const WRAPPER: &str = "$base64";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,16 +38,22 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
-/// The payload that this JSON text stands for.
-pub(super) fn from_text(text: &str) -> Result<Payload, String> {
-    if !text.starts_with('{') {
-        return Ok(Payload::from(text));
-    }
-    let Ok(wrapped) = serde_json::from_str::<Wrapped<'_>>(text) else { return Ok(Payload::from(text)) };
-    match STANDARD.decode(wrapped.base64.as_bytes()) {
-        Ok(bytes) => Ok(Payload::from(bytes)),
-        Err(why) => Err(format!("the value of \"$base64\" is not base64: {why}")),
-    }
+/// The payload that this JSON value stands for.
+fn from_text(text: &str) -> Result<Payload, String> {
+    let payload = match text.starts_with('{').then(|| serde_json::from_str::<Wrapped<'_>>(text)) {
+        Some(Ok(wrapped)) => match STANDARD.decode(wrapped.base64.as_bytes()) {
+            Ok(bytes) => Payload::from(bytes),
+            Err(why) => return Err(format!("the value of \"{WRAPPER}\" is not base64: {why}")),
+        },
+        // Any other object, or no object: the value itself.
+        Some(Err(_)) | None if text.len() <= PAYLOAD_MAX => Payload::from(text),
+        Some(Err(_)) | None => return Err(too_long(text.len())),
+    };
+    if payload.len() > PAYLOAD_MAX { Err(too_long(payload.len())) } else { Ok(payload) }
+}
+
+fn too_long(bytes: usize) -> String {
+    format!("the value is {bytes} bytes long; at most {PAYLOAD_MAX} are allowed")
 }
 
 fn is_wrapped(text: &str) -> bool {

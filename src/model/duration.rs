@@ -43,11 +43,87 @@ pub fn parse_duration(text: &str) -> Result<Duration> {
 }
 
 /// Whole microseconds, the store's unit; `None` for what is negative, not a number, or absurdly long.
-pub(super) fn from_seconds(seconds: f64) -> Option<Duration> {
+pub fn from_seconds(seconds: f64) -> Option<Duration> {
     if !(0.0..=LONGEST.as_secs_f64()).contains(&seconds) {
         return None;
     }
     Some(Duration::from_micros((seconds * 1e6).round() as u64))
+}
+
+/// A field that is a duration as a number of seconds. What is read may also be text, such as `"1h30m"`.
+pub mod seconds {
+    use std::fmt;
+    use std::time::Duration;
+
+    use serde::{Deserializer, Serializer, de};
+
+    use super::{from_seconds, parse_duration};
+
+    struct Seconds;
+
+    impl de::Visitor<'_> for Seconds {
+        type Value = Duration;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a duration: a number of seconds, or text such as \"1h30m\"")
+        }
+
+        fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Duration, E> {
+            self.visit_f64(seconds as f64)
+        }
+
+        fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Duration, E> {
+            self.visit_f64(seconds as f64)
+        }
+
+        fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<Duration, E> {
+            from_seconds(seconds).ok_or_else(|| {
+                E::custom(format!(
+                    "{seconds} is not a duration: a number of seconds is 0 or more, and below 1000 years"
+                ))
+            })
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
+            parse_duration(text).map_err(|why| E::custom(why.message()))
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        deserializer.deserialize_any(Seconds)
+    }
+
+    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(duration.as_secs_f64())
+    }
+
+    /// Such a field that is kept as the number.
+    pub fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        deserialize(deserializer).map(|duration| duration.as_secs_f64())
+    }
+
+    /// Such a field that may be null.
+    pub fn optional_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+        struct Nullable;
+
+        impl<'de> de::Visitor<'de> for Nullable {
+            type Value = Option<f64>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                Seconds.expecting(f)
+            }
+
+            fn visit_none<E: de::Error>(self) -> Result<Option<f64>, E> {
+                Ok(None)
+            }
+
+            fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<f64>, D::Error> {
+                number(deserializer).map(Some)
+            }
+        }
+
+        deserializer.deserialize_option(Nullable)
+    }
 }
 
 /// The shortest text that [`parse_duration`] reads back to the same whole milliseconds.

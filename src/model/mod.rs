@@ -1,6 +1,7 @@
 //! What Stent speaks of: records, states, options, rules. Pure: no I/O, no async, no clock of its own,
 //! no JSON text. Everything that decides on time, identity or chance takes it as an argument.
 
+mod canonical;
 mod duration;
 mod error;
 mod failure;
@@ -14,13 +15,14 @@ mod retry;
 mod state;
 mod time;
 
-pub use duration::{format_duration, parse_duration};
+pub use canonical::Canonical;
+pub use duration::{format_duration, from_seconds as duration_from_seconds, parse_duration, seconds};
 pub use error::{Detail, Error, Result, Status};
 pub use failure::Failure;
 pub use ids::{Id, child_id, execution_id};
 pub use limits::*;
 pub use ops::{Op, OpSet, Wait, WaitMode};
-pub use options::{CallOptions, DispatchOptions, FunctionOptions, Route, TaskOptions, check_name, check_tags};
+pub use options::*;
 pub use payload::Payload;
 pub use records::{DeadLetter, Execution, Number, ProgressEntry, ProgressStatus, Signal, Task};
 pub use retry::{AfterFailure, RetryPolicy, after_crash, after_failure};

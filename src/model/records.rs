@@ -1,7 +1,9 @@
 //! The records of the backend protocol. A nullable field is always written, as `null`; where it is missing in
 //! what is read it is `null`; a field that nobody knows is an error.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::state::words;
 use super::{ExecutionState, Failure, Id, Payload, RetryPolicy, TaskKind, TaskState, Timestamp};
@@ -146,9 +148,39 @@ pub struct DeadLetter {
 }
 
 /// A counter's value or increment. Integers stay exact as long as they fit 64 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Number {
     Integer(i64),
     Real(f64),
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl de::Visitor<'_> for Either {
+            type Value = Number;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Number, E> {
+                Ok(Number::Integer(number))
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Number, E> {
+                // A counter that silently lost digits would be worse than none.
+                let wrong = || E::custom(format!("{number} does not fit a signed integer of 64 bits"));
+                i64::try_from(number).map(Number::Integer).map_err(|_| wrong())
+            }
+
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Number, E> {
+                Ok(Number::Real(number))
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::duration::from_seconds;
+use super::duration::{from_seconds, seconds};
 use super::{Error, Failure, Result};
 
 /// How often, and after what delays, a function is tried. Delays are in seconds.
@@ -14,7 +14,9 @@ pub struct RetryPolicy {
     /// Attempts in all, the first one included; at least 1.
     pub max_attempts: u32,
     pub backoff_factor: f64,
+    #[serde(deserialize_with = "seconds::number")]
     pub initial_delay: f64,
+    #[serde(deserialize_with = "seconds::number")]
     pub max_delay: f64,
     /// Part of the delay by which chance moves it, up or down: 0 to 1.
     pub jitter: f64,

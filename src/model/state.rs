@@ -10,6 +10,8 @@ macro_rules! words {
 
         impl $name {
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+            /// The words for [`Self::ALL`].
+            pub const WORDS: &'static [&'static str] = &[$($word),*];
 
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),* }
@@ -36,7 +38,7 @@ macro_rules! words {
         }
     };
 }
-pub(super) use words;
+pub(in crate::model) use words;
 
 words! {
     /// Where an execution stands. Terminal states never change again.

@@ -1,22 +1,27 @@
 //! Opening the file: its locks, its pragmas, its schema.
 
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, io};
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use rustix::fs::Access;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, SqliteConnection};
+use tokio::sync::Mutex;
 
-use super::options::{Location, SqliteOptions, Synchronous};
+use super::options::Location;
 use super::{clock, error, file_locks};
-use crate::model::{Error, Result};
+use crate::model::{Error, Result, SqliteOptions, Synchronous};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_initial.sql")];
 
 /// Compiled statements kept for each connection: more than there are files in `sql/`.
 const STATEMENTS: usize = 256;
+
+/// One opening at a time in this process. Two of them on a new file would both upgrade a lock that they share, and with
+/// locks of open file descriptions (see [`file_locks`]) neither could.
+static OPENING: Mutex<()> = Mutex::const_new(());
 
 fn options(location: &Location, options: &SqliteOptions) -> SqliteConnectOptions {
     let synchronous = match options.synchronous {
@@ -33,25 +38,28 @@ fn options(location: &Location, options: &SqliteOptions) -> SqliteConnectOptions
         .disable_statement_logging();
     match location {
         Location::Memory => common.in_memory(true),
-        Location::File(path) => common.filename(path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal),
+        Location::File(path) => common.filename(path).create_if_missing(true),
     }
 }
 
 /// The connection that writes, with the schema in place. `boot` is the number of this boot.
 pub(super) async fn writer(location: &Location, chosen: &SqliteOptions) -> Result<(SqliteConnection, i64)> {
+    open(location, chosen).await.map_err(|why| why.doing(&format!("open {}", describe(location))))
+}
+
+async fn open(location: &Location, chosen: &SqliteOptions) -> Result<(SqliteConnection, i64)> {
     file_locks::install()?;
+    let _one_at_a_time = OPENING.lock().await;
     if let Location::File(path) = location {
-        check_folder(path)?;
+        look_at(path)?;
     }
-    let doing = || format!("open {}", describe(location));
-    let mut conn =
-        options(location, chosen).connect().await.map_err(error::map("connect")).map_err(|why| why.doing(&doing()))?;
-    match prepare(&mut conn).await {
+    let mut conn = options(location, chosen).connect().await.map_err(error::map("connect"))?;
+    match prepare(&mut conn, location, chosen.busy_timeout).await {
         Ok(boot) => Ok((conn, boot)),
         Err(why) => {
             // The first error is the one to tell.
             let _closed = conn.close().await;
-            Err(why.doing(&doing()))
+            Err(why)
         }
     }
 }
@@ -77,26 +85,70 @@ pub(super) fn describe(location: &Location) -> String {
     }
 }
 
-fn check_folder(path: &Path) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    match folder {
-        Some(folder) if !folder.is_dir() => Err(Error::backend(format!(
-            "open the SQLite file {}: the folder {} does not exist; create it first",
-            path.display(),
+/// What can be said without opening the file. It must not be opened but by SQLite: closing it would drop the locks that
+/// another copy of SQLite in this process holds on it.
+fn look_at(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(Error::backend(format!(
+            "the folder {} does not exist, or is no folder; create it first",
             folder.display()
+        )));
+    }
+    check_writable("the folder", folder)?;
+    let length = match fs::metadata(path) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => 0,
+        Err(why) => return Err(Error::backend(format!("the file can't be looked at: {why}"))),
+        Ok(file) if file.is_dir() => {
+            return Err(Error::backend("it is a folder; give the path of a file, which is created if it is not there"));
+        }
+        Ok(file) => {
+            check_writable("the file", path)?;
+            file.len()
+        }
+    };
+    let log = beside(path, "-wal");
+    match fs::metadata(&log) {
+        // SQLite would take the file for a new one and delete the log, with all that was committed to it.
+        Ok(found) if length == 0 && found.len() > 0 => Err(Error::backend(format!(
+            "the file is empty or gone, but its log {} has {} bytes: the file has been cut off or moved away from its log; \
+             put it back, or move the log away to begin with a new file (nothing was changed)",
+            log.display(),
+            found.len()
         ))),
         _ => Ok(()),
     }
 }
 
+fn check_writable(what: &str, path: &Path) -> Result<()> {
+    rustix::fs::access(path, Access::READ_OK | Access::WRITE_OK).map_err(|why| {
+        Error::backend(format!(
+            "{what} {} can't be read and written by this process: {why}; give it access to both the file and its folder, \
+             where SQLite keeps the log",
+            path.display()
+        ))
+    })
+}
+
+/// A file that SQLite keeps beside the database.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 /// Brings the schema up to date under the write lock and finds the number of this boot. Safe from several processes at
-/// once, and again and again.
-pub(super) async fn prepare(conn: &mut SqliteConnection) -> Result<i64> {
+/// once, and again and again. What is not Stent's, or newer, is found before anything is written.
+async fn prepare(conn: &mut SqliteConnection, location: &Location, busy_timeout: Duration) -> Result<i64> {
     conn.execute(sqlx::raw_sql(
         "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000",
     ))
     .await
     .map_err(error::map("set up the connection"))?;
+    schema_version(conn).await?;
+    if let Location::File(_) = location {
+        log_ahead(conn, busy_timeout).await?;
+    }
     conn.execute("BEGIN IMMEDIATE").await.map_err(error::map("lock the file for the schema"))?;
     let outcome = async {
         migrate(conn).await?;
@@ -110,47 +162,88 @@ pub(super) async fn prepare(conn: &mut SqliteConnection) -> Result<i64> {
     Ok(boot)
 }
 
-async fn migrate(conn: &mut SqliteConnection) -> Result<()> {
-    let map = error::map("read the schema");
-    let known = MIGRATIONS.len() as i64;
-    let tables = sqlx::query(include_str!("sql/schema_tables.sql")).fetch_all(&mut *conn).await.map_err(&map)?;
-    let tables: Vec<String> = tables.iter().map(|row| row.get(0)).collect();
-    let found = if tables.iter().any(|name| name == "stent_schema") {
-        let row = sqlx::query("SELECT max(version) FROM stent_schema").fetch_one(&mut *conn).await.map_err(&map)?;
-        row.get::<Option<i64>, _>(0).unwrap_or(0)
-    } else if let Some(name) = tables.first() {
-        return Err(Error::backend(format!(
-            "the file is another program's: it has a table '{name}' that is not Stent's; give Stent a file of its own"
-        ))
-        .with("table", name.as_str()));
-    } else {
-        0
-    };
-    if found > known {
-        return Err(Error::backend(format!(
-            "the file has schema version {found}, and this library knows versions up to {known}; use a newer library \
-             (nothing was changed)"
-        ))
-        .with("schema_version", found)
-        .with("known_version", known));
+/// Puts the file into WAL mode. While another process does the same, SQLite says that it is locked without waiting.
+async fn log_ahead(conn: &mut SqliteConnection, busy_timeout: Duration) -> Result<()> {
+    const PAUSE: Duration = Duration::from_millis(10);
+    let deadline = Instant::now() + busy_timeout;
+    loop {
+        match sqlx::query("PRAGMA journal_mode = WAL").fetch_one(&mut *conn).await.map_err(error::map("switch to WAL"))
+        {
+            Ok(row) => {
+                let mode: String = row.get(0);
+                if mode == "wal" {
+                    return Ok(());
+                }
+                return Err(Error::backend(format!(
+                    "SQLite can't keep a write-ahead log for it (journal_mode stays '{mode}'): the file system has no \
+                     shared memory, as with network drives; put the file on a local disk"
+                )));
+            }
+            Err(why) if why.is_retryable() && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
+            Err(why) => return Err(why),
+        }
     }
+}
+
+/// The version that the file has; 0: it is new. Refuses what is not Stent's and what is newer than this library.
+async fn schema_version(conn: &mut SqliteConnection) -> Result<i64> {
+    let map = error::map("read the schema");
+    let tables = sqlx::query(include_str!("sql/schema_tables.sql")).fetch_all(&mut *conn).await.map_err(&map)?;
+    let tables: Vec<String> = tables.iter().map(|row| row.get("name")).collect();
+    if tables.iter().any(|name| name == "stent_schema") {
+        let row = sqlx::query(include_str!("sql/schema_version.sql")).fetch_one(&mut *conn).await.map_err(&map)?;
+        let found = row.get::<Option<i64>, _>("version").unwrap_or(0);
+        return refuse_newer(found).map(|()| found);
+    }
+    if tables.is_empty() {
+        return Ok(0);
+    }
+    let named = tables.iter().take(5).map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+    Err(Error::backend(format!(
+        "the file is another program's: it has tables of its own ({named}) and none of Stent's; give Stent a file of its \
+         own (nothing was changed)"
+    ))
+    .with("tables", tables))
+}
+
+fn refuse_newer(found: i64) -> Result<()> {
+    let known = MIGRATIONS.len() as i64;
+    if found <= known {
+        return Ok(());
+    }
+    Err(Error::backend(format!(
+        "the file has schema version {found}, and this library knows versions up to {known}; use a newer library (nothing \
+         was changed)"
+    ))
+    .with("schema_version", found)
+    .with("known_version", known))
+}
+
+async fn migrate(conn: &mut SqliteConnection) -> Result<()> {
+    let found = schema_version(conn).await?;
     let map = error::map("create the schema");
     if found == 0 {
-        conn.execute("CREATE TABLE IF NOT EXISTS stent_schema (version INTEGER PRIMARY KEY, applied_at TEXT NOT NULL)")
-            .await
-            .map_err(&map)?;
+        conn.execute(include_str!("sql/schema_create.sql")).await.map_err(&map)?;
     }
-    for version in found + 1..=known {
-        conn.execute(sqlx::raw_sql(MIGRATIONS[version as usize - 1])).await.map_err(&map)?;
-        let applied_at = clock::read().wall.to_string();
-        sqlx::query("INSERT INTO stent_schema (version, applied_at) VALUES (?1, ?2)")
-            .bind(version)
-            .bind(applied_at)
+    for (version, migration) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
+        conn.execute(sqlx::raw_sql(migration)).await.map_err(&map)?;
+        sqlx::query(include_str!("sql/schema_applied.sql"))
+            .bind::<i64>(version)
+            .bind(clock::read().wall.to_string())
             .execute(&mut *conn)
             .await
             .map_err(&map)?;
     }
     Ok(())
+}
+
+/// The schema is in place since the file was opened; by now a newer library may have raised it.
+pub(super) async fn check_schema(conn: &mut SqliteConnection) -> Result<()> {
+    let row = sqlx::query(include_str!("sql/schema_version.sql"))
+        .fetch_one(conn)
+        .await
+        .map_err(error::map("read the schema's version"))?;
+    refuse_newer(row.get::<Option<i64>, _>("version").unwrap_or(0))
 }
 
 async fn boot(conn: &mut SqliteConnection) -> Result<i64> {

@@ -67,7 +67,6 @@ impl End {
 /// A task that did end, as its row tells.
 pub(super) struct Ended {
     pub id: Id,
-    pub execution: Id,
     pub arrival: Option<u64>,
     pub op: Option<Op>,
 }
@@ -138,7 +137,7 @@ async fn round(tx: &mut Tx, book: &mut WaitBook, ends: Vec<End>, ended: &mut Vec
         if let (Some(slot), Some(result)) = (&end.cache, end.ending.result()) {
             cached.push((slot, result));
         }
-        ended.push(Ended { id, execution, arrival: row.optional_count("arrival")?, op });
+        ended.push(Ended { id, arrival: row.optional_count("arrival")?, op });
     }
     bury(tx, &buried).await?;
     keep(tx, &cached).await?;

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
-use super::{Sqlite, advance, cancel, claim, dispatch, fork, journal, protocol, register, reports, signals, sweep};
+use super::{
+    Sqlite, advance, cancel, claim, dead_letters, dispatch, ended, fork, journal, list, protocol, register, signals,
+    snapshot, stats, sweep,
+};
 use crate::backend::{
     Backend, Claim, Claimed, DeadLetterFilter, ExecutionFilter, JournalEntry, JournalRequest, NewExecution, NewSignal,
     NewWorker, Notice, Renew, Renewed, Replayed, Request, Response, Snapshot, StoreStats, Swept, Transition, Verdict,
@@ -102,23 +105,23 @@ impl Backend for Sqlite {
     }
 
     async fn ended_among(&self, executions: Vec<Id>) -> Result<Vec<Id>> {
-        reports::ended_among(self, executions).await
+        ended::ended_among(self, executions).await
     }
 
     async fn cancelled_among(&self, executions: Vec<Id>) -> Result<Vec<Id>> {
-        reports::cancelled_among(self, executions).await
+        ended::cancelled_among(self, executions).await
     }
 
     async fn snapshot(&self, execution: Id) -> Result<Option<Snapshot>> {
-        reports::snapshot(self, execution).await
+        snapshot::snapshot(self, execution).await
     }
 
     async fn list(&self, filter: ExecutionFilter) -> Result<Vec<Execution>> {
-        reports::list(self, filter).await
+        list::executions(self, filter).await
     }
 
     async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>> {
-        reports::dead_letters(self, filter).await
+        dead_letters::list(self, filter).await
     }
 
     async fn replay_dead_letter(&self, task: Id, new_execution: Id) -> Result<Replayed> {
@@ -133,6 +136,6 @@ impl Backend for Sqlite {
     }
 
     async fn stats(&self) -> Result<StoreStats> {
-        reports::stats(self).await
+        stats::stats(self).await
     }
 }

@@ -1,7 +1,80 @@
 //! Locks that another copy of SQLite in this process can't drop.
+//!
+//! POSIX locks belong to the process: when the host's own SQLite (Python's `sqlite3`, say) closes the file, the kernel
+//! drops this library's locks on it too. A third process then takes itself for the last one and removes the write-ahead
+//! log, and commits that were answered are gone. Locks of the open file description (Linux 3.15) belong to whoever took
+//! them, and they exclude the others' POSIX locks all the same. So SQLite's `fcntl` is replaced before the first open.
+//!
+//! What it costs: a child forked without exec shares the descriptions, and so the locks, until it exits.
 
-use crate::model::Result;
+use std::ffi::{c_char, c_int};
 
+use once_cell::sync::OnceCell;
+
+use crate::model::{Error, Result};
+
+/// A corruption of the write-ahead log was fixed in this version.
+const OLDEST: c_int = 3_051_003;
+
+/// Once for the process; later calls answer as the first.
 pub(super) fn install() -> Result<()> {
-    Ok(())
+    static INSTALLED: OnceCell<Result<()>> = OnceCell::new();
+    INSTALLED.get_or_init(replace_fcntl).clone()
+}
+
+fn replace_fcntl() -> Result<()> {
+    // SAFETY: asks for a constant.
+    let version = unsafe { libsqlite3_sys::sqlite3_libversion_number() };
+    if version < OLDEST {
+        return Err(Error::backend(format!(
+            "this build has SQLite {version}, and older than {OLDEST} (3.51.3) a commit may be lost; build with the \
+             bundled SQLite"
+        )));
+    }
+    const NAME: *const c_char = c"fcntl".as_ptr();
+    // SAFETY: the default VFS lives as long as the process. `xSetSystemCall` takes a NUL-terminated name and a function
+    // that SQLite calls as `int(*)(int, int, ...)`. `fcntl` below takes three arguments and is not variadic; SQLite
+    // always gives three, the last an int or a pointer, and in the C ABI of Linux on x86-64 and AArch64 those of a
+    // variadic call travel in the same registers as those of any other.
+    let status = unsafe {
+        let vfs = libsqlite3_sys::sqlite3_vfs_find(std::ptr::null());
+        match vfs.as_ref().and_then(|vfs| vfs.xSetSystemCall) {
+            Some(set) => {
+                let ours = fcntl as unsafe extern "C" fn(c_int, c_int, usize) -> c_int;
+                let ours = std::mem::transmute::<unsafe extern "C" fn(c_int, c_int, usize) -> c_int, SystemCall>(ours);
+                set(vfs, NAME, Some(ours))
+            }
+            None => libsqlite3_sys::SQLITE_NOTFOUND,
+        }
+    };
+    if status == libsqlite3_sys::SQLITE_OK {
+        return Ok(());
+    }
+    Err(Error::backend(format!(
+        "SQLite's file locks can't be replaced (code {status}): its default VFS is not the one for Unix; without them a \
+         second copy of SQLite in this process would lose commits"
+    )))
+}
+
+/// How SQLite passes a system call around.
+type SystemCall = unsafe extern "C" fn();
+
+/// As `fcntl(2)`, with locks that belong to the open file description.
+///
+/// # Safety
+/// As `fcntl(2)`: for the commands on locks, `argument` points to a `struct flock`.
+unsafe extern "C" fn fcntl(fd: c_int, command: c_int, argument: usize) -> c_int {
+    let command = match command {
+        libc::F_SETLK => libc::F_OFD_SETLK,
+        libc::F_SETLKW => libc::F_OFD_SETLKW,
+        libc::F_GETLK => libc::F_OFD_GETLK,
+        // SAFETY: passed on as it came.
+        other => return unsafe { libc::fcntl(fd, other, argument) },
+    };
+    let lock = std::ptr::with_exposed_provenance_mut::<libc::flock>(argument);
+    // SAFETY: SQLite's own `struct flock`, valid for the call. The kernel wants 0 in `l_pid` for these commands.
+    unsafe {
+        (*lock).l_pid = 0;
+        libc::fcntl(fd, command, lock)
+    }
 }

@@ -7,7 +7,9 @@ mod catalog;
 mod claim;
 mod clock;
 mod connect;
+mod dead_letters;
 mod dispatch;
+mod ended;
 mod ends;
 mod engine;
 mod error;
@@ -16,16 +18,20 @@ mod fork;
 mod idempotency;
 mod insert;
 mod journal;
+mod list;
 mod options;
 mod protocol;
 mod register;
-mod reports;
 mod restart;
 mod routes;
 mod rows;
 mod signals;
+mod snapshot;
 mod spawn;
+mod stats;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod trees;
 mod tx;
 mod waits;
@@ -34,17 +40,16 @@ mod writer;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use sqlx::SqliteConnection;
 use sqlx::sqlite::SqlitePool;
+use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::broadcast;
-
-pub use options::{SqliteOptions, Synchronous};
 
 use self::options::Location;
 use self::tx::Tx;
 use self::writer::Writer;
-use crate::backend::Notice;
+use crate::backend::{Notice, Request, Response};
 use crate::model::Result;
+pub use crate::model::{SqliteOptions, Synchronous};
 
 /// Hints kept for a listener that is slow; one that lags looks for itself.
 const NOTICES_MAX: usize = 1024;
@@ -97,5 +102,35 @@ impl Sqlite {
             }
             None => self.writer.run(request, move |tx, request| work(&mut tx.conn, request)).await,
         }
+    }
+
+    /// As [`Sqlite::read`], but all of `work`'s statements see one state of the store.
+    async fn read_together<R, Q, F>(&self, request: Q, work: F) -> Result<R>
+    where
+        R: Send + 'static,
+        Q: Send + Sync + 'static,
+        F: for<'t> Fn(&'t mut SqliteConnection, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
+    {
+        // In memory the reading is a job of the writer, inside its transaction.
+        let Some(pool) = &self.readers else { return self.read(request, work).await };
+        let mut conn = pool.acquire().await.map_err(error::map("take a reading connection"))?;
+        let mut together = conn.begin().await.map_err(error::map("begin to read"))?;
+        let result = work(&mut together, Arc::new(request)).await?;
+        together.commit().await.map_err(error::map("end reading"))?;
+        Ok(result)
+    }
+
+    /// One operation of the protocol.
+    pub async fn call(&self, request: Request) -> Result<Response> {
+        protocol::call(self, request).await
+    }
+
+    /// Commits what was asked for, and lets go of the file. Readers go first: the last connection to close is the one
+    /// that moves the log into the file, and it must be the one that may write.
+    async fn close(&self) -> Result<()> {
+        if let Some(pool) = &self.readers {
+            pool.close().await;
+        }
+        self.writer.close().await
     }
 }

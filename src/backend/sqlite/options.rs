@@ -1,35 +1,8 @@
 //! Where the file is and how it is opened.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::model::{Error, Result};
-
-/// What a commit waits for. See SQLite's `PRAGMA synchronous`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Synchronous {
-    /// A commit that was answered survives a power cut. The default.
-    Full,
-    /// After a power cut the last commits may be gone; the file stays sound. A killed process loses nothing.
-    Normal,
-    /// The operating system decides; a power cut may damage the file.
-    Off,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SqliteOptions {
-    pub synchronous: Synchronous,
-    /// How long a transaction waits for another process's.
-    pub busy_timeout: Duration,
-    /// Connections that read beside the writer.
-    pub readers: u32,
-}
-
-impl Default for SqliteOptions {
-    fn default() -> Self {
-        Self { synchronous: Synchronous::Full, busy_timeout: Duration::from_secs(10), readers: 4 }
-    }
-}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Location {

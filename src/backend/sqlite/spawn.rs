@@ -148,12 +148,15 @@ pub(super) async fn cancel(
     for Ended { id, .. } in &ended {
         tx.hint_lost(*id);
     }
+    let mut arrivals: Vec<(Op, u64)> = ended.iter().filter_map(|end| Some((end.op?, end.arrival?))).collect();
     for cancel in cancels {
-        if !ended.iter().any(|end| end.id == cancel.id) {
-            signals::put_back(tx, book, cancel.id).await?;
+        if !ended.iter().any(|end| end.id == cancel.id)
+            && let Some(arrival) = signals::put_back(tx, book, cancel.id, held.task).await?
+        {
+            arrivals.push((cancel.op, arrival));
         }
     }
-    Ok(ended.iter().filter_map(|end| Some((end.op?, end.arrival?))).collect())
+    Ok(arrivals)
 }
 
 /// Progress, counters and state, as the handler said them.
@@ -177,7 +180,7 @@ pub(super) async fn tell(tx: &mut Tx, told: &[(Id, &Commands)]) -> Result<()> {
             values.row().id(*execution).text(key.as_str()).bytes(value.as_bytes());
         }
     }
-    tx.run_batch("record progress", include_str!("sql/progress_append_many.sql"), progress, nothing_more).await?;
+    tx.run_batch("record progress", include_str!("sql/execution_progress_append.sql"), progress, nothing_more).await?;
     tx.run_batch("record state", include_str!("sql/state_set_many.sql"), values, nothing_more).await?;
     for (execution, name, amount) in counters {
         add_to_counter(tx, execution, name, amount).await?;

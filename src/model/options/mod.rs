@@ -1,7 +1,18 @@
 //! Options of functions, calls and dispatches, and how what a call leaves out is filled in:
 //! the call, the function, the default. Nothing is inherited from the parent.
 
+mod calls;
+mod sqlite;
+mod worker;
+
 use std::time::Duration;
+
+pub use calls::{
+    CleanupOptions, ConfigureOptions, DispatchRequest, Level, LogOptions, SignalOptions, StatsFormat, StatsOptions,
+    StepOptions, WaitSignalOptions,
+};
+pub use sqlite::{SqliteOptions, Synchronous};
+pub use worker::WorkerOptions;
 
 use super::{Error, Id, NAME_MAX, Payload, Result, RetryPolicy, TAGS_MAX, Timestamp};
 

@@ -1,0 +1,5 @@
+SELECT
+    CASE typeof(value) WHEN 'integer' THEN value END AS whole,
+    CASE typeof(value) WHEN 'real' THEN value END AS real
+FROM execution_counters
+WHERE execution_id = ?1 AND name = ?2

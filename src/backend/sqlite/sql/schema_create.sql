@@ -1,0 +1,1 @@
+CREATE TABLE IF NOT EXISTS stent_schema (version INTEGER PRIMARY KEY, applied_at TEXT NOT NULL)

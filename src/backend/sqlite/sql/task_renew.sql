@@ -1,0 +1,3 @@
+UPDATE tasks
+SET lease_expires_at = ?3, lease_boot = ?4, lease_until = ?5
+WHERE id = ?1 AND worker_id = ?2 AND state = 'running'

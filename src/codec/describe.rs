@@ -1,0 +1,99 @@
+//! The library's own description, made of the tables that also drive the reading of options.
+
+use std::sync::LazyLock;
+
+use serde::Serialize;
+
+use super::tables::library::{EVENTS, METRICS, Metric, TYPES, Word, status_doc};
+use super::tables::objects::OBJECTS;
+use super::tables::operations::{OPERATIONS, Operation};
+use super::tables::records::{FAILURE, RECORDS, Record};
+use super::tables::{Field, Object};
+use crate::model::Status;
+
+/// Everything that bindings and tools need to know, as a JSON object: `types`, `statuses`, `operations`, `options`,
+/// `records`, `failure`, `events`, `metrics`. Always the same text.
+pub fn describe() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| super::to_json(&description()));
+    &TEXT
+}
+
+#[derive(Serialize)]
+pub(super) struct Description {
+    types: &'static [Word],
+    statuses: Vec<StatusView>,
+    operations: Vec<OperationView>,
+    options: Vec<FieldsView>,
+    records: Vec<FieldsView>,
+    failure: FieldsView,
+    events: &'static [Word],
+    metrics: &'static [Metric],
+}
+
+#[derive(Serialize)]
+struct StatusView {
+    name: &'static str,
+    /// Its name in the header.
+    constant: String,
+    code: i32,
+    doc: &'static str,
+}
+
+#[derive(Serialize)]
+struct OperationView {
+    name: &'static str,
+    doc: &'static str,
+    request: &'static [Field],
+    response: ResponseView,
+}
+
+#[derive(Serialize)]
+struct ResponseView {
+    #[serde(rename = "type")]
+    kind: String,
+    nullable: bool,
+}
+
+#[derive(Serialize)]
+struct FieldsView {
+    name: &'static str,
+    doc: &'static str,
+    fields: &'static [Field],
+}
+
+pub(super) fn description() -> Description {
+    Description {
+        types: TYPES,
+        statuses: Status::ALL.into_iter().map(status_view).collect(),
+        operations: OPERATIONS.iter().map(operation_view).collect(),
+        options: OBJECTS.iter().map(|object| object_view(object)).collect(),
+        records: RECORDS.iter().map(record_view).collect(),
+        failure: record_view(&FAILURE),
+        events: EVENTS,
+        metrics: METRICS,
+    }
+}
+
+fn status_view(status: Status) -> StatusView {
+    let prefix = if status.code() < 0 { "STENT_E_" } else { "STENT_" };
+    let name = status.name();
+    StatusView { name, constant: format!("{prefix}{name}"), code: status.code(), doc: status_doc(status) }
+}
+
+fn operation_view(operation: &Operation) -> OperationView {
+    let kind = operation.response.map_or_else(|| "null".to_owned(), |kind| kind.name());
+    OperationView {
+        name: operation.name,
+        doc: operation.doc,
+        request: operation.request,
+        response: ResponseView { kind, nullable: operation.nullable },
+    }
+}
+
+fn object_view(object: &Object) -> FieldsView {
+    FieldsView { name: object.name, doc: object.doc, fields: object.fields }
+}
+
+fn record_view(record: &Record) -> FieldsView {
+    FieldsView { name: record.name, doc: record.doc, fields: record.fields }
+}

@@ -1,0 +1,313 @@
+//! Options, read strictly: a key that nobody knows is an error that names the known ones. Null is as if the key had
+//! been left out. No text at all is an empty object.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::fault::Fault;
+use super::input;
+use super::reader::Reader;
+use super::tables::Object;
+use super::tables::objects;
+use crate::backend::{DeadLetterFilter, ExecutionFilter};
+use crate::model::{
+    CallOptions, CleanupOptions, ConfigureOptions, DispatchOptions, DispatchRequest, Error, FunctionOptions,
+    LogOptions, Payload, Result, SignalOptions, SqliteOptions, StatsOptions, StepOptions, TaskOptions,
+    WaitSignalOptions, WorkerOptions, check_name, seconds,
+};
+
+/// How an execution is started; see `dispatch` in [`super::describe`].
+pub fn dispatch(text: Option<&str>) -> Result<DispatchOptions> {
+    dispatch_fields(&Fields::from_text(&objects::DISPATCH, text)?)
+}
+
+/// How a handler calls a function.
+pub fn call(text: Option<&str>) -> Result<CallOptions> {
+    let fields = Fields::from_text(&objects::CALL, text)?;
+    let options = CallOptions {
+        key: fields.name("key")?,
+        kwargs: fields.kwargs("kwargs")?,
+        delay: fields.duration("delay")?,
+        idempotency_key: fields.name("idempotency_key")?,
+        cache_key: fields.name("cache_key")?,
+        task: task_options(&fields)?,
+    };
+    fields.checked(options.task.check())?;
+    Ok(options)
+}
+
+/// What a worker declares of a function.
+pub fn function(text: Option<&str>) -> Result<FunctionOptions> {
+    let fields = Fields::from_text(&objects::FUNCTION, text)?;
+    let options = FunctionOptions {
+        queue: fields.name("queue")?,
+        tags: fields.value("tags")?.unwrap_or_default(),
+        priority: fields.value("priority")?,
+        retry_policy: fields.value("retry_policy")?,
+        timeout: fields.duration("timeout")?,
+        version: fields.name("version")?,
+        max_concurrent: fields.value("max_concurrent")?,
+        cached: fields.value("cached")?.unwrap_or_default(),
+        cache_ttl: fields.duration("cache_ttl")?,
+        idempotent: fields.value("idempotent")?.unwrap_or_default(),
+    };
+    fields.checked(options.check())?;
+    Ok(options)
+}
+
+/// How a worker works.
+pub fn worker(text: Option<&str>) -> Result<WorkerOptions> {
+    let fields = Fields::from_text(&objects::WORKER, text)?;
+    let default = WorkerOptions::default();
+    let options = WorkerOptions {
+        worker_id: fields.name("worker_id")?,
+        queues: fields.value("queues")?.unwrap_or_default(),
+        tags: fields.value("tags")?.unwrap_or_default(),
+        max_concurrency: fields.value("max_concurrency")?.unwrap_or(default.max_concurrency),
+        prefetch: fields.value("prefetch")?,
+        lease_duration: fields.duration("lease_duration")?.unwrap_or(default.lease_duration),
+        heartbeat_interval: fields.duration("heartbeat_interval")?,
+        poll_interval: fields.duration("poll_interval")?.unwrap_or(default.poll_interval),
+        poll_interval_max: fields.duration("poll_interval_max")?.unwrap_or(default.poll_interval_max),
+        // The one option whose null says something that leaving it out does not.
+        cleanup_interval: match fields.is_null("cleanup_interval") {
+            true => None,
+            false => fields.duration("cleanup_interval")?.or(default.cleanup_interval),
+        },
+        retention_period: fields.duration("retention_period")?.unwrap_or(default.retention_period),
+        hold: fields.duration("hold")?.unwrap_or(default.hold),
+    };
+    fields.checked(options.check())?;
+    Ok(options)
+}
+
+/// A wait for a signal.
+pub fn wait_signal(text: Option<&str>) -> Result<WaitSignalOptions> {
+    let fields = Fields::from_text(&objects::WAIT_SIGNAL, text)?;
+    Ok(WaitSignalOptions { timeout: fields.duration("timeout")?, key: fields.name("key")? })
+}
+
+/// A step run in place.
+pub fn step(text: Option<&str>) -> Result<StepOptions> {
+    let fields = Fields::from_text(&objects::STEP, text)?;
+    Ok(StepOptions { key: fields.name("key")? })
+}
+
+/// The sending of a signal.
+pub fn signal(text: Option<&str>) -> Result<SignalOptions> {
+    let fields = Fields::from_text(&objects::SIGNAL, text)?;
+    Ok(SignalOptions { id: fields.name("id")? })
+}
+
+/// Which executions are listed.
+pub fn execution_filter(text: Option<&str>) -> Result<ExecutionFilter> {
+    let fields = Fields::from_text(&objects::EXECUTION_FILTER, text)?;
+    Ok(ExecutionFilter {
+        state: fields.value("state")?,
+        function: fields.value("function")?,
+        queue: fields.value("queue")?,
+        tag: fields.value("tag")?,
+        created_after: fields.value("created_after")?,
+        created_before: fields.value("created_before")?,
+        limit: fields.value("limit")?.unwrap_or(10),
+        offset: fields.value("offset")?.unwrap_or(0),
+    })
+}
+
+/// Which dead letters are listed.
+pub fn dead_letter_filter(text: Option<&str>) -> Result<DeadLetterFilter> {
+    let fields = Fields::from_text(&objects::DEAD_LETTER_FILTER, text)?;
+    Ok(DeadLetterFilter {
+        task: fields.value("task_id")?,
+        execution: fields.value("execution_id")?,
+        function: fields.value("function")?,
+        limit: fields.value("limit")?.unwrap_or(50),
+        offset: fields.value("offset")?.unwrap_or(0),
+    })
+}
+
+/// What a cleanup removes.
+pub fn cleanup(text: Option<&str>) -> Result<CleanupOptions> {
+    let fields = Fields::from_text(&objects::CLEANUP, text)?;
+    Ok(CleanupOptions {
+        older_than: fields.duration("older_than")?.unwrap_or(CleanupOptions::default().older_than),
+        dead_letters: fields.duration("dead_letters")?,
+    })
+}
+
+/// How statistics are told.
+pub fn stats(text: Option<&str>) -> Result<StatsOptions> {
+    let fields = Fields::from_text(&objects::STATS, text)?;
+    Ok(StatsOptions { format: fields.value("format")?.unwrap_or(StatsOptions::default().format) })
+}
+
+/// The library's own settings.
+pub fn configure(text: Option<&str>) -> Result<ConfigureOptions> {
+    let fields = Fields::from_text(&objects::CONFIGURE, text)?;
+    let options = ConfigureOptions { runtime_threads: fields.value("runtime_threads")? };
+    match options.runtime_threads {
+        Some(0) => Err(fields.wrong("runtime_threads", "is 0; it must be at least 1 (leave it out for the default)")),
+        _ => Ok(options),
+    }
+}
+
+/// What a log handler is given.
+pub fn log(text: Option<&str>) -> Result<LogOptions> {
+    let fields = Fields::from_text(&objects::LOG_HANDLER, text)?;
+    Ok(LogOptions { level: fields.value("level")?.unwrap_or(LogOptions::default().level) })
+}
+
+/// Options of a call that has none yet: any key is an error, so that none is ignored.
+pub fn none(text: Option<&str>) -> Result<()> {
+    Fields::read(&objects::NONE, "options".to_owned(), text.unwrap_or_default(), Reader::object("options", text)?)
+        .map(drop)
+}
+
+/// How a SQLite file is opened.
+pub fn sqlite(text: Option<&str>) -> Result<SqliteOptions> {
+    let fields = Fields::from_text(&objects::SQLITE, text)?;
+    let default = SqliteOptions::default();
+    let options = SqliteOptions {
+        synchronous: fields.value("synchronous")?.unwrap_or(default.synchronous),
+        busy_timeout: fields.duration("busy_timeout")?.unwrap_or(default.busy_timeout),
+        readers: fields.value("readers")?.unwrap_or(default.readers),
+    };
+    match options.readers {
+        0 => Err(fields.wrong("readers", "is 0; it must be at least 1")),
+        _ => Ok(options),
+    }
+}
+
+/// Many dispatches: an array of `{"function", "args", "options"}`.
+pub fn dispatch_requests(text: &str) -> Result<Vec<DispatchRequest>> {
+    const WHAT: &str = "dispatch_many";
+    let elements = Reader::new(WHAT, text)?.elements().map_err(|fault| fault.into_error(WHAT, text))?;
+    let request = |(index, element): (usize, Reader<'_>)| {
+        let what = format!("{WHAT} request {index}");
+        let fields = Fields::read(&objects::DISPATCH_REQUEST, what.clone(), text, element)?;
+        let function = fields.name("function")?.ok_or_else(|| fields.wrong("function", "is missing"))?;
+        let args = match fields.member("args") {
+            Some(args) => input::args(&format!("{what}: args"), text, args)?,
+            None => Payload::empty_array(),
+        };
+        let options = match fields.member("options") {
+            Some(options) => {
+                dispatch_fields(&Fields::read(&objects::DISPATCH, format!("{what}: options"), text, options)?)?
+            }
+            None => DispatchOptions::default(),
+        };
+        Ok(DispatchRequest { function, args, options })
+    };
+    elements.into_iter().enumerate().map(request).collect()
+}
+
+fn dispatch_fields(fields: &Fields<'_>) -> Result<DispatchOptions> {
+    let options = DispatchOptions {
+        id: fields.value("id")?,
+        kwargs: fields.kwargs("kwargs")?,
+        delay: fields.duration("delay")?,
+        expiry: fields.duration("expiry")?,
+        max_duration: fields.duration("max_duration")?,
+        idempotency_key: fields.name("idempotency_key")?,
+        on_cancel: fields.name("on_cancel")?,
+        traceparent: fields.name("traceparent")?,
+        task: task_options(fields)?,
+    };
+    fields.checked(options.check())?;
+    Ok(options)
+}
+
+fn task_options(fields: &Fields<'_>) -> Result<TaskOptions> {
+    Ok(TaskOptions {
+        queue: fields.name("queue")?,
+        tags: fields.value("tags")?,
+        priority: fields.value("priority")?,
+        retry_policy: fields.value("retry_policy")?,
+        timeout: fields.duration("timeout")?,
+        cached: fields.value("cached")?,
+        cache_ttl: fields.duration("cache_ttl")?,
+    })
+}
+
+/// The members of an object of options; each is a key of its table, and given once.
+struct Fields<'t> {
+    object: &'static Object,
+    /// What is read, for messages.
+    what: String,
+    /// The whole text, for places in messages.
+    text: &'t str,
+    members: Vec<(&'static str, Reader<'t>)>,
+}
+
+impl<'t> Fields<'t> {
+    fn from_text(object: &'static Object, text: Option<&'t str>) -> Result<Self> {
+        let what = format!("{} options", object.name.replace('_', " "));
+        let reader = Reader::object(&what, text)?;
+        Self::read(object, what, text.unwrap_or_default(), reader)
+    }
+
+    fn read(object: &'static Object, what: String, text: &'t str, reader: Reader<'t>) -> Result<Self> {
+        let mut members: Vec<(&'static str, Reader<'t>)> = Vec::new();
+        let mut take = || -> std::result::Result<(), Fault> {
+            for member in reader.members().map_err(|fault| fault.near(reader.text()))? {
+                let key = object.keys.iter().find(|key| **key == member.key);
+                let key = key.ok_or_else(|| Fault::unknown(&member.key, object.keys).near(member.key_text))?;
+                if members.iter().any(|(before, _)| before == key) {
+                    return Err(Fault::twice(key).near(member.key_text));
+                }
+                members.push((key, member.value));
+            }
+            Ok(())
+        };
+        take().map_err(|fault| fault.into_error(&what, text).with("object", object.name))?;
+        Ok(Self { object, what, text, members })
+    }
+
+    fn given(&self, key: &str) -> Option<Reader<'t>> {
+        // A key that is read but not in the table could never be given: the table would not describe it.
+        debug_assert!(self.object.keys.contains(&key), "{key} is not in the table of {}", self.object.name);
+        self.members.iter().find(|(name, _)| *name == key).map(|(_, value)| *value)
+    }
+
+    fn member(&self, key: &str) -> Option<Reader<'t>> {
+        self.given(key).filter(|value| !value.is_null())
+    }
+
+    fn is_null(&self, key: &str) -> bool {
+        self.given(key).is_some_and(Reader::is_null)
+    }
+
+    fn value<T: Deserialize<'t>>(&self, key: &str) -> Result<Option<T>> {
+        self.member(key).map(|value| value.read()).transpose().map_err(|fault| self.fault(key, fault))
+    }
+
+    fn duration(&self, key: &str) -> Result<Option<Duration>> {
+        self.member(key).map(seconds::deserialize).transpose().map_err(|fault| self.fault(key, fault))
+    }
+
+    /// A string that is a name: not empty, not long.
+    fn name(&self, key: &'static str) -> Result<Option<String>> {
+        let name: Option<String> = self.value(key)?;
+        self.checked(name.as_deref().map_or(Ok(()), |name| check_name(key, name)))?;
+        Ok(name)
+    }
+
+    fn kwargs(&self, key: &str) -> Result<Option<Payload>> {
+        let what = format!("{}: {key}", self.what);
+        self.member(key).map(|value| input::kwargs(&what, self.text, value)).transpose()
+    }
+
+    fn fault(&self, key: &str, fault: Fault) -> Error {
+        fault.in_key(key).into_error(&self.what, self.text).with("object", self.object.name)
+    }
+
+    fn wrong(&self, key: &'static str, why: &str) -> Error {
+        let error = Error::invalid(format!("{}: {key} {why}", self.what));
+        error.with("key", key).with("object", self.object.name)
+    }
+
+    fn checked(&self, check: Result<()>) -> Result<()> {
+        check.map_err(|error| error.doing(&self.what).with("object", self.object.name))
+    }
+}

@@ -1,0 +1,187 @@
+//! The objects of options.
+
+use super::{Field, Kind, Object, optional, required};
+use crate::model::{ExecutionState, Level, StatsFormat, Synchronous};
+
+const STRINGS: Kind = Kind::ListOf(&Kind::String);
+
+const QUEUE: Field = optional("queue", Kind::String, "null", "Workers of this queue run it; null: of any queue.");
+const TAGS: Field =
+    optional("tags", STRINGS, "null", "Workers with one of these tags, or without tags, run it; none: every worker.");
+const PRIORITY: Field = optional("priority", Kind::Integer, "null", "Higher is claimed first; 0 where nobody says.");
+const RETRY: Field =
+    optional("retry_policy", Kind::Named("retry_policy"), "null", "How failures are tried again; see retry_policy.");
+const TIMEOUT: Field = optional(
+    "timeout",
+    Kind::Duration,
+    "null",
+    "Of one attempt, from its start; null: it may take as long as it does.",
+);
+const CACHED: Field = optional(
+    "cached",
+    Kind::Boolean,
+    "null",
+    "Take the result of an earlier call with the same arguments, and keep this one's.",
+);
+const CACHE_TTL: Field = optional("cache_ttl", Kind::Duration, "null", "How long a result is kept; null: for ever.");
+const KWARGS: Field = optional("kwargs", Kind::Object, "null", "Named arguments.");
+const DELAY: Field = optional("delay", Kind::Duration, "null", "It is not started before this has passed.");
+const IDEMPOTENCY_KEY: Field = optional(
+    "idempotency_key",
+    Kind::String,
+    "null",
+    "A second use of the key with the same function joins the first; with other arguments it is a conflict.",
+);
+const KEY: Field =
+    optional("key", Kind::String, "null", "The operation's own key in the journal, in place of name and number.");
+
+macro_rules! objects {
+    ($($(#[doc = $doc:literal])* $constant:ident = $name:literal [$($field:expr),* $(,)?]);* $(;)?) => {
+        $(
+            $(#[doc = $doc])*
+            pub(crate) const $constant: Object = {
+                const FIELDS: &[Field] = &[$($field),*];
+                const KEYS: [&str; FIELDS.len()] = super::keys(FIELDS);
+                Object { name: $name, doc: concat!($($doc),*).trim_ascii(), fields: FIELDS, keys: &KEYS }
+            };
+        )*
+
+        /// All of them, in the order in which they are described.
+        pub(crate) const OBJECTS: &[&Object] = &[$(&$constant),*];
+    };
+}
+
+objects! {
+    /// How an execution is started.
+    DISPATCH = "dispatch" [
+        optional("id", Kind::Id, "null", "The execution's id; null: a new one. An id that exists is a conflict."),
+        KWARGS,
+        DELAY,
+        optional("expiry", Kind::Duration, "null", "It is ended as timed_out this long after the dispatch."),
+        optional("max_duration", Kind::Duration, "null",
+            "It is ended as timed_out this long after the delay; not together with expiry."),
+        IDEMPOTENCY_KEY,
+        optional("on_cancel", Kind::String, "null",
+            "The function that is dispatched when the execution is cancelled or timed out."),
+        optional("traceparent", Kind::String, "null", "W3C Trace Context, handed to every task of the execution."),
+        QUEUE, TAGS, PRIORITY, RETRY, TIMEOUT, CACHED, CACHE_TTL,
+    ];
+    /// One of many dispatches.
+    DISPATCH_REQUEST = "dispatch_request" [
+        required("function", Kind::String, "The name under which the handler is registered."),
+        optional("args", Kind::Array, "[]", "Arguments."),
+        optional("options", Kind::Named("dispatch"), "{}", "See dispatch."),
+    ];
+    /// How a handler calls a function. What is left out is as the function's registration says.
+    CALL = "call" [
+        KEY,
+        KWARGS,
+        DELAY,
+        IDEMPOTENCY_KEY,
+        optional("cache_key", Kind::String, "null", "A key for the cache in place of the arguments; implies cached."),
+        QUEUE, TAGS, PRIORITY, RETRY, TIMEOUT, CACHED, CACHE_TTL,
+    ];
+    /// What a worker declares of a function; kept in the store for all who call it.
+    FUNCTION = "function" [
+        QUEUE,
+        optional("tags", STRINGS, "[]", TAGS.doc),
+        PRIORITY,
+        RETRY,
+        TIMEOUT,
+        optional("version", Kind::String, "null", "Another version may free tasks that are parked for a mismatch."),
+        optional("max_concurrent", Kind::Integer, "null", "At most this many run at once, in all workers; null: no limit."),
+        optional("cached", Kind::Boolean, "false", CACHED.doc),
+        CACHE_TTL,
+        optional("idempotent", Kind::Boolean, "false", "A call without a key gets one made of its arguments."),
+    ];
+    /// When a failed attempt is tried again.
+    RETRY_POLICY = "retry_policy" [
+        optional("max_attempts", Kind::Integer, "3", "Attempts in all, the first one included; at least 1."),
+        optional("backoff_factor", Kind::Number, "2.0", "Each delay is this many times the one before."),
+        optional("initial_delay", Kind::Duration, "1.0", "Before the first retry."),
+        optional("max_delay", Kind::Duration, "60.0", "No delay is longer, but for the jitter."),
+        optional("jitter", Kind::Number, "0.1", "The part of the delay by which chance moves it: 0 to 1."),
+        optional("retry_for", STRINGS, "[]", "The failure types that are retried; empty: all."),
+        optional("no_retry_for", STRINGS, "[]", "The failure types that are never retried."),
+        optional("retry_children", Kind::Boolean, "false", "A child's failure is retried too: the failed children run again."),
+    ];
+    /// How a worker works.
+    WORKER = "worker" [
+        optional("worker_id", Kind::String, "null", "Null: a random UUID."),
+        optional("queues", STRINGS, "[]", "The queues it takes tasks from, beside tasks without one; empty: every queue."),
+        optional("tags", STRINGS, "[]", "The tags of which it takes tasks, beside tasks without one; empty: every tag."),
+        optional("max_concurrency", Kind::Integer, "10", "Slots: handlers that run at once."),
+        optional("prefetch", Kind::Integer, "null", "Tasks held ready beyond the slots; null: as many as there are slots."),
+        optional("lease_duration", Kind::Duration, "30.0", "After this long without a word a worker counts as dead."),
+        optional("heartbeat_interval", Kind::Duration, "null", "How often leases are renewed; null: a third of the lease."),
+        optional("poll_interval", Kind::Duration, "1.0", "How often an idle worker looks for work that no wake-up told of."),
+        optional("poll_interval_max", Kind::Duration, "5.0", "While there is none, poll_interval doubles up to this."),
+        optional("cleanup_interval", Kind::Duration, "3600.0",
+            "How often old executions are removed; null, given as such: never."),
+        optional("retention_period", Kind::Duration, "604800.0", "How long an ended execution is kept."),
+        optional("hold", Kind::Duration, "0.0", "How long a handler's await is held in its slot before it suspends."),
+    ];
+    /// How a SQLite file is opened.
+    SQLITE = "sqlite" [
+        optional("synchronous", Kind::Word(Synchronous::WORDS), "\"full\"",
+            "What a commit waits for: full survives a power cut; normal may lose the last commits to one; off may lose the file."),
+        optional("busy_timeout", Kind::Duration, "10.0", "How long a transaction waits for another process's."),
+        optional("readers", Kind::Integer, "4", "Connections that read beside the one that writes."),
+    ];
+    /// An executor.
+    EXECUTOR = "executor" [];
+    /// A wait for a signal.
+    WAIT_SIGNAL = "wait_signal" [
+        optional("timeout", Kind::Duration, "null", "It then fails with type SignalTimeout; null: as long as it takes."),
+        KEY,
+    ];
+    /// A step run in place.
+    STEP = "step" [KEY];
+    /// The sending of a signal.
+    SIGNAL = "signal" [
+        optional("id", Kind::String, "null", "The same id for the same execution and name counts once."),
+    ];
+    /// Which executions are listed, newest first.
+    EXECUTION_FILTER = "execution_filter" [
+        optional("state", Kind::Word(ExecutionState::WORDS), "null", "In this state."),
+        optional("function", Kind::String, "null", "Of this root function."),
+        optional("queue", Kind::String, "null", "Of this queue."),
+        optional("tag", Kind::String, "null", "With this tag."),
+        optional("created_after", Kind::Time, "null", "Created later than this."),
+        optional("created_before", Kind::Time, "null", "Created earlier than this."),
+        optional("limit", Kind::Integer, "10", "At most so many."),
+        optional("offset", Kind::Integer, "0", "Without the first so many."),
+    ];
+    /// Which dead letters are listed, newest first.
+    DEAD_LETTER_FILTER = "dead_letter_filter" [
+        optional("task_id", Kind::Id, "null", "Of this task."),
+        optional("execution_id", Kind::Id, "null", "Of this execution's tasks."),
+        optional("function", Kind::String, "null", "Of this function."),
+        optional("limit", Kind::Integer, "50", "At most so many."),
+        optional("offset", Kind::Integer, "0", "Without the first so many."),
+    ];
+    /// The replay of a dead letter.
+    REPLAY_DEAD_LETTER = "replay_dead_letter" [];
+    /// The resumption of a parked task.
+    RESUME = "resume" [];
+    /// What a cleanup removes.
+    CLEANUP = "cleanup" [
+        optional("older_than", Kind::Duration, "604800.0", "Executions that ended longer ago than this."),
+        optional("dead_letters", Kind::Duration, "null", "Dead letters older than this; null: they are kept."),
+    ];
+    /// How statistics are told.
+    STATS = "stats" [
+        optional("format", Kind::Word(StatsFormat::WORDS), "\"json\"", "JSON, or the text that Prometheus reads."),
+    ];
+    /// The library's own settings, before the first handle is made.
+    CONFIGURE = "configure" [
+        optional("runtime_threads", Kind::Integer, "null", "Threads that serve the stores; null: one for each processor, at most 4."),
+    ];
+    /// What a log handler is given.
+    LOG_HANDLER = "log_handler" [
+        optional("level", Kind::Word(Level::WORDS), "\"info\"", "Records of this level and of the more important ones."),
+    ];
+}
+
+/// For calls whose options know no key yet.
+pub(crate) const NONE: Object = Object { name: "none", doc: "", fields: &[], keys: &[] };

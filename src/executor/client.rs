@@ -1,0 +1,265 @@
+//! The client's side: dispatch, wait, signal, cancel, look.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+use super::{Executor, MetricValues, WorkerStatus};
+use crate::backend::{
+    DeadLetterFilter, ExecutionFilter, NewExecution, NewSignal, Replayed, Request, Response, Snapshot, StoreStats,
+};
+use crate::model::{
+    BATCH_MAX, CleanupOptions, DeadLetter, DispatchOptions, DispatchRequest, Error, Execution, ExecutionState, Id,
+    PAYLOAD_MAX, Payload, Result, Status, Timestamp, check_name, execution_id,
+};
+
+/// How much was cleaned up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Cleaned {
+    pub executions: u64,
+    pub dead_letters: u64,
+}
+
+/// The store's counts, and what this executor measured in this process.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Stats {
+    pub store: StoreStats,
+    pub metrics: MetricValues,
+    pub workers: Vec<WorkerStatus>,
+}
+
+impl Executor {
+    /// Starts an execution and gives its id. With an idempotency key that is taken, the id of the execution that
+    /// holds it.
+    ///
+    /// # Errors
+    /// `INVALID` for bad names, options or sizes; `CONFLICT` for an id that exists, or an idempotency key that is
+    /// held with other arguments; `BACKEND` when the store can't.
+    pub async fn dispatch(&self, function: &str, args: Payload, options: DispatchOptions) -> Result<Id> {
+        let execution = self.new_execution(function.to_owned(), args, options)?;
+        let ids = self.0.core.backend.dispatch(vec![execution]).await.map_err(|e| e.doing("dispatch"))?;
+        ids.first().copied().ok_or_else(|| Error::backend("dispatch: the store answered without an id"))
+    }
+
+    /// Starts many, in order, in transactions of at most [`BATCH_MAX`]. All requests are checked before the first
+    /// one starts. If a later transaction fails, the earlier ones stand, and the error says how many do; give the
+    /// requests ids or idempotency keys to be able to repeat the call.
+    pub async fn dispatch_many(&self, requests: Vec<DispatchRequest>) -> Result<Vec<Id>> {
+        let mut executions = Vec::with_capacity(requests.len());
+        for (index, request) in requests.into_iter().enumerate() {
+            let execution = self
+                .new_execution(request.function, request.args, request.options)
+                .map_err(|error| error.doing(&format!("dispatch of request {index}")))?;
+            executions.push(execution);
+        }
+        let mut ids = Vec::with_capacity(executions.len());
+        let mut rest = executions.into_iter();
+        loop {
+            let chunk: Vec<NewExecution> = rest.by_ref().take(BATCH_MAX).collect();
+            if chunk.is_empty() {
+                return Ok(ids);
+            }
+            let started = self.0.core.backend.dispatch(chunk).await.map_err(|error| {
+                let done = ids.len();
+                error
+                    .doing(&format!("dispatch: the first {done} requests are started, the next ones are not"))
+                    .with("dispatched", i64::try_from(done).unwrap_or(i64::MAX))
+            })?;
+            ids.extend(started);
+        }
+    }
+
+    fn new_execution(&self, function: String, args: Payload, options: DispatchOptions) -> Result<NewExecution> {
+        check_name("function", &function)?;
+        options.check()?;
+        check_size("args", &args)?;
+        let kwargs = options.kwargs.clone().unwrap_or_else(Payload::empty_object);
+        check_size("kwargs", &kwargs)?;
+        let id = options.id.unwrap_or_else(fresh_id);
+        let args_hash = self.0.core.canonical.hash(&args, &kwargs);
+        Ok(NewExecution { id, function, args, options, args_hash })
+    }
+
+    /// Waits until the execution is over, by wake-up, and gives it as it ended. `None`: for as long as it takes.
+    ///
+    /// # Errors
+    /// `TIMEOUT` if it is not over by then (it goes on); `NOT_FOUND`; `BACKEND`.
+    pub async fn wait(&self, id: Id, timeout: Option<Duration>) -> Result<Snapshot> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let waiter = self.0.waiters.enter(id);
+        loop {
+            let snapshot = self.state(id).await.map_err(|error| error.doing("wait"))?;
+            let state = snapshot.execution.state;
+            if state.is_terminal() {
+                return Ok(snapshot);
+            }
+            // Judged after a look at the store: notices are hints, and the last one may be missing.
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(Error::new(Status::Timeout, format!("wait: the execution {id} is still {state}"))
+                    .retryable(true)
+                    .with("state", state.as_str()));
+            }
+            match deadline {
+                None => waiter.rung().await,
+                Some(deadline) => {
+                    // The runtime's clock: the caller may have none of its own.
+                    let bounded = {
+                        let _entered = self.0.core.runtime.enter();
+                        tokio::time::timeout_at(deadline.into(), waiter.rung())
+                    };
+                    // Rung or late: the next look tells.
+                    let _either = bounded.await;
+                }
+            }
+        }
+    }
+
+    /// Waits as [`Executor::wait`] does and gives the result.
+    ///
+    /// # Errors
+    /// Beside those of `wait`: `FAILED` with the failure; `CANCELLED`; `TIMEOUT` also for an execution that ran out
+    /// of its time (its detail `state` is `timed_out`).
+    pub async fn result(&self, id: Id, timeout: Option<Duration>) -> Result<Payload> {
+        let snapshot = self.wait(id, timeout).await?;
+        let Execution { root_function, state, result, error, .. } = snapshot.execution;
+        let unfinished = |status, what: String| Err(Error::new(status, what).with("state", state.as_str()));
+        match state {
+            ExecutionState::Completed => Ok(result.unwrap_or_else(Payload::null)),
+            ExecutionState::Failed => {
+                let message = format!("the execution {id} of '{root_function}' failed");
+                Err(match error {
+                    Some(failure) => {
+                        Error::failed(format!("{message} with {}: {}", failure.kind, failure.message), failure)
+                    }
+                    None => Error::new(Status::Failed, message),
+                }
+                .with("state", state.as_str()))
+            }
+            ExecutionState::TimedOut => {
+                unfinished(Status::Timeout, format!("the execution {id} of '{root_function}' ran out of its time"))
+            }
+            ExecutionState::Cancelled => {
+                let why = snapshot.cancel_reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+                unfinished(Status::Cancelled, format!("the execution {id} of '{root_function}' was cancelled{why}"))
+            }
+            ExecutionState::Pending | ExecutionState::Running | ExecutionState::Cancelling => {
+                Err(Error::backend(format!("result: the execution {id} is {state} after its end was told")))
+            }
+        }
+    }
+
+    /// The execution with its progress, counters and state values. `NOT_FOUND` if there is none.
+    pub async fn state(&self, id: Id) -> Result<Snapshot> {
+        let found = self.0.core.backend.snapshot(id).await?;
+        found.ok_or_else(|| Error::not_found(format!("there is no execution {id}")))
+    }
+
+    /// Newest first, ties by id; without progress.
+    pub async fn list(&self, filter: ExecutionFilter) -> Result<Vec<Execution>> {
+        self.0.core.backend.list(filter).await
+    }
+
+    /// The store's counts in one snapshot, and this process's own.
+    pub async fn stats(&self) -> Result<Stats> {
+        let store = self.0.core.backend.stats().await?;
+        let workers = self.workers().iter().map(super::Worker::status).collect();
+        Ok(Stats { store, metrics: self.0.core.metrics.values(), workers })
+    }
+
+    /// Sends a signal. `NOT_FOUND`: no such execution; `CONFLICT`: it is over.
+    pub async fn signal(&self, signal: NewSignal) -> Result<()> {
+        check_name("signal", &signal.name)?;
+        check_size("payload", &signal.payload)?;
+        self.0.core.backend.signal(signal).await
+    }
+
+    /// Cancels the whole tree. `NOT_FOUND`: no such execution; `CONFLICT`: it is over.
+    pub async fn cancel(&self, id: Id, reason: Option<String>) -> Result<()> {
+        self.0.core.backend.cancel(id, reason).await
+    }
+
+    /// Newest first.
+    pub async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>> {
+        self.0.core.backend.dead_letters(filter).await
+    }
+
+    /// Starts a fork of the dead letter's execution without the failed path; takes the letter away.
+    pub async fn replay_dead_letter(&self, task: Id) -> Result<Replayed> {
+        self.0.core.backend.replay_dead_letter(task, fresh_id()).await
+    }
+
+    /// Takes a dead letter away; its execution stays as it ended. `NOT_FOUND` if there is none.
+    pub async fn discard_dead_letter(&self, task: Id) -> Result<()> {
+        match self.0.core.backend.call(Request::DeleteDeadTask { task_id: task }).await? {
+            Response::Flag(true) => Ok(()),
+            _ => Err(Error::not_found(format!("there is no dead letter of the task {task}"))),
+        }
+    }
+
+    /// Lets a parked task go on. `CONFLICT` if it is not parked.
+    pub async fn resume(&self, task: Id) -> Result<()> {
+        self.0.core.backend.resume(task).await
+    }
+
+    /// Removes what ended long ago, in bounded batches.
+    pub async fn cleanup(&self, options: CleanupOptions) -> Result<Cleaned> {
+        self.0.core.cleanup(options).await
+    }
+}
+
+impl super::Core {
+    pub(super) async fn cleanup(&self, options: CleanupOptions) -> Result<Cleaned> {
+        let count = |response| match response {
+            Response::Count(count) => count,
+            _ => 0,
+        };
+        let older_than = wall_clock().before(options.older_than);
+        let executions = self.backend.call(Request::CleanupExecutions { older_than }).await?;
+        let dead_letters = match options.dead_letters {
+            None => Response::Count(0),
+            Some(age) => {
+                let older_than = wall_clock().before(age);
+                self.backend.call(Request::CleanupDeadLetters { older_than }).await?
+            }
+        };
+        Ok(Cleaned { executions: count(executions), dead_letters: count(dead_letters) })
+    }
+}
+
+impl Stats {
+    /// In Prometheus's text format.
+    pub fn to_prometheus(&self) -> String {
+        super::prometheus::render(self)
+    }
+
+    /// Latency bounds by name, in microseconds, for those who do not read histograms.
+    pub fn latencies_us(&self) -> BTreeMap<&'static str, [u64; 3]> {
+        let of = |values: &super::HistogramValues| [0.5, 0.95, 0.99].map(|part| values.quantile_us(part));
+        BTreeMap::from([
+            ("schedule_to_start", of(&self.metrics.schedule_to_start)),
+            ("run_time", of(&self.metrics.run_time)),
+        ])
+    }
+}
+
+pub(super) fn check_size(what: &'static str, payload: &Payload) -> Result<()> {
+    if payload.len() > PAYLOAD_MAX {
+        return Err(Error::invalid(format!(
+            "{what} is {} bytes long; at most {PAYLOAD_MAX} are allowed",
+            payload.len()
+        ))
+        .with("key", what));
+    }
+    Ok(())
+}
+
+fn fresh_id() -> Id {
+    execution_id(wall_clock(), rand::random())
+}
+
+/// This host's clock: good for ids and ages in days, never for leases.
+fn wall_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,161 @@
+//! Dispatch, workers, leases, replay, retries, signals, timers, cancellation: what makes functions durable.
+//!
+//! Knows the store by its trait only. What it needs to know about JSON (whether two payloads mean the same, the hash
+//! of arguments) is given to it as a [`Canonical`].
+//!
+//! - [`Executor`]: the client's side, and where functions are registered and workers are started.
+//! - [`Worker`]: claims tasks, runs their handlers on threads of its own, records what becomes of them.
+//! - [`Task`]: what a handler is given.
+
+mod client;
+mod log;
+mod metrics;
+mod prometheus;
+pub mod replay;
+mod sync;
+mod task;
+mod waiters;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, RwLock, Weak};
+use std::time::Duration;
+
+pub use client::{Cleaned, Stats};
+pub use log::{LogRecord, Logger, Silent};
+pub use metrics::{BUCKETS_US, CounterValues, HistogramValues, MetricValues};
+pub use task::{Task, TaskInfo};
+pub use worker::{Worker, WorkerState, WorkerStatus, on_handler_thread};
+
+use crate::backend::SharedBackend;
+use crate::model::{Canonical, Error, FunctionOptions, Level, Result, Status, WorkerOptions, check_name};
+use metrics::Metrics;
+use waiters::Waiters;
+
+/// The code of a function. Called on a handler thread of a worker, many at once, and again from the top whenever a
+/// suspended task is resumed.
+///
+/// The status says what became of the call: [`Status::Ok`] with an outcome staged by [`Task::complete`],
+/// [`Task::fail`], [`Task::suspend`] or [`Task::continue_with`]; [`Status::Pending`] when the handler kept a clone of
+/// the task and ends it later from any thread; or the status of the error that stopped it. A panic is a failure of
+/// type `Panic`.
+pub trait Handler: Send + Sync {
+    fn run(&self, task: &Task) -> Status;
+}
+
+impl<F: Fn(&Task) -> Status + Send + Sync> Handler for F {
+    fn run(&self, task: &Task) -> Status {
+        self(task)
+    }
+}
+
+/// Starts executions, waits for them and runs workers on one store. Cheap to clone. Every method may be called from
+/// any thread; the async ones need no runtime in particular.
+#[derive(Clone)]
+pub struct Executor(Arc<Inner>);
+
+struct Inner {
+    core: Arc<Core>,
+    waiters: Waiters,
+    functions: RwLock<Registry>,
+    workers: Mutex<Vec<Weak<worker::Handle>>>,
+}
+
+/// What workers and tasks need of their executor.
+struct Core {
+    backend: SharedBackend,
+    canonical: Arc<dyn Canonical>,
+    runtime: tokio::runtime::Handle,
+    logger: Arc<dyn Logger>,
+    metrics: Metrics,
+}
+
+/// Functions by name; in order, so that what a worker declares is the same in every run.
+type Registry = BTreeMap<String, Arc<Registered>>;
+
+struct Registered {
+    name: String,
+    options: FunctionOptions,
+    handler: Arc<dyn Handler>,
+}
+
+impl Core {
+    fn log(&self, level: Level, record: impl FnOnce() -> LogRecord) {
+        if self.logger.enabled(level) {
+            self.logger.log(level, &record());
+        }
+    }
+}
+
+impl Executor {
+    /// An executor on a store that is open. Its work runs on `runtime`, which must outlive it and have its time
+    /// driver enabled.
+    pub fn new(
+        backend: SharedBackend,
+        canonical: Arc<dyn Canonical>,
+        runtime: tokio::runtime::Handle,
+        logger: Arc<dyn Logger>,
+    ) -> Self {
+        let waiters = Waiters::new(Arc::clone(&backend), runtime.clone());
+        let core = Arc::new(Core { backend, canonical, runtime, logger, metrics: Metrics::default() });
+        Self(Arc::new(Inner { core, waiters, functions: RwLock::default(), workers: Mutex::default() }))
+    }
+
+    /// Makes a function known to the workers that are started from now on.
+    ///
+    /// # Errors
+    /// `CONFLICT` if the name is registered already; `INVALID` for a name or options that make no sense.
+    pub fn register(&self, function: &str, options: FunctionOptions, handler: Arc<dyn Handler>) -> Result<()> {
+        check_name("function", function)?;
+        options.check()?;
+        let mut functions = self.0.functions.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if functions.contains_key(function) {
+            return Err(Error::conflict(format!(
+                "register: the function '{function}' is registered already; each name is registered once in an \
+                 executor"
+            )));
+        }
+        functions.insert(function.to_owned(), Arc::new(Registered { name: function.to_owned(), options, handler }));
+        Ok(())
+    }
+
+    /// Starts a worker for the functions that are registered now. Returns at once: the worker is `starting` until
+    /// the store knows it, however long that takes.
+    ///
+    /// # Errors
+    /// `INVALID` for options that make no sense; `CONFLICT` if a worker of this id runs in this executor.
+    pub fn start_worker(&self, options: WorkerOptions) -> Result<Worker> {
+        let functions = self.0.functions.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let mut workers = sync::lock(&self.0.workers);
+        workers.retain(|worker| worker.strong_count() > 0);
+        if let Some(id) = &options.worker_id {
+            let running = workers.iter().filter_map(Weak::upgrade).map(Worker::from_handle);
+            if running.into_iter().any(|worker| worker.is(id)) {
+                return Err(Error::conflict(format!("start worker: a worker of the id '{id}' runs already")));
+            }
+        }
+        let worker = Worker::start(Arc::clone(&self.0.core), functions, options)?;
+        workers.push(Arc::downgrade(worker.handle()));
+        Ok(worker)
+    }
+
+    /// The workers of this executor that are not freed yet, stopped ones included.
+    pub fn workers(&self) -> Vec<Worker> {
+        sync::lock(&self.0.workers).iter().filter_map(Weak::upgrade).map(Worker::from_handle).collect()
+    }
+
+    /// Stops all workers at the same time; see [`Worker::stop`]. The first error is told after all have been asked.
+    pub async fn shutdown(&self, timeout: Option<Duration>) -> Result<()> {
+        let workers = self.workers();
+        for worker in &workers {
+            worker.drain();
+        }
+        let deadline = timeout.map(|timeout| tokio::time::Instant::now() + timeout);
+        let mut first = Ok(());
+        for worker in workers {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(tokio::time::Instant::now()));
+            first = first.and(worker.stop(left).await);
+        }
+        first
+    }
+}

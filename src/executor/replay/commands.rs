@@ -1,0 +1,89 @@
+//! Commands on their way to the store, and what it says of them.
+
+use crate::backend::Commands;
+use crate::model::Op;
+
+use super::entry::{Cancelling, End, Stage};
+use super::{Batch, Machine, OpOutcome};
+
+impl Machine {
+    pub fn has_commands(&self) -> bool {
+        !self.pass.staged.is_empty()
+    }
+
+    /// How many operations wait to be committed, so that a long fan-out can be committed in chunks.
+    pub fn staged_spawns(&self) -> usize {
+        self.pass.staged.spawns.len()
+    }
+
+    /// Hands all staged commands over, for good: a commit that failed is repeated by whoever has them. Each take is
+    /// answered by one [`Machine::committed`], in the same order, unless the machine is given up.
+    pub fn take_commands(&mut self) -> Commands {
+        self.take_chunk(usize::MAX)
+    }
+
+    /// As [`Machine::take_commands`], with at most `spawns` new operations (at least one). Cancellations come with the last chunk,
+    /// for they may be of what is spawned in it.
+    pub fn take_chunk(&mut self, spawns: usize) -> Commands {
+        let staged = &mut self.pass.staged;
+        let rest = staged.spawns.split_off(spawns.max(1).min(staged.spawns.len()));
+        let mut taken = std::mem::take(staged);
+        if !rest.is_empty() {
+            staged.cancels = std::mem::take(&mut taken.cancels);
+            staged.spawns = rest;
+        }
+        self.pass.in_flight.push_back(Batch {
+            spawned: taken.spawns.iter().map(|spawn| spawn.op).collect(),
+            cancelled: taken.cancels.iter().map(|cancel| cancel.op).collect(),
+        });
+        taken
+    }
+
+    /// The store has recorded the oldest commands that are on their way; the arguments are its verdict's. True: more
+    /// has arrived than is known here. It need not be loaded before a poll says so.
+    pub fn committed(&mut self, arrivals: &[(Op, u64)], latest: u64) -> bool {
+        let batch = self.pass.in_flight.pop_front().unwrap_or_default();
+        let mut own: Vec<u64> = arrivals
+            .iter()
+            .filter(|(op, arrival)| self.end_in_commit(*op, *arrival))
+            .map(|(_, arrival)| *arrival)
+            .collect();
+        for op in batch.cancelled {
+            if let Some(entry) = self.entries.get_mut(&op) {
+                entry.cancel = Cancelling::Settled;
+            }
+            self.make_ready(op);
+        }
+        for op in batch.spawned {
+            if let Some(entry) = self.entries.get_mut(&op) {
+                entry.stage = Stage::Recorded;
+            }
+            self.make_ready(op);
+        }
+        // As long as our own numbers follow on what is known, nothing of others lies between.
+        own.sort_unstable();
+        for arrival in own {
+            if arrival == self.known + 1 {
+                self.known = arrival;
+            }
+        }
+        self.latest = self.latest.max(latest);
+        self.behind()
+    }
+
+    /// Notes the end of what ended in a commit, where it is certain what that was: a step, or the cancellation of
+    /// what was recorded before. A wait that was spawned in it may have taken a signal, and only the journal has that.
+    fn end_in_commit(&mut self, op: Op, arrival: u64) -> bool {
+        let Some(entry) = self.entries.get_mut(&op) else { return false };
+        if entry.end.as_ref().is_some_and(|end| end.arrival == arrival) {
+            return true;
+        }
+        let outcome = match (&entry.stage, entry.cancel) {
+            (Stage::Ended(outcome), _) => outcome.clone(),
+            (Stage::Recorded, Cancelling::Pending) => OpOutcome::Cancelled,
+            (Stage::Begun | Stage::Spawned | Stage::Recorded, _) => return false,
+        };
+        entry.end = Some(End { arrival, at: None, outcome });
+        true
+    }
+}

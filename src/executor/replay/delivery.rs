@@ -1,0 +1,122 @@
+//! What has arrived, and how it is handed over.
+
+use crate::model::{Error, Failure, Op, Result, TaskKind, Timestamp, WaitMode};
+
+use super::entry::{Cancelling, Stage};
+use super::{Delivery, Machine, OpOutcome, Poll};
+
+impl Machine {
+    /// Hands over what is awaited, if it is there: of ALL every one, of ANY the one that arrived first (again, if it
+    /// is awaited again). ALL of nothing is there at once.
+    pub fn poll(&mut self, ops: &[Op], mode: WaitMode) -> Result<Poll> {
+        self.sound()?;
+        if mode == WaitMode::Any && ops.is_empty() {
+            return Err(Error::invalid("any of no operations is awaited, which would never end; give at least one"));
+        }
+        let mut first: Option<(u64, Op)> = None;
+        let (mut missing, mut recalled) = (false, false);
+        for &op in ops {
+            let entry = self.requested(op)?;
+            if entry.stage == Stage::Begun {
+                return Err(Error::invalid(format!(
+                    "operation {op} ({}) is a step that runs in this handler; end it before it is awaited",
+                    entry.key
+                )));
+            }
+            match entry.visible() {
+                Some(end) => first = Some(first.map_or((end.arrival, op), |first| first.min((end.arrival, op)))),
+                None => missing = true,
+            }
+            recalled |= entry.cancel == Cancelling::Pending && entry.end.is_some();
+        }
+        let ready = match mode {
+            WaitMode::All => !missing,
+            // Nothing unknown may come before the winner.
+            WaitMode::Any => first.is_some_and(|(arrival, _)| !missing || (!recalled && arrival <= self.known)),
+        };
+        if ready {
+            match mode {
+                WaitMode::All => ops.iter().for_each(|op| self.deliver(*op)),
+                WaitMode::Any => first.iter().for_each(|(_, op)| self.deliver(*op)),
+            }
+            return Ok(Poll::Ready { first: first.map_or(0, |(_, op)| op) });
+        }
+        let undecided = mode == WaitMode::Any && first.is_some_and(|(arrival, _)| arrival > self.known);
+        if undecided || self.behind() {
+            return Ok(Poll::NeedNews);
+        }
+        self.pass.fresh = true;
+        let waits =
+            |op: &Op| mode == WaitMode::Any || self.entries.get(op).is_none_or(|entry| entry.visible().is_none());
+        Ok(Poll::Waiting { mode, ops: ops.iter().copied().filter(waits).collect() })
+    }
+
+    /// For hosts that take one completion at a time: hands over the next one of all that was asked for, in order of
+    /// arrival. To be called when the host has nothing left to do with the last.
+    pub fn next_delivery(&mut self) -> Result<Delivery> {
+        self.sound()?;
+        let next = self.pass.ready.first_key_value().map(|(arrival, op)| (*arrival, *op));
+        match next {
+            Some((arrival, op)) if arrival <= self.known => {
+                self.deliver(op);
+                Ok(Delivery::Op(op))
+            }
+            Some(_) => Ok(Delivery::NeedNews),
+            None if self.behind() => Ok(Delivery::NeedNews),
+            None => {
+                self.pass.fresh = true;
+                Ok(Delivery::Nothing)
+            }
+        }
+    }
+
+    /// How an operation ended, once that was handed over.
+    pub fn outcome(&self, op: Op) -> Result<Option<OpOutcome>> {
+        self.sound()?;
+        let entry = self.requested(op)?;
+        Ok(entry.end.as_ref().filter(|_| entry.delivered).map(|end| end.outcome.clone()))
+    }
+
+    /// The time of the last completion that was handed over, else of the task's creation; it never goes back. Steps
+    /// and cancellations do not move it: the pass that makes them is not told when the store recorded them, and a
+    /// replay must say the same.
+    pub fn now(&self) -> Timestamp {
+        self.pass.clock
+    }
+
+    /// Is this the failure of an operation that was handed over in this pass? A host may have carried it through a
+    /// type of its own, so only what survives that is compared.
+    pub fn is_child_failure(&self, failure: &Failure) -> bool {
+        let same = |other: &Failure| {
+            (&other.kind, &other.message, &other.code, &other.details)
+                == (&failure.kind, &failure.message, &failure.code, &failure.details)
+        };
+        self.pass.failures.iter().filter_map(|op| self.entries.get(op)?.end.as_ref()).any(|end| match &end.outcome {
+            OpOutcome::Failed(other) => same(other),
+            OpOutcome::Completed(_) | OpOutcome::Cancelled => false,
+        })
+    }
+
+    fn deliver(&mut self, op: Op) {
+        let Some(entry) = self.entries.get_mut(&op) else { return };
+        let Some(end) = entry.end.as_ref().filter(|_| !entry.delivered) else { return };
+        entry.delivered = true;
+        let pass = &mut self.pass;
+        pass.ready.remove(&end.arrival);
+        pass.position = pass.position.max(end.arrival);
+        if matches!(end.outcome, OpOutcome::Failed(_)) {
+            pass.failures.push(op);
+        }
+        if entry.request.kind != TaskKind::Step && end.outcome != OpOutcome::Cancelled {
+            pass.seen = pass.seen.max(end.arrival);
+            pass.clock = end.at.map_or(pass.clock, |at| pass.clock.max(at));
+        }
+    }
+
+    pub(super) fn make_ready(&mut self, op: Op) {
+        let Some(entry) = self.entries.get(&op).filter(|entry| entry.requested && !entry.delivered) else { return };
+        if let Some(end) = entry.visible() {
+            self.pass.ready.insert(end.arrival, op);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! One durable operation as the machine holds it.
+
+use std::sync::Arc;
+
+use crate::backend::JournalEntry;
+use crate::model::{Failure, Id, Payload, TaskKind, TaskState, Timestamp};
+
+use super::OpOutcome;
+
+/// What was asked for: compared when the same key is asked for again.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub kind: TaskKind,
+    pub name: String,
+    /// Of an activity; nothing else has an input.
+    pub args: Payload,
+    pub kwargs: Payload,
+}
+
+impl Request {
+    /// Without an input.
+    pub fn of(kind: TaskKind, name: &str) -> Self {
+        Self { kind, name: name.to_owned(), args: Payload::default(), kwargs: Payload::default() }
+    }
+}
+
+/// How far an operation is on its way to the store.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Stage {
+    /// A step whose body is running.
+    Begun,
+    /// A step whose body has ended; its commit is not confirmed.
+    Ended(OpOutcome),
+    /// Spawned; its commit is not confirmed.
+    Spawned,
+    Recorded,
+}
+
+/// A cancellation asked for in this pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cancelling {
+    No,
+    /// Not confirmed: until then nothing is shown of the operation, for it is the store that decides.
+    Pending,
+    Settled,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct End {
+    pub arrival: u64,
+    /// Unknown for what ended in a commit of ours.
+    pub at: Option<Timestamp>,
+    pub outcome: OpOutcome,
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub id: Id,
+    pub key: Arc<str>,
+    pub request: Request,
+    pub stage: Stage,
+    pub end: Option<End>,
+    /// Asked for in this pass.
+    pub requested: bool,
+    /// Handed over in this pass.
+    pub delivered: bool,
+    pub cancel: Cancelling,
+}
+
+impl Entry {
+    pub fn recorded(key: Arc<str>, entry: JournalEntry) -> Self {
+        let request = Request {
+            kind: entry.kind,
+            name: entry.name.clone(),
+            args: entry.args.clone(),
+            kwargs: entry.kwargs.clone(),
+        };
+        Self {
+            id: entry.id,
+            key,
+            request,
+            stage: Stage::Recorded,
+            end: end_of(entry),
+            requested: false,
+            delivered: false,
+            cancel: Cancelling::No,
+        }
+    }
+
+    /// The end, where it may be handed over.
+    pub fn visible(&self) -> Option<&End> {
+        match self.cancel {
+            Cancelling::Pending => None,
+            Cancelling::No | Cancelling::Settled => self.end.as_ref(),
+        }
+    }
+}
+
+/// What has no arrival number was not delivered to the parent, whatever its state says.
+pub(super) fn end_of(entry: JournalEntry) -> Option<End> {
+    let arrival = entry.arrival?;
+    let outcome = match entry.state {
+        TaskState::Completed => OpOutcome::Completed(entry.result.unwrap_or_else(Payload::null)),
+        TaskState::Failed => OpOutcome::Failed(
+            entry.error.unwrap_or_else(|| Failure::new("Unknown", "it failed, and no reason is recorded")),
+        ),
+        TaskState::Cancelled => OpOutcome::Cancelled,
+        TaskState::Pending | TaskState::Running | TaskState::Waiting => return None,
+    };
+    Some(End { arrival, at: entry.completed_at, outcome })
+}

@@ -1,0 +1,292 @@
+//! The replay machine: what a handler asks for goes in; out come recorded results, commands to commit, what is
+//! waited for, or a mismatch. Pure: no I/O, no clock, no threads, so that every way of hosting a handler shares it
+//! and it is tested with tables and random histories.
+//!
+//! Three rules make a replay see what the first run saw.
+//! * An operation is found again by its key (the name and how often it was used, or the caller's own), never by
+//!   its place.
+//! * What has arrived is shown only when it is handed over by [`Machine::poll`] or [`Machine::next_delivery`]; there
+//!   is no way to look whether something happens to be there.
+//! * A choice between arrivals is made only among those before which nothing is unknown.
+//!
+//! What is recorded but not asked for again when the handler ends is no mismatch. Losers of a race were asked for,
+//! keys being names; what remains is a handler that failed on its way by a fault of its own, went another way by its
+//! attempt or heartbeat, or whose new version needs less. None of these contradicts the journal, and parking them
+//! would stop work that is right. [`Machine::left_over`] names them, for a log.
+
+mod commands;
+mod delivery;
+mod effects;
+mod entry;
+mod mismatch;
+mod request;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::backend::{Claimed, Commands, JournalEntry};
+use crate::model::{Error, Failure, Id, Op, OpSet, Payload, Result, Timestamp, WaitMode};
+
+use entry::{Cancelling, Entry, Stage};
+
+/// What a poll found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Poll {
+    /// What was awaited is there, and is handed over. `first`: the one that arrived first; 0 if nothing was awaited.
+    Ready { first: Op },
+    /// Not yet; `ops` are those that have not arrived.
+    Waiting { mode: WaitMode, ops: OpSet },
+    /// More has arrived than the machine knows: load the journal after [`Machine::high_water`], absorb it, poll again.
+    NeedNews,
+}
+
+/// The next thing that a coroutine host is to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    Op(Op),
+    /// Nothing that is known; what is asked for may arrive.
+    Nothing,
+    /// As [`Poll::NeedNews`].
+    NeedNews,
+}
+
+/// How an operation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OpOutcome {
+    /// A timer's payload is `null`.
+    Completed(Payload),
+    Failed(Failure),
+    Cancelled,
+}
+
+/// A step that was begun. `recorded`: its outcome is there, and the body must not be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepBegun {
+    pub op: Op,
+    pub recorded: bool,
+}
+
+/// The journal of one task and what one pass of its handler does with it.
+#[derive(Debug)]
+pub struct Machine {
+    task: Id,
+    run: u32,
+    retries: u32,
+    entries: HashMap<Op, Entry>,
+    by_key: HashMap<Arc<str>, Op>,
+    last_op: Op,
+    /// Every arrival up to here is known.
+    known: u64,
+    /// The largest arrival that the store has spoken of.
+    latest: u64,
+    /// The journal was loaded when `latest` was this: numbers up to here that are still unknown do not exist (a child
+    /// that was opened again leaves such a hole).
+    loaded: u64,
+    pass: Pass,
+}
+
+/// What belongs to one run of the handler from the top.
+#[derive(Debug)]
+struct Pass {
+    /// How often each name has been used.
+    uses: HashMap<String, u32>,
+    /// Recorded operations that were not asked for yet.
+    unrequested: usize,
+    /// Arrived, asked for, not handed over: by arrival.
+    ready: BTreeMap<u64, Op>,
+    /// Operations whose failure was handed over.
+    failures: Vec<Op>,
+    clock: Timestamp,
+    seen: u64,
+    /// How far in the arrivals the handler has come, and how far the passes before this one may have.
+    position: u64,
+    horizon: u64,
+    /// It did what no pass before it did.
+    fresh: bool,
+    effects: u32,
+    recorded_effects: u32,
+    randoms: u64,
+    uuids: u64,
+    staged: Commands,
+    in_flight: VecDeque<Batch>,
+    mismatch: Option<Error>,
+}
+
+/// Commands on their way to the store.
+#[derive(Debug, Default)]
+struct Batch {
+    spawned: Vec<Op>,
+    cancelled: Vec<Op>,
+}
+
+impl Pass {
+    fn new(claimed: &Claimed, unrequested: usize, horizon: u64) -> Self {
+        Self {
+            uses: HashMap::new(),
+            unrequested,
+            ready: BTreeMap::new(),
+            failures: Vec::new(),
+            clock: claimed.task.created_at,
+            seen: 0,
+            position: 0,
+            horizon,
+            fresh: false,
+            effects: 0,
+            recorded_effects: claimed.effects,
+            randoms: 0,
+            uuids: 0,
+            staged: Commands::default(),
+            in_flight: VecDeque::new(),
+            mismatch: None,
+        }
+    }
+}
+
+impl Machine {
+    /// `journal`: all of the task's, as it was at or after the claim.
+    pub fn new(claimed: &Claimed, journal: Vec<JournalEntry>) -> Self {
+        let mut machine = Self {
+            task: claimed.task.id,
+            run: claimed.run,
+            retries: claimed.task.retries,
+            entries: HashMap::with_capacity(journal.len()),
+            by_key: HashMap::with_capacity(journal.len()),
+            last_op: 0,
+            known: 0,
+            latest: 0,
+            loaded: 0,
+            pass: Pass::new(claimed, 0, 0),
+        };
+        machine.absorb(journal);
+        machine.pass.horizon = machine.known;
+        machine
+    }
+
+    /// May this machine, kept since the task was suspended, serve the new claim? Not if another worker has issued
+    /// operations or failed an attempt since (which may have opened children again): a journal's news, being
+    /// arrivals, would not tell.
+    pub fn fits(&self, claimed: &Claimed) -> bool {
+        let recorded = self.entries.values().filter(|entry| entry.stage == Stage::Recorded).count();
+        self.task == claimed.task.id
+            && self.run == claimed.run
+            && self.retries == claimed.task.retries
+            && usize::try_from(claimed.ops).is_ok_and(|ops| ops == recorded)
+            // Without holes: count and largest number agree, whichever of them the store keeps.
+            && self.entries.iter().all(|(op, entry)| *op <= claimed.ops || entry.stage != Stage::Recorded)
+    }
+
+    /// From the top again: keeps the journal, forgets what the last pass did. `news`: what arrived after
+    /// [`Machine::high_water`]. Every commit of the last pass must have been confirmed.
+    pub fn restart(&mut self, claimed: &Claimed, news: Vec<JournalEntry>) {
+        self.entries.retain(|_, entry| entry.stage == Stage::Recorded);
+        let entries = &self.entries;
+        self.by_key.retain(|_, op| entries.contains_key(op));
+        self.last_op = entries.keys().copied().max().unwrap_or(0);
+        for entry in self.entries.values_mut() {
+            entry.requested = false;
+            entry.delivered = false;
+            entry.cancel = Cancelling::No;
+        }
+        self.pass = Pass::new(claimed, self.entries.len(), self.known);
+        self.absorb(news);
+    }
+
+    /// Takes journal entries in; again and again the same is no harm.
+    pub fn absorb(&mut self, news: Vec<JournalEntry>) {
+        self.loaded = self.latest;
+        for recorded in news {
+            self.known = self.known.max(recorded.arrival.unwrap_or(0));
+            self.absorb_one(recorded);
+        }
+    }
+
+    fn absorb_one(&mut self, recorded: JournalEntry) {
+        let op = recorded.op;
+        let owner = self.by_key.get(recorded.key.as_str()).copied();
+        match self.entries.get_mut(&op) {
+            Some(entry) if owner == Some(op) => {
+                entry.stage = Stage::Recorded;
+                // What was handed over stays as it was.
+                if !entry.delivered
+                    && let Some(end) = entry::end_of(recorded)
+                {
+                    if let Some(before) = entry.end.replace(end) {
+                        self.pass.ready.remove(&before.arrival);
+                    }
+                    self.make_ready(op);
+                }
+            }
+            None if owner.is_none() => {
+                let key: Arc<str> = recorded.key.as_str().into();
+                self.by_key.insert(Arc::clone(&key), op);
+                self.entries.insert(op, Entry::recorded(key, recorded));
+                self.last_op = self.last_op.max(op);
+                self.pass.unrequested += 1;
+            }
+            // The number or the key is in use for something else that this pass began: another holder of the task
+            // wrote this, and the fence will refuse what we commit.
+            Some(_) | None => {}
+        }
+    }
+
+    /// How many operations it holds: what it weighs in memory.
+    pub fn operations(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Every arrival up to here is known: ask the journal for what came after.
+    pub fn high_water(&self) -> u64 {
+        self.known
+    }
+
+    /// There are arrivals that the machine has not loaded.
+    fn behind(&self) -> bool {
+        self.latest > self.known.max(self.loaded)
+    }
+
+    /// The largest arrival that was handed over, steps and cancellations apart.
+    pub fn seen(&self) -> u64 {
+        self.pass.seen
+    }
+
+    /// Still on the way that an earlier pass has gone: something recorded was not asked for, or not handed over, yet.
+    /// Over for good when the handler does something new, so that what it never asks for again can't keep it here.
+    pub fn is_replaying(&self) -> bool {
+        let pass = &self.pass;
+        !pass.fresh && (pass.unrequested > 0 || pass.effects < pass.recorded_effects || pass.position < pass.horizon)
+    }
+
+    /// The mismatch that stopped this pass, if there was one.
+    pub fn mismatch(&self) -> Option<&Error> {
+        self.pass.mismatch.as_ref()
+    }
+
+    /// Keys of what is recorded and was not asked for in this pass, in order of issue.
+    pub fn left_over(&self) -> Vec<&str> {
+        let mut left: Vec<(Op, &str)> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.stage == Stage::Recorded && !entry.requested)
+            .map(|(op, entry)| (*op, &*entry.key))
+            .collect();
+        left.sort_unstable();
+        left.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// Nothing goes on after a mismatch.
+    fn sound(&self) -> Result<()> {
+        self.pass.mismatch.clone().map_or(Ok(()), Err)
+    }
+
+    /// An operation that this pass asked for. Numbers in the journal that were not handed out yet are unknown too.
+    fn requested(&self, op: Op) -> Result<&Entry> {
+        self.entries.get(&op).filter(|entry| entry.requested).ok_or_else(|| {
+            Error::invalid(format!(
+                "operation {op} is unknown to this run; give a number that a spawn or a step returned"
+            ))
+            .with("op", i64::from(op))
+        })
+    }
+}

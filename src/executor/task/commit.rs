@@ -1,0 +1,117 @@
+//! Commands that are recorded while the handler goes on: at most one transaction of a task is on its way.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::core::{Phase, State, TaskCore, flag};
+use crate::backend::{Outcome, Transition};
+use crate::executor::worker::Alarm;
+use crate::model::{BATCH_MAX, Error, Op, Result};
+
+/// What a handler says is shown to the outside within this time, together with what else it says until then. Most
+/// handlers end sooner, and then it travels with the end.
+const FLUSH: Duration = Duration::from_millis(20);
+
+impl TaskCore {
+    /// Sends what is staged. Only when nothing is on its way.
+    fn send(self: &Arc<Self>, state: &mut State) {
+        let commands = state.machine(&self.claimed).take_commands();
+        state.holds_taken += 1;
+        self.set(flag::HOLD);
+        self.shared.post(Arc::clone(self), Transition { held: self.held, commands, outcome: Outcome::Hold });
+    }
+
+    /// Why waiting for a commit makes no sense any more.
+    fn check_commit(&self, state: &State) -> Result<()> {
+        if state.phase == Phase::Closed || state.refused.is_some() || self.in_vain() {
+            return self.check(state);
+        }
+        Ok(())
+    }
+
+    pub(super) fn wait<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Blocks until everything that is staged now is recorded.
+    pub(super) fn commit<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>) -> Result<MutexGuard<'a, State>> {
+        let wanted = state.holds_taken + u64::from(state.has_commands());
+        loop {
+            self.check_commit(&state)?;
+            if state.holds_done >= wanted {
+                return Ok(state);
+            }
+            if state.holds_taken < wanted && state.holds_taken == state.holds_done {
+                self.send(&mut state);
+            }
+            state = self.wait(state);
+        }
+    }
+
+    /// Keeps long fan-outs in transactions of a bounded size: sends the chunk that is full, and blocks only when the
+    /// one before it is still on its way.
+    pub(super) fn commit_full_chunk<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+    ) -> Result<MutexGuard<'a, State>> {
+        while state.machine(&self.claimed).staged_spawns() >= BATCH_MAX {
+            self.check_commit(&state)?;
+            if state.holds_taken == state.holds_done {
+                self.send(&mut state);
+            } else {
+                state = self.wait(state);
+            }
+        }
+        Ok(state)
+    }
+
+    /// Lets what is staged be recorded soon, if the handler does not end before.
+    pub(super) fn flush_soon(self: &Arc<Self>, state: &mut State) {
+        if !state.flush_set && state.has_commands() {
+            state.flush_set = true;
+            self.shared.alarms.set(Instant::now() + FLUSH, Alarm::Flush, Arc::downgrade(self));
+        }
+    }
+
+    /// The time to flush has come.
+    pub(in crate::executor) fn flush(self: &Arc<Self>) {
+        let mut state = self.state();
+        state.flush_set = false;
+        let going = matches!(state.phase, Phase::Running | Phase::Deferred) && state.staged.is_none();
+        if !going || self.is(flag::GONE) || state.refused.is_some() {
+            return;
+        }
+        if state.holds_taken == state.holds_done {
+            if state.has_commands() {
+                self.send(&mut state);
+            }
+        } else {
+            self.flush_soon(&mut state);
+        }
+    }
+
+    // The store's answers.
+
+    /// Whatever was on its way has been answered, or never will be.
+    pub(in crate::executor) fn hold_over(&self) {
+        self.unset(flag::HOLD);
+    }
+
+    pub(in crate::executor) fn recorded(&self, arrivals: &[(Op, u64)], latest: u64) {
+        let mut state = self.state();
+        state.holds_done += 1;
+        // Whether there is news is asked by the next poll.
+        let _news = state.machine(&self.claimed).committed(arrivals, latest);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// The store can't record what was staged. Nothing that builds on it can go on.
+    pub(in crate::executor) fn refuse(&self, error: Error) {
+        let mut state = self.state();
+        state.holds_done += 1;
+        state.refused.get_or_insert(error);
+        drop(state);
+        self.changed.notify_all();
+    }
+}

@@ -1,0 +1,204 @@
+//! The durable operations. Each is recorded under its key; a replay gets what was recorded.
+
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+use super::Task;
+use super::core::{State, TaskCore};
+use crate::executor::client::check_size;
+use crate::executor::replay::{Machine, OpOutcome, Poll, StepBegun};
+use crate::model::{CallOptions, Error, Failure, Op, Payload, Result, WaitMode, WaitSignalOptions, check_name};
+
+impl Task {
+    /// Calls a function and takes its result: [`Task::spawn_call`], await, [`Task::result`].
+    ///
+    /// # Errors
+    /// `FAILED` with the child's failure; `CANCELLED`; `SUSPEND`; `INVALID`; `NONDETERMINISM`.
+    pub fn call(&self, function: &str, args: Payload, options: CallOptions) -> Result<Payload> {
+        let op = self.spawn_call(function, args, options)?;
+        self.await_ops(&[op], WaitMode::All, None)?;
+        let result = self.0.result(op, &format!("the call of '{function}'"));
+        self.0.noted(result)
+    }
+
+    /// Calls a function once for each array of arguments, all at once, and gives the results in the same order. A
+    /// key of the options is made one key for each call: `key#1`, `key#2` and so on.
+    ///
+    /// # Errors
+    /// As [`Task::call`]; when all have ended and some have not completed, that of the first of these to arrive.
+    pub fn map(&self, function: &str, args_list: Vec<Payload>, options: CallOptions) -> Result<Vec<Payload>> {
+        let mut ops = Vec::with_capacity(args_list.len());
+        for (args, number) in args_list.into_iter().zip(1_u32..) {
+            let mut options = options.clone();
+            options.key = options.key.map(|key| format!("{key}#{number}"));
+            ops.push(self.spawn_call(function, args, options)?);
+        }
+        self.await_ops(&ops, WaitMode::All, None)?;
+        let results = self.0.results(&ops, function);
+        self.0.noted(results)
+    }
+
+    /// Waits for this long, by the store's clock. It wakes at the time that was fixed when it was first asked for.
+    pub fn sleep(&self, delay: Duration, key: Option<&str>) -> Result<()> {
+        let op = self.spawn_sleep(delay, key)?;
+        self.await_ops(&[op], WaitMode::All, None)?;
+        let result = self.0.result(op, "the sleep");
+        self.0.noted(result).map(drop)
+    }
+
+    /// Waits for a signal and takes its payload.
+    ///
+    /// # Errors
+    /// `FAILED` with a failure of type `SignalTimeout` when it did not come in time.
+    pub fn wait_signal(&self, name: &str, options: WaitSignalOptions) -> Result<Payload> {
+        let op = self.spawn_wait_signal(name, options)?;
+        self.await_ops(&[op], WaitMode::All, None)?;
+        let result = self.0.result(op, &format!("the wait for the signal '{name}'"));
+        self.0.noted(result)
+    }
+
+    /// Begins a step that the handler runs itself. `recorded`: it ran before; take its outcome by [`Task::result`]
+    /// and do not run it again. Else run it and call [`Task::step_end`].
+    pub fn step_begin(&self, name: &str, key: Option<&str>) -> Result<StepBegun> {
+        let begun = self.0.step_begin(name, key);
+        self.0.noted(begun)
+    }
+
+    /// Ends a step. It is recorded when this returns; until then it blocks.
+    ///
+    /// # Errors
+    /// `LEASE_LOST`: it is not recorded.
+    pub fn step_end(&self, op: Op, outcome: Result<Payload, Failure>) -> Result<()> {
+        let ended = self.0.step_end(op, outcome);
+        self.0.noted(ended)
+    }
+
+    /// Starts a call without waiting for it. It is recorded with the next wait, or the end; many are recorded in
+    /// chunks as they come.
+    pub fn spawn_call(&self, function: &str, args: Payload, options: CallOptions) -> Result<Op> {
+        let op = self.0.spawn_call(function, args, options);
+        self.0.noted(op)
+    }
+
+    /// Starts a timer without waiting for it; see [`Task::sleep`].
+    pub fn spawn_sleep(&self, delay: Duration, key: Option<&str>) -> Result<Op> {
+        let op = self.0.open().and_then(|mut state| {
+            let op = state.machine(&self.0.claimed).timer(key, delay)?;
+            self.0.commit_full_chunk(state).map(|_| op)
+        });
+        self.0.noted(op)
+    }
+
+    /// Starts a wait for a signal; see [`Task::wait_signal`].
+    pub fn spawn_wait_signal(&self, name: &str, options: WaitSignalOptions) -> Result<Op> {
+        let op = self.0.open().and_then(|mut state| {
+            let op = state.machine(&self.0.claimed).signal(name, options.key.as_deref(), options.timeout)?;
+            self.0.commit_full_chunk(state).map(|_| op)
+        });
+        self.0.noted(op)
+    }
+
+    /// Cancels an operation that is not over; returns when that is recorded. Over already: nothing happens. Its
+    /// result is `CANCELLED` from then on.
+    pub fn cancel_op(&self, op: Op) -> Result<()> {
+        let cancelled = self.0.open().and_then(|mut state| {
+            state.machine(&self.0.claimed).cancel(op)?;
+            self.0.commit(state).map(drop)
+        });
+        self.0.noted(cancelled)
+    }
+}
+
+impl TaskCore {
+    fn spawn_call(self: &Arc<Self>, function: &str, args: Payload, options: CallOptions) -> Result<Op> {
+        check_name("function", function)?;
+        options.task.check()?;
+        check_size("args", &args)?;
+        if let Some(kwargs) = &options.kwargs {
+            check_size("kwargs", kwargs)?;
+        }
+        let canonical = &self.shared.core.canonical;
+        let hash = self.needs_hash(function, &options).then(|| match &options.kwargs {
+            Some(kwargs) => canonical.hash(&args, kwargs),
+            None => canonical.hash(&args, &Payload::empty_object()),
+        });
+        let mut state = self.open()?;
+        let machine = state.machine(&self.claimed);
+        let op = machine.activity(function, args, options, hash, &|a, b| canonical.same(a, b))?;
+        self.commit_full_chunk(state).map(|_| op)
+    }
+
+    /// The store uses it for caches and idempotency keys. Only a function that is registered here, and uses neither,
+    /// is known to do without.
+    fn needs_hash(&self, function: &str, options: &CallOptions) -> bool {
+        let by_function =
+            self.shared.functions.get(function).is_none_or(|known| known.options.cached || known.options.idempotent);
+        by_function
+            || options.task.cached == Some(true)
+            || options.cache_key.is_some()
+            || options.idempotency_key.is_some()
+    }
+
+    fn results(&self, ops: &[Op], function: &str) -> Result<Vec<Payload>> {
+        let mut state = self.state();
+        self.check(&state)?;
+        let machine = state.machine(&self.claimed);
+        let mut results = Vec::with_capacity(ops.len());
+        let mut unsuccessful = Vec::new();
+        for &op in ops {
+            match machine.outcome(op)? {
+                Some(OpOutcome::Completed(result)) => results.push(result),
+                Some(OpOutcome::Failed(_) | OpOutcome::Cancelled) | None => unsuccessful.push(op),
+            }
+        }
+        if unsuccessful.is_empty() {
+            return Ok(results);
+        }
+        // All of them have arrived, so this only tells which one was first.
+        let first = match machine.poll(&unsuccessful, WaitMode::Any)? {
+            Poll::Ready { first } => first,
+            _ => unsuccessful[0],
+        };
+        drop(state);
+        let number = ops.iter().position(|op| *op == first).unwrap_or_default() + 1;
+        self.result(first, &format!("call {number} of '{function}'")).map(|_| results)
+    }
+
+    fn step_begin(&self, name: &str, key: Option<&str>) -> Result<StepBegun> {
+        let mut state = self.open()?;
+        let begun = state.machine(&self.claimed).step_begin(name, key)?;
+        if begun.recorded {
+            hand_over(state.machine(&self.claimed), begun.op)?;
+        } else {
+            state.steps.insert(begun.op, self.store_time());
+        }
+        Ok(begun)
+    }
+
+    fn step_end(self: &Arc<Self>, op: Op, outcome: Result<Payload, Failure>) -> Result<()> {
+        if let Ok(result) = &outcome {
+            check_size("result", result)?;
+        }
+        let mut state = self.going()?;
+        let Some(started_at) = state.steps.get(&op).copied() else {
+            return Err(Error::invalid(format!("operation {op} is no step that was begun and is not recorded yet"))
+                .with("op", i64::from(op)));
+        };
+        state.machine(&self.claimed).step_end(op, started_at, outcome)?;
+        state.steps.remove(&op);
+        let mut state = self.commit(state)?;
+        hand_over(state.machine(&self.claimed), op)
+    }
+
+    /// As [`TaskCore::open`], for what is done even while the worker drains.
+    pub(super) fn going(&self) -> Result<MutexGuard<'_, State>> {
+        let state = self.state();
+        self.check(&state)?;
+        Ok(state)
+    }
+}
+
+/// The outcome of a recorded step is the handler's from now on, in the first run as in a replay.
+fn hand_over(machine: &mut Machine, step: Op) -> Result<()> {
+    machine.poll(&[step], WaitMode::All).map(drop)
+}

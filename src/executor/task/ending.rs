@@ -1,0 +1,87 @@
+//! The ways to end. In a handler an end is staged, and committed after the handler has returned; on a deferred task it
+//! is final at once. None of them blocks.
+
+use super::Task;
+use super::core::{Phase, flag};
+use crate::executor::client::check_size;
+use crate::executor::worker::Staged;
+use crate::model::{Error, Failure, Payload, Result, Status};
+
+impl Task {
+    /// The task is done, with this result.
+    ///
+    /// # Errors
+    /// See [`Task`]. A deferred task that can't be ended any more (`LEASE_LOST`, `CANCELLED`, `NONDETERMINISM`) is let
+    /// go all the same.
+    pub fn complete(&self, result: Payload) -> Result<()> {
+        let staged = check_size("result", &result).and_then(|()| self.stage(Staged::Complete(result)));
+        self.0.noted(staged)
+    }
+
+    /// The attempt failed. The retry policy decides what follows; a failure of a child that is passed on unchanged is
+    /// not retried.
+    pub fn fail(&self, failure: Failure) -> Result<()> {
+        let staged = self.stage(Staged::Fail(failure));
+        self.0.noted(staged)
+    }
+
+    /// Starts the task over with new arguments, an empty journal and the signals that no wait has taken.
+    pub fn continue_with(&self, args: Payload) -> Result<()> {
+        let staged = check_size("args", &args).and_then(|()| self.stage(Staged::Continue(args)));
+        self.0.noted(staged)
+    }
+
+    /// Accepts a suspension: the task waits for what its last await asked for. In a handler, returning does the same.
+    ///
+    /// # Errors
+    /// `INVALID` if no await has answered `SUSPEND`.
+    pub fn suspend(&self) -> Result<()> {
+        let suspended = self.accept_suspension();
+        self.0.noted(suspended)
+    }
+
+    fn accept_suspension(&self) -> Result<()> {
+        let state = self.0.state();
+        match self.0.check(&state) {
+            Ok(()) => Err(Error::invalid(
+                "suspend: this task waits for nothing; await operations first, and suspend when that answers SUSPEND",
+            )),
+            Err(error) if error.status() == Status::Suspend => {
+                if state.phase == Phase::Deferred {
+                    self.0.end_deferred(state, Status::Suspend, false);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.let_go(state, &error);
+                Err(error)
+            }
+        }
+    }
+
+    fn stage(&self, what: Staged) -> Result<()> {
+        let mut state = self.0.state();
+        let open = self.0.check(&state).and_then(|()| state.mismatch().cloned().map_or(Ok(()), Err));
+        match open {
+            Ok(()) => {
+                state.staged = Some(what);
+                if state.phase == Phase::Deferred {
+                    self.0.end_deferred(state, Status::Ok, false);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.let_go(state, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// A deferred task whose end nobody will take still frees its slot.
+    fn let_go(&self, state: std::sync::MutexGuard<'_, super::core::State>, error: &Error) {
+        let hopeless = self.0.is(flag::GONE | flag::CANCELLED) || state.refused.is_some() || state.mismatch().is_some();
+        if state.phase == Phase::Deferred && hopeless {
+            self.0.end_deferred(state, error.status(), false);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What a handler is given: its arguments, the durable operations, and the ways to end.
+
+mod commit;
+mod core;
+mod durable;
+mod ending;
+mod says;
+mod waiting;
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+pub(super) use self::core::{TaskCore, flag};
+
+use crate::model::{Id, Payload, TaskKind, Timestamp};
+
+/// A claimed task in the hands of its handler. Clones are handles of the same task and may be used from any thread;
+/// threads that use durable operations of one task at once need keys of their own for them.
+///
+/// Every method may block for a commit, or (with a hold) for what it awaits; none may be called on a thread of the
+/// async runtime. Before anything else each looks whether the task is still the handler's:
+///
+/// | status | why |
+/// |---|---|
+/// | `LEASE_LOST` | another worker has the task, its attempt timed out, or it is over |
+/// | `CANCELLED` | its execution is being cancelled or timed out |
+/// | `CLOSED` | the handler has returned, or a deferred task was ended |
+/// | `SUSPEND` | it was told to suspend already, and should return |
+/// | `CONFLICT` | it has completed, failed or continued already |
+///
+/// A handler may return the status of any error as it is: the right thing follows.
+///
+/// Dropping the last handle of a deferred task that was not ended fails its attempt with type `NoOutcome`.
+pub struct Task(Arc<TaskCore>);
+
+/// What is known of a task beside its arguments.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TaskInfo {
+    pub task_id: Id,
+    pub execution_id: Id,
+    pub parent_task_id: Option<Id>,
+    pub function: String,
+    pub kind: TaskKind,
+    /// The operation's key within its parent; none for a root task.
+    pub step_key: Option<String>,
+    /// 1 for the first; grows with each failure that is retried.
+    pub attempt: u32,
+    /// Larger than that of any earlier claim of the task.
+    pub fence: u64,
+    pub worker_id: String,
+    /// When this attempt is over, counted from its start.
+    pub deadline: Option<Timestamp>,
+    pub queue: Option<String>,
+    pub tags: Vec<String>,
+    pub priority: i64,
+    /// W3C Trace Context of the dispatch.
+    pub traceparent: Option<String>,
+    /// What the last attempt said of its work.
+    pub heartbeat: Option<Payload>,
+    /// How often the task has been started over by [`Task::continue_with`].
+    pub run: u32,
+    pub created_at: Timestamp,
+}
+
+impl Task {
+    /// The first handle of a task whose handler is about to run.
+    pub(super) fn first(core: Arc<TaskCore>) -> Self {
+        core.add_handle();
+        Self(core)
+    }
+
+    pub fn info(&self) -> TaskInfo {
+        let claimed = &self.0.claimed;
+        let task = &claimed.task;
+        TaskInfo {
+            task_id: task.id,
+            execution_id: task.execution_id,
+            parent_task_id: task.parent_task_id,
+            function: task.step_name.clone(),
+            kind: task.kind,
+            step_key: task.step_key.clone(),
+            attempt: task.retries.saturating_add(1),
+            fence: task.fence,
+            worker_id: self.0.shared.worker_id.clone(),
+            deadline: self.0.deadline(),
+            queue: task.queue.clone(),
+            tags: task.tags.clone(),
+            priority: task.priority,
+            traceparent: claimed.traceparent.clone(),
+            heartbeat: claimed.heartbeat.clone(),
+            run: claimed.run,
+            created_at: task.created_at,
+        }
+    }
+
+    /// The arguments, an array.
+    pub fn args(&self) -> Payload {
+        self.0.claimed.task.args.clone()
+    }
+
+    /// The keyword arguments, an object.
+    pub fn kwargs(&self) -> Payload {
+        self.0.claimed.task.kwargs.clone()
+    }
+
+    /// True when the handler's work is in vain: its execution is being cancelled, its attempt timed out, or its lease
+    /// is another's. Asks nobody; cheap enough for an inner loop.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.in_vain()
+    }
+
+    /// True while the handler goes the way that an earlier run has gone and gets recorded results.
+    pub fn is_replaying(&self) -> bool {
+        self.0.is_replaying()
+    }
+}
+
+impl Clone for Task {
+    fn clone(&self) -> Self {
+        self.0.add_handle();
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.drop_handle();
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task")
+            .field("id", &self.0.held.task)
+            .field("function", &self.0.claimed.task.step_name)
+            .field("fence", &self.0.held.fence)
+            .finish()
+    }
+}

@@ -1,0 +1,183 @@
+//! Await: hand over what is there, else hold for a while, else suspend.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Task;
+use super::core::{State, TaskCore, flag};
+use crate::backend::JournalRequest;
+use crate::executor::replay::{OpOutcome, Poll};
+use crate::executor::sync::jittered;
+use crate::model::{Error, Op, Payload, Result, Status, Wait, WaitMode};
+
+/// While it holds, a handler looks for itself this often: notices are hints.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A store that is busy is asked for a journal again this often before the handler is told.
+const LOADS: u32 = 5;
+const LOAD_PAUSE: Duration = Duration::from_millis(50);
+
+impl Task {
+    /// Waits for operations: all of them, or the first. What is not there yet is held for, up to `hold` (`None`: the
+    /// worker's setting), and then the task is suspended: the handler returns, and runs again when it is there.
+    ///
+    /// Gives the operation that arrived first; 0 if none was awaited.
+    ///
+    /// # Errors
+    /// `SUSPEND`; `INVALID` for operations that are not this task's; `NONDETERMINISM`; `BACKEND`.
+    pub fn await_ops(&self, ops: &[Op], mode: WaitMode, hold: Option<Duration>) -> Result<Op> {
+        let hold = hold.unwrap_or(self.0.shared.options.hold);
+        let first = self.0.await_ops(ops, mode, hold);
+        self.0.noted(first)
+    }
+
+    /// How an awaited operation ended: its result (`null` for a timer).
+    ///
+    /// # Errors
+    /// `FAILED` with the failure; `CANCELLED` for an operation that was cancelled; `PENDING` for one that was not
+    /// awaited; `INVALID` for one that is not this task's.
+    pub fn result(&self, op: Op) -> Result<Payload> {
+        let result = self.0.result(op, &format!("operation {op}"));
+        self.0.noted(result)
+    }
+}
+
+impl TaskCore {
+    pub(super) fn result(&self, op: Op, what: &str) -> Result<Payload> {
+        let mut state = self.state();
+        self.check(&state)?;
+        match state.machine(&self.claimed).outcome(op)? {
+            Some(OpOutcome::Completed(result)) => Ok(result),
+            Some(OpOutcome::Failed(failure)) => {
+                let message = format!("{what} failed with {}: {}", failure.kind, failure.message);
+                Err(Error::failed(message, failure).with("op", i64::from(op)))
+            }
+            Some(OpOutcome::Cancelled) => {
+                Err(Error::new(Status::Cancelled, format!("{what} was cancelled")).with("op", i64::from(op)))
+            }
+            None => Err(Error::new(Status::Pending, format!("{what} has not been awaited; await it first"))
+                .with("op", i64::from(op))),
+        }
+    }
+
+    pub(super) fn await_ops(self: &Arc<Self>, ops: &[Op], mode: WaitMode, hold: Duration) -> Result<Op> {
+        let deadline = (!hold.is_zero()).then(|| Instant::now() + hold);
+        let first = self.await_until(ops, mode, deadline);
+        if deadline.is_some() {
+            self.unset(flag::AWAITING);
+        }
+        first
+    }
+
+    fn await_until(self: &Arc<Self>, ops: &[Op], mode: WaitMode, deadline: Option<Instant>) -> Result<Op> {
+        let mut state = self.open()?;
+        loop {
+            let (mode, missing) = match state.machine(&self.claimed).poll(ops, mode)? {
+                Poll::Ready { first } => return Ok(first),
+                Poll::Waiting { mode, ops } => (mode, ops),
+                Poll::NeedNews => {
+                    state = self.load_news(state)?;
+                    continue;
+                }
+            };
+            if self.shared.draining() {
+                state.gave_way = true;
+                self.check(&state)?;
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            match left.filter(|left| !left.is_zero()) {
+                Some(left) => state = self.hold(state, left)?,
+                None => {
+                    state.suspended = Some(Wait::new(mode, missing));
+                    self.check(&state)?;
+                }
+            }
+        }
+    }
+
+    /// Blocks until something may have arrived, and loads what has. The first time it only says so to the notices
+    /// and records what is staged: what arrived before that is looked up, not waited for.
+    fn hold<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+        left: Duration,
+    ) -> Result<MutexGuard<'a, State>> {
+        if !self.is(flag::AWAITING) {
+            self.set(flag::AWAITING);
+            state.arrived = false;
+            // The commit's answer tells the next poll whether there is news.
+            return if state.has_commands() { self.commit(state) } else { self.load_news(state) };
+        }
+        let until = Instant::now() + left.min(LOOK);
+        while !state.arrived && !self.in_vain() && !self.shared.draining() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let (next, _timeout) = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
+            state = next;
+        }
+        self.check(&state)?;
+        state.arrived = false;
+        self.load_news(state)
+    }
+
+    /// Takes in what arrived since the machine last heard. The lock is not held meanwhile.
+    fn load_news<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>) -> Result<MutexGuard<'a, State>> {
+        let after = state.machine(&self.claimed).high_water();
+        drop(state);
+        let request = JournalRequest { task: self.held.task, after };
+        let core = &self.shared.core;
+        let mut loads = 0;
+        let news = loop {
+            match core.runtime.block_on(core.backend.journals(vec![request])) {
+                Ok(mut journals) => break journals.pop().unwrap_or_default(),
+                Err(error) if error.is_retryable() && loads < LOADS && !self.in_vain() => {
+                    std::thread::sleep(jittered(LOAD_PAUSE * (1 << loads)));
+                    loads += 1;
+                }
+                Err(error) => return Err(error.doing("load what has arrived for the task")),
+            }
+        };
+        let mut state = self.state();
+        self.check(&state)?;
+        state.machine(&self.claimed).absorb(news);
+        Ok(state)
+    }
+
+    /// A durable operation begins. While the worker drains it gives way instead, unless it is on its way out anyhow.
+    pub(super) fn open(&self) -> Result<MutexGuard<'_, State>> {
+        let mut state = self.state();
+        self.check(&state)?;
+        if self.shared.draining() {
+            state.gave_way = true;
+            self.check(&state)?;
+        }
+        Ok(state)
+    }
+
+    pub(super) fn noted<T>(&self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result
+            && error.status() != Status::Suspend
+        {
+            self.note(error);
+        }
+        result
+    }
+
+    // What notices say.
+
+    /// Operations of this task have arrived.
+    pub(in crate::executor) fn arrived(&self) {
+        if self.is(flag::AWAITING) {
+            self.state().arrived = true;
+            self.changed.notify_all();
+        }
+    }
+
+    /// Something about the worker has changed.
+    pub(in crate::executor) fn wake(&self) {
+        drop(self.state());
+        self.changed.notify_all();
+    }
+}

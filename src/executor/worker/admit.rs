@@ -1,0 +1,183 @@
+//! From claimed tasks to handlers. Most can start as they are; those with a journal, or with a result that may be known
+//! already, are looked up beside the loop, all of a claim in one call each.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::engine::Engine;
+use super::run::Run;
+use super::shared::Shared;
+use crate::backend::{Claimed, JournalEntry, JournalRequest, Outcome};
+use crate::executor::LogRecord;
+use crate::executor::metrics::count_many;
+use crate::executor::replay::Machine;
+use crate::executor::sync::jittered;
+use crate::executor::task::TaskCore;
+use crate::model::{Level, Payload, Result};
+
+/// Between tries of a store that does not answer.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+const PAUSE_LONGEST: Duration = Duration::from_secs(2);
+
+/// A task to be looked up before it runs.
+struct Lookup {
+    task: Arc<TaskCore>,
+    /// Kept since it was suspended here.
+    machine: Option<Machine>,
+}
+
+impl Lookup {
+    fn journal(&self) -> JournalRequest {
+        JournalRequest { task: self.task.held.task, after: self.machine.as_ref().map_or(0, Machine::high_water) }
+    }
+
+    fn needs_journal(&self) -> bool {
+        self.task.claimed.ops > 0
+    }
+
+    /// A task that has issued operations has missed already.
+    fn cache_key(&self) -> Option<&str> {
+        if self.needs_journal() {
+            return None;
+        }
+        self.task.claimed.cache.as_ref().map(|slot| slot.key.as_str())
+    }
+}
+
+impl Engine {
+    pub(super) fn is_limited(&self, function: &str) -> bool {
+        self.shared.functions.get(function).is_some_and(|known| known.options.max_concurrent.is_some())
+    }
+
+    pub(super) fn admit(&mut self, claimed: Vec<Claimed>) {
+        let now = Instant::now();
+        count_many(&self.shared.core.metrics.counters.claimed, claimed.len());
+        self.shared.add_load(claimed.len());
+        let mut tasks = Vec::with_capacity(claimed.len());
+        let (mut limited, mut ready, mut lookups) = (Vec::new(), Vec::with_capacity(claimed.len()), Vec::new());
+        for claimed in claimed {
+            let Some(function) = self.shared.functions.get(&claimed.task.step_name).map(Arc::clone) else {
+                self.send_back(claimed, now);
+                continue;
+            };
+            let machine = self.machines.take(claimed.task.id).filter(|machine| machine.fits(&claimed));
+            let (journal, cached) = (claimed.ops > 0, claimed.cache.is_some());
+            let is_limited = function.options.max_concurrent.is_some();
+            let task = TaskCore::new(Arc::clone(&self.shared), function, claimed, now);
+            tasks.push(Arc::clone(&task));
+            if journal || cached {
+                lookups.push(Lookup { task, machine });
+            } else if is_limited {
+                limited.push(Run(task));
+            } else {
+                ready.push(Run(task));
+            }
+        }
+        self.shared.hold(&tasks);
+        start(&self.shared, limited, ready);
+        if !lookups.is_empty() {
+            self.shared.core.runtime.spawn(look_up(Arc::clone(&self.shared), lookups));
+        }
+    }
+
+    /// The store gave a task of a function that is not registered here. It must not; so this is said, and no claim is
+    /// made for a while, or the same task would come and go.
+    fn send_back(&mut self, claimed: Claimed, now: Instant) {
+        self.shared.log(Level::Error, || {
+            LogRecord::new("stent.worker", "the store gave a task of a function that is not registered; it goes back")
+                .with("function", &claimed.task.step_name)
+                .with("task", claimed.task.id)
+        });
+        let function = Arc::new(super::unknown_function(&claimed.task.step_name));
+        let task = TaskCore::new(Arc::clone(&self.shared), function, claimed, now);
+        self.shared.hold(&[Arc::clone(&task)]);
+        task.give_back();
+        self.pause_claims();
+    }
+}
+
+/// Limited tasks first: others wait for them to end.
+fn start(shared: &Shared, limited: Vec<Run>, ready: Vec<Run>) {
+    if shared.draining() {
+        limited.iter().chain(&ready).for_each(|job| job.0.give_back());
+        return;
+    }
+    if limited.is_empty() && ready.is_empty() {
+        return;
+    }
+    if let Err(why) = shared.pool.push(limited, ready) {
+        let told = format!("no handler thread could be started: {why}");
+        shared.log(Level::Error, || LogRecord::new("stent.worker", told));
+    }
+}
+
+/// Looks up all at once; if that fails for good, each on its own, so that only the one with the trouble fails.
+async fn look_up(shared: Arc<Shared>, lookups: Vec<Lookup>) {
+    match find(&shared, &lookups).await {
+        Ok((journals, cached)) => begin(&shared, lookups, journals, cached),
+        Err(error) if lookups.len() == 1 => lookups[0].task.fail_unstarted(&error.doing("load the task's journal")),
+        Err(_) => {
+            for lookup in lookups {
+                let one = vec![lookup];
+                match find(&shared, &one).await {
+                    Ok((journals, cached)) => begin(&shared, one, journals, cached),
+                    Err(error) => one[0].task.fail_unstarted(&error.doing("load the task's journal")),
+                }
+            }
+        }
+    }
+}
+
+/// Journals and cached results, each for those that need them, in their order. A store that does not answer is asked
+/// again until the worker stops waiting.
+async fn find(shared: &Shared, lookups: &[Lookup]) -> Result<(Vec<Vec<JournalEntry>>, Vec<Option<Payload>>)> {
+    let backend = &shared.core.backend;
+    let requests: Vec<_> = lookups.iter().filter(|lookup| lookup.needs_journal()).map(Lookup::journal).collect();
+    let keys: Vec<_> = lookups.iter().filter_map(Lookup::cache_key).map(str::to_owned).collect();
+    let mut pause = PAUSE_FIRST;
+    loop {
+        let journals =
+            async { if requests.is_empty() { Ok(Vec::new()) } else { backend.journals(requests.clone()).await } };
+        let cached = async { if keys.is_empty() { Ok(Vec::new()) } else { backend.cached(keys.clone()).await } };
+        match tokio::try_join!(journals, cached) {
+            Err(error) if error.is_retryable() && !shared.draining() => {
+                shared.trouble("load journals", &error);
+                tokio::time::sleep(jittered(pause)).await;
+                pause = (pause * 2).min(PAUSE_LONGEST);
+            }
+            found => {
+                shared.no_trouble("load journals");
+                return found;
+            }
+        }
+    }
+}
+
+fn begin(shared: &Shared, lookups: Vec<Lookup>, journals: Vec<Vec<JournalEntry>>, cached: Vec<Option<Payload>>) {
+    let (mut journals, mut cached) = (journals.into_iter(), cached.into_iter());
+    let (mut limited, mut ready) = (Vec::new(), Vec::with_capacity(lookups.len()));
+    for lookup in lookups {
+        let hit = lookup.cache_key().is_some().then(|| cached.next().flatten()).flatten();
+        let Lookup { task, machine } = lookup;
+        if let Some(result) = hit {
+            task.end_unstarted(Outcome::Complete { result, cache: None, cache_hit: true });
+            continue;
+        }
+        if task.claimed.ops > 0 {
+            let journal = journals.next().unwrap_or_default();
+            task.set_machine(match machine {
+                Some(mut machine) => {
+                    machine.restart(&task.claimed, journal);
+                    machine
+                }
+                None => Machine::new(&task.claimed, journal),
+            });
+        }
+        if task.function.options.max_concurrent.is_some() {
+            limited.push(Run(task));
+        } else {
+            ready.push(Run(task));
+        }
+    }
+    start(shared, limited, ready);
+}

@@ -1,0 +1,149 @@
+//! What becomes of a task when its handler has returned. Pure: the shell has nothing to decide.
+
+use crate::backend::{CacheSlot, Outcome};
+use crate::model::{AfterFailure, Error, Failure, Payload, RetryPolicy, Status, Wait, after_failure};
+
+/// An outcome that a handler staged.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Staged {
+    Complete(Payload),
+    Fail(Failure),
+    Continue(Payload),
+}
+
+/// What a handler left behind.
+#[derive(Clone, Debug)]
+pub(crate) struct Returned {
+    pub(crate) status: Status,
+    pub(crate) staged: Option<Staged>,
+    /// It awaited what is not there; the wait stands whatever it returned.
+    pub(crate) suspended: Option<Wait>,
+    /// It was told to suspend because the worker drains.
+    pub(crate) gave_way: bool,
+    /// The execution is being cancelled, or timed out.
+    pub(crate) cancelled: bool,
+    /// What it asked for is not what its journal holds.
+    pub(crate) mismatch: Option<Error>,
+    /// The last error that a call on its task gave it.
+    pub(crate) last_error: Option<Error>,
+    /// Another thread was to end it, and nobody can any more.
+    pub(crate) abandoned: bool,
+}
+
+/// What the decision rests on beside what was left behind.
+pub(crate) struct Rules<'a> {
+    pub(crate) policy: &'a RetryPolicy,
+    /// Attempts that failed before this one.
+    pub(crate) retries: u32,
+    pub(crate) version: Option<&'a str>,
+    pub(crate) cache: Option<&'a CacheSlot>,
+    /// The largest arrival that the handler was given.
+    pub(crate) seen: u64,
+    /// Every arrival up to here is known to the handler's journal.
+    pub(crate) known: u64,
+    /// 0..1, for the jitter.
+    pub(crate) chance: f64,
+    /// Is this the failure of one of the task's recorded children?
+    pub(crate) is_child_failure: &'a dyn Fn(&Failure) -> bool,
+}
+
+/// The outcome of a task whose lease this worker still holds.
+pub(crate) fn decide(returned: Returned, rules: &Rules<'_>) -> Outcome {
+    let Returned { status, staged, suspended, gave_way, cancelled, mismatch, last_error, abandoned } = returned;
+    if let Some(error) = mismatch {
+        return park(&error, rules);
+    }
+    // Nothing that it says will be recorded; giving the lease back lets the tree end.
+    if cancelled || gave_way {
+        return Outcome::Release;
+    }
+    if let Some(wait) = suspended {
+        return Outcome::Suspend { mode: wait.mode, ops: wait.ops, known: rules.known };
+    }
+    match staged {
+        Some(Staged::Complete(result)) => {
+            return Outcome::Complete { result, cache: rules.cache.cloned(), cache_hit: false };
+        }
+        Some(Staged::Fail(failure)) => return fail(failure, rules),
+        Some(Staged::Continue(args)) => return Outcome::Continue { args, seen: rules.seen },
+        None => {}
+    }
+    // The status says something of the last error only if it is that error's.
+    let error = last_error.filter(|error| error.status() == status);
+    let message = |error: Option<&Error>| match error {
+        Some(error) => error.message().to_owned(),
+        None => format!("the handler returned {}", status.name()),
+    };
+    match status {
+        Status::Ok => fail(no_outcome(), rules),
+        Status::Pending if abandoned => fail(nobody_left(), rules),
+        Status::Pending | Status::Suspend => fail(waits_for_nothing(status), rules),
+        Status::Failed => match error.as_ref().and_then(Error::failure) {
+            Some(failure) => fail(failure.clone(), rules),
+            None => fail(Failure::new(status.name(), message(error.as_ref())), rules),
+        },
+        Status::Backend if error.as_ref().is_some_and(Error::is_retryable) => Outcome::Release,
+        Status::Nondeterminism => {
+            let told = error.unwrap_or_else(|| Error::new(status, "the handler returned NONDETERMINISM"));
+            park(&told, rules)
+        }
+        Status::Cancelled => fail(Failure::new("Cancelled", message(error.as_ref())), rules),
+        Status::Panic => fail(Failure::new("Panic", message(error.as_ref())), rules),
+        Status::Invalid
+        | Status::NotFound
+        | Status::Conflict
+        | Status::Timeout
+        | Status::Closed
+        | Status::LeaseLost
+        | Status::Backend
+        | Status::Unsupported
+        | Status::WrongThread
+        | Status::Forked => fail(Failure::new(status.name(), message(error.as_ref())), rules),
+    }
+}
+
+/// A failed attempt, its own or a child's that is passed up.
+pub(crate) fn fail(failure: Failure, rules: &Rules<'_>) -> Outcome {
+    let child = (rules.is_child_failure)(&failure);
+    if child && !rules.policy.retry_children {
+        return Outcome::PassUp { failure };
+    }
+    match after_failure(rules.policy, rules.retries.saturating_add(1), &failure, rules.chance) {
+        AfterFailure::Retry { delay } => Outcome::Retry { failure, delay, reopen: child },
+        AfterFailure::DeadLetter { .. } if child => Outcome::PassUp { failure },
+        AfterFailure::DeadLetter { reason } => Outcome::DeadLetter { failure, reason },
+    }
+}
+
+fn park(error: &Error, rules: &Rules<'_>) -> Outcome {
+    let failure = Failure::new("Nondeterminism", error.message()).final_();
+    Outcome::Park { failure, version: rules.version.map(str::to_owned) }
+}
+
+fn no_outcome() -> Failure {
+    Failure::new(
+        "NoOutcome",
+        "the handler returned STENT_OK without completing, failing or suspending its task; a foreign exception often \
+         looks like this",
+    )
+}
+
+fn nobody_left() -> Failure {
+    Failure::new(
+        "NoOutcome",
+        "the handler returned STENT_PENDING and the last reference to its task was given back without completing, \
+         failing or suspending it",
+    )
+}
+
+fn waits_for_nothing(status: Status) -> Failure {
+    let message = match status {
+        Status::Suspend => "the handler returned STENT_SUSPEND and no call on its task had told it to",
+        _ => "the handler returned STENT_PENDING without keeping a reference to its task",
+    };
+    Failure::new("NoOutcome", message)
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

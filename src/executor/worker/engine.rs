@@ -1,0 +1,337 @@
+//! The loop: one transaction records what is ready and claims what fits; whatever becomes ready while it runs goes
+//! into the next. No timer in the busy path, no call when there is nothing to do.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use super::cache::Cache;
+use super::shared::{Message, Shared};
+use super::{WorkerState, notices, renewals, sweeps};
+use crate::backend::{Claim, Claimed, Function, NewWorker, Outcome, Verdict};
+use crate::executor::LogRecord;
+use crate::executor::metrics::count;
+use crate::executor::replay::Machine;
+use crate::executor::sync::jittered;
+use crate::executor::task::flag;
+use crate::model::{BATCH_MAX, Error, Level, Result};
+
+/// Between tries of a store that does not answer.
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+const RETRY_LONGEST: Duration = Duration::from_secs(5);
+
+/// Tries after the worker was told to stop without waiting; then its leases run out by themselves.
+const LAST_TRIES: u32 = 3;
+
+/// New operations in one transaction, beside those of its first transition: others wait for it.
+const SPAWNS_MAX: usize = 4 * BATCH_MAX;
+
+/// No claim for so long after one that brought what can't be run here, or that the store refused.
+const CLAIM_PAUSE: Duration = Duration::from_secs(1);
+
+const RECORD: &str = "record and claim";
+const REGISTER: &str = "register worker";
+
+/// A worker's life, from start to stop.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let mut keepers = JoinSet::new();
+    // Heard from before the first claim on, so that nothing falls between.
+    let heard = shared.core.backend.notices();
+    let registered = register(&shared).await;
+    if registered {
+        shared.set_state(WorkerState::Ready);
+        keepers.spawn(notices::keep(Arc::clone(&shared), heard));
+        keepers.spawn(renewals::keep(Arc::clone(&shared)));
+        keepers.spawn(sweeps::keep(Arc::clone(&shared)));
+        keepers.spawn(sweeps::keep_clean(Arc::clone(&shared)));
+        let alarms = Arc::clone(&shared);
+        keepers.spawn(async move { alarms.alarms.keep().await });
+        Engine::new(Arc::clone(&shared)).work().await;
+    }
+    keepers.shutdown().await;
+    shared.pool.close();
+    if registered && let Err(error) = shared.core.backend.remove_worker(&shared.worker_id).await {
+        // The store finds out by itself.
+        shared.trouble("remove worker", &error);
+    }
+    shared.set_state(WorkerState::Stopped);
+}
+
+/// Until the store knows the worker, or it is told to stop. False: it never became known.
+async fn register(shared: &Shared) -> bool {
+    let functions = shared.functions.values();
+    let worker = NewWorker {
+        worker_id: shared.worker_id.clone(),
+        queues: shared.options.queues.clone(),
+        tags: shared.options.tags.clone(),
+        functions: functions.map(|f| Function { name: f.name.clone(), options: f.options.clone() }).collect(),
+    };
+    let mut pause = RETRY_FIRST;
+    while !shared.draining() {
+        match shared.core.backend.register_worker(worker.clone()).await {
+            Ok(()) => {
+                shared.no_trouble(REGISTER);
+                return true;
+            }
+            Err(error) => shared.trouble(REGISTER, &error),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(jittered(pause)) => {}
+            () = shared.rung() => {}
+        }
+        pause = (pause * 2).min(RETRY_LONGEST);
+    }
+    false
+}
+
+pub(super) struct Engine {
+    pub(super) shared: Arc<Shared>,
+    /// Transitions that wait for the next transaction, in order.
+    pub(super) pending: VecDeque<Message>,
+    /// Machines of tasks that suspended here.
+    pub(super) machines: Cache<Machine>,
+    no_claim_before: Option<Instant>,
+}
+
+impl Engine {
+    fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, pending: VecDeque::new(), machines: Cache::new(), no_claim_before: None }
+    }
+
+    async fn work(&mut self) {
+        loop {
+            self.give_way();
+            let batch = self.gather();
+            let claim = self.claim(!batch.is_empty());
+            if !batch.is_empty() || claim.is_some() {
+                self.advance(batch, claim).await;
+            } else if self.finished() {
+                return;
+            } else {
+                self.sleep().await;
+            }
+        }
+    }
+
+    /// While draining, what has not started goes back; when abandoned, everything.
+    fn give_way(&self) {
+        if !self.shared.draining() {
+            return;
+        }
+        for job in self.shared.pool.take_queued() {
+            job.0.give_back();
+        }
+        if self.shared.abandoned() {
+            for task in self.shared.held() {
+                task.give_back();
+                task.abandon();
+            }
+        }
+    }
+
+    /// Everything that is ready, up to the bounds. At most one transition of a task: an end waits for what its task
+    /// has on the way.
+    fn gather(&mut self) -> Vec<Message> {
+        self.shared.empty_outbox(&mut self.pending);
+        let mut batch = Vec::with_capacity(self.pending.len().min(BATCH_MAX));
+        let mut later = VecDeque::new();
+        let mut spawns = 0;
+        while batch.len() < BATCH_MAX {
+            let Some(message) = self.pending.pop_front() else { break };
+            if message.transition.outcome != Outcome::Hold && message.task.is(flag::HOLD) {
+                later.push_back(message);
+                continue;
+            }
+            spawns += message.transition.commands.spawns.len();
+            if spawns > SPAWNS_MAX && !batch.is_empty() {
+                self.pending.push_front(message);
+                break;
+            }
+            batch.push(message);
+        }
+        later.append(&mut self.pending);
+        self.pending = later;
+        batch
+    }
+
+    /// A claim goes along with every transaction that there is anyway: children and parents that it makes ready are
+    /// claimed in it. Without one, only a hint is a reason.
+    fn claim(&mut self, along: bool) -> Option<Claim> {
+        let shared = &self.shared;
+        if shared.draining() || !(along || shared.hinted()) {
+            return None;
+        }
+        if self.no_claim_before.is_some_and(|before| Instant::now() < before) {
+            return None;
+        }
+        self.no_claim_before = None;
+        let slots = shared.options.max_concurrency;
+        let load = shared.load();
+        let count = (slots + shared.prefetch()).saturating_sub(load).min(BATCH_MAX);
+        if count == 0 {
+            return None;
+        }
+        shared.take_hint();
+        Some(Claim {
+            worker_id: shared.worker_id.clone(),
+            count,
+            limited: slots.saturating_sub(load).min(BATCH_MAX),
+            lease: shared.options.lease_duration,
+        })
+    }
+
+    async fn sleep(&self) {
+        match self.no_claim_before {
+            Some(before) if self.shared.hinted() => {
+                let pause = tokio::time::sleep_until(before.into());
+                tokio::select! { () = pause => {}, () = self.shared.rung() => {} }
+            }
+            _ => {
+                if self.shared.abandoned() && self.shared.holds_none() {
+                    self.shared.set_given_back();
+                }
+                self.shared.rung().await;
+            }
+        }
+    }
+
+    /// Drained, and nothing is on its way. A handler that runs counts as load; its task stays held until its end is
+    /// recorded.
+    fn finished(&self) -> bool {
+        let shared = &self.shared;
+        shared.draining() && shared.load() == 0 && shared.holds_none() && self.pending.is_empty()
+    }
+
+    /// One transaction, repeated as it is until the store answers; no handler runs again because of that.
+    async fn advance(&mut self, batch: Vec<Message>, claim: Option<Claim>) {
+        let mut pause = RETRY_FIRST;
+        let mut last_tries = LAST_TRIES;
+        loop {
+            match self.call(&batch, claim.clone()).await {
+                Ok((verdicts, claimed)) => {
+                    self.shared.no_trouble(RECORD);
+                    self.settle(batch, verdicts);
+                    self.admit_claimed(claim.as_ref(), claimed);
+                    return;
+                }
+                Err(error) if error.is_retryable() => {
+                    self.shared.trouble(RECORD, &error);
+                    if self.shared.abandoned() {
+                        last_tries -= 1;
+                    }
+                    if last_tries == 0 {
+                        self.give_up(batch);
+                        return;
+                    }
+                    if batch.is_empty() && self.shared.draining() {
+                        return;
+                    }
+                    self.pause(pause).await;
+                    pause = (pause * 2).min(RETRY_LONGEST);
+                }
+                Err(error) => {
+                    self.shared.trouble(RECORD, &error);
+                    self.one_by_one(batch, claim).await;
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn pause(&self, pause: Duration) {
+        let until = tokio::time::Instant::now() + jittered(pause);
+        while !self.shared.abandoned() {
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return,
+                () = self.shared.rung() => {}
+            }
+        }
+        // Told to stop: tried again soon, a few times.
+        tokio::time::sleep(RETRY_FIRST).await;
+    }
+
+    async fn call(&self, batch: &[Message], claim: Option<Claim>) -> Result<(Vec<Verdict>, Vec<Claimed>)> {
+        count(&self.shared.core.metrics.counters.advances);
+        let transitions: Vec<_> = batch.iter().map(|message| message.transition.clone()).collect();
+        let (verdicts, claimed) = self.shared.core.backend.advance(transitions, claim).await?;
+        if verdicts.len() != batch.len() {
+            return Err(Error::backend(format!(
+                "advance: the store gave {} verdicts on {} transitions",
+                verdicts.len(),
+                batch.len()
+            )));
+        }
+        Ok((verdicts, claimed))
+    }
+
+    /// Something in the batch can't be carried out: each on its own, so that only that one suffers.
+    async fn one_by_one(&mut self, batch: Vec<Message>, claim: Option<Claim>) {
+        for message in batch {
+            let batch = vec![message];
+            let mut pause = RETRY_FIRST;
+            let mut last_tries = LAST_TRIES;
+            let verdict = loop {
+                match self.call(&batch, None).await {
+                    Ok((mut verdicts, _)) => break verdicts.pop(),
+                    Err(error) if error.is_retryable() => {
+                        last_tries -= u32::from(self.shared.abandoned());
+                        if last_tries == 0 {
+                            break None;
+                        }
+                        self.pause(pause).await;
+                        pause = (pause * 2).min(RETRY_LONGEST);
+                    }
+                    Err(error) => break Some(Verdict::Refused(error)),
+                }
+            };
+            match verdict {
+                Some(verdict) => self.settle(batch, vec![verdict]),
+                None => self.give_up(batch),
+            }
+        }
+        if let Some(claim) = claim.filter(|_| !self.shared.draining()) {
+            match self.call(&[], Some(claim.clone())).await {
+                Ok((_, claimed)) => self.admit_claimed(Some(&claim), claimed),
+                Err(error) => {
+                    self.shared.trouble("claim", &error);
+                    self.pause_claims();
+                }
+            }
+        }
+    }
+
+    /// The store did not answer until the end: the leases run out by themselves.
+    fn give_up(&self, batch: Vec<Message>) {
+        self.shared.log(Level::Error, || {
+            let count = batch.len();
+            LogRecord::new("stent.worker", format!("{count} outcomes could not be recorded before the worker stopped"))
+        });
+        for message in &batch {
+            message.task.hold_over();
+            message.task.lose(flag::LOST);
+        }
+        let tasks: Vec<_> = batch.into_iter().map(|message| message.task).collect();
+        self.shared.forget(&tasks);
+    }
+
+    pub(super) fn pause_claims(&mut self) {
+        self.no_claim_before = Some(Instant::now() + CLAIM_PAUSE);
+        self.shared.hint_work();
+    }
+
+    /// A claim that came back full may have left something.
+    fn admit_claimed(&mut self, claim: Option<&Claim>, claimed: Vec<Claimed>) {
+        let Some(claim) = claim else { return };
+        if claimed.is_empty() {
+            return;
+        }
+        let limited = claimed.iter().filter(|claimed| self.is_limited(&claimed.task.step_name)).count();
+        if claimed.len() - limited >= claim.count || (limited > 0 && limited >= claim.limited) {
+            self.shared.hint_work();
+        }
+        self.shared.note_work();
+        self.admit(claimed);
+    }
+}

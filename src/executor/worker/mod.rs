@@ -1,0 +1,262 @@
+//! Workers: claim tasks, run their handlers, record what becomes of them.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `engine` | the loop: one transaction after another records what is ready and claims what fits |
+//! | `settle` | what the store's verdicts mean for tasks |
+//! | `admit` | from claimed tasks to handlers: journals, cached results |
+//! | `pool` `run` | handler threads and their slots |
+//! | `decide` | from what a handler left behind to an outcome |
+//! | `cache` | journals of suspended tasks |
+//! | `alarms` `notices` `renewals` `sweeps` | the keepers: what happens beside the loop |
+
+mod admit;
+mod alarms;
+mod cache;
+mod decide;
+mod engine;
+mod notices;
+mod pool;
+mod renewals;
+mod run;
+mod settle;
+mod shared;
+mod sweeps;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+pub(super) use alarms::{Alarm, AlarmKey};
+pub(super) use decide::{Returned, Rules, Staged, decide, fail};
+pub use pool::on_handler_thread;
+pub(super) use shared::Shared;
+
+use super::{Core, Registry};
+use crate::model::{Error, Result, Status, WorkerOptions};
+
+/// What stands in for a function that nobody registered here.
+fn unknown_function(name: &str) -> super::Registered {
+    super::Registered {
+        name: name.to_owned(),
+        options: crate::model::FunctionOptions::default(),
+        handler: Arc::new(|_: &super::Task| Status::Unsupported),
+    }
+}
+
+/// How long [`Worker::stop`] waits, after its time-out, for the store to take the leases back.
+const GIVE_BACK: Duration = Duration::from_secs(2);
+
+/// Where a worker stands. It only goes forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkerState {
+    /// The store does not know it yet.
+    Starting,
+    Ready,
+    /// Claims nothing more; what runs is ended.
+    Draining,
+    /// None of its handlers runs any more, and it holds no lease.
+    Stopped,
+}
+
+impl WorkerState {
+    pub const ALL: [Self; 4] = [Self::Starting, Self::Ready, Self::Draining, Self::Stopped];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+impl std::str::FromStr for WorkerState {
+    type Err = Error;
+
+    fn from_str(word: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word).ok_or_else(|| {
+            let known = Self::ALL.map(Self::as_str).join(", ");
+            Error::invalid(format!("'{word}' is not a worker's state: it is one of {known}"))
+        })
+    }
+}
+
+/// A worker at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WorkerStatus {
+    pub worker_id: String,
+    pub state: WorkerState,
+    pub slots: usize,
+    /// Slots in use: handlers that run, and deferred tasks.
+    pub running: usize,
+    /// Tasks that wait here for a slot.
+    pub prefetched: usize,
+    /// Leases it has.
+    pub held: usize,
+    /// Empty: every queue.
+    pub queues: Vec<String>,
+    /// Empty: every tag.
+    pub tags: Vec<String>,
+    pub functions: Vec<String>,
+    /// Why its last call to the store failed, while that is so.
+    pub trouble: Option<String>,
+}
+
+/// A running worker. Cheap to clone; when the last clone is dropped the worker drains and stops by itself. Its
+/// methods may be called from any thread.
+#[derive(Clone)]
+pub struct Worker(Arc<Handle>);
+
+pub(super) struct Handle(Arc<Shared>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.drain();
+    }
+}
+
+impl Worker {
+    pub(super) fn start(core: Arc<Core>, functions: Registry, options: WorkerOptions) -> Result<Self> {
+        options.check().map_err(|error| error.doing("start worker"))?;
+        let worker_id = options.worker_id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        let runtime = core.runtime.clone();
+        let shared = Arc::new(Shared::new(core, functions, options, worker_id));
+        runtime.spawn(engine::run(Arc::clone(&shared)));
+        Ok(Self(Arc::new(Handle(shared))))
+    }
+
+    pub(super) fn from_handle(handle: Arc<Handle>) -> Self {
+        Self(handle)
+    }
+
+    pub(super) const fn handle(&self) -> &Arc<Handle> {
+        &self.0
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.0.0
+    }
+
+    /// Does it run under this id?
+    pub(super) fn is(&self, worker_id: &str) -> bool {
+        self.shared().worker_id == worker_id && self.state() != WorkerState::Stopped
+    }
+
+    pub fn worker_id(&self) -> &str {
+        &self.shared().worker_id
+    }
+
+    pub fn state(&self) -> WorkerState {
+        self.shared().phase().borrow().state
+    }
+
+    /// Asks nobody; cheap.
+    pub fn status(&self) -> WorkerStatus {
+        let shared = self.shared();
+        let (running, prefetched) = shared.pool.counts();
+        WorkerStatus {
+            worker_id: shared.worker_id.clone(),
+            state: self.state(),
+            slots: shared.options.max_concurrency,
+            running,
+            prefetched,
+            held: shared.held_count(),
+            queues: shared.options.queues.clone(),
+            tags: shared.options.tags.clone(),
+            functions: shared.functions.keys().cloned().collect(),
+            trouble: shared.last_trouble(),
+        }
+    }
+
+    /// Waits until the worker is in this state. `None`: for as long as it takes.
+    ///
+    /// # Errors
+    /// `TIMEOUT`; `CLOSED` if it is past this state and will not come back (past `draining` it is `stopped`, which
+    /// counts as drained).
+    pub async fn wait_state(&self, state: WorkerState, timeout: Option<Duration>) -> Result<()> {
+        let mut phase = self.shared().phase();
+        let reached = phase.wait_for(|phase| phase.state >= state);
+        let is = match self.within(timeout, reached).await {
+            Some(Ok(phase)) => phase.state,
+            // The sender lives as long as this handle.
+            Some(Err(_)) => WorkerState::Stopped,
+            None => {
+                return Err(Error::new(
+                    Status::Timeout,
+                    format!("wait: the worker is {}, not {}", self.state().as_str(), state.as_str()),
+                )
+                .retryable(true)
+                .with("state", self.state().as_str()));
+            }
+        };
+        if is == state || state == WorkerState::Draining {
+            return Ok(());
+        }
+        Err(Error::closed(format!("wait: the worker is {} already, past {}", is.as_str(), state.as_str()))
+            .with("state", is.as_str()))
+    }
+
+    /// Claims nothing more. Prefetched tasks go back; tasks that use durable operations give way at the next one;
+    /// what else runs is ended. Then the worker is stopped. Returns at once; again: nothing happens.
+    pub fn drain(&self) {
+        self.shared().drain();
+    }
+
+    /// Drains, and waits until the worker is stopped. At the time-out the leases that are left are given back, free
+    /// of charge, and the handlers that still run are told (`LEASE_LOST`); the worker is stopped when the last of
+    /// them has returned. `None`: waits for as long as it takes.
+    ///
+    /// # Errors
+    /// `TIMEOUT` if handlers still ran then, or the store did not answer; a later call may wait for them. `WRONG_THREAD`
+    /// on a handler thread, which would wait for itself.
+    pub async fn stop(&self, timeout: Option<Duration>) -> Result<()> {
+        if on_handler_thread() {
+            return Err(Error::new(
+                Status::WrongThread,
+                "stop worker: called on a handler's thread it would wait for itself; drain it here, or stop it from \
+                 another thread",
+            ));
+        }
+        self.drain();
+        let shared = self.shared();
+        let mut phase = shared.phase();
+        let stopped = phase.wait_for(|phase| phase.state == WorkerState::Stopped);
+        if self.within(timeout, stopped).await.is_some() {
+            return Ok(());
+        }
+        shared.abandon();
+        let over = phase.wait_for(|phase| phase.state == WorkerState::Stopped || phase.given_back);
+        let given_back = self.within(Some(GIVE_BACK), over).await.is_some();
+        let (running, _) = shared.pool.counts();
+        if self.state() == WorkerState::Stopped || (given_back && self.stops_now().await) {
+            return Ok(());
+        }
+        let what = match (given_back, shared.last_trouble()) {
+            (true, _) => format!("{running} handlers still run; their leases are given back"),
+            (false, Some(trouble)) => format!("leases could not be given back, they will run out ({trouble})"),
+            (false, None) => "leases could not be given back in time, they will run out".to_owned(),
+        };
+        Err(Error::new(Status::Timeout, format!("stop worker: {what}")).retryable(true))
+    }
+
+    /// Nothing was running: then what is left takes a moment.
+    async fn stops_now(&self) -> bool {
+        let mut phase = self.shared().phase();
+        let stopped = phase.wait_for(|phase| phase.state == WorkerState::Stopped);
+        self.shared().pool.counts().0 == 0 && self.within(Some(GIVE_BACK), stopped).await.is_some()
+    }
+
+    /// On the runtime's clock: the caller may have none.
+    async fn within<T>(&self, timeout: Option<Duration>, what: impl Future<Output = T>) -> Option<T> {
+        let Some(timeout) = timeout else { return Some(what.await) };
+        let bounded = {
+            let _entered = self.shared().core.runtime.enter();
+            tokio::time::timeout(timeout, what)
+        };
+        bounded.await.ok()
+    }
+}

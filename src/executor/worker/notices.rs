@@ -1,0 +1,119 @@
+//! What the store's notices mean for a worker. They are hints: coalesced, and never needed.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+
+use super::shared::Shared;
+use crate::backend::Notice;
+use crate::executor::task::TaskCore;
+use crate::model::{BATCH_MAX, Id};
+
+/// Another process's commits come as one hint each: the store is asked about cancellations, and swept, at most this
+/// often because of them.
+const FOREIGN_PAUSE: Duration = Duration::from_secs(1);
+
+#[derive(Default)]
+struct Bundle {
+    work: bool,
+    foreign: bool,
+    due: Option<Duration>,
+    cancelling: Vec<Id>,
+    arrived: Vec<Id>,
+    lost: Vec<Id>,
+}
+
+impl Bundle {
+    fn add(&mut self, notice: Notice) {
+        match notice {
+            Notice::Work => self.work = true,
+            Notice::Due(after) => self.due = Some(self.due.map_or(after, |due| due.min(after))),
+            Notice::Cancelling(ids) => self.cancelling.extend(ids),
+            Notice::Arrived(ids) => self.arrived.extend(ids),
+            Notice::Lost(ids) => self.lost.extend(ids),
+            Notice::Foreign => self.foreign = true,
+            Notice::Ended(_) => {}
+        }
+    }
+}
+
+pub(super) async fn keep(shared: Arc<Shared>, mut notices: Receiver<Notice>) {
+    let mut looked = Instant::now();
+    let mut look = false;
+    loop {
+        let mut bundle = Bundle::default();
+        let wait = async {
+            if look {
+                tokio::time::sleep_until((looked + FOREIGN_PAUSE).into()).await;
+            } else {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            received = notices.recv() => match received {
+                Ok(notice) => bundle.add(notice),
+                Err(RecvError::Lagged(_)) => bundle.foreign = true,
+                // The poll goes on without.
+                Err(RecvError::Closed) => return,
+            },
+            () = wait => {}
+        }
+        loop {
+            match notices.try_recv() {
+                Ok(notice) => bundle.add(notice),
+                Err(TryRecvError::Lagged(_)) => bundle.foreign = true,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        apply(&shared, &bundle);
+        look |= bundle.foreign;
+        if look && looked.elapsed() >= FOREIGN_PAUSE {
+            look = false;
+            looked = Instant::now();
+            shared.due.no_later_than(looked);
+            look_for_cancelled(&shared).await;
+        }
+    }
+}
+
+fn apply(shared: &Shared, bundle: &Bundle) {
+    if let Some(after) = bundle.due {
+        shared.due.no_later_than(Instant::now() + after);
+    }
+    if !bundle.cancelling.is_empty() {
+        let executions: HashSet<Id> = bundle.cancelling.iter().copied().collect();
+        cancel(&shared.held(), &executions);
+    }
+    if bundle.foreign {
+        shared.held().iter().for_each(|task| task.arrived());
+    } else if !bundle.arrived.is_empty() {
+        shared.held_of(&bundle.arrived).iter().for_each(|task| task.arrived());
+    }
+    if !bundle.lost.is_empty() {
+        shared.doubt(shared.held_of(&bundle.lost));
+    }
+    if bundle.work || bundle.foreign {
+        shared.hint_work();
+    }
+}
+
+fn cancel(held: &[Arc<TaskCore>], executions: &HashSet<Id>) {
+    for task in held.iter().filter(|task| executions.contains(&task.held.execution)) {
+        task.cancel();
+    }
+}
+
+/// Errors are left to the renewals, which tell the same.
+async fn look_for_cancelled(shared: &Shared) {
+    let held = shared.held();
+    let running: HashSet<Id> = held.iter().map(|task| task.held.execution).collect();
+    let running: Vec<Id> = running.into_iter().collect();
+    for chunk in running.chunks(BATCH_MAX) {
+        if let Ok(cancelled) = shared.core.backend.cancelled_among(chunk.to_vec()).await {
+            cancel(&held, &cancelled.into_iter().collect());
+        }
+    }
+}

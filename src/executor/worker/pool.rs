@@ -1,0 +1,352 @@
+//! The threads that run handlers, and the slots they may take. Threads are made when they are first needed, and kept.
+//!
+//! A thread that ends a job takes the next one itself: no wake-up. Where one more thread could help, one is woken (or
+//! made) at a time; it wakes the next when it has found work. So a burst of short jobs costs a few wake-ups, not one
+//! for each, and a burst of long ones gets its threads one after another at once.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex};
+
+use crate::executor::sync::lock;
+
+/// Handlers call into deep libraries, but there may be thousands of threads; only touched pages cost memory.
+const STACK: usize = 1024 * 1024;
+
+thread_local! {
+    static HANDLER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Is this one of the threads on which workers run handlers? What waits for handlers to end must not be called on it.
+pub fn on_handler_thread() -> bool {
+    HANDLER.get()
+}
+
+/// What a pool runs.
+pub(super) trait Job: Send + 'static {
+    fn run(self) -> Slot;
+}
+
+/// What becomes of the slot after a job has run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Slot {
+    Free,
+    /// The job goes on without the thread; [`Pool::slot_freed`] tells when it is over.
+    Kept,
+}
+
+pub(super) struct Pool<J: Job>(Arc<Inner<J>>);
+
+struct Inner<J> {
+    slots: usize,
+    state: Mutex<State<J>>,
+    wake: Condvar,
+}
+
+struct State<J> {
+    queue: VecDeque<J>,
+    /// Slots in use: jobs that run, and those that go on without a thread.
+    busy: usize,
+    threads: usize,
+    idle: usize,
+    /// A thread was woken or made and has not looked at the queue yet.
+    searching: bool,
+    closed: bool,
+}
+
+impl<J> State<J> {
+    fn can_start(&self, slots: usize) -> bool {
+        !self.queue.is_empty() && self.busy < slots
+    }
+}
+
+enum Help {
+    None,
+    Wake,
+    Make,
+}
+
+impl<J: Job> Pool<J> {
+    pub(super) fn new(slots: usize) -> Self {
+        let state = State { queue: VecDeque::new(), busy: 0, threads: 0, idle: 0, searching: false, closed: false };
+        Self(Arc::new(Inner { slots, state: Mutex::new(state), wake: Condvar::new() }))
+    }
+
+    /// Jobs to be run as slots become free: `first` before what is queued already, `then` after it.
+    ///
+    /// # Errors
+    /// No thread could be made, and there is none: the jobs stay queued; [`Pool::kick`] tries again.
+    pub(super) fn push(&self, first: Vec<J>, then: Vec<J>) -> std::io::Result<()> {
+        let mut state = lock(&self.0.state);
+        for job in first.into_iter().rev() {
+            state.queue.push_front(job);
+        }
+        state.queue.extend(then);
+        let help = self.0.help(&mut state);
+        drop(state);
+        Inner::give(&self.0, help)
+    }
+
+    /// A job that went on without its thread is over.
+    pub(super) fn slot_freed(&self) {
+        let mut state = lock(&self.0.state);
+        state.busy = state.busy.saturating_sub(1);
+        let help = self.0.help(&mut state);
+        drop(state);
+        // What could not be started now is started by the next kick.
+        let _later = Inner::give(&self.0, help);
+    }
+
+    /// Starts what is queued and could run, if a thread was missing.
+    pub(super) fn kick(&self) -> std::io::Result<()> {
+        let help = self.0.help(&mut lock(&self.0.state));
+        Inner::give(&self.0, help)
+    }
+
+    /// Takes back what has not started.
+    pub(super) fn take_queued(&self) -> Vec<J> {
+        lock(&self.0.state).queue.drain(..).collect()
+    }
+
+    /// Slots in use, and jobs that wait for one.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let state = lock(&self.0.state);
+        (state.busy, state.queue.len())
+    }
+
+    /// Ends the threads as they become idle; what is queued is dropped.
+    pub(super) fn close(&self) {
+        let mut state = lock(&self.0.state);
+        state.closed = true;
+        let dropped = std::mem::take(&mut state.queue);
+        drop(state);
+        self.0.wake.notify_all();
+        drop(dropped);
+    }
+}
+
+impl<J: Job> Inner<J> {
+    /// Decides under the lock what the caller does after it.
+    fn help(&self, state: &mut State<J>) -> Help {
+        if state.searching || state.closed || !state.can_start(self.slots) {
+            return Help::None;
+        }
+        if state.idle > 0 {
+            state.searching = true;
+            return Help::Wake;
+        }
+        if state.threads < self.slots {
+            state.searching = true;
+            state.threads += 1;
+            return Help::Make;
+        }
+        Help::None
+    }
+
+    fn give(this: &Arc<Self>, help: Help) -> std::io::Result<()> {
+        match help {
+            Help::None => Ok(()),
+            Help::Wake => {
+                this.wake.notify_one();
+                Ok(())
+            }
+            Help::Make => {
+                let inner = Arc::clone(this);
+                let made = std::thread::Builder::new()
+                    .name("stent-handler".to_owned())
+                    .stack_size(STACK)
+                    .spawn(move || Self::work(&inner));
+                let Err(why) = made else { return Ok(()) };
+                let mut state = lock(&this.state);
+                state.threads -= 1;
+                state.searching = false;
+                // With fewer threads it is slower; with none it stands still.
+                if state.threads == 0 { Err(why) } else { Ok(()) }
+            }
+        }
+    }
+
+    fn work(this: &Arc<Self>) {
+        HANDLER.set(true);
+        let mut state = lock(&this.state);
+        // Made to search: so the first look at the queue ends the search.
+        let mut searcher = true;
+        loop {
+            if searcher {
+                state.searching = false;
+                searcher = false;
+            }
+            if state.closed {
+                state.threads -= 1;
+                return;
+            }
+            if !state.can_start(this.slots) {
+                state.idle += 1;
+                while !state.closed && !state.searching {
+                    state = this.wake.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+                }
+                state.idle -= 1;
+                searcher = state.searching;
+                continue;
+            }
+            let Some(job) = state.queue.pop_front() else { continue };
+            state.busy += 1;
+            let help = this.help(&mut state);
+            drop(state);
+            let _fewer_threads = Self::give(this, help);
+            let slot = job.run();
+            state = lock(&this.state);
+            if slot == Slot::Free {
+                state.busy = state.busy.saturating_sub(1);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Duration;
+
+    use super::*;
+
+    struct Boxed(Box<dyn FnOnce() -> Slot + Send>);
+
+    impl Job for Boxed {
+        fn run(self) -> Slot {
+            (self.0)()
+        }
+    }
+
+    fn job(body: impl FnOnce() -> Slot + Send + 'static) -> Boxed {
+        Boxed(Box::new(body))
+    }
+
+    /// A job that says its number and then waits to be let go.
+    fn held(number: usize, said: &Sender<usize>) -> (Boxed, Sender<()>) {
+        let (go, wait): (Sender<()>, Receiver<()>) = channel();
+        let said = said.clone();
+        let body = move || {
+            said.send(number).unwrap();
+            let _released = wait.recv();
+            Slot::Free
+        };
+        (job(body), go)
+    }
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn never_more_than_the_slots_run_and_none_is_forgotten() {
+        let pool = Pool::new(4);
+        let (running, most, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), channel());
+        let jobs = (0..1000)
+            .map(|index| {
+                let (running, most, done) = (Arc::clone(&running), Arc::clone(&most), done.0.clone());
+                job(move || {
+                    most.fetch_max(running.fetch_add(1, SeqCst) + 1, SeqCst);
+                    if index % 100 == 0 {
+                        std::thread::sleep(Duration::from_millis(2));
+                    }
+                    running.fetch_sub(1, SeqCst);
+                    done.send(()).unwrap();
+                    Slot::Free
+                })
+            })
+            .collect();
+        pool.push(Vec::new(), jobs).unwrap();
+        for _ in 0..1000 {
+            done.1.recv_timeout(SOON).unwrap();
+        }
+        assert!(most.load(SeqCst) <= 4);
+        pool.close();
+    }
+
+    #[test]
+    fn jobs_that_block_get_a_thread_each() {
+        let pool = Pool::new(8);
+        let (said, hear) = channel();
+        let (jobs, gates): (Vec<_>, Vec<_>) = (0..8).map(|number| held(number, &said)).unzip();
+        pool.push(Vec::new(), jobs).unwrap();
+        let mut heard: Vec<usize> = (0..8).map(|_| hear.recv_timeout(SOON).unwrap()).collect();
+        heard.sort_unstable();
+        assert_eq!(heard, [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(pool.counts(), (8, 0));
+        drop(gates);
+        pool.close();
+    }
+
+    #[test]
+    fn jobs_start_in_order_and_urgent_ones_first() {
+        let pool = Pool::new(1);
+        let (said, hear) = channel();
+        let (first, gate) = held(0, &said);
+        pool.push(Vec::new(), vec![first]).unwrap();
+        assert_eq!(hear.recv_timeout(SOON).unwrap(), 0);
+        let say = |number: usize| {
+            let said = said.clone();
+            job(move || {
+                said.send(number).unwrap();
+                Slot::Free
+            })
+        };
+        pool.push(Vec::new(), vec![say(3), say(4)]).unwrap();
+        pool.push(vec![say(1), say(2)], vec![say(5)]).unwrap();
+        drop(gate);
+        let heard: Vec<usize> = (0..5).map(|_| hear.recv_timeout(SOON).unwrap()).collect();
+        assert_eq!(heard, [1, 2, 3, 4, 5]);
+        pool.close();
+    }
+
+    #[test]
+    fn a_kept_slot_is_taken_until_it_is_given_back() {
+        let pool = Pool::new(1);
+        let (said, hear) = channel();
+        let say = |number: usize, slot| {
+            let said = said.clone();
+            job(move || {
+                said.send(number).unwrap();
+                slot
+            })
+        };
+        pool.push(Vec::new(), vec![say(1, Slot::Kept), say(2, Slot::Free)]).unwrap();
+        assert_eq!(hear.recv_timeout(SOON).unwrap(), 1);
+        assert!(hear.recv_timeout(Duration::from_millis(50)).is_err());
+        assert_eq!(pool.counts(), (1, 1));
+        pool.slot_freed();
+        assert_eq!(hear.recv_timeout(SOON).unwrap(), 2);
+        pool.close();
+    }
+
+    #[test]
+    fn what_has_not_started_can_be_taken_back() {
+        let pool = Pool::new(1);
+        let (said, hear) = channel();
+        let (first, gate) = held(0, &said);
+        let (second, _unused) = held(1, &said);
+        pool.push(Vec::new(), vec![first, second]).unwrap();
+        assert_eq!(hear.recv_timeout(SOON).unwrap(), 0);
+        assert_eq!(pool.take_queued().len(), 1);
+        drop(gate);
+        assert!(hear.recv_timeout(Duration::from_millis(50)).is_err());
+        pool.close();
+    }
+
+    #[test]
+    fn its_threads_know_what_they_are() {
+        assert!(!on_handler_thread());
+        let pool = Pool::new(1);
+        let (said, hear) = channel();
+        pool.push(
+            Vec::new(),
+            vec![job(move || {
+                said.send(on_handler_thread()).unwrap();
+                Slot::Free
+            })],
+        )
+        .unwrap();
+        assert!(hear.recv_timeout(SOON).unwrap());
+        pool.close();
+    }
+}

@@ -1,0 +1,133 @@
+//! What the store's verdicts mean for the tasks.
+
+use std::sync::Arc;
+
+use super::engine::Engine;
+use super::shared::Message;
+use crate::backend::{Commands, Outcome, Transition, Verdict};
+use crate::executor::LogRecord;
+use crate::executor::metrics::{Counters, count};
+use crate::executor::task::{TaskCore, flag};
+use crate::model::{Error, Level};
+
+impl Engine {
+    pub(super) fn settle(&mut self, batch: Vec<Message>, verdicts: Vec<Verdict>) {
+        let mut gone = Vec::with_capacity(batch.len());
+        for (message, verdict) in batch.into_iter().zip(verdicts) {
+            let over = if message.transition.outcome == Outcome::Hold {
+                self.settle_hold(&message.task, verdict)
+            } else {
+                self.settle_end(&message, verdict)
+            };
+            if over {
+                gone.push(message.task);
+            }
+        }
+        self.shared.forget(&gone);
+    }
+
+    /// True: the lease is gone.
+    fn settle_hold(&self, task: &Arc<TaskCore>, verdict: Verdict) -> bool {
+        task.hold_over();
+        match verdict {
+            Verdict::Recorded { arrivals, latest } => {
+                task.recorded(&arrivals, latest);
+                false
+            }
+            Verdict::LeaseLost => {
+                self.lost(task);
+                task.lose(flag::LOST);
+                true
+            }
+            // The lease is given back by the handler's end.
+            Verdict::Cancelled => {
+                task.cancel();
+                false
+            }
+            Verdict::Refused(error) => {
+                task.refuse(error);
+                false
+            }
+        }
+    }
+
+    fn settle_end(&mut self, message: &Message, verdict: Verdict) -> bool {
+        let Message { task, transition } = message;
+        match verdict {
+            Verdict::Recorded { arrivals, latest } => {
+                tally(&self.shared.core.metrics.counters, &transition.outcome);
+                match &transition.outcome {
+                    Outcome::Suspend { .. } => {
+                        if let Some(machine) = task.take_machine(&arrivals, latest) {
+                            self.machines.put(task.held.task, machine.operations(), machine);
+                        }
+                    }
+                    outcome => task.tell(outcome),
+                }
+                true
+            }
+            Verdict::LeaseLost => {
+                self.lost(task);
+                true
+            }
+            Verdict::Cancelled => true,
+            Verdict::Refused(error) => self.refused(task, transition, &error),
+        }
+    }
+
+    fn lost(&self, task: &TaskCore) {
+        // The lease of a cancelled task may go with its tree.
+        if task.is(flag::CANCELLED) {
+            return;
+        }
+        count(&self.shared.core.metrics.counters.lost_leases);
+        self.shared.log(Level::Warn, || {
+            LogRecord::new("stent.worker", "a lease was lost: what its handler did is not recorded")
+                .with("function", &task.claimed.task.step_name)
+                .with("task", task.held.task)
+        });
+    }
+
+    /// The end can't be recorded as it is. What can be: that it failed for this reason; else that the task goes back;
+    /// else nothing, and the lease runs out.
+    fn refused(&mut self, task: &Arc<TaskCore>, transition: &Transition, error: &Error) -> bool {
+        self.shared.log(Level::Error, || {
+            LogRecord::new("stent.worker", format!("the store refused a task's end: {error}"))
+                .with("function", &task.claimed.task.step_name)
+                .with("task", task.held.task)
+        });
+        let outcome = match &transition.outcome {
+            Outcome::Release => return true,
+            Outcome::Retry { .. } | Outcome::DeadLetter { .. } if transition.commands.is_empty() => Outcome::Release,
+            _ => task.after_error(error),
+        };
+        let transition = Transition { held: task.held, commands: Commands::default(), outcome };
+        self.pending.push_back(Message { task: Arc::clone(task), transition });
+        false
+    }
+}
+
+fn tally(counters: &Counters, outcome: &Outcome) {
+    match outcome {
+        Outcome::Hold => {}
+        Outcome::Complete { cache_hit, .. } => {
+            count(&counters.completed);
+            if *cache_hit {
+                count(&counters.cache_hits);
+            }
+        }
+        Outcome::Retry { .. } => {
+            count(&counters.failed);
+            count(&counters.retried);
+        }
+        Outcome::DeadLetter { .. } => {
+            count(&counters.failed);
+            count(&counters.dead_lettered);
+        }
+        Outcome::PassUp { .. } => count(&counters.failed),
+        Outcome::Suspend { .. } => count(&counters.suspended),
+        Outcome::Release => count(&counters.released),
+        Outcome::Park { .. } => count(&counters.parked),
+        Outcome::Continue { .. } => count(&counters.continued),
+    }
+}

@@ -1,0 +1,320 @@
+//! What a worker's loop, its handler threads and its keepers share.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, watch};
+
+use super::WorkerState;
+use super::alarms::Alarms;
+use super::pool::Pool;
+use super::run::Run;
+use crate::backend::Transition;
+use crate::executor::metrics::count;
+use crate::executor::sync::lock;
+use crate::executor::task::TaskCore;
+use crate::executor::{Core, LogRecord, Registry};
+use crate::model::{Error, Id, Level, WorkerOptions};
+
+pub(in crate::executor) struct Shared {
+    pub(in crate::executor) core: Arc<Core>,
+    pub(in crate::executor) functions: Registry,
+    pub(in crate::executor) options: WorkerOptions,
+    pub(in crate::executor) worker_id: String,
+    pub(super) pool: Pool<Run>,
+    pub(in crate::executor) alarms: Alarms,
+    /// Tasks whose lease this worker has, to its knowledge.
+    held: Mutex<HashMap<Id, Arc<TaskCore>>>,
+    /// Leases that may be lost: to be looked at now.
+    doubtful: Mutex<Vec<Arc<TaskCore>>>,
+    doubt: Notify,
+    outbox: Mutex<Vec<Message>>,
+    /// Wakes the loop: something is in the outbox, a slot is free, there may be work, or control.
+    bell: Notify,
+    /// Tasks that take a slot or wait for one.
+    load: AtomicUsize,
+    /// There may be work to claim.
+    hint: AtomicBool,
+    /// Something was claimed since the last poll.
+    worked: AtomicBool,
+    draining: AtomicBool,
+    abandoned: AtomicBool,
+    phase: watch::Sender<Phase>,
+    pub(super) due: Due,
+    /// What can't be done now, and why.
+    troubles: Mutex<BTreeMap<&'static str, String>>,
+}
+
+/// A transition on its way to the store, and whose it is.
+pub(in crate::executor) struct Message {
+    pub(in crate::executor) task: Arc<TaskCore>,
+    pub(in crate::executor) transition: Transition,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Phase {
+    pub(super) state: WorkerState,
+    /// Stopping took too long, and the leases that were left have been given back.
+    pub(super) given_back: bool,
+}
+
+/// When the next sweep is due.
+#[derive(Default)]
+pub(super) struct Due {
+    at: Mutex<Option<Instant>>,
+    bell: Notify,
+}
+
+impl Due {
+    pub(super) fn no_later_than(&self, at: Instant) {
+        let mut due = lock(&self.at);
+        if due.is_none_or(|due| at < due) {
+            *due = Some(at);
+            self.bell.notify_one();
+        }
+    }
+
+    pub(super) fn get(&self) -> Option<Instant> {
+        *lock(&self.at)
+    }
+
+    pub(super) fn take(&self) {
+        *lock(&self.at) = None;
+    }
+
+    pub(super) async fn changed(&self) {
+        self.bell.notified().await;
+    }
+}
+
+impl Shared {
+    pub(super) fn new(core: Arc<Core>, functions: Registry, options: WorkerOptions, worker_id: String) -> Self {
+        Self {
+            core,
+            functions,
+            pool: Pool::new(options.max_concurrency),
+            options,
+            worker_id,
+            alarms: Alarms::default(),
+            held: Mutex::default(),
+            doubtful: Mutex::default(),
+            doubt: Notify::new(),
+            outbox: Mutex::default(),
+            bell: Notify::new(),
+            load: AtomicUsize::new(0),
+            hint: AtomicBool::new(true),
+            worked: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
+            phase: watch::Sender::new(Phase { state: WorkerState::Starting, given_back: false }),
+            due: Due::default(),
+            troubles: Mutex::default(),
+        }
+    }
+
+    pub(super) fn prefetch(&self) -> usize {
+        self.options.prefetch.unwrap_or(self.options.max_concurrency)
+    }
+
+    pub(super) fn heartbeat_interval(&self) -> Duration {
+        self.options.heartbeat_interval.unwrap_or(self.options.lease_duration / 3)
+    }
+
+    // The outbox.
+
+    /// Rings only when the outbox was empty: who empties it takes all.
+    pub(in crate::executor) fn post(&self, task: Arc<TaskCore>, transition: Transition) {
+        let mut outbox = lock(&self.outbox);
+        outbox.push(Message { task, transition });
+        let first = outbox.len() == 1;
+        drop(outbox);
+        if first {
+            self.bell.notify_one();
+        }
+    }
+
+    pub(super) fn empty_outbox(&self, into: &mut impl Extend<Message>) {
+        into.extend(lock(&self.outbox).drain(..));
+    }
+
+    pub(super) async fn rung(&self) {
+        self.bell.notified().await;
+    }
+
+    pub(super) fn hint_work(&self) {
+        self.hint.store(true, SeqCst);
+        self.bell.notify_one();
+    }
+
+    pub(super) fn hinted(&self) -> bool {
+        self.hint.load(SeqCst)
+    }
+
+    pub(super) fn take_hint(&self) -> bool {
+        self.hint.swap(false, SeqCst)
+    }
+
+    pub(super) fn note_work(&self) {
+        self.worked.store(true, Relaxed);
+    }
+
+    pub(super) fn take_worked(&self) -> bool {
+        self.worked.swap(false, Relaxed)
+    }
+
+    // Load.
+
+    pub(super) fn load(&self) -> usize {
+        self.load.load(SeqCst)
+    }
+
+    pub(super) fn add_load(&self, tasks: usize) {
+        self.load.fetch_add(tasks, SeqCst);
+    }
+
+    /// The last transition of a task that takes no slot any more: the loop, woken by it, sees the slot free.
+    pub(in crate::executor) fn post_last(&self, task: Arc<TaskCore>, transition: Transition) {
+        self.load.fetch_sub(1, SeqCst);
+        self.post(task, transition);
+    }
+
+    /// A task takes no slot any more and has nothing to say.
+    pub(in crate::executor) fn unload(&self) {
+        self.load.fetch_sub(1, SeqCst);
+        self.bell.notify_one();
+    }
+
+    pub(in crate::executor) fn kept_slot_freed(&self) {
+        self.pool.slot_freed();
+    }
+
+    // Held tasks.
+
+    pub(super) fn hold(&self, tasks: &[Arc<TaskCore>]) {
+        let mut held = lock(&self.held);
+        for task in tasks {
+            held.insert(task.held.task, Arc::clone(task));
+        }
+    }
+
+    /// The lease is gone. A newer lease of the same task stays.
+    pub(super) fn forget(&self, tasks: &[Arc<TaskCore>]) {
+        let mut held = lock(&self.held);
+        for task in tasks {
+            if held.get(&task.held.task).is_some_and(|known| Arc::ptr_eq(known, task)) {
+                held.remove(&task.held.task);
+            }
+        }
+    }
+
+    pub(super) fn held(&self) -> Vec<Arc<TaskCore>> {
+        lock(&self.held).values().map(Arc::clone).collect()
+    }
+
+    pub(super) fn held_of(&self, tasks: &[Id]) -> Vec<Arc<TaskCore>> {
+        let held = lock(&self.held);
+        tasks.iter().filter_map(|id| held.get(id).map(Arc::clone)).collect()
+    }
+
+    /// A notice says that these are over, but not which of their leases it means: a renewal finds out.
+    pub(super) fn doubt(&self, tasks: Vec<Arc<TaskCore>>) {
+        if !tasks.is_empty() {
+            lock(&self.doubtful).extend(tasks);
+            self.doubt.notify_one();
+        }
+    }
+
+    pub(super) async fn doubted(&self) -> Vec<Arc<TaskCore>> {
+        self.doubt.notified().await;
+        std::mem::take(&mut *lock(&self.doubtful))
+    }
+
+    pub(super) fn held_count(&self) -> usize {
+        lock(&self.held).len()
+    }
+
+    pub(super) fn holds_none(&self) -> bool {
+        lock(&self.held).is_empty()
+    }
+
+    // Control.
+
+    pub(in crate::executor) fn draining(&self) -> bool {
+        self.draining.load(SeqCst)
+    }
+
+    pub(super) fn drain(&self) {
+        if !self.draining.swap(true, SeqCst) {
+            self.phase.send_if_modified(|phase| {
+                let drains = matches!(phase.state, WorkerState::Starting | WorkerState::Ready);
+                if drains {
+                    phase.state = WorkerState::Draining;
+                }
+                drains
+            });
+            for task in self.held() {
+                task.wake();
+            }
+        }
+        self.bell.notify_one();
+    }
+
+    pub(super) fn abandoned(&self) -> bool {
+        self.abandoned.load(SeqCst)
+    }
+
+    pub(super) fn abandon(&self) {
+        self.abandoned.store(true, SeqCst);
+        self.bell.notify_one();
+    }
+
+    pub(super) fn phase(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    /// States only go forward.
+    pub(super) fn set_state(&self, state: WorkerState) {
+        self.phase.send_if_modified(|phase| {
+            let forward = state > phase.state;
+            if forward {
+                phase.state = state;
+            }
+            forward
+        });
+    }
+
+    pub(super) fn set_given_back(&self) {
+        self.phase.send_if_modified(|phase| !std::mem::replace(&mut phase.given_back, true));
+    }
+
+    // Trouble.
+
+    pub(in crate::executor) fn log(&self, level: Level, make: impl FnOnce() -> LogRecord) {
+        self.core.log(level, || make().with("worker", &self.worker_id));
+    }
+
+    /// A store call failed. Logged when it is another trouble than the one before, so that a store that is away for
+    /// an hour is one line.
+    pub(super) fn trouble(&self, doing: &'static str, error: &Error) {
+        count(&self.core.metrics.counters.store_errors);
+        let told = error.to_string();
+        let before = lock(&self.troubles).insert(doing, told.clone());
+        if before.as_ref() != Some(&told) {
+            let level = if error.is_retryable() { Level::Warn } else { Level::Error };
+            self.log(level, || LogRecord::new("stent.worker", format!("{doing}: {told}")));
+        }
+    }
+
+    pub(super) fn no_trouble(&self, doing: &'static str) {
+        let ended = lock(&self.troubles).remove(doing);
+        if let Some(told) = ended {
+            self.log(Level::Info, || LogRecord::new("stent.worker", format!("{doing}: works again, after {told}")));
+        }
+    }
+
+    pub(super) fn last_trouble(&self) -> Option<String> {
+        lock(&self.troubles).first_key_value().map(|(doing, told)| format!("{doing}: {told}"))
+    }
+}
