@@ -30,6 +30,8 @@ mod snapshot;
 mod spawn;
 mod stats;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod trees;
 mod tx;
 mod waits;
