@@ -12,7 +12,7 @@ use super::samples;
 use crate::backend::{Request, Response};
 use crate::codec::reader::Reader;
 use crate::codec::{describe, from_json, log_json, operations, to_json};
-use crate::model::{Error, Level, Number, Status};
+use crate::model::{Error, Level, Number, Status, Timestamp};
 
 fn pinned<T: Serialize + ?Sized>(name: &str, value: &T) -> String {
     let text = serde_json::to_string_pretty(value).unwrap() + "\n";
