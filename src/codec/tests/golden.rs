@@ -71,7 +71,8 @@ fn what_executors_tell_is_as_it_was() {
     pinned("store_stats", &samples::stats());
     pinned("replayed", &samples::replayed());
     let time = Timestamp::from_micros(1_700_000_000_123_456);
-    let line = log_json(time, Level::Warn, "stent.worker", "a lease was lost", &[("task", "charge#1".to_owned())], 2);
+    let fields = [("task", "charge#1".to_owned())];
+    let line = log_json(time, Level::Warn, "stent.worker", "a lease was lost", &fields, 2);
     pinned("log", &serde_json::from_str::<Box<RawValue>>(&line).unwrap());
 }
 
