@@ -42,3 +42,24 @@ pub fn run(command: &mut Command) -> String {
     assert!(output.status.success(), "{shown}\nended with {}\n--- stdout\n{out}\n--- stderr\n{err}", output.status);
     out
 }
+
+/// Compiles a C program of these sources into a folder. It finds this build's library when it runs.
+pub fn compile(name: &str, sources: &[PathBuf], folder: &Path) -> PathBuf {
+    let library = library();
+    // The library's own name is not that of its file: programs find it by a link.
+    let link = folder.join("libstent.so.0");
+    drop(std::fs::remove_file(&link));
+    std::os::unix::fs::symlink(&library, &link).expect("link to the library");
+    let program = folder.join(name);
+    run(Command::new("cc")
+        .args(["-std=c11", "-g", "-Wall", "-Wextra", "-pedantic", "-Werror", "-I"])
+        .arg(include())
+        .args(sources)
+        .arg("-o")
+        .arg(&program)
+        .arg("-L")
+        .arg(library.parent().expect("the library is in a folder"))
+        .arg("-lstent")
+        .arg(format!("-Wl,-rpath,{}", folder.display())));
+    program
+}
