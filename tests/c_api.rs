@@ -69,7 +69,12 @@ fn under_valgrind(name: &str) {
     let (program, folder) = build(name, "valgrind");
     run(Command::new("timeout")
         .args(["--kill-after=5", VALGRIND_SECONDS, "valgrind", "--quiet", "--error-exitcode=99"])
-        .args(["--leak-check=full", "--errors-for-leak-kinds=definite,indirect", "--fair-sched=yes"])
+        .args([
+            "--leak-check=full",
+            "--show-leak-kinds=definite,indirect",
+            "--errors-for-leak-kinds=definite,indirect",
+            "--fair-sched=yes",
+        ])
         .arg(format!("--suppressions={}", root().join("tests/c/valgrind.supp").display()))
         .arg(program)
         .arg(folder)

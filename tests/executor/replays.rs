@@ -91,8 +91,6 @@ fn a_mismatch_parks_the_task_and_a_resume_lets_it_go_on() {
     let _worker = house.worker(2);
     let id = house.dispatch("changes", "[]");
     until("it is parked", || house.on(house.executor.stats()).unwrap().store.parked == 1);
-    let request = stent::backend::Request::ListTasksForExecution { execution_id: id };
-    let _listed = request;
     let root = stent::model::child_id(id, 0, "root");
     house.on(house.executor.resume(root)).unwrap();
     assert_eq!(text(&house.result(id).unwrap()), "[1]");

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use rustix::fs::Access;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteLockingMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, SqliteConnection};
 use tokio::sync::Mutex;
 
@@ -139,7 +141,7 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// Brings the schema up to date under the write lock and finds the number of this boot. Safe from several processes at
 /// once, and again and again. What is not Stent's, or newer, is found before anything is written.
-async fn prepare(conn: &mut SqliteConnection, location: &Location, busy_timeout: Duration) -> Result<i64> {
+async fn prepare(conn: &mut SqliteConnection, location: &Location, patience: Duration) -> Result<i64> {
     conn.execute(sqlx::raw_sql(
         "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000",
     ))
@@ -147,9 +149,9 @@ async fn prepare(conn: &mut SqliteConnection, location: &Location, busy_timeout:
     .map_err(error::map("set up the connection"))?;
     schema_version(conn).await?;
     if let Location::File(_) = location {
-        log_ahead(conn, busy_timeout).await?;
+        log_ahead(conn, patience).await?;
     }
-    conn.execute("BEGIN IMMEDIATE").await.map_err(error::map("lock the file for the schema"))?;
+    patiently(conn, "BEGIN IMMEDIATE", patience).await.map_err(|why| why.doing("lock the file for the schema"))?;
     let outcome = async {
         migrate(conn).await?;
         boot(conn).await
@@ -159,13 +161,36 @@ async fn prepare(conn: &mut SqliteConnection, location: &Location, busy_timeout:
     let ended = conn.execute(end).await.map_err(error::map("commit the schema"));
     let boot = outcome?;
     ended?;
+    conn.execute(sqlx::raw_sql(include_str!("sql/busy_timeout_short.sql")))
+        .await
+        .map_err(error::map("set up the connection"))?;
     Ok(boot)
 }
 
+/// Runs a statement that takes the write lock, as long as another process has it. SQLite itself waits in longer and
+/// longer steps, up to 100 ms, and so loses to everybody who has just begun to wait; the writer's own `busy_timeout` is
+/// short, and its steps begin anew.
+pub(super) async fn patiently(
+    conn: &mut SqliteConnection,
+    sql: &'static str,
+    patience: Duration,
+) -> Result<Vec<SqliteRow>> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match conn.fetch_all(sqlx::raw_sql(sql)).await.map_err(error::translate) {
+            // There are locks for which SQLite does not wait at all.
+            Err(why) if error::is_busy(&why) && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            done => return done,
+        }
+    }
+}
+
 /// Puts the file into WAL mode. While another process does the same, SQLite says that it is locked without waiting.
-async fn log_ahead(conn: &mut SqliteConnection, busy_timeout: Duration) -> Result<()> {
+async fn log_ahead(conn: &mut SqliteConnection, patience: Duration) -> Result<()> {
     const PAUSE: Duration = Duration::from_millis(10);
-    let deadline = Instant::now() + busy_timeout;
+    let deadline = Instant::now() + patience;
     loop {
         match sqlx::query("PRAGMA journal_mode = WAL").fetch_one(&mut *conn).await.map_err(error::map("switch to WAL"))
         {
@@ -179,7 +204,7 @@ async fn log_ahead(conn: &mut SqliteConnection, busy_timeout: Duration) -> Resul
                      shared memory, as with network drives; put the file on a local disk"
                 )));
             }
-            Err(why) if why.is_retryable() && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
+            Err(why) if error::is_busy(&why) && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
             Err(why) => return Err(why),
         }
     }

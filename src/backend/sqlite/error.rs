@@ -1,6 +1,6 @@
 //! What SQLite says, in our words. Mapped by code, never by text.
 
-use crate::model::{Error, Status};
+use crate::model::{Detail, Error, Status};
 
 const BUSY: i32 = 5;
 const LOCKED: i32 = 6;
@@ -19,7 +19,12 @@ pub(super) fn map(doing: &'static str) -> impl Fn(sqlx::Error) -> Error {
     move |why| translate(why).doing(doing)
 }
 
-fn translate(why: sqlx::Error) -> Error {
+/// Another process has the lock: the same statement succeeds when it lets go.
+pub(super) fn is_busy(why: &Error) -> bool {
+    matches!(why.details().get("sqlite_code"), Some(Detail::Integer(code)) if code & 0xff == i64::from(BUSY))
+}
+
+pub(super) fn translate(why: sqlx::Error) -> Error {
     let sqlx::Error::Database(database) = &why else {
         return match why {
             sqlx::Error::PoolTimedOut => {

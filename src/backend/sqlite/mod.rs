@@ -35,9 +35,10 @@ mod tests;
 mod trees;
 mod tx;
 mod waits;
+mod watch;
 mod writer;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::SqlitePool;
@@ -46,6 +47,7 @@ use tokio::sync::broadcast;
 
 use self::options::Location;
 use self::tx::Tx;
+use self::watch::Watch;
 use self::writer::Writer;
 use crate::backend::{Notice, Request, Response};
 use crate::model::Result;
@@ -56,11 +58,12 @@ const NOTICES_MAX: usize = 1024;
 
 /// An open SQLite file.
 pub struct Sqlite {
-    location: Location,
     writer: Writer,
     /// None for a database in memory: it belongs to its one connection, which then reads as well.
     readers: Option<SqlitePool>,
     notices: broadcast::Sender<Notice>,
+    /// Others' commits; none in memory, where there are no others.
+    watch: Mutex<Option<Watch>>,
     /// The number of this boot: a lease of another one has ended.
     boot: i64,
 }
@@ -73,8 +76,14 @@ impl Sqlite {
         let (conn, boot) = connect::writer(&location, &options).await?;
         let readers = connect::readers(&location, &options);
         let (notices, _) = broadcast::channel(NOTICES_MAX);
-        let writer = Writer::start(Tx::new(conn, boot), notices.clone());
-        Ok(Arc::new(Self { location, writer, readers, notices, boot }))
+        let tx = Tx::new(conn, boot, options.busy_timeout);
+        let changes = tx.changes();
+        let writer = Writer::start(tx, notices.clone());
+        let watch = match &location {
+            Location::Memory => None,
+            Location::File(path) => Watch::start(path, writer.clone(), changes, notices.clone()),
+        };
+        Ok(Arc::new(Self { writer, readers, notices, boot, watch: Mutex::new(watch) }))
     }
 
     /// A transaction that writes. `work` may be called twice: when another job spoils the transaction that it
@@ -128,6 +137,7 @@ impl Sqlite {
     /// Commits what was asked for, and lets go of the file. Readers go first: the last connection to close is the one
     /// that moves the log into the file, and it must be the one that may write.
     async fn close(&self) -> Result<()> {
+        drop(self.watch.lock().unwrap_or_else(PoisonError::into_inner).take());
         if let Some(pool) = &self.readers {
             pool.close().await;
         }

@@ -1,6 +1,7 @@
 //! The writer's transaction: its connection, its clock, the catalog, and the hints that go out with the commit.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -8,7 +9,8 @@ use sqlx::{Connection as _, Executor as _, Row as _, SqliteConnection};
 
 use super::batch::Batch;
 use super::catalog::Catalog;
-use super::{clock, error};
+use super::watch::Changes;
+use super::{clock, connect, error};
 use crate::backend::Notice;
 use crate::model::{Error, Id, Result, Timestamp};
 
@@ -21,6 +23,9 @@ pub(super) struct Tx {
     pub boottime: i64,
     /// The number of this boot.
     pub boot: i64,
+    patience: Duration,
+    data_version: Option<i64>,
+    changes: Arc<Changes>,
     hints: Hints,
 }
 
@@ -36,26 +41,47 @@ pub(super) struct Hints {
 }
 
 impl Tx {
-    pub fn new(conn: SqliteConnection, boot: i64) -> Self {
+    /// `patience`: how long a transaction waits for another process's.
+    pub fn new(conn: SqliteConnection, boot: i64, patience: Duration) -> Self {
         let clock::Reading { wall, boottime } = clock::read();
-        Self { conn, catalog: Catalog::default(), now: wall, boottime, boot, hints: Hints::default() }
+        Self {
+            conn,
+            catalog: Catalog::default(),
+            now: wall,
+            boottime,
+            boot,
+            patience,
+            data_version: None,
+            changes: Arc::default(),
+            hints: Hints::default(),
+        }
+    }
+
+    /// What this connection has seen of others' commits.
+    pub fn changes(&self) -> Arc<Changes> {
+        self.changes.clone()
     }
 
     pub async fn begin(&mut self) -> Result<()> {
         self.hints = Hints::default();
-        let row = self.conn.fetch_one(sqlx::raw_sql("BEGIN IMMEDIATE; SELECT version FROM catalog")).await;
-        let row = match row {
-            Ok(row) => row,
+        let sql = "BEGIN IMMEDIATE; SELECT version AS found FROM catalog; PRAGMA data_version";
+        let rows = match connect::patiently(&mut self.conn, sql, self.patience).await {
+            Ok(rows) => rows,
             Err(why) => {
                 self.rollback().await;
-                return Err(error::map("begin a transaction")(why));
+                return Err(why.doing("begin a transaction"));
             }
         };
+        let [catalog, data] = rows.as_slice() else {
+            self.rollback().await;
+            return Err(Error::backend("begin a transaction: the table 'catalog' has lost its row"));
+        };
+        let (version, data_version): (i64, i64) = (catalog.get(0), data.get(0));
+        self.saw(data_version);
         let reading = clock::read();
         // Never backwards within one writer: arrivals and their times go the same way.
         self.now = reading.wall.max(self.now);
         self.boottime = reading.boottime;
-        let version: i64 = row.get(0);
         if !self.catalog.is_current(version)
             && let Err(why) = self.catalog.load(&mut self.conn, version).await
         {
@@ -69,6 +95,19 @@ impl Tx {
     pub async fn reload_catalog(&mut self) -> Result<()> {
         let version = self.catalog.version();
         self.catalog.load(&mut self.conn, version).await
+    }
+
+    /// Looks whether others have committed, outside of a transaction. As with every hint, failing to is no error.
+    pub async fn look(&mut self) {
+        if let Ok(row) = self.conn.fetch_one(sqlx::raw_sql("PRAGMA data_version")).await {
+            self.saw(row.get(0));
+        }
+    }
+
+    /// The number changes when another connection has committed, and only then.
+    fn saw(&mut self, data_version: i64) {
+        let before = self.data_version.replace(data_version);
+        self.changes.looked(before.is_some_and(|before| before != data_version));
     }
 
     pub async fn commit(&mut self) -> Result<()> {

@@ -54,6 +54,8 @@ where
 
 enum Message {
     Job(Box<dyn Job>),
+    /// Have others committed?
+    Look(oneshot::Sender<()>),
     Close(oneshot::Sender<Result<()>>),
 }
 
@@ -84,6 +86,13 @@ impl Writer {
         answer.await.map_err(|_| closed())?
     }
 
+    /// Lets the writer see what others have committed, in no transaction. The answer is in its [`Tx::changes`].
+    pub async fn look(&self) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(Message::Look(reply)).map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())
+    }
+
     pub async fn close(&self) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         if self.jobs.send(Message::Close(reply)).is_err() {
@@ -101,10 +110,12 @@ async fn serve(mut tx: Tx, mut inbox: mpsc::UnboundedReceiver<Message>, notices:
     let mut jobs = Vec::new();
     while let Some(first) = inbox.recv().await {
         let mut closing = None;
+        let mut looking = None;
         let mut message = Some(first);
         while let Some(next) = message.take() {
             match next {
                 Message::Job(job) => jobs.push(job),
+                Message::Look(reply) => looking = Some(reply),
                 Message::Close(reply) => {
                     closing = Some(reply);
                     break;
@@ -115,6 +126,10 @@ async fn serve(mut tx: Tx, mut inbox: mpsc::UnboundedReceiver<Message>, notices:
             }
         }
         commit(&mut tx, &mut jobs, &notices).await;
+        if let Some(reply) = looking {
+            tx.look().await;
+            let _gone = reply.send(());
+        }
         if let Some(reply) = closing {
             inbox.close();
             let outcome = tx.close().await;

@@ -9,7 +9,7 @@ use super::super::ends::{self, End, Ending};
 use super::super::rows::{self, args_column, kwargs_column};
 use super::super::tx::{Tx, nothing_more};
 use super::super::waits::WaitBook;
-use super::super::{Sqlite, error, list, trees};
+use super::super::{Sqlite, error, list};
 use super::tasks;
 use crate::backend::{ExecutionFilter, Response};
 use crate::codec;
@@ -199,10 +199,10 @@ async fn replace(tx: &mut Tx, new: Arc<Execution>) -> Result<()> {
         tx.hint_due(expiry_at);
     }
     if new.state == ExecutionState::Cancelling && stored.state != ExecutionState::Cancelling {
+        // The record is what was written, until the next sweep takes the tree.
         tx.hint_cancelling(new.id);
-        let mut book = WaitBook::default();
-        trees::cancel_executions(tx, &mut book, vec![new.id]).await?;
-        book.save(tx).await?;
+        let now = tx.now;
+        tx.hint_due(now);
     }
     if new.state.is_terminal() {
         tx.hint_ended(new.id);

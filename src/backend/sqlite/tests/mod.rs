@@ -6,6 +6,7 @@ mod files;
 mod records;
 mod tasks;
 mod views;
+mod watching;
 
 use std::sync::Arc;
 use std::time::Duration;

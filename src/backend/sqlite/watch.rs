@@ -1,0 +1,147 @@
+//! Hears of other processes' commits: the kernel tells that the write-ahead log was written to, and SQLite's
+//! `data_version`, asked on the writer's own connection, whether it was somebody else. A hint like every other: what
+//! it misses, a poll finds.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use std::{fs, io};
+
+use inotify::{EventMask, Inotify, WatchMask};
+use tokio::io::unix::AsyncFd;
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+
+use super::connect;
+use super::writer::Writer;
+use crate::backend::Notice;
+
+/// After the first write that is seen. A commit shows in the log before it can be read: the disk is in between.
+const SOON: Duration = Duration::from_millis(1);
+
+/// Between looks while the log is written to all the time, mostly by this process itself.
+const BUSY: Duration = Duration::from_millis(2);
+
+/// The last look after the last write: by then the slowest disk has done its part.
+const LAST: Duration = Duration::from_millis(256);
+
+/// A log that has gone is looked for this often.
+const GONE: Duration = Duration::from_secs(1);
+
+/// What the writer has seen of others.
+#[derive(Default)]
+pub(super) struct Changes {
+    looks: AtomicU64,
+    changes: AtomicU64,
+}
+
+impl Changes {
+    /// The writer looked, at the beginning of a transaction or because it was asked to.
+    pub fn looked(&self, changed: bool) {
+        self.changes.fetch_add(u64::from(changed), Ordering::Release);
+        self.looks.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// Watches as long as it is held.
+pub(super) struct Watch {
+    task: JoinHandle<()>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Watch {
+    /// None where the kernel has no watch left to give: then polls have to do.
+    pub fn start(
+        path: &Path,
+        writer: Writer,
+        changes: Arc<Changes>,
+        notices: broadcast::Sender<Notice>,
+    ) -> Option<Self> {
+        // SQLite puts the log beside the file itself, not beside a link to it.
+        let path = fs::canonicalize(path).ok()?;
+        let log = Log::open(connect::beside(&path, "-wal")).ok()?;
+        Some(Self { task: tokio::spawn(watch(log, writer, changes, notices)) })
+    }
+}
+
+async fn watch(mut log: Log, writer: Writer, changes: Arc<Changes>, notices: broadcast::Sender<Notice>) {
+    let mut told = 0;
+    loop {
+        if log.written().await.is_err() {
+            return;
+        }
+        let mut pause = SOON;
+        while pause <= LAST {
+            let looks = changes.looks.load(Ordering::Acquire);
+            tokio::time::sleep(pause).await;
+            pause = if log.drain() { BUSY } else { pause * 4 };
+            if notices.receiver_count() == 0 {
+                continue;
+            }
+            // A writer at work looks by itself, with every transaction.
+            if changes.looks.load(Ordering::Acquire) == looks && writer.look().await.is_err() {
+                return;
+            }
+            let seen = changes.changes.load(Ordering::Acquire);
+            if seen != told {
+                told = seen;
+                let _unheard = notices.send(Notice::Foreign);
+            }
+        }
+    }
+}
+
+/// The log, as the kernel tells of it.
+struct Log {
+    path: PathBuf,
+    events: AsyncFd<Inotify>,
+    gone: bool,
+}
+
+impl Log {
+    fn open(path: PathBuf) -> io::Result<Self> {
+        let mut log = Self { path, events: AsyncFd::new(Inotify::init()?)?, gone: false };
+        log.watch()?;
+        Ok(log)
+    }
+
+    /// The log stays the same file while it is open here; a person may still remove it.
+    fn watch(&mut self) -> io::Result<()> {
+        let mask = WatchMask::MODIFY | WatchMask::ATTRIB | WatchMask::DELETE_SELF | WatchMask::MOVE_SELF;
+        self.events.get_mut().watches().add(&self.path, mask)?;
+        self.gone = false;
+        Ok(())
+    }
+
+    /// Returns when the log has been written to.
+    async fn written(&mut self) -> io::Result<()> {
+        loop {
+            while self.gone && self.watch().is_err() {
+                tokio::time::sleep(GONE).await;
+            }
+            self.events.readable_mut().await?.clear_ready();
+            if self.drain() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes what the kernel has to tell. True: there was something.
+    fn drain(&mut self) -> bool {
+        let mut buffer = [0; 1024];
+        let mut any = false;
+        while let Ok(events) = self.events.get_mut().read_events(&mut buffer) {
+            for event in events {
+                any = true;
+                self.gone |= !event.mask.contains(EventMask::MODIFY);
+            }
+        }
+        any
+    }
+}
