@@ -1,12 +1,13 @@
 //! The examples compile without a warning and do what they say.
 
-mod support;
+#[path = "common/c_programs.rs"]
+mod c_programs;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{compile, root, run};
+use c_programs::{compile, finish, root};
 use tempfile::TempDir;
 
 fn source(name: &str) -> PathBuf {
@@ -23,7 +24,7 @@ fn order_workflow() -> (PathBuf, TempDir) {
         name.starts_with("order_") && name.ends_with(".c")
     };
     let parts: Vec<PathBuf> = files.filter(is_part).collect();
-    (compile("order_workflow", &parts, folder.path()), folder)
+    (compile(folder.path(), "order_workflow", &parts), folder)
 }
 
 fn order(program: &Path, folder: &TempDir, words: &[&str]) -> Command {
@@ -41,7 +42,7 @@ fn orders() -> String {
 #[test]
 fn the_demo_keeps_its_promises() {
     let (program, folder) = order_workflow();
-    let said = run(&mut order(&program, &folder, &["demo", &orders(), "demo"]));
+    let said = finish(&mut order(&program, &folder, &["demo", &orders(), "demo"]));
     assert!(said.contains("kill -9") && said.contains("yes  every step is recorded once"), "{said}");
     assert!(!said.contains("NO "), "{said}");
 }
@@ -50,7 +51,7 @@ fn the_demo_keeps_its_promises() {
 #[test]
 fn orders_survive_random_kills() {
     let (program, folder) = order_workflow();
-    let said = run(&mut order(&program, &folder, &["soak", &orders(), "8"]));
+    let said = finish(&mut order(&program, &folder, &["soak", &orders(), "8"]));
     assert!(said.contains("yes  every step is recorded once") && !said.contains("NO "), "{said}");
 }
 
@@ -58,12 +59,12 @@ fn orders_survive_random_kills() {
 #[test]
 fn orders_can_be_submitted_approved_and_looked_at() {
     let (program, folder) = order_workflow();
-    let submitted = run(&mut order(&program, &folder, &["submit", "orders.db", &orders()]));
+    let submitted = finish(&mut order(&program, &folder, &["submit", "orders.db", &orders()]));
     assert_eq!(submitted.lines().count(), 4, "{submitted}");
-    let again = run(&mut order(&program, &folder, &["submit", "orders.db", &orders()]));
+    let again = finish(&mut order(&program, &folder, &["submit", "orders.db", &orders()]));
     assert_eq!(again, submitted, "an order's number is its idempotency key");
-    run(&mut order(&program, &folder, &["approve", "orders.db", "SO-10483", "yes"]));
-    let status = run(&mut order(&program, &folder, &["status", "orders.db"]));
+    finish(&mut order(&program, &folder, &["approve", "orders.db", "SO-10483", "yes"]));
+    let status = finish(&mut order(&program, &folder, &["status", "orders.db"]));
     assert_eq!(status.lines().count(), 4, "{status}");
     let unknown = order(&program, &folder, &["approve", "orders.db", "SO-1", "yes"]).output().expect("it runs");
     assert!(!unknown.status.success(), "an order that is not there can't be approved");
@@ -72,7 +73,7 @@ fn orders_can_be_submitted_approved_and_looked_at() {
 #[test]
 fn a_fan_out_is_joined() {
     let folder = tempfile::tempdir().expect("a folder");
-    let program = compile("fan_out", &[source("fan_out.c")], folder.path());
-    let said = run(Command::new(&program).args(["2000", "fan_out.db"]).current_dir(&folder));
+    let program = compile(folder.path(), "fan_out", &[source("fan_out.c")]);
+    let said = finish(Command::new(&program).args(["2000", "fan_out.db"]).current_dir(&folder));
     assert!(said.starts_with("2000 children joined"), "{said}");
 }

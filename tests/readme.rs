@@ -1,11 +1,12 @@
 //! The README's example compiles as it is printed, and does what it says.
 
-mod support;
+#[path = "common/c_programs.rs"]
+mod c_programs;
 
 use std::fs;
 use std::process::Command;
 
-use support::{compile, root, run};
+use c_programs::{compile, finish, root};
 
 /// The first block of C in the README.
 fn example() -> String {
@@ -26,11 +27,11 @@ fn the_example_compiles_and_runs_as_printed() {
     let folder = tempfile::tempdir().expect("a folder");
     let source = folder.path().join("hello.c");
     fs::write(&source, example()).expect("write the example");
-    let program = compile("hello", &[source], folder.path());
+    let program = compile(folder.path(), "hello", &[source]);
 
     // Twice: the second run finds the file of the first.
     for _ in 0..2 {
-        let said = run(Command::new(&program).current_dir(&folder));
+        let said = finish(Command::new(&program).current_dir(&folder));
         assert!(said.starts_with("execution ") && said.ends_with("{\"hello\": [\"world\"]}\n"), "{said}");
     }
     assert!(folder.path().join("hello.db").exists());

@@ -1,0 +1,68 @@
+//! C programs in tests: compiled against the header and the library of this build.
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What the examples promise to compile with.
+const STRICT: &[&str] = &["-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror", "-O1", "-g", "-pthread"];
+
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+pub fn include() -> PathBuf {
+    root().join("include")
+}
+
+/// This build's libstent.so: beside the test's own program, where cargo puts what tests are linked with. The one in
+/// the folder above is only as new as the last `cargo build`.
+pub fn library() -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    let library = program.with_file_name("libstent.so");
+    assert!(library.is_file(), "{} is missing; cargo test builds it with the package", library.display());
+    library
+}
+
+/// Is there such a program on this machine?
+pub fn has(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
+/// Compiles C sources to a program in `place`, which finds this build's library when it runs.
+pub fn compile(place: &Path, name: &str, sources: &[PathBuf]) -> PathBuf {
+    let library = library();
+    // The program asks for the library by its SONAME.
+    let link = place.join("libstent.so.0");
+    drop(std::fs::remove_file(&link));
+    std::os::unix::fs::symlink(&library, &link).unwrap();
+    let program = place.join(name);
+    let mut compiler = Command::new("cc");
+    compiler
+        .args(STRICT)
+        .arg(format!("-I{}", include().display()))
+        .arg("-o")
+        .arg(&program)
+        .args(sources)
+        // One that loads the library itself is not linked with it.
+        .arg("-Wl,--as-needed")
+        .arg(format!("-L{}", library.with_file_name("").display()))
+        .arg("-lstent")
+        .arg(format!("-Wl,-rpath,{}", place.display()));
+    finish(&mut compiler);
+    program
+}
+
+/// Runs a program in a folder to its end, which must be a good one; what it printed.
+pub fn run(program: &Path, args: &[&str], place: &Path) -> String {
+    finish(Command::new(program).args(args).current_dir(place))
+}
+
+/// Runs a command to its end, which must be a good one; what it printed.
+pub fn finish(command: &mut Command) -> String {
+    let what = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().unwrap_or_else(|why| panic!("{what} can't be run ({why}); install it"));
+    let (said, wrong) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}\nended with {}:\n{said}\n{wrong}", output.status);
+    said.into_owned()
+}
