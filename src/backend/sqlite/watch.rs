@@ -79,8 +79,7 @@ async fn watch(mut log: Log, writer: Writer, changes: Arc<Changes>, notices: bro
         let mut pause = SOON;
         while pause <= LAST {
             let looks = changes.looks.load(Ordering::Acquire);
-            tokio::time::sleep(pause).await;
-            pause = if log.drain() { BUSY } else { pause * 4 };
+            pause = if log.is_quiet_for(pause).await { pause * 4 } else { BUSY };
             if notices.receiver_count() == 0 {
                 continue;
             }
@@ -130,6 +129,15 @@ impl Log {
                 return Ok(());
             }
         }
+    }
+
+    /// Waits, but not longer than until the next write. Many writes in a row are as one.
+    async fn is_quiet_for(&mut self, pause: Duration) -> bool {
+        tokio::time::sleep(pause.min(BUSY)).await;
+        if self.drain() {
+            return false;
+        }
+        pause <= BUSY || tokio::time::timeout(pause - BUSY, self.written()).await.is_err()
     }
 
     /// Takes what the kernel has to tell. True: there was something.
