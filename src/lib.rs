@@ -3,4 +3,5 @@
 pub mod backend;
 pub mod codec;
 pub mod executor;
+pub mod ffi;
 pub mod model;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::model::{Detail, Error, Failure, Level};
+use crate::model::{Detail, Error, Failure, Level, Timestamp};
 
 /// A record, a list of records, a payload, ids, statistics: anything with text keys.
 pub fn to_json<T: Serialize + ?Sized>(value: &T) -> String {
@@ -50,9 +50,16 @@ impl Serialize for Detail {
     }
 }
 
-/// One line of the log: `{"level", "target", "message", "fields", "lost"}`. `lost`: lines before this one that nobody
-/// took in time.
-pub fn log_json(level: Level, target: &str, message: &str, fields: &[(&'static str, String)], lost: u64) -> String {
+/// One line of the log: `{"time", "level", "target", "message", "fields", "lost"}`. `lost`: lines before this one that
+/// nobody took in time.
+pub fn log_json(
+    time: Timestamp,
+    level: Level,
+    target: &str,
+    message: &str,
+    fields: &[(&'static str, String)],
+    lost: u64,
+) -> String {
     struct Fields<'a>(&'a [(&'static str, String)]);
 
     impl Serialize for Fields<'_> {
@@ -67,6 +74,7 @@ pub fn log_json(level: Level, target: &str, message: &str, fields: &[(&'static s
 
     #[derive(Serialize)]
     struct View<'a> {
+        time: Timestamp,
         level: Level,
         target: &'a str,
         message: &'a str,
@@ -74,5 +82,5 @@ pub fn log_json(level: Level, target: &str, message: &str, fields: &[(&'static s
         lost: u64,
     }
 
-    to_json(&View { level, target, message, fields: Fields(fields), lost })
+    to_json(&View { time, level, target, message, fields: Fields(fields), lost })
 }

@@ -1,6 +1,6 @@
 //! Sets of rows as two parameters of one statement: rows of integers, and one blob that holds every text and payload.
 //!
-//! The statement reads `json_each(?1)`; integers are `value ->> n`, blobs `substr(?2, value ->> n, value ->> n+1)`.
+//! The statement reads `jsonb_each(?1)`; integers are `value ->> n`, blobs `substr(?2, value ->> n, value ->> n+1)`.
 //! Payloads are never escaped, and one crossing to SQLite's thread carries any number of rows.
 
 use std::fmt::Write as _;

@@ -7,7 +7,7 @@ use sqlx::{Row as _, SqliteConnection};
 use super::batch::Batch;
 use super::rows::Columns;
 use super::tx::Tx;
-use super::{clock, error};
+use super::{clock, error, register};
 use crate::backend::{JournalEntry, JournalRequest, Renew, Renewed};
 use crate::model::{Id, Payload, Result};
 
@@ -99,11 +99,6 @@ pub(super) async fn renew(tx: &mut Tx, renew: &Renew) -> Result<Renewed> {
             Some(_) => renewed.cancelled.push(held.task),
         }
     }
-    sqlx::query(include_str!("sql/worker_seen.sql"))
-        .bind(&renew.worker_id)
-        .bind(now)
-        .execute(&mut tx.conn)
-        .await
-        .map_err(error::map("note a worker's sign of life"))?;
+    register::seen(tx, &renew.worker_id).await?;
     Ok(renewed)
 }

@@ -9,7 +9,7 @@ use crate::codec;
 use crate::model::{FunctionOptions, Result};
 
 pub(super) async fn register(tx: &mut Tx, worker: &NewWorker) -> Result<()> {
-    let map = error::map("register a worker");
+    let map = error::map("declare a function");
     for function in &worker.functions {
         if tx.catalog.function(&function.name) == Some(&function.options) {
             continue;
@@ -42,14 +42,7 @@ pub(super) async fn register(tx: &mut Tx, worker: &NewWorker) -> Result<()> {
             .await
             .map_err(&map)?;
     }
-    sqlx::query(include_str!("sql/worker_put.sql"))
-        .bind(&worker.worker_id)
-        .bind(codec::tags_to_column(&worker.queues))
-        .bind(codec::tags_to_column(&worker.tags))
-        .bind(tx.now.micros())
-        .execute(&mut tx.conn)
-        .await
-        .map_err(&map)?;
+    put(tx, worker).await?;
     bump_catalog(tx).await?;
     tx.reload_catalog().await?;
     tx.catalog.add_local(worker.clone());
@@ -57,16 +50,50 @@ pub(super) async fn register(tx: &mut Tx, worker: &NewWorker) -> Result<()> {
     Ok(())
 }
 
-/// What waited for this worker alone goes to everyone.
-pub(super) async fn remove(tx: &mut Tx, worker_id: &str) -> Result<()> {
-    let map = error::map("remove a worker");
-    if let Some(lane) = tx.catalog.worker_lane(worker_id) {
-        sqlx::query(include_str!("sql/tasks_leave_lane.sql")).bind(lane).execute(&mut tx.conn).await.map_err(&map)?;
-        sqlx::query(include_str!("sql/worker_delete.sql")).bind(worker_id).execute(&mut tx.conn).await.map_err(&map)?;
-        bump_catalog(tx).await?;
-        tx.reload_catalog().await?;
-        tx.hint_work();
+async fn put(tx: &mut Tx, worker: &NewWorker) -> Result<()> {
+    sqlx::query(include_str!("sql/worker_put.sql"))
+        .bind(&worker.worker_id)
+        .bind(codec::tags_to_column(&worker.queues))
+        .bind(codec::tags_to_column(&worker.tags))
+        .bind(tx.now.micros())
+        .execute(&mut tx.conn)
+        .await
+        .map_err(error::map("register a worker"))?;
+    Ok(())
+}
+
+/// A worker of this process lives; if it was taken for dead, it is known again.
+pub(super) async fn seen(tx: &mut Tx, worker_id: &str) -> Result<()> {
+    let seen = sqlx::query(include_str!("sql/worker_seen.sql"))
+        .bind(worker_id)
+        .bind(tx.now.micros())
+        .execute(&mut tx.conn)
+        .await
+        .map_err(error::map("note a worker's sign of life"))?;
+    if seen.rows_affected() > 0 {
+        return Ok(());
     }
+    let Some(worker) = tx.catalog.local(worker_id).cloned() else { return Ok(()) };
+    put(tx, &worker).await?;
+    bump_catalog(tx).await?;
+    tx.reload_catalog().await
+}
+
+/// What waited for this worker alone goes to everyone; whoever is called by its name again is another.
+pub(super) async fn forget(tx: &mut Tx, worker_id: &str) -> Result<()> {
+    let map = error::map("remove a worker");
+    let Some(lane) = tx.catalog.worker_lane(worker_id) else { return Ok(()) };
+    sqlx::query(include_str!("sql/tasks_leave_lane.sql")).bind(lane).execute(&mut tx.conn).await.map_err(&map)?;
+    sqlx::query(include_str!("sql/worker_delete.sql")).bind(worker_id).execute(&mut tx.conn).await.map_err(&map)?;
+    bump_catalog(tx).await?;
+    tx.reload_catalog().await?;
+    tx.hint_work();
+    Ok(())
+}
+
+/// A worker that has stopped.
+pub(super) async fn remove(tx: &mut Tx, worker_id: &str) -> Result<()> {
+    forget(tx, worker_id).await?;
     tx.catalog.remove_local(worker_id);
     Ok(())
 }

@@ -32,7 +32,7 @@ pub(super) async fn from_the_start(tx: &mut Tx, book: &mut WaitBook, held: &Held
         .await
         .map_err(error::map("find signals that were not seen"))?;
     for row in &unseen {
-        signals::put_back(tx, book, super::rows::Columns(row).id("id")?).await?;
+        signals::put_back(tx, book, super::rows::Columns(row).id("id")?, held.task).await?;
     }
     sqlx::query(include_str!("sql/tasks_forget_below.sql"))
         .bind(held.task.as_bytes().as_slice())

@@ -83,21 +83,24 @@ async fn take(tx: &mut Tx, execution: Id, name: &str, task: Id) -> Result<Option
     row.map(|row| Ok(Columns(&row).payload("payload")?.unwrap_or_else(Payload::null))).transpose()
 }
 
-/// A wait that is cancelled after it took a signal which its handler has not seen: the wait ends as cancelled, and
-/// the signal is offered again.
-pub(super) async fn put_back(tx: &mut Tx, book: &mut WaitBook, wait: Id) -> Result<()> {
+/// A wait that is cancelled after it took a signal which its handler has not seen: the wait ends again, as cancelled,
+/// under a new arrival number, and the signal is offered again. None: it had taken nothing.
+pub(super) async fn put_back(tx: &mut Tx, book: &mut WaitBook, wait: Id, parent: Id) -> Result<Option<u64>> {
     let row = sqlx::query(include_str!("sql/signal_put_back.sql"))
         .bind(wait.as_bytes().as_slice())
         .fetch_optional(&mut tx.conn)
         .await
         .map_err(error::map("put a signal back"))?;
-    let Some(row) = row else { return Ok(()) };
+    let Some(row) = row else { return Ok(None) };
+    let execution = id_of(row.get(0))?;
+    let name: String = row.get(1);
+    let arrival = book.next_arrival(parent);
     sqlx::query(include_str!("sql/signal_wait_cancel.sql"))
         .bind(wait.as_bytes().as_slice())
+        .bind(arrival as i64)
         .execute(&mut tx.conn)
         .await
         .map_err(error::map("cancel a wait for a signal"))?;
-    let execution = id_of(row.get(0))?;
-    let name: String = row.get(1);
-    hand_out(tx, book, execution, &name).await
+    hand_out(tx, book, execution, &name).await?;
+    Ok(Some(arrival))
 }

@@ -148,12 +148,15 @@ pub(super) async fn cancel(
     for Ended { id, .. } in &ended {
         tx.hint_lost(*id);
     }
+    let mut arrivals: Vec<(Op, u64)> = ended.iter().filter_map(|end| Some((end.op?, end.arrival?))).collect();
     for cancel in cancels {
-        if !ended.iter().any(|end| end.id == cancel.id) {
-            signals::put_back(tx, book, cancel.id).await?;
+        if !ended.iter().any(|end| end.id == cancel.id)
+            && let Some(arrival) = signals::put_back(tx, book, cancel.id, held.task).await?
+        {
+            arrivals.push((cancel.op, arrival));
         }
     }
-    Ok(ended.iter().filter_map(|end| Some((end.op?, end.arrival?))).collect())
+    Ok(arrivals)
 }
 
 /// Progress, counters and state, as the handler said them.

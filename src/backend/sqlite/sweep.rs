@@ -11,7 +11,7 @@ use super::ends::{self, End, Ending};
 use super::rows::Columns;
 use super::tx::{Tx, id_of, nothing_more};
 use super::waits::WaitBook;
-use super::{clock, error, trees};
+use super::{clock, error, register, trees};
 use crate::backend::{NewWorker, Swept};
 use crate::codec;
 use crate::model::{
@@ -141,6 +141,15 @@ async fn recover(tx: &mut Tx, book: &mut WaitBook) -> Result<usize> {
             format!("worker {} let its lease end without a word", worker.unwrap_or("(unknown)")),
         );
         decide(tx, id, parent, after_crash(&policy, crashes), failure, &mut ends, &mut retries);
+    }
+    let mut dead = Vec::new();
+    for row in &rows {
+        dead.extend(Columns(row).get::<Option<String>>("worker_id")?);
+    }
+    dead.sort_unstable();
+    dead.dedup();
+    for worker_id in dead {
+        register::forget(tx, &worker_id).await?;
     }
     retry(tx, &retries, Charge::Crash).await?;
     ends::finish(tx, book, ends).await?;

@@ -347,12 +347,8 @@ impl TaskCore {
     pub(in crate::executor) fn time_out(self: &Arc<Self>) {
         self.end_under(flag::TIMED_OUT, || {
             count(&self.shared.core.metrics.counters.timeouts);
-            let limit = self.claimed.deadline.map(|deadline| deadline.since(self.claimed.claimed_at));
-            let message = match limit {
-                Some(limit) => format!("the attempt ran longer than its time-out of {}s", limit.as_secs_f64()),
-                None => "the attempt ran longer than its time-out".to_owned(),
-            };
-            self.with_rules(None, |rules| fail(Failure::new("Timeout", message), rules))
+            let failure = Failure::new("Timeout", "the attempt took longer than its timeout, waits included");
+            self.with_rules(None, |rules| fail(failure, rules))
         });
     }
 
@@ -408,6 +404,7 @@ impl TaskCore {
             version: options.version.as_deref(),
             cache: self.claimed.cache.as_ref(),
             seen: machine.map_or(0, Machine::seen),
+            known: machine.map_or(0, Machine::high_water),
             chance: rand::random(),
             is_child_failure: &|failure| machine.is_some_and(|machine| machine.is_child_failure(failure)),
         })

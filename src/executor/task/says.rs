@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::Task;
 use crate::executor::LogRecord;
 use crate::executor::client::check_size;
-use crate::model::{Level, Number, Payload, ProgressEntry, ProgressStatus, Result, Timestamp};
+use crate::model::{Error, Level, Number, Payload, ProgressEntry, ProgressStatus, Result, Timestamp};
 
 impl Task {
     /// The time of the last event that was handed over, else of the task's creation: the same in every replay.
@@ -77,6 +77,12 @@ impl Task {
             Ok(())
         });
         self.0.noted(said)
+    }
+
+    /// Keeps the error of a call on this task that was refused before it came here, for the failure that is made of it
+    /// when the handler returns its status.
+    pub fn note_error(&self, error: &Error) {
+        self.0.note(error);
     }
 
     /// Writes a line to the log, with the task beside it; not again in a replay.

@@ -39,6 +39,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) cache: Option<&'a CacheSlot>,
     /// The largest arrival that the handler was given.
     pub(crate) seen: u64,
+    /// Every arrival up to here is known to the handler's journal.
+    pub(crate) known: u64,
     /// 0..1, for the jitter.
     pub(crate) chance: f64,
     /// Is this the failure of one of the task's recorded children?
@@ -56,7 +58,7 @@ pub(crate) fn decide(returned: Returned, rules: &Rules<'_>) -> Outcome {
         return Outcome::Release;
     }
     if let Some(wait) = suspended {
-        return Outcome::Suspend { mode: wait.mode, ops: wait.ops };
+        return Outcome::Suspend { mode: wait.mode, ops: wait.ops, known: rules.known };
     }
     match staged {
         Some(Staged::Complete(result)) => {

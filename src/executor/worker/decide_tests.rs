@@ -26,6 +26,7 @@ fn outcome_with(returned: Returned, policy: &RetryPolicy, retries: u32) -> Outco
         version: Some("v2"),
         cache: Some(&slot),
         seen: 9,
+        known: 7,
         chance: 0.5,
         is_child_failure: &|failure| failure.kind == "Child",
     };
@@ -82,7 +83,7 @@ fn pending_that_nobody_can_end_is_a_failure() {
 fn a_suspension_stands_whatever_the_status() {
     for status in [Status::Suspend, Status::Ok, Status::Failed, Status::Panic, Status::Pending] {
         let suspended = Returned { suspended: Some(wait()), ..returned(status) };
-        assert_eq!(outcome(suspended), Outcome::Suspend { mode: WaitMode::Any, ops: wait().ops });
+        assert_eq!(outcome(suspended), Outcome::Suspend { mode: WaitMode::Any, ops: wait().ops, known: 7 });
     }
     assert_eq!(failure_of(outcome(returned(Status::Suspend))).kind, "NoOutcome");
 }

@@ -23,6 +23,7 @@ struct Bundle {
     due: Option<Duration>,
     cancelling: Vec<Id>,
     arrived: Vec<Id>,
+    lost: Vec<Id>,
 }
 
 impl Bundle {
@@ -32,6 +33,7 @@ impl Bundle {
             Notice::Due(after) => self.due = Some(self.due.map_or(after, |due| due.min(after))),
             Notice::Cancelling(ids) => self.cancelling.extend(ids),
             Notice::Arrived(ids) => self.arrived.extend(ids),
+            Notice::Lost(ids) => self.lost.extend(ids),
             Notice::Foreign => self.foreign = true,
             Notice::Ended(_) => {}
         }
@@ -89,6 +91,9 @@ fn apply(shared: &Shared, bundle: &Bundle) {
         shared.held().iter().for_each(|task| task.arrived());
     } else if !bundle.arrived.is_empty() {
         shared.held_of(&bundle.arrived).iter().for_each(|task| task.arrived());
+    }
+    if !bundle.lost.is_empty() {
+        shared.doubt(shared.held_of(&bundle.lost));
     }
     if bundle.work || bundle.foreign {
         shared.hint_work();

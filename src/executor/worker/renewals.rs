@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::shared::Shared;
 use crate::backend::Renew;
@@ -12,20 +12,26 @@ use crate::model::Id;
 
 pub(super) async fn keep(shared: Arc<Shared>) {
     let interval = shared.heartbeat_interval();
-    let mut pause = interval;
+    let mut at = Instant::now() + interval;
     loop {
-        tokio::time::sleep(pause).await;
-        // A renewal that failed is tried again well before the lease ends.
-        pause = if renew(&shared, interval).await { interval } else { interval / 5 };
+        tokio::select! {
+            () = tokio::time::sleep_until(at.into()) => {
+                // What was claimed just now has time until the next round: most tasks end before it.
+                let old = |task: &Arc<TaskCore>| task.claimed_at().elapsed() >= interval / 2;
+                let renewed = renew(&shared, shared.held().into_iter().filter(old).collect()).await;
+                // A renewal that failed is tried again well before the lease ends.
+                at = Instant::now() + if renewed { interval } else { interval / 5 };
+            }
+            doubtful = shared.doubted() => {
+                renew(&shared, doubtful).await;
+            }
+        }
     }
 }
 
-/// Without a lease that is worth it nothing is asked.
-async fn renew(shared: &Shared, interval: Duration) -> bool {
-    let now = Instant::now();
-    // What was claimed just now has time until the next round: most tasks end before it.
-    let old = |task: &Arc<TaskCore>| now.duration_since(task.claimed_at()) >= interval / 2 && !task.is_ending();
-    let tasks: Vec<_> = shared.held().into_iter().filter(old).collect();
+/// Without a lease that is worth it nothing is asked. False: the store did not answer.
+async fn renew(shared: &Shared, mut tasks: Vec<Arc<TaskCore>>) -> bool {
+    tasks.retain(|task| !task.is_ending());
     if tasks.is_empty() {
         return true;
     }

@@ -39,9 +39,10 @@ impl Engine {
                 task.lose(flag::LOST);
                 true
             }
+            // The lease is given back by the handler's end.
             Verdict::Cancelled => {
-                task.lose(flag::CANCELLED);
-                true
+                task.cancel();
+                false
             }
             Verdict::Refused(error) => {
                 task.refuse(error);
@@ -75,6 +76,10 @@ impl Engine {
     }
 
     fn lost(&self, task: &TaskCore) {
+        // The lease of a cancelled task may go with its tree.
+        if task.is(flag::CANCELLED) {
+            return;
+        }
         count(&self.shared.core.metrics.counters.lost_leases);
         self.shared.log(Level::Warn, || {
             LogRecord::new("stent.worker", "a lease was lost: what its handler did is not recorded")

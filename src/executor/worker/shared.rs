@@ -27,6 +27,9 @@ pub(in crate::executor) struct Shared {
     pub(in crate::executor) alarms: Alarms,
     /// Tasks whose lease this worker has, to its knowledge.
     held: Mutex<HashMap<Id, Arc<TaskCore>>>,
+    /// Leases that may be lost: to be looked at now.
+    doubtful: Mutex<Vec<Arc<TaskCore>>>,
+    doubt: Notify,
     outbox: Mutex<Vec<Message>>,
     /// Wakes the loop: something is in the outbox, a slot is free, there may be work, or control.
     bell: Notify,
@@ -96,6 +99,8 @@ impl Shared {
             worker_id,
             alarms: Alarms::default(),
             held: Mutex::default(),
+            doubtful: Mutex::default(),
+            doubt: Notify::new(),
             outbox: Mutex::default(),
             bell: Notify::new(),
             load: AtomicUsize::new(0),
@@ -211,6 +216,19 @@ impl Shared {
     pub(super) fn held_of(&self, tasks: &[Id]) -> Vec<Arc<TaskCore>> {
         let held = lock(&self.held);
         tasks.iter().filter_map(|id| held.get(id).map(Arc::clone)).collect()
+    }
+
+    /// A notice says that these are over, but not which of their leases it means: a renewal finds out.
+    pub(super) fn doubt(&self, tasks: Vec<Arc<TaskCore>>) {
+        if !tasks.is_empty() {
+            lock(&self.doubtful).extend(tasks);
+            self.doubt.notify_one();
+        }
+    }
+
+    pub(super) async fn doubted(&self) -> Vec<Arc<TaskCore>> {
+        self.doubt.notified().await;
+        std::mem::take(&mut *lock(&self.doubtful))
     }
 
     pub(super) fn held_count(&self) -> usize {

@@ -6,6 +6,6 @@ SELECT
     substr(?2, value ->> 4, value ->> 5),
     CAST(substr(?2, value ->> 6, value ->> 7) AS TEXT),
     ?3
-FROM json_each(?1)
+FROM jsonb_each(?1)
 WHERE true
 ON CONFLICT (task_id) DO UPDATE SET task = excluded.task, reason = excluded.reason, moved_at = excluded.moved_at

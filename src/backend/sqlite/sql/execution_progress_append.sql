@@ -6,5 +6,5 @@ SELECT
     value ->> 5,
     value ->> 6,
     substr(?2, value ->> 7, value ->> 8)
-FROM json_each(?1)
+FROM jsonb_each(?1)
 ORDER BY key

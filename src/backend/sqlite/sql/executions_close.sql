@@ -1,6 +1,6 @@
 UPDATE executions
 SET state = ifnull(ending, 'cancelled'), completed_at = ?3
-WHERE id IN (SELECT substr(?2, value ->> 0, 16) FROM json_each(?1))
+WHERE id IN (SELECT substr(?2, value ->> 0, 16) FROM jsonb_each(?1))
     AND state = 'cancelling'
     AND NOT EXISTS (
         SELECT 1 FROM tasks AS t INDEXED BY tasks_leased

@@ -1,7 +1,7 @@
 DELETE FROM execution_progress
 WHERE sequence IN (
     SELECT p.sequence
-    FROM json_each(?1) AS b
+    FROM jsonb_each(?1) AS b
     CROSS JOIN execution_progress AS p ON p.execution_id = substr(?2, b.value ->> 0, 16)
     LIMIT ?3
 )

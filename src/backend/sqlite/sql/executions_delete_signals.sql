@@ -1,7 +1,7 @@
 DELETE FROM signals
 WHERE sequence IN (
     SELECT s.sequence
-    FROM json_each(?1) AS b
+    FROM jsonb_each(?1) AS b
     CROSS JOIN signals AS s ON s.execution_id = substr(?2, b.value ->> 0, 16)
     LIMIT ?3
 )

@@ -7,6 +7,6 @@ FROM (
         substr(?2, value ->> 3, value ->> 4) AS result,
         substr(?2, value ->> 5, value ->> 6) AS error,
         value ->> 7 AS retries
-    FROM json_each(?1)
+    FROM jsonb_each(?1)
 ) AS b
 WHERE executions.id = b.id AND executions.state IN ('pending', 'running')

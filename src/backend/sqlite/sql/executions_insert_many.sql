@@ -16,6 +16,6 @@ SELECT
     CAST(substr(?2, value ->> 15, value ->> 16) AS TEXT),
     substr(?2, value ->> 17, value ->> 18),
     substr(?2, value ->> 19, value ->> 20)
-FROM json_each(?1)
+FROM jsonb_each(?1)
 WHERE true
 ON CONFLICT (id) DO NOTHING

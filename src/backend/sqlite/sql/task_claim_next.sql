@@ -16,13 +16,13 @@ WHERE id = (
     SELECT id
     FROM (
         SELECT t.id AS id, t.priority AS priority, t.created_at AS created_at
-        FROM json_each(?1) AS l
+        FROM jsonb_each(?1) AS l
         -- the best of each lane: what waits behind it is not looked at
         CROSS JOIN tasks AS t ON t.id = (
             SELECT r.id
             FROM tasks AS r INDEXED BY tasks_ready
             WHERE r.lane = l.value ->> 0
-                AND r.route IN (SELECT value ->> 1 FROM json_each(?1))
+                AND r.route IN (SELECT value ->> 1 FROM jsonb_each(?1))
                 AND (r.scheduled_for IS NULL OR r.scheduled_for <= ?2)
                 AND NOT EXISTS (
                     SELECT 1 FROM executions AS e
@@ -37,7 +37,7 @@ WHERE id = (
         WHERE t.lease_until IS NOT NULL
             AND (t.lease_boot <> ?3 OR t.lease_until < ?4)
             AND t.state = 'running'
-            AND t.route IN (SELECT value ->> 1 FROM json_each(?1))
+            AND t.route IN (SELECT value ->> 1 FROM jsonb_each(?1))
             AND NOT EXISTS (
                 SELECT 1 FROM executions AS e
                 WHERE e.id = t.execution_id AND e.state NOT IN ('pending', 'running')

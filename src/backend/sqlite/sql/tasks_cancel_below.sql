@@ -13,7 +13,7 @@ SET state = 'cancelled',
     joins = NULL
 WHERE rowid IN (
     SELECT t.rowid
-    FROM json_each(?1) AS b
+    FROM jsonb_each(?1) AS b
     CROSS JOIN tasks AS t ON t.parent_task_id = substr(?2, b.value ->> 0, 16) AND t.arrival IS NULL
     WHERE t.state IN ('pending', 'waiting')
         OR (

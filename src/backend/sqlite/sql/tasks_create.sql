@@ -35,4 +35,4 @@ SELECT
     substr(?2, value ->> 38, value ->> 39),
     substr(?2, value ->> 40, value ->> 41),
     substr(?2, value ->> 42, value ->> 43)
-FROM json_each(?1)
+FROM jsonb_each(?1)

@@ -25,7 +25,7 @@ FROM (
         substr(?2, value ->> 6, value ->> 7) AS error,
         value ->> 8 AS arrival,
         value ->> 9 AS cache_hit
-    FROM json_each(?1)
+    FROM jsonb_each(?1)
 ) AS b
 WHERE tasks.id = b.id
     AND CASE

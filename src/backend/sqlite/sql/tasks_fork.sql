@@ -26,6 +26,6 @@ FROM (
         substr(?2, value ->> 1, 16) AS new_id,
         substr(?2, value ->> 2, 16) AS new_parent,
         value ->> 3 AS again
-    FROM json_each(?1)
+    FROM jsonb_each(?1)
 ) AS b
 CROSS JOIN tasks AS t ON t.id = b.old_id

@@ -33,6 +33,6 @@ SELECT
     substr(?2, value ->> 36, value ->> 37),
     substr(?2, value ->> 38, value ->> 39),
     substr(?2, value ->> 40, value ->> 41)
-FROM json_each(?1)
+FROM jsonb_each(?1)
 WHERE true
 ON CONFLICT (id) DO NOTHING

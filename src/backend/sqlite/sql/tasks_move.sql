@@ -33,7 +33,7 @@ FROM (
         substr(?2, value ->> 8, value ->> 9) AS heartbeat,
         CAST(substr(?2, value ->> 10, value ->> 11) AS TEXT) AS version,
         substr(?2, value ->> 12, value ->> 13) AS args
-    FROM json_each(?1)
+    FROM jsonb_each(?1)
 ) AS b
 WHERE tasks.id = b.id
     AND tasks.fence = b.fence

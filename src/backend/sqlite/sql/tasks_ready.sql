@@ -1,3 +1,3 @@
 UPDATE tasks
 SET lane = route, due_at = NULL
-WHERE id IN (SELECT substr(?2, value ->> 0, 16) FROM json_each(?1)) AND state = 'pending'
+WHERE id IN (SELECT substr(?2, value ->> 0, 16) FROM jsonb_each(?1)) AND state = 'pending'

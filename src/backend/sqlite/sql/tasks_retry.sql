@@ -17,6 +17,6 @@ SET state = 'pending',
     joins = NULL
 FROM (
     SELECT substr(?2, value ->> 0, 16) AS id, value ->> 1 AS due_at, substr(?2, value ->> 2, value ->> 3) AS error
-    FROM json_each(?1)
+    FROM jsonb_each(?1)
 ) AS b
 WHERE tasks.id = b.id AND tasks.state IN ('running', 'waiting')

@@ -2,7 +2,7 @@ UPDATE tasks
 SET state = 'pending', lane = ?3, parked = NULL, parked_version = NULL, error = NULL
 WHERE rowid IN (
     SELECT t.rowid
-    FROM json_each(?1) AS b
+    FROM jsonb_each(?1) AS b
     CROSS JOIN tasks AS t ON t.step_name = CAST(substr(?2, b.value ->> 0, b.value ->> 1) AS TEXT) AND t.parked IS NOT NULL
     WHERE t.state = 'waiting'
         AND t.parked_version IS NOT CAST(substr(?2, b.value ->> 2, b.value ->> 3) AS TEXT)

@@ -6,7 +6,7 @@ FROM (
     SELECT
         t.id AS id,
         CASE WHEN f.max_concurrent IS NULL THEN -w.number END AS lane
-    FROM json_each(?1) AS b
+    FROM jsonb_each(?1) AS b
     CROSS JOIN tasks AS t ON t.id = substr(?2, b.value ->> 0, 16)
     LEFT JOIN workers AS w ON w.worker_id = t.worker_id
     LEFT JOIN functions AS f ON f.name = t.step_name

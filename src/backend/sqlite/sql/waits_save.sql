@@ -5,7 +5,7 @@ SELECT
     CAST(substr(?2, value ->> 2, value ->> 3) AS TEXT),
     CAST(substr(?2, value ->> 4, value ->> 5) AS TEXT),
     value ->> 6
-FROM json_each(?1)
+FROM jsonb_each(?1)
 WHERE true
 ON CONFLICT (task_id) DO UPDATE SET
     arrivals = excluded.arrivals, mode = excluded.mode, ops = excluded.ops, missing = excluded.missing

@@ -1,0 +1,57 @@
+# What a developer does here. `make` alone lists it.
+
+# Rustup puts cargo here; a shell that was open before does not know it yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+CC ?= cc
+CFLAGS ?= -O2 -g
+C_STRICT := -std=c11 -Wall -Wextra -pedantic -Werror
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+RELEASE := $(TARGET)/release
+EXAMPLES := $(TARGET)/examples_c
+ORDER_SOURCES := $(addprefix examples_c/,order_workflow.c order_demo.c order_soak.c order_world.c)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench soak header lib examples clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: examples ## orders on a SQLite file, and a worker killed with SIGKILL in the middle
+	$(EXAMPLES)/order_workflow demo examples_c/orders.json
+
+test: ## formatting, lints and all tests; the last line is the count
+	@scripts/need rust lint cc c++ valgrind sqlite
+	@scripts/test
+
+check: ## formatting and lints only
+	@scripts/need rust lint cc
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+
+bench: ## speed beside the store's own; a part or a smaller run: make bench ARGS="quick fan_out"
+	@scripts/need rust cc
+	cargo bench --bench throughput -- $(ARGS)
+
+soak: examples ## orders under random kills and freezes of workers, for SOAK_SECONDS=60
+	$(EXAMPLES)/order_workflow soak examples_c/orders.json $(or $(SOAK_SECONDS),60)
+
+header: ## writes include/stent.h anew from src/ffi
+	@scripts/need rust cc
+	@scripts/header
+
+lib: ## builds target/release/libstent.so and libstent.a
+	@scripts/need rust cc
+	cargo build --release
+	@ln -sf libstent.so $(RELEASE)/libstent.so.0
+
+examples: lib ## builds the C examples into target/examples_c
+	@mkdir -p $(EXAMPLES)
+	$(call compile,hello,examples_c/hello.c)
+	$(call compile,fan_out,examples_c/fan_out.c)
+	$(call compile,order_workflow,$(ORDER_SOURCES))
+
+clean: ## removes all that was built
+	cargo clean
+
+compile = $(CC) $(C_STRICT) $(CFLAGS) -Iinclude -o $(EXAMPLES)/$(1) $(2) -L$(RELEASE) -lstent -Wl,-rpath,'$$ORIGIN/../release'

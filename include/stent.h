@@ -1,0 +1,835 @@
+/*
+ * stent.h: durable executions and the workers that run them, for any language that can call C.
+ *
+ * This file is generated from the sources in src/ffi. The conventions, once for all functions:
+ *
+ * STATUS. Every call that can fail returns a stent_status: 0 is success, negative is failure, STENT_PENDING and
+ * STENT_SUSPEND are neither. The last parameter, `error`, may be NULL; else it is written on every path: NULL, or,
+ * with a negative status, an error that the caller frees with stent_error_free. Other outputs are written on success
+ * only. An output that gives text or a number may be NULL, when the caller has no use for it; one that gives a
+ * handle may not. Beside those that a function names, any function may return STENT_E_INVALID (NULL where something
+ * is needed, text that is not UTF-8, JSON that is not JSON, an option that nobody knows, a handle that is not
+ * alive), STENT_E_CLOSED (the backend was closed, or everything shut down), STENT_E_BACKEND (the store: busy,
+ * unreachable, corrupt, full), STENT_E_FORKED and STENT_E_PANIC (a defect of the library, caught at the border).
+ *
+ * TEXT is NUL-terminated UTF-8, and JSON where it is data. Text that goes in is copied before the call returns. Text
+ * that comes out by a `char **` belongs to the caller, who frees it with stent_free; a `const char *` that is
+ * returned belongs to the library or to the handle it was asked of, and is not freed.
+ *
+ * JSON. Arguments are an array (NULL: no arguments), results and signals any JSON value, kept as it was written.
+ * Bytes that are not JSON stand as {"$base64": "..."}. A failure is {"type", "message", "code", "retryable",
+ * "details", "stack"}, of which "type" must be there. Times are RFC 3339 in UTC; durations are numbers of seconds or
+ * text such as "1h30m". Options are objects, NULL for none, and checked strictly: the error for an unknown key names
+ * the known ones. stent_describe() lists every option with its type and default.
+ *
+ * HANDLES are opaque and may be freed in any order: a worker keeps its executor alive, an executor its backend.
+ * Freeing NULL is nothing; freeing never blocks. A handle that was freed is refused with STENT_E_INVALID, as long as
+ * its place in the library's table has not come round again; don't rely on it.
+ *
+ * THREADS. Any function may be called on any thread, several at once, unless it says otherwise. Handlers run on
+ * threads of the library made for them: they may block, and may call any function, except those that wait for
+ * handlers to end (STENT_E_WRONG_THREAD). Such a thread is not the host's: attach it to your runtime if that must
+ * be.
+ *
+ * CALLBACKS get `user_data` first. A `free_fn` (NULL: none) is called exactly once with it, when the library needs
+ * it no more, or before the call returns if that fails. A handler must not throw and must not longjmp: an exception
+ * that reaches the library ends the process.
+ *
+ * FORK. In a child forked after the first handle was made every call returns STENT_E_FORKED, and freeing does
+ * nothing. The library installs no signal handlers, never exits, and stays loaded after dlclose.
+ */
+
+#ifndef STENT_H
+#define STENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** For stent_task_await: until every one of the operations has ended. */
+#define STENT_WAIT_ALL 0
+
+/** For stent_task_await: until the first of the operations has ended. */
+#define STENT_WAIT_ANY 1
+
+/** Log levels, as stent_log_fn is given them and stent_task_log takes them. */
+#define STENT_LOG_ERROR 1
+
+#define STENT_LOG_WARN 2
+
+#define STENT_LOG_INFO 3
+
+#define STENT_LOG_DEBUG 4
+
+/** An open store. Made by stent_backend_open, freed by stent_backend_free. */
+typedef struct stent_backend stent_backend;
+
+/**
+ * What went wrong: a status, a sentence for people, whether the same call may succeed later, and details as JSON.
+ * Made by the call that failed, freed by the caller with stent_error_free.
+ */
+typedef struct stent_error stent_error;
+
+/**
+ * Dispatches executions and starts workers on one backend. Made by stent_executor_new, freed by stent_executor_free.
+ */
+typedef struct stent_executor stent_executor;
+
+/** For hosts with an event loop: not made by this version of the library. */
+typedef struct stent_poller stent_poller;
+
+/** One run of a function: lent to its handler for the time of the call, kept longer by stent_task_ref. */
+typedef struct stent_task stent_task;
+
+/** Runs the handlers of an executor's functions. Made by stent_worker_start, freed by stent_worker_free. */
+typedef struct stent_worker stent_worker;
+
+/** What became of a call: 0, STENT_PENDING, STENT_SUSPEND, or one of the negative STENT_E_ numbers. */
+typedef int32_t stent_status;
+
+/**
+ * Takes a line of the log: its level and a JSON object with "time", "level", "target", "message" and "fields".
+ * `json` is the library's and lives until the function returns. Called on one thread, one line at a time, in order.
+ */
+typedef void (*stent_log_fn)(void *user_data, int32_t level, const char *json);
+
+/** Takes a `user_data` back. Called exactly once, on the thread of the call that failed or on one of the library's. */
+typedef void (*stent_free_fn)(void *user_data);
+
+/**
+ * Runs a task. `task` is lent until the function returns; stent_task_ref keeps it longer. Returns STENT_OK after
+ * stent_task_complete, stent_task_fail, stent_task_suspend or stent_task_continue; STENT_PENDING when another thread
+ * will do that; or whatever status a durable call on the task gave it, which does the right thing. STENT_OK without
+ * any of these is a failure of the task: in many languages it is what a thrown exception leaves behind.
+ *
+ * Called on threads of the library, several at once.
+ */
+typedef stent_status (*stent_handler_fn)(void *user_data, stent_task *task);
+
+/** Done. */
+#define STENT_OK 0
+
+/** From a handler: it took a reference to its task, and another thread will end it. */
+#define STENT_PENDING 1
+
+/**
+ * What is awaited is not there yet: the handler returns now (this status will do) and is run again from the top,
+ * with every recorded result, when it is. Until it returns, each durable call on the task answers the same.
+ */
+#define STENT_SUSPEND 2
+
+/** The caller's mistake; the message says which, and what would be right. */
+#define STENT_E_INVALID (-1)
+
+/** There is no such execution, task or dead letter. */
+#define STENT_E_NOT_FOUND (-2)
+
+/** It exists already, or is over already, or is not in the state that the call needs. */
+#define STENT_E_CONFLICT (-3)
+
+/** The time was up. What was waited for goes on. */
+#define STENT_E_TIMEOUT (-4)
+
+/** The execution, or the operation, was cancelled. */
+#define STENT_E_CANCELLED (-5)
+
+/** The backend was closed, the worker stopped, or the library shut down. */
+#define STENT_E_CLOSED (-6)
+
+/** The task is another worker's by now, or over: nothing that this handler does can be recorded any more. */
+#define STENT_E_LEASE_LOST (-7)
+
+/** The handler asks for something else than what its journal holds at this place. */
+#define STENT_E_NONDETERMINISM (-8)
+
+/** A child, or the awaited execution, failed: its failure is in the error's JSON. */
+#define STENT_E_FAILED (-9)
+
+/** The store: busy, unreachable, corrupt, full, read-only. */
+#define STENT_E_BACKEND (-10)
+
+/** This backend, or this build, can't do it. */
+#define STENT_E_UNSUPPORTED (-11)
+
+/** A call that waits for handlers to end was made in one. */
+#define STENT_E_WRONG_THREAD (-12)
+
+/** This process was forked from one that was using the library. */
+#define STENT_E_FORKED (-13)
+
+/** A defect of the library, caught at the border. */
+#define STENT_E_PANIC (-99)
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/* =====================================================================================================================
+ * The library as a whole.
+ */
+
+/**
+ * The version of this binary interface: the number in the library's name (libstent.so.0). What is compiled against a
+ * header of the same number works with the library. Any thread.
+ */
+uint32_t stent_abi_version(void);
+
+/** The library's version, such as "0.1.0". Static: don't free it. Any thread. */
+const char *stent_version(void);
+
+/**
+ * Everything that bindings and tools need to know, as a JSON object: statuses, operations of backends with their
+ * fields, options of every function with types and defaults, events and metrics. Static: don't free it. NULL in a
+ * forked child. Any thread.
+ */
+const char *stent_describe(void);
+
+/**
+ * Sets what holds for the whole process, before the first handle is made. options: {"runtime_threads": 2}, the
+ * number of threads that serve the stores (default: one for each processor, at most 4); handlers have threads of
+ * their own. Any thread. STENT_E_CONFLICT: the library is in use already.
+ */
+stent_status stent_configure(const char *options, stent_error **error);
+
+/**
+ * Hands the library's log to `handler` from now on, instead of the one before; with NULL, to nobody. There is no log
+ * without one: the library writes to no file and no stream of yours. options: {"level": "info"} is the least that is
+ * wanted, of "error", "warn", "info" and "debug".
+ *
+ * The handler is called on a thread of its own, one line at a time, and may call any function but those that wait
+ * for callbacks. `free_fn` gets `user_data` after the handler's last call, when another one has taken its place, or
+ * before this returns if it fails. Any thread.
+ */
+stent_status stent_set_log_handler(const char *options,
+                                   stent_log_fn handler,
+                                   void *user_data,
+                                   stent_free_fn free_fn,
+                                   stent_error **error);
+
+/**
+ * Drains and stops every worker of the process, closes every backend, and waits until every freed `user_data` has
+ * been given back and every log line handed over; call it before the process ends. Workers stop as by
+ * stent_worker_stop, all at once, within `timeout_ms` (negative: as long as it takes). Handles made before are still
+ * to be freed and answer STENT_E_CLOSED; new ones may be made.
+ *
+ * Any thread but the library's own. STENT_E_TIMEOUT: handlers were still running; what they do is lost to them, and
+ * other workers take their tasks over. STENT_E_WRONG_THREAD: called in a callback.
+ */
+stent_status stent_shutdown(int64_t timeout_ms, stent_error **error);
+
+/** Frees a text that a function gave by a `char **`. NULL is nothing. Any thread, in a forked child too. */
+void stent_free(void *pointer);
+
+/* =====================================================================================================================
+ * Errors, as C sees them.
+ */
+
+/**
+ * The name of a status without its prefix, such as "NOT_FOUND"; "UNKNOWN" for a number that is no status. The text
+ * is static: don't free it. Any thread.
+ */
+const char *stent_status_name(stent_status status);
+
+/** The status that the failed call returned; STENT_OK for NULL. Any thread. */
+stent_status stent_error_status(const stent_error *error);
+
+/**
+ * What was being done and what was wrong, for people; "" for NULL. The text belongs to the error and lives until
+ * stent_error_free. Any thread.
+ */
+const char *stent_error_message(const stent_error *error);
+
+/**
+ * The whole error as a JSON object: "status" (its name), "message", "retryable" (the same call may succeed later
+ * without a change by the caller), "details" (facts for programs, such as the option that was unknown and those that
+ * are known) and "failure" (for STENT_E_FAILED that of the child or execution, else null); "" for NULL. The text
+ * belongs to the error and lives until stent_error_free. Any thread.
+ */
+const char *stent_error_json(const stent_error *error);
+
+/** Frees an error. NULL is nothing. Any thread. */
+void stent_error_free(stent_error *error);
+
+/* =====================================================================================================================
+ * Backends: the stores.
+ */
+
+/**
+ * Opens a store, and creates or migrates its schema. url: a file ("workflow.db", "sqlite:/var/lib/workflow.db"), or
+ * ":memory:" for a store that ends with its handle. A file may be open in several processes, and more than once in
+ * this one.
+ *
+ * options: see stent_describe. `*backend` is the caller's, to be freed by stent_backend_free. Any thread.
+ * STENT_E_BACKEND: the file can't be opened, is no SQLite database, or not one of Stent's, or its schema is newer
+ * than this library. STENT_E_UNSUPPORTED: no backend of this build has such URLs.
+ */
+stent_status stent_backend_open(const char *url, const char *options, stent_backend **backend, stent_error **error);
+
+/**
+ * Creates or migrates the schema, which stent_backend_open has done already; safe from several processes at once,
+ * and again and again. Any thread.
+ */
+stent_status stent_backend_init_db(stent_backend *backend, stent_error **error);
+
+/**
+ * One operation of the backend protocol, such as "get_task" with {"task_id": "..."}: the way to look at records and
+ * to repair them. `*response` is JSON, to be freed with stent_free. What it writes is not conditional on a worker's
+ * lease; update_task takes the task away from whoever holds it. "close" is stent_backend_close.
+ *
+ * Any thread. STENT_E_NOT_FOUND and STENT_E_CONFLICT as the operation says.
+ */
+stent_status stent_backend_call(stent_backend *backend,
+                                const char *operation,
+                                const char *request,
+                                char **response,
+                                stent_error **error);
+
+/**
+ * Closes the store: connections, files, locks. Executors made from it answer STENT_E_CLOSED from now on, and so does
+ * what is waiting on them. Closing again is nothing. The handle is still to be freed; freeing alone closes as well,
+ * a moment after its last executor is gone.
+ *
+ * Any thread but the library's own. STENT_E_CONFLICT: a worker on it has not been stopped. STENT_E_WRONG_THREAD:
+ * called in a callback.
+ */
+stent_status stent_backend_close(stent_backend *backend, stent_error **error);
+
+/**
+ * Frees the handle. NULL is nothing; executors made from the backend keep it open until they are freed too. Any
+ * thread.
+ */
+void stent_backend_free(stent_backend *backend);
+
+/* =====================================================================================================================
+ * Executors: functions are registered here, executions dispatched, and workers started.
+ */
+
+/**
+ * Makes an executor on a backend, which it keeps alive. options: none so far; NULL or {}. `*executor` is the
+ * caller's, to be freed by stent_executor_free. Any thread.
+ */
+stent_status stent_executor_new(stent_backend *backend,
+                                const char *options,
+                                stent_executor **executor,
+                                stent_error **error);
+
+/**
+ * Frees the handle. NULL is nothing; workers started from the executor keep it alive until they have stopped. After
+ * that the `free_fn` of each registered function is called. Any thread.
+ */
+void stent_executor_free(stent_executor *executor);
+
+/**
+ * Registers the handler of a function, for the workers that are started from now on. options: queue, tags, priority,
+ * retry_policy, timeout, version, max_concurrent, cached, cache_ttl, idempotent; see stent_describe. A worker's
+ * start writes them to the store, where dispatches and calls of the function find what they leave out.
+ *
+ * `handler` is called with `user_data` on threads of the library, several at once. `free_fn` gets `user_data` when
+ * the executor and its workers are gone, or before this returns if it fails. Any thread. STENT_E_CONFLICT: the name
+ * is registered in this executor.
+ */
+stent_status stent_executor_register(stent_executor *executor,
+                                     const char *function,
+                                     const char *options,
+                                     stent_handler_fn handler,
+                                     void *user_data,
+                                     stent_free_fn free_fn,
+                                     stent_error **error);
+
+/* =====================================================================================================================
+ * Executions, from outside.
+ */
+
+/**
+ * Starts an execution of a function, whoever has registered it, in this process or another; until a worker has it,
+ * it waits. args: an array, NULL for none. options: kwargs, delay, expiry or max_duration, tags, priority, queue,
+ * retry_policy, timeout, id, idempotency_key, on_cancel, traceparent; see stent_describe. `*execution_id` is to be
+ * freed with stent_free.
+ *
+ * Returns when the execution is durable. Any thread. STENT_E_CONFLICT: the id exists, or the idempotency key was
+ * used with other arguments; used with the same, the answer is the id of the execution that has it.
+ */
+stent_status stent_executor_dispatch(stent_executor *executor,
+                                     const char *function,
+                                     const char *args,
+                                     const char *options,
+                                     char **execution_id,
+                                     stent_error **error);
+
+/**
+ * Starts many executions at once, in order. requests: an array of {"function", "args", "options"}, of which
+ * "function" must be there; the rest is as for stent_executor_dispatch. `*execution_ids` is an array of ids in the
+ * same order, to be freed with stent_free.
+ *
+ * A mistake in any request starts none of them. Beyond a thousand the store takes them in several transactions; when
+ * one fails the error's detail "dispatched" says how many came before. Any thread. STENT_E_CONFLICT as for
+ * stent_executor_dispatch.
+ */
+stent_status stent_executor_dispatch_many(stent_executor *executor,
+                                          const char *requests,
+                                          char **execution_ids,
+                                          stent_error **error);
+
+/**
+ * Waits until an execution is over, for at most `timeout_ms` (negative: as long as it takes; 0: just looks).
+ * `*execution` is its record with progress, counters and state values, to be freed with stent_free; its "state" says
+ * how it ended.
+ *
+ * Any thread; in a handler it holds a slot meanwhile. STENT_E_NOT_FOUND. STENT_E_TIMEOUT: it goes on.
+ */
+stent_status stent_executor_wait(stent_executor *executor,
+                                 const char *execution_id,
+                                 int64_t timeout_ms,
+                                 char **execution,
+                                 stent_error **error);
+
+/**
+ * Waits as stent_executor_wait does and gives the result: any JSON value, to be freed with stent_free.
+ *
+ * Any thread; in a handler it holds a slot meanwhile. STENT_E_FAILED: the execution failed, and the error's JSON has
+ * its failure. STENT_E_CANCELLED: it was cancelled. STENT_E_TIMEOUT: it is not over by now (the error's detail
+ * "state" says where it stands), or it ran out of its own time (the detail is "timed_out"). STENT_E_NOT_FOUND.
+ */
+stent_status stent_executor_result(stent_executor *executor,
+                                   const char *execution_id,
+                                   int64_t timeout_ms,
+                                   char **result,
+                                   stent_error **error);
+
+/**
+ * The record of an execution as it is now, with progress, counters and state values; to be freed with stent_free.
+ * Any thread. STENT_E_NOT_FOUND.
+ */
+stent_status stent_executor_state(stent_executor *executor,
+                                  const char *execution_id,
+                                  char **execution,
+                                  stent_error **error);
+
+/**
+ * The executions that a filter admits, newest first, without their progress: an array, to be freed with stent_free.
+ * filter: state, function, queue, tag, created_after, created_before, limit (default 10), offset; NULL for none. Any
+ * thread.
+ */
+stent_status stent_executor_list(stent_executor *executor, const char *filter, char **executions, stent_error **error);
+
+/**
+ * Sends a signal to an execution: any JSON value (NULL: null), kept in order with those of the same name, and taken
+ * by the oldest wait for it, now or later. options: {"id": "..."} names the sending; the same id for the same
+ * execution and name counts once.
+ *
+ * Returns when the signal is durable. Any thread. STENT_E_NOT_FOUND: no such execution. STENT_E_CONFLICT: it is
+ * over.
+ */
+stent_status stent_executor_signal(stent_executor *executor,
+                                   const char *execution_id,
+                                   const char *name,
+                                   const char *payload,
+                                   const char *options,
+                                   stent_error **error);
+
+/**
+ * Cancels an execution with everything that it called. Returns when that is durable: from then on nothing of it is
+ * started and no result of it is taken; running handlers are told by stent_task_is_cancelled and by their next call.
+ * It is "cancelled" when the last of them has returned. `reason` may be NULL. Any thread. STENT_E_NOT_FOUND.
+ * STENT_E_CONFLICT: it is over.
+ */
+stent_status stent_executor_cancel(stent_executor *executor,
+                                   const char *execution_id,
+                                   const char *reason,
+                                   stent_error **error);
+
+/* =====================================================================================================================
+ * What operators do: statistics, dead letters, parked tasks, cleaning up.
+ */
+
+/**
+ * How the store and this executor's workers are doing: counts by state, depths and ages of queues, dead letters,
+ * parked tasks, and counters and latencies of this process. options: {"format": "json"} or {"format": "prometheus"}
+ * for its text format. To be freed with stent_free. Any thread.
+ */
+stent_status stent_executor_stats(stent_executor *executor, const char *options, char **stats, stent_error **error);
+
+/**
+ * The dead letters that a filter admits, newest first: an array of {"task", "reason", "moved_at"}, to be freed with
+ * stent_free. filter: task_id, execution_id, function, limit (default 50), offset; NULL for none. Any thread.
+ */
+stent_status stent_executor_dead_letters(stent_executor *executor,
+                                         const char *filter,
+                                         char **dead_letters,
+                                         stent_error **error);
+
+/**
+ * Starts an execution anew from a dead letter: with all that was recorded up to the failure, without the calls that
+ * failed. The letter is taken away, the old execution stays as it ended. options: none so far. `*ids` is
+ * {"execution_id", "replay_of"}, to be freed with stent_free. Any thread. STENT_E_NOT_FOUND.
+ */
+stent_status stent_executor_replay_dead_letter(stent_executor *executor,
+                                               const char *task_id,
+                                               const char *options,
+                                               char **ids,
+                                               stent_error **error);
+
+/** Takes a dead letter away; its execution stays as it ended. Any thread. STENT_E_NOT_FOUND. */
+stent_status stent_executor_discard_dead_letter(stent_executor *executor, const char *task_id, stent_error **error);
+
+/**
+ * Lets a task go on that was parked because its code did not match its journal (STENT_E_NONDETERMINISM). options:
+ * none so far. Any thread. STENT_E_NOT_FOUND. STENT_E_CONFLICT: it is not parked.
+ */
+stent_status stent_executor_resume(stent_executor *executor,
+                                   const char *task_id,
+                                   const char *options,
+                                   stent_error **error);
+
+/**
+ * Removes executions that ended long ago, with all that belongs to them, in bounded batches; workers do it by
+ * themselves too. options: older_than (default "7d"), dead_letters (an age; default: they stay). `*report` is
+ * {"executions", "dead_letters"}, the numbers removed, to be freed with stent_free. Any thread.
+ */
+stent_status stent_executor_cleanup(stent_executor *executor, const char *options, char **report, stent_error **error);
+
+/* =====================================================================================================================
+ * Workers: they claim tasks and run their handlers.
+ */
+
+/**
+ * Starts a worker for the functions that are registered by now. options: worker_id, queues, tags, max_concurrency
+ * (default 10: the handlers that run at once), prefetch, lease_duration, heartbeat_interval, poll_interval,
+ * poll_interval_max, cleanup_interval, retention_period, hold; see stent_describe. poller must be NULL: handlers are
+ * called back, on threads of the library.
+ *
+ * Returns at once; the worker is "starting" until the store knows it (see stent_worker_wait). `*worker` is the
+ * caller's, to be freed by stent_worker_free after stent_worker_stop. Any thread. STENT_E_CONFLICT: a worker of this
+ * id runs in this executor. STENT_E_UNSUPPORTED: a poller was given.
+ */
+stent_status stent_worker_start(stent_executor *executor,
+                                const char *options,
+                                stent_poller *poller,
+                                stent_worker **worker,
+                                stent_error **error);
+
+/**
+ * What the worker is doing: a JSON object with "worker_id", "state", "running", "prefetched", "slots", "queues",
+ * "tags" and "functions"; to be freed with stent_free. Any thread.
+ */
+stent_status stent_worker_status(stent_worker *worker, char **status, stent_error **error);
+
+/**
+ * Waits until the worker has come to a state ("ready", "draining" or "stopped") or past it, for at most `timeout_ms`
+ * (negative: as long as it takes). Any thread but the library's own. STENT_E_TIMEOUT. STENT_E_CLOSED: it stopped
+ * before it was ready, and the message says why. STENT_E_WRONG_THREAD: called in a callback.
+ */
+stent_status stent_worker_wait(stent_worker *worker, const char *state, int64_t timeout_ms, stent_error **error);
+
+/**
+ * Tells the worker to take nothing new, and returns at once: what was taken and not begun goes back, workflows give
+ * way at their next durable call, running activities finish, and then it is "stopped". No attempt is charged. Any
+ * thread, in a handler too.
+ */
+stent_status stent_worker_drain(stent_worker *worker, stent_error **error);
+
+/**
+ * Drains the worker and waits until it has stopped, for at most `timeout_ms` (negative: as long as it takes). Tasks
+ * that run longer than that are given up: other workers may take them at once, no attempt is charged, and what their
+ * handlers do is lost to them. Again: nothing.
+ *
+ * Any thread but the library's own. STENT_E_TIMEOUT: handlers were still running. STENT_E_WRONG_THREAD: called in a
+ * callback, where it would wait for itself; stent_worker_drain may be called there.
+ */
+stent_status stent_worker_stop(stent_worker *worker, int64_t timeout_ms, stent_error **error);
+
+/** Frees the handle. NULL is nothing; a worker that has not stopped drains by itself. Any thread. */
+void stent_worker_free(stent_worker *worker);
+
+/* =====================================================================================================================
+ * Tasks: what a handler is given.
+ */
+
+/**
+ * What is known of the task, as a JSON object: "task_id", "execution_id", "function", "attempt", "fence",
+ * "worker_id", "deadline", "queue", "tags", "kind", "parent_task_id", "traceparent", "heartbeat" (what its last
+ * attempt said), "run" and "created_at". The text belongs to the task and lives as long as the caller's reference;
+ * NULL if the task is not a live handle. Any thread.
+ */
+const char *stent_task_info(stent_task *task);
+
+/**
+ * The arguments, a JSON array. Lives as long as the caller's reference; NULL if the task is not a live handle. Any
+ * thread.
+ */
+const char *stent_task_args(stent_task *task);
+
+/**
+ * The keyword arguments, a JSON object. Lives as long as the caller's reference; NULL if the task is not a live
+ * handle. Any thread.
+ */
+const char *stent_task_kwargs(stent_task *task);
+
+/**
+ * 1 when the handler should come to its end, because nothing of it will be taken: its execution is being cancelled
+ * or ran out of time, the attempt did, or the lease is another's. Else 0. Costs nothing: ask often. Any thread.
+ */
+int32_t stent_task_is_cancelled(stent_task *task);
+
+/**
+ * 1 while durable calls are answered from what earlier runs recorded, else 0: for what should be said once, such as
+ * a line of the host's own log. Any thread.
+ */
+int32_t stent_task_is_replaying(stent_task *task);
+
+/**
+ * Takes one more reference to the task and returns it (the same pointer), for what outlives the handler's call; each
+ * is given back by stent_task_free. NULL if the task is not a live handle. Any thread.
+ */
+stent_task *stent_task_ref(stent_task *task);
+
+/**
+ * Gives a reference back, one that stent_task_ref made; a handler does not free the task that it is lent. NULL is
+ * nothing. A deferred task that loses its last reference before it was ended has failed, with type "NoOutcome". Any
+ * thread.
+ */
+void stent_task_free(stent_task *task);
+
+/* =====================================================================================================================
+ * Durable operations that are started and awaited in one call, and values that are the same in every replay.
+ */
+
+/**
+ * Calls a function as a child of this task, and gives its result: the one that is recorded, or, the first time,
+ * STENT_SUSPEND, and the result when the handler is run again. args: an array, NULL for none. options: key, kwargs,
+ * delay, tags, priority, queue, retry_policy, timeout, cached, cache_ttl, cache_key, idempotency_key; see
+ * stent_describe. `*result` is JSON, to be freed with stent_free.
+ *
+ * Durable operations are known by name and order: the n-th call of a function is "function#n", and so is its record.
+ * A handler that makes its calls in another order in every run (from several threads, say) gives each a key of its
+ * own.
+ *
+ * Any thread that may block. STENT_SUSPEND: return now. STENT_E_FAILED: the child failed for good; its failure is in
+ * the error's JSON. STENT_E_CANCELLED, STENT_E_LEASE_LOST, STENT_E_NONDETERMINISM: nothing more can be done; return
+ * the status.
+ */
+stent_status stent_task_call(stent_task *task,
+                             const char *function,
+                             const char *args,
+                             const char *options,
+                             char **result,
+                             stent_error **error);
+
+/**
+ * Calls a function once for each element of args_list, an array of argument arrays, all at the same time, and gives
+ * the results in the same order: a JSON array, to be freed with stent_free. options: as for stent_task_call, for
+ * every one of them, but without a key.
+ *
+ * Any thread that may block. Statuses as for stent_task_call; STENT_E_FAILED: the first that failed (the others run
+ * on until the task ends).
+ */
+stent_status stent_task_map(stent_task *task,
+                            const char *function,
+                            const char *args_list,
+                            const char *options,
+                            char **results,
+                            stent_error **error);
+
+/**
+ * Sleeps durably: no thread and no slot is held, and the task wakes at the time that was fixed when the sleep was
+ * first reached, whatever crashes meanwhile. duration: a number of seconds or text such as "1h30m".
+ *
+ * Any thread that may block. STENT_SUSPEND: return now. Else as for stent_task_call.
+ */
+stent_status stent_task_sleep(stent_task *task, const char *duration, stent_error **error);
+
+/**
+ * Waits for a signal to the execution, and takes it: the oldest of the name that no wait has taken. options:
+ * timeout, key; NULL for none. `*payload` is JSON, to be freed with stent_free.
+ *
+ * Any thread that may block. STENT_SUSPEND: return now. STENT_E_FAILED with type "SignalTimeout": none came within
+ * the time-out. Else as for stent_task_call.
+ */
+stent_status stent_task_wait_signal(stent_task *task,
+                                    const char *name,
+                                    const char *options,
+                                    char **payload,
+                                    stent_error **error);
+
+/**
+ * Begins a step that runs here, in the handler, and says whether it is recorded already. `*recorded` 1: take its
+ * result by stent_task_result(op). 0: do the work, then call stent_task_step_end. A crash in between runs the step
+ * again: it should be safe to repeat. options: key; NULL for none.
+ *
+ * Any thread that may block. Statuses as for stent_task_call.
+ */
+stent_status stent_task_step_begin(stent_task *task,
+                                   const char *name,
+                                   const char *options,
+                                   uint32_t *op,
+                                   int32_t *recorded,
+                                   stent_error **error);
+
+/**
+ * Ends a step: with its result (any JSON value, NULL: null), or with its failure, of which one must be NULL. Returns
+ * when that is recorded; from then on it is what every run gets.
+ *
+ * Any thread that may block. Statuses as for stent_task_call; STENT_E_CONFLICT: the step is recorded already.
+ */
+stent_status stent_task_step_end(stent_task *task,
+                                 uint32_t op,
+                                 const char *result,
+                                 const char *failure,
+                                 stent_error **error);
+
+/**
+ * The time of the last thing that this task was told (an operation's end, or its own beginning): the same in every
+ * replay. RFC 3339, to be freed with stent_free. Any thread that may block. Statuses as for stent_task_call.
+ */
+stent_status stent_task_now(stent_task *task, char **time, stent_error **error);
+
+/**
+ * 64 random bits, the same in every replay; not for secrets. Any thread that may block. Statuses as for
+ * stent_task_call.
+ */
+stent_status stent_task_random(stent_task *task, uint64_t *value, stent_error **error);
+
+/**
+ * A UUID, the same in every replay: a good idempotency key for a call to another system. To be freed with
+ * stent_free. Any thread that may block. Statuses as for stent_task_call.
+ */
+stent_status stent_task_uuid(stent_task *task, char **uuid, stent_error **error);
+
+/* =====================================================================================================================
+ * Start now, wait later: fan-outs, races, time-outs.
+ */
+
+/**
+ * Starts a call as stent_task_call does, without waiting. `*op` is its number in this task, for stent_task_await,
+ * stent_task_result and stent_task_cancel_op. What is started is committed together, with the next wait or when the
+ * handler returns.
+ *
+ * Any thread that may block. Statuses as for stent_task_call.
+ */
+stent_status stent_task_spawn_call(stent_task *task,
+                                   const char *function,
+                                   const char *args,
+                                   const char *options,
+                                   uint32_t *op,
+                                   stent_error **error);
+
+/**
+ * Starts a sleep as stent_task_sleep does, without waiting: a time-out for whatever is awaited with it. Any thread
+ * that may block. Statuses as for stent_task_call.
+ */
+stent_status stent_task_spawn_sleep(stent_task *task, const char *duration, uint32_t *op, stent_error **error);
+
+/**
+ * Starts a wait for a signal as stent_task_wait_signal does, without waiting. Any thread that may block. Statuses as
+ * for stent_task_call.
+ */
+stent_status stent_task_spawn_wait_signal(stent_task *task,
+                                          const char *name,
+                                          const char *options,
+                                          uint32_t *op,
+                                          stent_error **error);
+
+/**
+ * Waits until all (STENT_WAIT_ALL) or one (STENT_WAIT_ANY) of the operations have ended, in whatever way. `*first`
+ * is the one that ended first; stent_task_result tells how. hold_ms: how long the handler may stay here before it is
+ * suspended, thread and slot held (-1: as the worker's options say). `ops` may be NULL when count is 0.
+ *
+ * Any thread that may block. STENT_SUSPEND: return now. Else as for stent_task_call.
+ */
+stent_status stent_task_await(stent_task *task,
+                              const uint32_t *ops,
+                              size_t count,
+                              uint32_t mode,
+                              int64_t hold_ms,
+                              uint32_t *first,
+                              stent_error **error);
+
+/**
+ * The result of an operation that has ended (a call's, a step's, a signal's payload; null for a sleep): JSON, to be
+ * freed with stent_free.
+ *
+ * Any thread that may block. STENT_PENDING: it has not ended, or not been awaited yet. STENT_E_FAILED: it failed;
+ * its failure is in the error's JSON. STENT_E_CANCELLED: it was cancelled. Else as for stent_task_call.
+ */
+stent_status stent_task_result(stent_task *task, uint32_t op, char **result, stent_error **error);
+
+/**
+ * Cancels an operation that is not awaited any more, such as the loser of a race: a call with all that it called, a
+ * sleep, a wait for a signal. It is recorded; of an operation that has ended it changes nothing. Any thread that may
+ * block. Statuses as for stent_task_call.
+ */
+stent_status stent_task_cancel_op(stent_task *task, uint32_t op, stent_error **error);
+
+/* =====================================================================================================================
+ * The end of a task. In a handler it is staged, and commits after the handler has returned STENT_OK; deferred, it is
+ * committed soon. None of these calls blocks.
+ */
+
+/**
+ * The task has its result: any JSON value, NULL for null. It is staged: recorded when the handler has returned
+ * STENT_OK, or, for a deferred task, soon. Never blocks. Any thread. STENT_E_CONFLICT: the task was ended already,
+ * or is suspended. STENT_E_INVALID: the result is not JSON; then the task is not ended. STENT_E_LEASE_LOST,
+ * STENT_E_CANCELLED: the result will not be taken.
+ */
+stent_status stent_task_complete(stent_task *task, const char *result, stent_error **error);
+
+/**
+ * The attempt failed: {"type", "message", "code", "retryable", "details", "stack"}, of which "type" must be there.
+ * What becomes of it (another attempt, or a dead letter) follows from the retry policy; "retryable": false ends it
+ * at once. Staged as stent_task_complete is, with the same statuses. Never blocks. Any thread.
+ */
+stent_status stent_task_fail(stent_task *task, const char *failure, stent_error **error);
+
+/**
+ * The task is suspended until what it awaited is there, after a durable call that answered STENT_SUSPEND; returning
+ * that status from a handler does the same. Staged as stent_task_complete is. Never blocks. Any thread.
+ * STENT_E_CONFLICT: nothing is awaited, or the task was ended already.
+ */
+stent_status stent_task_suspend(stent_task *task, stent_error **error);
+
+/**
+ * The task starts over with new arguments (an array, NULL for none), an empty journal and the signals that were not
+ * taken: for workflows without an end, whose journal would grow for ever. Its id stays. Staged as
+ * stent_task_complete is, with the same statuses. Never blocks. Any thread.
+ */
+stent_status stent_task_continue(stent_task *task, const char *args, stent_error **error);
+
+/* =====================================================================================================================
+ * What the outside sees of a task.
+ */
+
+/**
+ * Adds a line to the execution's progress: any JSON value, NULL for null. As the two below, it is recorded with the
+ * task's next transition, once, whatever is replayed. Any thread that may block. Statuses as for stent_task_call.
+ */
+stent_status stent_task_progress(stent_task *task, const char *detail, stent_error **error);
+
+/**
+ * Adds to a counter of the execution, which begins at 0. amount: a JSON number; integers of 64 bits stay exact. Any
+ * thread that may block. Statuses as for stent_task_call.
+ */
+stent_status stent_task_counter_add(stent_task *task, const char *name, const char *amount, stent_error **error);
+
+/**
+ * Sets a named value of the execution: any JSON value, NULL for null. Any thread that may block. Statuses as for
+ * stent_task_call.
+ */
+stent_status stent_task_state_set(stent_task *task, const char *key, const char *value, stent_error **error);
+
+/**
+ * Says how far the handler has come, for its next attempt, which finds the last of it in stent_task_info: any JSON
+ * value, NULL for null. The lease needs no heartbeat: the library renews it. Any thread that may block. Statuses as
+ * for stent_task_call; a heartbeat is a good place to learn of STENT_E_CANCELLED and STENT_E_LEASE_LOST.
+ */
+stent_status stent_task_heartbeat(stent_task *task, const char *details, stent_error **error);
+
+/**
+ * Writes a line to the library's log (stent_set_log_handler) with the task's ids, unless the task is replaying.
+ * level: STENT_LOG_ERROR to STENT_LOG_DEBUG. Any thread.
+ */
+stent_status stent_task_log(stent_task *task, int32_t level, const char *message, stent_error **error);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* STENT_H */

@@ -1,0 +1,154 @@
+//! Backends: the stores.
+
+use std::ffi::c_char;
+use std::sync::Arc;
+
+use super::error::stent_error;
+use super::plumbing::background::Unhurried;
+use super::plumbing::handles::{self, Object, Table};
+use super::plumbing::store::Store;
+use super::plumbing::{
+    block_on, borrow, guard, optional, registry, required, runtime, text, threads, write, write_text,
+};
+use super::stent_status;
+use crate::backend::SharedBackend;
+use crate::backend::sqlite::Sqlite;
+use crate::codec;
+use crate::model::{Error, Result, Status};
+
+/// An open store. Made by stent_backend_open, freed by stent_backend_free.
+pub struct stent_backend {
+    _opaque: [u8; 0],
+}
+
+pub(super) struct BackendObject {
+    store: Unhurried<Arc<Store>>,
+}
+
+static BACKENDS: Table<BackendObject> = Table::new();
+
+impl Object for BackendObject {
+    type Opaque = stent_backend;
+    const NAME: &'static str = "backend";
+    const ORIGIN: &'static str = "stent_backend_open makes one";
+
+    fn table() -> &'static Table<Self> {
+        &BACKENDS
+    }
+}
+
+impl BackendObject {
+    pub(super) fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+}
+
+/// Opens a store, and creates or migrates its schema. url: a file ("workflow.db", "sqlite:/var/lib/workflow.db"), or
+/// ":memory:" for a store that ends with its handle. A file may be open in several processes, and more than once in
+/// this one.
+///
+/// options: see stent_describe. `*backend` is the caller's, to be freed by stent_backend_free. Any thread.
+/// STENT_E_BACKEND: the file can't be opened, is no SQLite database, or not one of Stent's, or its schema is newer
+/// than this library. STENT_E_UNSUPPORTED: no backend of this build has such URLs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_backend_open(
+    url: *const c_char,
+    options: *const c_char,
+    backend: *mut *mut stent_backend,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    guard(error, || {
+        // SAFETY: text or NULL, by the header's convention.
+        let (url, options) = unsafe { (text(url, "url")?, optional(options, "options")?) };
+        required(backend, "backend")?;
+        runtime::handle()?;
+        let store = Arc::new(Store::new(open(url, options)?));
+        registry::add_store(&store);
+        let handle = handles::give(BackendObject { store: Unhurried::new(store) })?;
+        // SAFETY: writable, by the header's convention.
+        unsafe { write(backend, handle) };
+        Ok(())
+    })
+}
+
+/// The backends of this build, by the form of their URLs.
+fn open(url: &str, options: Option<&str>) -> Result<SharedBackend> {
+    let scheme = url.split_once(':').map(|(scheme, _)| scheme);
+    if let Some(scheme @ ("postgres" | "postgresql")) = scheme {
+        return Err(Error::new(
+            Status::Unsupported,
+            format!("open the backend: this build has no backend for {scheme}: URLs; give the path of a SQLite file"),
+        ));
+    }
+    let options = codec::options::sqlite(options)?;
+    block_on(Sqlite::open(url, options)).map(|store| store as SharedBackend)
+}
+
+/// Creates or migrates the schema, which stent_backend_open has done already; safe from several processes at once,
+/// and again and again. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_backend_init_db(
+    backend: *mut stent_backend,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    guard(error, || {
+        let backend = borrow::<BackendObject>(backend)?;
+        block_on(backend.store().backend()?.call(crate::backend::Request::InitDb {})).map(drop)
+    })
+}
+
+/// One operation of the backend protocol, such as "get_task" with {"task_id": "..."}: the way to look at records and
+/// to repair them. `*response` is JSON, to be freed with stent_free. What it writes is not conditional on a worker's
+/// lease; update_task takes the task away from whoever holds it. "close" is stent_backend_close.
+///
+/// Any thread. STENT_E_NOT_FOUND and STENT_E_CONFLICT as the operation says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_backend_call(
+    backend: *mut stent_backend,
+    operation: *const c_char,
+    request: *const c_char,
+    response: *mut *mut c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    guard(error, || {
+        let backend = borrow::<BackendObject>(backend)?;
+        // SAFETY: text or NULL, by the header's convention.
+        let (operation, request) = unsafe { (text(operation, "operation")?, optional(request, "request")?) };
+        let answer = if operation == "close" {
+            codec::operations::request(operation, request)?;
+            close(&backend)?;
+            "null".to_owned()
+        } else {
+            block_on(codec::operations::call(backend.store().backend()?.as_ref(), operation, request))?
+        };
+        // SAFETY: NULL or writable, by the header's convention.
+        unsafe { write_text(response, &answer) }
+    })
+}
+
+/// Closes the store: connections, files, locks. Executors made from it answer STENT_E_CLOSED from now on, and so does
+/// what is waiting on them. Closing again is nothing. The handle is still to be freed; freeing alone closes as well,
+/// a moment after its last executor is gone.
+///
+/// Any thread but the library's own. STENT_E_CONFLICT: a worker on it has not been stopped. STENT_E_WRONG_THREAD:
+/// called in a callback.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_backend_close(
+    backend: *mut stent_backend,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    guard(error, || close(&*borrow::<BackendObject>(backend)?))
+}
+
+fn close(backend: &BackendObject) -> Result<()> {
+    threads::refuse_in_callbacks("stent_backend_close")?;
+    registry::refuse_while_working(backend.store())?;
+    block_on(backend.store().close())
+}
+
+/// Frees the handle. NULL is nothing; executors made from the backend keep it open until they are freed too. Any
+/// thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_backend_free(backend: *mut stent_backend) {
+    guard::value((), || Some(handles::release::<BackendObject>(backend)));
+}

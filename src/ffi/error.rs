@@ -1,0 +1,141 @@
+//! Errors, as C sees them.
+
+use std::ffi::{CStr, CString, c_char};
+use std::sync::OnceLock;
+
+use super::plumbing::handles::{self, Object, Table};
+use super::plumbing::{fork, guard, text};
+use super::stent_status;
+use crate::codec;
+use crate::model::{Error, Status};
+
+/// What went wrong: a status, a sentence for people, whether the same call may succeed later, and details as JSON.
+/// Made by the call that failed, freed by the caller with stent_error_free.
+#[allow(non_camel_case_types, reason = "the name is C's")]
+pub struct stent_error {
+    _opaque: [u8; 0],
+}
+
+pub(super) struct ErrorObject {
+    error: Error,
+    message: CString,
+    /// Made when it is asked for: most errors are looked at by their status alone.
+    json: OnceLock<CString>,
+}
+
+static ERRORS: Table<ErrorObject> = Table::new();
+
+impl Object for ErrorObject {
+    type Opaque = stent_error;
+    const NAME: &'static str = "error";
+    const ORIGIN: &'static str = "a call that fails writes one";
+
+    fn table() -> &'static Table<Self> {
+        &ERRORS
+    }
+}
+
+/// Stands for the one error of a forked child, where the table can't be used.
+static FORKED: u8 = 0;
+
+pub(super) fn to_handle(error: Error) -> *mut stent_error {
+    if fork::is_child() {
+        return (&raw const FORKED).cast_mut().cast();
+    }
+    let message = text::owned(error.message());
+    // Without room for one more handle the status has to do.
+    handles::give(ErrorObject { error, message, json: OnceLock::new() }).unwrap_or(std::ptr::null_mut())
+}
+
+/// The text of one error, for as long as its handle lives.
+fn text_of(error: *const stent_error, forked: &'static CStr, read: impl Fn(&ErrorObject) -> &CStr) -> *const c_char {
+    if fork::is_child() {
+        return forked.as_ptr();
+    }
+    guard::value(c"".as_ptr(), || handles::peek::<ErrorObject>(error).map(|object| read(&object).as_ptr()))
+}
+
+/// The name of a status without its prefix, such as "NOT_FOUND"; "UNKNOWN" for a number that is no status. The text
+/// is static: don't free it. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_status_name(status: stent_status) -> *const c_char {
+    let name = match Status::from_code(status) {
+        Some(Status::Ok) => c"OK",
+        Some(Status::Pending) => c"PENDING",
+        Some(Status::Suspend) => c"SUSPEND",
+        Some(Status::Invalid) => c"INVALID",
+        Some(Status::NotFound) => c"NOT_FOUND",
+        Some(Status::Conflict) => c"CONFLICT",
+        Some(Status::Timeout) => c"TIMEOUT",
+        Some(Status::Cancelled) => c"CANCELLED",
+        Some(Status::Closed) => c"CLOSED",
+        Some(Status::LeaseLost) => c"LEASE_LOST",
+        Some(Status::Nondeterminism) => c"NONDETERMINISM",
+        Some(Status::Failed) => c"FAILED",
+        Some(Status::Backend) => c"BACKEND",
+        Some(Status::Unsupported) => c"UNSUPPORTED",
+        Some(Status::WrongThread) => c"WRONG_THREAD",
+        Some(Status::Forked) => c"FORKED",
+        Some(Status::Panic) => c"PANIC",
+        None => c"UNKNOWN",
+    };
+    name.as_ptr()
+}
+
+/// The status that the failed call returned; STENT_OK for NULL. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_error_status(error: *const stent_error) -> stent_status {
+    if error.is_null() {
+        return Status::Ok.code();
+    }
+    if fork::is_child() {
+        return Status::Forked.code();
+    }
+    let read = || handles::peek::<ErrorObject>(error).map(|object| object.error.status().code());
+    guard::value(Status::Invalid.code(), read)
+}
+
+/// What was being done and what was wrong, for people; "" for NULL. The text belongs to the error and lives until
+/// stent_error_free. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_error_message(error: *const stent_error) -> *const c_char {
+    text_of(error, fork::MESSAGE, |object| &object.message)
+}
+
+/// The whole error as a JSON object: "status" (its name), "message", "retryable" (the same call may succeed later
+/// without a change by the caller), "details" (facts for programs, such as the option that was unknown and those that
+/// are known) and "failure" (for STENT_E_FAILED that of the child or execution, else null); "" for NULL. The text
+/// belongs to the error and lives until stent_error_free. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_error_json(error: *const stent_error) -> *const c_char {
+    text_of(error, c"{\"status\":\"FORKED\"}", |object| {
+        object.json.get_or_init(|| text::owned(&codec::error_json(&object.error)))
+    })
+}
+
+/// Frees an error. NULL is nothing. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_error_free(error: *mut stent_error) {
+    guard::value((), || Some(handles::release::<ErrorObject>(error)));
+}
+
+#[cfg(test)]
+pub(super) fn message(error: *const stent_error) -> String {
+    // SAFETY: the message of a live error is NUL-terminated.
+    unsafe { CStr::from_ptr(stent_error_message(error)) }.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two lists must agree: the names here end with a NUL, those of the model don't.
+    #[test]
+    fn names_are_the_models() {
+        for status in Status::ALL {
+            // SAFETY: a static text.
+            let name = unsafe { CStr::from_ptr(stent_status_name(status.code())) };
+            assert_eq!(name.to_str().unwrap(), status.name());
+        }
+    }
+}

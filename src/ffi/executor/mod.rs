@@ -1,0 +1,114 @@
+//! Executors: functions are registered here, executions dispatched, and workers started.
+
+mod executions;
+mod operations;
+
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+
+use super::error::stent_error;
+use super::plumbing::background::Unhurried;
+use super::plumbing::context::OwnedContext;
+use super::plumbing::handles::{self, Object, Table};
+use super::plumbing::logging::ToHost;
+use super::plumbing::store::Store;
+use super::plumbing::{borrow, guard, optional, required, runtime, text, write};
+use super::task::HostHandler;
+use super::{stent_free_fn, stent_handler_fn, stent_status};
+use crate::codec;
+use crate::executor::Executor;
+use crate::ffi::backend::{BackendObject, stent_backend};
+use crate::model::Result;
+
+/// Dispatches executions and starts workers on one backend. Made by stent_executor_new, freed by stent_executor_free.
+pub struct stent_executor {
+    _opaque: [u8; 0],
+}
+
+pub(super) struct ExecutorObject {
+    executor: Unhurried<Executor>,
+    store: Unhurried<Arc<Store>>,
+}
+
+static EXECUTORS: Table<ExecutorObject> = Table::new();
+
+impl Object for ExecutorObject {
+    type Opaque = stent_executor;
+    const NAME: &'static str = "executor";
+    const ORIGIN: &'static str = "stent_executor_new makes one";
+
+    fn table() -> &'static Table<Self> {
+        &EXECUTORS
+    }
+}
+
+impl ExecutorObject {
+    pub(super) fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// The executor, unless its backend is closed.
+    pub(super) fn open(&self) -> Result<&Executor> {
+        self.store.backend().map(|_| &*self.executor)
+    }
+}
+
+/// Makes an executor on a backend, which it keeps alive. options: none so far; NULL or {}. `*executor` is the
+/// caller's, to be freed by stent_executor_free. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_executor_new(
+    backend: *mut stent_backend,
+    options: *const c_char,
+    executor: *mut *mut stent_executor,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    guard(error, || {
+        let backend = borrow::<BackendObject>(backend)?;
+        // SAFETY: text or NULL, by the header's convention.
+        let options = unsafe { optional(options, "options") }?;
+        codec::options::none(options)?;
+        required(executor, "executor")?;
+        let store = Arc::clone(backend.store());
+        let canonical = Arc::new(codec::CanonicalJson);
+        let made = Executor::new(Arc::clone(store.backend()?), canonical, runtime::handle()?, Arc::new(ToHost));
+        let handle = handles::give(ExecutorObject { executor: Unhurried::new(made), store: Unhurried::new(store) })?;
+        // SAFETY: writable, by the header's convention.
+        unsafe { write(executor, handle) };
+        Ok(())
+    })
+}
+
+/// Frees the handle. NULL is nothing; workers started from the executor keep it alive until they have stopped. After
+/// that the `free_fn` of each registered function is called. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_executor_free(executor: *mut stent_executor) {
+    guard::value((), || Some(handles::release::<ExecutorObject>(executor)));
+}
+
+/// Registers the handler of a function, for the workers that are started from now on. options: queue, tags, priority,
+/// retry_policy, timeout, version, max_concurrent, cached, cache_ttl, idempotent; see stent_describe. A worker's
+/// start writes them to the store, where dispatches and calls of the function find what they leave out.
+///
+/// `handler` is called with `user_data` on threads of the library, several at once. `free_fn` gets `user_data` when
+/// the executor and its workers are gone, or before this returns if it fails. Any thread. STENT_E_CONFLICT: the name
+/// is registered in this executor.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_executor_register(
+    executor: *mut stent_executor,
+    function: *const c_char,
+    options: *const c_char,
+    handler: stent_handler_fn,
+    user_data: *mut c_void,
+    free_fn: stent_free_fn,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    let context = OwnedContext::new(user_data, free_fn);
+    guard(error, move || {
+        let executor = borrow::<ExecutorObject>(executor)?;
+        // SAFETY: text or NULL, by the header's convention.
+        let (function, options) = unsafe { (text(function, "function")?, optional(options, "options")?) };
+        let options = codec::options::function(options)?;
+        let handler = HostHandler::new(handler, context)?;
+        executor.open()?.register(function, options, Arc::new(handler))
+    })
+}

@@ -1,0 +1,131 @@
+//! What operators do: statistics, dead letters, parked tasks, cleaning up.
+
+use std::ffi::c_char;
+
+use super::{ExecutorObject, stent_executor};
+use crate::codec;
+use crate::ffi::error::stent_error;
+use crate::ffi::plumbing::{block_on, borrow, guard, id, optional, write_text};
+use crate::ffi::stent_status;
+use crate::model::{Id, StatsFormat};
+
+/// How the store and this executor's workers are doing: counts by state, depths and ages of queues, dead letters,
+/// parked tasks, and counters and latencies of this process. options: {"format": "json"} or {"format": "prometheus"}
+/// for its text format. To be freed with stent_free. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_executor_stats(
+    executor: *mut stent_executor,
+    options: *const c_char,
+    stats: *mut *mut c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    guard(error, || {
+        let executor = borrow::<ExecutorObject>(executor)?;
+        // SAFETY: text or NULL, by the header's convention.
+        let options = unsafe { optional(options, "options") }?;
+        let options = codec::options::stats(options)?;
+        let found = block_on(executor.open()?.stats())?;
+        let told = match options.format {
+            StatsFormat::Json => codec::to_json(&found),
+            StatsFormat::Prometheus => found.to_prometheus(),
+        };
+        // SAFETY: NULL or writable, by the header's convention.
+        unsafe { write_text(stats, &told) }
+    })
+}
+
+/// The dead letters that a filter admits, newest first: an array of {"task", "reason", "moved_at"}, to be freed with
+/// stent_free. filter: task_id, execution_id, function, limit (default 50), offset; NULL for none. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_executor_dead_letters(
+    executor: *mut stent_executor,
+    filter: *const c_char,
+    dead_letters: *mut *mut c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    guard(error, || {
+        let executor = borrow::<ExecutorObject>(executor)?;
+        // SAFETY: text or NULL, by the header's convention.
+        let filter = unsafe { optional(filter, "filter") }?;
+        let filter = codec::options::dead_letter_filter(filter)?;
+        let found = block_on(executor.open()?.dead_letters(filter))?;
+        // SAFETY: NULL or writable, by the header's convention.
+        unsafe { write_text(dead_letters, &codec::to_json(&found)) }
+    })
+}
+
+/// Starts an execution anew from a dead letter: with all that was recorded up to the failure, without the calls that
+/// failed. The letter is taken away, the old execution stays as it ended. options: none so far. `*ids` is
+/// {"execution_id", "replay_of"}, to be freed with stent_free. Any thread. STENT_E_NOT_FOUND.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_executor_replay_dead_letter(
+    executor: *mut stent_executor,
+    task_id: *const c_char,
+    options: *const c_char,
+    ids: *mut *mut c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    guard(error, || {
+        let executor = borrow::<ExecutorObject>(executor)?;
+        // SAFETY: text or NULL, by the header's convention.
+        let (task, options): (Id, _) = unsafe { (id(task_id, "task_id")?, optional(options, "options")?) };
+        codec::options::none(options)?;
+        let replayed = block_on(executor.open()?.replay_dead_letter(task))?;
+        // SAFETY: NULL or writable, by the header's convention.
+        unsafe { write_text(ids, &codec::to_json(&replayed)) }
+    })
+}
+
+/// Takes a dead letter away; its execution stays as it ended. Any thread. STENT_E_NOT_FOUND.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_executor_discard_dead_letter(
+    executor: *mut stent_executor,
+    task_id: *const c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    guard(error, || {
+        let executor = borrow::<ExecutorObject>(executor)?;
+        // SAFETY: text or NULL, by the header's convention.
+        let task: Id = unsafe { id(task_id, "task_id") }?;
+        block_on(executor.open()?.discard_dead_letter(task))
+    })
+}
+
+/// Lets a task go on that was parked because its code did not match its journal (STENT_E_NONDETERMINISM). options:
+/// none so far. Any thread. STENT_E_NOT_FOUND. STENT_E_CONFLICT: it is not parked.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_executor_resume(
+    executor: *mut stent_executor,
+    task_id: *const c_char,
+    options: *const c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    guard(error, || {
+        let executor = borrow::<ExecutorObject>(executor)?;
+        // SAFETY: text or NULL, by the header's convention.
+        let (task, options): (Id, _) = unsafe { (id(task_id, "task_id")?, optional(options, "options")?) };
+        codec::options::none(options)?;
+        block_on(executor.open()?.resume(task))
+    })
+}
+
+/// Removes executions that ended long ago, with all that belongs to them, in bounded batches; workers do it by
+/// themselves too. options: older_than (default "7d"), dead_letters (an age; default: they stay). `*report` is
+/// {"executions", "dead_letters"}, the numbers removed, to be freed with stent_free. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_executor_cleanup(
+    executor: *mut stent_executor,
+    options: *const c_char,
+    report: *mut *mut c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    guard(error, || {
+        let executor = borrow::<ExecutorObject>(executor)?;
+        // SAFETY: text or NULL, by the header's convention.
+        let options = unsafe { optional(options, "options") }?;
+        let options = codec::options::cleanup(options)?;
+        let cleaned = block_on(executor.open()?.cleanup(options))?;
+        // SAFETY: NULL or writable, by the header's convention.
+        unsafe { write_text(report, &codec::to_json(&cleaned)) }
+    })
+}

@@ -1,0 +1,105 @@
+//! The library as a whole.
+
+use std::ffi::{CString, c_char, c_void};
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use super::error::stent_error;
+use super::plumbing::context::OwnedContext;
+use super::plumbing::{background, guard, logging, optional, registry, runtime, text as texts, threads};
+use super::{stent_free_fn, stent_log_fn, stent_status};
+use crate::codec;
+use crate::model::{Error, Status};
+
+/// Grows when something that was in the header changes; what is only added leaves it as it is.
+const ABI_VERSION: u32 = 0;
+
+/// The version of this binary interface: the number in the library's name (libstent.so.0). What is compiled against a
+/// header of the same number works with the library. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_abi_version() -> u32 {
+    ABI_VERSION
+}
+
+/// The library's version, such as "0.1.0". Static: don't free it. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_version() -> *const c_char {
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
+
+/// Everything that bindings and tools need to know, as a JSON object: statuses, operations of backends with their
+/// fields, options of every function with types and defaults, events and metrics. Static: don't free it. NULL in a
+/// forked child. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_describe() -> *const c_char {
+    static TEXT: OnceLock<CString> = OnceLock::new();
+    guard::value(std::ptr::null(), || Some(TEXT.get_or_init(|| texts::owned(codec::describe())).as_ptr()))
+}
+
+/// Sets what holds for the whole process, before the first handle is made. options: {"runtime_threads": 2}, the
+/// number of threads that serve the stores (default: one for each processor, at most 4); handlers have threads of
+/// their own. Any thread. STENT_E_CONFLICT: the library is in use already.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_configure(options: *const c_char, error: *mut *mut stent_error) -> stent_status {
+    guard(error, || {
+        // SAFETY: text or NULL, by the header's convention.
+        let options = unsafe { optional(options, "options") }?;
+        let options = codec::options::configure(options)?;
+        options.runtime_threads.map_or(Ok(()), runtime::set_threads)
+    })
+}
+
+/// Hands the library's log to `handler` from now on, instead of the one before; with NULL, to nobody. There is no log
+/// without one: the library writes to no file and no stream of yours. options: {"level": "info"} is the least that is
+/// wanted, of "error", "warn", "info" and "debug".
+///
+/// The handler is called on a thread of its own, one line at a time, and may call any function but those that wait
+/// for callbacks. `free_fn` gets `user_data` after the handler's last call, when another one has taken its place, or
+/// before this returns if it fails. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_set_log_handler(
+    options: *const c_char,
+    handler: stent_log_fn,
+    user_data: *mut c_void,
+    free_fn: stent_free_fn,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    let context = OwnedContext::new(user_data, free_fn);
+    guard(error, move || {
+        // SAFETY: text or NULL, by the header's convention.
+        let options = unsafe { optional(options, "options") }?;
+        let options = codec::options::log(options)?;
+        logging::set(handler, options.level, context)
+    })
+}
+
+/// Drains and stops every worker of the process, closes every backend, and waits until every freed `user_data` has
+/// been given back and every log line handed over; call it before the process ends. Workers stop as by
+/// stent_worker_stop, all at once, within `timeout_ms` (negative: as long as it takes). Handles made before are still
+/// to be freed and answer STENT_E_CLOSED; new ones may be made.
+///
+/// Any thread but the library's own. STENT_E_TIMEOUT: handlers were still running; what they do is lost to them, and
+/// other workers take their tasks over. STENT_E_WRONG_THREAD: called in a callback.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_shutdown(timeout_ms: i64, error: *mut *mut stent_error) -> stent_status {
+    guard(error, || {
+        threads::refuse_in_callbacks("stent_shutdown")?;
+        let timeout = runtime::limit(timeout_ms);
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let stopped = registry::stop_everything(timeout);
+        let flushed = background::flush(left()) && logging::flush(left());
+        stopped?;
+        if flushed {
+            return Ok(());
+        }
+        Err(Error::new(Status::Timeout, "shut down: a free_fn or the log handler has not returned within the time"))
+    })
+}
+
+/// Frees a text that a function gave by a `char **`. NULL is nothing. Any thread, in a forked child too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_free(pointer: *mut c_void) {
+    // SAFETY: such texts come from malloc, and the caller has not freed this one before.
+    unsafe { libc::free(pointer) }
+}

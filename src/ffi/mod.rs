@@ -1,0 +1,51 @@
+//! stent.h: durable executions and the workers that run them, for any language that can call C.
+//!
+//! This file is generated from the sources in src/ffi. The conventions, once for all functions:
+//!
+//! STATUS. Every call that can fail returns a stent_status: 0 is success, negative is failure, STENT_PENDING and
+//! STENT_SUSPEND are neither. The last parameter, `error`, may be NULL; else it is written on every path: NULL, or,
+//! with a negative status, an error that the caller frees with stent_error_free. Other outputs are written on success
+//! only. An output that gives text or a number may be NULL, when the caller has no use for it; one that gives a
+//! handle may not. Beside those that a function names, any function may return STENT_E_INVALID (NULL where something
+//! is needed, text that is not UTF-8, JSON that is not JSON, an option that nobody knows, a handle that is not
+//! alive), STENT_E_CLOSED (the backend was closed, or everything shut down), STENT_E_BACKEND (the store: busy,
+//! unreachable, corrupt, full), STENT_E_FORKED and STENT_E_PANIC (a defect of the library, caught at the border).
+//!
+//! TEXT is NUL-terminated UTF-8, and JSON where it is data. Text that goes in is copied before the call returns. Text
+//! that comes out by a `char **` belongs to the caller, who frees it with stent_free; a `const char *` that is
+//! returned belongs to the library or to the handle it was asked of, and is not freed.
+//!
+//! JSON. Arguments are an array (NULL: no arguments), results and signals any JSON value, kept as it was written.
+//! Bytes that are not JSON stand as {"$base64": "..."}. A failure is {"type", "message", "code", "retryable",
+//! "details", "stack"}, of which "type" must be there. Times are RFC 3339 in UTC; durations are numbers of seconds or
+//! text such as "1h30m". Options are objects, NULL for none, and checked strictly: the error for an unknown key names
+//! the known ones. stent_describe() lists every option with its type and default.
+//!
+//! HANDLES are opaque and may be freed in any order: a worker keeps its executor alive, an executor its backend.
+//! Freeing NULL is nothing; freeing never blocks. A handle that was freed is refused with STENT_E_INVALID, as long as
+//! its place in the library's table has not come round again; don't rely on it.
+//!
+//! THREADS. Any function may be called on any thread, several at once, unless it says otherwise. Handlers run on
+//! threads of the library made for them: they may block, and may call any function, except those that wait for
+//! handlers to end (STENT_E_WRONG_THREAD). Such a thread is not the host's: attach it to your runtime if that must
+//! be.
+//!
+//! CALLBACKS get `user_data` first. A `free_fn` (NULL: none) is called exactly once with it, when the library needs
+//! it no more, or before the call returns if that fails. A handler must not throw and must not longjmp: an exception
+//! that reaches the library ends the process.
+//!
+//! FORK. In a child forked after the first handle was made every call returns STENT_E_FORKED, and freeing does
+//! nothing. The library installs no signal handlers, never exits, and stays loaded after dlclose.
+#![allow(clippy::missing_safety_doc, reason = "the header's conventions and each comment are the contract")]
+#![allow(non_camel_case_types, reason = "the names are C's")]
+
+pub mod backend;
+pub mod error;
+pub mod executor;
+pub mod library;
+mod plumbing;
+pub mod task;
+mod types;
+pub mod worker;
+
+pub use types::*;

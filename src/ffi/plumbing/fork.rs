@@ -1,0 +1,36 @@
+//! A forked child gets an error, not a hang: the runtime's threads do not exist there, and any lock may be held for
+//! ever by a thread that is not there either.
+
+use std::ffi::CStr;
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::model::{Error, Result, Status};
+
+static CHILD: AtomicBool = AtomicBool::new(false);
+static ARMED: Once = Once::new();
+
+pub const MESSAGE: &CStr = c"this process was forked from one that was using Stent, whose threads were not copied; \
+                             use the library in the parent, or fork before its first handle is made, or exec";
+
+extern "C" fn in_child() {
+    CHILD.store(true, Ordering::Relaxed);
+}
+
+/// From here on a fork is noticed. Called before the first thread or handle is made: a process that only loaded the
+/// library may fork and use it in the child.
+pub fn arm() {
+    ARMED.call_once(|| {
+        // SAFETY: the handler only stores to a static, which is allowed between fork and exec; the library is linked
+        // with `nodelete`, so the handler outlives a dlclose. Failure means no memory: then forks go unnoticed.
+        let _unnoticed = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    });
+}
+
+pub fn is_child() -> bool {
+    CHILD.load(Ordering::Relaxed)
+}
+
+pub fn check() -> Result<()> {
+    if is_child() { Err(Error::new(Status::Forked, MESSAGE.to_string_lossy())) } else { Ok(()) }
+}

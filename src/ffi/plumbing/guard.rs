@@ -1,0 +1,68 @@
+//! The first beat of every export: nothing of ours crosses the border but a status and an error.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::{fork, text};
+use crate::ffi::error::{self, stent_error};
+use crate::ffi::stent_status;
+use crate::model::{Error, Result, Status};
+
+/// Runs the body of an export. `error` is written on every path: NULL, or what went wrong. Statuses that are not
+/// negative make no error: a handler returns a suspension at once, and must not have to free anything first.
+pub fn guard(error: *mut *mut stent_error, body: impl FnOnce() -> Result<()>) -> stent_status {
+    let result = match fork::check() {
+        Ok(()) => catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(from_panic(panic.as_ref()))),
+        Err(forked) => Err(forked),
+    };
+    let (status, handle) = match result {
+        Ok(()) => (Status::Ok.code(), std::ptr::null_mut()),
+        Err(why) if error.is_null() || why.status().code() >= 0 => (why.status().code(), std::ptr::null_mut()),
+        Err(why) => (why.status().code(), error::to_handle(why)),
+    };
+    // SAFETY: exports alone call this, and their contract is that `error` is NULL or writable.
+    unsafe { text::write(error, handle) };
+    status
+}
+
+/// For exports that give a value and no status: what they give instead when they can't.
+pub fn value<T>(instead: T, body: impl FnOnce() -> Option<T>) -> T {
+    if fork::is_child() {
+        return instead;
+    }
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Some(value)) => value,
+        Ok(None) | Err(_) => instead,
+    }
+}
+
+fn from_panic(panic: &(dyn Any + Send)) -> Error {
+    let said = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    Error::new(Status::Panic, format!("a defect of Stent, please report it: {said}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_status() {
+        let mut handle = std::ptr::null_mut();
+        let status = guard(&raw mut handle, || panic!("oops"));
+        assert_eq!(status, Status::Panic.code());
+        assert!(error::message(handle).contains("oops"));
+        error::stent_error_free(handle);
+    }
+
+    #[test]
+    fn a_suspension_makes_no_error_to_free() {
+        let mut handle = std::ptr::dangling_mut();
+        let status = guard(&raw mut handle, || Err(Error::new(Status::Suspend, "later")));
+        assert_eq!(status, Status::Suspend.code());
+        assert!(handle.is_null());
+    }
+}

@@ -1,0 +1,118 @@
+//! Log lines on their way to the host: through a bounded queue to one thread, so that the host's handler is called in
+//! order, one line at a time, and never on a thread of the runtime.
+
+use std::ffi::{CString, c_char, c_void};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::context::OwnedContext;
+use super::{fork, text, threads};
+use crate::codec;
+use crate::executor::{LogRecord, Logger};
+use crate::ffi::stent_log_fn;
+use crate::model::{Error, Level, Result, Timestamp};
+
+/// A host that reads its log slower than this falls behind loses lines; they are counted, and told in the next one.
+const QUEUE: usize = 4096;
+
+type LogFn = unsafe extern "C" fn(user_data: *mut c_void, level: i32, json: *const c_char);
+
+enum Line {
+    Log(Level, CString),
+    /// Answered when everything before it has been handed over.
+    Flush(std::sync::mpsc::Sender<()>),
+}
+
+/// The one handler of the process. std Mutex: never held across a callback.
+static SINK: Mutex<Option<SyncSender<Line>>> = Mutex::new(None);
+/// The least important level that is wanted; 0: none.
+static WANTED: AtomicI32 = AtomicI32::new(0);
+static LOST: AtomicU64 = AtomicU64::new(0);
+
+fn sink() -> MutexGuard<'static, Option<SyncSender<Line>>> {
+    SINK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Replaces the handler; None: there is none any more. The one before gets what was queued, and its context is freed
+/// after its last line, on its thread.
+pub fn set(handler: stent_log_fn, least: Level, context: OwnedContext) -> Result<()> {
+    let Some(handler) = handler else {
+        WANTED.store(0, Ordering::Relaxed);
+        drop(sink().take());
+        return Ok(());
+    };
+    fork::arm();
+    let (sender, lines) = sync_channel(QUEUE);
+    std::thread::Builder::new()
+        .name("stent-log".into())
+        .spawn(move || threads::callback(|| deliver(&lines, handler, context)))
+        .map_err(|why| Error::backend(format!("start the log's thread: {why}")).retryable(true))?;
+    let before = sink().replace(sender);
+    WANTED.store(least.code(), Ordering::Relaxed);
+    drop(before);
+    Ok(())
+}
+
+fn deliver(lines: &Receiver<Line>, handler: LogFn, context: OwnedContext) {
+    for line in lines {
+        match line {
+            // SAFETY: the handler and its context belong together; the text lives until the call returns.
+            Line::Log(level, json) => unsafe { handler(context.user_data(), level.code(), json.as_ptr()) },
+            Line::Flush(done) => drop(done.send(())),
+        }
+    }
+    drop(context);
+}
+
+/// Waits until the lines so far have been handed over. False: not within the time.
+pub fn flush(timeout: Option<Duration>) -> bool {
+    let Some(sender) = sink().clone() else { return true };
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    let (done, wait) = channel();
+    let mut line = Line::Flush(done);
+    // The queue may be full of lines that the host has not read.
+    loop {
+        match sender.try_send(line) {
+            Ok(()) => break,
+            Err(TrySendError::Disconnected(_)) => return true,
+            Err(TrySendError::Full(back)) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {
+                line = back;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(TrySendError::Full(_)) => return false,
+        }
+    }
+    drop(sender);
+    let Some(deadline) = deadline else { return wait.recv().is_ok() };
+    // A handler that was replaced meanwhile has seen everything too.
+    !matches!(wait.recv_timeout(deadline.saturating_duration_since(Instant::now())), Err(RecvTimeoutError::Timeout))
+}
+
+/// What executors are given: it hands lines to whatever handler the process has.
+pub struct ToHost;
+
+impl Logger for ToHost {
+    fn log(&self, level: Level, record: &LogRecord) {
+        if !self.enabled(level) {
+            return;
+        }
+        let Some(sender) = sink().clone() else { return };
+        let lost = LOST.swap(0, Ordering::Relaxed);
+        let json = codec::log_json(now(), level, record.target, &record.message, &record.fields, lost);
+        if let Err(TrySendError::Full(_)) = sender.try_send(Line::Log(level, text::owned(&json))) {
+            LOST.fetch_add(lost + 1, Ordering::Relaxed);
+        }
+    }
+
+    fn enabled(&self, level: Level) -> bool {
+        level.code() <= WANTED.load(Ordering::Relaxed)
+    }
+}
+
+/// The host's clock: a log is read by people.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}

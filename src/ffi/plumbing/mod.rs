@@ -1,0 +1,18 @@
+//! What all exports share: the first, second and fourth beat, and what lives as long as the process.
+
+pub mod background;
+pub mod context;
+pub mod fork;
+pub mod guard;
+pub mod handles;
+pub mod logging;
+pub mod registry;
+pub mod runtime;
+pub mod store;
+pub mod text;
+pub mod threads;
+
+pub use guard::guard;
+pub use handles::borrow;
+pub use runtime::block_on;
+pub use text::{id, optional, required, text, write, write_text};

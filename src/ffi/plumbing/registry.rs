@@ -1,0 +1,109 @@
+//! What is alive in the process, for stent_shutdown and stent_backend_close.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::runtime;
+use super::store::Store;
+use crate::executor::{Worker, WorkerState};
+use crate::model::{Error, Result};
+
+struct Entry {
+    number: u64,
+    store: Arc<Store>,
+    worker: Worker,
+}
+
+struct Alive {
+    next: u64,
+    stores: Vec<Weak<Store>>,
+    workers: Vec<Entry>,
+}
+
+/// std Mutex: never held across an await.
+static ALIVE: Mutex<Alive> = Mutex::new(Alive { next: 0, stores: Vec::new(), workers: Vec::new() });
+
+fn alive() -> MutexGuard<'static, Alive> {
+    ALIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub fn add_store(store: &Arc<Store>) {
+    let mut alive = alive();
+    alive.stores.retain(|store| store.strong_count() > 0);
+    alive.stores.push(Arc::downgrade(store));
+}
+
+/// Knows the worker until it has stopped, also when its handle is freed before.
+pub fn add_worker(store: &Arc<Store>, worker: &Worker) -> Result<()> {
+    let number = {
+        let mut alive = alive();
+        alive.next += 1;
+        let number = alive.next;
+        alive.workers.push(Entry { number, store: Arc::clone(store), worker: worker.clone() });
+        number
+    };
+    let worker = worker.clone();
+    runtime::handle()?.spawn(async move {
+        // Without a time-out there is no error: it ends when the worker has.
+        drop(worker.wait_state(WorkerState::Stopped, None).await);
+        drop(worker);
+        let mut alive = alive();
+        let at = alive.workers.iter().position(|entry| entry.number == number);
+        let entry = at.map(|at| alive.workers.swap_remove(at));
+        drop(alive);
+        drop(entry);
+    });
+    Ok(())
+}
+
+/// A store is closed under no worker.
+pub fn refuse_while_working(store: &Arc<Store>) -> Result<()> {
+    let workers: Vec<Worker> = {
+        let alive = alive();
+        let on_it = alive.workers.iter().filter(|entry| Arc::ptr_eq(&entry.store, store));
+        on_it.map(|entry| entry.worker.clone()).collect()
+    };
+    let running: Vec<String> = workers
+        .iter()
+        .map(Worker::status)
+        .filter(|status| status.state != WorkerState::Stopped)
+        .map(|status| status.worker_id)
+        .collect();
+    match running.first() {
+        None => Ok(()),
+        Some(first) => Err(Error::conflict(format!(
+            "close the backend: {} of its workers not stopped, the first is '{first}'; stop them before",
+            if running.len() == 1 { "one is".to_owned() } else { format!("{} are", running.len()) }
+        ))
+        .with("workers", running)),
+    }
+}
+
+/// Stops all workers at the same time, then closes all stores. The first error is told after all have been asked.
+pub fn stop_everything(timeout: Option<Duration>) -> Result<()> {
+    let (workers, stores): (Vec<Worker>, Vec<Arc<Store>>) = {
+        let mut alive = alive();
+        let stores = alive.stores.drain(..).filter_map(|store| store.upgrade()).collect();
+        (alive.workers.iter().map(|entry| entry.worker.clone()).collect(), stores)
+    };
+    if workers.is_empty() && stores.is_empty() {
+        return Ok(());
+    }
+    runtime::block_on(async move {
+        let mut stopping = JoinSet::new();
+        for worker in workers {
+            stopping.spawn(async move { worker.stop(timeout).await });
+        }
+        let mut first = Ok(());
+        while let Some(stopped) = stopping.join_next().await {
+            let stopped = stopped.unwrap_or_else(|why| Err(Error::backend(format!("stop a worker: {why}"))));
+            first = first.and(stopped);
+        }
+        for store in stores {
+            first = first.and(store.close().await);
+        }
+        first
+    })
+}

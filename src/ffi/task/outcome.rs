@@ -1,0 +1,68 @@
+//! The end of a task. In a handler it is staged, and commits after the handler has returned STENT_OK; deferred, it is
+//! committed soon. None of these calls blocks.
+
+use std::ffi::c_char;
+
+use super::{on_task, stent_task};
+use crate::codec;
+use crate::ffi::error::stent_error;
+use crate::ffi::plumbing::{optional, text};
+use crate::ffi::stent_status;
+use crate::model::Payload;
+
+/// The task has its result: any JSON value, NULL for null. It is staged: recorded when the handler has returned
+/// STENT_OK, or, for a deferred task, soon. Never blocks. Any thread. STENT_E_CONFLICT: the task was ended already,
+/// or is suspended. STENT_E_INVALID: the result is not JSON; then the task is not ended. STENT_E_LEASE_LOST,
+/// STENT_E_CANCELLED: the result will not be taken.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_task_complete(
+    task: *mut stent_task,
+    result: *const c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    on_task(task, error, |task| {
+        // SAFETY: text or NULL, by the header's convention.
+        let result = unsafe { optional(result, "result") }?;
+        task.complete(result.map_or_else(|| Ok(Payload::null()), |text| codec::value_from_text("result", text))?)
+    })
+}
+
+/// The attempt failed: {"type", "message", "code", "retryable", "details", "stack"}, of which "type" must be there.
+/// What becomes of it (another attempt, or a dead letter) follows from the retry policy; "retryable": false ends it
+/// at once. Staged as stent_task_complete is, with the same statuses. Never blocks. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_task_fail(
+    task: *mut stent_task,
+    failure: *const c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    on_task(task, error, |task| {
+        // SAFETY: text or NULL, by the header's convention.
+        let failure = unsafe { text(failure, "failure") }?;
+        task.fail(codec::failure_from_text(failure)?)
+    })
+}
+
+/// The task is suspended until what it awaited is there, after a durable call that answered STENT_SUSPEND; returning
+/// that status from a handler does the same. Staged as stent_task_complete is. Never blocks. Any thread.
+/// STENT_E_CONFLICT: nothing is awaited, or the task was ended already.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_task_suspend(task: *mut stent_task, error: *mut *mut stent_error) -> stent_status {
+    on_task(task, error, |task| task.suspend())
+}
+
+/// The task starts over with new arguments (an array, NULL for none), an empty journal and the signals that were not
+/// taken: for workflows without an end, whose journal would grow for ever. Its id stays. Staged as
+/// stent_task_complete is, with the same statuses. Never blocks. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_task_continue(
+    task: *mut stent_task,
+    args: *const c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    on_task(task, error, |task| {
+        // SAFETY: text or NULL, by the header's convention.
+        let args = unsafe { optional(args, "args") }?;
+        task.continue_with(codec::args_from_text(args)?)
+    })
+}

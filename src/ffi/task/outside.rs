@@ -1,0 +1,95 @@
+//! What the outside sees of a task.
+
+use std::ffi::c_char;
+
+use super::{on_task, stent_task};
+use crate::codec;
+use crate::ffi::error::stent_error;
+use crate::ffi::plumbing::{optional, text};
+use crate::ffi::stent_status;
+use crate::model::{Error, Level, Payload};
+
+/// Adds a line to the execution's progress: any JSON value, NULL for null. As the two below, it is recorded with the
+/// task's next transition, once, whatever is replayed. Any thread that may block. Statuses as for stent_task_call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_task_progress(
+    task: *mut stent_task,
+    detail: *const c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    on_task(task, error, |task| {
+        // SAFETY: text or NULL, by the header's convention.
+        let detail = unsafe { optional(detail, "detail") }?;
+        task.progress(detail.map_or_else(|| Ok(Payload::null()), |text| codec::value_from_text("detail", text))?)
+    })
+}
+
+/// Adds to a counter of the execution, which begins at 0. amount: a JSON number; integers of 64 bits stay exact. Any
+/// thread that may block. Statuses as for stent_task_call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_task_counter_add(
+    task: *mut stent_task,
+    name: *const c_char,
+    amount: *const c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    on_task(task, error, |task| {
+        // SAFETY: text or NULL, by the header's convention.
+        let (name, amount) = unsafe { (text(name, "name")?, text(amount, "amount")?) };
+        task.counter_add(name, codec::number_from_text(amount)?)
+    })
+}
+
+/// Sets a named value of the execution: any JSON value, NULL for null. Any thread that may block. Statuses as for
+/// stent_task_call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_task_state_set(
+    task: *mut stent_task,
+    key: *const c_char,
+    value: *const c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    on_task(task, error, |task| {
+        // SAFETY: text or NULL, by the header's convention.
+        let (key, value) = unsafe { (text(key, "key")?, optional(value, "value")?) };
+        let value = value.map_or_else(|| Ok(Payload::null()), |text| codec::value_from_text("value", text))?;
+        task.state_set(key, value)
+    })
+}
+
+/// Says how far the handler has come, for its next attempt, which finds the last of it in stent_task_info: any JSON
+/// value, NULL for null. The lease needs no heartbeat: the library renews it. Any thread that may block. Statuses as
+/// for stent_task_call; a heartbeat is a good place to learn of STENT_E_CANCELLED and STENT_E_LEASE_LOST.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_task_heartbeat(
+    task: *mut stent_task,
+    details: *const c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    on_task(task, error, |task| {
+        // SAFETY: text or NULL, by the header's convention.
+        let details = unsafe { optional(details, "details") }?;
+        task.heartbeat(details.map(|text| codec::value_from_text("details", text)).transpose()?)
+    })
+}
+
+/// Writes a line to the library's log (stent_set_log_handler) with the task's ids, unless the task is replaying.
+/// level: STENT_LOG_ERROR to STENT_LOG_DEBUG. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_task_log(
+    task: *mut stent_task,
+    level: i32,
+    message: *const c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    on_task(task, error, |task| {
+        // SAFETY: text or NULL, by the header's convention.
+        let message = unsafe { text(message, "message") }?;
+        let level = Level::from_code(level).ok_or_else(|| {
+            Error::invalid(format!("level is {level}; it must be from 1 (error) to 4 (debug)"))
+                .with("parameter", "level")
+        })?;
+        task.log(level, message);
+        Ok(())
+    })
+}

@@ -1,0 +1,103 @@
+//! Statuses, constants and the types of callbacks.
+
+use std::ffi::{c_char, c_void};
+
+use super::task::stent_task;
+
+/// What became of a call: 0, STENT_PENDING, STENT_SUSPEND, or one of the negative STENT_E_ numbers.
+pub type stent_status = i32;
+
+/// Done.
+pub const STENT_OK: stent_status = 0;
+/// From a handler: it took a reference to its task, and another thread will end it.
+pub const STENT_PENDING: stent_status = 1;
+/// What is awaited is not there yet: the handler returns now (this status will do) and is run again from the top,
+/// with every recorded result, when it is. Until it returns, each durable call on the task answers the same.
+pub const STENT_SUSPEND: stent_status = 2;
+/// The caller's mistake; the message says which, and what would be right.
+pub const STENT_E_INVALID: stent_status = -1;
+/// There is no such execution, task or dead letter.
+pub const STENT_E_NOT_FOUND: stent_status = -2;
+/// It exists already, or is over already, or is not in the state that the call needs.
+pub const STENT_E_CONFLICT: stent_status = -3;
+/// The time was up. What was waited for goes on.
+pub const STENT_E_TIMEOUT: stent_status = -4;
+/// The execution, or the operation, was cancelled.
+pub const STENT_E_CANCELLED: stent_status = -5;
+/// The backend was closed, the worker stopped, or the library shut down.
+pub const STENT_E_CLOSED: stent_status = -6;
+/// The task is another worker's by now, or over: nothing that this handler does can be recorded any more.
+pub const STENT_E_LEASE_LOST: stent_status = -7;
+/// The handler asks for something else than what its journal holds at this place.
+pub const STENT_E_NONDETERMINISM: stent_status = -8;
+/// A child, or the awaited execution, failed: its failure is in the error's JSON.
+pub const STENT_E_FAILED: stent_status = -9;
+/// The store: busy, unreachable, corrupt, full, read-only.
+pub const STENT_E_BACKEND: stent_status = -10;
+/// This backend, or this build, can't do it.
+pub const STENT_E_UNSUPPORTED: stent_status = -11;
+/// A call that waits for handlers to end was made in one.
+pub const STENT_E_WRONG_THREAD: stent_status = -12;
+/// This process was forked from one that was using the library.
+pub const STENT_E_FORKED: stent_status = -13;
+/// A defect of the library, caught at the border.
+pub const STENT_E_PANIC: stent_status = -99;
+
+/// For stent_task_await: until every one of the operations has ended.
+pub const STENT_WAIT_ALL: u32 = 0;
+/// For stent_task_await: until the first of the operations has ended.
+pub const STENT_WAIT_ANY: u32 = 1;
+
+/// Log levels, as stent_log_fn is given them and stent_task_log takes them.
+pub const STENT_LOG_ERROR: i32 = 1;
+pub const STENT_LOG_WARN: i32 = 2;
+pub const STENT_LOG_INFO: i32 = 3;
+pub const STENT_LOG_DEBUG: i32 = 4;
+
+/// Takes a `user_data` back. Called exactly once, on the thread of the call that failed or on one of the library's.
+pub type stent_free_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
+
+/// Takes a line of the log: its level and a JSON object with "time", "level", "target", "message" and "fields".
+/// `json` is the library's and lives until the function returns. Called on one thread, one line at a time, in order.
+pub type stent_log_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, json: *const c_char)>;
+
+/// Runs a task. `task` is lent until the function returns; stent_task_ref keeps it longer. Returns STENT_OK after
+/// stent_task_complete, stent_task_fail, stent_task_suspend or stent_task_continue; STENT_PENDING when another thread
+/// will do that; or whatever status a durable call on the task gave it, which does the right thing. STENT_OK without
+/// any of these is a failure of the task: in many languages it is what a thrown exception leaves behind.
+///
+/// Called on threads of the library, several at once.
+pub type stent_handler_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, task: *mut stent_task) -> stent_status>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Level, Status};
+
+    /// The header's numbers are the model's.
+    #[test]
+    fn constants_are_the_models() {
+        let constants = [
+            STENT_OK,
+            STENT_PENDING,
+            STENT_SUSPEND,
+            STENT_E_INVALID,
+            STENT_E_NOT_FOUND,
+            STENT_E_CONFLICT,
+            STENT_E_TIMEOUT,
+            STENT_E_CANCELLED,
+            STENT_E_CLOSED,
+            STENT_E_LEASE_LOST,
+            STENT_E_NONDETERMINISM,
+            STENT_E_FAILED,
+            STENT_E_BACKEND,
+            STENT_E_UNSUPPORTED,
+            STENT_E_WRONG_THREAD,
+            STENT_E_FORKED,
+            STENT_E_PANIC,
+        ];
+        assert_eq!(constants, Status::ALL.map(Status::code));
+        let levels: Vec<i32> = Level::ALL.iter().map(|level| level.code()).collect();
+        assert_eq!(levels, [STENT_LOG_ERROR, STENT_LOG_WARN, STENT_LOG_INFO, STENT_LOG_DEBUG]);
+    }
+}

@@ -1,0 +1,123 @@
+//! A store, an executor and helpers for the tests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use stent::backend::SharedBackend;
+use stent::backend::sqlite::Sqlite;
+use stent::codec::CanonicalJson;
+use stent::executor::{Executor, LogRecord, Logger, Task, Worker, WorkerState};
+use stent::model::{
+    DispatchOptions, FunctionOptions, Id, Level, Payload, Result, RetryPolicy, SqliteOptions, Status, WorkerOptions,
+};
+use tokio::runtime::Runtime;
+
+/// Nothing here takes so long; a test that waits this long has failed.
+pub const SOON: Option<Duration> = Some(Duration::from_secs(20));
+
+pub struct House {
+    pub executor: Executor,
+    pub backend: SharedBackend,
+    runtime: Runtime,
+    _folder: tempfile::TempDir,
+}
+
+struct Stderr;
+
+impl Logger for Stderr {
+    fn log(&self, level: Level, record: &LogRecord) {
+        eprintln!("{} {}: {} {:?}", level, record.target, record.message, record.fields);
+    }
+}
+
+impl House {
+    pub fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let url = path.to_str().unwrap();
+        let backend: SharedBackend = runtime.block_on(Sqlite::open(url, SqliteOptions::default())).unwrap();
+        let executor =
+            Executor::new(Arc::clone(&backend), Arc::new(CanonicalJson), runtime.handle().clone(), Arc::new(Stderr));
+        Self { executor, backend, runtime, _folder: folder }
+    }
+
+    pub fn on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    pub fn function(&self, name: &str, body: impl Fn(&Task) -> Result<()> + Send + Sync + 'static) {
+        self.function_with(name, FunctionOptions::default(), body);
+    }
+
+    /// A handler that returns the status of whatever error stopped it.
+    pub fn function_with(
+        &self,
+        name: &str,
+        options: FunctionOptions,
+        body: impl Fn(&Task) -> Result<()> + Send + Sync + 'static,
+    ) {
+        let handler = move |task: &Task| body(task).map_or_else(|error| error.status(), |()| Status::Ok);
+        self.executor.register(name, options, Arc::new(handler)).unwrap();
+    }
+
+    /// One that completes with its first argument's array.
+    pub fn echo(&self, name: &str) {
+        self.function(name, |task| task.complete(task.args()));
+    }
+
+    pub fn worker(&self, slots: usize) -> Worker {
+        self.worker_with(WorkerOptions { max_concurrency: slots, ..WorkerOptions::default() })
+    }
+
+    pub fn worker_with(&self, options: WorkerOptions) -> Worker {
+        let worker = self.executor.start_worker(options).unwrap();
+        self.on(worker.wait_state(WorkerState::Ready, SOON)).unwrap();
+        worker
+    }
+
+    pub fn dispatch(&self, function: &str, args: &str) -> Id {
+        self.on(self.executor.dispatch(function, args.into(), DispatchOptions::default())).unwrap()
+    }
+
+    pub fn result(&self, id: Id) -> Result<Payload> {
+        self.on(self.executor.result(id, SOON))
+    }
+
+    pub fn run(&self, function: &str, args: &str) -> Result<Payload> {
+        self.result(self.dispatch(function, args))
+    }
+}
+
+/// Tried again at once, so often.
+pub fn tries(max_attempts: u32) -> FunctionOptions {
+    let policy = RetryPolicy { max_attempts, initial_delay: 0.01, jitter: 0.0, ..RetryPolicy::default() };
+    FunctionOptions { retry_policy: Some(policy), ..FunctionOptions::default() }
+}
+
+pub fn text(payload: &Payload) -> &str {
+    std::str::from_utf8(payload.as_bytes()).unwrap()
+}
+
+pub fn until(what: &str, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < SOON.unwrap(), "still not: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A number that handlers count up.
+#[derive(Clone, Default)]
+pub struct Count(Arc<AtomicUsize>);
+
+impl Count {
+    pub fn up(&self) -> usize {
+        self.0.fetch_add(1, SeqCst) + 1
+    }
+
+    pub fn get(&self) -> usize {
+        self.0.load(SeqCst)
+    }
+}

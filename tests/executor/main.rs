@@ -1,0 +1,7 @@
+//! The executor on a SQLite file: what a user of functions, workers and tasks can rely on.
+
+mod ends;
+mod house;
+mod replays;
+mod waits;
+mod workers;

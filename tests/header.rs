@@ -1,0 +1,109 @@
+//! The header is what the sources say, the library has what the header says, and both compile everywhere.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use support::{has, include, library, run, scratch};
+
+const GENERATED: &str = include_str!(concat!(env!("OUT_DIR"), "/stent.h"));
+
+/// The committed header without its comments.
+fn bare() -> String {
+    let text = fs::read_to_string(include().join("stent.h")).expect("include/stent.h");
+    let mut bare = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once("/*") {
+        bare.push_str(before);
+        rest = after.split_once("*/").expect("every comment ends").1;
+    }
+    bare + rest
+}
+
+/// The functions of the header.
+fn declared() -> BTreeSet<String> {
+    let text = bare();
+    let open = text.split('(').map(|before| before.rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_').next());
+    open.flatten().filter(|word| word.starts_with("stent_")).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_committed_header_is_what_the_sources_say() {
+    let committed = fs::read_to_string(include().join("stent.h")).expect("include/stent.h");
+    if committed != GENERATED {
+        let mut lines = committed.lines().zip(GENERATED.lines()).enumerate();
+        let differs = lines.find(|(_, (committed, generated))| committed != generated);
+        panic!("include/stent.h is not what src/ffi says; run `make header`\nfirst difference: {differs:?}");
+    }
+}
+
+#[test]
+fn the_library_exports_what_the_header_declares_and_nothing_else() {
+    let listing = run(Command::new("nm").args(["-D", "--defined-only"]).arg(library()));
+    let exported: BTreeSet<String> =
+        listing.lines().filter_map(|line| line.split_whitespace().nth(2)).map(str::to_owned).collect();
+    assert_eq!(exported, declared());
+}
+
+#[test]
+fn the_library_has_its_name_and_stays_loaded() {
+    let dynamic = run(Command::new("readelf").args(["-d", "-W"]).arg(library()));
+    assert!(dynamic.contains("Library soname: [libstent.so.0]"), "{dynamic}");
+    assert!(dynamic.contains("NODELETE"), "{dynamic}");
+}
+
+/// Law: nothing by value but integers; no variadics, no bool, no C enums, no bit-fields across the border.
+#[test]
+fn only_plain_types_cross_the_border() {
+    let text = bare();
+    for forbidden in ["bool", "enum", "union", "float", "double", "long", "...", "struct {"] {
+        assert!(!text.contains(forbidden), "the header has '{forbidden}' in it");
+    }
+    for line in text.lines().filter(|line| line.contains("struct ")) {
+        assert!(line.starts_with("typedef struct stent_") && line.ends_with(';'), "no opaque handle: {line}");
+    }
+}
+
+#[test]
+fn every_function_says_on_which_threads_it_may_be_called() {
+    let text = fs::read_to_string(include().join("stent.h")).expect("include/stent.h");
+    let functions = declared();
+    let mut named = 0;
+    for block in text.split("/**").skip(1) {
+        let (comment, code) = block.split_once("*/").expect("every comment ends");
+        let name = code.split('(').next().and_then(|words| words.rsplit([' ', '*', '\n']).next()).unwrap_or_default();
+        if functions.contains(name) {
+            assert!(comment.to_lowercase().contains("thread"), "{name} does not say on which threads it may be called");
+            named += 1;
+        }
+    }
+    assert_eq!(named, functions.len(), "a function has no comment of its own");
+}
+
+/// Alone, in every dialect that hosts use, without a warning.
+#[test]
+fn the_header_compiles_alone() {
+    let folder = scratch("header");
+    let c = ["c99", "c11", "c17"];
+    let cpp = ["c++11", "c++20"];
+    let dialects = c.map(|dialect| ("c", dialect)).into_iter().chain(cpp.map(|dialect| ("c++", dialect)));
+    let mut compiled = 0;
+    for (language, dialect) in dialects {
+        let source = folder.join(format!("alone.{}", if language == "c" { "c" } else { "cpp" }));
+        fs::write(&source, "#include \"stent.h\"\n#include \"stent.h\"\nint stent_header_alone;\n").expect("write");
+        let (gnu, llvm) = if language == "c" { ("gcc", "clang") } else { ("g++", "clang++") };
+        assert!(has(gnu), "{gnu} is missing; install a C and a C++ compiler (apt: build-essential)");
+        for compiler in [gnu, llvm].into_iter().filter(|compiler| has(compiler)) {
+            run(Command::new(compiler)
+                .args([&format!("-std={dialect}"), "-x", language, "-Wall", "-Wextra", "-pedantic", "-Werror"])
+                .args(["-Wstrict-prototypes"].iter().filter(|_| language == "c"))
+                .args(["-fsyntax-only", "-I"])
+                .arg(include())
+                .arg(&source));
+            compiled += 1;
+        }
+    }
+    assert!(compiled >= c.len() + cpp.len());
+}

@@ -1,0 +1,179 @@
+//! The house rules of ARCHITECTURE.md, held by reading the sources. Every message says what to do.
+
+#[path = "tidy/documents.rs"]
+mod documents;
+#[path = "tidy/source.rs"]
+mod source;
+#[path = "tidy/sql.rs"]
+mod sql;
+
+use source::{check, climbs_out, code, files, imports, is_below, is_test, lines_with, product, read};
+
+/// A page that can be read in one go.
+const LINES_MAX: usize = 500;
+
+/// Files that may be longer, each with its reason.
+const LONG: &[(&str, &str)] = &[];
+
+/// Who may import whom, as `crate::…` paths. The longest prefix of a file's path decides.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("src/lib.rs", &[]),
+    ("src/model", &["model"]),
+    ("src/codec", &["codec", "backend", "model"]),
+    ("src/backend", &["backend", "model"]),
+    ("src/backend/sqlite", &["backend", "backend::sqlite", "codec", "model"]),
+    ("src/backend/postgres", &["backend", "backend::postgres", "codec", "model"]),
+    ("src/backend/custom", &["backend", "backend::custom", "codec", "model"]),
+    ("src/executor", &["executor", "backend", "model"]),
+    ("src/executor/replay", &["executor::replay", "backend", "model"]),
+    (
+        "src/ffi",
+        &["ffi", "executor", "backend", "backend::sqlite", "backend::postgres", "backend::custom", "codec", "model"],
+    ),
+];
+
+/// Rooms that only those who name them above may enter, though they lie inside a bigger one.
+const INNER: &[&str] = &["backend::sqlite", "backend::postgres", "backend::custom"];
+
+/// Words that stand in some places only: the word, where, and why.
+const WORDS: &[(&str, &[&str], &str)] = &[
+    (
+        "unsafe",
+        &["src/ffi", "src/backend/custom", "src/backend/sqlite/file_locks.rs"],
+        "memory is touched at the border only",
+    ),
+    ("sqlx", &["src/backend/sqlite", "src/backend/postgres"], "only the stores speak SQL"),
+    ("libsqlite3_sys", &["src/backend/sqlite"], "only the SQLite backend knows SQLite"),
+    ("serde_json", &["src/codec"], "codec is the only room that knows JSON"),
+    ("libc", &["src/ffi", "src/backend/custom", "src/backend/sqlite/file_locks.rs"], "C is spoken at the border only"),
+];
+
+/// The replay machine decides; it does nothing, and knows no time and no threads.
+const NOT_IN_REPLAY: &[&str] = &["tokio", "async", "await", "thread", "Instant", "SystemTime", "Mutex", "rand"];
+
+/// What is left behind by work that is not finished.
+const LEFT_BEHIND: &[&str] = &["todo!", "unimplemented!", "dbg!", "println!", "eprintln!", "print!", "eprint!"];
+
+#[test]
+fn rooms_import_only_whom_they_may() {
+    let mut problems = Vec::new();
+    for file in files("src", &["rs"]) {
+        let room = ROOMS.iter().filter(|(place, _)| is_below(&file, place)).max_by_key(|(place, _)| place.len());
+        let Some((_, allowed)) = room else {
+            problems.push(format!(
+                "{file}: no rule says what it may import; add its room to ROOMS in tests/tidy.rs and to ARCHITECTURE.md"
+            ));
+            continue;
+        };
+        let code = code(&read(&file));
+        if is_test(&file) {
+            continue;
+        }
+        if climbs_out(&file, product(&code)) {
+            problems
+                .push(format!("{file}: leaves its room by `super::`; write `crate::…`, so that the arrow can be seen"));
+        }
+        for path in imports(product(&code)) {
+            let inner = INNER.iter().find(|inner| path == **inner || path.starts_with(&format!("{inner}::")));
+            let may = match inner {
+                Some(inner) => allowed.contains(inner),
+                None => allowed.iter().any(|room| path == *room || path.starts_with(&format!("{room}::"))),
+            };
+            if !may {
+                problems.push(format!(
+                    "{file}: uses crate::{path}, and may use {allowed:?} only; let the caller hand in what is needed, or move the code"
+                ));
+            }
+        }
+    }
+    check(problems);
+}
+
+#[test]
+fn words_stand_only_where_they_may() {
+    let mut problems = Vec::new();
+    for file in files("src", &["rs"]) {
+        let code = code(&read(&file));
+        for (word, places, why) in WORDS {
+            if !places.iter().any(|place| is_below(&file, place)) {
+                for line in lines_with(&code, word) {
+                    problems
+                        .push(format!("{file}:{line}: `{word}` may stand in {places:?} only: {why}; move it there"));
+                }
+            }
+        }
+    }
+    check(problems);
+}
+
+#[test]
+fn replay_is_pure() {
+    let mut problems = Vec::new();
+    for file in files("src/executor/replay", &["rs"]).iter().filter(|file| !is_test(file)) {
+        let code = code(&read(file));
+        for word in NOT_IN_REPLAY {
+            for line in lines_with(product(&code), word) {
+                problems.push(format!(
+                    "{file}:{line}: `{word}`; the replay machine only decides: take time, chance and news as arguments"
+                ));
+            }
+        }
+    }
+    check(problems);
+}
+
+#[test]
+fn nothing_unfinished_is_left() {
+    let mut problems = Vec::new();
+    let mut all = files("src", &["rs", "sql"]);
+    for (folder, endings) in
+        [("tests", "rs"), ("tests", "c"), ("benches", "rs"), ("examples_c", "c"), ("examples_c", "h"), ("docs", "md")]
+    {
+        all.extend(files(folder, &[endings]));
+    }
+    for file in all.iter().filter(|file| *file != "tests/tidy.rs") {
+        let text = read(file);
+        for word in ["TODO", "FIXME", "XXX", "HACK"] {
+            for line in lines_with(&text, word) {
+                problems
+                    .push(format!("{file}:{line}: {word}; do it now, or write an issue and say here what holds today"));
+            }
+        }
+        if file.starts_with("src/") && file.ends_with(".rs") && !is_test(file) {
+            let code = code(&text);
+            for word in LEFT_BEHIND {
+                for line in lines_with(product(&code), word) {
+                    problems.push(format!("{file}:{line}: {word}(…); a library says nothing on its own: use the logger, or finish the code"));
+                }
+            }
+        }
+    }
+    check(problems);
+}
+
+#[test]
+fn files_are_pages() {
+    let mut problems = Vec::new();
+    let mut all = files("src", &["rs", "sql"]);
+    for folder in ["tests", "benches", "examples_c"] {
+        all.extend(files(folder, &["rs", "c", "h"]));
+    }
+    for file in &all {
+        let lines = read(file).lines().count();
+        let excused = LONG.iter().any(|(long, _)| long == file);
+        if lines > LINES_MAX && !excused {
+            problems.push(format!(
+                "{file}: {lines} lines, and {LINES_MAX} are allowed; make a folder of it, a file for each idea"
+            ));
+        }
+        if lines <= LINES_MAX && excused {
+            problems.push(format!("{file}: short enough by now; take it out of LONG in tests/tidy.rs"));
+        }
+    }
+    for (long, reason) in LONG {
+        if !all.iter().any(|file| file == long) {
+            problems.push(format!("{long}: is not there ({reason}); take it out of LONG in tests/tidy.rs"));
+        }
+    }
+    check(problems);
+}

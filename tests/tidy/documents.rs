@@ -1,0 +1,86 @@
+//! What is written for people agrees with what is there.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::source::{check, files, is_word, read, root};
+
+#[test]
+fn documents_name_make_targets_that_exist() {
+    let makefile = read("Makefile");
+    let targets: BTreeSet<&str> = makefile
+        .lines()
+        .filter(|line| !line.starts_with(['\t', '#', ' ']) && !line.contains(":="))
+        .filter_map(|line| line.split_once(':'))
+        .flat_map(|(targets, _)| targets.split_whitespace())
+        .collect();
+    let mut problems = Vec::new();
+    for file in documents() {
+        for (number, line) in read(&file).lines().enumerate() {
+            for (at, _) in line.match_indices("make ") {
+                // A command, not the verb: at a line's start, or just after a backquote.
+                if !line[..at].trim().is_empty() && !line[..at].ends_with('`') {
+                    continue;
+                }
+                let target: String = line[at + 5..].chars().take_while(|c| is_word(*c) || *c == '-').collect();
+                if !target.is_empty() && !targets.contains(target.as_str()) {
+                    problems.push(format!("{file}:{}: `make {target}`; the Makefile has no such target", number + 1));
+                }
+            }
+        }
+    }
+    check(problems);
+}
+
+/// All that is written for people.
+fn documents() -> Vec<String> {
+    let mut documents = files("docs", &["md"]);
+    documents.extend(files("bindings", &["md"]));
+    documents.extend(["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(str::to_owned));
+    documents
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut problems = Vec::new();
+    for file in documents() {
+        let text = read(&file);
+        for (at, _) in text.match_indices("](") {
+            let (link, _) = text[at + 2..].split_once(')').unwrap_or_default();
+            let path = link.split('#').next().unwrap_or("");
+            if path.is_empty() || path.contains("://") {
+                continue;
+            }
+            let target = root().join(&file).parent().unwrap().join(path);
+            if !target.exists() {
+                problems.push(format!("{file}: the link to {path} leads nowhere; mend or remove it"));
+            }
+        }
+    }
+    check(problems);
+}
+
+#[test]
+fn the_map_names_every_folder_of_the_sources() {
+    let map = read("ARCHITECTURE.md");
+    let folders: BTreeSet<PathBuf> =
+        files("src", &["rs", "sql"]).iter().map(|file| Path::new(file).parent().unwrap().to_owned()).collect();
+    let missing: Vec<String> = folders
+        .iter()
+        .map(|folder| format!("{}/", folder.display()))
+        .filter(|folder| !map.contains(&format!("`{folder}`")))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "ARCHITECTURE.md does not name {missing:?}; say there, in backquotes, what each is for"
+    );
+}
+
+#[test]
+fn the_changelog_knows_this_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(
+        read("CHANGELOG.md").contains(&format!("## {version}")),
+        "CHANGELOG.md has no heading `## {version}`; tell there what is new"
+    );
+}
