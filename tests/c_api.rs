@@ -1,12 +1,13 @@
 //! The C programs of tests/c, against the header and the shared library: each alone, and under valgrind.
 
-mod support;
+#[path = "common/c_programs.rs"]
+mod c_programs;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{has, include, library, root, run, scratch};
+use c_programs::{compile, finish, has, library, root};
 
 /// A program that hangs is killed after so many seconds; under valgrind everything takes some twenty times as long.
 const PLAIN_SECONDS: &str = "120";
@@ -60,53 +61,39 @@ fn every_program_is_run() {
 }
 
 fn alone(name: &str) {
-    let (program, folder) = build(name, "alone");
-    run(Command::new("timeout").args(["--kill-after=5", PLAIN_SECONDS]).arg(program).arg(folder).arg(library()));
+    let (program, files) = build(name, "alone");
+    finish(Command::new("timeout").args(["--kill-after=5", PLAIN_SECONDS]).arg(program).arg(files).arg(library()));
 }
 
 fn under_valgrind(name: &str) {
     assert!(has("valgrind"), "valgrind is missing; install it (apt: valgrind)");
-    let (program, folder) = build(name, "valgrind");
-    run(Command::new("timeout")
-        .args(["--kill-after=5", VALGRIND_SECONDS, "valgrind", "--quiet", "--error-exitcode=99"])
-        .args([
-            "--leak-check=full",
-            "--show-leak-kinds=definite,indirect",
-            "--errors-for-leak-kinds=definite,indirect",
-            "--fair-sched=yes",
-        ])
-        .arg(format!("--suppressions={}", root().join("tests/c/valgrind.supp").display()))
-        .arg(program)
-        .arg(folder)
-        .arg(library()));
+    let (program, files) = build(name, "valgrind");
+    finish(
+        Command::new("timeout")
+            .args([
+                "--kill-after=5",
+                VALGRIND_SECONDS,
+                "valgrind",
+                "--quiet",
+                "--error-exitcode=99",
+                "--fair-sched=yes",
+            ])
+            .args([
+                "--leak-check=full",
+                "--show-leak-kinds=definite,indirect",
+                "--errors-for-leak-kinds=definite,indirect",
+            ])
+            .arg(program)
+            .arg(files)
+            .arg(library()),
+    );
 }
 
 /// The program, and an empty folder for its files.
 fn build(name: &str, way: &str) -> (PathBuf, PathBuf) {
-    let folder = scratch(&format!("c_api/{name}/{way}"));
-    let program = folder.join(name);
-    let library = library();
-    let mut compile = Command::new("cc");
-    compile
-        .args(["-std=c11", "-D_GNU_SOURCE", "-g", "-Wall", "-Wextra", "-pedantic", "-Werror", "-pthread", "-I"])
-        .arg(include())
-        .arg(root().join(format!("tests/c/{name}.c")))
-        .arg("-o")
-        .arg(&program);
-    // This one loads the library itself.
-    if name == "dlopen" {
-        compile.arg("-ldl");
-    } else {
-        let beside = library.parent().map(Path::to_owned).expect("the library is in a folder");
-        // The library's own name is not that of its file: the programs find it by a link.
-        let link = folder.join("libstent.so.0");
-        drop(fs::remove_file(&link));
-        std::os::unix::fs::symlink(&library, &link).expect("link to the library");
-        compile.arg("-L").arg(beside).arg("-lstent").arg(format!("-Wl,-rpath,{}", folder.display()));
-    }
-    run(&mut compile);
-    let files = folder.join("files");
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("c_api/{name}/{way}"));
+    let files = place.join("files");
     drop(fs::remove_dir_all(&files));
     fs::create_dir_all(&files).expect("make a folder for the program");
-    (program, files)
+    (compile(&place, name, &[root().join(format!("tests/c/{name}.c"))]), files)
 }

@@ -1,12 +1,13 @@
 //! The header is what the sources say, the library has what the header says, and both compile everywhere.
 
-mod support;
+#[path = "common/c_programs.rs"]
+mod c_programs;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use support::{has, include, library, run, scratch};
+use c_programs::{finish, has, include, library};
 
 const GENERATED: &str = include_str!(concat!(env!("OUT_DIR"), "/stent.h"));
 
@@ -41,7 +42,7 @@ fn the_committed_header_is_what_the_sources_say() {
 
 #[test]
 fn the_library_exports_what_the_header_declares_and_nothing_else() {
-    let listing = run(Command::new("nm").args(["-D", "--defined-only"]).arg(library()));
+    let listing = finish(Command::new("nm").args(["-D", "--defined-only"]).arg(library()));
     let exported: BTreeSet<String> =
         listing.lines().filter_map(|line| line.split_whitespace().nth(2)).map(str::to_owned).collect();
     assert_eq!(exported, declared());
@@ -49,7 +50,7 @@ fn the_library_exports_what_the_header_declares_and_nothing_else() {
 
 #[test]
 fn the_library_has_its_name_and_stays_loaded() {
-    let dynamic = run(Command::new("readelf").args(["-d", "-W"]).arg(library()));
+    let dynamic = finish(Command::new("readelf").args(["-d", "-W"]).arg(library()));
     assert!(dynamic.contains("Library soname: [libstent.so.0]"), "{dynamic}");
     assert!(dynamic.contains("NODELETE"), "{dynamic}");
 }
@@ -85,23 +86,25 @@ fn every_function_says_on_which_threads_it_may_be_called() {
 /// Alone, in every dialect that hosts use, without a warning.
 #[test]
 fn the_header_compiles_alone() {
-    let folder = scratch("header");
+    let place = tempfile::tempdir().expect("a folder for the test");
     let c = ["c99", "c11", "c17"];
     let cpp = ["c++11", "c++20"];
     let dialects = c.map(|dialect| ("c", dialect)).into_iter().chain(cpp.map(|dialect| ("c++", dialect)));
     let mut compiled = 0;
     for (language, dialect) in dialects {
-        let source = folder.join(format!("alone.{}", if language == "c" { "c" } else { "cpp" }));
+        let source = place.path().join(format!("alone.{}", if language == "c" { "c" } else { "cpp" }));
         fs::write(&source, "#include \"stent.h\"\n#include \"stent.h\"\nint stent_header_alone;\n").expect("write");
         let (gnu, llvm) = if language == "c" { ("gcc", "clang") } else { ("g++", "clang++") };
         assert!(has(gnu), "{gnu} is missing; install a C and a C++ compiler (apt: build-essential)");
         for compiler in [gnu, llvm].into_iter().filter(|compiler| has(compiler)) {
-            run(Command::new(compiler)
-                .args([&format!("-std={dialect}"), "-x", language, "-Wall", "-Wextra", "-pedantic", "-Werror"])
-                .args(["-Wstrict-prototypes"].iter().filter(|_| language == "c"))
-                .args(["-fsyntax-only", "-I"])
-                .arg(include())
-                .arg(&source));
+            finish(
+                Command::new(compiler)
+                    .args([&format!("-std={dialect}"), "-x", language, "-Wall", "-Wextra", "-pedantic", "-Werror"])
+                    .args(["-Wstrict-prototypes"].iter().filter(|_| language == "c"))
+                    .args(["-fsyntax-only", "-I"])
+                    .arg(include())
+                    .arg(&source),
+            );
             compiled += 1;
         }
     }

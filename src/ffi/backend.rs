@@ -150,5 +150,5 @@ fn close(backend: &BackendObject) -> Result<()> {
 /// thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_backend_free(backend: *mut stent_backend) {
-    guard::value((), || Some(handles::release::<BackendObject>(backend)));
+    guard::free::<BackendObject>(backend);
 }

@@ -116,7 +116,7 @@ pub extern "C" fn stent_error_json(error: *const stent_error) -> *const c_char {
 /// Frees an error. NULL is nothing. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_error_free(error: *mut stent_error) {
-    guard::value((), || Some(handles::release::<ErrorObject>(error)));
+    guard::free::<ErrorObject>(error);
 }
 
 #[cfg(test)]

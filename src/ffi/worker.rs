@@ -153,5 +153,5 @@ pub unsafe extern "C" fn stent_worker_stop(
 /// Frees the handle. NULL is nothing; a worker that has not stopped drains by itself. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_worker_free(worker: *mut stent_worker) {
-    guard::value((), || Some(handles::release::<WorkerObject>(worker)));
+    guard::free::<WorkerObject>(worker);
 }

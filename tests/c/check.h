@@ -2,6 +2,9 @@
 #ifndef STENT_TESTS_CHECK_H
 #define STENT_TESTS_CHECK_H
 
+/* strndup, and what else POSIX and GNU add to C11. */
+#define _GNU_SOURCE
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* A host that loads the library at run time, and closes it while its threads are alive. */
-#include <dlfcn.h>
-
 #include "check.h"
+
+#include <dlfcn.h>
 
 /* POSIX lets a pointer to an object hold one to a function; ISO C has no word for it. */
 static void *symbol(void *library, const char *name) {

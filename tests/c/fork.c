@@ -1,7 +1,7 @@
 /* A forked child is told so, whatever it calls, and nothing hangs or crashes; the parent goes on undisturbed. */
-#include <sys/wait.h>
-
 #include "check.h"
+
+#include <sys/wait.h>
 
 static stent_status echo(void *user_data, stent_task *task) {
     (void)user_data;

@@ -1,17 +1,32 @@
 //! C programs in tests: compiled against the header and the library of this build.
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the examples promise to compile with.
-const STRICT: &[&str] = &["-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror", "-O1", "-g"];
+const STRICT: &[&str] = &["-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror", "-O1", "-g", "-pthread"];
 
-/// The folder with this build's libstent.so: the test programs lie in a folder below it.
-fn library() -> PathBuf {
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+pub fn include() -> PathBuf {
+    root().join("include")
+}
+
+/// This build's libstent.so: beside the test's own program, where cargo puts what tests are linked with. The one in
+/// the folder above is only as new as the last `cargo build`.
+pub fn library() -> PathBuf {
     let program = std::env::current_exe().unwrap();
-    let folder = program.ancestors().nth(2).unwrap().to_owned();
-    assert!(folder.join("libstent.so").exists(), "{}: no libstent.so there; run `cargo build`", folder.display());
-    folder
+    let library = program.with_file_name("libstent.so");
+    assert!(library.is_file(), "{} is missing; cargo test builds it with the package", library.display());
+    library
+}
+
+/// Is there such a program on this machine?
+pub fn has(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
 /// Compiles C sources to a program in `place`, which finds this build's library when it runs.
@@ -19,29 +34,35 @@ pub fn compile(place: &Path, name: &str, sources: &[PathBuf]) -> PathBuf {
     let library = library();
     // The program asks for the library by its SONAME.
     let link = place.join("libstent.so.0");
-    if !link.exists() {
-        std::os::unix::fs::symlink(library.join("libstent.so"), &link).unwrap();
-    }
+    drop(std::fs::remove_file(&link));
+    std::os::unix::fs::symlink(&library, &link).unwrap();
     let program = place.join(name);
-    let output = Command::new("cc")
+    let mut compiler = Command::new("cc");
+    compiler
         .args(STRICT)
-        .arg(concat!("-I", env!("CARGO_MANIFEST_DIR"), "/include"))
+        .arg(format!("-I{}", include().display()))
         .arg("-o")
         .arg(&program)
         .args(sources)
-        .arg(format!("-L{}", library.display()))
+        // One that loads the library itself is not linked with it.
+        .arg("-Wl,--as-needed")
+        .arg(format!("-L{}", library.with_file_name("").display()))
         .arg("-lstent")
-        .arg(format!("-Wl,-rpath,{}", place.display()))
-        .output()
-        .unwrap_or_else(|why| panic!("cc can't be run ({why}); install a C compiler"));
-    assert!(output.status.success(), "{name} does not compile:\n{}", String::from_utf8_lossy(&output.stderr));
+        .arg(format!("-Wl,-rpath,{}", place.display()));
+    finish(&mut compiler);
     program
 }
 
 /// Runs a program in a folder to its end, which must be a good one; what it printed.
 pub fn run(program: &Path, args: &[&str], place: &Path) -> String {
-    let output = Command::new(program).args(args).current_dir(place).output().unwrap();
+    finish(Command::new(program).args(args).current_dir(place))
+}
+
+/// Runs a command to its end, which must be a good one; what it printed.
+pub fn finish(command: &mut Command) -> String {
+    let what = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().unwrap_or_else(|why| panic!("{what} can't be run ({why}); install it"));
     let (said, wrong) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{} ended with {}:\n{said}\n{wrong}", program.display(), output.status);
+    assert!(output.status.success(), "{command:?}\nended with {}:\n{said}\n{wrong}", output.status);
     said.into_owned()
 }

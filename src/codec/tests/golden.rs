@@ -12,7 +12,7 @@ use super::samples;
 use crate::backend::{Request, Response};
 use crate::codec::reader::Reader;
 use crate::codec::{describe, from_json, log_json, operations, to_json};
-use crate::model::{Error, Level, Number, Status};
+use crate::model::{Error, Level, Number, Status, Timestamp};
 
 fn pinned<T: Serialize + ?Sized>(name: &str, value: &T) -> String {
     let text = serde_json::to_string_pretty(value).unwrap() + "\n";
@@ -70,7 +70,9 @@ fn what_executors_tell_is_as_it_was() {
     pinned("snapshot", &samples::snapshot());
     pinned("store_stats", &samples::stats());
     pinned("replayed", &samples::replayed());
-    let line = log_json(Level::Warn, "stent.worker", "a lease was lost", &[("task", "charge#1".to_owned())], 2);
+    let time = Timestamp::from_micros(1_700_000_000_123_456);
+    let fields = [("task", "charge#1".to_owned())];
+    let line = log_json(time, Level::Warn, "stent.worker", "a lease was lost", &fields, 2);
     pinned("log", &serde_json::from_str::<Box<RawValue>>(&line).unwrap());
 }
 

@@ -82,7 +82,7 @@ pub unsafe extern "C" fn stent_executor_new(
 /// that the `free_fn` of each registered function is called. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_executor_free(executor: *mut stent_executor) {
-    guard::value((), || Some(handles::release::<ExecutorObject>(executor)));
+    guard::free::<ExecutorObject>(executor);
 }
 
 /// Registers the handler of a function, for the workers that are started from now on. options: queue, tags, priority,

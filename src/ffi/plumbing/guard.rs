@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::handles::{self, Object};
 use super::{fork, text};
 use crate::ffi::error::{self, stent_error};
 use crate::ffi::stent_status;
@@ -34,6 +35,14 @@ pub fn value<T>(instead: T, body: impl FnOnce() -> Option<T>) -> T {
         Ok(Some(value)) => value,
         Ok(None) | Err(_) => instead,
     }
+}
+
+/// Gives a reference back.
+pub fn free<T: Object>(handle: *mut T::Opaque) {
+    value((), || {
+        handles::release::<T>(handle);
+        Some(())
+    });
 }
 
 fn from_panic(panic: &(dyn Any + Send)) -> Error {

@@ -120,5 +120,5 @@ pub extern "C" fn stent_task_ref(task: *mut stent_task) -> *mut stent_task {
 /// thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_task_free(task: *mut stent_task) {
-    guard::value((), || Some(handles::release::<TaskObject>(task)));
+    guard::free::<TaskObject>(task);
 }
