@@ -12,9 +12,10 @@ use super::plumbing::{
 };
 use super::stent_status;
 use crate::backend::SharedBackend;
+use crate::backend::postgres::Postgres;
 use crate::backend::sqlite::Sqlite;
 use crate::codec;
-use crate::model::{Error, Result, Status};
+use crate::model::Result;
 
 /// An open store. Made by stent_backend_open, freed by stent_backend_free.
 pub struct stent_backend {
@@ -74,11 +75,9 @@ pub unsafe extern "C" fn stent_backend_open(
 /// The backends of this build, by the form of their URLs.
 fn open(url: &str, options: Option<&str>) -> Result<SharedBackend> {
     let scheme = url.split_once(':').map(|(scheme, _)| scheme);
-    if let Some(scheme @ ("postgres" | "postgresql")) = scheme {
-        return Err(Error::new(
-            Status::Unsupported,
-            format!("open the backend: this build has no backend for {scheme}: URLs; give the path of a SQLite file"),
-        ));
+    if let Some("postgres" | "postgresql") = scheme {
+        codec::options::none(options)?;
+        return block_on(Postgres::open(url)).map(|store| store as SharedBackend);
     }
     let options = codec::options::sqlite(options)?;
     block_on(Sqlite::open(url, options)).map(|store| store as SharedBackend)

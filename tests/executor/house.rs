@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use stent::backend::SharedBackend;
+use stent::backend::postgres::Postgres;
 use stent::backend::sqlite::Sqlite;
 use stent::codec::CanonicalJson;
 use stent::executor::{Executor, LogRecord, Logger, Task, Worker, WorkerState};
@@ -21,6 +22,15 @@ pub struct House {
     pub backend: SharedBackend,
     runtime: Runtime,
     _folder: tempfile::TempDir,
+}
+
+/// Where the tests run: a SQLite file, or a schema of a PostgreSQL server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    #[allow(dead_code, reason = "each of the two test programs has one")]
+    Sqlite,
+    #[allow(dead_code, reason = "each of the two test programs has one")]
+    Postgres,
 }
 
 struct Stderr;
