@@ -162,6 +162,14 @@ static void look_at_the_end(pid_t first, pid_t second)
     free(runs);
 }
 
+/* How many results the store has under one key of an order. */
+static int times_recorded(const struct order *order, const char *key)
+{
+    int times = 0;
+    for (int s = 0; s < order->count; s++) times += order->steps[s].recorded && strcmp(order->steps[s].key, key) == 0;
+    return times;
+}
+
 static void tell_steps(void)
 {
     printf("%-9s %-17s %-18s %-9s %-15s %s\n", "order", "step", "body ran", "recorded", "by", "result");
@@ -169,11 +177,14 @@ static void tell_steps(void)
         for (int s = 0; s < orders[i].count; s++) {
             const struct step *step = &orders[i].steps[s];
             int before = orders[i].ran_before[s], after = orders[i].ran_after[s];
-            char ran[32] = "", *at = ran;
+            char ran[32] = "", recorded[32], *at = ran;
+            int times = times_recorded(&orders[i], step->key);
             if (before) at += sprintf(at, "%d before", before);
             if (after) at += sprintf(at, "%s%d after", before ? ", " : "", after);
-            printf("%-9s %-17s %-18s %-9s %-15s %s\n", s ? "" : orders[i].number, step->key, *ran ? ran : "-",
-                   step->recorded ? "once" : step->state, step->has_body ? step->by : "the store", step->result);
+            if (times == 1) snprintf(recorded, sizeof recorded, "once");
+            else snprintf(recorded, sizeof recorded, "%d times", times);
+            printf("%-9s %-17s %-18s %-9s %-15s %s\n", s ? "" : orders[i].number, step->key, *ran ? ran : "-", recorded,
+                   step->has_body ? step->by : "the store", step->result);
         }
     }
 }
@@ -181,7 +192,7 @@ static void tell_steps(void)
 /* The promises; how many were broken. */
 static int tell_promises(void)
 {
-    int open = 0, twice = 0, again = 0, cut = 0, charged = 0, payments = 0, broken = 0;
+    int open = 0, not_once = 0, again = 0, cut = 0, charged = 0, payments = 0, broken = 0;
     char *books = read_file(shop.gateway), *dead = NULL, *text;
     stent_error *error = NULL;
     for (struct order *order = orders; order <= held; order++) {
@@ -189,7 +200,7 @@ static int tell_promises(void)
             const struct step *step = &order->steps[s];
             open += !step->recorded;
             again += order->recorded_before[s] && order->ran_after[s] > 0;
-            for (int before = 0; before < s; before++) twice += strcmp(step->key, order->steps[before].key) == 0;
+            not_once += times_recorded(order, step->key) != 1;
             if (strcmp(step->key, "charge#1") != 0) continue;
             charged += strstr(books, step->id) != NULL;
             if (order != held) continue;
@@ -200,7 +211,7 @@ static int tell_promises(void)
     must(stent_executor_dead_letters(executor, NULL, &dead, &error), error, "reading the dead letters");
 
     broken += promise(open == 0, "every step of every order has ended, and its result is recorded");
-    broken += promise(twice == 0, "every step is recorded once");
+    broken += promise(not_once == 0, "every step is recorded once");
     broken += promise(again == 0, "what was recorded before the kill was not run again after it");
     broken += promise(cut, "the charge that was cut in two ran again, and the second worker recorded it");
     text = json_format("the gateway took money %d times for %d orders: the charge that ran again had the same key",
@@ -215,8 +226,9 @@ static int tell_promises(void)
 /* Makes the place for the files, and sees to it that the gateway will be slow with the last order. */
 static void prepare(const char *orders_path, const char *list, const char *directory)
 {
-    static char made[] = "/tmp/stent-demo-XXXXXX", number[32], database[500];
+    static char made[400], number[32], database[500];
     size_t count = json_count(list);
+    snprintf(made, sizeof made, "%.300s/stent-demo-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     if (count < 2 || count > ORDERS_MAX) {
         fprintf(stderr, "%s: the demo wants a JSON array of 2 to %d orders; there are %zu\n", orders_path, ORDERS_MAX,
                 count);

@@ -23,7 +23,7 @@ static struct {
     stent_backend *backend;
     stent_executor *executor;
     struct order *orders;
-    int placed, open, kills, freezes;
+    int placed, open, kills, freezes; /* `open`: not over when it was last looked */
     pid_t workers[WORKERS];
 } soak_state;
 
@@ -141,29 +141,30 @@ static int tell(void)
 
 int soak(const char *orders_path, int seconds)
 {
-    char directory[] = "/tmp/stent-soak-XXXXXX", database[64];
+    char directory[400], database[420];
     char *file = read_file(orders_path);
     const char *orders = json_space(file);
     size_t kinds = json_count(orders);
-    unsigned seed = (unsigned)time(NULL);
     int frozen = -1;
     if (kinds == 0 || seconds < 1) {
         fprintf(stderr, "usage: order_workflow soak ORDERS.json SECONDS, with a JSON array of orders in the file\n");
         return 2;
     }
+    snprintf(directory, sizeof directory, "%.300s/stent-soak-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     if (!mkdtemp(directory) || !(soak_state.orders = calloc(PLACED_MAX, sizeof *soak_state.orders))) {
         perror(directory);
         return 1;
     }
-    srand(seed);
+    srand((unsigned)time(NULL));
     snprintf(database, sizeof database, "%s/orders.db", directory);
     soak_state.shop = shop_at(database);
     soak_state.executor = shop_open(&soak_state.shop, &soak_state.backend);
     setenv("ORDER_QUIET", "1", 1);
-    printf("%s, seed %u: %d workers, for %d s\n", database, seed, WORKERS, seconds);
+    printf("%d workers on %s for %d s\n", WORKERS, database, seconds);
+    fflush(stdout);
     for (int i = 0; i < WORKERS; i++) soak_state.workers[i] = start_worker(&soak_state.shop);
 
-    int64_t end = now_ms() + (int64_t)seconds * 1000, strike_at = now_ms() + 500, thaw_at = 0;
+    int64_t end = now_ms() + (int64_t)seconds * 1000, strike_at = now_ms() + 500, thaw_at = 0, look_at = 0;
     while (now_ms() < end) {
         if (soak_state.open < OPEN_MAX && soak_state.placed < PLACED_MAX) {
             char *order = json_text(json_at(orders, (size_t)rand() % kinds));
@@ -175,11 +176,15 @@ int soak(const char *orders_path, int seconds)
             strike_at = now_ms() + 200 + rand() % 1000;
         }
         if (frozen >= 0 && now_ms() >= thaw_at) thaw(&frozen);
-        look();
+        if (now_ms() >= look_at) {
+            look();
+            look_at = now_ms() + 200;
+        }
         usleep(10000);
     }
+    look();
     thaw(&frozen);
-    say("", "", "peace: %d orders are still on their way", soak_state.open);
+    say("", "", "no more bad luck; %d orders are still on their way", soak_state.open);
     for (end = now_ms() + PATIENCE_S * 1000; soak_state.open > 0 && now_ms() < end; look()) usleep(50000);
     for (int i = 0; i < WORKERS; i++) kill(soak_state.workers[i], SIGTERM);
     for (int i = 0; i < WORKERS; i++) reap(soak_state.workers[i]);

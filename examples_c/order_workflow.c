@@ -232,7 +232,7 @@ static int each_order(const struct shop *shop, const char *named, const char *an
     int found = 0;
     must(stent_executor_list(executor, "{\"limit\": 1000}", &list, &error), error, "listing the orders");
     for (const char *at = json_first(list); at; at = json_next(at)) {
-        char id[40], number[32], *seen = NULL;
+        char id[40], number[32], state[16], stage[64], result[96], *seen = NULL;
         json_copy(json_get(at, "id"), id, sizeof id);
         json_copy(json_get(json_at(json_get(at, "args"), 0), "id"), number, sizeof number);
         if (named && strcmp(number, named) != 0) continue;
@@ -243,7 +243,10 @@ static int each_order(const struct shop *shop, const char *named, const char *an
             free(payload);
         } else {
             must(stent_executor_state(executor, id, &seen, &error), error, "looking at an order");
-            printf("%s %s\n", number, seen);
+            json_copy(json_get(seen, "state"), state, sizeof state);
+            json_copy(json_get(json_get(seen, "state_values"), "stage"), stage, sizeof stage);
+            json_copy(json_get(seen, "result"), result, sizeof result);
+            printf("%-9s %s %-10s %-22s %s\n", number, id, state, stage, result);
             stent_free(seen);
         }
     }

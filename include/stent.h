@@ -3,6 +3,10 @@
  *
  * This file is generated from the sources in src/ffi. The conventions, once for all functions:
  *
+ * LIFE. Open a backend, make an executor on it, register the functions that this process has code for, start a
+ * worker; dispatch executions, here or in any other process on the same store. At the end stop the workers, or call
+ * stent_shutdown for all of it, and free the handles.
+ *
  * STATUS. Every call that can fail returns a stent_status: 0 is success, negative is failure, STENT_PENDING and
  * STENT_SUSPEND are neither. The last parameter, `error`, may be NULL; else it is written on every path: NULL, or,
  * with a negative status, an error that the caller frees with stent_error_free. Other outputs are written on success
@@ -87,8 +91,9 @@ typedef struct stent_worker stent_worker;
 typedef int32_t stent_status;
 
 /**
- * Takes a line of the log: its level and a JSON object with "time", "level", "target", "message" and "fields".
- * `json` is the library's and lives until the function returns. Called on one thread, one line at a time, in order.
+ * Takes a line of the log: its level and a JSON object with "time", "level", "target", "message", "fields" and
+ * "lost" (lines before it that the handler was too slow for). `json` is the library's and lives until the function
+ * returns. Called on one thread, one line at a time, in order.
  */
 typedef void (*stent_log_fn)(void *user_data, int32_t level, const char *json);
 
@@ -220,7 +225,7 @@ stent_status stent_shutdown(int64_t timeout_ms, stent_error **error);
 void stent_free(void *pointer);
 
 /* =====================================================================================================================
- * Errors, as C sees them.
+ * Errors: what went wrong with a call.
  */
 
 /**
@@ -239,10 +244,10 @@ stent_status stent_error_status(const stent_error *error);
 const char *stent_error_message(const stent_error *error);
 
 /**
- * The whole error as a JSON object: "status" (its name), "message", "retryable" (the same call may succeed later
- * without a change by the caller), "details" (facts for programs, such as the option that was unknown and those that
- * are known) and "failure" (for STENT_E_FAILED that of the child or execution, else null); "" for NULL. The text
- * belongs to the error and lives until stent_error_free. Any thread.
+ * The whole error as a JSON object: "status" (its name), "code", "message", "retryable" (the same call may succeed
+ * later without a change by the caller), "details" (facts for programs, such as the option that was unknown and
+ * those that are known) and "failure" (for STENT_E_FAILED that of the child or execution, else null); "" for NULL.
+ * The text belongs to the error and lives until stent_error_free. Any thread.
  */
 const char *stent_error_json(const stent_error *error);
 
@@ -371,8 +376,7 @@ stent_status stent_executor_dispatch_many(stent_executor *executor,
 
 /**
  * Waits until an execution is over, for at most `timeout_ms` (negative: as long as it takes; 0: just looks).
- * `*execution` is its record with progress, counters and state values, to be freed with stent_free; its "state" says
- * how it ended.
+ * `*execution` is as stent_executor_state gives it, to be freed with stent_free; its "state" says how it ended.
  *
  * Any thread; in a handler it holds a slot meanwhile. STENT_E_NOT_FOUND. STENT_E_TIMEOUT: it goes on.
  */
@@ -396,8 +400,8 @@ stent_status stent_executor_result(stent_executor *executor,
                                    stent_error **error);
 
 /**
- * The record of an execution as it is now, with progress, counters and state values; to be freed with stent_free.
- * Any thread. STENT_E_NOT_FOUND.
+ * An execution as it is now: its record with "progress", and beside it "counters", "state_values", "replay_of" and
+ * "cancel_reason"; to be freed with stent_free. Any thread. STENT_E_NOT_FOUND.
  */
 stent_status stent_executor_state(stent_executor *executor,
                                   const char *execution_id,
@@ -508,8 +512,9 @@ stent_status stent_worker_start(stent_executor *executor,
                                 stent_error **error);
 
 /**
- * What the worker is doing: a JSON object with "worker_id", "state", "running", "prefetched", "slots", "queues",
- * "tags" and "functions"; to be freed with stent_free. Any thread.
+ * What the worker is doing: a JSON object with "worker_id", "state", "slots", "running", "prefetched", "held"
+ * (leases), "queues", "tags", "functions" and "trouble" (why its last call to the store failed, while that is so);
+ * to be freed with stent_free. Any thread.
  */
 stent_status stent_worker_status(stent_worker *worker, char **status, stent_error **error);
 
@@ -546,9 +551,9 @@ void stent_worker_free(stent_worker *worker);
 
 /**
  * What is known of the task, as a JSON object: "task_id", "execution_id", "function", "attempt", "fence",
- * "worker_id", "deadline", "queue", "tags", "kind", "parent_task_id", "traceparent", "heartbeat" (what its last
- * attempt said), "run" and "created_at". The text belongs to the task and lives as long as the caller's reference;
- * NULL if the task is not a live handle. Any thread.
+ * "worker_id", "deadline", "queue", "tags", "priority", "kind", "parent_task_id", "step_key", "traceparent",
+ * "heartbeat" (what its last attempt said), "run" and "created_at". The text belongs to the task and lives as long
+ * as the caller's reference; NULL if the task is not a live handle. Any thread.
  */
 const char *stent_task_info(stent_task *task);
 

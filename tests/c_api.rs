@@ -43,6 +43,7 @@ programs! {
     operations,
     outcomes,
     statuses,
+    task_arguments,
     two_handles,
     workflow,
     wrong_thread,

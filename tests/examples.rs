@@ -3,63 +3,77 @@
 #[path = "common/c_programs.rs"]
 mod c_programs;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use c_programs::{compile, run};
+use c_programs::{compile, finish, root};
+use tempfile::TempDir;
 
 fn source(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples_c").join(name)
+    root().join("examples_c").join(name)
 }
 
-fn order_workflow(place: &Path) -> PathBuf {
-    compile(place, "order_workflow", &["order_workflow.c", "order_demo.c", "order_soak.c", "order_world.c"].map(source))
+/// The order example, in a folder of its own.
+fn order_workflow() -> (PathBuf, TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let entries = fs::read_dir(root().join("examples_c")).expect("examples_c");
+    let files = entries.map(|entry| entry.expect("examples_c").path());
+    let is_part = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("order_") && name.ends_with(".c")
+    };
+    let parts: Vec<PathBuf> = files.filter(is_part).collect();
+    (compile(folder.path(), "order_workflow", &parts), folder)
+}
+
+fn order(program: &Path, folder: &TempDir, words: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(words).current_dir(folder).env("TMPDIR", folder.path());
+    command
 }
 
 fn orders() -> String {
-    source("orders.json").to_str().unwrap().to_owned()
+    source("orders.json").to_str().expect("a path in UTF-8").to_owned()
 }
 
 /// A worker dies of SIGKILL in the middle of a charge, and every step is recorded once. The program checks what it
-/// promises and says by its exit code whether it held.
+/// promises, and says by its exit code whether all of it held.
 #[test]
 fn the_demo_keeps_its_promises() {
-    let place = tempfile::tempdir().unwrap();
-    let program = order_workflow(place.path());
-    let said = run(&program, &["demo", &orders(), place.path().join("demo").to_str().unwrap()], place.path());
-    assert!(said.contains("SIGKILL") && said.contains("every step is recorded once"), "{said}");
+    let (program, folder) = order_workflow();
+    let said = finish(&mut order(&program, &folder, &["demo", &orders(), "demo"]));
+    assert!(said.contains("kill -9") && said.contains("yes  every step is recorded once"), "{said}");
     assert!(!said.contains("NO "), "{said}");
 }
 
 /// Workers are killed and frozen at random while orders run.
 #[test]
 fn orders_survive_random_kills() {
-    let place = tempfile::tempdir().unwrap();
-    let program = order_workflow(place.path());
-    let said = run(&program, &["soak", &orders(), "8"], place.path());
-    assert!(said.contains("each charged once"), "{said}");
+    let (program, folder) = order_workflow();
+    let said = finish(&mut order(&program, &folder, &["soak", &orders(), "8"]));
+    assert!(said.contains("yes  every step is recorded once") && !said.contains("NO "), "{said}");
 }
 
-/// What a person does by hand: submit, approve, look, with a worker in another process.
+/// What a person does by hand: submit, approve, look.
 #[test]
 fn orders_can_be_submitted_approved_and_looked_at() {
-    let place = tempfile::tempdir().unwrap();
-    let program = order_workflow(place.path());
-    let submitted = run(&program, &["submit", "orders.db", &orders()], place.path());
+    let (program, folder) = order_workflow();
+    let submitted = finish(&mut order(&program, &folder, &["submit", "orders.db", &orders()]));
     assert_eq!(submitted.lines().count(), 4, "{submitted}");
-    let again = run(&program, &["submit", "orders.db", &orders()], place.path());
-    assert_eq!(again, submitted, "the order's number is the idempotency key");
-    run(&program, &["approve", "orders.db", "SO-10483", "yes"], place.path());
-    let status = run(&program, &["status", "orders.db"], place.path());
+    let again = finish(&mut order(&program, &folder, &["submit", "orders.db", &orders()]));
+    assert_eq!(again, submitted, "an order's number is its idempotency key");
+    finish(&mut order(&program, &folder, &["approve", "orders.db", "SO-10483", "yes"]));
+    let status = finish(&mut order(&program, &folder, &["status", "orders.db"]));
     assert_eq!(status.lines().count(), 4, "{status}");
-    let unknown = Command::new(&program).args(["approve", "orders.db", "SO-1", "yes"]).current_dir(&place).output();
-    assert!(!unknown.unwrap().status.success(), "an order that is not there can't be approved");
+    let unknown = order(&program, &folder, &["approve", "orders.db", "SO-1", "yes"]).output().expect("it runs");
+    assert!(!unknown.status.success(), "an order that is not there can't be approved");
 }
 
 #[test]
 fn a_fan_out_is_joined() {
-    let place = tempfile::tempdir().unwrap();
-    let program = compile(place.path(), "fan_out", &[source("fan_out.c")]);
-    let said = run(&program, &["2000", "fan_out.db"], place.path());
-    assert!(said.contains("2000 children joined"), "{said}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = compile(folder.path(), "fan_out", &[source("fan_out.c")]);
+    let said = finish(Command::new(&program).args(["2000", "fan_out.db"]).current_dir(&folder));
+    assert!(said.starts_with("2000 children joined"), "{said}");
 }

@@ -18,7 +18,7 @@ mod waiting;
 use std::process::ExitCode;
 
 use report::Report;
-use stage::{Result, Stage};
+use stage::Result;
 
 /// How much is done: full size, or a tenth.
 #[derive(Clone, Copy)]

@@ -1,6 +1,6 @@
 //! A store on a fresh file, an executor on it, and workers.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,6 @@ pub struct Stage {
     pub runtime: Runtime,
     pub executor: Executor,
     backend: SharedBackend,
-    path: PathBuf,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -43,24 +42,20 @@ impl Stage {
     pub fn new() -> Result<Self> {
         let folder = folder()?;
         let path = folder.path().join("bench.db");
-        Self::open(path, Some(folder))
+        Self::open(&path, Some(folder))
     }
 
     /// A store on a file that may be there already.
     pub fn at(path: &Path) -> Result<Self> {
-        Self::open(path.to_owned(), None)
+        Self::open(path, None)
     }
 
-    fn open(path: PathBuf, folder: Option<tempfile::TempDir>) -> Result<Self> {
+    fn open(path: &Path, folder: Option<tempfile::TempDir>) -> Result<Self> {
         let runtime = runtime()?;
         let url = path.to_str().ok_or("the path is not UTF-8")?;
         let backend: SharedBackend = runtime.block_on(Sqlite::open(url, SqliteOptions::default()))?;
         let executor = executor(&backend, &runtime);
-        Ok(Self { runtime, executor, backend, path, _folder: folder })
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.path
+        Ok(Self { runtime, executor, backend, _folder: folder })
     }
 
     /// Forgets the functions that are registered.

@@ -366,8 +366,8 @@ pub struct Replayed {
 /// A hint: something may have changed. Lost, late or repeated hints do no harm.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notice {
-    /// There may be work to claim.
-    Work,
+    /// There may be work to claim. The worker named, if any, has claimed in the same transaction all that it can take.
+    Work { served: Option<String> },
     /// Something is due this long from now.
     Due(Duration),
     /// These executions are over.

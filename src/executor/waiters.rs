@@ -126,7 +126,7 @@ impl Bundle {
         match notice {
             Notice::Ended(ids) => self.ended.extend(ids),
             Notice::Foreign => self.look = true,
-            Notice::Work | Notice::Due(_) | Notice::Cancelling(_) | Notice::Arrived(_) | Notice::Lost(_) => {}
+            Notice::Work { .. } | Notice::Due(_) | Notice::Cancelling(_) | Notice::Arrived(_) | Notice::Lost(_) => {}
         }
     }
 

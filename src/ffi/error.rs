@@ -1,4 +1,4 @@
-//! Errors, as C sees them.
+//! Errors: what went wrong with a call.
 
 use std::ffi::{CStr, CString, c_char};
 use std::sync::OnceLock;
@@ -99,18 +99,16 @@ pub extern "C" fn stent_error_status(error: *const stent_error) -> stent_status 
 /// stent_error_free. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_error_message(error: *const stent_error) -> *const c_char {
-    text_of(error, fork::MESSAGE, |object| &object.message)
+    text_of(error, fork::MESSAGE_C, |object| &object.message)
 }
 
-/// The whole error as a JSON object: "status" (its name), "message", "retryable" (the same call may succeed later
-/// without a change by the caller), "details" (facts for programs, such as the option that was unknown and those that
-/// are known) and "failure" (for STENT_E_FAILED that of the child or execution, else null); "" for NULL. The text
-/// belongs to the error and lives until stent_error_free. Any thread.
+/// The whole error as a JSON object: "status" (its name), "code", "message", "retryable" (the same call may succeed
+/// later without a change by the caller), "details" (facts for programs, such as the option that was unknown and
+/// those that are known) and "failure" (for STENT_E_FAILED that of the child or execution, else null); "" for NULL.
+/// The text belongs to the error and lives until stent_error_free. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_error_json(error: *const stent_error) -> *const c_char {
-    text_of(error, c"{\"status\":\"FORKED\"}", |object| {
-        object.json.get_or_init(|| text::owned(&codec::error_json(&object.error)))
-    })
+    text_of(error, fork::JSON_C, |object| object.json.get_or_init(|| text::owned(&codec::error_json(&object.error))))
 }
 
 /// Frees an error. NULL is nothing. Any thread.

@@ -2,6 +2,10 @@
 //!
 //! This file is generated from the sources in src/ffi. The conventions, once for all functions:
 //!
+//! LIFE. Open a backend, make an executor on it, register the functions that this process has code for, start a
+//! worker; dispatch executions, here or in any other process on the same store. At the end stop the workers, or call
+//! stent_shutdown for all of it, and free the handles.
+//!
 //! STATUS. Every call that can fail returns a stent_status: 0 is success, negative is failure, STENT_PENDING and
 //! STENT_SUSPEND are neither. The last parameter, `error`, may be NULL; else it is written on every path: NULL, or,
 //! with a negative status, an error that the caller frees with stent_error_free. Other outputs are written on success
@@ -36,6 +40,7 @@
 //!
 //! FORK. In a child forked after the first handle was made every call returns STENT_E_FORKED, and freeing does
 //! nothing. The library installs no signal handlers, never exits, and stays loaded after dlclose.
+#![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 #![allow(clippy::missing_safety_doc, reason = "the header's conventions and each comment are the contract")]
 #![allow(non_camel_case_types, reason = "the names are C's")]
 

@@ -40,6 +40,20 @@ static void any_order(int order, int stop) {
     stent_free(id);
 }
 
+/* Files of this test's folder that the process has open. */
+static int open_files(void) {
+    int found = 0;
+    char link[64], path[512];
+    for (int fd = 0; fd < 256; fd++) {
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        ssize_t length = readlink(link, path, sizeof path - 1);
+        if (length < 0) continue;
+        path[length] = '\0';
+        if (strncmp(path, folder, strlen(folder)) == 0) found++;
+    }
+    return found;
+}
+
 /* The context is the library's from the moment of the call. */
 static void given_back_when_the_call_fails(void) {
     stent_backend *backend = open_backend(":memory:");
@@ -147,5 +161,7 @@ int main(int count, char **arguments) {
     free_fn_calls_back();
     freed_while_in_use();
     closed_while_waiting();
+    /* Whoever only frees has closed too. */
+    WAIT_FOR(open_files() == 0);
     return done();
 }

@@ -33,11 +33,17 @@ impl Logger for Stderr {
 
 impl House {
     pub fn new() -> Self {
+        Self::with(|store| store)
+    }
+
+    /// A house whose executor speaks to the store through something else.
+    pub fn with(wrap: impl FnOnce(SharedBackend) -> SharedBackend) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
         let url = path.to_str().unwrap();
-        let backend: SharedBackend = runtime.block_on(Sqlite::open(url, SqliteOptions::default())).unwrap();
+        let store: SharedBackend = runtime.block_on(Sqlite::open(url, SqliteOptions::default())).unwrap();
+        let backend = wrap(store);
         let executor =
             Executor::new(Arc::clone(&backend), Arc::new(CanonicalJson), runtime.handle().clone(), Arc::new(Stderr));
         Self { executor, backend, runtime, _folder: folder }

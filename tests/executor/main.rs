@@ -1,7 +1,9 @@
 //! The executor on a SQLite file: what a user of functions, workers and tasks can rely on.
 
 mod ends;
+mod flaky;
 mod house;
 mod replays;
+mod troubles;
 mod waits;
 mod workers;

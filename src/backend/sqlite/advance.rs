@@ -102,6 +102,11 @@ async fn move_tasks(tx: &mut Tx, transitions: &[Transition]) -> Result<HashSet<I
             .bytes(args.map(Payload::as_bytes));
     }
     let found = tx.fetch_batch("move tasks", include_str!("sql/tasks_move.sql"), batch, nothing_more).await?;
+    for row in &found {
+        if tx.catalog.is_limited(Columns(row).get("step_name")?) {
+            tx.hint_work();
+        }
+    }
     found.iter().map(|row| Columns(row).id("id")).collect()
 }
 

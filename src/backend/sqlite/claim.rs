@@ -41,6 +41,10 @@ pub(super) async fn claim(tx: &mut Tx, claim: &Claim) -> Result<Vec<Claimed>> {
             room -= claimed.len() - before;
         }
     }
+    // Fewer than it asked for: there is no more for it, and what is limited goes to it when a slot is free.
+    if claimed.len() < claim.count {
+        tx.hint_served(&claim.worker_id);
+    }
     start_executions(tx, &claimed).await?;
     claimed.sort_by(|a, b| {
         let order = |c: &Claimed| (std::cmp::Reverse(c.task.priority), c.task.created_at, c.task.id);

@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use rustix::fs::Access;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteLockingMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, SqliteConnection};
 use tokio::sync::Mutex;
 
@@ -25,22 +23,25 @@ const STATEMENTS: usize = 256;
 /// locks of open file descriptions (see [`file_locks`]) neither could.
 static OPENING: Mutex<()> = Mutex::const_new(());
 
+/// Nothing in here makes SQLite look into the file: if something is wrong with it, `prepare` is to find it, and the
+/// connection is closed before the error is told.
 fn options(location: &Location, options: &SqliteOptions) -> SqliteConnectOptions {
-    let synchronous = match options.synchronous {
-        Synchronous::Full => SqliteSynchronous::Full,
-        Synchronous::Normal => SqliteSynchronous::Normal,
-        Synchronous::Off => SqliteSynchronous::Off,
-    };
     let common = SqliteConnectOptions::new()
         .busy_timeout(options.busy_timeout)
-        .synchronous(synchronous)
         .foreign_keys(false)
-        .locking_mode(SqliteLockingMode::Normal)
         .statement_cache_capacity(STATEMENTS)
         .disable_statement_logging();
     match location {
         Location::Memory => common.in_memory(true),
         Location::File(path) => common.filename(path).create_if_missing(true),
+    }
+}
+
+const fn synchronous(chosen: Synchronous) -> &'static str {
+    match chosen {
+        Synchronous::Full => "PRAGMA synchronous = FULL",
+        Synchronous::Normal => "PRAGMA synchronous = NORMAL",
+        Synchronous::Off => "PRAGMA synchronous = OFF",
     }
 }
 
@@ -56,7 +57,7 @@ async fn open(location: &Location, chosen: &SqliteOptions) -> Result<(SqliteConn
         look_at(path)?;
     }
     let mut conn = options(location, chosen).connect().await.map_err(error::map("connect"))?;
-    match prepare(&mut conn, location, chosen.busy_timeout).await {
+    match prepare(&mut conn, location, chosen).await {
         Ok(boot) => Ok((conn, boot)),
         Err(why) => {
             // The first error is the one to tell.
@@ -87,9 +88,15 @@ pub(super) fn describe(location: &Location) -> String {
     }
 }
 
+/// Bytes: one page of the smallest size.
+const SHORTEST: u64 = 512;
+
 /// What can be said without opening the file. It must not be opened but by SQLite: closing it would drop the locks that
 /// another copy of SQLite in this process holds on it.
 fn look_at(path: &Path) -> Result<()> {
+    // The log is beside the file itself, not beside a link to it.
+    let real = fs::canonicalize(path);
+    let path = real.as_deref().unwrap_or(path);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.is_dir() {
         return Err(Error::backend(format!(
@@ -109,6 +116,13 @@ fn look_at(path: &Path) -> Result<()> {
             file.len()
         }
     };
+    if (1..SHORTEST).contains(&length) {
+        // SQLite would take it for a new one and write over it.
+        return Err(Error::backend(format!(
+            "it has {length} bytes and is not a SQLite database, or has been cut off; give Stent a path of its own (nothing \
+             was changed)"
+        )));
+    }
     let log = beside(path, "-wal");
     match fs::metadata(&log) {
         // SQLite would take the file for a new one and delete the log, with all that was committed to it.
@@ -141,13 +155,12 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// Brings the schema up to date under the write lock and finds the number of this boot. Safe from several processes at
 /// once, and again and again. What is not Stent's, or newer, is found before anything is written.
-async fn prepare(conn: &mut SqliteConnection, location: &Location, patience: Duration) -> Result<i64> {
-    conn.execute(sqlx::raw_sql(
-        "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000",
-    ))
-    .await
-    .map_err(error::map("set up the connection"))?;
+async fn prepare(conn: &mut SqliteConnection, location: &Location, chosen: &SqliteOptions) -> Result<i64> {
+    let patience = chosen.busy_timeout;
     schema_version(conn).await?;
+    for sql in [include_str!("sql/writer_settings.sql"), synchronous(chosen.synchronous)] {
+        conn.execute(sqlx::raw_sql(sql)).await.map_err(error::map("set up the connection"))?;
+    }
     if let Location::File(_) = location {
         log_ahead(conn, patience).await?;
     }

@@ -124,6 +124,10 @@ async fn round(tx: &mut Tx, book: &mut WaitBook, ends: Vec<End>, ended: &mut Vec
             }
             _ => {}
         }
+        if tx.catalog.is_limited(row.get("step_name")?) {
+            // A place under the function's limit is free.
+            tx.hint_work();
+        }
         if row.get::<i64>("ops")? > 0 {
             book.forget(id);
             with_ops.push(id);

@@ -44,12 +44,17 @@ pub(super) fn translate(why: sqlx::Error) -> Error {
             false,
         ),
         IOERR => ("reading or writing the file failed; look at the disk and the system's log", true),
-        CORRUPT => ("the file is damaged; restore it from a backup, or recover it with sqlite3's .recover", false),
+        CORRUPT => (
+            "the file is damaged or cut off; restore it from a backup, or recover what is left with sqlite3's .recover",
+            false,
+        ),
         FULL => ("the disk is full; nothing was written; free some space and the same call succeeds", true),
         CANTOPEN => ("the file can't be opened; the folder must exist and be writable", false),
         TOOBIG => ("a value is larger than SQLite takes", false),
         CONSTRAINT => ("a row of this identity exists already, or a required value is missing", false),
-        NOTADB => ("the file is not a SQLite database (or is encrypted)", false),
+        NOTADB => {
+            ("the file is not a SQLite database, or is encrypted or cut off; give a path of its own to Stent", false)
+        }
         _ => ("SQLite refused", false),
     };
     let status = if code & 0xff == CONSTRAINT { Status::Conflict } else { Status::Backend };

@@ -76,7 +76,9 @@ impl Sqlite {
         let (conn, boot) = connect::writer(&location, &options).await?;
         let readers = connect::readers(&location, &options);
         let (notices, _) = broadcast::channel(NOTICES_MAX);
-        let tx = Tx::new(conn, boot, options.busy_timeout);
+        let mut tx = Tx::new(conn, boot, options.busy_timeout);
+        // From here on, what others commit is news.
+        tx.look().await;
         let changes = tx.changes();
         let writer = Writer::start(tx, notices.clone());
         let watch = match &location {

@@ -33,6 +33,7 @@ pub(super) struct Tx {
 #[derive(Default)]
 pub(super) struct Hints {
     pub work: bool,
+    pub served: Option<String>,
     pub due: Option<Duration>,
     pub ended: Vec<Id>,
     pub cancelling: Vec<Id>,
@@ -140,6 +141,12 @@ impl Tx {
     /// Somebody may claim something now.
     pub fn hint_work(&mut self) {
         self.hints.work = true;
+        self.hints.served = None;
+    }
+
+    /// This worker has claimed what it can take of all that there is up to now: it needs no hint.
+    pub fn hint_served(&mut self, worker_id: &str) {
+        self.hints.served = Some(worker_id.to_owned());
     }
 
     /// A sweep is due at this time.
@@ -184,7 +191,7 @@ impl Tx {
             notices.push(Notice::Due(due));
         }
         if hints.work {
-            notices.push(Notice::Work);
+            notices.push(Notice::Work { served: hints.served });
         }
         notices
     }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use std::{fs, io};
 
-use inotify::{EventMask, Inotify, WatchMask};
-use tokio::io::unix::AsyncFd;
+use futures_util::{FutureExt as _, StreamExt as _};
+use inotify::{EventMask, EventOwned, EventStream, Inotify, WatchMask};
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
@@ -79,8 +79,7 @@ async fn watch(mut log: Log, writer: Writer, changes: Arc<Changes>, notices: bro
         let mut pause = SOON;
         while pause <= LAST {
             let looks = changes.looks.load(Ordering::Acquire);
-            tokio::time::sleep(pause).await;
-            pause = if log.drain() { BUSY } else { pause * 4 };
+            pause = if log.is_quiet_for(pause).await { pause * 4 } else { BUSY };
             if notices.receiver_count() == 0 {
                 continue;
             }
@@ -100,13 +99,13 @@ async fn watch(mut log: Log, writer: Writer, changes: Arc<Changes>, notices: bro
 /// The log, as the kernel tells of it.
 struct Log {
     path: PathBuf,
-    events: AsyncFd<Inotify>,
+    events: EventStream<[u8; 1024]>,
     gone: bool,
 }
 
 impl Log {
     fn open(path: PathBuf) -> io::Result<Self> {
-        let mut log = Self { path, events: AsyncFd::new(Inotify::init()?)?, gone: false };
+        let mut log = Self { path, events: Inotify::init()?.into_event_stream([0; 1024])?, gone: false };
         log.watch()?;
         Ok(log)
     }
@@ -114,34 +113,42 @@ impl Log {
     /// The log stays the same file while it is open here; a person may still remove it.
     fn watch(&mut self) -> io::Result<()> {
         let mask = WatchMask::MODIFY | WatchMask::ATTRIB | WatchMask::DELETE_SELF | WatchMask::MOVE_SELF;
-        self.events.get_mut().watches().add(&self.path, mask)?;
+        self.events.watches().add(&self.path, mask)?;
         self.gone = false;
         Ok(())
     }
 
     /// Returns when the log has been written to.
     async fn written(&mut self) -> io::Result<()> {
-        loop {
-            while self.gone && self.watch().is_err() {
-                tokio::time::sleep(GONE).await;
-            }
-            self.events.readable_mut().await?.clear_ready();
-            if self.drain() {
-                return Ok(());
-            }
+        while self.gone && self.watch().is_err() {
+            tokio::time::sleep(GONE).await;
         }
+        let event = self.events.next().await.ok_or(io::ErrorKind::UnexpectedEof)??;
+        self.take(&event);
+        self.drain();
+        Ok(())
     }
 
-    /// Takes what the kernel has to tell. True: there was something.
+    /// Waits, but not longer than until the next write. Many writes in a row are as one.
+    async fn is_quiet_for(&mut self, pause: Duration) -> bool {
+        tokio::time::sleep(pause.min(BUSY)).await;
+        if self.drain() {
+            return false;
+        }
+        pause <= BUSY || tokio::time::timeout(pause - BUSY, self.written()).await.is_err()
+    }
+
+    /// Takes what the kernel has to tell by now. True: there was something.
     fn drain(&mut self) -> bool {
-        let mut buffer = [0; 1024];
         let mut any = false;
-        while let Ok(events) = self.events.get_mut().read_events(&mut buffer) {
-            for event in events {
-                any = true;
-                self.gone |= !event.mask.contains(EventMask::MODIFY);
-            }
+        while let Some(Some(Ok(event))) = self.events.next().now_or_never() {
+            self.take(&event);
+            any = true;
         }
         any
+    }
+
+    fn take(&mut self, event: &EventOwned) {
+        self.gone |= !event.mask.contains(EventMask::MODIFY);
     }
 }

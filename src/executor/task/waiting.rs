@@ -13,6 +13,9 @@ use crate::model::{Error, Op, Payload, Result, Status, Wait, WaitMode};
 /// While it holds, a handler looks for itself this often: notices are hints.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// A hold that is longer is as good as endless.
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+
 /// A store that is busy is asked for a journal again this often before the handler is told.
 const LOADS: u32 = 5;
 const LOAD_PAUSE: Duration = Duration::from_millis(50);
@@ -61,7 +64,7 @@ impl TaskCore {
     }
 
     pub(super) fn await_ops(self: &Arc<Self>, ops: &[Op], mode: WaitMode, hold: Duration) -> Result<Op> {
-        let deadline = (!hold.is_zero()).then(|| Instant::now() + hold);
+        let deadline = Some(hold).filter(|hold| !hold.is_zero()).map(|hold| Instant::now() + hold.min(LONGEST));
         let first = self.await_until(ops, mode, deadline);
         if deadline.is_some() {
             self.unset(flag::AWAITING);

@@ -115,12 +115,13 @@ fn start(shared: &Shared, limited: Vec<Run>, ready: Vec<Run>) {
 async fn look_up(shared: Arc<Shared>, lookups: Vec<Lookup>) {
     match find(&shared, &lookups).await {
         Ok((journals, cached)) => begin(&shared, lookups, journals, cached),
-        Err(error) if lookups.len() == 1 => lookups[0].task.fail_unstarted(&error.doing("load the task's journal")),
         Err(_) => {
             for lookup in lookups {
                 let one = vec![lookup];
                 match find(&shared, &one).await {
                     Ok((journals, cached)) => begin(&shared, one, journals, cached),
+                    // Asked no longer, because the worker drains.
+                    Err(error) if error.is_retryable() => one[0].task.give_back(),
                     Err(error) => one[0].task.fail_unstarted(&error.doing("load the task's journal")),
                 }
             }

@@ -16,7 +16,7 @@ use crate::executor::metrics::count;
 use crate::executor::replay::Machine;
 use crate::executor::sync::jittered;
 use crate::executor::task::flag;
-use crate::model::{BATCH_MAX, Error, Level, Result};
+use crate::model::{BATCH_MAX, Error, Level, Result, Status};
 
 /// Between tries of a store that does not answer.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
@@ -75,7 +75,12 @@ async fn register(shared: &Shared) -> bool {
                 shared.no_trouble(REGISTER);
                 return true;
             }
-            Err(error) => shared.trouble(REGISTER, &error),
+            Err(error) => {
+                shared.trouble(REGISTER, &error);
+                if error.status() == Status::Closed {
+                    return false;
+                }
+            }
         }
         tokio::select! {
             () = tokio::time::sleep(jittered(pause)) => {}
@@ -216,6 +221,13 @@ impl Engine {
                     self.admit_claimed(claim.as_ref(), claimed);
                     return;
                 }
+                Err(error) if error.status() == Status::Closed => {
+                    self.shared.trouble(RECORD, &error);
+                    self.shared.drain();
+                    self.shared.abandon();
+                    self.give_up(batch);
+                    return;
+                }
                 Err(error) if error.is_retryable() => {
                     self.shared.trouble(RECORD, &error);
                     if self.shared.abandoned() {
@@ -304,6 +316,9 @@ impl Engine {
 
     /// The store did not answer until the end: the leases run out by themselves.
     fn give_up(&self, batch: Vec<Message>) {
+        if batch.is_empty() {
+            return;
+        }
         self.shared.log(Level::Error, || {
             let count = batch.len();
             LogRecord::new("stent.worker", format!("{count} outcomes could not be recorded before the worker stopped"))

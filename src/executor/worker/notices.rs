@@ -27,9 +27,9 @@ struct Bundle {
 }
 
 impl Bundle {
-    fn add(&mut self, notice: Notice) {
+    fn add(&mut self, notice: Notice, worker_id: &str) {
         match notice {
-            Notice::Work => self.work = true,
+            Notice::Work { served } => self.work |= served.as_deref() != Some(worker_id),
             Notice::Due(after) => self.due = Some(self.due.map_or(after, |due| due.min(after))),
             Notice::Cancelling(ids) => self.cancelling.extend(ids),
             Notice::Arrived(ids) => self.arrived.extend(ids),
@@ -54,7 +54,7 @@ pub(super) async fn keep(shared: Arc<Shared>, mut notices: Receiver<Notice>) {
         };
         tokio::select! {
             received = notices.recv() => match received {
-                Ok(notice) => bundle.add(notice),
+                Ok(notice) => bundle.add(notice, &shared.worker_id),
                 Err(RecvError::Lagged(_)) => bundle.foreign = true,
                 // The poll goes on without.
                 Err(RecvError::Closed) => return,
@@ -63,7 +63,7 @@ pub(super) async fn keep(shared: Arc<Shared>, mut notices: Receiver<Notice>) {
         }
         loop {
             match notices.try_recv() {
-                Ok(notice) => bundle.add(notice),
+                Ok(notice) => bundle.add(notice, &shared.worker_id),
                 Err(TryRecvError::Lagged(_)) => bundle.foreign = true,
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
             }

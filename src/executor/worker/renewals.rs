@@ -31,7 +31,8 @@ pub(super) async fn keep(shared: Arc<Shared>) {
 
 /// Without a lease that is worth it nothing is asked. False: the store did not answer.
 async fn renew(shared: &Shared, mut tasks: Vec<Arc<TaskCore>>) -> bool {
-    tasks.retain(|task| !task.is_ending());
+    // Also of what has ended here, as long as the store has not recorded it.
+    tasks.retain(|task| !task.is(flag::GONE));
     if tasks.is_empty() {
         return true;
     }

@@ -65,8 +65,7 @@ pub unsafe extern "C" fn stent_executor_dispatch_many(
 }
 
 /// Waits until an execution is over, for at most `timeout_ms` (negative: as long as it takes; 0: just looks).
-/// `*execution` is its record with progress, counters and state values, to be freed with stent_free; its "state" says
-/// how it ended.
+/// `*execution` is as stent_executor_state gives it, to be freed with stent_free; its "state" says how it ended.
 ///
 /// Any thread; in a handler it holds a slot meanwhile. STENT_E_NOT_FOUND. STENT_E_TIMEOUT: it goes on.
 #[unsafe(no_mangle)]
@@ -112,8 +111,8 @@ pub unsafe extern "C" fn stent_executor_result(
     })
 }
 
-/// The record of an execution as it is now, with progress, counters and state values; to be freed with stent_free.
-/// Any thread. STENT_E_NOT_FOUND.
+/// An execution as it is now: its record with "progress", and beside it "counters", "state_values", "replay_of" and
+/// "cancel_reason"; to be freed with stent_free. Any thread. STENT_E_NOT_FOUND.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_executor_state(
     executor: *mut stent_executor,

@@ -10,8 +10,30 @@ use crate::model::{Error, Result, Status};
 static CHILD: AtomicBool = AtomicBool::new(false);
 static ARMED: Once = Once::new();
 
-pub const MESSAGE: &CStr = c"this process was forked from one that was using Stent, whose threads were not copied; \
-                             use the library in the parent, or fork before its first handle is made, or exec";
+macro_rules! message {
+    () => {
+        "this process was forked from one that was using Stent, whose threads were not copied; use the library in the \
+         parent, or fork before its first handle is made, or exec"
+    };
+}
+
+pub const MESSAGE: &str = message!();
+/// The same with its end, for an error that must not need memory or locks.
+pub const MESSAGE_C: &CStr = end(concat!(message!(), "\0"));
+/// As `codec::error_json` would tell it; a test compares.
+pub const JSON_C: &CStr = end(concat!(
+    r#"{"status":"FORKED","code":-13,"message":""#,
+    message!(),
+    r#"","retryable":false,"details":{},"failure":null}"#,
+    "\0"
+));
+
+const fn end(text: &str) -> &CStr {
+    match CStr::from_bytes_with_nul(text.as_bytes()) {
+        Ok(text) => text,
+        Err(_) => panic!("one NUL, at the end"),
+    }
+}
 
 extern "C" fn in_child() {
     CHILD.store(true, Ordering::Relaxed);
@@ -32,5 +54,17 @@ pub fn is_child() -> bool {
 }
 
 pub fn check() -> Result<()> {
-    if is_child() { Err(Error::new(Status::Forked, MESSAGE.to_string_lossy())) } else { Ok(()) }
+    if is_child() { Err(Error::new(Status::Forked, MESSAGE)) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prepared_error_is_what_would_be_made() {
+        let error = Error::new(Status::Forked, MESSAGE);
+        assert_eq!(JSON_C.to_str().unwrap(), crate::codec::error_json(&error));
+        assert_eq!(MESSAGE_C.to_str().unwrap(), MESSAGE);
+    }
 }

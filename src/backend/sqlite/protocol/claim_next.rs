@@ -14,6 +14,7 @@ use crate::model::{Result, Task, Timestamp, check_name};
 /// Scheduled tasks released in one transaction.
 const RELEASED_MAX: i64 = 1_000;
 
+#[derive(Clone)]
 pub(super) struct Wanted {
     pub worker_id: String,
     pub queues: Option<Vec<String>>,
@@ -31,7 +32,6 @@ enum Answer {
 
 pub(super) async fn claim(store: &Sqlite, wanted: Wanted) -> Result<Response> {
     check_name("worker_id", &wanted.worker_id)?;
-    let wanted = Arc::new(wanted);
     loop {
         let answer = store.write(wanted.clone(), |tx, wanted| Box::pin(attempt(tx, wanted))).await?;
         if let Answer::Claimed(task) = answer {
@@ -40,7 +40,7 @@ pub(super) async fn claim(store: &Sqlite, wanted: Wanted) -> Result<Response> {
     }
 }
 
-async fn attempt(tx: &mut Tx, wanted: Arc<Arc<Wanted>>) -> Result<Answer> {
+async fn attempt(tx: &mut Tx, wanted: Arc<Wanted>) -> Result<Answer> {
     let now = wanted.now.unwrap_or(tx.now);
     // The caller's clock against ours; leases are judged by the time since boot, moved by as much.
     let boottime = tx.boottime.saturating_add(now.micros().saturating_sub(tx.now.micros()));

@@ -33,4 +33,4 @@ WHERE tasks.id = b.id
         ELSE tasks.fence = b.fence AND tasks.state = 'running'
             AND (SELECT e.state FROM executions AS e WHERE e.id = tasks.execution_id) IN ('pending', 'running')
     END
-RETURNING id, execution_id, op, kind, retries, ops, arrival, idempotency_key
+RETURNING id, execution_id, step_name, op, kind, retries, ops, arrival, idempotency_key

@@ -39,4 +39,4 @@ WHERE tasks.id = b.id
     AND tasks.fence = b.fence
     AND tasks.state = 'running'
     AND (SELECT e.state FROM executions AS e WHERE e.id = tasks.execution_id) IN ('pending', 'running')
-RETURNING id
+RETURNING id, step_name

@@ -197,3 +197,31 @@ async fn only_the_holder_renews() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_end_written_from_outside_is_an_end() {
+    on_both(async |store| {
+        let parent = execution(ExecutionState::Running);
+        let root = Task { kind: TaskKind::Orchestrator, ..task(parent.id) };
+        let both = Request::CreateExecutionWithRootTask { execution: parent.clone(), task: root.clone() };
+        store.ok(both).await;
+        let result = Some(Payload::from("7"));
+        let ended = Task { state: TaskState::Completed, result: result.clone(), ..root.clone() };
+        store.ok(Request::UpdateTask { task: ended }).await;
+        let found = store.execution(parent.id).await.unwrap();
+        assert_eq!((found.state, &found.result), (ExecutionState::Completed, &result));
+        // What a client of the protocol alone does next is the same end again.
+        let same = Execution { state: ExecutionState::Completed, result, ..parent };
+        store.ok(Request::UpdateExecution { execution: same }).await;
+
+        let parent = execution(ExecutionState::Running);
+        let root = Task { execution_id: parent.id, id: id(), ..root };
+        let both = Request::CreateExecutionWithRootTask { execution: parent.clone(), task: root.clone() };
+        store.ok(both).await;
+        let failed = Execution { state: ExecutionState::Failed, error: Some(failure()), ..parent };
+        store.ok(Request::UpdateExecution { execution: failed }).await;
+        assert_eq!(store.task(root.id).await.unwrap().state, TaskState::Cancelled);
+        assert_eq!(store.claim(ANY).await, None);
+    })
+    .await;
+}

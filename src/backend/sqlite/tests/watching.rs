@@ -24,9 +24,10 @@ async fn the_commits_of_others_are_noticed() {
     let path = folder.path().join("stent.db");
     let (here, there) = (open(&path).await, open(&path).await);
     let mut notices = here.sqlite.notices.subscribe();
-    for _ in 0..20 {
+    for n in 0..20 {
         commit(&there).await;
-        timeout(5 * SECOND, foreign(&mut notices)).await.expect("no notice of a commit by another connection");
+        let heard = timeout(5 * SECOND, foreign(&mut notices)).await;
+        assert!(heard.is_ok(), "no notice of commit {n} by another connection");
     }
     // Also while this one is at work itself.
     let busy = here.sqlite.clone();

@@ -1,0 +1,156 @@
+//! A store that can be told to fail, and to keep its hints to itself.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+use async_trait::async_trait;
+use stent::backend::{
+    Backend, Claim, Claimed, DeadLetterFilter, ExecutionFilter, JournalEntry, JournalRequest, NewExecution, NewSignal,
+    NewWorker, Notice, Outcome, Renew, Renewed, Replayed, Request, Response, SharedBackend, Snapshot, StoreStats,
+    Swept, Transition, Verdict,
+};
+use stent::model::{DeadLetter, Error, Execution, Id, Payload, Result};
+use tokio::sync::broadcast;
+
+pub struct Flaky {
+    store: SharedBackend,
+    /// Errors for the next calls that record something, and whether the store has recorded it all the same.
+    pub fails: Mutex<VecDeque<(Error, bool)>>,
+    /// Results that the store can't record.
+    pub poison: Mutex<Option<Payload>>,
+    /// Registrations that fail before one succeeds.
+    pub away: AtomicUsize,
+    pub mute: AtomicBool,
+    never: broadcast::Sender<Notice>,
+}
+
+impl Flaky {
+    pub fn new(store: SharedBackend) -> Self {
+        Self {
+            store,
+            fails: Mutex::default(),
+            poison: Mutex::default(),
+            away: AtomicUsize::new(0),
+            mute: AtomicBool::new(false),
+            never: broadcast::channel(1).0,
+        }
+    }
+
+    /// Holds at once fail as ends do; claims alone do not.
+    fn next_failure(&self, transitions: &[Transition]) -> Option<(Error, bool)> {
+        if transitions.is_empty() { None } else { self.fails.lock().unwrap().pop_front() }
+    }
+
+    fn is_poisoned(&self, transitions: &[Transition]) -> bool {
+        let poison = self.poison.lock().unwrap();
+        transitions.iter().any(|transition| match &transition.outcome {
+            Outcome::Complete { result, .. } => Some(result) == poison.as_ref(),
+            _ => false,
+        })
+    }
+}
+
+#[async_trait]
+impl Backend for Flaky {
+    fn name(&self) -> &'static str {
+        "flaky"
+    }
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        self.store.call(request).await
+    }
+
+    fn notices(&self) -> broadcast::Receiver<Notice> {
+        if self.mute.load(SeqCst) { self.never.subscribe() } else { self.store.notices() }
+    }
+
+    async fn dispatch(&self, executions: Vec<NewExecution>) -> Result<Vec<Id>> {
+        self.store.dispatch(executions).await
+    }
+
+    async fn register_worker(&self, worker: NewWorker) -> Result<()> {
+        if self.away.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
+            return Err(Error::backend("the store is away").retryable(true));
+        }
+        self.store.register_worker(worker).await
+    }
+
+    async fn remove_worker(&self, worker_id: &str) -> Result<()> {
+        self.store.remove_worker(worker_id).await
+    }
+
+    async fn advance(
+        &self,
+        transitions: Vec<Transition>,
+        claim: Option<Claim>,
+    ) -> Result<(Vec<Verdict>, Vec<Claimed>)> {
+        if self.is_poisoned(&transitions) {
+            return Err(Error::backend("a row can't be written"));
+        }
+        match self.next_failure(&transitions) {
+            Some((error, true)) => {
+                self.store.advance(transitions, None).await?;
+                Err(error)
+            }
+            Some((error, false)) => Err(error),
+            None => self.store.advance(transitions, claim).await,
+        }
+    }
+
+    async fn journals(&self, requests: Vec<JournalRequest>) -> Result<Vec<Vec<JournalEntry>>> {
+        self.store.journals(requests).await
+    }
+
+    async fn cached(&self, keys: Vec<String>) -> Result<Vec<Option<Payload>>> {
+        self.store.cached(keys).await
+    }
+
+    async fn renew(&self, renew: Renew) -> Result<Renewed> {
+        self.store.renew(renew).await
+    }
+
+    async fn sweep(&self, worker_id: &str) -> Result<Swept> {
+        self.store.sweep(worker_id).await
+    }
+
+    async fn cancel(&self, execution: Id, reason: Option<String>) -> Result<()> {
+        self.store.cancel(execution, reason).await
+    }
+
+    async fn signal(&self, signal: NewSignal) -> Result<()> {
+        self.store.signal(signal).await
+    }
+
+    async fn ended_among(&self, executions: Vec<Id>) -> Result<Vec<Id>> {
+        self.store.ended_among(executions).await
+    }
+
+    async fn cancelled_among(&self, executions: Vec<Id>) -> Result<Vec<Id>> {
+        self.store.cancelled_among(executions).await
+    }
+
+    async fn snapshot(&self, execution: Id) -> Result<Option<Snapshot>> {
+        self.store.snapshot(execution).await
+    }
+
+    async fn list(&self, filter: ExecutionFilter) -> Result<Vec<Execution>> {
+        self.store.list(filter).await
+    }
+
+    async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>> {
+        self.store.dead_letters(filter).await
+    }
+
+    async fn replay_dead_letter(&self, task: Id, new_execution: Id) -> Result<Replayed> {
+        self.store.replay_dead_letter(task, new_execution).await
+    }
+
+    async fn resume(&self, task: Id) -> Result<()> {
+        self.store.resume(task).await
+    }
+
+    async fn stats(&self) -> Result<StoreStats> {
+        self.store.stats().await
+    }
+}
