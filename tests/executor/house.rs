@@ -51,8 +51,12 @@ impl House {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
-        let url = path.to_str().unwrap();
-        let store: SharedBackend = runtime.block_on(Sqlite::open(url, SqliteOptions::default())).unwrap();
+        let store: SharedBackend = match crate::KIND {
+            Kind::Sqlite => {
+                runtime.block_on(Sqlite::open(path.to_str().unwrap(), SqliteOptions::default())).unwrap()
+            }
+            Kind::Postgres => runtime.block_on(Postgres::open(&crate::postgres::fresh_url(""))).unwrap(),
+        };
         let backend = wrap(store);
         let executor =
             Executor::new(Arc::clone(&backend), Arc::new(CanonicalJson), runtime.handle().clone(), Arc::new(Stderr));
