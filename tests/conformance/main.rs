@@ -13,6 +13,11 @@ macro_rules! stores {
         fn sqlite_on_a_file() {
             crate::house::run(crate::house::Place::SqliteFile, $case);
         }
+
+        #[test]
+        fn postgres() {
+            crate::house::run(crate::house::Place::Postgres, $case);
+        }
     };
 }
 
@@ -43,6 +48,8 @@ mod limits;
 mod options;
 mod parking;
 mod plans;
+#[path = "../common/postgres.rs"]
+mod postgres;
 mod raw;
 mod retries;
 mod routes;

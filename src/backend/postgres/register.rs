@@ -3,7 +3,7 @@
 use super::catalog::stored;
 use super::error;
 use super::routes::bump_catalog;
-use super::tx::Tx;
+use super::tx::{Lock, Tx};
 use crate::backend::NewWorker;
 use crate::codec;
 use crate::model::{FunctionOptions, Result};
@@ -41,10 +41,23 @@ pub(super) async fn register(tx: &mut Tx, worker: &NewWorker) -> Result<()> {
             .execute(&mut *tx.conn)
             .await
             .map_err(&map)?;
+        if max_concurrent.is_some() && !tx.catalog.is_limited(&function.name) {
+            limit(tx, &function.name).await?;
+        }
     }
     put(tx, worker).await?;
     bump_catalog(tx).await?;
     tx.hint_work();
+    Ok(())
+}
+
+/// A function has a limit from now on: what runs counts already, and what was woken for one worker alone goes to the
+/// route, where it is counted.
+async fn limit(tx: &mut Tx, function: &str) -> Result<()> {
+    tx.lock([Lock::Limit(function)]).await?;
+    for sql in [include_str!("sql/tasks_limit_running.sql"), include_str!("sql/tasks_limit_woken.sql")] {
+        sqlx::query(sql).bind(function).execute(&mut *tx.conn).await.map_err(error::map("limit a function"))?;
+    }
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use super::rows::Columns;
 use super::tx::{Lock, Tx};
 use super::waits::WaitBook;
 use crate::backend::NewSignal;
-use crate::model::{Error, ExecutionState, Id, Payload, Result};
+use crate::model::{Error, ExecutionState, Id, Payload, Result, Timestamp};
 
 /// Appends a signal and hands it on. The same id for the same execution and name counts once.
 pub(super) async fn send(tx: &mut Tx, signal: &NewSignal) -> Result<()> {
@@ -33,7 +33,7 @@ pub(super) async fn send(tx: &mut Tx, signal: &NewSignal) -> Result<()> {
         .bind(signal.payload.as_bytes())
         .bind(tx.now)
         .bind(false)
-        .bind(None::<i64>)
+        .bind(None::<Timestamp>)
         .execute(&mut *tx.conn)
         .await
         .map_err(error::map("append a signal"))?;
@@ -105,6 +105,7 @@ pub(super) async fn put_back(tx: &mut Tx, book: &mut WaitBook, wait: Id, parent:
     let execution: Id = row.get(0);
     let name: String = row.get(1);
     let arrival = book.next_arrival(parent);
+    book.delivered(parent, arrival);
     sqlx::query(include_str!("sql/signal_wait_cancel.sql"))
         .bind(wait)
         .bind(arrival as i64)

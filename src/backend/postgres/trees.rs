@@ -23,8 +23,30 @@ pub(super) enum Cause {
     Cancelling,
 }
 
-/// Cancels the unfinished descendants of these tasks.
+/// Cancels the unfinished descendants of these tasks; of a large tree a part, and the rest is swept later.
 pub(super) async fn cancel_below(tx: &mut Tx, tasks: Vec<Id>, cause: Cause) -> Result<()> {
+    let rest = cancel_some(tx, tasks, cause).await?;
+    if rest.is_empty() {
+        return Ok(());
+    }
+    let batch = Batch::of_ids(rest);
+    tx.run_batch("note unfinished trees", include_str!("sql/unfinished_trees_add.sql"), batch, nothing_more).await?;
+    let now = tx.now;
+    tx.hint_due(now);
+    Ok(())
+}
+
+/// Cancels all of a task's unfinished descendants, for one who takes their rows away.
+pub(super) async fn cancel_all_below(tx: &mut Tx, task: Id) -> Result<()> {
+    let mut rest = vec![task];
+    while !rest.is_empty() {
+        rest = cancel_some(tx, rest, Cause::Ended).await?;
+    }
+    Ok(())
+}
+
+/// As much as one transaction should. The answer: tasks below which there may be more.
+async fn cancel_some(tx: &mut Tx, tasks: Vec<Id>, cause: Cause) -> Result<Vec<Id>> {
     let mut level = tasks;
     let mut room = ROWS_MAX;
     let mut freed = Vec::new();
@@ -59,21 +81,13 @@ pub(super) async fn cancel_below(tx: &mut Tx, tasks: Vec<Id>, cause: Cause) -> R
         }
         if found.len() == room {
             level.extend(below);
-            remember(tx, &level).await?;
             break;
         }
         room -= found.len();
         level = below;
     }
-    idempotency::release(tx, &freed).await
-}
-
-async fn remember(tx: &mut Tx, tasks: &[Id]) -> Result<()> {
-    let batch = Batch::of_ids(tasks.iter().copied());
-    tx.run_batch("note unfinished trees", include_str!("sql/unfinished_trees_add.sql"), batch, nothing_more).await?;
-    let now = tx.now;
-    tx.hint_due(now);
-    Ok(())
+    idempotency::release(tx, &freed).await?;
+    Ok(level)
 }
 
 /// Goes on with trees that were too large for one transaction. True: there is more.

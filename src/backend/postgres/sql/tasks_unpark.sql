@@ -1,5 +1,13 @@
 UPDATE tasks
-SET state = 'pending', lane = $3, parked = NULL, parked_version = NULL, error = NULL
+SET state = 'pending',
+    -- what is limited is claimed by its route alone, where it is counted
+    lane = CASE
+        WHEN EXISTS (SELECT 1 FROM functions AS f WHERE f.name = tasks.step_name AND f.max_concurrent IS NOT NULL) THEN route
+        ELSE $3
+    END,
+    parked = NULL,
+    parked_version = NULL,
+    error = NULL
 WHERE id = ANY(
     ARRAY(
         SELECT t.id
