@@ -52,9 +52,7 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
         let store: SharedBackend = match crate::KIND {
-            Kind::Sqlite => {
-                runtime.block_on(Sqlite::open(path.to_str().unwrap(), SqliteOptions::default())).unwrap()
-            }
+            Kind::Sqlite => runtime.block_on(Sqlite::open(path.to_str().unwrap(), SqliteOptions::default())).unwrap(),
             Kind::Postgres => runtime.block_on(Postgres::open(&crate::postgres::fresh_url(""))).unwrap(),
         };
         let backend = wrap(store);

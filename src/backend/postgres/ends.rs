@@ -151,7 +151,7 @@ async fn round(tx: &mut Tx, book: &mut WaitBook, ends: Vec<End>, ended: &mut Vec
     }
     bury(tx, &buried).await?;
     keep(tx, &cached).await?;
-    trees::cancel_below(tx, with_ops, trees::Cause::Ended).await?;
+    trees::cancel_below(tx, with_ops).await?;
     end_executions(tx, &roots).await?;
     idempotency::hand_on(tx, &with_key).await
 }

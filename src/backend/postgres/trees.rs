@@ -14,18 +14,9 @@ use crate::model::{DispatchOptions, Id, Payload, Result};
 /// Rows cancelled in one transaction that others wait for.
 const ROWS_MAX: usize = 1_000;
 
-/// Why a tree is cancelled from above.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
-    /// The task on top has ended: whatever is unfinished below is cancelled, running or not.
-    Ended,
-    /// The execution is being cancelled: what runs keeps its lease until its handler returns.
-    Cancelling,
-}
-
 /// Cancels the unfinished descendants of these tasks; of a large tree a part, and the rest is swept later.
-pub(super) async fn cancel_below(tx: &mut Tx, tasks: Vec<Id>, cause: Cause) -> Result<()> {
-    let rest = cancel_some(tx, tasks, cause).await?;
+pub(super) async fn cancel_below(tx: &mut Tx, tasks: Vec<Id>) -> Result<()> {
+    let rest = cancel_some(tx, tasks).await?;
     if rest.is_empty() {
         return Ok(());
     }
@@ -40,26 +31,26 @@ pub(super) async fn cancel_below(tx: &mut Tx, tasks: Vec<Id>, cause: Cause) -> R
 pub(super) async fn cancel_all_below(tx: &mut Tx, task: Id) -> Result<()> {
     let mut rest = vec![task];
     while !rest.is_empty() {
-        rest = cancel_some(tx, rest, Cause::Ended).await?;
+        rest = cancel_some(tx, rest).await?;
     }
     Ok(())
 }
 
 /// As much as one transaction should. The answer: tasks below which there may be more.
-async fn cancel_some(tx: &mut Tx, tasks: Vec<Id>, cause: Cause) -> Result<Vec<Id>> {
+async fn cancel_some(tx: &mut Tx, tasks: Vec<Id>) -> Result<Vec<Id>> {
     let mut level = tasks;
     let mut room = ROWS_MAX;
     let mut freed = Vec::new();
     while !level.is_empty() {
         // Who delivers to these tasks has this lock before he touches what is below them.
         WaitBook::default().lock(tx, level.iter().copied()).await?;
-        let (limit, now, keeps_leases) = (room as i64, tx.now, cause == Cause::Cancelling);
+        let (limit, now) = (room as i64, tx.now);
         let found = tx
             .fetch_batch(
                 "cancel unfinished descendants",
                 include_str!("sql/tasks_cancel_below.sql"),
                 Batch::of_ids(level.iter().copied()),
-                |query| query.bind(limit).bind(now).bind(keeps_leases),
+                |query| query.bind(limit).bind(now),
             )
             .await?;
         let mut below = Vec::new();
@@ -79,11 +70,12 @@ async fn cancel_some(tx: &mut Tx, tasks: Vec<Id>, cause: Cause) -> Result<Vec<Id
                 freed.push(id);
             }
         }
-        if found.len() == room {
+        let changed = found.iter().any(|row| matches!(Columns(row).get("state"), Ok("cancelled")));
+        if found.len() == room && changed {
             level.extend(below);
             break;
         }
-        room -= found.len();
+        room = room.saturating_sub(found.len()).max(1);
         level = below;
     }
     idempotency::release(tx, &freed).await?;
@@ -99,18 +91,8 @@ pub(super) async fn go_on(tx: &mut Tx) -> Result<bool> {
     if rows.is_empty() {
         return Ok(false);
     }
-    let mut ended = Vec::new();
-    let mut cancelling = Vec::new();
-    for row in &rows {
-        let row = Columns(row);
-        let task = row.id("task_id")?;
-        match row.get::<Option<&str>>("state")? {
-            Some("cancelling") => cancelling.push(task),
-            _ => ended.push(task),
-        }
-    }
-    cancel_below(tx, ended, Cause::Ended).await?;
-    cancel_below(tx, cancelling, Cause::Cancelling).await?;
+    let tasks = rows.iter().map(|row| Columns(row).id("task_id")).collect::<Result<Vec<Id>>>()?;
+    cancel_below(tx, tasks).await?;
     Ok(true)
 }
 
@@ -133,7 +115,7 @@ pub(super) async fn cancel_executions(tx: &mut Tx, book: &mut WaitBook, executio
             idle.push(End::now(id, row.optional_id("parent_task_id")?, Ending::Cancelled));
         }
     }
-    cancel_below(tx, roots, Cause::Cancelling).await?;
+    cancel_below(tx, roots).await?;
     ends::finish(tx, book, idle).await?;
     close(tx, executions).await
 }
