@@ -15,8 +15,6 @@ use std::time::{Duration, Instant};
 /// Kept to the end: when its standard input closes, the server stops and its folder goes.
 struct Server {
     url: String,
-    folder: Option<PathBuf>,
-    port: u16,
     _keeper: Option<Child>,
 }
 
@@ -33,10 +31,16 @@ pub fn fresh_url(more: &str) -> String {
     format!("{url}{joint}schema={schema}&min_size=0&max_size=6{more}")
 }
 
+/// The server's own database, for a connection beside the stores.
+#[allow(dead_code, reason = "not every test program looks at the server itself")]
+pub fn bare_url() -> String {
+    SERVER.get_or_init(start).url.clone()
+}
+
 fn start() -> Server {
     for name in ["STENT_TEST_POSTGRES", "DATABASE_URL"] {
         if let Ok(url) = std::env::var(name) {
-            return Server { url, folder: None, port: 0, _keeper: None };
+            return Server { url, _keeper: None };
         }
     }
     let folder = std::env::temp_dir().join(format!("stent-postgres-{}", std::process::id()));
@@ -64,12 +68,7 @@ fn start() -> Server {
         .and_then(|mut file| file.write_all(settings.as_bytes()))
         .unwrap();
     let keeper = keep(&bin, &folder, user);
-    let server = Server {
-        url: format!("postgresql://stent@127.0.0.1:{port}/postgres"),
-        folder: Some(folder.clone()),
-        port,
-        _keeper: Some(keeper),
-    };
+    let server = Server { url: format!("postgresql://stent@127.0.0.1:{port}/postgres"), _keeper: Some(keeper) };
     let socket = folder.join(format!(".s.PGSQL.{port}"));
     let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
     let begin = Instant::now();

@@ -69,16 +69,18 @@ impl Store {
     async fn open(place: Place) -> Self {
         match place {
             Place::SqliteMemory => Self { backend: open(":memory:").await, url: None, _folder: None },
-            Place::Postgres => {
-                let url = crate::postgres::fresh_url("");
-                Self { backend: open(&url).await, url: Some(url), _folder: None }
-            }
+            Place::Postgres => Self::at(&crate::postgres::fresh_url("")).await,
             Place::SqliteFile => {
                 let folder = tempfile::tempdir().unwrap();
                 let url = folder.path().join("store.db").to_str().unwrap().to_owned();
                 Self { backend: open(&url).await, url: Some(url), _folder: Some(Arc::new(folder)) }
             }
         }
+    }
+
+    /// A store on a server.
+    pub async fn at(url: &str) -> Self {
+        Self { backend: open(url).await, url: Some(url.to_owned()), _folder: None }
     }
 
     /// The same store, as another process sees it; where there can be no other, this one.
