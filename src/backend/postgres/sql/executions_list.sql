@@ -4,9 +4,9 @@ SELECT
 FROM executions
 WHERE created_at > $1
     AND created_at < $2
-    AND ($3 IS NULL OR state = $3)
-    AND ($4 IS NULL OR root_function = $4)
-    AND ($5 IS NULL OR queue = $5)
-    AND ($6 IS NULL OR tags ? $6)
+    AND ($3::text IS NULL OR state = $3)
+    AND ($4::text IS NULL OR root_function = $4)
+    AND ($5::text IS NULL OR queue = $5)
+    AND ($6::text IS NULL OR tags ? $6)
 ORDER BY created_at DESC, id DESC
 LIMIT $7 OFFSET $8

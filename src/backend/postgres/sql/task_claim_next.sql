@@ -4,7 +4,7 @@ SET state = 'running',
     fence = fence + 1,
     lease_expires_at = $5,
     started_at = coalesce(started_at, $3),
-    deadline_at = $3 + timeout * interval '1 microsecond',
+    deadline_at = $3::timestamptz + timeout * interval '1 microsecond',
     limited = CASE WHEN step_name = ANY($6::text[]) THEN true END,
     -- whoever held it before died without a word
     crashes = crashes + CASE state WHEN 'running' THEN 1 ELSE 0 END,

@@ -11,7 +11,7 @@ WITH best AS (
             WHERE t.lane = l.lane
                 AND (SELECT e.state FROM executions AS e WHERE e.id = t.execution_id) IN ('pending', 'running')
             ORDER BY t.priority DESC, t.created_at, t.id
-            LIMIT $2
+            LIMIT $2::bigint
         ) AS t
         WHERE NOT $7
         ORDER BY t.priority DESC, t.created_at, t.id
@@ -29,7 +29,7 @@ chosen AS MATERIALIZED (
         WHERE t.lane = l.lane
             AND (SELECT e.state FROM executions AS e WHERE e.id = t.execution_id) IN ('pending', 'running')
         ORDER BY t.priority DESC, t.created_at, t.id
-        LIMIT CASE WHEN $7 THEN $2 ELSE coalesce(best.count, 0) END
+        LIMIT CASE WHEN $7 THEN $2::bigint ELSE coalesce(best.count, 0) END
         FOR UPDATE OF t SKIP LOCKED
     ) AS c
     LIMIT $2
@@ -40,10 +40,10 @@ SET state = 'running',
     fence = fence + 1,
     lane = NULL,
     due_at = NULL,
-    lease_expires_at = $4 + $5 * interval '1 microsecond',
+    lease_expires_at = $4::timestamptz + $5::bigint * interval '1 microsecond',
     limited = $6,
-    started_at = coalesce(started_at, $4),
-    deadline_at = coalesce(deadline_at, $4 + timeout * interval '1 microsecond')
+    started_at = coalesce(started_at, $4::timestamptz),
+    deadline_at = coalesce(deadline_at, $4::timestamptz + timeout * interval '1 microsecond')
 WHERE id = ANY(ARRAY(SELECT chosen.id FROM chosen))
 RETURNING
     id, execution_id, step_name, kind, parent_task_id, state, args, kwargs, retries, created_at, tags, priority, queue,

@@ -7,7 +7,7 @@ SELECT
     b.new_id, $5, b.new_parent, t.step_name, t.step_key, t.kind,
     CASE WHEN b.again THEN 'pending' ELSE t.state END,
     CASE WHEN b.again THEN t.route END,
-    t.route, t.priority, $6 + b.position * interval '1 microsecond',
+    t.route, t.priority, $6::timestamptz + b.position * interval '1 microsecond',
     CASE WHEN b.again THEN t.ops ELSE 0 END,
     t.effects, t.op,
     CASE WHEN b.again THEN NULL ELSE t.arrival END,

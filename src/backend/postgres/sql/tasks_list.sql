@@ -3,6 +3,6 @@ SELECT
     retry_policy, result, error, started_at, completed_at, worker_id, lease_expires_at, idempotency_key, scheduled_for,
     fence, step_key
 FROM tasks
-WHERE $1 IS NULL OR state = $1
+WHERE $1::text IS NULL OR state = $1
 ORDER BY created_at DESC, id DESC
 LIMIT $2 OFFSET $3

@@ -1,7 +1,7 @@
 UPDATE tasks
 SET state = 'pending',
     lane = coalesce(own.lane, tasks.route),
-    due_at = CASE WHEN own.lane IS NOT NULL THEN $2 END
+    due_at = CASE WHEN own.lane IS NOT NULL THEN $2::timestamptz END
 FROM (
     SELECT
         t.id AS id,
