@@ -217,6 +217,20 @@ fn connections_that_are_cut_are_made_again() {
     });
 }
 
+/// Locks are taken in one order.
+#[test]
+fn a_crowd_sees_no_deadlock() {
+    let server = Server::new("crowd", "");
+    on_url(schema_on(&server.url, ""), async |url| {
+        let mut conn = PgConnection::connect(&server.url).await.unwrap();
+        crate::crowds::nothing_is_lost_in_a_crowd(Store::at(&url).await).await;
+        let sql = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+        let deadlocks: i64 = conn.fetch_one(sqlx::raw_sql(sql)).await.unwrap().get(0);
+        let log = fs::read_to_string(server.folder.join("log")).unwrap();
+        assert!(deadlocks == 0 && !log.contains("deadlock detected"), "{log}");
+    });
+}
+
 /// The server dies in the middle of work and comes back: what was recorded is there, once, and work goes on.
 #[test]
 fn work_goes_on_when_the_server_comes_back() {
