@@ -183,8 +183,9 @@ static void tell_steps(void)
             if (after) at += sprintf(at, "%s%d after", before ? ", " : "", after);
             if (times == 1) snprintf(recorded, sizeof recorded, "once");
             else snprintf(recorded, sizeof recorded, "%d times", times);
-            printf("%-9s %-17s %-18s %-9s %-15s %s\n", s ? "" : orders[i].number, step->key, *ran ? ran : "-", recorded,
-                   step->has_body ? step->by : "the store", step->result);
+            printf("%-9s %-17s %-18s %-9s %-15s %s%s\n", s ? "" : orders[i].number, step->key, *ran ? ran : "-",
+                   recorded, step->has_body ? step->by : "the store", step->result,
+                   before && after && strcmp(step->key, "charge#1") == 0 ? "   <- cut in two by the kill" : "");
         }
     }
 }
@@ -289,7 +290,7 @@ int demo(const char *orders_path, const char *directory)
 
     heading("5. What was promised, and whether it held");
     int broken = tell_promises();
-    printf("\nThe file is %s; look with: order_workflow status %s\n", shop.database, shop.database);
+    printf("\nEverything is in %s; look with: %s status %s\n", shop.database, program_invocation_name, shop.database);
     free(file);
     stent_executor_free(executor);
     stent_backend_free(backend);
