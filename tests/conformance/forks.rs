@@ -93,7 +93,7 @@ async fn the_old_execution_stays_as_it_is(store: Store) {
     let before = (store.snapshot(old).await, store.tasks(old).await);
     let new = replay(&store, letter).await;
     for claimed in store.claim("w", 9).await {
-        store.fail(&claimed).await;
+        store.say(&claimed, counting(1), dead("again")).await;
     }
     store.is(new, ExecutionState::Failed).await;
     assert_eq!((store.snapshot(old).await, store.tasks(old).await), before);

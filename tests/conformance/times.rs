@@ -106,7 +106,7 @@ async fn an_attempt_that_waits_too_long_times_out(store: Store) {
     store.until_execution(root.task.execution_id, ExecutionState::Failed).await;
     let letter = only(store.letters().await);
     assert_eq!((letter.task.id, letter.task.error.unwrap().kind.as_str()), (root.task.id, "Timeout"));
-    assert_eq!(store.journal(root.task.id).await[0].state, TaskState::Cancelled);
+    assert_eq!(store.state(timer(&root, 1, HOUR).id).await, TaskState::Cancelled);
 }
 
 async fn a_time_out_counts_waits_and_begins_anew_with_a_retry(store: Store) {

@@ -27,34 +27,39 @@ enum Move {
 
 /// Records transitions in order, each with its own verdict.
 pub(super) async fn apply(tx: &mut Tx, transitions: &[Transition]) -> Result<Vec<Verdict>> {
-    if transitions.is_empty() {
-        return Ok(Vec::new());
+    let mut verdicts = Vec::with_capacity(transitions.len());
+    let mut rest = transitions;
+    while !rest.is_empty() {
+        let (set, others) = rest.split_at(apart(rest));
+        verdicts.extend(apply_set(tx, set).await?);
+        rest = others;
     }
+    Ok(verdicts)
+}
+
+/// How many of them, from the first on, are of different tasks. A task named again, by its next holder maybe, is spoken
+/// for after what was said before.
+fn apart(transitions: &[Transition]) -> usize {
+    let mut seen = HashSet::with_capacity(transitions.len());
+    transitions.iter().position(|t| !seen.insert(t.held.task)).unwrap_or(transitions.len())
+}
+
+/// Each task at most once.
+async fn apply_set(tx: &mut Tx, transitions: &[Transition]) -> Result<Vec<Verdict>> {
     let mut book = WaitBook::default();
     // Before anything changes: what a suspending task waits for, and how many ends it has been given.
-    let suspending = |t: &&Transition| matches!(t.outcome, Outcome::Suspend { .. }) || !t.commands.is_empty();
-    let parents: Vec<Id> = transitions.iter().filter(suspending).map(|t| t.held.task).collect();
+    let asks = |t: &&Transition| matches!(t.outcome, Outcome::Suspend { .. } | Outcome::Hold) || !t.commands.is_empty();
+    let parents: Vec<Id> = transitions.iter().filter(asks).map(|t| t.held.task).collect();
     book.load(tx, &parents).await?;
 
+    // Those that go on come first: what they start is there to be cancelled when a parent ends in the same set.
     let mut held = move_tasks(tx, transitions).await?;
-    held.extend(end_tasks(tx, &mut book, transitions).await?);
-
     let mut arrivals = command(tx, &mut book, transitions, &held).await?;
     suspend(tx, &mut book, transitions, &held).await?;
-    for transition in transitions.iter().filter(|t| held.contains(&t.held.task)) {
-        match &transition.outcome {
-            Outcome::Retry { reopen: true, .. } => restart::reopen_children(tx, transition.held.task).await?,
-            Outcome::Continue { seen, .. } => restart::from_the_start(tx, &mut book, &transition.held, *seen).await?,
-            Outcome::Retry { reopen: false, .. }
-            | Outcome::Hold
-            | Outcome::Complete { .. }
-            | Outcome::DeadLetter { .. }
-            | Outcome::PassUp { .. }
-            | Outcome::Suspend { .. }
-            | Outcome::Release
-            | Outcome::Park { .. } => {}
-        }
-    }
+    begin_anew(tx, &mut book, transitions, &held).await?;
+    let ended = end_tasks(tx, &mut book, transitions).await?;
+    arrivals.extend(command(tx, &mut book, transitions, &ended).await?);
+    held.extend(ended);
     let refused = explain(tx, &mut book, transitions, &held).await?;
     book.save(tx).await?;
 
@@ -66,6 +71,25 @@ pub(super) async fn apply(tx: &mut Tx, transitions: &[Transition]) -> Result<Vec
         },
     };
     Ok(transitions.iter().map(verdict).collect())
+}
+
+/// Journals that are opened again, wholly or in part.
+async fn begin_anew(tx: &mut Tx, book: &mut WaitBook, transitions: &[Transition], held: &HashSet<Id>) -> Result<()> {
+    for transition in transitions.iter().filter(|t| held.contains(&t.held.task)) {
+        match &transition.outcome {
+            Outcome::Retry { reopen: true, .. } => restart::reopen_children(tx, transition.held.task).await?,
+            Outcome::Continue { seen, .. } => restart::from_the_start(tx, book, &transition.held, *seen).await?,
+            Outcome::Retry { reopen: false, .. }
+            | Outcome::Hold
+            | Outcome::Complete { .. }
+            | Outcome::DeadLetter { .. }
+            | Outcome::PassUp { .. }
+            | Outcome::Suspend { .. }
+            | Outcome::Release
+            | Outcome::Park { .. } => {}
+        }
+    }
+    Ok(())
 }
 
 /// Tasks that are not over. The answer: those whose fence held.
@@ -111,7 +135,7 @@ async fn move_tasks(tx: &mut Tx, transitions: &[Transition]) -> Result<HashSet<I
 }
 
 /// Tasks that are over. The answer: those whose fence held.
-async fn end_tasks(tx: &mut Tx, book: &mut WaitBook, transitions: &[Transition]) -> Result<Vec<Id>> {
+async fn end_tasks(tx: &mut Tx, book: &mut WaitBook, transitions: &[Transition]) -> Result<HashSet<Id>> {
     let mut ends = Vec::new();
     for Transition { held, outcome, .. } in transitions {
         let end = |ending| End { fence: Some(held.fence), ..End::now(held.task, held.parent, ending) };
@@ -150,7 +174,7 @@ async fn command(tx: &mut Tx, book: &mut WaitBook, transitions: &[Transition], h
         told.push((of.execution, commands));
         let steps = spawn::steps(commands);
         // Steps are numbered from here on, in order, before anything else arrives.
-        let before = book.latest(of.task);
+        let before = book.given(of.task);
         let numbered = steps.iter().zip(before + 1..).map(|(step, number)| (step.op, number));
         arrivals.entry(of.task).or_default().extend(numbered);
         let spawns = match outcome {

@@ -114,6 +114,10 @@ async fn round(tx: &mut Tx, book: &mut WaitBook, ends: Vec<End>, ended: &mut Vec
         let execution = row.id("execution_id")?;
         let op = row.optional_count::<Op>("op")?;
         let kind: TaskKind = row.word("kind")?;
+        let arrival = row.optional_count("arrival")?;
+        if let (Some(parent), Some(arrival)) = (end.parent, arrival) {
+            book.delivered(parent, arrival);
+        }
         match (end.parent, op) {
             (Some(parent), Some(op)) => {
                 book.arrived(parent, op);
@@ -141,7 +145,7 @@ async fn round(tx: &mut Tx, book: &mut WaitBook, ends: Vec<End>, ended: &mut Vec
         if let (Some(slot), Some(result)) = (&end.cache, end.ending.result()) {
             cached.push((slot, result));
         }
-        ended.push(Ended { id, arrival: row.optional_count("arrival")?, op });
+        ended.push(Ended { id, arrival, op });
     }
     bury(tx, &buried).await?;
     keep(tx, &cached).await?;

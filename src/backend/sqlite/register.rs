@@ -41,12 +41,24 @@ pub(super) async fn register(tx: &mut Tx, worker: &NewWorker) -> Result<()> {
             .execute(&mut tx.conn)
             .await
             .map_err(&map)?;
+        if max_concurrent.is_some() && !tx.catalog.is_limited(&function.name) {
+            limit(tx, &function.name).await?;
+        }
     }
     put(tx, worker).await?;
     bump_catalog(tx).await?;
     tx.reload_catalog().await?;
     tx.catalog.add_local(worker.clone());
     tx.hint_work();
+    Ok(())
+}
+
+/// A function has a limit from now on: what runs counts already, and what was woken for one worker alone goes to the
+/// route, where it is counted.
+async fn limit(tx: &mut Tx, function: &str) -> Result<()> {
+    for sql in [include_str!("sql/tasks_limit_running.sql"), include_str!("sql/tasks_limit_woken.sql")] {
+        sqlx::query(sql).bind(function).execute(&mut tx.conn).await.map_err(error::map("limit a function"))?;
+    }
     Ok(())
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn reopen_children(tx: &mut Tx, task: Id) -> Result<()> {
 /// An empty journal: unfinished operations are cancelled, recorded ones go, signals that were taken but not seen by
 /// the handler (arrived after `seen`) are there again.
 pub(super) async fn from_the_start(tx: &mut Tx, book: &mut WaitBook, held: &Held, seen: u64) -> Result<()> {
-    trees::cancel_below(tx, vec![held.task], trees::Cause::Ended).await?;
+    trees::cancel_all_below(tx, held.task).await?;
     let unseen = sqlx::query(include_str!("sql/signal_waits_unseen.sql"))
         .bind(held.task.as_bytes().as_slice())
         .bind(seen as i64)
@@ -34,11 +34,18 @@ pub(super) async fn from_the_start(tx: &mut Tx, book: &mut WaitBook, held: &Held
     for row in &unseen {
         signals::put_back(tx, book, super::rows::Columns(row).id("id")?, held.task).await?;
     }
-    sqlx::query(include_str!("sql/tasks_forget_below.sql"))
-        .bind(held.task.as_bytes().as_slice())
-        .execute(&mut tx.conn)
-        .await
-        .map_err(error::map("empty a journal"))?;
+    for sql in [
+        // The results of idempotent calls outlive their tasks.
+        include_str!("sql/idempotency_keep_below.sql"),
+        include_str!("sql/waits_forget_below.sql"),
+        include_str!("sql/tasks_forget_below.sql"),
+    ] {
+        sqlx::query(sql)
+            .bind(held.task.as_bytes().as_slice())
+            .execute(&mut tx.conn)
+            .await
+            .map_err(error::map("empty a journal"))?;
+    }
     book.restart(held.task);
     Ok(())
 }

@@ -95,6 +95,7 @@ pub(super) async fn put_back(tx: &mut Tx, book: &mut WaitBook, wait: Id, parent:
     let execution = id_of(row.get(0))?;
     let name: String = row.get(1);
     let arrival = book.next_arrival(parent);
+    book.delivered(parent, arrival);
     sqlx::query(include_str!("sql/signal_wait_cancel.sql"))
         .bind(wait.as_bytes().as_slice())
         .bind(arrival as i64)

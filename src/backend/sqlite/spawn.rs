@@ -81,7 +81,9 @@ pub(super) async fn start(tx: &mut Tx, book: &mut WaitBook, starts: &[Start<'_>]
             SpawnKind::Step { started_at, outcome } => {
                 row.started_at = Some(*started_at);
                 row.completed_at = Some(tx.now);
-                row.arrival = Some(book.next_arrival(held.task));
+                let arrival = book.next_arrival(held.task);
+                book.delivered(held.task, arrival);
+                row.arrival = Some(arrival);
                 match outcome {
                     Ok(result) => (row.state, row.result) = (TaskState::Completed, Some(result)),
                     Err(failure) => {

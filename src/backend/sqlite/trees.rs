@@ -23,8 +23,30 @@ pub(super) enum Cause {
     Cancelling,
 }
 
-/// Cancels the unfinished descendants of these tasks.
+/// Cancels the unfinished descendants of these tasks; of a large tree a part, and the rest is swept later.
 pub(super) async fn cancel_below(tx: &mut Tx, tasks: Vec<Id>, cause: Cause) -> Result<()> {
+    let rest = cancel_some(tx, tasks, cause).await?;
+    if rest.is_empty() {
+        return Ok(());
+    }
+    let batch = Batch::of_ids(rest);
+    tx.run_batch("note unfinished trees", include_str!("sql/unfinished_trees_add.sql"), batch, nothing_more).await?;
+    let now = tx.now;
+    tx.hint_due(now);
+    Ok(())
+}
+
+/// Cancels all of a task's unfinished descendants, for one who takes their rows away.
+pub(super) async fn cancel_all_below(tx: &mut Tx, task: Id) -> Result<()> {
+    let mut rest = vec![task];
+    while !rest.is_empty() {
+        rest = cancel_some(tx, rest, Cause::Ended).await?;
+    }
+    Ok(())
+}
+
+/// As much as one transaction should. The answer: tasks below which there may be more.
+async fn cancel_some(tx: &mut Tx, tasks: Vec<Id>, cause: Cause) -> Result<Vec<Id>> {
     let mut level = tasks;
     let mut room = ROWS_MAX;
     let mut freed = Vec::new();
@@ -54,7 +76,6 @@ pub(super) async fn cancel_below(tx: &mut Tx, tasks: Vec<Id>, cause: Cause) -> R
         }
         if found.len() == room {
             level.extend(below);
-            remember(tx, &level).await?;
             break;
         }
         room -= found.len();
@@ -63,7 +84,8 @@ pub(super) async fn cancel_below(tx: &mut Tx, tasks: Vec<Id>, cause: Cause) -> R
         }
         level = below;
     }
-    idempotency::release(tx, &freed).await
+    idempotency::release(tx, &freed).await?;
+    Ok(level)
 }
 
 /// Children that run on under a cancelled execution; what is below them is cancelled all the same.
@@ -77,14 +99,6 @@ async fn running_below(tx: &mut Tx, level: &[Id]) -> Result<Vec<Id>> {
         )
         .await?;
     found.iter().map(|row| Columns(row).id("id")).collect()
-}
-
-async fn remember(tx: &mut Tx, tasks: &[Id]) -> Result<()> {
-    let batch = Batch::of_ids(tasks.iter().copied());
-    tx.run_batch("note unfinished trees", include_str!("sql/unfinished_trees_add.sql"), batch, nothing_more).await?;
-    let now = tx.now;
-    tx.hint_due(now);
-    Ok(())
 }
 
 /// Goes on with trees that were too large for one transaction. True: there is more.

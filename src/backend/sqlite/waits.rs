@@ -20,7 +20,10 @@ pub(super) struct WaitBook {
 
 #[derive(Default)]
 struct Row {
+    /// The largest number that an end was delivered under.
     arrivals: u64,
+    /// The largest number that was given to an end; some come to nothing, and those after it are given again.
+    given: u64,
     wait: Option<Wait>,
     changed: bool,
 }
@@ -46,20 +49,32 @@ impl WaitBook {
                     missing: row.count("missing")?,
                 }),
             };
-            self.rows.insert(row.id("task_id")?, Row { arrivals: row.count("arrivals")?, wait, changed: false });
+            let arrivals = row.count("arrivals")?;
+            self.rows.insert(row.id("task_id")?, Row { arrivals, given: arrivals, wait, changed: false });
         }
         Ok(())
     }
 
-    /// A number for an end that is about to be delivered. Numbers of ends that come to nothing are left out.
+    /// A number for an end that is about to be delivered.
     pub fn next_arrival(&mut self, parent: Id) -> u64 {
         let row = self.rows.entry(parent).or_default();
-        row.arrivals += 1;
-        row.changed = true;
-        row.arrivals
+        row.given += 1;
+        row.given
     }
 
-    /// The largest number given so far.
+    /// The end that has this number is in the store.
+    pub fn delivered(&mut self, parent: Id, arrival: u64) {
+        let row = self.rows.entry(parent).or_default();
+        row.arrivals = row.arrivals.max(arrival);
+        row.changed = true;
+    }
+
+    /// The number that the next end does not have any more.
+    pub fn given(&self, task: Id) -> u64 {
+        self.rows.get(&task).map_or(0, |row| row.given)
+    }
+
+    /// The largest number so far.
     pub fn latest(&self, task: Id) -> u64 {
         self.rows.get(&task).map_or(0, |row| row.arrivals)
     }

@@ -1,5 +1,14 @@
 UPDATE tasks
-SET state = 'pending', lane = ?3, due_at = ?5, parked = NULL, parked_version = NULL, error = NULL
+SET state = 'pending',
+    -- what is limited is claimed by its route alone, where it is counted
+    lane = CASE
+        WHEN EXISTS (SELECT 1 FROM functions AS f WHERE f.name = tasks.step_name AND f.max_concurrent IS NOT NULL) THEN route
+        ELSE ?3
+    END,
+    due_at = ?5,
+    parked = NULL,
+    parked_version = NULL,
+    error = NULL
 WHERE rowid IN (
     SELECT t.rowid
     FROM jsonb_each(?1) AS b
