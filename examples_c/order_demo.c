@@ -142,7 +142,7 @@ static void approve_what_waits(void)
         stent_error *error = NULL;
         if (strcmp(stage_of(executor, orders[i].execution, stage, sizeof stage), STAGE_APPROVAL) != 0) continue;
         must(stent_executor_signal(executor, orders[i].execution, "approval", "{\"approved\": true}", NULL, &error),
-             error, "approving");
+             &error, "approving");
         say(orders[i].number, "", "is approved while no worker lives: the signal is kept");
     }
 }
@@ -209,7 +209,7 @@ static int tell_promises(void)
         }
     }
     for (const char *at = books; (at = strchr(at, '\n')); at++) payments++;
-    must(stent_executor_dead_letters(executor, NULL, &dead, &error), error, "reading the dead letters");
+    must(stent_executor_dead_letters(executor, NULL, &dead, &error), &error, "reading the dead letters");
 
     broken += promise(open == 0, "every step of every order has ended, and its result is recorded");
     broken += promise(not_once == 0, "every step is recorded once");

@@ -40,6 +40,7 @@
 //!
 //! FORK. In a child forked after the first handle was made every call returns STENT_E_FORKED, and freeing does
 //! nothing. The library installs no signal handlers, never exits, and stays loaded after dlclose.
+#![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 #![allow(clippy::missing_safety_doc, reason = "the header's conventions and each comment are the contract")]
 #![allow(non_camel_case_types, reason = "the names are C's")]
 

@@ -226,4 +226,25 @@ mod tests {
             assert_eq!(handle % STEP, 0);
         }
     }
+    /// Whoever frees meanwhile, a borrow is of the object that the handle meant, or of none.
+    #[test]
+    fn threads_share_a_table() {
+        let table = Table::<usize>::new();
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let table = &table;
+                scope.spawn(move || {
+                    for n in 0..2000 {
+                        let value = thread * 10_000 + n;
+                        let handle = table.insert(Arc::new(value)).unwrap();
+                        assert!(table.retain(handle));
+                        assert_eq!(table.get(handle).as_deref(), Some(&value));
+                        assert!(table.release(handle).is_none());
+                        assert_eq!(table.release(handle).as_deref(), Some(&value));
+                        assert!(table.get(handle).is_none());
+                    }
+                });
+            }
+        });
+    }
 }

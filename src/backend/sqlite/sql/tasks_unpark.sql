@@ -1,5 +1,5 @@
 UPDATE tasks
-SET state = 'pending', lane = ?3, parked = NULL, parked_version = NULL, error = NULL
+SET state = 'pending', lane = ?3, due_at = ?5, parked = NULL, parked_version = NULL, error = NULL
 WHERE rowid IN (
     SELECT t.rowid
     FROM jsonb_each(?1) AS b

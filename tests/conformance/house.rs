@@ -1,0 +1,452 @@
+//! Stores under test, and short words for what cases do to them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use stent::backend::sqlite::Sqlite;
+use stent::backend::{
+    Claim, Claimed, Commands, DeadLetterFilter, Function, Held, JournalEntry, JournalRequest, NewExecution, NewSignal,
+    NewWorker, Outcome, Request, Response, SharedBackend, Snapshot, Spawn, SpawnKind, Transition, Verdict,
+};
+use stent::codec::CanonicalJson;
+use stent::model::{
+    CallOptions, Canonical as _, DeadLetter, DispatchOptions, Error, Execution, ExecutionState, Failure,
+    FunctionOptions, Id, Number, Op, OpSet, Payload, ProgressEntry, ProgressStatus, Result, RetryPolicy, SqliteOptions,
+    Synchronous, Task, TaskState, WaitMode, child_id,
+};
+use tempfile::TempDir;
+
+/// Nothing here takes so long; a case that waits this long has failed.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// A lease that no case outlives.
+pub const LEASE: Duration = Duration::from_secs(600);
+
+/// A lease that ends at once: its worker is as good as dead.
+pub const DYING: Duration = Duration::from_micros(1);
+
+pub const HOUR: Duration = Duration::from_secs(3600);
+
+#[derive(Clone, Copy)]
+pub enum Place {
+    SqliteMemory,
+    SqliteFile,
+}
+
+/// A store, with worker `w` in the words that name none. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pub backend: SharedBackend,
+    /// Where it is, if it can be opened twice.
+    url: Option<String>,
+    _folder: Option<Arc<TempDir>>,
+}
+
+/// Runs a case on a new store.
+pub fn run<F: Future<Output = ()>>(place: Place, case: impl FnOnce(Store) -> F) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = Store::open(place).await;
+        let backend = Arc::clone(&store.backend);
+        tokio::time::timeout(2 * SOON, case(store)).await.expect("the case hangs");
+        backend.call(Request::Close {}).await.unwrap();
+    });
+}
+
+/// Cases kill no power: nothing is gained by waiting for the disk.
+async fn open(url: &str) -> SharedBackend {
+    let options = SqliteOptions { synchronous: Synchronous::Off, ..SqliteOptions::default() };
+    Sqlite::open(url, options).await.unwrap()
+}
+
+impl Store {
+    async fn open(place: Place) -> Self {
+        match place {
+            Place::SqliteMemory => Self { backend: open(":memory:").await, url: None, _folder: None },
+            Place::SqliteFile => {
+                let folder = tempfile::tempdir().unwrap();
+                let url = folder.path().join("store.db").to_str().unwrap().to_owned();
+                Self { backend: open(&url).await, url: Some(url), _folder: Some(Arc::new(folder)) }
+            }
+        }
+    }
+
+    /// The same store, as another process sees it; where there can be no other, this one.
+    pub async fn another(&self) -> Self {
+        match &self.url {
+            None => self.clone(),
+            Some(url) => Self { backend: open(url).await, ..self.clone() },
+        }
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &str {
+        self.url.as_deref().expect("the store is on a file")
+    }
+
+    // Workers.
+
+    pub async fn worker(&self, worker: &str, functions: &[&str]) {
+        let functions = functions.iter().map(|name| (*name, FunctionOptions::default())).collect();
+        self.worker_with(worker, functions).await;
+    }
+
+    pub async fn worker_with(&self, worker: &str, functions: Vec<(&str, FunctionOptions)>) {
+        self.register(worker, &[], &[], functions).await;
+    }
+
+    pub async fn register(&self, id: &str, queues: &[&str], tags: &[&str], functions: Vec<(&str, FunctionOptions)>) {
+        let functions = functions.into_iter().map(|(name, options)| Function { name: name.to_owned(), options });
+        let new = NewWorker {
+            worker_id: id.to_owned(),
+            queues: strings(queues),
+            tags: strings(tags),
+            functions: functions.collect(),
+        };
+        self.backend.register_worker(new).await.unwrap();
+    }
+
+    pub async fn claim_with(&self, claim: Claim) -> Vec<Claimed> {
+        let (verdicts, claimed) = self.backend.advance(Vec::new(), Some(claim)).await.unwrap();
+        assert!(verdicts.is_empty());
+        claimed
+    }
+
+    /// Up to `count` tasks for a worker, of limited functions as well.
+    pub async fn claim(&self, worker: &str, count: usize) -> Vec<Claimed> {
+        self.claim_with(claim(worker, count, LEASE)).await
+    }
+
+    /// The only task that there is to take.
+    pub async fn take(&self) -> Claimed {
+        self.take_as("w").await
+    }
+
+    pub async fn take_as(&self, worker: &str) -> Claimed {
+        only(self.claim(worker, 10).await)
+    }
+
+    /// There is nothing to take.
+    pub async fn idle(&self) {
+        assert_eq!(self.claim("w", 10).await, []);
+    }
+
+    /// Takes the only task and dies with it. What it was before it came back.
+    pub async fn die(&self) -> Claimed {
+        let taken = only(self.claim_with(claim("w", 10, DYING)).await);
+        let id = taken.task.id;
+        self.until("the lease has ended", async |store| store.state(id).await != TaskState::Running).await;
+        taken
+    }
+
+    // Executions.
+
+    pub async fn start(&self, function: &str) -> Id {
+        self.start_with(function, "[]", DispatchOptions::default()).await.unwrap()
+    }
+
+    pub async fn start_with(&self, function: &str, args: &str, options: DispatchOptions) -> Result<Id> {
+        self.backend.dispatch(vec![new_execution(function, args, options)]).await.map(only)
+    }
+
+    /// Starts one and takes its root: nothing else may be there to take.
+    pub async fn root(&self, function: &str) -> Claimed {
+        let execution = self.start(function).await;
+        let root = self.take().await;
+        assert_eq!(root.task.id, root_of(execution));
+        root
+    }
+
+    /// One `root` that has called `child` and waits for it, and the child, taken.
+    pub async fn waiting_parent(&self) -> (Claimed, Claimed) {
+        let root = self.root("root").await;
+        self.suspend(&root, spawns([call(&root, 1, "child")]), WaitMode::All, &[1], 0).await;
+        (root, self.take().await)
+    }
+
+    // What workers say.
+
+    pub async fn say(&self, of: &Claimed, commands: Commands, outcome: Outcome) -> Verdict {
+        only(self.say_all(vec![saying(of, commands, outcome)]).await)
+    }
+
+    pub async fn say_all(&self, transitions: Vec<Transition>) -> Vec<Verdict> {
+        self.backend.advance(transitions, None).await.unwrap().0
+    }
+
+    pub async fn record(&self, of: &Claimed, commands: Commands, outcome: Outcome) -> (Vec<(Op, u64)>, u64) {
+        match self.say(of, commands, outcome).await {
+            Verdict::Recorded { arrivals, latest } => (arrivals, latest),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn hold(&self, of: &Claimed, commands: Commands) -> (Vec<(Op, u64)>, u64) {
+        self.record(of, commands, Outcome::Hold).await
+    }
+
+    pub async fn complete(&self, of: &Claimed, result: &str) {
+        self.record(of, Commands::default(), completed(result)).await;
+    }
+
+    pub async fn fail(&self, of: &Claimed) {
+        self.record(of, Commands::default(), dead("it broke")).await;
+    }
+
+    pub async fn suspend(&self, of: &Claimed, commands: Commands, mode: WaitMode, ops: &[Op], known: u64) {
+        self.record(of, commands, suspended(mode, ops, known)).await;
+    }
+
+    pub async fn release(&self, of: &Claimed) {
+        self.record(of, Commands::default(), Outcome::Release).await;
+    }
+
+    pub async fn send(&self, execution: Id, name: &str, payload: &str) {
+        self.backend.signal(signal(execution, name, payload)).await.unwrap();
+    }
+
+    // What there is.
+
+    pub async fn task(&self, id: Id) -> Task {
+        match self.backend.call(Request::GetTask { task_id: id }).await.unwrap() {
+            Response::Task(Some(task)) => *task,
+            other => panic!("there should be a task {id}: {other:?}"),
+        }
+    }
+
+    pub async fn state(&self, id: Id) -> TaskState {
+        self.task(id).await.state
+    }
+
+    pub async fn tasks(&self, execution: Id) -> Vec<Task> {
+        match self.backend.call(Request::ListTasksForExecution { execution_id: execution }).await.unwrap() {
+            Response::Tasks(tasks) => tasks,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn snapshot(&self, execution: Id) -> Snapshot {
+        self.backend.snapshot(execution).await.unwrap().expect("the execution is there")
+    }
+
+    pub async fn execution(&self, id: Id) -> Execution {
+        self.snapshot(id).await.execution
+    }
+
+    pub async fn is(&self, id: Id, state: ExecutionState) {
+        assert_eq!(self.execution(id).await.state, state);
+    }
+
+    pub async fn counters(&self, execution: Id) -> BTreeMap<String, Number> {
+        self.snapshot(execution).await.counters
+    }
+
+    pub async fn journal(&self, task: Id) -> Vec<JournalEntry> {
+        only(self.backend.journals(vec![JournalRequest { task, after: 0 }]).await.unwrap())
+    }
+
+    pub async fn letters(&self) -> Vec<DeadLetter> {
+        self.backend.dead_letters(DeadLetterFilter { limit: 100, ..DeadLetterFilter::default() }).await.unwrap()
+    }
+
+    /// All that is told of an execution, to see that nothing of it has changed.
+    pub async fn picture(&self, execution: Id) -> String {
+        let snapshot = self.snapshot(execution).await;
+        let tasks = self.tasks(execution).await;
+        let mut journals = Vec::new();
+        for task in &tasks {
+            journals.push(self.journal(task.id).await);
+        }
+        format!("{snapshot:#?}\n{tasks:#?}\n{journals:#?}\n{:#?}", self.letters().await)
+    }
+
+    // What time brings.
+
+    /// Sweeps until nothing is due.
+    pub async fn sweep(&self) {
+        while self.backend.sweep("w").await.unwrap().more {}
+    }
+
+    /// Sweeps whenever something is due, until the condition holds.
+    pub async fn until(&self, what: &str, condition: impl AsyncFn(&Self) -> bool) {
+        let start = Instant::now();
+        loop {
+            let swept = self.backend.sweep("w").await.unwrap();
+            if condition(self).await {
+                return;
+            }
+            assert!(start.elapsed() < SOON, "still not: {what}");
+            let nap = swept.next_due.unwrap_or_default().clamp(Duration::from_millis(1), Duration::from_millis(20));
+            tokio::time::sleep(nap).await;
+        }
+    }
+
+    pub async fn until_execution(&self, id: Id, state: ExecutionState) {
+        self.until(state.as_str(), async |store| store.execution(id).await.state == state).await;
+    }
+
+    pub async fn until_task(&self, id: Id, state: TaskState) {
+        self.until(state.as_str(), async |store| store.state(id).await == state).await;
+    }
+}
+
+// Words.
+
+pub fn strings(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// The one that there is.
+pub fn only<T: std::fmt::Debug>(mut all: Vec<T>) -> T {
+    assert_eq!(all.len(), 1, "{all:#?}");
+    all.remove(0)
+}
+
+pub fn root_of(execution: Id) -> Id {
+    child_id(execution, 0, "root")
+}
+
+pub fn new_execution(function: &str, args: &str, options: DispatchOptions) -> NewExecution {
+    let args = Payload::from(args);
+    NewExecution {
+        id: options.id.unwrap_or_else(Id::now_v7),
+        function: function.to_owned(),
+        args_hash: hash(&args),
+        args,
+        options,
+    }
+}
+
+pub fn hash(args: &Payload) -> [u8; 32] {
+    CanonicalJson.hash(args, &Payload::empty_object())
+}
+
+pub fn claim(worker: &str, count: usize, lease: Duration) -> Claim {
+    Claim { worker_id: worker.to_owned(), count, limited: count, lease }
+}
+
+pub fn held(of: &Claimed) -> Held {
+    Held { task: of.task.id, execution: of.task.execution_id, parent: of.task.parent_task_id, fence: of.task.fence }
+}
+
+pub fn saying(of: &Claimed, commands: Commands, outcome: Outcome) -> Transition {
+    Transition { held: held(of), commands, outcome }
+}
+
+pub fn completed(result: &str) -> Outcome {
+    Outcome::Complete { result: result.into(), cache: None, cache_hit: false }
+}
+
+pub fn failure() -> Failure {
+    Failure::new("Oops", "it broke")
+}
+
+pub fn dead(reason: &str) -> Outcome {
+    Outcome::DeadLetter { failure: failure(), reason: reason.to_owned() }
+}
+
+pub fn retry(delay: Duration) -> Outcome {
+    Outcome::Retry { failure: failure(), delay, reopen: false }
+}
+
+pub fn parked(version: Option<&str>) -> Outcome {
+    Outcome::Park { failure: Failure::new("Nondeterminism", "other"), version: version.map(str::to_owned) }
+}
+
+pub fn suspended(mode: WaitMode, ops: &[Op], known: u64) -> Outcome {
+    Outcome::Suspend { mode, ops: ops.iter().copied().collect::<OpSet>(), known }
+}
+
+pub fn is_recorded(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Recorded { .. })
+}
+
+pub fn is_status<T: std::fmt::Debug>(outcome: Result<T>, status: stent::model::Status, says: &str) {
+    let error: Error = outcome.unwrap_err();
+    assert_eq!(error.status(), status, "{error}");
+    assert!(error.message().contains(says), "'{says}' is not in: {error}");
+}
+
+fn spawn(parent: &Claimed, op: Op, name: &str, what: SpawnKind) -> Spawn {
+    let key = format!("{name}#{op}");
+    Spawn { id: child_id(parent.task.id, parent.run, &key), op, key, name: name.to_owned(), what }
+}
+
+pub fn call(parent: &Claimed, op: Op, function: &str) -> Spawn {
+    call_with(parent, op, function, "[]", CallOptions::default())
+}
+
+pub fn call_with(parent: &Claimed, op: Op, function: &str, args: &str, options: CallOptions) -> Spawn {
+    let args = Payload::from(args);
+    let args_hash = Some(hash(&args));
+    spawn(parent, op, function, SpawnKind::Activity { args, options: Box::new(options), args_hash })
+}
+
+pub fn timer(parent: &Claimed, op: Op, delay: Duration) -> Spawn {
+    spawn(parent, op, "sleep", SpawnKind::Timer { delay })
+}
+
+pub fn wait_for(parent: &Claimed, op: Op, name: &str, timeout: Option<Duration>) -> Spawn {
+    spawn(parent, op, name, SpawnKind::Signal { timeout })
+}
+
+pub fn step(parent: &Claimed, op: Op, outcome: Result<&str, Failure>) -> Spawn {
+    let outcome = outcome.map(Payload::from);
+    spawn(parent, op, "step", SpawnKind::Step { started_at: parent.claimed_at, outcome })
+}
+
+pub fn spawns(spawns: impl IntoIterator<Item = Spawn>) -> Commands {
+    Commands { spawns: spawns.into_iter().collect(), ..Commands::default() }
+}
+
+pub fn cancels(of: &Claimed, spawned: &[&Spawn]) -> Commands {
+    let _same_task = of;
+    let cancels = spawned.iter().map(|spawn| stent::backend::Cancel { op: spawn.op, id: spawn.id }).collect();
+    Commands { cancels, ..Commands::default() }
+}
+
+pub fn counting(amount: i64) -> Commands {
+    Commands { counters: vec![("n".to_owned(), Number::Integer(amount))], ..Commands::default() }
+}
+
+/// Everything that a handler can say beside its end.
+pub fn everything(of: &Claimed) -> Commands {
+    Commands {
+        spawns: vec![call(of, 1, "child"), timer(of, 2, HOUR), wait_for(of, 3, "go", None), step(of, 4, Ok("4"))],
+        progress: vec![progress("half")],
+        state: vec![("where".to_owned(), "\"here\"".into())],
+        heartbeat: Some("7".into()),
+        ..counting(1)
+    }
+}
+
+pub fn progress(step: &str) -> ProgressEntry {
+    ProgressEntry {
+        step: step.to_owned(),
+        status: ProgressStatus::Running,
+        started_at: None,
+        completed_at: None,
+        detail: None,
+    }
+}
+
+pub fn signal(execution: Id, name: &str, payload: &str) -> NewSignal {
+    NewSignal { execution, name: name.to_owned(), payload: payload.into(), id: None }
+}
+
+/// Tried so often, at once.
+pub fn tries(max_attempts: u32) -> FunctionOptions {
+    let policy = RetryPolicy { max_attempts, initial_delay: 0.0, ..RetryPolicy::default() };
+    FunctionOptions { retry_policy: Some(policy), ..FunctionOptions::default() }
+}
+
+/// What stands in a record as text, for one that is completed.
+pub fn result(task: &Task) -> &str {
+    assert_eq!(task.state, TaskState::Completed, "{task:#?}");
+    text(task.result.as_ref().expect("a completed task has a result"))
+}
+
+pub fn text(payload: &Payload) -> &str {
+    std::str::from_utf8(payload.as_bytes()).unwrap()
+}

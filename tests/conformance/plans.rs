@@ -1,0 +1,118 @@
+//! How SQLite carries the statements out: every one of them prepares, and those that are asked all the time look at
+//! nothing but what they need.
+
+use std::fs;
+use std::path::Path;
+
+use sqlx::{AssertSqlSafe, Executor as _, Row as _, SqlSafeStr as _, SqliteConnection};
+
+use crate::house::*;
+use crate::sqlite::beside;
+
+fn statement(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/backend/sqlite/sql");
+    fs::read_to_string(folder.join(format!("{name}.sql"))).unwrap()
+}
+
+/// What `EXPLAIN QUERY PLAN` says, a line for each step.
+async fn plan(conn: &mut SqliteConnection, sql: &str) -> Vec<String> {
+    let rows = sqlx::raw_sql(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).fetch_all(conn).await.unwrap();
+    rows.iter().map(|row| row.get::<String, _>("detail")).collect()
+}
+
+#[test]
+fn every_statement_prepares() {
+    run(Place::SqliteFile, async |store: Store| {
+        let mut conn = beside(&store).await;
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/backend/sqlite/sql");
+        let mut seen = 0;
+        for file in fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let sql = fs::read_to_string(&path).unwrap();
+            conn.prepare(AssertSqlSafe(sql).into_sql_str())
+                .await
+                .unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+            seen += 1;
+        }
+        assert!(seen > 100);
+    });
+}
+
+/// A table is read from end to end: `SCAN tasks`, but not `SCAN tasks USING INDEX`, and not of a batch's JSON.
+fn is_scan(step: &str) -> bool {
+    let tables = ["tasks", "executions", "signals", "waits", "t", "e", "s", "w", "c", "r"];
+    tables.iter().any(|table| {
+        step == format!("SCAN {table}") || (step.starts_with(&format!("SCAN {table} ")) && !step.contains("USING"))
+    })
+}
+
+/// The statements of the engine's loop, and the indexes that each must go by.
+const GROWTH: &[(&str, &[&str])] = &[
+    ("tasks_claim", &["tasks_ready"]),
+    ("tasks_count_limited", &["tasks_limited"]),
+    ("tasks_due", &["tasks_due"]),
+    ("tasks_leases_ended", &["tasks_leased"]),
+    ("due_next", &["tasks_due", "tasks_leased", "executions_by_expiry", "tasks_parked", "executions_ending"]),
+    ("executions_expire", &["executions_by_expiry"]),
+    ("executions_closable", &["executions_ending", "tasks_leased"]),
+    ("journals", &["tasks_journal"]),
+    ("tasks_arrived_since", &["tasks_journal"]),
+    ("tasks_cancel_below", &["tasks_journal"]),
+    ("tasks_running_below", &["tasks_journal"]),
+    ("tasks_unpark", &["tasks_parked"]),
+    ("tasks_leave_lane", &["tasks_ready"]),
+    ("tasks_joining", &["tasks_joining"]),
+    ("signal_take", &["signals_in_order"]),
+    ("signal_wait_oldest", &["tasks_awaiting_signals"]),
+    ("signal_waits_unseen", &["tasks_journal"]),
+    ("tasks_move", &[]),
+    ("tasks_end", &[]),
+    ("tasks_wake", &[]),
+    ("tasks_renew", &[]),
+    ("tasks_ready", &[]),
+    ("tasks_retry", &[]),
+    ("tasks_standing", &[]),
+    ("tasks_get", &[]),
+    ("waits_get", &[]),
+    ("waits_save", &[]),
+    ("executions_start", &[]),
+    ("executions_end", &[]),
+    ("executions_roots", &[]),
+    ("executions_delete_tasks", &["tasks_by_execution"]),
+];
+
+#[test]
+fn what_is_asked_all_the_time_goes_by_an_index() {
+    run(Place::SqliteFile, async |store: Store| {
+        let mut conn = beside(&store).await;
+        for (name, indexes) in GROWTH {
+            let steps = plan(&mut conn, &statement(name)).await;
+            let shown = steps.join("\n");
+            assert!(!steps.iter().any(|step| is_scan(step)), "{name}.sql reads a table from end to end:\n{shown}");
+            for index in *indexes {
+                assert!(steps.iter().any(|step| step.contains(index)), "{name}.sql does not go by {index}:\n{shown}");
+            }
+        }
+    });
+}
+
+/// The best of a lane are read in the index's own order: a backlog behind them is not sorted, nor looked at.
+#[test]
+fn a_backlog_is_not_sorted_by_a_claim() {
+    run(Place::SqliteFile, async |store: Store| {
+        let mut conn = beside(&store).await;
+        let one_lane = "SELECT t.rowid FROM tasks AS t WHERE t.lane = ?1
+            AND (SELECT e.state FROM executions AS e WHERE e.id = t.execution_id) IN ('pending', 'running')
+            ORDER BY t.priority DESC, t.created_at, t.id LIMIT ?2";
+        let claim = statement("tasks_claim");
+        let words = |sql: &str| sql.split_whitespace().collect::<Vec<_>>().join(" ");
+        let inner = words(one_lane).replace("?1", "l.value");
+        assert!(words(&claim).contains(&inner), "tasks_claim.sql has changed: look at this test again");
+        let steps = plan(&mut conn, one_lane).await;
+        assert!(
+            steps.iter().any(|step| step.starts_with("SEARCH t USING") && step.contains("tasks_ready (lane=?)")),
+            "{steps:?}"
+        );
+        assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{steps:?}");
+    });
+}

@@ -1,0 +1,92 @@
+//! What handlers say: counted, in order, exact.
+
+use stent::backend::{Commands, Outcome};
+use stent::model::{Number, ProgressEntry};
+
+use crate::house::*;
+
+cases! {
+    effects_are_counted_so_that_a_replay_skips_them,
+    counters_are_exact_under_concurrency,
+    integers_stay_integers,
+    the_last_state_and_heartbeat_stand,
+    progress_is_in_order,
+}
+
+async fn effects_are_counted_so_that_a_replay_skips_them(store: Store) {
+    store.worker("w", &["root"]).await;
+    let root = store.root("root").await;
+    let commands = Commands {
+        progress: vec![progress("one"), progress("two")],
+        state: vec![("k".to_owned(), "1".into())],
+        ..counting(1)
+    };
+    store.hold(&root, commands).await;
+    store.hold(&root, counting(1)).await;
+    store.release(&root).await;
+    assert_eq!(store.take().await.effects, 5);
+}
+
+async fn counters_are_exact_under_concurrency(store: Store) {
+    const TASKS: usize = 8;
+    const EACH: i64 = 25;
+    store.worker("w", &["root", "child"]).await;
+    let root = store.root("root").await;
+    store.hold(&root, spawns((1..=TASKS as u32).map(|op| call(&root, op, "child")))).await;
+    let mut adding = Vec::new();
+    for (number, child) in store.claim("w", TASKS).await.into_iter().enumerate() {
+        let store = if number % 2 == 0 { store.clone() } else { store.another().await };
+        adding.push(tokio::spawn(async move {
+            for amount in 1..=EACH {
+                store.hold(&child, counting(amount)).await;
+            }
+        }));
+    }
+    for one in adding {
+        one.await.unwrap();
+    }
+    let sum = TASKS as i64 * EACH * (EACH + 1) / 2;
+    assert_eq!(store.counters(root.task.execution_id).await["n"], Number::Integer(sum));
+}
+
+async fn integers_stay_integers(store: Store) {
+    store.worker("w", &["root"]).await;
+    let root = store.root("root").await;
+    let add = |amount| Commands { counters: vec![("n".to_owned(), amount)], ..Commands::default() };
+    let big = 9_007_199_254_740_993;
+    store.hold(&root, add(Number::Integer(big))).await;
+    store.hold(&root, add(Number::Integer(1))).await;
+    assert_eq!(store.counters(root.task.execution_id).await["n"], Number::Integer(big + 1));
+    store.hold(&root, add(Number::Real(0.5))).await;
+    assert!(matches!(store.counters(root.task.execution_id).await["n"], Number::Real(_)));
+}
+
+async fn the_last_state_and_heartbeat_stand(store: Store) {
+    store.worker("w", &["root"]).await;
+    let root = store.root("root").await;
+    for number in 1..=3 {
+        let commands = Commands {
+            state: vec![("k".to_owned(), "0".into()), ("k".to_owned(), format!("{number}").into())],
+            heartbeat: (number < 3).then(|| format!("{number}").into()),
+            ..Commands::default()
+        };
+        store.hold(&root, commands).await;
+    }
+    assert_eq!(text(&store.snapshot(root.task.execution_id).await.state["k"]), "3");
+    store.release(&root).await;
+    assert_eq!(text(store.take().await.heartbeat.as_ref().unwrap()), "2");
+}
+
+async fn progress_is_in_order(store: Store) {
+    store.worker("w", &["root"]).await;
+    let root = store.root("root").await;
+    let say = |from: u32| Commands {
+        progress: (from..from + 3).map(|number| progress(&number.to_string())).collect(),
+        ..Commands::default()
+    };
+    store.hold(&root, say(0)).await;
+    store.record(&root, say(3), Outcome::Release).await;
+    let told = store.execution(root.task.execution_id).await.progress;
+    let said = told.iter().map(|entry: &ProgressEntry| entry.step.as_str()).filter(|step| *step != "root");
+    assert_eq!(said.collect::<Vec<_>>(), ["0", "1", "2", "3", "4", "5"]);
+}
