@@ -205,7 +205,7 @@ static int tell_promises(void)
             if (strcmp(step->key, "charge#1") != 0) continue;
             charged += strstr(books, step->id) != NULL;
             if (order != held) continue;
-            cut = order->ran_before[s] == 3 && order->ran_after[s] == 1 && !order->recorded_before[s];
+            cut = order->ran_before[s] >= 3 && order->ran_after[s] >= 1 && !order->recorded_before[s];
         }
     }
     for (const char *at = books; (at = strchr(at, '\n')); at++) payments++;
