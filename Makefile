@@ -9,7 +9,7 @@ C_STRICT := -std=c11 -Wall -Wextra -pedantic -Werror
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
 EXAMPLES := $(TARGET)/examples_c
-ORDER_SOURCES := $(addprefix examples_c/,order_workflow.c order_demo.c order_soak.c order_world.c)
+ORDER_SOURCES := $(wildcard examples_c/order_*.c)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench soak header lib examples clean

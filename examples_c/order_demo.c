@@ -142,7 +142,7 @@ static void approve_what_waits(void)
         stent_error *error = NULL;
         if (strcmp(stage_of(executor, orders[i].execution, stage, sizeof stage), STAGE_APPROVAL) != 0) continue;
         must(stent_executor_signal(executor, orders[i].execution, "approval", "{\"approved\": true}", NULL, &error),
-             error, "approving");
+             &error, "approving");
         say(orders[i].number, "", "is approved while no worker lives: the signal is kept");
     }
 }
@@ -183,8 +183,9 @@ static void tell_steps(void)
             if (after) at += sprintf(at, "%s%d after", before ? ", " : "", after);
             if (times == 1) snprintf(recorded, sizeof recorded, "once");
             else snprintf(recorded, sizeof recorded, "%d times", times);
-            printf("%-9s %-17s %-18s %-9s %-15s %s\n", s ? "" : orders[i].number, step->key, *ran ? ran : "-", recorded,
-                   step->has_body ? step->by : "the store", step->result);
+            printf("%-9s %-17s %-18s %-9s %-15s %s%s\n", s ? "" : orders[i].number, step->key, *ran ? ran : "-",
+                   recorded, step->has_body ? step->by : "the store", step->result,
+                   before && after && strcmp(step->key, "charge#1") == 0 ? "   <- cut in two by the kill" : "");
         }
     }
 }
@@ -204,11 +205,11 @@ static int tell_promises(void)
             if (strcmp(step->key, "charge#1") != 0) continue;
             charged += strstr(books, step->id) != NULL;
             if (order != held) continue;
-            cut = order->ran_before[s] == 3 && order->ran_after[s] == 1 && !order->recorded_before[s];
+            cut = order->ran_before[s] >= 3 && order->ran_after[s] >= 1 && !order->recorded_before[s];
         }
     }
     for (const char *at = books; (at = strchr(at, '\n')); at++) payments++;
-    must(stent_executor_dead_letters(executor, NULL, &dead, &error), error, "reading the dead letters");
+    must(stent_executor_dead_letters(executor, NULL, &dead, &error), &error, "reading the dead letters");
 
     broken += promise(open == 0, "every step of every order has ended, and its result is recorded");
     broken += promise(not_once == 0, "every step is recorded once");
@@ -289,7 +290,7 @@ int demo(const char *orders_path, const char *directory)
 
     heading("5. What was promised, and whether it held");
     int broken = tell_promises();
-    printf("\nThe file is %s; look with: order_workflow status %s\n", shop.database, shop.database);
+    printf("\nEverything is in %s; look with: %s status %s\n", shop.database, program_invocation_name, shop.database);
     free(file);
     stent_executor_free(executor);
     stent_backend_free(backend);

@@ -6,6 +6,7 @@
 #include "order_workflow.h"
 
 #include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -49,7 +50,7 @@ static void place(const char *order)
     /* order, validate, charge, sleep, ship; the lines; the approval of a big one */
     placed->steps = 5 + (int)json_count(json_get(copy, "lines")) + (total >= APPROVAL_FROM_CENTS);
     snprintf(placed->execution, sizeof placed->execution, "%s", id);
-    must(stent_executor_signal(soak_state.executor, id, "approval", "{\"approved\": true}", NULL, &error), error,
+    must(stent_executor_signal(soak_state.executor, id, "approval", "{\"approved\": true}", NULL, &error), &error,
          "approving");
     stent_free(id);
     free(copy);
@@ -72,6 +73,20 @@ static void reap(pid_t pid)
     waitpid(pid, &how, 0);
 }
 
+/* A worker may be frozen inside a transaction, and then this process, too, waits for it: so another lets it go. */
+static void thaw_later(pid_t worker)
+{
+    char shell[] = "sh", option[] = "-c", script[80];
+    char *const args[] = {shell, option, script, NULL};
+    pid_t pid;
+    snprintf(script, sizeof script, "sleep %d.%03d; kill -CONT %d", FREEZE_MS / 1000, FREEZE_MS % 1000, (int)worker);
+    int code = posix_spawnp(&pid, shell, NULL, NULL, args, environ);
+    if (code == 0) return;
+    fprintf(stderr, "starting sh: %s\n", strerror(code));
+    kill(worker, SIGCONT);
+    exit(1);
+}
+
 /* Kills a worker, or freezes one and lets it go after its lease. `frozen` and `thaw_at` remember which. */
 static void bad_luck(int *frozen, int64_t *thaw_at)
 {
@@ -79,6 +94,7 @@ static void bad_luck(int *frozen, int64_t *thaw_at)
     if (victim == *frozen) return;
     if (*frozen < 0 && rand() % 3 == 0) {
         kill(soak_state.workers[victim], SIGSTOP);
+        thaw_later(soak_state.workers[victim]);
         *frozen = victim;
         *thaw_at = now_ms() + FREEZE_MS;
         soak_state.freezes++;
@@ -95,7 +111,7 @@ static void bad_luck(int *frozen, int64_t *thaw_at)
 static void thaw(int *frozen)
 {
     if (*frozen < 0) return;
-    kill(soak_state.workers[*frozen], SIGCONT);
+    kill(soak_state.workers[*frozen], SIGCONT); /* if it is early: nothing more to wait for */
     say("", "", "worker %d goes on", (int)soak_state.workers[*frozen]);
     *frozen = -1;
 }
@@ -124,7 +140,7 @@ static int tell(void)
     }
     for (const char *at = books; (at = strchr(at, '\n')); at++) payments++;
     for (const char *at = runs; (at = strchr(at, '\n')); at++) run_count++;
-    must(stent_executor_dead_letters(soak_state.executor, NULL, &dead, &error), error, "reading the dead letters");
+    must(stent_executor_dead_letters(soak_state.executor, NULL, &dead, &error), &error, "reading the dead letters");
 
     printf("\n%d orders, %d steps; %d kills, %d freezes; %d handler bodies ran for %d tasks\n", soak_state.placed,
            recorded + open, soak_state.kills, soak_state.freezes, run_count, bodies);

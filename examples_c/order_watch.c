@@ -26,7 +26,7 @@ char *stage_of(stent_executor *executor, const char *execution, char *out, size_
 {
     stent_error *error = NULL;
     char *seen = NULL;
-    must(stent_executor_state(executor, execution, &seen, &error), error, "looking at an order");
+    must(stent_executor_state(executor, execution, &seen, &error), &error, "looking at an order");
     json_copy(json_get(json_get(seen, "state_values"), "stage"), out, size);
     stent_free(seen);
     return out;
@@ -40,7 +40,7 @@ int is_over(stent_executor *executor, const char *execution)
         stent_error_free(error);
         return 0;
     }
-    must(status, error, "waiting for an order");
+    must(status, &error, "waiting for an order");
     return 1;
 }
 
@@ -49,7 +49,7 @@ int read_steps(stent_backend *backend, const char *execution, struct step *steps
     stent_error *error = NULL;
     char *request = json_format("{\"execution_id\": \"%s\"}", execution), *tasks = NULL;
     int count = 0;
-    must(stent_backend_call(backend, "list_tasks_for_execution", request, &tasks, &error), error, "reading steps");
+    must(stent_backend_call(backend, "list_tasks_for_execution", request, &tasks, &error), &error, "reading steps");
     for (const char *at = json_first(tasks); at && count < room; at = json_next(at)) {
         struct step *step = &steps[count++];
         const char *key = json_get(at, "step_key"), *kind = json_get(at, "kind");

@@ -188,8 +188,8 @@ stent_executor *shop_open(const struct shop *shop, stent_backend **backend)
 {
     stent_executor *executor = NULL;
     stent_error *error = NULL;
-    must(stent_backend_open(shop->database, NULL, backend, &error), error, "opening the database");
-    must(stent_executor_new(*backend, NULL, &executor, &error), error, "making the executor");
+    must(stent_backend_open(shop->database, NULL, backend, &error), &error, "opening the database");
+    must(stent_executor_new(*backend, NULL, &executor, &error), &error, "making the executor");
     return executor;
 }
 
@@ -199,7 +199,7 @@ char *submit(stent_executor *executor, const char *order)
     stent_error *error = NULL;
     json_copy(json_get(order, "id"), number, sizeof number);
     char *args = json_format("[%s]", order), *options = json_format("{\"idempotency_key\": \"%s\"}", number);
-    must(stent_executor_dispatch(executor, "order", args, options, &id, &error), error, "starting an order");
+    must(stent_executor_dispatch(executor, "order", args, options, &id, &error), &error, "starting an order");
     free(args), free(options);
     return id;
 }
@@ -230,7 +230,7 @@ static int each_order(const struct shop *shop, const char *named, const char *an
     stent_error *error = NULL;
     char *list = NULL;
     int found = 0;
-    must(stent_executor_list(executor, "{\"limit\": 1000}", &list, &error), error, "listing the orders");
+    must(stent_executor_list(executor, "{\"limit\": 1000}", &list, &error), &error, "listing the orders");
     for (const char *at = json_first(list); at; at = json_next(at)) {
         char id[40], number[32], state[16], stage[64], result[96], *seen = NULL;
         json_copy(json_get(at, "id"), id, sizeof id);
@@ -239,10 +239,10 @@ static int each_order(const struct shop *shop, const char *named, const char *an
         found = 1;
         if (answer) {
             char *payload = json_format("{\"approved\": %s}", strcmp(answer, "yes") == 0 ? "true" : "false");
-            must(stent_executor_signal(executor, id, "approval", payload, NULL, &error), error, "sending the answer");
+            must(stent_executor_signal(executor, id, "approval", payload, NULL, &error), &error, "sending the answer");
             free(payload);
         } else {
-            must(stent_executor_state(executor, id, &seen, &error), error, "looking at an order");
+            must(stent_executor_state(executor, id, &seen, &error), &error, "looking at an order");
             json_copy(json_get(seen, "state"), state, sizeof state);
             json_copy(json_get(json_get(seen, "state_values"), "stage"), stage, sizeof stage);
             json_copy(json_get(seen, "result"), result, sizeof result);
@@ -279,23 +279,23 @@ static int work(struct shop *shop)
     sigaddset(&stop, SIGTERM);
     sigaddset(&stop, SIGINT);
     sigprocmask(SIG_BLOCK, &stop, NULL);
-    if (getenv("ORDER_DEMO")) prctl(PR_SET_PDEATHSIG, SIGTERM); /* the demo leaves no worker behind */
+    if (getenv("ORDER_DEMO")) prctl(PR_SET_PDEATHSIG, SIGKILL); /* the demo leaves no worker behind */
     say_as("worker");
 
     stent_executor *executor = shop_open(shop, &backend);
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         must(stent_executor_register(executor, functions[i].name, retries, functions[i].handler, shop, NULL, &error),
-             error, functions[i].name);
+             &error, functions[i].name);
     }
     /* The default lease is 30 s. This one is short, so that a dead worker's task is soon taken over. */
     char *options = json_format("{\"worker_id\": \"worker-%d\", \"max_concurrency\": 8, \"lease_duration\": \"2s\"}",
                                 (int)getpid());
-    must(stent_worker_start(executor, options, NULL, &worker, &error), error, "starting the worker");
-    must(stent_worker_wait(worker, "ready", 10000, &error), error, "waiting for the worker to be ready");
+    must(stent_worker_start(executor, options, NULL, &worker, &error), &error, "starting the worker");
+    must(stent_worker_wait(worker, "ready", 10000, &error), &error, "waiting for the worker to be ready");
     say("", "", "ready");
 
     sigwait(&stop, &got);
-    must(stent_worker_stop(worker, 10000, &error), error, "stopping the worker");
+    must(stent_worker_stop(worker, 10000, &error), &error, "stopping the worker");
     say("", "", "stopped");
     free(options);
     stent_worker_free(worker);

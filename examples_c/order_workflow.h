@@ -67,7 +67,7 @@ void say_as(const char *role);
 int in_colour(void);
 
 /* Ends the program with a message when a call has failed. */
-void must(stent_status status, stent_error *error, const char *doing);
+void must(stent_status status, stent_error **error, const char *doing);
 
 /* A whole file; free() it. A file that is not there is empty. */
 char *read_file(const char *path);

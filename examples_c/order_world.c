@@ -100,11 +100,11 @@ void say(const char *order, const char *step, const char *format, ...)
     if (write(1, line, (size_t)length) < 0) return; /* nobody reads: no reason to stop working */
 }
 
-void must(stent_status status, stent_error *error, const char *doing)
+void must(stent_status status, stent_error **error, const char *doing)
 {
     if (status == STENT_OK) return;
-    fprintf(stderr, "%s: %s: %s\n", doing, stent_status_name(status), error ? stent_error_message(error) : "");
-    stent_error_free(error);
+    fprintf(stderr, "%s: %s: %s\n", doing, stent_status_name(status), *error ? stent_error_message(*error) : "");
+    stent_error_free(*error);
     exit(1);
 }
 

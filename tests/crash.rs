@@ -200,7 +200,7 @@ async fn nothing_is_lost_or_doubled_when_workers_are_killed() {
                 }
             }
         }
-        let both = chance % 4 == 0;
+        let both = chance.is_multiple_of(4);
         for (number, worker) in workers.iter_mut().enumerate() {
             if both || chance as usize % 2 == number {
                 kill(std::mem::replace(worker, start_worker(folder.path())));

@@ -14,7 +14,7 @@ const BATCH: usize = 100;
 pub fn run(report: &mut Report, size: Size) -> Result<()> {
     let folder = folder()?;
     let path = folder.path().join("ceiling.db");
-    let (singles, batches) = (size.of(10_000), size.of(10_000));
+    let (singles, batches) = (size.of(10_000), size.of(200_000));
     let ceiling = runtime()?.block_on(async move {
         // From a spawned task, as the engine does: from the thread that blocks a statement takes twice as long.
         tokio::spawn(async move {

@@ -13,26 +13,23 @@ use crate::stage::{Result, Stage, noop};
 const SLOTS: usize = 256;
 const CHILDREN: usize = 1_000;
 
-/// Registers `parent`, which calls `child` so many times at once and joins. The counter counts its runs.
+/// Registers `parent`, which calls `child` so many times at once and joins.
 fn register_parent(stage: &Stage, children: usize) -> Result<Arc<AtomicUsize>> {
-    let runs = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&runs);
     stage.register("parent", move |task| {
-        counted.fetch_add(1, Ordering::Relaxed);
         let results = task.map("child", vec![Payload::from("[1]"); children], CallOptions::default())?;
         task.complete(Payload::from(results.len().to_string()))
-    })?;
-    Ok(runs)
+    })
 }
 
 /// A backlog of activities: children of fan-outs, all of them spawned before the worker that can run them starts.
 pub fn activities(report: &mut Report, size: Size) -> Result<()> {
     let parents = size.of(50);
     let mut stage = Stage::new()?;
-    register_parent(&stage, CHILDREN)?;
+    let runs = register_parent(&stage, CHILDREN)?;
     let spawner = stage.worker(SLOTS)?;
     let start = Instant::now();
     let executions = stage.dispatch_many("parent", "[]", parents)?;
+    stage.until_runs(&runs, parents)?;
     stage.until_tasks(TaskState::Pending, parents * CHILDREN)?;
     let spawned = start.elapsed();
     stage.stop(&spawner)?;
@@ -60,12 +57,13 @@ pub fn activities(report: &mut Report, size: Size) -> Result<()> {
 pub fn executions(report: &mut Report, size: Size) -> Result<()> {
     let count = size.of(50_000);
     let stage = Stage::new()?;
-    stage.register("noop", noop)?;
+    let runs = stage.register("noop", noop)?;
     let start = Instant::now();
     stage.dispatch_many("noop", "[1]", count)?;
     let dispatched = start.elapsed();
     let start = Instant::now();
     let worker = stage.worker(SLOTS)?;
+    stage.until_runs(&runs, count)?;
     stage.until_executions(ExecutionState::Completed, count)?;
     let drained = start.elapsed();
     stage.stop(&worker)?;

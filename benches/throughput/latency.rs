@@ -45,7 +45,9 @@ pub fn run(report: &mut Report, size: Size) -> Result<()> {
 
 fn tell(report: &Report, what: &str, sample: &mut [Duration]) {
     let (median, most) = (quantile(sample, 0.5), quantile(sample, 0.99));
-    report.line(what, &millis(median), &format!("median of {}; 99% below {}", sample.len(), millis(most)));
+    let commits = median.as_secs_f64() * report.ceiling.single;
+    let more = format!("median of {}; 99% below {}; {commits:.1} x a single-row commit", sample.len(), millis(most));
+    report.line(what, &millis(median), &more);
 }
 
 fn five_calls(task: &Task) -> Result<(), Error> {

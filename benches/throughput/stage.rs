@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use stent::backend::postgres::Postgres;
@@ -67,12 +68,19 @@ impl Stage {
         self.executor = executor(&self.backend, &self.runtime);
     }
 
-    pub fn register<F>(&self, function: &str, handler: F) -> Result<()>
+    /// Registers a handler. The counter tells how often it has run.
+    pub fn register<F>(&self, function: &str, handler: F) -> Result<Arc<AtomicUsize>>
     where
         F: Fn(&Task) -> Result<(), Error> + Send + Sync + 'static,
     {
-        let run = move |task: &Task| handler(task).map_or_else(|error| error.status(), |()| Status::Ok);
-        Ok(self.executor.register(function, FunctionOptions::default(), Arc::new(run))?)
+        let runs = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&runs);
+        let run = move |task: &Task| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            handler(task).map_or_else(|error| error.status(), |()| Status::Ok)
+        };
+        self.executor.register(function, FunctionOptions::default(), Arc::new(run))?;
+        Ok(runs)
     }
 
     /// Starts a worker and waits until it is ready.
@@ -111,6 +119,18 @@ impl Stage {
             }
             Ok(())
         })
+    }
+
+    /// Waits until a handler has run so often: cheaper for the store than to be asked again and again.
+    pub fn until_runs(&self, runs: &AtomicUsize, count: usize) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while runs.load(Ordering::Relaxed) < count {
+            if Instant::now() > deadline {
+                return Err(format!("{} of {count} runs have come", runs.load(Ordering::Relaxed)).into());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     /// Waits until so many tasks are in a state, looking again and again.

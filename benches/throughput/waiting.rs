@@ -3,6 +3,8 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use stent::model::TaskState;
@@ -18,7 +20,7 @@ pub const INNER: &str = "--idle-worker";
 /// How long an idle worker is watched.
 const WATCHED: Duration = Duration::from_secs(10);
 
-fn register_sleeper(stage: &Stage) -> Result<()> {
+fn register_sleeper(stage: &Stage) -> Result<Arc<AtomicUsize>> {
     stage.register("sleeper", |task| task.sleep(Duration::from_secs(30 * 86_400), None))
 }
 
@@ -27,12 +29,14 @@ pub fn run(report: &mut Report, size: Size) -> Result<()> {
     let folder = folder()?;
     let (full, empty) = (folder.path().join("full.db"), folder.path().join("empty.db"));
     let stage = Stage::at(&full)?;
-    register_sleeper(&stage)?;
+    let runs = register_sleeper(&stage)?;
     let worker = stage.worker(256)?;
     let (threads_before, memory_before) = (threads(), memory_kib());
     let start = Instant::now();
     stage.dispatch_many("sleeper", "[]", count)?;
-    stage.until_tasks(TaskState::Waiting, count)?;
+    stage.until_runs(&runs, count)?;
+    // Each is two tasks that wait: the workflow and its timer.
+    stage.until_tasks(TaskState::Waiting, 2 * count)?;
     let took = start.elapsed();
     report.rate(
         &format!("put {} workflows to sleep", thousands(count as f64)),

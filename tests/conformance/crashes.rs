@@ -47,7 +47,8 @@ async fn what_is_recorded_begins_the_count_anew(store: Store) {
     store.worker_with("w", vec![("root", tries(2)), ("child", FunctionOptions::default())]).await;
     let execution = store.start("root").await;
     let mut op = 0;
-    let news: [(&str, fn(&Claimed, u32) -> Commands); 3] = [
+    type News = fn(&Claimed, u32) -> Commands;
+    let news: [(&str, News); 3] = [
         ("a step", |root, op| spawns([step(root, op, Ok("1"))])),
         ("a counter", |_, _| counting(1)),
         ("a call", |root, op| spawns([call(root, op, "nobody")])),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use stent::backend::{Commands, Outcome};
-use stent::model::{FunctionOptions, TaskState};
+use stent::backend::{Claimed, Commands, Outcome};
+use stent::model::{FunctionOptions, TaskState, WaitMode};
 
 use crate::house::*;
 
@@ -11,6 +11,8 @@ cases! {
     a_retry_counts_and_keeps_the_journal,
     a_retry_waits_for_its_delay,
     failed_children_are_opened_again,
+    a_failed_path_is_opened_to_its_end,
+    what_was_cancelled_below_an_opened_child_is_made_anew,
     without_being_asked_they_stay_failed,
     a_failure_passed_up_makes_no_letter,
 }
@@ -75,6 +77,79 @@ async fn failed_children_are_opened_again(store: Store) {
     store.complete(&child, "1").await;
     let latest = store.journal(root.task.id).await.iter().filter_map(|entry| entry.arrival).max();
     assert_eq!(store.journal(root.task.id).await[0].arrival, latest);
+}
+
+fn reopened() -> Outcome {
+    Outcome::Retry { failure: failure(), delay: Duration::ZERO, reopen: true }
+}
+
+/// A child that fails because of its own child: both run again, or the retry would be in vain.
+async fn a_failed_path_is_opened_to_its_end(store: Store) {
+    let (root, child) = parent_and_child(&store).await;
+    store
+        .suspend(&child, spawns([call(&child, 1, "below"), call(&child, 2, "below")]), WaitMode::All, &[1, 2], 0)
+        .await;
+    let below = store.claim("w", 9).await;
+    store.complete(&below[0], "1").await;
+    store.fail(&below[1]).await;
+    for _ in ["child", "root"] {
+        let up = store.take().await;
+        if up.task.id == root.task.id {
+            store.record(&up, Commands::default(), reopened()).await;
+        } else {
+            store.record(&up, Commands::default(), Outcome::PassUp { failure: failure() }).await;
+        }
+    }
+    assert!(store.letters().await.is_empty());
+    let mut again = store.claim("w", 9).await;
+    again.sort_by_key(|claimed| claimed.task.step_name.clone());
+    let names: Vec<&str> = again.iter().map(|claimed| claimed.task.step_name.as_str()).collect();
+    assert_eq!(names, ["below", "child", "root"]);
+    assert_eq!(again[0].task.id, below[1].task.id);
+    store.suspend(&again[2], Commands::default(), WaitMode::All, &[1], 0).await;
+    store.suspend(&again[1], Commands::default(), WaitMode::All, &[2], 1).await;
+    store.complete(&again[0], "2").await;
+    let child = store.take().await;
+    let states: Vec<TaskState> = store.journal(child.task.id).await.iter().map(|entry| entry.state).collect();
+    assert_eq!(states, [TaskState::Completed, TaskState::Completed]);
+    store.complete(&child, "3").await;
+    assert_eq!(store.take().await.task.id, root.task.id);
+}
+
+async fn parent_and_child(store: &Store) -> (Claimed, Claimed) {
+    store.worker("w", &["root", "child", "below"]).await;
+    store.waiting_parent().await
+}
+
+async fn what_was_cancelled_below_an_opened_child_is_made_anew(store: Store) {
+    // Few, and more than one transaction cancels.
+    for count in [2, 1500] {
+        let (root, child) = parent_and_child(&store).await;
+        let many = |child: &Claimed| spawns((1..=count).map(|op| call(child, op, "below")));
+        store.hold(&child, many(&child)).await;
+        let running = only(store.claim("w", 1).await);
+        store.hold(&running, spawns([timer(&running, 1, HOUR)])).await;
+        // With all of these unfinished it fails, and they are cancelled.
+        store.fail(&child).await;
+        let again = only(store.claim("w", 1).await);
+        assert_eq!(again.task.id, root.task.id);
+        store.record(&again, Commands::default(), reopened()).await;
+        store.sweep().await;
+        let mut both = store.claim("w", 9).await;
+        both.sort_by_key(|claimed| claimed.task.step_name.clone());
+        let [child, root] = both.as_slice() else { panic!("{both:#?}") };
+        assert_eq!(store.journal(child.task.id).await, []);
+        // It asks for them again, and they run.
+        let ops: Vec<u32> = (1..=count).collect();
+        store.suspend(child, many(child), WaitMode::All, &ops, 0).await;
+        store.sweep().await;
+        let below = store.claim("w", 9 + count as usize).await;
+        assert_eq!(below.len(), count as usize);
+        let ends = below.iter().map(|one| saying(one, Commands::default(), completed("1"))).collect();
+        assert!(store.say_all(ends).await.iter().all(is_recorded));
+        assert_eq!(store.take().await.task.id, child.task.id);
+        store.complete(root, "1").await;
+    }
 }
 
 async fn without_being_asked_they_stay_failed(store: Store) {

@@ -13,6 +13,7 @@ cases! {
     a_delayed_task_is_not_taken_before_its_time,
     a_sweep_tells_when_the_next_is_due,
     an_attempt_that_waits_too_long_times_out,
+    the_wait_of_an_attempt_that_is_over_wakes_nobody,
     a_time_out_counts_waits_and_begins_anew_with_a_retry,
     an_execution_expires,
     what_is_due_is_taken_in_bounded_batches,
@@ -107,6 +108,19 @@ async fn an_attempt_that_waits_too_long_times_out(store: Store) {
     let letter = only(store.letters().await);
     assert_eq!((letter.task.id, letter.task.error.unwrap().kind.as_str()), (root.task.id, "Timeout"));
     assert_eq!(store.state(timer(&root, 1, HOUR).id).await, TaskState::Cancelled);
+}
+
+async fn the_wait_of_an_attempt_that_is_over_wakes_nobody(store: Store) {
+    store.worker_with("w", vec![("root", timed(SOON_DUE, 9)), ("child", FunctionOptions::default())]).await;
+    let (root, child) = store.waiting_parent().await;
+    store.until_task(root.task.id, TaskState::Pending).await;
+    let again = store.take().await;
+    store.complete(&child, "1").await;
+    store.idle().await;
+    assert_eq!(store.state(root.task.id).await, TaskState::Running);
+    // It still holds its lease.
+    store.complete(&again, "2").await;
+    assert_eq!(result(&store.task(root.task.id).await), "2");
 }
 
 async fn a_time_out_counts_waits_and_begins_anew_with_a_retry(store: Store) {

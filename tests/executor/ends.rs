@@ -7,7 +7,7 @@ use std::time::Duration;
 use stent::backend::DeadLetterFilter;
 use stent::executor::Task;
 use stent::model::{
-    CallOptions, DispatchOptions, ExecutionState, Failure, FunctionOptions, Payload, RetryPolicy, Status,
+    CallOptions, DispatchOptions, ExecutionState, Failure, FunctionOptions, Payload, RetryPolicy, Status, WaitMode,
 };
 
 use crate::house::{Count, House, SOON, text, tries, until};
@@ -79,6 +79,37 @@ fn retry_children_opens_the_failed_child_again() {
     let _worker = house.worker(4);
     assert_eq!(text(&house.run("parent", "[]").unwrap()), "7");
     assert_eq!(runs.get(), 2);
+}
+
+#[test]
+fn retry_children_reaches_the_child_that_failed_below() {
+    let house = House::new();
+    let (failing, fine) = (Count::default(), Count::default());
+    let counted = failing.clone();
+    house.function_with("fails once", tries(1), move |task| {
+        if counted.up() == 1 { task.fail(Failure::new("Oops", "below")) } else { task.complete("7".into()) }
+    });
+    let counted = fine.clone();
+    house.function("fine", move |task| {
+        counted.up();
+        task.complete("1".into())
+    });
+    house.function_with("middle", tries(1), |task| {
+        task.call("fine", "[]".into(), CallOptions::default())?;
+        // Still waited for when the other one fails, and asked for again.
+        let sleep = task.spawn_sleep(Duration::from_millis(50), None)?;
+        let result = task.call("fails once", "[]".into(), CallOptions::default())?;
+        task.await_ops(&[sleep], WaitMode::All, None)?;
+        task.complete(result)
+    });
+    let policy = RetryPolicy { retry_children: true, initial_delay: 0.01, ..RetryPolicy::default() };
+    let options = FunctionOptions { retry_policy: Some(policy), ..FunctionOptions::default() };
+    house.function_with("root", options, |task| {
+        task.complete(task.call("middle", "[]".into(), CallOptions::default())?)
+    });
+    let _worker = house.worker(4);
+    assert_eq!(text(&house.run("root", "[]").unwrap()), "7");
+    assert_eq!((failing.get(), fine.get()), (2, 1));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::source::{check, files, is_word, read, root};
+use crate::source::{check, files, is_word, lines_with, read, root};
 
 #[test]
 fn documents_name_make_targets_that_exist() {
@@ -38,6 +38,30 @@ fn documents() -> Vec<String> {
     documents.extend(files("bindings", &["md"]));
     documents.extend(["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(str::to_owned));
     documents
+}
+
+#[test]
+fn documents_name_functions_and_options_that_exist() {
+    let header = read("include/stent.h");
+    let described = read("tests/golden/describe.json");
+    let mut problems = Vec::new();
+    for file in documents() {
+        let text = read(&file);
+        for word in text.split(|c: char| !is_word(c)) {
+            if word.to_lowercase().starts_with("stent_") && lines_with(&header, word).is_empty() {
+                problems.push(format!("{file}: {word} is not in include/stent.h; name what is there"));
+            }
+        }
+    }
+    // The table of options: where, option, default, what it does.
+    for row in read("README.md").lines().filter(|line| line.starts_with("| ") && line.matches(" | ").count() == 3) {
+        for option in row.split(" | ").nth(1).unwrap_or("").split('`').skip(1).step_by(2) {
+            if !described.contains(&format!("\"name\": \"{option}\"")) {
+                problems.push(format!("README.md: there is no option {option}; stent_describe() knows them all"));
+            }
+        }
+    }
+    check(problems);
 }
 
 #[test]

@@ -11,13 +11,16 @@ use tokio::sync::Mutex;
 
 use super::options::Location;
 use super::{clock, error, file_locks};
-use crate::model::{Error, Result, SqliteOptions, Synchronous};
+use crate::model::{BATCH_MAX, Error, Result, SqliteOptions, Synchronous};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_initial.sql")];
 
 /// Compiled statements kept for each connection: more than there are files in `sql/`.
 const STATEMENTS: usize = 256;
+
+/// Rows on their way from SQLite's thread: a whole batch fits, so that the thread never waits for the reader.
+const ROWS: usize = 2 * BATCH_MAX;
 
 /// One opening at a time in this process. Two of them on a new file would both upgrade a lock that they share, and with
 /// locks of open file descriptions (see [`file_locks`]) neither could.
@@ -30,6 +33,7 @@ fn options(location: &Location, options: &SqliteOptions) -> SqliteConnectOptions
         .busy_timeout(options.busy_timeout)
         .foreign_keys(false)
         .statement_cache_capacity(STATEMENTS)
+        .row_buffer_size(ROWS)
         .disable_statement_logging();
     match location {
         Location::Memory => common.in_memory(true),

@@ -1,1 +1,1 @@
-DELETE FROM tasks WHERE parent_task_id = ?1 AND arrival > 0 AND state = 'failed' AND kind <> 'activity'
+DELETE FROM tasks WHERE id IN (SELECT substr(?2, value ->> 0, 16) FROM jsonb_each(?1)) AND kind <> 'activity'
