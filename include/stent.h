@@ -259,15 +259,19 @@ void stent_error_free(stent_error *error);
  */
 
 /**
- * Opens a store, and creates or migrates its schema. url: a file ("workflow.db", "sqlite:/var/lib/workflow.db"), or
- * ":memory:" for a store that ends with its handle. A file may be open in several processes, and more than once in
- * this one.
+ * Opens a store, and creates or migrates its schema. url: a file ("workflow.db", "sqlite:/var/lib/workflow.db"),
+ * ":memory:" for a store that ends with its handle, or a PostgreSQL database
+ * ("postgresql://user:password@host:5432/database?schema=stent&max_size=10"). A file may be open in several processes,
+ * and more than once in this one.
  *
- * options: see stent_describe. `*backend` is the caller's, to be freed by stent_backend_free. Any thread.
- * STENT_E_BACKEND: the file can't be opened, is no SQLite database, or not one of Stent's, or its schema is newer
- * than this library. STENT_E_UNSUPPORTED: no backend of this build has such URLs.
+ * options: for a file, see stent_describe; for PostgreSQL none, they stand in the url. `*backend` is the caller's, to be freed by stent_backend_free. Any thread.
+ * STENT_E_BACKEND: the file can't be opened, is no SQLite database, or not one of Stent's; the server can't be
+ * reached; or the schema is newer than this library. STENT_E_UNSUPPORTED: no backend of this build has such URLs.
  */
-stent_status stent_backend_open(const char *url, const char *options, stent_backend **backend, stent_error **error);
+stent_status stent_backend_open(const char *url,
+                                const char *options,
+                                stent_backend **backend,
+                                stent_error **error);
 
 /**
  * Creates or migrates the schema, which stent_backend_open has done already; safe from several processes at once,

@@ -12,9 +12,10 @@ use super::plumbing::{
 };
 use super::stent_status;
 use crate::backend::SharedBackend;
+use crate::backend::postgres::Postgres;
 use crate::backend::sqlite::Sqlite;
 use crate::codec;
-use crate::model::{Error, Result, Status};
+use crate::model::Result;
 
 /// An open store. Made by stent_backend_open, freed by stent_backend_free.
 pub struct stent_backend {
@@ -43,13 +44,14 @@ impl BackendObject {
     }
 }
 
-/// Opens a store, and creates or migrates its schema. url: a file ("workflow.db", "sqlite:/var/lib/workflow.db"), or
-/// ":memory:" for a store that ends with its handle. A file may be open in several processes, and more than once in
-/// this one.
+/// Opens a store, and creates or migrates its schema. url: a file ("workflow.db", "sqlite:/var/lib/workflow.db"),
+/// ":memory:" for a store that ends with its handle, or a PostgreSQL database
+/// ("postgresql://user:password@host:5432/database?schema=stent&max_size=10"). A file may be open in several processes,
+/// and more than once in this one.
 ///
-/// options: see stent_describe. `*backend` is the caller's, to be freed by stent_backend_free. Any thread.
-/// STENT_E_BACKEND: the file can't be opened, is no SQLite database, or not one of Stent's, or its schema is newer
-/// than this library. STENT_E_UNSUPPORTED: no backend of this build has such URLs.
+/// options: for a file, see stent_describe; for PostgreSQL none, they stand in the url. `*backend` is the caller's, to be freed by stent_backend_free. Any thread.
+/// STENT_E_BACKEND: the file can't be opened, is no SQLite database, or not one of Stent's; the server can't be
+/// reached; or the schema is newer than this library. STENT_E_UNSUPPORTED: no backend of this build has such URLs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_backend_open(
     url: *const c_char,
@@ -74,11 +76,9 @@ pub unsafe extern "C" fn stent_backend_open(
 /// The backends of this build, by the form of their URLs.
 fn open(url: &str, options: Option<&str>) -> Result<SharedBackend> {
     let scheme = url.split_once(':').map(|(scheme, _)| scheme);
-    if let Some(scheme @ ("postgres" | "postgresql")) = scheme {
-        return Err(Error::new(
-            Status::Unsupported,
-            format!("open the backend: this build has no backend for {scheme}: URLs; give the path of a SQLite file"),
-        ));
+    if let Some("postgres" | "postgresql") = scheme {
+        codec::options::none(options)?;
+        return block_on(Postgres::open(url)).map(|store| store as SharedBackend);
     }
     let options = codec::options::sqlite(options)?;
     block_on(Sqlite::open(url, options)).map(|store| store as SharedBackend)

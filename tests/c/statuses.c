@@ -154,7 +154,7 @@ static void nondeterminism(void) {
 static void stores(void) {
     char path[512];
     stent_backend *backend = NULL;
-    EXPECT(STENT_E_UNSUPPORTED, stent_backend_open("postgresql://user:secret@localhost/db", NULL, &backend, ERROR));
+    EXPECT(STENT_E_INVALID, stent_backend_open("postgresql://user:secret@localhost/db?min_sise=1", NULL, &backend, ERROR));
     CHECK(!has(stent_error_json(last_error), "secret"));
 
     /* A foreign file is refused, and left as it was. */

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use stent::backend::postgres::Postgres;
 use stent::backend::sqlite::Sqlite;
 use stent::backend::{
     Claim, Claimed, Commands, DeadLetterFilter, Function, Held, JournalEntry, JournalRequest, NewExecution, NewSignal,
@@ -32,6 +33,7 @@ pub const HOUR: Duration = Duration::from_secs(3600);
 pub enum Place {
     SqliteMemory,
     SqliteFile,
+    Postgres,
 }
 
 /// A store, with worker `w` in the words that name none. Cheap to clone.
@@ -56,6 +58,9 @@ pub fn run<F: Future<Output = ()>>(place: Place, case: impl FnOnce(Store) -> F) 
 
 /// Cases kill no power: nothing is gained by waiting for the disk.
 async fn open(url: &str) -> SharedBackend {
+    if url.starts_with("postgresql:") {
+        return Postgres::open(url).await.unwrap();
+    }
     let options = SqliteOptions { synchronous: Synchronous::Off, ..SqliteOptions::default() };
     Sqlite::open(url, options).await.unwrap()
 }
@@ -64,12 +69,18 @@ impl Store {
     async fn open(place: Place) -> Self {
         match place {
             Place::SqliteMemory => Self { backend: open(":memory:").await, url: None, _folder: None },
+            Place::Postgres => Self::at(&crate::postgres::fresh_url("")).await,
             Place::SqliteFile => {
                 let folder = tempfile::tempdir().unwrap();
                 let url = folder.path().join("store.db").to_str().unwrap().to_owned();
                 Self { backend: open(&url).await, url: Some(url), _folder: Some(Arc::new(folder)) }
             }
         }
+    }
+
+    /// A store on a server.
+    pub async fn at(url: &str) -> Self {
+        Self { backend: open(url).await, url: Some(url.to_owned()), _folder: None }
     }
 
     /// The same store, as another process sees it; where there can be no other, this one.

@@ -13,6 +13,11 @@ macro_rules! stores {
         fn sqlite_on_a_file() {
             crate::house::run(crate::house::Place::SqliteFile, $case);
         }
+
+        #[test]
+        fn postgres() {
+            crate::house::run(crate::house::Place::Postgres, $case);
+        }
     };
 }
 
@@ -33,6 +38,7 @@ mod cancels;
 mod cleanup;
 mod continues;
 mod crashes;
+mod crowds;
 mod ends;
 mod fences;
 mod forks;
@@ -43,10 +49,13 @@ mod limits;
 mod options;
 mod parking;
 mod plans;
+#[path = "../common/postgres.rs"]
+mod postgres;
 mod raw;
 mod retries;
 mod routes;
 mod said;
+mod server;
 mod signals;
 mod sqlite;
 mod times;

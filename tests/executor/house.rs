@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use stent::backend::SharedBackend;
+use stent::backend::postgres::Postgres;
 use stent::backend::sqlite::Sqlite;
 use stent::codec::CanonicalJson;
 use stent::executor::{Executor, LogRecord, Logger, Task, Worker, WorkerState};
@@ -21,6 +22,15 @@ pub struct House {
     pub backend: SharedBackend,
     runtime: Runtime,
     _folder: tempfile::TempDir,
+}
+
+/// Where the tests run: a SQLite file, or a schema of a PostgreSQL server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    #[allow(dead_code, reason = "each of the two test programs has one")]
+    Sqlite,
+    #[allow(dead_code, reason = "each of the two test programs has one")]
+    Postgres,
 }
 
 struct Stderr;
@@ -41,8 +51,10 @@ impl House {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
-        let url = path.to_str().unwrap();
-        let store: SharedBackend = runtime.block_on(Sqlite::open(url, SqliteOptions::default())).unwrap();
+        let store: SharedBackend = match crate::KIND {
+            Kind::Sqlite => runtime.block_on(Sqlite::open(path.to_str().unwrap(), SqliteOptions::default())).unwrap(),
+            Kind::Postgres => runtime.block_on(Postgres::open(&crate::postgres::fresh_url(""))).unwrap(),
+        };
         let backend = wrap(store);
         let executor =
             Executor::new(Arc::clone(&backend), Arc::new(CanonicalJson), runtime.handle().clone(), Arc::new(Stderr));

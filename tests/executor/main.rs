@@ -3,7 +3,11 @@
 mod ends;
 mod flaky;
 mod house;
+#[path = "../common/postgres.rs"]
+mod postgres;
 mod replays;
 mod troubles;
 mod waits;
 mod workers;
+
+const KIND: house::Kind = house::Kind::Sqlite;

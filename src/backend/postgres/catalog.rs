@@ -1,0 +1,186 @@
+//! Functions, routes and workers: small tables that every claim and dispatch needs, kept in memory and read again when
+//! their version has changed. A transaction has one state of them from beginning to end.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sqlx::{PgConnection, Row as _};
+
+use super::error;
+use crate::backend::NewWorker;
+use crate::codec;
+use crate::model::{FunctionOptions, Result, Route};
+
+/// A number for a route, or (negative) for a worker's own lane.
+pub(super) type Lane = i64;
+
+#[derive(Default)]
+pub(super) struct Catalog {
+    version: i64,
+    functions: HashMap<String, FunctionOptions>,
+    routes: HashMap<Route, Lane>,
+    /// Every worker of the store, by its id.
+    workers: HashMap<String, i64>,
+}
+
+/// The newest state that this process has read, and its own workers.
+#[derive(Default)]
+pub(super) struct SharedCatalog {
+    newest: Mutex<Arc<Catalog>>,
+    local: Mutex<HashMap<String, LocalWorker>>,
+}
+
+/// A worker registered through this backend, with what it can run.
+struct LocalWorker {
+    registration: Arc<NewWorker>,
+    /// Where it may claim, by that version of the catalog.
+    lanes: Option<(i64, Arc<Lanes>)>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lanes {
+    /// Its own lane first.
+    pub free: Vec<Lane>,
+    /// By function.
+    pub limited: Vec<Limited>,
+}
+
+/// A function that may run only so often at once, and its routes.
+#[derive(Clone, Debug)]
+pub(super) struct Limited {
+    pub function: String,
+    pub max: u32,
+    pub lanes: Vec<Lane>,
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl SharedCatalog {
+    /// The catalog as of this version, or newer.
+    pub async fn at(&self, version: i64, conn: &mut PgConnection) -> Result<Arc<Catalog>> {
+        let newest = held(&self.newest).clone();
+        if newest.version == version {
+            return Ok(newest);
+        }
+        let loaded = Arc::new(Catalog::load(conn, version).await?);
+        let mut newest = held(&self.newest);
+        if newest.version < version {
+            *newest = loaded.clone();
+        }
+        Ok(loaded)
+    }
+
+    pub fn add_local(&self, registration: NewWorker) {
+        let worker = LocalWorker { registration: Arc::new(registration), lanes: None };
+        held(&self.local).insert(worker.registration.worker_id.clone(), worker);
+    }
+
+    pub fn remove_local(&self, worker_id: &str) {
+        held(&self.local).remove(worker_id);
+    }
+
+    pub fn local(&self, worker_id: &str) -> Option<Arc<NewWorker>> {
+        held(&self.local).get(worker_id).map(|worker| worker.registration.clone())
+    }
+
+    /// Where a registered worker may claim. `None`: it was not registered here.
+    pub fn lanes(&self, catalog: &Catalog, worker_id: &str) -> Option<Arc<Lanes>> {
+        let mut local = held(&self.local);
+        let worker = local.get_mut(worker_id)?;
+        match &worker.lanes {
+            Some((version, lanes)) if *version == catalog.version && *version > 0 => Some(lanes.clone()),
+            _ => {
+                let lanes = Arc::new(catalog.lanes(&worker.registration));
+                worker.lanes = Some((catalog.version, lanes.clone()));
+                Some(lanes)
+            }
+        }
+    }
+}
+
+impl Catalog {
+    /// `version` is 0 for a state that nobody else may see yet.
+    pub async fn load(conn: &mut PgConnection, version: i64) -> Result<Self> {
+        let map = error::map("read the catalog of functions");
+        let mut catalog = Self { version, ..Self::default() };
+        for row in sqlx::query(include_str!("sql/functions_list.sql")).fetch_all(&mut *conn).await.map_err(&map)? {
+            let tags: Option<String> = row.get("tags");
+            let policy: Option<String> = row.get("retry_policy");
+            let options = FunctionOptions {
+                queue: row.get("queue"),
+                tags: codec::tags_from_column(tags.as_deref())?,
+                priority: row.get("priority"),
+                retry_policy: policy.as_deref().map(codec::policy_from_column).transpose()?,
+                timeout: micros(row.get("timeout")),
+                version: row.get("version"),
+                max_concurrent: row.get::<Option<i64>, _>("max_concurrent").and_then(|max| u32::try_from(max).ok()),
+                cached: row.get("cached"),
+                cache_ttl: micros(row.get("cache_ttl")),
+                idempotent: row.get("idempotent"),
+            };
+            catalog.functions.insert(row.get("name"), options);
+        }
+        for row in sqlx::query(include_str!("sql/routes_list.sql")).fetch_all(&mut *conn).await.map_err(&map)? {
+            let tags: Option<String> = row.get("tags");
+            let route = Route {
+                queue: row.get("queue"),
+                function: row.get("function"),
+                tags: codec::tags_from_column(tags.as_deref())?,
+            };
+            catalog.routes.insert(route, row.get("id"));
+        }
+        for row in sqlx::query(include_str!("sql/workers_list.sql")).fetch_all(&mut *conn).await.map_err(&map)? {
+            catalog.workers.insert(row.get("worker_id"), row.get("number"));
+        }
+        Ok(catalog)
+    }
+
+    pub fn function(&self, name: &str) -> Option<&FunctionOptions> {
+        self.functions.get(name)
+    }
+
+    pub fn route(&self, route: &Route) -> Option<Lane> {
+        self.routes.get(route).copied()
+    }
+
+    pub fn routes(&self) -> impl Iterator<Item = (&Route, Lane)> {
+        self.routes.iter().map(|(route, lane)| (route, *lane))
+    }
+
+    /// The lane of a worker that is known to the store.
+    pub fn worker_lane(&self, worker_id: &str) -> Option<Lane> {
+        self.workers.get(worker_id).map(|number| -number)
+    }
+
+    pub fn is_limited(&self, function: &str) -> bool {
+        self.function(function).is_some_and(|options| options.max_concurrent.is_some())
+    }
+
+    fn lanes(&self, registration: &NewWorker) -> Lanes {
+        let mut lanes = Lanes::default();
+        lanes.free.extend(self.worker_lane(&registration.worker_id));
+        for function in &registration.functions {
+            let routes = self.routes.iter().filter(|(route, _)| {
+                route.function == function.name && route.admits(&registration.queues, &registration.tags)
+            });
+            let found: Vec<Lane> = routes.map(|(_, lane)| *lane).collect();
+            match self.functions.get(&function.name).and_then(|options| options.max_concurrent) {
+                None => lanes.free.extend(found),
+                Some(max) => lanes.limited.push(Limited { function: function.name.clone(), max, lanes: found }),
+            }
+        }
+        lanes.limited.sort_unstable_by(|a, b| a.function.cmp(&b.function));
+        lanes
+    }
+}
+
+pub(super) fn micros(stored: Option<i64>) -> Option<Duration> {
+    stored.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0)))
+}
+
+pub(super) fn stored(duration: Option<Duration>) -> Option<i64> {
+    duration.map(|duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
+}

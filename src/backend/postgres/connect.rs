@@ -1,0 +1,107 @@
+//! Opening the store: its schema, brought up to date under a lock.
+
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
+
+use super::options::Dsn;
+use super::pool::{quoted, settings};
+use super::tx::Lock;
+use super::{error, pool};
+use crate::model::{Error, Result};
+
+/// Every migration, in order; the schema's version is their number. Never changed once released.
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_initial.sql")];
+
+/// Safe from several processes at once, and again and again. What is not Stent's, or newer, is found before anything is
+/// written.
+pub(super) async fn prepare(dsn: &Dsn) -> Result<()> {
+    // No statement is prepared here: the tables come and go.
+    let connection = dsn.connection.clone().statement_cache_capacity(0);
+    let single = pool::single(dsn, connection);
+    let outcome = async {
+        let mut conn = single.acquire().await.map_err(error::map("connect"))?;
+        let mut tx = conn.begin().await.map_err(error::map("begin"))?;
+        if version(&mut tx, &dsn.schema).await? < MIGRATIONS.len() as i64 {
+            sqlx::query(include_str!("sql/advisory_lock.sql"))
+                .bind(vec![Lock::Schema.key(&dsn.schema)])
+                .execute(&mut *tx)
+                .await
+                .map_err(error::map("wait for others that create the schema"))?;
+            migrate(&mut tx, &dsn.schema).await?;
+        }
+        tx.commit().await.map_err(error::map("commit the schema"))
+    }
+    .await;
+    single.close().await;
+    outcome.map_err(|why| why.doing(&format!("open {}", dsn.describe())))
+}
+
+async fn migrate(conn: &mut PgConnection, schema: &str) -> Result<()> {
+    let map = error::map("create the schema");
+    let found = version(conn, schema).await?;
+    if !exists(conn, schema).await? {
+        let create = format!("CREATE SCHEMA {}", quoted(schema));
+        conn.execute(sqlx::raw_sql(AssertSqlSafe(create))).await.map_err(&map)?;
+    }
+    conn.execute(sqlx::raw_sql(AssertSqlSafe(settings(schema, "SET LOCAL")))).await.map_err(&map)?;
+    if found == 0 {
+        conn.execute(include_str!("sql/schema_create.sql")).await.map_err(&map)?;
+    }
+    for (version, migration) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
+        conn.execute(sqlx::raw_sql(migration)).await.map_err(&map)?;
+        sqlx::query(include_str!("sql/schema_applied.sql"))
+            .bind::<i64>(version)
+            .execute(&mut *conn)
+            .await
+            .map_err(&map)?;
+    }
+    Ok(())
+}
+
+async fn exists(conn: &mut PgConnection, schema: &str) -> Result<bool> {
+    let row = sqlx::query(include_str!("sql/schema_exists.sql"))
+        .bind(schema)
+        .fetch_one(conn)
+        .await
+        .map_err(error::map("look for the schema"))?;
+    Ok(row.get("found"))
+}
+
+/// The version that the schema has; 0: it is new. Refuses what is not Stent's and what is newer than this library.
+async fn version(conn: &mut PgConnection, schema: &str) -> Result<i64> {
+    let map = error::map("read the schema");
+    let tables =
+        sqlx::query(include_str!("sql/schema_tables.sql")).bind(schema).fetch_all(&mut *conn).await.map_err(&map)?;
+    let tables: Vec<String> = tables.iter().map(|row| row.get("name")).collect();
+    if tables.iter().any(|name| name == "stent_schema") {
+        conn.execute(sqlx::raw_sql(AssertSqlSafe(settings(schema, "SET LOCAL")))).await.map_err(&map)?;
+        return check_schema(conn).await;
+    }
+    if tables.is_empty() {
+        return Ok(0);
+    }
+    let named = tables.iter().take(5).map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+    Err(Error::backend(format!(
+        "the schema '{schema}' is another program's: it has tables of its own ({named}) and none of Stent's; give Stent a \
+         schema of its own (nothing was changed)"
+    ))
+    .with("tables", tables))
+}
+
+/// The version of the schema; by now a newer library may have raised it.
+pub(super) async fn check_schema(conn: &mut PgConnection) -> Result<i64> {
+    let row = sqlx::query(include_str!("sql/schema_version.sql"))
+        .fetch_one(conn)
+        .await
+        .map_err(error::map("read the schema's version"))?;
+    let found = row.get::<Option<i64>, _>("version").unwrap_or(0);
+    let known = MIGRATIONS.len() as i64;
+    if found <= known {
+        return Ok(found);
+    }
+    Err(Error::backend(format!(
+        "the schema has version {found}, and this library knows versions up to {known}; use a newer library (nothing was \
+         changed)"
+    ))
+    .with("schema_version", found)
+    .with("known_version", known))
+}

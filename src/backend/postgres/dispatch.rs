@@ -1,0 +1,145 @@
+//! New executions with their root tasks.
+
+use super::batch::Batch;
+use super::ends::{self, End, Ending};
+use super::idempotency::{self, Reservation};
+use super::insert::{self, Asked, NewTask};
+use super::rows::{args_column, kwargs_column};
+use super::tx::{Tx, nothing_more};
+use super::waits::WaitBook;
+use crate::backend::NewExecution;
+use crate::codec;
+use crate::model::{
+    Error, ExecutionState, Id, Payload, Result, TaskKind, TaskState, Timestamp, child_id, execution_id,
+};
+
+/// A new execution's identity, drawn here for those that the store itself starts.
+pub(super) fn draw_id(now: Timestamp) -> Id {
+    execution_id(now, rand::random())
+}
+
+/// The root task of an execution.
+pub(super) fn root_task_id(execution: Id) -> Id {
+    child_id(execution, 0, "root")
+}
+
+/// Starts executions; the answer is their ids, or that of the execution which holds the idempotency key.
+pub(super) async fn insert(tx: &mut Tx, executions: &[NewExecution]) -> Result<Vec<Id>> {
+    let keyed = |new: &NewExecution| {
+        new.options.idempotency_key.is_some() || tx.catalog.function(&new.function).is_some_and(|f| f.idempotent)
+    };
+    if !executions.iter().any(keyed) {
+        return insert_set(tx, executions).await;
+    }
+    // One by one: the second of two with the same key must find the first.
+    let mut ids = Vec::with_capacity(executions.len());
+    for new in executions {
+        ids.extend(insert_set(tx, std::slice::from_ref(new)).await?);
+    }
+    Ok(ids)
+}
+
+async fn execution_of(tx: &mut Tx, root: Option<Id>) -> Result<Option<Id>> {
+    match root {
+        Some(root) => idempotency::root_execution(tx, root).await,
+        None => Ok(None),
+    }
+}
+
+async fn insert_set(tx: &mut Tx, executions: &[NewExecution]) -> Result<Vec<Id>> {
+    let mut answers = Vec::with_capacity(executions.len());
+    let mut batch = Batch::new();
+    let mut roots = Vec::with_capacity(executions.len());
+    let mut done = Vec::new();
+    let empty = Payload::empty_object();
+    for new in executions {
+        let options = &new.options;
+        let asked = Asked {
+            function: &new.function,
+            options: &options.task,
+            idempotency_key: options.idempotency_key.as_deref(),
+            cache_key: None,
+            args_hash: Some(&new.args_hash),
+        };
+        let mut run = insert::resolve(tx, &asked)?;
+        let root = root_task_id(new.id);
+        let mut state = TaskState::Pending;
+        if let Some(key) = &run.idempotency_key {
+            match insert::reserve(tx, &asked, key, root).await? {
+                Reservation::Owner => {}
+                Reservation::Done { owner, result } => {
+                    if let Some(execution) = execution_of(tx, owner).await? {
+                        answers.push(execution);
+                        continue;
+                    }
+                    done.push(End::now(root, None, Ending::Completed(result)));
+                }
+                Reservation::Join { owner } => {
+                    if let Some(execution) = execution_of(tx, Some(owner)).await? {
+                        answers.push(execution);
+                        continue;
+                    }
+                    run.joins = Some(owner);
+                    state = TaskState::Waiting;
+                }
+            }
+        }
+        answers.push(new.id);
+        let now = tx.now;
+        let due_at = options.delay.filter(|delay| !delay.is_zero()).map(|delay| now.after(delay));
+        let expiry_at = options.expiry_at(now);
+        if let Some(expiry_at) = expiry_at {
+            tx.hint_due(expiry_at);
+        }
+        let kwargs = options.kwargs.as_ref().unwrap_or(&empty);
+        let created_at = tx.next_time();
+        let tags = codec::tags_to_column(&run.tags);
+        batch
+            .row()
+            .id(new.id)
+            .text(new.function.as_str())
+            .id(root)
+            .text(ExecutionState::Pending.as_str())
+            .int(run.priority)
+            .time(created_at)
+            .time(expiry_at)
+            .text(options.on_cancel.as_deref())
+            .text(options.traceparent.as_deref())
+            .text(run.queue.as_deref())
+            .text(tags.as_deref())
+            .bytes(args_column(&new.args))
+            .bytes(kwargs_column(kwargs));
+        roots.push(NewTask {
+            id: root,
+            execution: new.id,
+            parent: None,
+            op: None,
+            name: &new.function,
+            key: None,
+            kind: TaskKind::Orchestrator,
+            state,
+            due_at: due_at.filter(|_| state == TaskState::Pending),
+            run: Some(run),
+            arrival: None,
+            started_at: None,
+            completed_at: None,
+            args: &new.args,
+            kwargs,
+            result: None,
+            error: None,
+        });
+    }
+    let wanted = batch.len() as u64;
+    let inserted =
+        tx.run_batch("insert executions", include_str!("sql/executions_insert_many.sql"), batch, nothing_more).await?;
+    if inserted < wanted {
+        return Err(Error::conflict(
+            "dispatch: an execution with one of the given ids exists already; nothing was started",
+        ));
+    }
+    insert::insert(tx, &roots).await?;
+    let mut book = WaitBook::default();
+    ends::finish(tx, &mut book, done).await?;
+    book.save(tx).await?;
+    Ok(answers)
+}

@@ -1,0 +1,67 @@
+//! What PostgreSQL says, in our words. Mapped by SQLSTATE, never by text.
+
+use crate::model::{Detail, Error, Status};
+
+/// Turns an error of sqlx into ours; `doing` says what was being done.
+pub(super) fn map(doing: &'static str) -> impl Fn(sqlx::Error) -> Error {
+    move |why| translate(why).doing(doing)
+}
+
+fn sqlstate(why: &Error) -> Option<&str> {
+    match why.details().get("sqlstate") {
+        Some(Detail::Text(code)) => Some(code),
+        _ => None,
+    }
+}
+
+/// Another transaction was in the way, and this one was given up for it: the whole of it can be tried again.
+pub(super) fn is_collision(why: &Error) -> bool {
+    matches!(sqlstate(why), Some("40001" | "40P01"))
+}
+
+/// The connection is gone.
+pub(super) fn is_cut(why: &Error) -> bool {
+    why.details().contains_key("connection")
+}
+
+pub(super) fn translate(why: sqlx::Error) -> Error {
+    let sqlx::Error::Database(database) = &why else {
+        return match why {
+            sqlx::Error::PoolTimedOut => Error::backend(
+                "no connection to the server became free or could be made in time; is the server running, and is max_size \
+                 large enough?",
+            )
+            .retryable(true),
+            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Error::closed("the backend is closed"),
+            sqlx::Error::Io(why) => {
+                Error::backend(format!("the connection to the server is cut: {why}")).retryable(true).with("connection", "cut")
+            }
+            sqlx::Error::Tls(why) => Error::backend(format!("no secure connection to the server: {why}")),
+            other => Error::backend(other.to_string()),
+        };
+    };
+    let code = database.code().unwrap_or_default().into_owned();
+    let (advice, retryable) = match code.as_str() {
+        "23505" => ("a row of this identity exists already", false),
+        "22021" | "22P05" => ("a text has a character that PostgreSQL does not store, such as NUL", false),
+        "28P01" | "28000" => ("the server refused the user or the password", false),
+        "3D000" => ("there is no such database; create it first", false),
+        "42501" => ("the user has not the right to do this", false),
+        "40001" | "40P01" => ("other transactions were in the way every time it was tried", true),
+        "57014" => ("the server gave up the statement", true),
+        code if code.starts_with("57P") || code.starts_with("08") => ("the server ended the connection", true),
+        code if code.starts_with("53") => ("the server is out of something: disk, memory or connections", true),
+        code if code.starts_with("58") => ("the server could not reach its files", true),
+        code if code.starts_with("25006") => ("the server is read-only: a standby, perhaps", true),
+        _ => ("PostgreSQL refused", false),
+    };
+    let status = match code.as_str() {
+        "23505" => Status::Conflict,
+        "22021" | "22P05" => Status::Invalid,
+        _ => Status::Backend,
+    };
+    let error = Error::new(status, format!("{advice} (SQLSTATE {code}: {})", database.message()))
+        .retryable(retryable)
+        .with("sqlstate", code.as_str());
+    if code.starts_with("57P") || code.starts_with("08") { error.with("connection", "ended") } else { error }
+}

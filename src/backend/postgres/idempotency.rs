@@ -1,0 +1,191 @@
+//! Reservations of idempotency keys. Who comes first owns the key; who comes second waits by a task of its own; if the
+//! owner does not complete, the first who waits runs instead.
+
+use std::time::Duration;
+
+use sqlx::Row as _;
+
+use super::batch::Batch;
+use super::ends::{End, Ending};
+use super::error;
+use super::rows::Columns;
+use super::tx::{Lock, Tx, nothing_more};
+use crate::model::{Error, Id, Payload, Result, TaskState};
+
+/// How long a key stands: the default retention period of what it refers to.
+const KEY_TTL: Duration = Duration::from_secs(7 * 86_400);
+
+/// What a key means to the task that comes with it.
+pub(super) enum Reservation {
+    /// It is the first: it runs.
+    Owner,
+    /// Recorded already; by this task, if it is still there.
+    Done { owner: Option<Id>, result: Payload },
+    /// Another task runs for this key.
+    Join { owner: Id },
+}
+
+/// Reserves `key` of `function` for `task`, or finds who has it. Other arguments under the same key: conflict.
+pub(super) async fn reserve(
+    tx: &mut Tx,
+    function: &str,
+    key: &str,
+    args_hash: &[u8; 32],
+    task: Id,
+) -> Result<Reservation> {
+    let full_key = format!("{function}/{key}");
+    let map = error::map("reserve an idempotency key");
+    loop {
+        let reserved = sqlx::query(include_str!("sql/idempotency_reserve.sql"))
+            .bind(&full_key)
+            .bind(task)
+            .bind(args_hash.as_slice())
+            .bind(tx.now.after(KEY_TTL))
+            .execute(&mut *tx.conn)
+            .await
+            .map_err(&map)?;
+        if reserved.rows_affected() > 0 {
+            return Ok(Reservation::Owner);
+        }
+        // Its owner may be about to end: what it is is looked at when the key is ours.
+        let held = sqlx::query(include_str!("sql/idempotency_lock.sql"))
+            .bind(&full_key)
+            .fetch_optional(&mut *tx.conn)
+            .await
+            .map_err(&map)?;
+        if held.is_some() {
+            break;
+        }
+    }
+    let found = sqlx::query(include_str!("sql/idempotency_find.sql"))
+        .bind(&full_key)
+        .bind(tx.now)
+        .fetch_optional(&mut *tx.conn)
+        .await
+        .map_err(&map)?;
+    if let Some(row) = &found {
+        let row = Columns(row);
+        let recorded: Option<&[u8]> = row.get("args_hash")?;
+        if recorded.is_some_and(|recorded| recorded != args_hash) {
+            return Err(Error::conflict(format!(
+                "the idempotency key '{key}' of {function} is taken by a call with other arguments; use another key, \
+                 or the same arguments"
+            ))
+            .with("idempotency_key", key));
+        }
+        if let Some(value) = row.payload("value")? {
+            return Ok(Reservation::Done { owner: None, result: value });
+        }
+        if let Some(owner) = row.optional_id("owner")? {
+            match row.get::<Option<&str>>("state")?.map(str::parse::<TaskState>).transpose()? {
+                Some(TaskState::Completed) => {
+                    let result = row.payload("result")?.unwrap_or_else(Payload::null);
+                    return Ok(Reservation::Done { owner: Some(owner), result });
+                }
+                Some(TaskState::Pending | TaskState::Running | TaskState::Waiting) if owner != task => {
+                    return Ok(Reservation::Join { owner });
+                }
+                Some(
+                    TaskState::Failed
+                    | TaskState::Cancelled
+                    | TaskState::Pending
+                    | TaskState::Running
+                    | TaskState::Waiting,
+                )
+                | None => {}
+            }
+        }
+    }
+    sqlx::query(include_str!("sql/idempotency_take_over.sql"))
+        .bind(&full_key)
+        .bind(task)
+        .bind(args_hash.as_slice())
+        .bind(tx.now.after(KEY_TTL))
+        .execute(&mut *tx.conn)
+        .await
+        .map_err(&map)?;
+    Ok(Reservation::Owner)
+}
+
+/// The execution whose root task this is.
+pub(super) async fn root_execution(tx: &mut Tx, task: Id) -> Result<Option<Id>> {
+    let row = sqlx::query(include_str!("sql/task_root_execution.sql"))
+        .bind(task)
+        .fetch_optional(&mut *tx.conn)
+        .await
+        .map_err(error::map("find an execution by its root"))?;
+    Ok(row.map(|row| row.get(0)))
+}
+
+/// Is `ancestor` the task itself, or above it, directly or by what they wait for?
+pub(super) async fn waits_for(tx: &mut Tx, ancestor: Id, task: Id) -> Result<bool> {
+    tx.lock([Lock::Joins]).await?;
+    let row = sqlx::query(include_str!("sql/task_waits_for.sql"))
+        .bind(task)
+        .bind(ancestor)
+        .fetch_one(&mut *tx.conn)
+        .await
+        .map_err(error::map("look for a join that would wait for itself"))?;
+    Ok(row.get(0))
+}
+
+/// Tasks that had keys have ended: those who joined them get the result, or the first of them runs instead.
+pub(super) async fn hand_on(tx: &mut Tx, ended: &[(Id, &Ending)]) -> Result<Vec<End>> {
+    lock(tx, ended.iter().map(|(id, _)| *id)).await?;
+    let mut ends = Vec::new();
+    let mut freed = Vec::new();
+    for (id, ending) in ended {
+        match ending {
+            Ending::Completed(result) => {
+                for (joiner, parent) in joiners(tx, *id).await? {
+                    ends.push(End::now(joiner, parent, Ending::Completed(result.clone())));
+                }
+            }
+            Ending::Failed(_) | Ending::Cancelled => freed.push(*id),
+        }
+    }
+    release(tx, &freed).await?;
+    Ok(ends)
+}
+
+/// From here on nobody joins these owners: who is about to has done it, or will see that they have ended.
+async fn lock(tx: &mut Tx, owners: impl Iterator<Item = Id>) -> Result<()> {
+    let sql = include_str!("sql/idempotency_lock_owned.sql");
+    tx.run_batch("lock idempotency keys", sql, Batch::of_ids(owners), nothing_more).await?;
+    Ok(())
+}
+
+/// Owners that did not complete: the first who joined each runs instead, and the others wait for that one.
+pub(super) async fn release(tx: &mut Tx, owners: &[Id]) -> Result<()> {
+    lock(tx, owners.iter().copied()).await?;
+    for owner in owners {
+        let Some((heir, _)) = joiners(tx, *owner).await?.into_iter().next() else { continue };
+        let map = error::map("hand an idempotency key on");
+        let (owner, heir) = (owner, heir);
+        sqlx::query(include_str!("sql/idempotency_inherit.sql"))
+            .bind(owner)
+            .bind(heir)
+            .execute(&mut *tx.conn)
+            .await
+            .map_err(&map)?;
+        sqlx::query(include_str!("sql/tasks_start_heir.sql")).bind(heir).execute(&mut *tx.conn).await.map_err(&map)?;
+        sqlx::query(include_str!("sql/tasks_rejoin.sql"))
+            .bind(owner)
+            .bind(heir)
+            .execute(&mut *tx.conn)
+            .await
+            .map_err(&map)?;
+        tx.hint_work();
+    }
+    Ok(())
+}
+
+/// In order of arrival, with their parents.
+async fn joiners(tx: &mut Tx, owner: Id) -> Result<Vec<(Id, Option<Id>)>> {
+    let found = sqlx::query(include_str!("sql/tasks_joining.sql"))
+        .bind(owner)
+        .fetch_all(&mut *tx.conn)
+        .await
+        .map_err(error::map("find joined tasks"))?;
+    found.iter().map(|row| Ok((Columns(row).id("id")?, Columns(row).optional_id("parent_task_id")?))).collect()
+}

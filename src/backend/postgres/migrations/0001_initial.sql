@@ -1,0 +1,217 @@
+-- Durations are microseconds; args NULL stands for [], kwargs NULL for {}, tags NULL for none; errors and policies are
+-- JSON as it was given. No index names a column that a start or a heartbeat changes, so that those are cheap updates.
+
+CREATE TABLE executions (
+    id            uuid PRIMARY KEY,
+    root_task_id  uuid,
+    replay_of     uuid,
+    priority      bigint NOT NULL DEFAULT 0,
+    retries       bigint NOT NULL DEFAULT 0,
+    created_at    timestamptz NOT NULL,
+    started_at    timestamptz,
+    completed_at  timestamptz,
+    expiry_at     timestamptz,
+    state         text NOT NULL,
+    -- while cancelling: the terminal state to come, cancelled or timed_out
+    ending        text,
+    root_function text NOT NULL,
+    cancel_reason text,
+    on_cancel     text,
+    traceparent   text,
+    queue         text,
+    tags          jsonb,
+    args          bytea,
+    kwargs        bytea,
+    result        bytea,
+    error         bytea
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
+CREATE INDEX executions_by_creation ON executions (created_at DESC, id DESC);
+CREATE INDEX executions_by_expiry ON executions (expiry_at)
+    WHERE expiry_at IS NOT NULL AND ending IS NULL AND completed_at IS NULL;
+CREATE INDEX executions_ending ON executions (id) WHERE ending IS NOT NULL AND completed_at IS NULL;
+CREATE INDEX executions_by_completion ON executions (completed_at, id) WHERE completed_at IS NOT NULL;
+
+CREATE TABLE tasks (
+    id               uuid PRIMARY KEY,
+    execution_id     uuid NOT NULL,
+    parent_task_id   uuid,
+    -- the task with the same idempotency key whose end this one waits for
+    joins            uuid,
+    -- where it may be claimed now: its route, or a worker's own lane (negative); NULL: it can't be claimed
+    lane             bigint,
+    -- queue, function and tags, as one number; NULL: never run by a worker
+    route            bigint,
+    priority         bigint NOT NULL DEFAULT 0,
+    fence            bigint NOT NULL DEFAULT 0,
+    created_at       timestamptz NOT NULL,
+    -- when a sweep looks at it: a delay, a timer, a time-out while it waits, the end of a worker's first call on it
+    due_at           timestamptz,
+    scheduled_for    timestamptz,
+    lease_expires_at timestamptz,
+    started_at       timestamptz,
+    completed_at     timestamptz,
+    deadline_at      timestamptz,
+    timeout          bigint,
+    cache_ttl        bigint,
+    retries          bigint NOT NULL DEFAULT 0,
+    crashes          bigint NOT NULL DEFAULT 0,
+    -- its own journal: how often it started over, operations issued, effects recorded
+    run              bigint NOT NULL DEFAULT 0,
+    ops              bigint NOT NULL DEFAULT 0,
+    effects          bigint NOT NULL DEFAULT 0,
+    -- in its parent's journal: number of the operation, and order of its end
+    op               bigint,
+    arrival          bigint,
+    -- true while it runs under its function's max_concurrent
+    limited          boolean,
+    -- true: its execution is being cancelled, and what it says does not count any more
+    stopped          boolean,
+    parked           boolean,
+    cache_hit        boolean,
+    state            text NOT NULL,
+    kind             text NOT NULL,
+    step_name        text NOT NULL,
+    step_key         text,
+    worker_id        text,
+    parked_version   text,
+    idempotency_key  text,
+    cache_key        text,
+    queue            text,
+    tags             text,
+    retry_policy     text,
+    args             bytea,
+    kwargs           bytea,
+    result           bytea,
+    error            bytea,
+    heartbeat        bytea
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX tasks_ready ON tasks (lane, priority DESC, created_at, id) WHERE lane IS NOT NULL;
+CREATE INDEX tasks_due ON tasks (due_at, id) WHERE due_at IS NOT NULL;
+CREATE INDEX tasks_leased ON tasks (lease_expires_at) WHERE lease_expires_at IS NOT NULL;
+CREATE INDEX tasks_journal ON tasks (parent_task_id, arrival) WHERE parent_task_id IS NOT NULL;
+CREATE INDEX tasks_by_execution ON tasks (execution_id);
+CREATE INDEX tasks_awaiting_signals ON tasks (execution_id, step_name) WHERE kind = 'signal' AND state = 'waiting';
+CREATE INDEX tasks_joining ON tasks (joins) WHERE joins IS NOT NULL;
+CREATE INDEX tasks_limited ON tasks (step_name) WHERE limited IS NOT NULL;
+CREATE INDEX tasks_parked ON tasks (step_name) WHERE parked IS NOT NULL;
+
+-- A task with operations: how many have arrived and, while it is suspended, what it waits for. Locked first by all that
+-- deliver to the task.
+CREATE TABLE waits (
+    task_id  uuid PRIMARY KEY,
+    arrivals bigint NOT NULL DEFAULT 0,
+    missing  bigint,
+    mode     text,
+    ops      text
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+
+CREATE TABLE signals (
+    sequence     bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    execution_id uuid NOT NULL,
+    consumed_by  uuid,
+    created_at   timestamptz NOT NULL,
+    consumed_at  timestamptz,
+    consumed     boolean NOT NULL DEFAULT false,
+    name         text NOT NULL,
+    id           text,
+    payload      bytea NOT NULL
+);
+CREATE INDEX signals_in_order ON signals (execution_id, name, consumed, sequence);
+CREATE UNIQUE INDEX signals_once ON signals (execution_id, name, id) WHERE id IS NOT NULL;
+
+CREATE TABLE dead_letters (
+    task_id      uuid PRIMARY KEY,
+    execution_id uuid NOT NULL,
+    moved_at     timestamptz NOT NULL,
+    function     text NOT NULL,
+    reason       text NOT NULL,
+    task         bytea NOT NULL
+);
+CREATE INDEX dead_letters_by_time ON dead_letters (moved_at DESC, task_id DESC);
+
+CREATE TABLE cache (
+    key        text PRIMARY KEY,
+    expires_at timestamptz,
+    value      bytea NOT NULL
+);
+CREATE INDEX cache_by_expiry ON cache (expires_at) WHERE expires_at IS NOT NULL;
+
+-- A reservation (owner) of the engine's, or a plain value of the protocol's.
+CREATE TABLE idempotency (
+    key        text PRIMARY KEY,
+    owner      uuid,
+    expires_at timestamptz,
+    args_hash  bytea,
+    value      bytea
+);
+CREATE INDEX idempotency_by_expiry ON idempotency (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE execution_progress (
+    sequence     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    execution_id uuid NOT NULL,
+    started_at   timestamptz,
+    completed_at timestamptz,
+    step         text NOT NULL,
+    status       text NOT NULL,
+    detail       bytea
+);
+CREATE INDEX execution_progress_in_order ON execution_progress (execution_id, sequence);
+
+-- One of the two values: integers stay exact integers.
+CREATE TABLE execution_counters (
+    execution_id uuid NOT NULL,
+    name         text NOT NULL,
+    whole        bigint,
+    fraction     double precision,
+    PRIMARY KEY (execution_id, name)
+) WITH (fillfactor = 50);
+
+CREATE TABLE execution_state (
+    execution_id uuid NOT NULL,
+    key          text NOT NULL,
+    value        bytea NOT NULL,
+    PRIMARY KEY (execution_id, key)
+);
+
+-- What workers declare; callers take from here what a call leaves out.
+CREATE TABLE functions (
+    name           text PRIMARY KEY,
+    queue          text,
+    tags           text,
+    priority       bigint,
+    retry_policy   text,
+    timeout        bigint,
+    version        text,
+    max_concurrent bigint,
+    cached         boolean NOT NULL DEFAULT false,
+    cache_ttl      bigint,
+    idempotent     boolean NOT NULL DEFAULT false
+);
+
+CREATE TABLE routes (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    queue    text,
+    function text NOT NULL,
+    tags     text
+);
+CREATE UNIQUE INDEX routes_once ON routes (function, coalesce(queue, ''), coalesce(tags, ''));
+
+CREATE TABLE workers (
+    number     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    worker_id  text NOT NULL UNIQUE,
+    queues     text,
+    tags       text,
+    started_at timestamptz NOT NULL,
+    seen_at    timestamptz NOT NULL
+) WITH (fillfactor = 50);
+
+-- Trees whose unfinished rest is still to be cancelled, in batches.
+CREATE TABLE unfinished_trees (
+    task_id uuid PRIMARY KEY
+);
+
+-- Grows whenever functions, routes or workers change: readers keep them in memory until it does.
+CREATE TABLE catalog (
+    version bigint NOT NULL
+) WITH (fillfactor = 10);
+INSERT INTO catalog (version) VALUES (1);

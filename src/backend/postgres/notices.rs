@@ -1,0 +1,257 @@
+//! Hints across processes, by LISTEN and NOTIFY. They are gathered and sent outside of the transactions, at most once in
+//! a few milliseconds: NOTIFY takes a lock that all committers of a database share. Like every hint they may be lost.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use sqlx::postgres::PgListener;
+use tokio::sync::{Notify, broadcast};
+use tokio::task::JoinHandle;
+
+use super::error;
+use super::options::Dsn;
+use super::pool::{self, SharedPool};
+use crate::backend::Notice;
+use crate::model::{Id, Result};
+
+/// Between two messages of one process.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Ids in one message, which PostgreSQL keeps below 8,000 bytes. More of them: everybody looks for himself.
+const IDS_MAX: usize = 100;
+
+/// After a failure to listen.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What has happened since the last message.
+#[derive(Default)]
+struct Gathered {
+    work: bool,
+    due: Option<Duration>,
+    ended: BTreeSet<Id>,
+    cancelling: BTreeSet<Id>,
+    lost: BTreeSet<Id>,
+    arrived: BTreeSet<Id>,
+}
+
+impl Gathered {
+    fn add(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Work { .. } => self.work = true,
+            Notice::Due(wait) => self.due = Some(self.due.map_or(*wait, |due| due.min(*wait))),
+            Notice::Ended(ids) => self.ended.extend(ids),
+            Notice::Cancelling(ids) => self.cancelling.extend(ids),
+            Notice::Lost(ids) => self.lost.extend(ids),
+            Notice::Arrived(ids) => self.arrived.extend(ids),
+            Notice::Foreign => {}
+        }
+    }
+
+    /// `None`: nothing has happened.
+    fn into_message(self, sender: &str) -> Option<String> {
+        let lists = [('e', &self.ended), ('c', &self.cancelling), ('l', &self.lost), ('a', &self.arrived)];
+        let ids: usize = lists.iter().map(|(_, ids)| ids.len()).sum();
+        if !self.work && self.due.is_none() && ids == 0 {
+            return None;
+        }
+        let mut message = sender.to_owned();
+        if self.work {
+            message.push_str(" w");
+        }
+        if let Some(due) = self.due {
+            let _infallible = write!(message, " d{}", due.as_micros());
+        }
+        if ids > IDS_MAX {
+            message.push_str(" f");
+        } else {
+            for (kind, ids) in lists {
+                for id in ids {
+                    let _infallible = write!(message, " {kind}{}", id.simple());
+                }
+            }
+        }
+        Some(message)
+    }
+}
+
+/// What another process says; of what is not understood, that something has happened.
+fn read(message: &str, sender: &str) -> Vec<Notice> {
+    let mut words = message.split(' ');
+    if words.next() == Some(sender) {
+        return Vec::new();
+    }
+    let (mut ended, mut cancelling, mut lost, mut arrived) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut notices = Vec::new();
+    for word in words {
+        let (kind, rest) = word.split_at_checked(1).unwrap_or(("f", ""));
+        let list = match kind {
+            "e" => &mut ended,
+            "c" => &mut cancelling,
+            "l" => &mut lost,
+            "a" => &mut arrived,
+            "w" => {
+                notices.push(Notice::Work { served: None });
+                continue;
+            }
+            "d" => {
+                notices.extend(rest.parse().map(|micros| Notice::Due(Duration::from_micros(micros))));
+                continue;
+            }
+            _ => {
+                notices.push(Notice::Foreign);
+                continue;
+            }
+        };
+        list.extend(Id::try_parse(rest));
+    }
+    type Made = fn(Vec<Id>) -> Notice;
+    let lists: [(Vec<Id>, Made); 4] =
+        [(arrived, Notice::Arrived), (ended, Notice::Ended), (cancelling, Notice::Cancelling), (lost, Notice::Lost)];
+    notices.extend(lists.into_iter().filter(|(ids, _)| !ids.is_empty()).map(|(ids, made)| made(ids)));
+    notices
+}
+
+/// Tells this process at once, and others soon.
+pub(super) struct Notices {
+    local: broadcast::Sender<Notice>,
+    gathered: Arc<Mutex<Gathered>>,
+    wake: Arc<Notify>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    across: bool,
+}
+
+impl Notices {
+    pub fn start(dsn: &Dsn, pool: &SharedPool, local: broadcast::Sender<Notice>) -> Self {
+        let gathered = Arc::<Mutex<Gathered>>::default();
+        let wake = Arc::new(Notify::new());
+        let mut tasks = Vec::new();
+        if dsn.notify {
+            let sender = format!("{:016x}", rand::random::<u64>());
+            let channel = channel(&dsn.schema);
+            tasks.push(tokio::spawn(listen(dsn.clone(), channel.clone(), sender.clone(), local.clone())));
+            tasks.push(tokio::spawn(send(pool.clone(), channel, sender, gathered.clone(), wake.clone())));
+        }
+        Self { local, gathered, wake, tasks: Mutex::new(tasks), across: dsn.notify }
+    }
+
+    pub fn subscribe(&self) -> broadcast::Receiver<Notice> {
+        self.local.subscribe()
+    }
+
+    pub fn tell(&self, notices: Vec<Notice>) {
+        if notices.is_empty() {
+            return;
+        }
+        if self.across {
+            let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+            notices.iter().for_each(|notice| gathered.add(notice));
+            drop(gathered);
+            self.wake.notify_one();
+        }
+        for notice in notices {
+            // Nobody listening is the usual case in a process that only dispatches.
+            let _unheard = self.local.send(notice);
+        }
+    }
+
+    pub fn stop(&self) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.drain(..).for_each(|task| task.abort());
+    }
+}
+
+impl Drop for Notices {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// One for each schema: a channel belongs to the whole database.
+fn channel(schema: &str) -> String {
+    let hash = Sha256::digest(schema.as_bytes());
+    hash[..8].iter().fold("stent_".to_owned(), |mut name, byte| {
+        let _infallible = write!(name, "{byte:02x}");
+        name
+    })
+}
+
+async fn send(pool: SharedPool, channel: String, sender: String, gathered: Arc<Mutex<Gathered>>, wake: Arc<Notify>) {
+    loop {
+        wake.notified().await;
+        let news = std::mem::take(&mut *gathered.lock().unwrap_or_else(PoisonError::into_inner));
+        let Some(message) = news.into_message(&sender) else { continue };
+        // A hint that can't be sent is a hint that is lost.
+        let _lost = notify(&pool, &channel, &message).await;
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn notify(pool: &SharedPool, channel: &str, message: &str) -> Result<()> {
+    let mut conn = pool.acquire().await?;
+    sqlx::query(include_str!("sql/notify.sql"))
+        .bind(channel)
+        .bind(message)
+        .execute(&mut *conn)
+        .await
+        .map_err(error::map("notify others"))?;
+    Ok(())
+}
+
+/// On a connection of its own, for as long as the backend is open. What was said while there was none is not known:
+/// after each new one everybody looks for himself.
+async fn listen(dsn: Dsn, channel: String, sender: String, local: broadcast::Sender<Notice>) {
+    let mut first = true;
+    loop {
+        let single = pool::single(&dsn, dsn.connection.clone());
+        if let Ok(mut listener) = PgListener::connect_with(&single).await
+            && listener.listen(&channel).await.is_ok()
+        {
+            if !first {
+                let _unheard = local.send(Notice::Foreign);
+            }
+            first = false;
+            while let Ok(Some(message)) = listener.try_recv().await {
+                for notice in read(message.payload(), &sender) {
+                    let _unheard = local.send(notice);
+                }
+            }
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_heard_by_others_only() {
+        let ids: Vec<Id> = (1..4).map(Id::from_u128).collect();
+        let said = [
+            Notice::Work { served: Some("w".to_owned()) },
+            Notice::Due(Duration::from_micros(7)),
+            Notice::Arrived(vec![ids[0]]),
+            Notice::Ended(vec![ids[1]]),
+            Notice::Lost(vec![ids[2]]),
+        ];
+        let mut gathered = Gathered::default();
+        said.iter().for_each(|notice| gathered.add(notice));
+        let message = gathered.into_message("me").unwrap();
+        assert_eq!(read(&message, "me"), []);
+        let mut heard = said.to_vec();
+        heard[0] = Notice::Work { served: None };
+        assert_eq!(read(&message, "you"), heard);
+        assert_eq!(Gathered::default().into_message("me"), None);
+    }
+
+    #[test]
+    fn too_much_is_a_word() {
+        let mut gathered = Gathered::default();
+        gathered.add(&Notice::Ended((0..2_000).map(Id::from_u128).collect()));
+        assert_eq!(gathered.into_message("me").unwrap(), "me f");
+        assert_eq!(read("me f ?", "you"), [Notice::Foreign, Notice::Foreign]);
+    }
+}

@@ -1,0 +1,134 @@
+//! The connections, and how each of them is set up.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Executor as _, Postgres};
+
+use super::catalog::SharedCatalog;
+use super::error;
+use super::options::Dsn;
+use crate::model::Result;
+
+/// Every statement is one for an index, and its plan is made once: not from the first parameters that it meets, nor from
+/// what the server believes of tables that have just been created.
+const SETTINGS: &[(&str, &str)] = &[
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+    ("client_min_messages", "warning"),
+    // Of a client that was cut off in the middle the server takes the locks away.
+    ("idle_in_transaction_session_timeout", "60000"),
+];
+
+pub(super) struct Pool {
+    connections: PgPool,
+    pub catalog: SharedCatalog,
+    schema: String,
+    begin: String,
+    begin_reading: String,
+    max_queries: u64,
+    /// Statements by the number of the server's process.
+    served: Mutex<HashMap<i64, u64>>,
+}
+
+impl Pool {
+    pub fn new(dsn: &Dsn) -> Self {
+        let settings = settings(&dsn.schema, if dsn.keeps_session() { "SET" } else { "SET LOCAL" });
+        let (session, each) = if dsn.keeps_session() { (Some(settings), String::new()) } else { (None, settings) };
+        let connections = options(dsn)
+            .after_connect(move |conn, _| {
+                let session = session.clone();
+                Box::pin(async move {
+                    if let Some(session) = session {
+                        conn.execute(sqlx::raw_sql(AssertSqlSafe(session))).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .connect_lazy_with(dsn.connection.clone());
+        Self {
+            connections,
+            catalog: SharedCatalog::default(),
+            begin: format!(
+                "BEGIN; {each}SELECT (extract(epoch FROM now()) * 1000000)::bigint, version, pg_backend_pid()::bigint FROM \
+                 catalog"
+            ),
+            begin_reading: format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {each}"),
+            schema: dsn.schema.clone(),
+            max_queries: dsn.max_queries,
+            served: Mutex::default(),
+        }
+    }
+
+    pub fn schema(&self) -> &str {
+        &self.schema
+    }
+
+    pub fn size(&self) -> u32 {
+        self.connections.options().get_max_connections()
+    }
+
+    pub fn begin(&self) -> String {
+        self.begin.clone()
+    }
+
+    pub fn begin_reading(&self) -> String {
+        self.begin_reading.clone()
+    }
+
+    pub async fn acquire(&self) -> Result<PoolConnection<Postgres>> {
+        self.connections.acquire().await.map_err(error::map("take a connection"))
+    }
+
+    /// Counts the statements of a connection. True: it has run as many as it should, and is to be replaced.
+    pub fn has_served(&self, server_process: i64, statements: u64) -> bool {
+        let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = served.entry(server_process).or_default();
+        *count += statements;
+        let enough = *count >= self.max_queries;
+        if enough {
+            served.remove(&server_process);
+        }
+        enough
+    }
+
+    pub async fn close(&self) {
+        self.connections.close().await;
+    }
+}
+
+fn options(dsn: &Dsn) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .min_connections(dsn.min_size)
+        .max_connections(dsn.max_size)
+        .acquire_timeout(dsn.connect_timeout)
+        .idle_timeout(dsn.max_inactive_connection_lifetime)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}
+
+/// A pool of one connection, beside the others: for what listens or sets up the schema.
+pub(super) fn single(dsn: &Dsn, connection: PgConnectOptions) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(dsn.connect_timeout)
+        .test_before_acquire(false)
+        .connect_lazy_with(connection)
+}
+
+pub(super) fn settings(schema: &str, set: &str) -> String {
+    let path = format!("{set} search_path TO {}; ", quoted(schema));
+    SETTINGS.iter().fold(path, |text, (name, value)| format!("{text}{set} {name} TO '{value}'; "))
+}
+
+/// A name as an identifier.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+pub(super) type SharedPool = Arc<Pool>;

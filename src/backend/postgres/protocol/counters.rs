@@ -1,0 +1,141 @@
+//! Counters and named values of an execution.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::super::tx::Tx;
+use super::super::{Postgres, error, snapshot};
+use super::executions;
+use crate::backend::Response;
+use crate::model::{Error, Id, Number, Payload, Result, check_name};
+
+pub(super) async fn ensure(store: &Postgres, execution: Id, counters: BTreeMap<String, Number>) -> Result<Response> {
+    counters.iter().try_for_each(|(name, value)| check_counter(name, *value))?;
+    store
+        .write((execution, counters), |tx, request| {
+            Box::pin(async move {
+                executions::require(tx, request.0).await?;
+                for (name, value) in &request.1 {
+                    write(tx, include_str!("../sql/counter_ensure.sql"), request.0, name, *value).await?;
+                }
+                Ok(())
+            })
+        })
+        .await?;
+    Ok(Response::Nothing)
+}
+
+pub(super) async fn increment(store: &Postgres, execution: Id, name: String, amount: Number) -> Result<Response> {
+    check_counter(&name, amount)?;
+    let value = store.write((execution, name, amount), |tx, request| Box::pin(add(tx, request))).await?;
+    Ok(Response::Number(value))
+}
+
+async fn add(tx: &mut Tx, request: Arc<(Id, String, Number)>) -> Result<Number> {
+    let (execution, name, amount) = &*request;
+    executions::require(tx, *execution).await?;
+    // From here on it is ours, whoever made it.
+    write(tx, include_str!("../sql/counter_ensure.sql"), *execution, name, Number::Integer(0)).await?;
+    let row = sqlx::query(include_str!("../sql/counter_get.sql"))
+        .bind(execution)
+        .bind(name)
+        .fetch_one(&mut *tx.conn)
+        .await
+        .map_err(error::map("read a counter"))?;
+    let value = sum(name, snapshot::number(&row)?, *amount)?;
+    write(tx, include_str!("../sql/counter_set.sql"), *execution, name, value).await?;
+    Ok(value)
+}
+
+/// Integers stay exact integers: a sum that does not fit is refused rather than rounded.
+fn sum(name: &str, value: Number, amount: Number) -> Result<Number> {
+    let real = |number: Number| match number {
+        Number::Integer(whole) => whole as f64,
+        Number::Real(real) => real,
+    };
+    let sum = match (value, amount) {
+        (Number::Integer(value), Number::Integer(amount)) => value.checked_add(amount).map(Number::Integer),
+        _ => Some(real(value) + real(amount)).filter(|sum| sum.is_finite()).map(Number::Real),
+    };
+    sum.ok_or_else(|| {
+        Error::invalid(format!("the counter '{name}' would leave the range of its numbers; it keeps its value"))
+            .with("key", "amount")
+    })
+}
+
+fn check_counter(name: &str, value: Number) -> Result<()> {
+    check_name("a counter's name", name)?;
+    match value {
+        Number::Real(real) if !real.is_finite() => {
+            Err(Error::invalid(format!("the number for the counter '{name}' is {real}; it must be finite"))
+                .with("key", "amount"))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn write(tx: &mut Tx, sql: &'static str, execution: Id, name: &str, value: Number) -> Result<()> {
+    let (whole, fraction) = snapshot::columns(value);
+    sqlx::query(sql)
+        .bind(execution)
+        .bind(name)
+        .bind(whole)
+        .bind(fraction)
+        .execute(&mut *tx.conn)
+        .await
+        .map_err(error::map("write a counter"))?;
+    Ok(())
+}
+
+pub(super) async fn get(store: &Postgres, execution: Id) -> Result<Response> {
+    let counters = store
+        .read(execution, |conn, execution| Box::pin(async move { snapshot::counters(conn, *execution).await }))
+        .await?;
+    Ok(Response::Counters(counters))
+}
+
+pub(super) async fn ensure_values(
+    store: &Postgres,
+    execution: Id,
+    values: BTreeMap<String, Payload>,
+) -> Result<Response> {
+    write_values(store, execution, values, include_str!("../sql/state_value_ensure.sql")).await
+}
+
+pub(super) async fn set_value(store: &Postgres, execution: Id, key: String, value: Payload) -> Result<Response> {
+    write_values(store, execution, BTreeMap::from([(key, value)]), include_str!("../sql/state_value_set.sql")).await
+}
+
+async fn write_values(
+    store: &Postgres,
+    execution: Id,
+    values: BTreeMap<String, Payload>,
+    sql: &'static str,
+) -> Result<Response> {
+    values.keys().try_for_each(|key| check_name("a state key", key))?;
+    store
+        .write((execution, values), move |tx, request| {
+            Box::pin(async move {
+                executions::require(tx, request.0).await?;
+                for (key, value) in &request.1 {
+                    sqlx::query(sql)
+                        .bind(request.0)
+                        .bind(key)
+                        .bind(value.as_bytes())
+                        .execute(&mut *tx.conn)
+                        .await
+                        .map_err(error::map("write a state value"))?;
+                }
+                Ok(())
+            })
+        })
+        .await?;
+    Ok(Response::Nothing)
+}
+
+pub(super) async fn get_values(store: &Postgres, execution: Id) -> Result<Response> {
+    let values = store
+        .read(execution, |conn, execution| Box::pin(async move { snapshot::values(conn, *execution).await }))
+        .await?;
+    Ok(Response::Values(values))
+}

@@ -1,0 +1,1 @@
+UPDATE catalog SET version = version + 1 RETURNING version

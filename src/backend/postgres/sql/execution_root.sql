@@ -1,0 +1,1 @@
+SELECT root_task_id FROM executions WHERE id = $1

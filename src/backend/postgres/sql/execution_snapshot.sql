@@ -1,0 +1,5 @@
+SELECT
+    id, root_function, state, args, kwargs, retries, created_at, started_at, completed_at, expiry_at, tags::text AS tags, priority, queue,
+    result, error, replay_of, cancel_reason
+FROM executions
+WHERE id = $1

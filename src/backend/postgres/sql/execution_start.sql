@@ -1,0 +1,1 @@
+UPDATE executions SET state = 'running', started_at = coalesce(started_at, $2) WHERE id = $1 AND state = 'pending'

@@ -1,0 +1,1 @@
+SELECT state FROM executions WHERE id = $1

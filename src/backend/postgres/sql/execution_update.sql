@@ -1,0 +1,15 @@
+UPDATE executions
+SET state = $2,
+    args = $3,
+    kwargs = $4,
+    retries = $5,
+    started_at = $6,
+    completed_at = $7,
+    expiry_at = $8,
+    ending = CASE $2 WHEN 'cancelling' THEN coalesce(ending, 'cancelled') END,
+    tags = $9::jsonb,
+    priority = $10,
+    queue = $11,
+    result = $12,
+    error = $13
+WHERE id = $1

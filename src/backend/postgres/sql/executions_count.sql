@@ -1,0 +1,1 @@
+SELECT count(*) AS count FROM executions WHERE $1::text IS NULL OR state = $1

@@ -1,0 +1,2 @@
+SELECT name, queue, tags, priority, retry_policy, timeout, version, max_concurrent, cached, cache_ttl, idempotent
+FROM functions

@@ -1,0 +1,1 @@
+SELECT key FROM idempotency WHERE key = $1 FOR UPDATE

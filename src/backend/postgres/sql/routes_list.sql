@@ -1,0 +1,1 @@
+SELECT id, queue, function, tags FROM routes

@@ -1,0 +1,1 @@
+INSERT INTO stent_schema (version, applied_at) VALUES ($1, now())

@@ -1,0 +1,2 @@
+UPDATE tasks SET state = 'cancelled', result = NULL, arrival = $2
+WHERE id = $1 AND kind = 'signal' AND state = 'completed'

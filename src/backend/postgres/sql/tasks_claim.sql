@@ -1,0 +1,52 @@
+-- how much of each lane is among the best; then so much of it is locked, whatever others hold of it. $7: whatever is
+-- there, in the order of the lanes
+WITH best AS (
+    SELECT c.lane, count(*) AS count
+    FROM (
+        SELECT l.lane
+        FROM unnest($1::bigint[]) AS l (lane)
+        CROSS JOIN LATERAL (
+            SELECT t.priority, t.created_at, t.id
+            FROM tasks AS t
+            WHERE t.lane = l.lane
+                AND (SELECT e.state FROM executions AS e WHERE e.id = t.execution_id) IN ('pending', 'running')
+            ORDER BY t.priority DESC, t.created_at, t.id
+            LIMIT $2::bigint
+        ) AS t
+        WHERE NOT $7
+        ORDER BY t.priority DESC, t.created_at, t.id
+        LIMIT $2
+    ) AS c
+    GROUP BY c.lane
+),
+chosen AS MATERIALIZED (
+    SELECT c.id
+    FROM unnest($1::bigint[]) AS l (lane)
+    LEFT JOIN best ON best.lane = l.lane
+    CROSS JOIN LATERAL (
+        SELECT t.id
+        FROM tasks AS t
+        WHERE t.lane = l.lane
+            AND (SELECT e.state FROM executions AS e WHERE e.id = t.execution_id) IN ('pending', 'running')
+        ORDER BY t.priority DESC, t.created_at, t.id
+        LIMIT CASE WHEN $7 THEN $2::bigint ELSE coalesce(best.count, 0) END
+        FOR UPDATE OF t SKIP LOCKED
+    ) AS c
+    LIMIT $2
+)
+UPDATE tasks
+SET state = 'running',
+    worker_id = $3,
+    fence = fence + 1,
+    lane = NULL,
+    due_at = NULL,
+    lease_expires_at = $4::timestamptz + $5::bigint * interval '1 microsecond',
+    limited = $6,
+    started_at = coalesce(started_at, $4::timestamptz),
+    deadline_at = coalesce(deadline_at, $4::timestamptz + timeout * interval '1 microsecond')
+WHERE id = ANY(ARRAY(SELECT chosen.id FROM chosen))
+RETURNING
+    id, execution_id, step_name, kind, parent_task_id, state, args, kwargs, retries, created_at, tags, priority, queue,
+    retry_policy, result, error, started_at, completed_at, worker_id, lease_expires_at, idempotency_key,
+    scheduled_for, fence, step_key, run, ops, effects, heartbeat, crashes, deadline_at, cache_key, cache_ttl,
+    (SELECT e.traceparent FROM executions AS e WHERE e.id = tasks.execution_id) AS traceparent

@@ -1,0 +1,5 @@
+SELECT id, execution_id, parent_task_id, kind, state, step_name, retries, retry_policy, ops
+FROM tasks
+WHERE due_at IS NOT NULL AND due_at <= $1
+ORDER BY due_at, id
+LIMIT $2

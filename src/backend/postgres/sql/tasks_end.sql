@@ -1,0 +1,29 @@
+UPDATE tasks
+SET state = b.state,
+    result = b.result,
+    error = b.error,
+    arrival = b.arrival,
+    cache_hit = b.cache_hit,
+    completed_at = $8,
+    fence = tasks.fence + CASE WHEN b.fence IS NULL THEN 1 ELSE 0 END,
+    lane = NULL,
+    due_at = NULL,
+    lease_expires_at = NULL,
+    limited = NULL,
+    stopped = NULL,
+    parked = NULL,
+    parked_version = NULL,
+    joins = NULL,
+    heartbeat = NULL
+FROM unnest(
+    $1::uuid[], $2::bigint[], $3::text[], $4::bytea[], $5::bytea[], $6::bigint[], $7::boolean[]
+) AS b (id, fence, state, result, error, arrival, cache_hit)
+WHERE tasks.id = b.id
+    AND CASE
+        WHEN b.fence IS NULL THEN tasks.state IN ('pending', 'running', 'waiting')
+        ELSE tasks.fence = b.fence AND tasks.state = 'running' AND tasks.stopped IS NULL
+            AND (SELECT e.state FROM executions AS e WHERE e.id = tasks.execution_id) IN ('pending', 'running')
+    END
+RETURNING
+    tasks.id, tasks.execution_id, tasks.step_name, tasks.op, tasks.kind, tasks.retries, tasks.ops, tasks.arrival,
+    tasks.idempotency_key

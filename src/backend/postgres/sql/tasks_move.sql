@@ -1,0 +1,31 @@
+-- moves: 0 hold, 1 retry, 2 suspend, 3 release, 4 park, 5 continue
+UPDATE tasks
+SET state = CASE b.move WHEN 0 THEN 'running' WHEN 2 THEN 'waiting' WHEN 4 THEN 'waiting' ELSE 'pending' END,
+    lane = CASE WHEN b.move IN (1, 3, 5) AND b.due_at IS NULL THEN tasks.route END,
+    due_at = CASE b.move WHEN 0 THEN tasks.due_at WHEN 1 THEN b.due_at WHEN 2 THEN tasks.deadline_at END,
+    scheduled_for = CASE b.move WHEN 1 THEN b.due_at ELSE tasks.scheduled_for END,
+    error = CASE WHEN b.move IN (1, 4) THEN b.error WHEN b.move = 5 THEN NULL ELSE tasks.error END,
+    retries = tasks.retries + CASE b.move WHEN 1 THEN 1 ELSE 0 END,
+    crashes = CASE WHEN b.move IN (1, 2, 5) OR b.ops > 0 OR b.effects > 0 THEN 0 ELSE tasks.crashes END,
+    started_at = CASE WHEN b.move = 1 OR (b.move = 3 AND tasks.ops = 0) THEN NULL ELSE tasks.started_at END,
+    deadline_at = CASE WHEN b.move IN (1, 5) OR (b.move = 3 AND tasks.ops = 0) THEN NULL ELSE tasks.deadline_at END,
+    lease_expires_at = CASE b.move WHEN 0 THEN tasks.lease_expires_at END,
+    limited = CASE b.move WHEN 0 THEN tasks.limited END,
+    worker_id = CASE WHEN b.move IN (0, 2) THEN tasks.worker_id END,
+    parked = CASE b.move WHEN 4 THEN true END,
+    parked_version = CASE b.move WHEN 4 THEN b.version END,
+    run = tasks.run + CASE b.move WHEN 5 THEN 1 ELSE 0 END,
+    ops = CASE b.move WHEN 5 THEN 0 ELSE tasks.ops + b.ops END,
+    effects = CASE b.move WHEN 5 THEN 0 ELSE tasks.effects + b.effects END,
+    heartbeat = coalesce(b.heartbeat, tasks.heartbeat),
+    args = CASE b.move WHEN 5 THEN b.args ELSE tasks.args END
+FROM unnest(
+    $1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bytea[], $6::bigint[], $7::bigint[], $8::bytea[],
+    $9::text[], $10::bytea[]
+) AS b (id, fence, move, due_at, error, ops, effects, heartbeat, version, args)
+WHERE tasks.id = b.id
+    AND tasks.fence = b.fence
+    AND tasks.state = 'running'
+    AND tasks.stopped IS NULL
+    AND (SELECT e.state FROM executions AS e WHERE e.id = tasks.execution_id) IN ('pending', 'running')
+RETURNING tasks.id, tasks.step_name

@@ -1,0 +1,3 @@
+UPDATE tasks
+SET lane = route, due_at = NULL
+WHERE id = ANY($1::uuid[]) AND state = 'pending'

@@ -1,0 +1,1 @@
+UPDATE tasks SET joins = $2 WHERE joins = $1

@@ -1,0 +1,17 @@
+UPDATE tasks
+SET state = 'pending',
+    lane = CASE WHEN b.due_at IS NULL THEN tasks.route END,
+    due_at = b.due_at,
+    scheduled_for = b.due_at,
+    error = b.error,
+    fence = tasks.fence + 1,
+    retries = tasks.retries + $4,
+    crashes = CASE WHEN $5 > 0 THEN tasks.crashes + $5 ELSE 0 END,
+    worker_id = NULL,
+    lease_expires_at = NULL,
+    limited = NULL,
+    started_at = NULL,
+    deadline_at = NULL,
+    joins = NULL
+FROM unnest($1::uuid[], $2::timestamptz[], $3::bytea[]) AS b (id, due_at, error)
+WHERE tasks.id = b.id AND tasks.state IN ('running', 'waiting')

@@ -1,0 +1,1 @@
+UPDATE tasks SET state = 'pending', lane = route, due_at = NULL, joins = NULL WHERE id = $1 AND state = 'waiting'

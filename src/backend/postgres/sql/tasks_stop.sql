@@ -1,0 +1,19 @@
+-- the roots, and whatever is leased in their executions: what they say from now on does not count
+UPDATE tasks
+SET stopped = true
+WHERE id = ANY(
+    ARRAY(
+        SELECT t.id
+        FROM unnest($1::uuid[]) AS b (id)
+        JOIN executions AS e ON e.id = b.id AND e.state = 'cancelling'
+        JOIN tasks AS t ON t.id = e.root_task_id
+        WHERE t.state IN ('pending', 'running', 'waiting')
+        UNION
+        SELECT t.id
+        FROM tasks AS t
+        WHERE t.lease_expires_at IS NOT NULL AND t.execution_id = ANY($1::uuid[])
+        ORDER BY id
+    )
+)
+    AND state IN ('pending', 'running', 'waiting')
+RETURNING id, state, kind, parent_task_id

@@ -1,0 +1,20 @@
+UPDATE tasks
+SET state = 'pending',
+    -- what is limited is claimed by its route alone, where it is counted
+    lane = CASE
+        WHEN EXISTS (SELECT 1 FROM functions AS f WHERE f.name = tasks.step_name AND f.max_concurrent IS NOT NULL) THEN route
+        ELSE $3
+    END,
+    parked = NULL,
+    parked_version = NULL,
+    error = NULL
+WHERE id = ANY(
+    ARRAY(
+        SELECT t.id
+        FROM unnest($1::text[], $2::text[]) AS b (name, version)
+        JOIN tasks AS t ON t.step_name = b.name AND t.parked IS NOT NULL
+        WHERE t.state = 'waiting' AND t.parked_version IS DISTINCT FROM b.version
+        LIMIT $4
+        FOR UPDATE OF t SKIP LOCKED
+    )
+)

@@ -1,0 +1,3 @@
+DELETE FROM unfinished_trees
+WHERE task_id = ANY(ARRAY(SELECT u.task_id FROM unfinished_trees AS u LIMIT 100))
+RETURNING task_id

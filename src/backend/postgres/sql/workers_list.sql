@@ -1,0 +1,1 @@
+SELECT number, worker_id FROM workers

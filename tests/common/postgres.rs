@@ -1,0 +1,133 @@
+//! A PostgreSQL server of the tests' own: made when the first test asks for it, gone with the process, however that
+//! ends. `STENT_TEST_POSTGRES` or `DATABASE_URL` names another one instead.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// Kept to the end: when its standard input closes, the server stops and its folder goes.
+struct Server {
+    url: String,
+    _keeper: Option<Child>,
+}
+
+static SERVER: OnceLock<Server> = OnceLock::new();
+
+static SCHEMAS: AtomicUsize = AtomicUsize::new(0);
+
+/// The URL of a schema that nobody has used yet. `more`: further options, such as `&notify=off`.
+pub fn fresh_url(more: &str) -> String {
+    let number = SCHEMAS.fetch_add(1, Ordering::Relaxed);
+    let schema = format!("test_{}_{number}", std::process::id());
+    let url = &SERVER.get_or_init(start).url;
+    let joint = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{joint}schema={schema}&min_size=0&max_size=6{more}")
+}
+
+/// The server's own database, for a connection beside the stores.
+#[allow(dead_code, reason = "not every test program looks at the server itself")]
+pub fn bare_url() -> String {
+    SERVER.get_or_init(start).url.clone()
+}
+
+fn start() -> Server {
+    for name in ["STENT_TEST_POSTGRES", "DATABASE_URL"] {
+        if let Ok(url) = std::env::var(name) {
+            return Server { url, _keeper: None };
+        }
+    }
+    let folder = std::env::temp_dir().join(format!("stent-postgres-{}", std::process::id()));
+    drop(fs::remove_dir_all(&folder));
+    fs::create_dir_all(&folder).unwrap();
+    let user = user();
+    if let Some((uid, gid)) = user {
+        chown(&folder, Some(uid), Some(gid)).unwrap();
+    }
+    let bin = binaries();
+    let data = folder.join("data");
+    let mut initdb = Command::new(bin.join("initdb"));
+    initdb.args(["--no-sync", "--auth=trust", "--username=stent", "--encoding=UTF8", "--locale=C", "-D"]).arg(&data);
+    let made = as_user(&mut initdb, user).current_dir(&folder).output().unwrap();
+    assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let settings = format!(
+        "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{}'\nmax_connections = 300\n\
+         deadlock_timeout = 200ms\nlog_min_messages = warning\n",
+        folder.display()
+    );
+    fs::OpenOptions::new()
+        .append(true)
+        .open(data.join("postgresql.conf"))
+        .and_then(|mut file| file.write_all(settings.as_bytes()))
+        .unwrap();
+    let keeper = keep(&bin, &folder, user);
+    let server = Server { url: format!("postgresql://stent@127.0.0.1:{port}/postgres"), _keeper: Some(keeper) };
+    let socket = folder.join(format!(".s.PGSQL.{port}"));
+    let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
+    let begin = Instant::now();
+    while !(socket.exists() && is_ready(&bin, port)) {
+        assert!(begin.elapsed() < Duration::from_secs(60), "PostgreSQL does not start: {}", log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    server
+}
+
+/// The shell has the server as its child and waits for the end of its input, which comes with the end of this process.
+fn keep(bin: &Path, folder: &Path, user: Option<(u32, u32)>) -> Child {
+    let script = "\"$0\" -D \"$1/data\" >>\"$1/log\" 2>&1 & server=$!; read -r line; kill -QUIT $server; wait $server; \
+                  rm -rf \"$1\"";
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(script).arg(bin.join("postgres")).arg(folder).current_dir(folder);
+    as_user(&mut shell, user).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    // A group of its own: an interrupt from the terminal is for this process.
+    shell.process_group(0).spawn().unwrap()
+}
+
+fn is_ready(bin: &Path, port: u16) -> bool {
+    let port = port.to_string();
+    let mut ready = Command::new(bin.join("pg_isready"));
+    ready.args(["-q", "-h", "127.0.0.1", "-p", &port, "-U", "stent", "-d", "postgres"]);
+    ready.status().is_ok_and(|status| status.success())
+}
+
+/// PostgreSQL does not run as root. `None`: we are somebody else already.
+fn user() -> Option<(u32, u32)> {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let uid = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();
+    if uid.split_whitespace().nth(1) != Some("0") {
+        return None;
+    }
+    let passwd = fs::read_to_string("/etc/passwd").unwrap();
+    ["postgres", "nobody"].iter().find_map(|name| {
+        let fields: Vec<&str> = passwd.lines().map(|l| l.split(':').collect::<Vec<_>>()).find(|f| f[0] == *name)?;
+        Some((fields[2].parse().ok()?, fields[3].parse().ok()?))
+    })
+}
+
+fn as_user(command: &mut Command, user: Option<(u32, u32)>) -> &mut Command {
+    match user {
+        Some((uid, gid)) => command.uid(uid).gid(gid),
+        None => command,
+    }
+}
+
+/// The newest that is installed.
+fn binaries() -> PathBuf {
+    let version =
+        |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
+    let mut found: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .map(|entries| entries.flatten().map(|entry| entry.path()).filter(|path| version(path).is_some()).collect())
+        .unwrap_or_default();
+    found.sort_by_key(version);
+    match found.pop() {
+        Some(path) => path.join("bin"),
+        None => panic!("no PostgreSQL in /usr/lib/postgresql; scripts/need postgres installs it"),
+    }
+}

@@ -1,0 +1,232 @@
+//! What only PostgreSQL shows: its plans, its schema, its notifications, and what becomes of work when it goes away.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _, SqlSafeStr as _};
+use stent::backend::postgres::Postgres;
+use stent::backend::{Backend as _, Commands, Notice};
+use stent::model::{ExecutionState, Status};
+
+use crate::house::*;
+use crate::postgres::{bare_url, fresh_url};
+
+const FOLDER: &str = "src/backend/postgres/sql";
+
+fn schema_of(url: &str) -> &str {
+    url.split("schema=").nth(1).unwrap().split('&').next().unwrap()
+}
+
+/// A connection beside the store's own, set up like them.
+async fn beside(url: &str) -> PgConnection {
+    let mut conn = PgConnection::connect(&bare_url()).await.unwrap();
+    let settings = format!(
+        "SET search_path TO {}; SET plan_cache_mode TO force_generic_plan; SET enable_seqscan TO off; SET enable_hashjoin \
+         TO off; SET enable_mergejoin TO off; SET jit TO off",
+        schema_of(url)
+    );
+    conn.execute(sqlx::raw_sql(AssertSqlSafe(settings))).await.unwrap();
+    conn
+}
+
+fn statement(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER).join(format!("{name}.sql"))).unwrap()
+}
+
+#[test]
+fn every_statement_prepares() {
+    on_new(async |url| {
+        drop(Postgres::open(&url).await.unwrap());
+        let mut conn = beside(&url).await;
+        let mut problems = Vec::new();
+        for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER)).unwrap() {
+            let path = file.unwrap().path();
+            let sql = fs::read_to_string(&path).unwrap();
+            if let Err(why) = (&mut conn).prepare(AssertSqlSafe(sql).into_sql_str()).await {
+                problems.push(format!("{}: {why}", path.display()));
+            }
+        }
+        assert!(problems.is_empty(), "{}", problems.join("\n"));
+    });
+}
+
+/// The statements of the engine's loop, and the indexes that each must go by.
+const GROWTH: &[(&str, &[&str])] = &[
+    ("tasks_claim", &["tasks_ready"]),
+    ("tasks_count_limited", &["tasks_limited"]),
+    ("tasks_due", &["tasks_due"]),
+    ("tasks_leases_ended", &["tasks_leased"]),
+    ("due_next", &["tasks_due", "tasks_leased", "executions_by_expiry"]),
+    ("executions_expire", &["executions_by_expiry"]),
+    ("journals", &["tasks_journal"]),
+    ("tasks_arrived_since", &["tasks_journal"]),
+    ("tasks_cancel_below", &["tasks_journal"]),
+    ("tasks_joining", &["tasks_joining"]),
+    ("tasks_leave_lane", &["tasks_ready"]),
+    ("signal_take", &["signals_in_order"]),
+    ("tasks_move", &["tasks_pkey"]),
+    ("tasks_end", &["tasks_pkey"]),
+    ("tasks_wake", &["tasks_pkey"]),
+    ("tasks_renew", &["tasks_pkey"]),
+    ("waits_get", &["waits_pkey"]),
+    ("waits_save", &["waits_pkey"]),
+    ("executions_start", &["executions_pkey"]),
+    ("executions_end", &["executions_pkey"]),
+    ("executions_delete_tasks", &["tasks_by_execution"]),
+];
+
+/// On tables of which the server knows nothing, as on the first day.
+#[test]
+fn what_is_asked_all_the_time_goes_by_an_index() {
+    on_new(async |url| {
+        drop(Postgres::open(&url).await.unwrap());
+        let mut conn = beside(&url).await;
+        for (name, indexes) in GROWTH {
+            let shown = plan(&mut conn, &statement(name)).await;
+            for table in ["tasks", "executions", "waits", "signals"] {
+                assert!(
+                    !shown.contains(&format!("Seq Scan on {table} ")),
+                    "{name}.sql reads {table} from end to end:\n{shown}"
+                );
+            }
+            for index in *indexes {
+                assert!(shown.contains(index), "{name}.sql does not go by {index}:\n{shown}");
+            }
+        }
+        // A backlog behind the best is neither sorted nor looked at: what is sorted is what the lanes gave.
+        let claim = plan(&mut conn, &statement("tasks_claim")).await;
+        let ready: Vec<&str> = claim.lines().filter(|line| line.contains("using tasks_ready")).collect();
+        assert_eq!(ready.len(), 2, "{claim}");
+        let below = claim.lines().position(|line| line.contains("using tasks_ready")).unwrap();
+        let above = claim.lines().nth(below - 1).unwrap();
+        assert!(above.contains("Limit") || above.contains("LockRows"), "{claim}");
+    });
+}
+
+/// The generic plan, parameters unknown.
+async fn plan(conn: &mut PgConnection, sql: &str) -> String {
+    let prepare = format!("PREPARE it AS {sql}");
+    conn.execute(sqlx::raw_sql(AssertSqlSafe(prepare))).await.unwrap();
+    let count: i64 = conn
+        .fetch_one(sqlx::raw_sql(
+            "SELECT coalesce(array_length(parameter_types, 1), 0)::bigint FROM pg_prepared_statements WHERE name = 'it'",
+        ))
+        .await
+        .unwrap()
+        .get(0);
+    let nulls = vec!["NULL"; usize::try_from(count).unwrap()].join(", ");
+    let execute = if count == 0 { "it".to_owned() } else { format!("it({nulls})") };
+    let rows = conn.fetch_all(sqlx::raw_sql(AssertSqlSafe(format!("EXPLAIN EXECUTE {execute}")))).await.unwrap();
+    conn.execute(sqlx::raw_sql("DEALLOCATE it")).await.unwrap();
+    rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_newer_schema_and_another_programs_are_refused_untouched() {
+    on_new(async |url| {
+        drop(Postgres::open(&url).await.unwrap());
+        let mut conn = beside(&url).await;
+        conn.execute("INSERT INTO stent_schema (version, applied_at) VALUES (999, now())").await.unwrap();
+        is_status(Postgres::open(&url).await.map(drop), Status::Backend, "the schema has version 999");
+
+        let foreign = fresh_url("");
+        let schema = schema_of(&foreign);
+        let sql = format!("CREATE SCHEMA {schema}; CREATE TABLE {schema}.letters (id bigint)");
+        conn.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+        is_status(Postgres::open(&foreign).await.map(drop), Status::Backend, "has tables of its own ('letters')");
+    });
+}
+
+#[test]
+fn many_open_a_new_schema_at_once() {
+    on_new(async |url| {
+        let opening: Vec<_> = (0..6)
+            .map(|_| {
+                tokio::spawn({
+                    let url = url.clone();
+                    async move { Postgres::open(&url).await.map(drop) }
+                })
+            })
+            .collect();
+        for open in opening {
+            open.await.unwrap().unwrap();
+        }
+    });
+}
+
+#[test]
+fn what_one_process_does_wakes_another() {
+    on_new(async |url| {
+        let (one, two) = (Postgres::open(&url).await.unwrap(), Postgres::open(&url).await.unwrap());
+        // Listening begins a moment after the opening.
+        let mut notices = two.notices();
+        let heard = async {
+            loop {
+                one.dispatch(vec![new_execution("f", "[]", Default::default())]).await.unwrap();
+                let next = tokio::time::timeout(Duration::from_millis(100), notices.recv()).await;
+                if matches!(next, Ok(Ok(Notice::Work { .. } | Notice::Foreign))) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(SOON, heard).await.unwrap();
+    });
+}
+
+#[test]
+fn it_works_without_sessions_and_notifications() {
+    on_new(async |url| {
+        let store = Store::at(&format!("{url}&statement_cache=0&notify=off&max_queries=20")).await;
+        store.worker("w", &["root", "child"]).await;
+        for _ in 0..20 {
+            let root = store.root("root").await;
+            store.complete(&root, "1").await;
+            store.is(root.task.execution_id, ExecutionState::Completed).await;
+        }
+    });
+}
+
+/// A connection that is cut is another one; what was recorded stays, and what was not is repeated by its fence.
+#[test]
+fn connections_that_are_cut_are_made_again() {
+    on_new(async |url| {
+        let store = Store::at(&format!("{url}&application_name=cut_{}", schema_of(&url))).await;
+        store.worker("w", &["root"]).await;
+        let mut conn = beside(&url).await;
+        for _ in 0..10 {
+            let root = store.root("root").await;
+            let cut = format!(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cut_{}'",
+                schema_of(&url)
+            );
+            conn.fetch_all(sqlx::raw_sql(AssertSqlSafe(cut))).await.unwrap();
+            let said = || vec![saying(&root, Commands::default(), completed("1"))];
+            let mut outcome = store.backend.advance(said(), None).await;
+            while let Err(why) = &outcome {
+                assert!(why.is_retryable(), "{why}");
+                outcome = store.backend.advance(said(), None).await;
+            }
+            assert!(is_recorded(&outcome.unwrap().0[0]));
+            // The answer was lost, for all we know: once more.
+            assert!(is_recorded(&store.backend.advance(said(), None).await.unwrap().0[0]));
+            store.is(root.task.execution_id, ExecutionState::Completed).await;
+        }
+    });
+}
+
+#[test]
+fn a_server_that_is_not_there_is_a_retryable_error_without_the_password() {
+    on_new(async |_| {
+        let url = "postgresql://me:opensesame@127.0.0.1:1/none?connect_timeout=0.2";
+        let why = Postgres::open(url).await.map(drop).unwrap_err();
+        assert_eq!(why.status(), Status::Backend);
+        assert!(why.is_retryable() && !format!("{why:?}").contains("opensesame"), "{why:?}");
+        assert!(why.message().contains("127.0.0.1:1"), "{why}");
+    });
+}
+
+fn on_new<F: Future<Output = ()>>(test: impl FnOnce(String) -> F) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(2 * SOON, test(fresh_url(""))).await.expect("the test hangs") });
+}

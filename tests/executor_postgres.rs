@@ -1,0 +1,20 @@
+//! The executor on PostgreSQL: the tests of `executor/`, on another store.
+
+#[path = "executor/ends.rs"]
+mod ends;
+#[path = "executor/flaky.rs"]
+mod flaky;
+#[path = "executor/house.rs"]
+mod house;
+#[path = "common/postgres.rs"]
+mod postgres;
+#[path = "executor/replays.rs"]
+mod replays;
+#[path = "executor/troubles.rs"]
+mod troubles;
+#[path = "executor/waits.rs"]
+mod waits;
+#[path = "executor/workers.rs"]
+mod workers;
+
+const KIND: house::Kind = house::Kind::Postgres;
