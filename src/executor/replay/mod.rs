@@ -73,6 +73,7 @@ pub struct StepBegun {
 pub struct Machine {
     task: Id,
     run: u32,
+    fence: u64,
     retries: u32,
     entries: HashMap<Op, Entry>,
     by_key: HashMap<Arc<str>, Op>,
@@ -150,6 +151,7 @@ impl Machine {
         let mut machine = Self {
             task: claimed.task.id,
             run: claimed.run,
+            fence: claimed.task.fence,
             retries: claimed.task.retries,
             entries: HashMap::with_capacity(journal.len()),
             by_key: HashMap::with_capacity(journal.len()),
@@ -164,13 +166,13 @@ impl Machine {
         machine
     }
 
-    /// May this machine, kept since the task was suspended, serve the new claim? Not if another worker has issued
-    /// operations or failed an attempt since (which may have opened children again): a journal's news, being
-    /// arrivals, would not tell.
+    /// May this machine, kept since the task was suspended, serve the new claim? Not if another worker has held the task
+    /// since, or its journal was opened again: a journal's news, being arrivals, would not tell. Either raises the fence.
     pub fn fits(&self, claimed: &Claimed) -> bool {
         let recorded = self.entries.values().filter(|entry| entry.stage == Stage::Recorded).count();
         self.task == claimed.task.id
             && self.run == claimed.run
+            && claimed.task.fence == self.fence + 1
             && self.retries == claimed.task.retries
             && usize::try_from(claimed.ops).is_ok_and(|ops| ops == recorded)
             // Without holes: count and largest number agree, whichever of them the store keeps.
@@ -180,6 +182,7 @@ impl Machine {
     /// From the top again: keeps the journal, forgets what the last pass did. `news`: what arrived after
     /// [`Machine::high_water`]. Every commit of the last pass must have been confirmed.
     pub fn restart(&mut self, claimed: &Claimed, news: Vec<JournalEntry>) {
+        self.fence = claimed.task.fence;
         self.entries.retain(|_, entry| entry.stage == Stage::Recorded);
         let entries = &self.entries;
         self.by_key.retain(|_, op| entries.contains_key(op));

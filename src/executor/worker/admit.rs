@@ -60,9 +60,7 @@ impl Engine {
                 self.send_back(claimed, now);
                 continue;
             };
-            // Of use if nobody else has held the task since, nor opened its journal again.
-            let machine = self.machines.take(claimed.task.id).filter(|(fence, _)| claimed.task.fence == fence + 1);
-            let machine = machine.map(|(_, machine)| machine).filter(|machine| machine.fits(&claimed));
+            let machine = self.machines.take(claimed.task.id).filter(|machine| machine.fits(&claimed));
             let (journal, cached) = (claimed.ops > 0, claimed.cache.is_some());
             let is_limited = function.options.max_concurrent.is_some();
             let task = TaskCore::new(Arc::clone(&self.shared), function, claimed, now);

@@ -95,8 +95,8 @@ pub(super) struct Engine {
     pub(super) shared: Arc<Shared>,
     /// Transitions that wait for the next transaction, in order.
     pub(super) pending: VecDeque<Message>,
-    /// Machines of tasks that suspended here, with the fence that they had.
-    pub(super) machines: Cache<(u64, Machine)>,
+    /// Machines of tasks that suspended here.
+    pub(super) machines: Cache<Machine>,
     no_claim_before: Option<Instant>,
 }
 

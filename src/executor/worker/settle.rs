@@ -59,7 +59,7 @@ impl Engine {
                 match &transition.outcome {
                     Outcome::Suspend { .. } => {
                         if let Some(machine) = task.take_machine(&arrivals, latest) {
-                            self.machines.put(task.held.task, machine.operations(), (task.held.fence, machine));
+                            self.machines.put(task.held.task, machine.operations(), machine);
                         }
                     }
                     outcome => task.tell(outcome),

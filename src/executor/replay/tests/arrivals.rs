@@ -231,9 +231,9 @@ fn news_that_are_older_than_a_commit_do_no_harm() {
 fn numbers_that_are_missing_for_good_are_asked_for_once() {
     let (mut machine, mut store) = fan_out(1);
     store.fail(1, Failure::new("Unlucky", ""));
-    assert!(!machine.fits(&Claimed { ops: 2, ..store.claimed() }), "another worker has issued more");
+    assert!(!machine.fits(&Claimed { ops: 2, ..store.next_claim() }), "another worker has issued more");
     store.reopen(1);
-    assert!(!machine.fits(&store.claimed()), "another attempt has failed since");
+    assert!(!machine.fits(&store.next_claim()), "another attempt has failed since");
     machine = again(&store, 1);
     machine.heartbeat("1".into()).unwrap();
     assert!(commit(&mut machine, &mut store));
@@ -277,7 +277,7 @@ fn what_was_not_confirmed_is_forgotten_until_the_journal_tells() {
     let mut machine = cold(&store);
     machine.call("f", "[]").unwrap();
     store.apply(machine.take_commands());
-    assert!(!machine.fits(&store.claimed()));
+    assert!(!machine.fits(&store.next_claim()));
     machine.restart(&store.claimed(), store.journal(0));
     machine.call("f", "[]").unwrap();
     assert!(!machine.has_commands());
@@ -305,8 +305,12 @@ fn a_kept_machine_goes_on_from_the_news_alone() {
     machine.call("g", "[]").unwrap();
     store.complete(2, "b");
     let news = store.journal(machine.high_water());
-    assert!(machine.fits(&store.claimed()));
-    machine.restart(&store.claimed(), news);
+    let claim = store.next_claim();
+    assert!(machine.fits(&claim));
+    machine.restart(&claim, news);
+    assert!(!machine.fits(&claim), "it is held");
+    store.holders += 2;
+    assert!(!machine.fits(&store.next_claim()), "another one has held it since");
     assert!(machine.is_replaying());
     for op in 1..=2 {
         assert_eq!(machine.call("f", "[]").unwrap(), op);

@@ -61,20 +61,22 @@ fn live(program: &[Instruction], seed: u64) -> History {
                     let wait = |op: &Op| store.has_arrived(*op);
                     over = ops.iter().any(wait) && (mode == WaitMode::Any || ops.iter().all(wait));
                 }
-                resume(kept, &store, chance.below(3) > 0)
+                resume(kept, &mut store, chance.below(3) > 0)
             }
         };
     }
     unreachable!("the passes are without end")
 }
 
-fn resume(mut kept: Machine, store: &Store, warm: bool) -> Machine {
+fn resume(mut kept: Machine, store: &mut Store, warm: bool) -> Machine {
     if !warm {
         return cold(store);
     }
-    assert!(kept.fits(&store.claimed()), "nobody else has run it");
+    let claim = store.next_claim();
+    store.holders += 1;
+    assert!(kept.fits(&claim), "nobody else has run it");
     let news = store.journal(kept.high_water());
-    kept.restart(&store.claimed(), news);
+    kept.restart(&claim, news);
     kept
 }
 

@@ -16,6 +16,8 @@ pub struct Store {
     signals: HashMap<String, VecDeque<Payload>>,
     sent: u32,
     pub retries: u32,
+    /// Who have held the task before the one that holds it.
+    pub holders: u64,
 }
 
 impl Store {
@@ -24,6 +26,14 @@ impl Store {
         claimed.ops = u32::try_from(self.rows.len()).unwrap();
         claimed.effects = u32::try_from(self.effects.len()).unwrap();
         claimed.task.retries = self.retries;
+        claimed.task.fence += self.holders;
+        claimed
+    }
+
+    /// The next claim, with nobody between.
+    pub fn next_claim(&self) -> Claimed {
+        let mut claimed = self.claimed();
+        claimed.task.fence += 1;
         claimed
     }
 
