@@ -15,7 +15,7 @@ pub(super) async fn reopen_children(tx: &mut Tx, task: Id) -> Result<()> {
         include_str!("sql/tasks_forget_failed.sql"),
         include_str!("sql/tasks_reopen.sql"),
     ] {
-        sqlx::query(sql).bind(task).execute(&mut *tx.conn).await.map_err(&map)?;
+        sqlx::query(sql).bind(task).execute(&mut tx.conn).await.map_err(&map)?;
     }
     tx.hint_work();
     Ok(())
@@ -28,7 +28,7 @@ pub(super) async fn from_the_start(tx: &mut Tx, book: &mut WaitBook, held: &Held
     let unseen = sqlx::query(include_str!("sql/signal_waits_unseen.sql"))
         .bind(held.task)
         .bind(seen as i64)
-        .fetch_all(&mut *tx.conn)
+        .fetch_all(&mut tx.conn)
         .await
         .map_err(error::map("find signals that were not seen"))?;
     for row in &unseen {
@@ -40,7 +40,7 @@ pub(super) async fn from_the_start(tx: &mut Tx, book: &mut WaitBook, held: &Held
         include_str!("sql/waits_forget_below.sql"),
         include_str!("sql/tasks_forget_below.sql"),
     ] {
-        sqlx::query(sql).bind(held.task).execute(&mut *tx.conn).await.map_err(error::map("empty a journal"))?;
+        sqlx::query(sql).bind(held.task).execute(&mut tx.conn).await.map_err(error::map("empty a journal"))?;
     }
     book.restart(held.task);
     Ok(())
