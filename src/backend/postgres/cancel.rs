@@ -11,7 +11,7 @@ pub(super) async fn cancel(tx: &mut Tx, execution: Id, reason: Option<&str>) -> 
     let changed = sqlx::query(include_str!("sql/execution_cancel.sql"))
         .bind(execution)
         .bind(reason)
-        .execute(&mut *tx.conn)
+        .execute(&mut tx.conn)
         .await
         .map_err(error::map("cancel an execution"))?;
     if changed.rows_affected() == 0 {
@@ -35,14 +35,14 @@ pub(super) async fn resume(tx: &mut Tx, task: Id) -> Result<()> {
     let map = error::map("resume a parked task");
     let id = task;
     let resumed =
-        sqlx::query(include_str!("sql/task_resume.sql")).bind(id).execute(&mut *tx.conn).await.map_err(&map)?;
+        sqlx::query(include_str!("sql/task_resume.sql")).bind(id).execute(&mut tx.conn).await.map_err(&map)?;
     if resumed.rows_affected() > 0 {
         tx.hint_work();
         return Ok(());
     }
     let found = sqlx::query(include_str!("sql/task_state_word.sql"))
         .bind(id)
-        .fetch_optional(&mut *tx.conn)
+        .fetch_optional(&mut tx.conn)
         .await
         .map_err(&map)?;
     match found {

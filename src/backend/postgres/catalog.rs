@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sqlx::{PgConnection, Row as _};
+use sqlx::Row as _;
 
+use super::conn::Conn;
 use super::error;
 use crate::backend::NewWorker;
 use crate::codec;
@@ -60,7 +61,7 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl SharedCatalog {
     /// The catalog as of this version, or newer.
-    pub async fn at(&self, version: i64, conn: &mut PgConnection) -> Result<Arc<Catalog>> {
+    pub async fn at(&self, version: i64, conn: &mut Conn) -> Result<Arc<Catalog>> {
         let newest = held(&self.newest).clone();
         if newest.version == version {
             return Ok(newest);
@@ -103,7 +104,7 @@ impl SharedCatalog {
 
 impl Catalog {
     /// `version` is 0 for a state that nobody else may see yet.
-    pub async fn load(conn: &mut PgConnection, version: i64) -> Result<Self> {
+    pub async fn load(conn: &mut Conn, version: i64) -> Result<Self> {
         let map = error::map("read the catalog of functions");
         let mut catalog = Self { version, ..Self::default() };
         for row in sqlx::query(include_str!("sql/functions_list.sql")).fetch_all(&mut *conn).await.map_err(&map)? {

@@ -85,7 +85,7 @@ async fn take_some(
         .bind(lease)
         .bind(taking.limited.then_some(true))
         .bind(whatever)
-        .fetch_all(&mut *tx.conn)
+        .fetch_all(&mut tx.conn)
         .await
         .map_err(error::map("claim"))?;
     for row in &rows {
@@ -117,7 +117,7 @@ async fn count_running(tx: &mut Tx, function: &str) -> Result<i64> {
     let row = sqlx::query(include_str!("sql/tasks_count_limited.sql"))
         .bind(function)
         .bind(tx.now)
-        .fetch_one(&mut *tx.conn)
+        .fetch_one(&mut tx.conn)
         .await
         .map_err(error::map("count a limited function's tasks"))?;
     Ok(row.get(0))

@@ -1,7 +1,8 @@
 //! Opening the store: its schema, brought up to date under a lock.
 
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
+use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
+use super::conn::Conn;
 use super::options::Dsn;
 use super::pool::{quoted, settings};
 use super::tx::Lock;
@@ -18,24 +19,25 @@ pub(super) async fn prepare(dsn: &Dsn) -> Result<()> {
     let connection = dsn.connection.clone().statement_cache_capacity(0);
     let single = pool::single(dsn, connection);
     let outcome = async {
-        let mut conn = single.acquire().await.map_err(error::map("connect"))?;
-        let mut tx = conn.begin().await.map_err(error::map("begin"))?;
-        if version(&mut tx, &dsn.schema).await? < MIGRATIONS.len() as i64 {
+        let conn = single.acquire().await.map_err(error::map("connect"))?;
+        let mut conn = Conn::new(conn, false);
+        conn.execute(sqlx::raw_sql("BEGIN")).await.map_err(error::map("begin"))?;
+        if version(&mut conn, &dsn.schema).await? < MIGRATIONS.len() as i64 {
             sqlx::query(include_str!("sql/advisory_lock.sql"))
                 .bind(vec![Lock::Schema.key(&dsn.schema)])
-                .execute(&mut *tx)
+                .execute(&mut conn)
                 .await
                 .map_err(error::map("wait for others that create the schema"))?;
-            migrate(&mut tx, &dsn.schema).await?;
+            migrate(&mut conn, &dsn.schema).await?;
         }
-        tx.commit().await.map_err(error::map("commit the schema"))
+        conn.execute(sqlx::raw_sql("COMMIT")).await.map(drop).map_err(error::map("commit the schema"))
     }
     .await;
     single.close().await;
     outcome.map_err(|why| why.doing(&format!("open {}", dsn.describe())))
 }
 
-async fn migrate(conn: &mut PgConnection, schema: &str) -> Result<()> {
+async fn migrate(conn: &mut Conn, schema: &str) -> Result<()> {
     let map = error::map("create the schema");
     let found = version(conn, schema).await?;
     if !exists(conn, schema).await? {
@@ -57,7 +59,7 @@ async fn migrate(conn: &mut PgConnection, schema: &str) -> Result<()> {
     Ok(())
 }
 
-async fn exists(conn: &mut PgConnection, schema: &str) -> Result<bool> {
+async fn exists(conn: &mut Conn, schema: &str) -> Result<bool> {
     let row = sqlx::query(include_str!("sql/schema_exists.sql"))
         .bind(schema)
         .fetch_one(conn)
@@ -67,7 +69,7 @@ async fn exists(conn: &mut PgConnection, schema: &str) -> Result<bool> {
 }
 
 /// The version that the schema has; 0: it is new. Refuses what is not Stent's and what is newer than this library.
-async fn version(conn: &mut PgConnection, schema: &str) -> Result<i64> {
+async fn version(conn: &mut Conn, schema: &str) -> Result<i64> {
     let map = error::map("read the schema");
     let tables =
         sqlx::query(include_str!("sql/schema_tables.sql")).bind(schema).fetch_all(&mut *conn).await.map_err(&map)?;
@@ -88,7 +90,7 @@ async fn version(conn: &mut PgConnection, schema: &str) -> Result<i64> {
 }
 
 /// The version of the schema; by now a newer library may have raised it.
-pub(super) async fn check_schema(conn: &mut PgConnection) -> Result<i64> {
+pub(super) async fn check_schema(conn: &mut Conn) -> Result<i64> {
     let row = sqlx::query(include_str!("sql/schema_version.sql"))
         .fetch_one(conn)
         .await

@@ -24,7 +24,7 @@ pub(super) async fn replay(tx: &mut Tx, letter: Id, execution: Id) -> Result<Rep
     let map = error::map("replay a dead letter");
     let found = sqlx::query(include_str!("sql/dead_letter_take.sql"))
         .bind(letter)
-        .fetch_optional(&mut *tx.conn)
+        .fetch_optional(&mut tx.conn)
         .await
         .map_err(&map)?;
     let Some(row) = found else {
@@ -44,7 +44,7 @@ pub(super) async fn replay(tx: &mut Tx, letter: Id, execution: Id) -> Result<Rep
         .bind(execution)
         .bind(root_task_id(execution))
         .bind(now)
-        .execute(&mut *tx.conn)
+        .execute(&mut tx.conn)
         .await
         .map_err(&map)?;
 
@@ -77,7 +77,7 @@ pub(super) async fn replay(tx: &mut Tx, letter: Id, execution: Id) -> Result<Rep
         include_str!("sql/state_fork.sql"),
         include_str!("sql/progress_fork.sql"),
     ] {
-        sqlx::query(sql).bind(replay_of).bind(execution).execute(&mut *tx.conn).await.map_err(&map)?;
+        sqlx::query(sql).bind(replay_of).bind(execution).execute(&mut tx.conn).await.map_err(&map)?;
     }
     tx.hint_work();
     Ok(Replayed { execution, replay_of })
@@ -98,7 +98,7 @@ fn is_kept(child: &Node, failed_at: Option<u64>) -> bool {
 async fn path_to_root(tx: &mut Tx, letter: Id) -> Result<Vec<Id>> {
     let rows = sqlx::query(include_str!("sql/task_path.sql"))
         .bind(letter)
-        .fetch_all(&mut *tx.conn)
+        .fetch_all(&mut tx.conn)
         .await
         .map_err(error::map("find a failed path"))?;
     rows.iter().map(|row| Columns(row).id("id")).collect()
@@ -107,7 +107,7 @@ async fn path_to_root(tx: &mut Tx, letter: Id) -> Result<Vec<Id>> {
 async fn children(tx: &mut Tx, parent: Id) -> Result<Vec<Node>> {
     let rows = sqlx::query(include_str!("sql/task_children.sql"))
         .bind(parent)
-        .fetch_all(&mut *tx.conn)
+        .fetch_all(&mut tx.conn)
         .await
         .map_err(error::map("read a journal"))?;
     let node = |row| {

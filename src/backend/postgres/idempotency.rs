@@ -41,7 +41,7 @@ pub(super) async fn reserve(
             .bind(task)
             .bind(args_hash.as_slice())
             .bind(tx.now.after(KEY_TTL))
-            .execute(&mut *tx.conn)
+            .execute(&mut tx.conn)
             .await
             .map_err(&map)?;
         if reserved.rows_affected() > 0 {
@@ -50,7 +50,7 @@ pub(super) async fn reserve(
         // Its owner may be about to end: what it is is looked at when the key is ours.
         let held = sqlx::query(include_str!("sql/idempotency_lock.sql"))
             .bind(&full_key)
-            .fetch_optional(&mut *tx.conn)
+            .fetch_optional(&mut tx.conn)
             .await
             .map_err(&map)?;
         if held.is_some() {
@@ -60,7 +60,7 @@ pub(super) async fn reserve(
     let found = sqlx::query(include_str!("sql/idempotency_find.sql"))
         .bind(&full_key)
         .bind(tx.now)
-        .fetch_optional(&mut *tx.conn)
+        .fetch_optional(&mut tx.conn)
         .await
         .map_err(&map)?;
     if let Some(row) = &found {
@@ -101,7 +101,7 @@ pub(super) async fn reserve(
         .bind(task)
         .bind(args_hash.as_slice())
         .bind(tx.now.after(KEY_TTL))
-        .execute(&mut *tx.conn)
+        .execute(&mut tx.conn)
         .await
         .map_err(&map)?;
     Ok(Reservation::Owner)
@@ -111,7 +111,7 @@ pub(super) async fn reserve(
 pub(super) async fn root_execution(tx: &mut Tx, task: Id) -> Result<Option<Id>> {
     let row = sqlx::query(include_str!("sql/task_root_execution.sql"))
         .bind(task)
-        .fetch_optional(&mut *tx.conn)
+        .fetch_optional(&mut tx.conn)
         .await
         .map_err(error::map("find an execution by its root"))?;
     Ok(row.map(|row| row.get(0)))
@@ -123,7 +123,7 @@ pub(super) async fn waits_for(tx: &mut Tx, ancestor: Id, task: Id) -> Result<boo
     let row = sqlx::query(include_str!("sql/task_waits_for.sql"))
         .bind(task)
         .bind(ancestor)
-        .fetch_one(&mut *tx.conn)
+        .fetch_one(&mut tx.conn)
         .await
         .map_err(error::map("look for a join that would wait for itself"))?;
     Ok(row.get(0))
@@ -165,14 +165,14 @@ pub(super) async fn release(tx: &mut Tx, owners: &[Id]) -> Result<()> {
         sqlx::query(include_str!("sql/idempotency_inherit.sql"))
             .bind(owner)
             .bind(heir)
-            .execute(&mut *tx.conn)
+            .execute(&mut tx.conn)
             .await
             .map_err(&map)?;
-        sqlx::query(include_str!("sql/tasks_start_heir.sql")).bind(heir).execute(&mut *tx.conn).await.map_err(&map)?;
+        sqlx::query(include_str!("sql/tasks_start_heir.sql")).bind(heir).execute(&mut tx.conn).await.map_err(&map)?;
         sqlx::query(include_str!("sql/tasks_rejoin.sql"))
             .bind(owner)
             .bind(heir)
-            .execute(&mut *tx.conn)
+            .execute(&mut tx.conn)
             .await
             .map_err(&map)?;
         tx.hint_work();
@@ -184,7 +184,7 @@ pub(super) async fn release(tx: &mut Tx, owners: &[Id]) -> Result<()> {
 async fn joiners(tx: &mut Tx, owner: Id) -> Result<Vec<(Id, Option<Id>)>> {
     let found = sqlx::query(include_str!("sql/tasks_joining.sql"))
         .bind(owner)
-        .fetch_all(&mut *tx.conn)
+        .fetch_all(&mut tx.conn)
         .await
         .map_err(error::map("find joined tasks"))?;
     found.iter().map(|row| Ok((Columns(row).id("id")?, Columns(row).optional_id("parent_task_id")?))).collect()

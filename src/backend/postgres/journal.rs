@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use sqlx::{PgConnection, Row as _};
+use sqlx::Row as _;
 
 use super::batch::Batch;
+use super::conn::Conn;
 use super::rows::Columns;
 use super::tx::Tx;
 use super::{error, register};
@@ -12,7 +13,7 @@ use crate::backend::{JournalEntry, JournalRequest, Renew, Renewed};
 use crate::model::{Id, Payload, Result};
 
 /// In the order of the requests; entries by operation number.
-pub(super) async fn journals(conn: &mut PgConnection, requests: &[JournalRequest]) -> Result<Vec<Vec<JournalEntry>>> {
+pub(super) async fn journals(conn: &mut Conn, requests: &[JournalRequest]) -> Result<Vec<Vec<JournalEntry>>> {
     let mut batch = Batch::new();
     for request in requests {
         batch.row().id(request.task).int(request.after as i64);
@@ -53,7 +54,7 @@ pub(super) async fn journals(conn: &mut PgConnection, requests: &[JournalRequest
 }
 
 /// Results kept for these keys, in order.
-pub(super) async fn cached(conn: &mut PgConnection, keys: &[String]) -> Result<Vec<Option<Payload>>> {
+pub(super) async fn cached(conn: &mut Conn, keys: &[String]) -> Result<Vec<Option<Payload>>> {
     let found = sqlx::query(include_str!("sql/cache_get_many.sql"))
         .bind(keys)
         .fetch_all(conn)

@@ -1,7 +1,6 @@
 //! Executions and their progress, for listings.
 
-use sqlx::PgConnection;
-
+use super::conn::Conn;
 use super::{Postgres, error, rows};
 use crate::backend::ExecutionFilter;
 use crate::model::{Execution, ExecutionState, Id, ProgressEntry, Result, Timestamp};
@@ -30,7 +29,7 @@ pub(super) async fn executions(store: &Postgres, filter: ExecutionFilter) -> Res
 }
 
 /// What was said of an execution, in the order in which it was said.
-pub(super) async fn stored_progress(conn: &mut PgConnection, execution: Id) -> Result<Vec<ProgressEntry>> {
+pub(super) async fn stored_progress(conn: &mut Conn, execution: Id) -> Result<Vec<ProgressEntry>> {
     let found = sqlx::query(include_str!("sql/execution_progress_list.sql"))
         .bind(execution)
         .fetch_all(conn)

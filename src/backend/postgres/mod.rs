@@ -5,6 +5,7 @@ mod batch;
 mod cancel;
 mod catalog;
 mod claim;
+mod conn;
 mod connect;
 mod dead_letters;
 mod dispatch;
@@ -39,10 +40,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use sqlx::pool::PoolConnection;
-use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Postgres as Database};
+use sqlx::{AssertSqlSafe, Executor as _};
 use tokio::sync::broadcast;
 
+use self::conn::Conn;
 use self::notices::Notices;
 use self::options::Dsn;
 use self::pool::{Pool, SharedPool};
@@ -71,6 +72,7 @@ impl Postgres {
         let pool = Arc::new(Pool::new(&dsn));
         let (local, _) = broadcast::channel(NOTICES_MAX);
         let notices = Notices::start(&dsn, &pool, local);
+        tokio::spawn(pool.clone().fill(dsn.min_size));
         Ok(Arc::new(Self { pool, notices }))
     }
 
@@ -119,7 +121,7 @@ impl Postgres {
     where
         R: Send + 'static,
         Q: Send + Sync + 'static,
-        F: for<'t> Fn(&'t mut PgConnection, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
+        F: for<'t> Fn(&'t mut Conn, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
     {
         // Where a session keeps its settings, a statement alone needs no transaction.
         let begin = (!self.pool.keeps_session()).then(|| self.pool.begin_reading());
@@ -131,7 +133,7 @@ impl Postgres {
     where
         R: Send + 'static,
         Q: Send + Sync + 'static,
-        F: for<'t> Fn(&'t mut PgConnection, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
+        F: for<'t> Fn(&'t mut Conn, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
     {
         self.read_after(Some(self.pool.begin_reading()), request, work).await
     }
@@ -140,7 +142,7 @@ impl Postgres {
     where
         R: Send + 'static,
         Q: Send + Sync + 'static,
-        F: for<'t> Fn(&'t mut PgConnection, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
+        F: for<'t> Fn(&'t mut Conn, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
     {
         let request = Arc::new(request);
         let mut tries = self.pool.size() + 1;
@@ -169,14 +171,14 @@ impl Postgres {
 
 /// A connection that reads, in a transaction.
 struct Reading {
-    conn: PoolConnection<Database>,
+    conn: Conn,
     open: bool,
 }
 
 impl Reading {
     async fn run<R, Q, F>(&mut self, begin: Option<String>, request: Arc<Q>, work: &F) -> Result<R>
     where
-        F: for<'t> Fn(&'t mut PgConnection, Arc<Q>) -> BoxFuture<'t, Result<R>>,
+        F: for<'t> Fn(&'t mut Conn, Arc<Q>) -> BoxFuture<'t, Result<R>>,
     {
         let Some(begin) = begin else {
             let outcome = work(&mut self.conn, request).await;

@@ -1,6 +1,6 @@
 //! Where the server is and how it is used: `postgresql://user:password@host:5432/database?name=value`.
 
-use std::path::PathBuf;
+use std::fmt;
 use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
@@ -30,7 +30,7 @@ const STATEMENTS: usize = 256;
 /// PostgreSQL cuts longer names off.
 const IDENTIFIER_MAX: usize = 63;
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Dsn {
     pub connection: PgConnectOptions,
     pub min_size: u32,
@@ -43,7 +43,8 @@ pub(super) struct Dsn {
     pub schema: String,
     /// 0 behind a pooler that gives every transaction another connection.
     pub statement_cache: usize,
-    /// False: no LISTEN and NOTIFY; other processes' work is found by polling.
+    /// False: no LISTEN and NOTIFY; other processes' work is found by polling. So it is behind a pooler, unless the URL
+    /// says otherwise: LISTEN needs a session of its own.
     pub notify: bool,
     place: String,
 }
@@ -55,6 +56,13 @@ impl Dsn {
             .strip_prefix("postgresql://")
             .or_else(|| url.strip_prefix("postgres://"))
             .ok_or_else(|| wrong("it does not begin with postgresql://"))?;
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        if rest[end..].contains('@') {
+            return Err(wrong(
+                "an '@' stands behind the first '/', '?' or '#'; in the password and elsewhere write / as %2F, ? as %3F, # as \
+                 %23 and @ as %40",
+            ));
+        }
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
         let (login, place) = authority.rsplit_once('@').unwrap_or(("", authority));
@@ -63,7 +71,7 @@ impl Dsn {
             None => (login, None),
         };
         let mut dsn = Self {
-            connection: PgConnectOptions::new_without_pgpass().application_name("stent").disable_statement_logging(),
+            connection: connection(),
             min_size: 10,
             max_size: 10,
             max_queries: 50_000,
@@ -88,13 +96,15 @@ impl Dsn {
         if !database.is_empty() {
             dsn.connection = dsn.connection.database(&decoded("the database", database)?);
         }
-        let mut min_size = None;
+        let (mut min_size, mut notify) = (None, None);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decoded("a name", name)?;
             let value = decoded(&name, value)?;
             if name == "min_size" {
                 min_size = Some(number(&name, &value)?);
+            } else if name == "notify" {
+                notify = Some(on_or_off(&name, &value)?);
             } else {
                 dsn.set(&name, &value)?;
             }
@@ -104,14 +114,15 @@ impl Dsn {
             return Err(wrong(&format!("min_size is {} and max_size is {}", dsn.min_size, dsn.max_size))
                 .with("key", "min_size"));
         }
+        dsn.notify = notify.unwrap_or(dsn.keeps_session());
         dsn.connection = dsn.connection.statement_cache_capacity(dsn.statement_cache);
         Ok(dsn)
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<()> {
         match name {
-            "max_size" => self.max_size = number::<u32>(name, value)?.max(1),
-            "max_queries" => self.max_queries = number(name, value)?,
+            "max_size" => self.max_size = at_least_one(name, value)?,
+            "max_queries" => self.max_queries = at_least_one(name, value)?,
             "max_inactive_connection_lifetime" => self.max_inactive_connection_lifetime = seconds(name, value)?,
             "connect_timeout" => self.connect_timeout = seconds(name, value)?,
             "sslmode" => {
@@ -125,7 +136,12 @@ impl Dsn {
                 };
                 self.connection = self.connection.clone().ssl_mode(mode);
             }
-            "sslrootcert" => self.connection = self.connection.clone().ssl_root_cert(PathBuf::from(value)),
+            "sslrootcert" => {
+                let text = std::fs::read(value).map_err(|why| {
+                    wrong(&format!("sslrootcert is '{value}', which can't be read: {why}")).with("key", name)
+                })?;
+                self.connection = self.connection.clone().ssl_root_cert_from_pem(text);
+            }
             "schema" => {
                 if value.is_empty() || value.len() > IDENTIFIER_MAX || value.starts_with("pg_") || value.contains('\0')
                 {
@@ -137,13 +153,6 @@ impl Dsn {
                 self.schema = value.to_owned();
             }
             "statement_cache" => self.statement_cache = number(name, value)?,
-            "notify" => {
-                self.notify = match value {
-                    "on" | "true" | "1" => true,
-                    "off" | "false" | "0" => false,
-                    _ => return Err(one_of(name, value, "on and off")),
-                }
-            }
             "host" => self.set_host(value),
             "application_name" => self.connection = self.connection.clone().application_name(value),
             _ => {
@@ -184,6 +193,21 @@ impl Dsn {
     }
 }
 
+/// The password is not shown.
+impl fmt::Debug for Dsn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Dsn").field(&self.describe()).finish()
+    }
+}
+
+fn connection() -> PgConnectOptions {
+    PgConnectOptions::new_without_pgpass()
+        .application_name("stent")
+        // A pooler would refuse it, and no number here is a float.
+        .extra_float_digits(None)
+        .disable_statement_logging()
+}
+
 fn wrong(why: &str) -> Error {
     Error::invalid(format!(
         "the PostgreSQL URL is wrong: {why}; it has the form postgresql://user:password@host:port/database?name=value"
@@ -198,6 +222,22 @@ fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T> {
     value
         .parse()
         .map_err(|_| wrong(&format!("{name} is '{value}'; it must be a whole number, 0 or more")).with("key", name))
+}
+
+fn at_least_one<T: std::str::FromStr + PartialOrd + From<u8>>(name: &str, value: &str) -> Result<T> {
+    let number = number(name, value)?;
+    if number < T::from(1) {
+        return Err(wrong(&format!("{name} is {value}; it must be 1 or more")).with("key", name));
+    }
+    Ok(number)
+}
+
+fn on_or_off(name: &str, value: &str) -> Result<bool> {
+    match value {
+        "on" | "true" | "1" => Ok(true),
+        "off" | "false" | "0" => Ok(false),
+        _ => Err(one_of(name, value, "on and off")),
+    }
 }
 
 fn seconds(name: &str, value: &str) -> Result<Duration> {
@@ -216,6 +256,9 @@ fn host_and_port(place: &str) -> Result<(String, Option<u16>)> {
             None => (place, None),
         },
     };
+    if !place.starts_with('[') && host.contains(':') {
+        return Err(wrong("the host has a ':'; an IPv6 address stands in brackets, and an '@' behind the password"));
+    }
     let port = match port.filter(|port| !port.is_empty()) {
         Some(port) => {
             Some(port.parse().map_err(|_| wrong("the port is not a number between 0 and 65535; is an '@' or a ':' of the password not written as %40 or %3A?"))?)
@@ -230,6 +273,9 @@ fn decoded(what: &str, text: &str) -> Result<String> {
     let broken = || {
         wrong(&format!("{what} has a '%' that two hexadecimal digits do not follow, or is not UTF-8; write % as %25"))
     };
+    if text.contains('\0') || text.contains("%00") {
+        return Err(wrong(&format!("{what} has a NUL character")));
+    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sqlx::pool::PoolConnection;
+use futures_util::future::join_all;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Executor as _, Postgres};
+use sqlx::{AssertSqlSafe, Executor as _};
 
 use super::catalog::SharedCatalog;
+use super::conn::Conn;
 use super::error;
 use super::options::Dsn;
 use crate::model::Result;
@@ -87,8 +88,15 @@ impl Pool {
         self.begin_reading.clone()
     }
 
-    pub async fn acquire(&self) -> Result<PoolConnection<Postgres>> {
-        self.connections.acquire().await.map_err(error::map("take a connection"))
+    pub async fn acquire(&self) -> Result<Conn> {
+        let conn = self.connections.acquire().await.map_err(error::map("take a connection"))?;
+        Ok(Conn::new(conn, self.keeps_session))
+    }
+
+    /// Makes the connections that are to be kept. One that can't be made is for the call that needs it to tell of.
+    pub async fn fill(self: Arc<Self>, count: u32) {
+        let made = join_all((0..count).map(|_| self.connections.acquire())).await;
+        drop(made);
     }
 
     /// Counts the statements of a connection. True: it has run as many as it should, and is to be replaced.
@@ -113,7 +121,7 @@ fn options(dsn: &Dsn) -> PgPoolOptions {
         .min_connections(dsn.min_size)
         .max_connections(dsn.max_size)
         .acquire_timeout(dsn.connect_timeout)
-        .idle_timeout(dsn.max_inactive_connection_lifetime)
+        .idle_timeout((!dsn.max_inactive_connection_lifetime.is_zero()).then_some(dsn.max_inactive_connection_lifetime))
         .max_lifetime(None)
         .test_before_acquire(false)
 }

@@ -38,7 +38,7 @@ pub(super) async fn register(tx: &mut Tx, worker: &NewWorker) -> Result<()> {
             .bind(cached)
             .bind(stored(*cache_ttl))
             .bind(idempotent)
-            .execute(&mut *tx.conn)
+            .execute(&mut tx.conn)
             .await
             .map_err(&map)?;
         if max_concurrent.is_some() && !tx.catalog.is_limited(&function.name) {
@@ -56,7 +56,7 @@ pub(super) async fn register(tx: &mut Tx, worker: &NewWorker) -> Result<()> {
 async fn limit(tx: &mut Tx, function: &str) -> Result<()> {
     tx.lock([Lock::Limit(function)]).await?;
     for sql in [include_str!("sql/tasks_limit_running.sql"), include_str!("sql/tasks_limit_woken.sql")] {
-        sqlx::query(sql).bind(function).execute(&mut *tx.conn).await.map_err(error::map("limit a function"))?;
+        sqlx::query(sql).bind(function).execute(&mut tx.conn).await.map_err(error::map("limit a function"))?;
     }
     Ok(())
 }
@@ -67,7 +67,7 @@ async fn put(tx: &mut Tx, worker: &NewWorker) -> Result<()> {
         .bind(codec::tags_to_column(&worker.queues))
         .bind(codec::tags_to_column(&worker.tags))
         .bind(tx.now)
-        .execute(&mut *tx.conn)
+        .execute(&mut tx.conn)
         .await
         .map_err(error::map("register a worker"))?;
     Ok(())
@@ -78,7 +78,7 @@ pub(super) async fn seen(tx: &mut Tx, worker_id: &str) -> Result<()> {
     let seen = sqlx::query(include_str!("sql/worker_seen.sql"))
         .bind(worker_id)
         .bind(tx.now)
-        .execute(&mut *tx.conn)
+        .execute(&mut tx.conn)
         .await
         .map_err(error::map("note a worker's sign of life"))?;
     if seen.rows_affected() > 0 {
@@ -93,8 +93,8 @@ pub(super) async fn seen(tx: &mut Tx, worker_id: &str) -> Result<()> {
 pub(super) async fn forget(tx: &mut Tx, worker_id: &str) -> Result<()> {
     let map = error::map("remove a worker");
     let Some(lane) = tx.catalog.worker_lane(worker_id) else { return Ok(()) };
-    sqlx::query(include_str!("sql/tasks_leave_lane.sql")).bind(lane).execute(&mut *tx.conn).await.map_err(&map)?;
-    sqlx::query(include_str!("sql/worker_delete.sql")).bind(worker_id).execute(&mut *tx.conn).await.map_err(&map)?;
+    sqlx::query(include_str!("sql/tasks_leave_lane.sql")).bind(lane).execute(&mut tx.conn).await.map_err(&map)?;
+    sqlx::query(include_str!("sql/worker_delete.sql")).bind(worker_id).execute(&mut tx.conn).await.map_err(&map)?;
     bump_catalog(tx).await?;
     tx.hint_work();
     Ok(())

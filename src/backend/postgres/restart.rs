@@ -21,7 +21,7 @@ enum Part {
 pub(super) async fn reopen_children(tx: &mut Tx, task: Id) -> Result<()> {
     let found = sqlx::query(include_str!("sql/tasks_failed_below.sql"))
         .bind(task)
-        .fetch_all(&mut *tx.conn)
+        .fetch_all(&mut tx.conn)
         .await
         .map_err(error::map("find failed children"))?;
     let failed = found.iter().map(|row| Columns(row).id("id")).collect::<Result<Vec<Id>>>()?;
@@ -47,7 +47,7 @@ pub(super) async fn from_the_start(tx: &mut Tx, book: &mut WaitBook, held: &Held
     let unseen = sqlx::query(include_str!("sql/signal_waits_unseen.sql"))
         .bind(held.task)
         .bind(seen as i64)
-        .fetch_all(&mut *tx.conn)
+        .fetch_all(&mut tx.conn)
         .await
         .map_err(error::map("find signals that were not seen"))?;
     for row in &unseen {

@@ -31,7 +31,7 @@ pub(super) async fn make(pool: &SharedPool, route: &Route) -> Result<()> {
         .bind(&route.queue)
         .bind(&route.function)
         .bind(codec::tags_to_column(&route.tags))
-        .execute(&mut *tx.conn)
+        .execute(&mut tx.conn)
         .await
         .map_err(error::map("add a route"))?;
     bump_catalog(&mut tx).await?;
@@ -41,7 +41,7 @@ pub(super) async fn make(pool: &SharedPool, route: &Route) -> Result<()> {
 /// Tells the store's users that functions, routes or workers have changed.
 pub(super) async fn bump_catalog(tx: &mut Tx) -> Result<()> {
     let row = sqlx::query(include_str!("sql/catalog_bump.sql"))
-        .fetch_one(&mut *tx.conn)
+        .fetch_one(&mut tx.conn)
         .await
         .map_err(error::map("raise the catalog's version"))?;
     let _raised: i64 = row.get("version");

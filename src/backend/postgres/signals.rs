@@ -34,7 +34,7 @@ pub(super) async fn send(tx: &mut Tx, signal: &NewSignal) -> Result<()> {
         .bind(tx.now)
         .bind(false)
         .bind(None::<Timestamp>)
-        .execute(&mut *tx.conn)
+        .execute(&mut tx.conn)
         .await
         .map_err(error::map("append a signal"))?;
     if added.rows_affected() == 0 {
@@ -48,7 +48,7 @@ pub(super) async fn send(tx: &mut Tx, signal: &NewSignal) -> Result<()> {
 pub(super) async fn execution_state(tx: &mut Tx, execution: Id) -> Result<Option<ExecutionState>> {
     let row = sqlx::query(include_str!("sql/execution_state_word.sql"))
         .bind(execution)
-        .fetch_optional(&mut *tx.conn)
+        .fetch_optional(&mut tx.conn)
         .await
         .map_err(error::map("read an execution's state"))?;
     row.map(|row| row.get::<String, _>(0).parse()).transpose()
@@ -61,7 +61,7 @@ pub(super) async fn hand_out(tx: &mut Tx, book: &mut WaitBook, execution: Id, na
         let wait = sqlx::query(include_str!("sql/signal_wait_oldest.sql"))
             .bind(execution)
             .bind(name)
-            .fetch_optional(&mut *tx.conn)
+            .fetch_optional(&mut tx.conn)
             .await
             .map_err(error::map("find who waits for a signal"))?;
         let Some(wait) = wait else { return Ok(()) };
@@ -87,7 +87,7 @@ async fn take(tx: &mut Tx, execution: Id, name: &str, task: Id) -> Result<Option
         .bind(name)
         .bind(task)
         .bind(tx.now)
-        .fetch_optional(&mut *tx.conn)
+        .fetch_optional(&mut tx.conn)
         .await
         .map_err(error::map("take a signal"))?;
     row.map(|row| Ok(Columns(&row).payload("payload")?.unwrap_or_else(Payload::null))).transpose()
@@ -98,7 +98,7 @@ async fn take(tx: &mut Tx, execution: Id, name: &str, task: Id) -> Result<Option
 pub(super) async fn put_back(tx: &mut Tx, book: &mut WaitBook, wait: Id, parent: Id) -> Result<Option<u64>> {
     let row = sqlx::query(include_str!("sql/signal_put_back.sql"))
         .bind(wait)
-        .fetch_optional(&mut *tx.conn)
+        .fetch_optional(&mut tx.conn)
         .await
         .map_err(error::map("put a signal back"))?;
     let Some(row) = row else { return Ok(None) };
@@ -109,7 +109,7 @@ pub(super) async fn put_back(tx: &mut Tx, book: &mut WaitBook, wait: Id, parent:
     sqlx::query(include_str!("sql/signal_wait_cancel.sql"))
         .bind(wait)
         .bind(arrival as i64)
-        .execute(&mut *tx.conn)
+        .execute(&mut tx.conn)
         .await
         .map_err(error::map("cancel a wait for a signal"))?;
     hand_out(tx, book, execution, &name).await?;

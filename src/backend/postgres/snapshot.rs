@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 
+use super::conn::Conn;
 use super::rows::{self, Columns};
 use super::{Postgres, error, list};
 use crate::backend::Snapshot;
@@ -14,7 +14,7 @@ pub(super) async fn snapshot(store: &Postgres, execution: Id) -> Result<Option<S
     store.read_together(execution, |conn, execution| Box::pin(async move { read(conn, *execution).await })).await
 }
 
-async fn read(conn: &mut PgConnection, id: Id) -> Result<Option<Snapshot>> {
+async fn read(conn: &mut Conn, id: Id) -> Result<Option<Snapshot>> {
     let map = error::map("read an execution");
     let found = sqlx::query(include_str!("sql/execution_snapshot.sql"))
         .bind(id)
@@ -35,7 +35,7 @@ async fn read(conn: &mut PgConnection, id: Id) -> Result<Option<Snapshot>> {
 }
 
 /// One line for each task, with the time by which it is put in order.
-async fn derived_progress(conn: &mut PgConnection, execution: Id) -> Result<Vec<(Timestamp, ProgressEntry)>> {
+async fn derived_progress(conn: &mut Conn, execution: Id) -> Result<Vec<(Timestamp, ProgressEntry)>> {
     let found = sqlx::query(include_str!("sql/tasks_list_progress.sql"))
         .bind(execution)
         .fetch_all(conn)
@@ -86,7 +86,7 @@ fn merge(derived: Vec<(Timestamp, ProgressEntry)>, stored: Vec<ProgressEntry>) -
     merged
 }
 
-pub(super) async fn counters(conn: &mut PgConnection, execution: Id) -> Result<BTreeMap<String, Number>> {
+pub(super) async fn counters(conn: &mut Conn, execution: Id) -> Result<BTreeMap<String, Number>> {
     let found = sqlx::query(include_str!("sql/counters_list.sql"))
         .bind(execution)
         .fetch_all(conn)
@@ -112,7 +112,7 @@ pub(super) const fn columns(number: Number) -> (Option<i64>, Option<f64>) {
     }
 }
 
-pub(super) async fn values(conn: &mut PgConnection, execution: Id) -> Result<BTreeMap<String, Payload>> {
+pub(super) async fn values(conn: &mut Conn, execution: Id) -> Result<BTreeMap<String, Payload>> {
     let found = sqlx::query(include_str!("sql/state_values_list.sql"))
         .bind(execution)
         .fetch_all(conn)

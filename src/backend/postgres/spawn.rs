@@ -198,7 +198,7 @@ pub(super) async fn add_to_counter(tx: &mut Tx, execution: Id, name: &str, amoun
         .bind(name)
         .bind(whole)
         .bind(fraction)
-        .execute(&mut *tx.conn)
+        .execute(&mut tx.conn)
         .await
         .map_err(error::map("add to a counter"))?;
     Ok(())

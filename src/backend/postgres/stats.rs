@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::PgConnection;
-
+use super::conn::Conn;
 use super::rows::Columns;
 use super::{Postgres, error};
 use crate::backend::{Depth, StoreStats};
@@ -13,7 +12,7 @@ pub(super) async fn stats(store: &Postgres) -> Result<StoreStats> {
     store.read_together((), |conn, _| Box::pin(read(conn))).await
 }
 
-async fn read(conn: &mut PgConnection) -> Result<StoreStats> {
+async fn read(conn: &mut Conn) -> Result<StoreStats> {
     let map = error::map("count what is in the store");
     let totals = sqlx::query(include_str!("sql/stats_totals.sql")).fetch_one(&mut *conn).await.map_err(&map)?;
     let totals = Columns(&totals);
@@ -32,7 +31,7 @@ async fn read(conn: &mut PgConnection) -> Result<StoreStats> {
 }
 
 async fn by_state<W>(
-    conn: &mut PgConnection,
+    conn: &mut Conn,
     sql: &'static str,
     name: impl Fn(W) -> &'static str,
 ) -> Result<BTreeMap<&'static str, u64>>
@@ -43,7 +42,7 @@ where
     found.iter().map(|row| Ok((name(Columns(row).word("state")?), Columns(row).count("count")?))).collect()
 }
 
-async fn depths(conn: &mut PgConnection) -> Result<Vec<Depth>> {
+async fn depths(conn: &mut Conn) -> Result<Vec<Depth>> {
     let found = sqlx::query(include_str!("sql/tasks_depths.sql"))
         .fetch_all(conn)
         .await

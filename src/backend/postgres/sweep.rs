@@ -4,11 +4,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use sqlx::Row as _;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row as _};
 
 use super::batch::Batch;
 use super::catalog::Catalog;
+use super::conn::Conn;
 use super::ends::{self, End, Ending};
 use super::rows::Columns;
 use super::tx::{Lock, Tx, nothing_more};
@@ -30,7 +31,7 @@ pub(super) struct Peek {
 }
 
 /// Is anything due? Reads three index entries.
-pub(super) async fn peek(conn: &mut PgConnection) -> Result<Peek> {
+pub(super) async fn peek(conn: &mut Conn) -> Result<Peek> {
     let row = sqlx::query(include_str!("sql/due_next.sql"))
         .fetch_one(conn)
         .await
@@ -100,7 +101,7 @@ async fn fire(tx: &mut Tx, book: &mut WaitBook) -> Result<usize> {
     let rows = sqlx::query(include_str!("sql/tasks_due.sql"))
         .bind(tx.now)
         .bind(ROWS_MAX)
-        .fetch_all(&mut *tx.conn)
+        .fetch_all(&mut tx.conn)
         .await
         .map_err(error::map("find what is due"))?;
     let found = rows.len();
@@ -148,7 +149,7 @@ async fn recover(tx: &mut Tx, book: &mut WaitBook) -> Result<usize> {
     let rows = sqlx::query(include_str!("sql/tasks_leases_ended.sql"))
         .bind(tx.now)
         .bind(ROWS_MAX)
-        .fetch_all(&mut *tx.conn)
+        .fetch_all(&mut tx.conn)
         .await
         .map_err(error::map("find ended leases"))?;
     let found = rows.len();
@@ -194,7 +195,7 @@ async fn expire(tx: &mut Tx, book: &mut WaitBook) -> Result<usize> {
     let expired = sqlx::query(include_str!("sql/executions_expire.sql"))
         .bind(tx.now)
         .bind(ROWS_MAX)
-        .fetch_all(&mut *tx.conn)
+        .fetch_all(&mut tx.conn)
         .await
         .map_err(&map)?;
     let mut ids: Vec<Id> = expired.iter().map(|row| row.get(0)).collect();
@@ -203,7 +204,7 @@ async fn expire(tx: &mut Tx, book: &mut WaitBook) -> Result<usize> {
     }
     let idle = sqlx::query(include_str!("sql/executions_closable.sql"))
         .bind(ROWS_MAX)
-        .fetch_all(&mut *tx.conn)
+        .fetch_all(&mut tx.conn)
         .await
         .map_err(&map)?;
     for row in &idle {

@@ -85,7 +85,7 @@ async fn cancel_some(tx: &mut Tx, tasks: Vec<Id>) -> Result<Vec<Id>> {
 /// Goes on with trees that were too large for one transaction. True: there is more.
 pub(super) async fn go_on(tx: &mut Tx) -> Result<bool> {
     let rows = sqlx::query(include_str!("sql/unfinished_trees_take.sql"))
-        .fetch_all(&mut *tx.conn)
+        .fetch_all(&mut tx.conn)
         .await
         .map_err(super::error::map("take unfinished trees"))?;
     if rows.is_empty() {

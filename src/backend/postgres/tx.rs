@@ -11,19 +11,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, Executor as _, Postgres, Row as _};
+use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
 use super::batch::{Batch, Query};
 use super::catalog::Catalog;
+use super::conn::Conn;
 use super::error;
 use super::pool::Pool;
 use crate::backend::Notice;
 use crate::model::{Error, Id, Result, Route, Timestamp};
 
 pub(super) struct Tx {
-    pub conn: PoolConnection<Postgres>,
+    pub conn: Conn,
     pub catalog: Arc<Catalog>,
     /// The server's clock at the beginning of the transaction.
     pub now: Timestamp,
@@ -31,7 +31,6 @@ pub(super) struct Tx {
     /// A route that nobody has used before; it is made outside, and the transaction begins again.
     pub missing: Option<Route>,
     server_process: i64,
-    statements: u64,
     open: bool,
     hints: Hints,
 }
@@ -108,7 +107,6 @@ impl Tx {
             pool: pool.clone(),
             missing: None,
             server_process: 0,
-            statements: 2,
             open: true,
             hints: Hints::default(),
         };
@@ -129,7 +127,7 @@ impl Tx {
     pub async fn commit(&mut self) -> Result<()> {
         self.conn.execute(sqlx::raw_sql("COMMIT")).await.map_err(error::map("commit"))?;
         self.open = false;
-        if self.pool.has_served(self.server_process, self.statements) {
+        if self.pool.has_served(self.server_process, self.conn.statements()) {
             self.conn.close_on_drop();
         }
         Ok(())
@@ -156,10 +154,9 @@ impl Tx {
         }
         keys.sort_unstable();
         keys.dedup();
-        self.statements += 1;
         sqlx::query(include_str!("sql/advisory_lock.sql"))
             .bind(keys)
-            .execute(&mut *self.conn)
+            .execute(&mut self.conn)
             .await
             .map_err(error::map("wait for a lock"))?;
         Ok(())
@@ -169,7 +166,7 @@ impl Tx {
     pub async fn try_lock(&mut self, lock: Lock<'_>) -> Result<bool> {
         let row = sqlx::query(include_str!("sql/advisory_try_lock.sql"))
             .bind(lock.key(self.pool.schema()))
-            .fetch_one(&mut *self.conn)
+            .fetch_one(&mut self.conn)
             .await
             .map_err(error::map("take a lock"))?;
         Ok(row.get("taken"))
@@ -251,9 +248,8 @@ impl Tx {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        self.statements += 1;
         let query = bind(batch.bind_to(sqlx::query(sql)));
-        query.fetch_all(&mut *self.conn).await.map_err(error::map(doing))
+        query.fetch_all(&mut self.conn).await.map_err(error::map(doing))
     }
 
     /// As [`Tx::fetch_batch`], for a statement that answers nothing: how many rows it changed.
@@ -267,9 +263,8 @@ impl Tx {
         if batch.is_empty() {
             return Ok(0);
         }
-        self.statements += 1;
         let query = bind(batch.bind_to(sqlx::query(sql)));
-        let done = query.execute(&mut *self.conn).await.map_err(error::map(doing))?;
+        let done = query.execute(&mut self.conn).await.map_err(error::map(doing))?;
         Ok(done.rows_affected())
     }
 }

@@ -56,7 +56,7 @@ async fn attempt(tx: &mut Tx, wanted: Arc<Wanted>) -> Result<Answer> {
         .bind(&wanted.worker_id)
         .bind(now.after(wanted.lease))
         .bind(&limited)
-        .fetch_optional(&mut *tx.conn)
+        .fetch_optional(&mut tx.conn)
         .await
         .map_err(error::map("claim a task"))?;
     let Some(row) = row else { return Ok(Answer::Claimed(None)) };
@@ -64,7 +64,7 @@ async fn attempt(tx: &mut Tx, wanted: Arc<Wanted>) -> Result<Answer> {
     sqlx::query(include_str!("../sql/execution_start.sql"))
         .bind(task.execution_id)
         .bind(now)
-        .execute(&mut *tx.conn)
+        .execute(&mut tx.conn)
         .await
         .map_err(error::map("start the execution"))?;
     if let Some(expires_at) = task.lease_expires_at {
@@ -78,7 +78,7 @@ async fn release_scheduled(tx: &mut Tx, now: Timestamp) -> Result<bool> {
     let done = sqlx::query(include_str!("../sql/tasks_release_scheduled.sql"))
         .bind(now)
         .bind(RELEASED_MAX)
-        .execute(&mut *tx.conn)
+        .execute(&mut tx.conn)
         .await
         .map_err(error::map("release scheduled tasks"))?;
     let released = i64::try_from(done.rows_affected()).unwrap_or(RELEASED_MAX);
@@ -131,7 +131,7 @@ async fn count_running(tx: &mut Tx, functions: &[String], now: Timestamp) -> Res
     let found = sqlx::query(include_str!("../sql/tasks_count_running.sql"))
         .bind(now)
         .bind(functions)
-        .fetch_all(&mut *tx.conn)
+        .fetch_all(&mut tx.conn)
         .await
         .map_err(error::map("count running tasks"))?;
     found.iter().map(|row| Ok((Columns(row).get("step_name")?, Columns(row).count("count")?))).collect()

@@ -53,7 +53,7 @@ async fn expire(tx: &mut Tx, sql: &'static str, time: Option<Timestamp>) -> Resu
     let done = sqlx::query(sql)
         .bind(time.unwrap_or(tx.now))
         .bind(ROWS_MAX)
-        .execute(&mut *tx.conn)
+        .execute(&mut tx.conn)
         .await
         .map_err(error::map("delete what has expired"))?;
     Ok(Batched { done: done.rows_affected(), more: done.rows_affected() == ROWS_MAX as u64 })
@@ -64,7 +64,7 @@ async fn delete_executions(tx: &mut Tx, older_than: Arc<Timestamp>) -> Result<Ba
     let found = sqlx::query(include_str!("../sql/executions_list_old.sql"))
         .bind(*older_than)
         .bind(EXECUTIONS_MAX)
-        .fetch_all(&mut *tx.conn)
+        .fetch_all(&mut tx.conn)
         .await
         .map_err(error::map("find old executions"))?;
     let ids: Vec<Id> = found.iter().map(|row| Columns(row).id("id")).collect::<Result<_>>()?;

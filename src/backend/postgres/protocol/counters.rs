@@ -39,7 +39,7 @@ async fn add(tx: &mut Tx, request: Arc<(Id, String, Number)>) -> Result<Number> 
     let row = sqlx::query(include_str!("../sql/counter_get.sql"))
         .bind(execution)
         .bind(name)
-        .fetch_one(&mut *tx.conn)
+        .fetch_one(&mut tx.conn)
         .await
         .map_err(error::map("read a counter"))?;
     let value = sum(name, snapshot::number(&row)?, *amount)?;
@@ -81,7 +81,7 @@ async fn write(tx: &mut Tx, sql: &'static str, execution: Id, name: &str, value:
         .bind(name)
         .bind(whole)
         .bind(fraction)
-        .execute(&mut *tx.conn)
+        .execute(&mut tx.conn)
         .await
         .map_err(error::map("write a counter"))?;
     Ok(())
@@ -122,7 +122,7 @@ async fn write_values(
                         .bind(request.0)
                         .bind(key)
                         .bind(value.as_bytes())
-                        .execute(&mut *tx.conn)
+                        .execute(&mut tx.conn)
                         .await
                         .map_err(error::map("write a state value"))?;
                 }

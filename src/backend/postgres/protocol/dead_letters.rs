@@ -20,7 +20,7 @@ pub(super) async fn put(store: &Postgres, task: Task, reason: String) -> Result<
                     .bind(codec::task_to_column(task))
                     .bind(reason)
                     .bind(tx.now)
-                    .execute(&mut *tx.conn)
+                    .execute(&mut tx.conn)
                     .await
                     .map_err(error::map("write a dead letter"))?;
                 Ok(())
@@ -62,7 +62,7 @@ pub(super) async fn delete(store: &Postgres, task: Id) -> Result<Response> {
             Box::pin(async move {
                 let done = sqlx::query(include_str!("../sql/dead_letter_delete.sql"))
                     .bind(task)
-                    .execute(&mut *tx.conn)
+                    .execute(&mut tx.conn)
                     .await
                     .map_err(error::map("delete a dead letter"))?;
                 Ok(done.rows_affected() == 1)

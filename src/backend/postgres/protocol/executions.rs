@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use sqlx::{PgConnection, Row as _};
+use sqlx::Row as _;
 
 use super::super::batch::Batch;
+use super::super::conn::Conn;
 use super::super::ends::{self, End, Ending};
 use super::super::rows::{self, args_column, kwargs_column};
 use super::super::tx::{Tx, nothing_more};
@@ -74,7 +75,7 @@ async fn insert(tx: &mut Tx, execution: &Execution, root: Option<Id>) -> Result<
         .bind(&execution.queue)
         .bind(execution.result.as_ref().map(Payload::as_bytes))
         .bind(error)
-        .execute(&mut *tx.conn)
+        .execute(&mut tx.conn)
         .await;
     if let Err(why) = inserted {
         let why = error::map("create the execution")(why);
@@ -126,7 +127,7 @@ pub(super) async fn append_progress(store: &Postgres, execution: Id, progress: P
 pub(super) async fn require(tx: &mut Tx, execution: Id) -> Result<()> {
     let row = sqlx::query(include_str!("../sql/execution_exists.sql"))
         .bind(execution)
-        .fetch_one(&mut *tx.conn)
+        .fetch_one(&mut tx.conn)
         .await
         .map_err(error::map("look for the execution"))?;
     if row.get("found") { Ok(()) } else { Err(unknown(execution)) }
@@ -142,14 +143,14 @@ pub(super) async fn get(store: &Postgres, id: Id) -> Result<Response> {
     Ok(Response::Execution(found.map(Box::new)))
 }
 
-async fn find(conn: &mut PgConnection, id: Id) -> Result<Option<Execution>> {
+async fn find(conn: &mut Conn, id: Id) -> Result<Option<Execution>> {
     let Some(mut execution) = find_bare(conn, id).await? else { return Ok(None) };
     execution.progress = list::stored_progress(conn, id).await?;
     Ok(Some(execution))
 }
 
 /// Without progress.
-async fn find_bare(conn: &mut PgConnection, id: Id) -> Result<Option<Execution>> {
+async fn find_bare(conn: &mut Conn, id: Id) -> Result<Option<Execution>> {
     let row = sqlx::query(include_str!("../sql/execution_get.sql"))
         .bind(id)
         .fetch_optional(conn)
@@ -193,7 +194,7 @@ async fn replace(tx: &mut Tx, new: Arc<Execution>) -> Result<()> {
         .bind(&new.queue)
         .bind(new.result.as_ref().map(Payload::as_bytes))
         .bind(new.error.as_ref().map(codec::failure_to_column))
-        .execute(&mut *tx.conn)
+        .execute(&mut tx.conn)
         .await
         .map_err(error::map("update the execution"))?;
     if let (Some(expiry_at), false) = (new.expiry_at, new.state.is_terminal()) {
@@ -216,7 +217,7 @@ async fn replace(tx: &mut Tx, new: Arc<Execution>) -> Result<()> {
 async fn end_root(tx: &mut Tx, execution: Id) -> Result<()> {
     let row = sqlx::query(include_str!("../sql/execution_root.sql"))
         .bind(execution)
-        .fetch_one(&mut *tx.conn)
+        .fetch_one(&mut tx.conn)
         .await
         .map_err(error::map("find an execution's root"))?;
     let Some(root) = rows::Columns(&row).optional_id("root_task_id")? else { return Ok(()) };

@@ -64,7 +64,7 @@ async fn put(
                     .bind(key)
                     .bind(value.as_bytes())
                     .bind(ttl.map(|ttl| tx.now.after(ttl)))
-                    .execute(&mut *tx.conn)
+                    .execute(&mut tx.conn)
                     .await
                     .map_err(error::map("keep a result"))?;
                 Ok(())

@@ -25,7 +25,7 @@ async fn write(tx: &mut Tx, signal: Arc<Signal>) -> Result<()> {
         .bind(signal.execution_id)
         .bind(&signal.name)
         .bind(signal.consumed_at.unwrap_or(tx.now))
-        .execute(&mut *tx.conn)
+        .execute(&mut tx.conn)
         .await
         .map_err(error::map("mark a signal consumed"))?;
     if done.rows_affected() == 0 { insert(tx, &signal).await } else { Ok(()) }
@@ -48,7 +48,7 @@ async fn insert(tx: &mut Tx, signal: &Signal) -> Result<()> {
         .bind(signal.created_at)
         .bind(signal.consumed)
         .bind(signal.consumed_at)
-        .execute(&mut *tx.conn)
+        .execute(&mut tx.conn)
         .await
         .map_err(error::map("append a signal"))?;
     Ok(())

@@ -4,10 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgConnection;
-
 use super::super::batch::Batch;
 use super::super::catalog::{Lane, stored};
+use super::super::conn::Conn;
 use super::super::ends::{self, End, Ending};
 use super::super::routes::route_of;
 use super::super::rows::{self, Columns, args_column, kwargs_column};
@@ -121,7 +120,7 @@ async fn insert_chunk(tx: &mut Tx, tasks: &[Task]) -> Result<()> {
         sqlx::query(include_str!("../sql/execution_root_set.sql"))
             .bind(task.execution_id)
             .bind(task.id)
-            .execute(&mut *tx.conn)
+            .execute(&mut tx.conn)
             .await
             .map_err(error::map("note the root task"))?;
     }
@@ -166,7 +165,7 @@ pub(super) async fn get(store: &Postgres, id: Id) -> Result<Response> {
     Ok(Response::Task(found.map(Box::new)))
 }
 
-async fn find(conn: &mut PgConnection, id: Id) -> Result<Option<Task>> {
+async fn find(conn: &mut Conn, id: Id) -> Result<Option<Task>> {
     let row = sqlx::query(include_str!("../sql/task_get.sql"))
         .bind(id)
         .fetch_optional(conn)
@@ -235,7 +234,7 @@ pub(super) async fn renew(store: &Postgres, task: Id, worker: String, lease: Dur
                     .bind(request.0)
                     .bind(&request.1)
                     .bind(expires_at)
-                    .execute(&mut *tx.conn)
+                    .execute(&mut tx.conn)
                     .await
                     .map_err(error::map("renew a lease"))?;
                 Ok(done.rows_affected() == 1)
@@ -275,7 +274,7 @@ async fn replace(tx: &mut Tx, new: Arc<Task>) -> Result<()> {
     if stored.state == TaskState::Waiting && new.state != TaskState::Waiting {
         sqlx::query(include_str!("../sql/task_wait_forget.sql"))
             .bind(new.id)
-            .execute(&mut *tx.conn)
+            .execute(&mut tx.conn)
             .await
             .map_err(error::map("forget what the task waited for"))?;
     }
@@ -291,7 +290,7 @@ async fn hold(tx: &mut Tx, id: Id) -> Result<Task> {
     WaitBook::default().lock(tx, found.parent_task_id.into_iter().chain([id])).await?;
     sqlx::query(include_str!("../sql/task_lock.sql"))
         .bind(id)
-        .execute(&mut *tx.conn)
+        .execute(&mut tx.conn)
         .await
         .map_err(error::map("hold a task"))?;
     find(&mut tx.conn, id).await?.ok_or_else(|| unknown(id))
@@ -314,7 +313,7 @@ async fn write(tx: &mut Tx, task: &Task) -> Result<()> {
         .bind(place.route)
         .bind(place.due_at)
         .bind(place.limited)
-        .execute(&mut *tx.conn)
+        .execute(&mut tx.conn)
         .await
         .map_err(error::map("update the task"))?;
     Ok(())
