@@ -1,7 +1,6 @@
 //! A run: operations drawn one after the other, done on every store, and compared. On a difference, the run is made as
 //! short as it goes.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -41,7 +40,7 @@ pub async fn run(seed: u64, steps: usize) -> Result<(), String> {
         let near = if number == steps { world.executions.clone() } else { world.near(operation) };
         let step = take(&stores, operation, &near).await;
         if let Some(difference) = step.difference {
-            let told = format!("seed {seed}, step {number}: {operation:#?}\n{difference}");
+            let told = format!("seed {seed}, step {number}: {operation}\n{difference}");
             stores.close().await;
             return Err(format!("{told}\n{}", shrink(done).await));
         }
@@ -108,6 +107,7 @@ async fn shrink(mut operations: Vec<Operation>) -> String {
         }
         size /= 2;
     }
-    let numbered: BTreeMap<usize, &Operation> = operations.iter().enumerate().collect();
-    format!("the shortest run found:\n{numbered:#?}\n{difference}")
+    let numbered: Vec<String> =
+        operations.iter().enumerate().map(|(n, operation)| format!("{n}: {operation}")).collect();
+    format!("the shortest run found:\n{}\n{difference}", numbered.join("\n"))
 }

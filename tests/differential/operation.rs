@@ -1,6 +1,6 @@
 //! What is done to every store, and what it answers.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 
 use stent::backend::{
     Claim, Claimed, DeadLetterFilter, ExecutionFilter, NewExecution, NewSignal, NewWorker, Renew, Request,
@@ -27,6 +27,15 @@ pub enum Operation {
     EndedAmong(Vec<Id>),
     CancelledAmong(Vec<Id>),
     Call(Box<Request>),
+}
+
+/// In one line, without what says nothing.
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let full = text(self);
+        let tells = |field: &&str| !field.ends_with(": None") && !field.bytes().all(|byte| byte.is_ascii_digit());
+        f.write_str(&full.split(", ").filter(tells).collect::<Vec<_>>().join(", "))
+    }
 }
 
 /// What a store answered: as text for the comparison, and what the next operations are made of.

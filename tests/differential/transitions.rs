@@ -68,7 +68,7 @@ impl World {
             6..8 => (self.signal_name(), SpawnKind::Signal { timeout: self.one_in(2).then_some(LONG) }),
             _ => {
                 let outcome = if self.one_in(3) { Err(failure()) } else { Ok(self.payload()) };
-                ("step".to_owned(), SpawnKind::Step { started_at: of.claimed.claimed_at, outcome })
+                ("step".to_owned(), SpawnKind::Step { started_at: self.begin, outcome })
             }
         };
         let key = format!("{name}#{op}");
