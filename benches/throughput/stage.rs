@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use stent::backend::postgres::Postgres;
 use stent::backend::sqlite::{Sqlite, SqliteOptions};
 use stent::backend::{Request, Response, SharedBackend};
 use stent::codec::CanonicalJson;
@@ -54,7 +55,10 @@ impl Stage {
     fn open(path: &Path, folder: Option<tempfile::TempDir>) -> Result<Self> {
         let runtime = runtime()?;
         let url = path.to_str().ok_or("the path is not UTF-8")?;
-        let backend: SharedBackend = runtime.block_on(Sqlite::open(url, SqliteOptions::default()))?;
+        let backend: SharedBackend = match std::env::var("STENT_BENCH_POSTGRES") {
+            Ok(server) => runtime.block_on(Postgres::open(&schema_of_its_own(&server)))?,
+            Err(_) => runtime.block_on(Sqlite::open(url, SqliteOptions::default()))?,
+        };
         let executor = executor(&backend, &runtime);
         Ok(Self { runtime, executor, backend, _folder: folder })
     }
@@ -160,4 +164,12 @@ fn executor(backend: &SharedBackend, runtime: &Runtime) -> Executor {
 /// A handler that does nothing.
 pub fn noop(task: &Task) -> Result<(), Error> {
     task.complete(Payload::null())
+}
+
+/// A schema that nobody has used yet.
+fn schema_of_its_own(server: &str) -> String {
+    static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let joint = if server.contains('?') { '&' } else { '?' };
+    format!("{server}{joint}schema=bench_{}_{number}", std::process::id())
 }

@@ -12,10 +12,12 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Kept to the end: when its standard input closes, the server stops and its folder goes.
-struct Server {
-    url: String,
-    _keeper: Option<Child>,
+/// Kept to the end: when its keeper's standard input closes, the server stops and its folder goes.
+pub struct Server {
+    pub url: String,
+    pub folder: PathBuf,
+    port: u16,
+    keeper: Option<Child>,
 }
 
 static SERVER: OnceLock<Server> = OnceLock::new();
@@ -24,65 +26,95 @@ static SCHEMAS: AtomicUsize = AtomicUsize::new(0);
 
 /// The URL of a schema that nobody has used yet. `more`: further options, such as `&notify=off`.
 pub fn fresh_url(more: &str) -> String {
+    schema_of(&shared().url, more)
+}
+
+/// A schema on a server that nobody has used yet.
+pub fn schema_of(server: &str, more: &str) -> String {
     let number = SCHEMAS.fetch_add(1, Ordering::Relaxed);
-    let schema = format!("test_{}_{number}", std::process::id());
-    let url = &SERVER.get_or_init(start).url;
-    let joint = if url.contains('?') { '&' } else { '?' };
-    format!("{url}{joint}schema={schema}&min_size=0&max_size=6{more}")
+    let joint = if server.contains('?') { '&' } else { '?' };
+    format!("{server}{joint}schema=test_{}_{number}&min_size=0&max_size=6{more}", std::process::id())
 }
 
-/// The server's own database, for a connection beside the stores.
-#[allow(dead_code, reason = "not every test program looks at the server itself")]
-pub fn bare_url() -> String {
-    SERVER.get_or_init(start).url.clone()
+/// The server of this process's tests.
+pub fn shared() -> &'static Server {
+    SERVER.get_or_init(|| {
+        let given = ["STENT_TEST_POSTGRES", "DATABASE_URL"].iter().find_map(|name| std::env::var(name).ok());
+        match given {
+            Some(url) => Server { url, folder: PathBuf::new(), port: 0, keeper: None },
+            None => Server::new("shared", ""),
+        }
+    })
 }
 
-fn start() -> Server {
-    for name in ["STENT_TEST_POSTGRES", "DATABASE_URL"] {
-        if let Ok(url) = std::env::var(name) {
-            return Server { url, _keeper: None };
+#[allow(dead_code, reason = "not every test program stops its server")]
+impl Server {
+    /// A new server of one's own, with further settings.
+    pub fn new(name: &str, settings: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("stent-postgres-{}-{name}", std::process::id()));
+        drop(fs::remove_dir_all(&folder));
+        fs::create_dir_all(&folder).unwrap();
+        let user = user();
+        if let Some((uid, gid)) = user {
+            chown(&folder, Some(uid), Some(gid)).unwrap();
+        }
+        let data = folder.join("data");
+        let mut initdb = Command::new(binaries().join("initdb"));
+        initdb
+            .args(["--no-sync", "--auth=trust", "--username=stent", "--encoding=UTF8", "--locale=C", "-D"])
+            .arg(&data);
+        let made = as_user(&mut initdb, user).current_dir(&folder).output().unwrap();
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let settings = format!(
+            "listen_addresses = 'localhost'\nport = {port}\nunix_socket_directories = '{}'\nmax_connections = 300\n\
+             deadlock_timeout = 200ms\nlog_min_messages = warning\n{settings}\n",
+            folder.display()
+        );
+        fs::OpenOptions::new()
+            .append(true)
+            .open(data.join("postgresql.conf"))
+            .and_then(|mut file| file.write_all(settings.as_bytes()))
+            .unwrap();
+        let url = format!("postgresql://stent@127.0.0.1:{port}/postgres");
+        let mut server = Self { url, folder, port, keeper: None };
+        server.begin();
+        server
+    }
+
+    /// Starts it, for the first time or again.
+    pub fn begin(&mut self) {
+        let bin = binaries();
+        self.keeper = Some(keep(&bin, &self.folder, user()));
+        let log = || fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        let begin = Instant::now();
+        while !is_ready(&bin, self.port) {
+            assert!(begin.elapsed() < Duration::from_secs(60), "PostgreSQL does not start: {}", log());
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
-    let folder = std::env::temp_dir().join(format!("stent-postgres-{}", std::process::id()));
-    drop(fs::remove_dir_all(&folder));
-    fs::create_dir_all(&folder).unwrap();
-    let user = user();
-    if let Some((uid, gid)) = user {
-        chown(&folder, Some(uid), Some(gid)).unwrap();
+
+    /// Ends it as a crash would, and keeps what it has written.
+    pub fn crash(&mut self) {
+        let Some(mut keeper) = self.keeper.take() else { return };
+        keeper.stdin.take().unwrap().write_all(b"stay\n").unwrap();
+        keeper.wait().unwrap();
     }
-    let bin = binaries();
-    let data = folder.join("data");
-    let mut initdb = Command::new(bin.join("initdb"));
-    initdb.args(["--no-sync", "--auth=trust", "--username=stent", "--encoding=UTF8", "--locale=C", "-D"]).arg(&data);
-    let made = as_user(&mut initdb, user).current_dir(&folder).output().unwrap();
-    assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let settings = format!(
-        "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{}'\nmax_connections = 300\n\
-         deadlock_timeout = 200ms\nlog_min_messages = warning\n",
-        folder.display()
-    );
-    fs::OpenOptions::new()
-        .append(true)
-        .open(data.join("postgresql.conf"))
-        .and_then(|mut file| file.write_all(settings.as_bytes()))
-        .unwrap();
-    let keeper = keep(&bin, &folder, user);
-    let server = Server { url: format!("postgresql://stent@127.0.0.1:{port}/postgres"), _keeper: Some(keeper) };
-    let socket = folder.join(format!(".s.PGSQL.{port}"));
-    let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
-    let begin = Instant::now();
-    while !(socket.exists() && is_ready(&bin, port)) {
-        assert!(begin.elapsed() < Duration::from_secs(60), "PostgreSQL does not start: {}", log());
-        std::thread::sleep(Duration::from_millis(20));
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut keeper) = self.keeper.take() {
+            drop(keeper.stdin.take());
+            drop(keeper.wait());
+        }
     }
-    server
 }
 
 /// The shell has the server as its child and waits for the end of its input, which comes with the end of this process.
 fn keep(bin: &Path, folder: &Path, user: Option<(u32, u32)>) -> Child {
     let script = "\"$0\" -D \"$1/data\" >>\"$1/log\" 2>&1 & server=$!; read -r line; kill -QUIT $server; wait $server; \
-                  rm -rf \"$1\"";
+                  [ \"$line\" = stay ] || rm -rf \"$1\"";
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(script).arg(bin.join("postgres")).arg(folder).current_dir(folder);
     as_user(&mut shell, user).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -9,6 +9,7 @@ cases! {
     nothing_is_claimed_or_recorded_any_more,
     it_is_over_when_nobody_holds_a_lease,
     what_waits_is_cancelled_at_once,
+    what_is_below_a_running_task_is_cancelled_at_once,
     compensation_is_dispatched_once,
     a_worker_that_died_ends_it_too,
     a_renewal_tells_of_it,
@@ -95,6 +96,19 @@ async fn what_waits_is_cancelled_at_once(store: Store) {
     store.is(root.task.execution_id, ExecutionState::Cancelled).await;
     assert!(store.tasks(root.task.execution_id).await.iter().all(|task| task.state == TaskState::Cancelled));
     assert_eq!(store.backend.sweep("w").await.unwrap().next_due, None);
+}
+
+async fn what_is_below_a_running_task_is_cancelled_at_once(store: Store) {
+    store.worker("w", &["root", "child", "below"]).await;
+    let (root, child) = store.waiting_parent().await;
+    store.hold(&child, spawns([call(&child, 1, "below"), timer(&child, 2, HOUR)])).await;
+    let below = store.take().await;
+    store.suspend(&below, spawns([timer(&below, 1, HOUR)]), WaitMode::All, &[1], 0).await;
+    cancel(&store, root.task.execution_id).await;
+    for task in store.tasks(root.task.execution_id).await {
+        let expected = if task.id == child.task.id { TaskState::Running } else { TaskState::Cancelled };
+        assert_eq!(task.state, expected, "{task:#?}");
+    }
 }
 
 async fn compensation_is_dispatched_once(store: Store) {

@@ -18,7 +18,7 @@ cases! {
 const EXECUTIONS: usize = 60;
 const CHILDREN: u32 = 8;
 
-async fn nothing_is_lost_in_a_crowd(store: Store) {
+pub async fn nothing_is_lost_in_a_crowd(store: Store) {
     let stop = Arc::new(AtomicBool::new(false));
     let mut ids = Vec::new();
     for _ in 0..EXECUTIONS {

@@ -1,7 +1,9 @@
 //! What only PostgreSQL shows: its plans, its schema, its notifications, and what becomes of work when it goes away.
 
 use std::fs;
+use std::os::unix::fs::chown;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _, SqlSafeStr as _};
@@ -10,7 +12,7 @@ use stent::backend::{Backend as _, Commands, Notice};
 use stent::model::{ExecutionState, Status};
 
 use crate::house::*;
-use crate::postgres::{bare_url, fresh_url};
+use crate::postgres::{Server, fresh_url, schema_of as schema_on, shared};
 
 const FOLDER: &str = "src/backend/postgres/sql";
 
@@ -20,7 +22,7 @@ fn schema_of(url: &str) -> &str {
 
 /// A connection beside the store's own, set up like them.
 async fn beside(url: &str) -> PgConnection {
-    let mut conn = PgConnection::connect(&bare_url()).await.unwrap();
+    let mut conn = PgConnection::connect(&shared().url).await.unwrap();
     let settings = format!(
         "SET search_path TO {}; SET plan_cache_mode TO force_generic_plan; SET enable_seqscan TO off; SET enable_hashjoin \
          TO off; SET enable_mergejoin TO off; SET jit TO off",
@@ -215,6 +217,108 @@ fn connections_that_are_cut_are_made_again() {
     });
 }
 
+/// Locks are taken in one order.
+#[test]
+fn a_crowd_sees_no_deadlock() {
+    let server = Server::new("crowd", "");
+    on_url(schema_on(&server.url, ""), async |url| {
+        let mut conn = PgConnection::connect(&server.url).await.unwrap();
+        crate::crowds::nothing_is_lost_in_a_crowd(Store::at(&url).await).await;
+        let sql = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+        let deadlocks: i64 = conn.fetch_one(sqlx::raw_sql(sql)).await.unwrap().get(0);
+        let log = fs::read_to_string(server.folder.join("log")).unwrap();
+        assert!(deadlocks == 0 && !log.contains("deadlock detected"), "{log}");
+    });
+}
+
+/// The server dies in the middle of work and comes back: what was recorded is there, once, and work goes on.
+#[test]
+fn work_goes_on_when_the_server_comes_back() {
+    let mut server = Server::new("crash", "");
+    let url = schema_on(&server.url, "&connect_timeout=1");
+    on_url(url, async |url| {
+        let store = Store::at(&url).await;
+        store.worker("w", &["root"]).await;
+        let done = store.root("root").await;
+        store.complete(&done, "1").await;
+        let root = store.root("root").await;
+        server.crash();
+        let said = || vec![saying(&root, Commands::default(), completed("1"))];
+        let why = store.backend.advance(said(), None).await.unwrap_err();
+        assert!(why.is_retryable() && why.status() == Status::Backend, "{why}");
+        tokio::task::block_in_place(|| server.begin());
+        assert!(is_recorded(&store.backend.advance(said(), None).await.unwrap().0[0]));
+        store.is(done.task.execution_id, ExecutionState::Completed).await;
+        store.is(root.task.execution_id, ExecutionState::Completed).await;
+        assert_eq!(store.start("root").await, store.take().await.task.execution_id);
+    });
+}
+
+/// A certificate for the name `localhost` alone, signed by itself.
+fn with_certificate() -> Server {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, certificate) = (folder.path().join("key.pem"), folder.path().join("certificate.pem"));
+    let made = Command::new("openssl")
+        .args(["req", "-new", "-x509", "-days", "2", "-nodes", "-newkey", "rsa:2048", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut server = Server::new("tls", "");
+    server.crash();
+    for name in ["key.pem", "certificate.pem"] {
+        let place = server.folder.join(name);
+        fs::copy(folder.path().join(name), &place).unwrap();
+        let owner = fs::metadata(&server.folder).unwrap();
+        let (uid, gid) = (std::os::unix::fs::MetadataExt::uid(&owner), std::os::unix::fs::MetadataExt::gid(&owner));
+        chown(&place, Some(uid), Some(gid)).unwrap();
+        fs::set_permissions(&place, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    let settings = format!(
+        "ssl = on\nssl_key_file = '{0}/key.pem'\nssl_cert_file = '{0}/certificate.pem'\n",
+        server.folder.display()
+    );
+    let file = server.folder.join("data/postgresql.conf");
+    let all = fs::read_to_string(&file).unwrap() + &settings;
+    fs::write(&file, all).unwrap();
+    server.begin();
+    server
+}
+
+#[test]
+fn certificates_are_looked_at() {
+    let server = with_certificate();
+    let root = format!("&sslrootcert={}/certificate.pem", server.folder.display());
+    let by_name = server.url.replace("127.0.0.1", "localhost");
+    on_url(String::new(), async |_| {
+        let open = async |server: &str, more: String| Postgres::open(&schema_on(server, &more)).await.map(drop);
+        for (url, more) in [
+            (&server.url, "&sslmode=require".to_owned()),
+            (&server.url, format!("&sslmode=verify-ca{root}")),
+            (&by_name, format!("&sslmode=verify-full{root}")),
+            (&server.url, "&sslmode=disable".to_owned()),
+        ] {
+            let opened = open(url, more.clone()).await;
+            assert!(opened.is_ok(), "{more}: {opened:?}");
+        }
+        for (url, more) in [
+            // Signed by nobody whose word counts; another name than the certificate's; a server without certificate.
+            (&server.url, "&sslmode=verify-ca".to_owned()),
+            (&server.url, format!("&sslmode=verify-full{root}")),
+        ] {
+            let refused = open(url, more.clone()).await;
+            assert!(refused.is_err_and(|why| !why.is_retryable()), "{more}");
+        }
+        if std::env::var_os("STENT_TEST_POSTGRES").is_none() && std::env::var_os("DATABASE_URL").is_none() {
+            let why = open(&shared().url, "&sslmode=require".to_owned()).await.unwrap_err();
+            assert_eq!(why.status(), Status::Backend, "{why}");
+        }
+    });
+}
+
 #[test]
 fn a_server_that_is_not_there_is_a_retryable_error_without_the_password() {
     on_new(async |_| {
@@ -227,6 +331,10 @@ fn a_server_that_is_not_there_is_a_retryable_error_without_the_password() {
 }
 
 fn on_new<F: Future<Output = ()>>(test: impl FnOnce(String) -> F) {
+    on_url(fresh_url(""), test);
+}
+
+fn on_url<F: Future<Output = ()>>(url: String, test: impl FnOnce(String) -> F) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(2 * SOON, test(fresh_url(""))).await.expect("the test hangs") });
+    runtime.block_on(async { tokio::time::timeout(2 * SOON, test(url)).await.expect("the test hangs") });
 }

@@ -1,5 +1,7 @@
 //! What PostgreSQL says, in our words. Mapped by SQLSTATE, never by text.
 
+use std::io::ErrorKind;
+
 use crate::model::{Detail, Error, Status};
 
 /// Turns an error of sqlx into ours; `doing` says what was being done.
@@ -33,6 +35,10 @@ pub(super) fn translate(why: sqlx::Error) -> Error {
             )
             .retryable(true),
             sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Error::closed("the backend is closed"),
+            // A handshake that fails is told as one that is wrong in what it says.
+            sqlx::Error::Io(why) if why.kind() == ErrorKind::InvalidData => Error::backend(format!(
+                "the server's certificate is not accepted: {why}; look at sslmode, sslrootcert and the host's name"
+            )),
             sqlx::Error::Io(why) => {
                 Error::backend(format!("the connection to the server is cut: {why}")).retryable(true).with("connection", "cut")
             }

@@ -121,11 +121,22 @@ impl Postgres {
         Q: Send + Sync + 'static,
         F: for<'t> Fn(&'t mut PgConnection, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
     {
-        self.read_together(request, work).await
+        // Where a session keeps its settings, a statement alone needs no transaction.
+        let begin = (!self.pool.keeps_session()).then(|| self.pool.begin_reading());
+        self.read_after(begin, request, work).await
     }
 
     /// As [`Postgres::read`], but all of `work`'s statements see one state of the store.
     async fn read_together<R, Q, F>(&self, request: Q, work: F) -> Result<R>
+    where
+        R: Send + 'static,
+        Q: Send + Sync + 'static,
+        F: for<'t> Fn(&'t mut PgConnection, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
+    {
+        self.read_after(Some(self.pool.begin_reading()), request, work).await
+    }
+
+    async fn read_after<R, Q, F>(&self, begin: Option<String>, request: Q, work: F) -> Result<R>
     where
         R: Send + 'static,
         Q: Send + Sync + 'static,
@@ -136,7 +147,7 @@ impl Postgres {
         loop {
             tries -= 1;
             let mut reading = Reading { conn: self.pool.acquire().await?, open: true };
-            match reading.run(self.pool.begin_reading(), request.clone(), &work).await {
+            match reading.run(begin.clone(), request.clone(), &work).await {
                 // Reading again does no harm.
                 Err(why) if tries > 0 && error::is_cut(&why) => {}
                 done => return done,
@@ -163,10 +174,15 @@ struct Reading {
 }
 
 impl Reading {
-    async fn run<R, Q, F>(&mut self, begin: String, request: Arc<Q>, work: &F) -> Result<R>
+    async fn run<R, Q, F>(&mut self, begin: Option<String>, request: Arc<Q>, work: &F) -> Result<R>
     where
         F: for<'t> Fn(&'t mut PgConnection, Arc<Q>) -> BoxFuture<'t, Result<R>>,
     {
+        let Some(begin) = begin else {
+            let outcome = work(&mut self.conn, request).await;
+            self.open = outcome.as_ref().is_err_and(error::is_cut);
+            return outcome;
+        };
         self.conn.execute(sqlx::raw_sql(AssertSqlSafe(begin))).await.map_err(error::map("begin to read"))?;
         let outcome = work(&mut self.conn, request).await;
         let ended = self.conn.execute(sqlx::raw_sql("ROLLBACK")).await;

@@ -31,6 +31,7 @@ pub(super) struct Pool {
     schema: String,
     begin: String,
     begin_reading: String,
+    keeps_session: bool,
     max_queries: u64,
     /// Statements by the number of the server's process.
     served: Mutex<HashMap<i64, u64>>,
@@ -60,6 +61,7 @@ impl Pool {
             ),
             begin_reading: format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {each}"),
             schema: dsn.schema.clone(),
+            keeps_session: dsn.keeps_session(),
             max_queries: dsn.max_queries,
             served: Mutex::default(),
         }
@@ -67,6 +69,10 @@ impl Pool {
 
     pub fn schema(&self) -> &str {
         &self.schema
+    }
+
+    pub fn keeps_session(&self) -> bool {
+        self.keeps_session
     }
 
     pub fn size(&self) -> u32 {

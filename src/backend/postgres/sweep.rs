@@ -12,7 +12,7 @@ use super::catalog::Catalog;
 use super::ends::{self, End, Ending};
 use super::rows::Columns;
 use super::tx::{Lock, Tx, nothing_more};
-use super::waits::WaitBook;
+use super::waits::{FIRST_CALL, WaitBook};
 use super::{error, register, trees};
 use crate::backend::Swept;
 use crate::codec;
@@ -214,21 +214,23 @@ async fn expire(tx: &mut Tx, book: &mut WaitBook) -> Result<usize> {
     Ok(count)
 }
 
-/// Parked tasks that another version of their function may free go to the worker that has one, and to nobody else.
+/// Parked tasks that another version of their function may free go to the worker that has one, which has first call.
 async fn unpark(tx: &mut Tx, worker_id: &str) -> Result<usize> {
     let Some(lane) = tx.catalog.worker_lane(worker_id) else { return Ok(0) };
     let Some(worker) = tx.pool.catalog.local(worker_id) else { return Ok(0) };
+    let until = tx.now.after(FIRST_CALL);
     let mut batch = Batch::new();
     for function in &worker.functions {
         batch.row().text(function.name.as_str()).text(function.options.version.as_deref());
     }
     let freed = tx
         .run_batch("free parked tasks", include_str!("sql/tasks_unpark.sql"), batch, |query| {
-            query.bind(lane).bind(ROWS_MAX)
+            query.bind(lane).bind(ROWS_MAX).bind(until)
         })
         .await?;
     if freed > 0 {
         tx.hint_work();
+        tx.hint_due(until);
     }
     Ok(freed as usize)
 }

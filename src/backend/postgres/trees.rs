@@ -27,9 +27,9 @@ pub(super) async fn cancel_below(tx: &mut Tx, tasks: Vec<Id>) -> Result<()> {
     Ok(())
 }
 
-/// Cancels all of a task's unfinished descendants, for one who takes their rows away.
-pub(super) async fn cancel_all_below(tx: &mut Tx, task: Id) -> Result<()> {
-    let mut rest = vec![task];
+/// Cancels all unfinished descendants of these tasks, for one who takes their rows away.
+pub(super) async fn cancel_all_below(tx: &mut Tx, tasks: Vec<Id>) -> Result<()> {
+    let mut rest = tasks;
     while !rest.is_empty() {
         rest = cancel_some(tx, rest).await?;
     }

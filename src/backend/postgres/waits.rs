@@ -11,7 +11,7 @@ use crate::model::{Id, Op, OpSet, Result, Wait, WaitMode};
 
 /// How long the worker that suspended a task has first call on it. It has the journal in memory, and a poller's
 /// worker a live coroutine; others wait this long for it and no longer.
-const FIRST_CALL: Duration = Duration::from_secs(2);
+pub(super) const FIRST_CALL: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
 pub(super) struct WaitBook {

@@ -73,8 +73,7 @@ async fn delete_executions(tx: &mut Tx, older_than: Arc<Timestamp>) -> Result<Ba
     let sql = include_str!("../sql/executions_delete_tasks.sql");
     let tasks = tx.fetch_batch("delete old tasks", sql, set(), |query| query.bind(ROWS_MAX)).await?;
     let task_ids: Vec<Id> = tasks.iter().map(|row| Columns(row).id("id")).collect::<Result<_>>()?;
-    for sql in [include_str!("../sql/executions_delete_waits.sql"), include_str!("../sql/executions_delete_trees.sql")]
-    {
+    for sql in [include_str!("../sql/tasks_forget_waits.sql"), include_str!("../sql/tasks_forget_trees.sql")] {
         tx.run_batch("delete old waits", sql, Batch::of_ids(task_ids.iter().copied()), nothing_more).await?;
     }
     let mut rows_left = task_ids.len() == ROWS_MAX as usize;

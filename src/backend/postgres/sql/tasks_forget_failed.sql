@@ -1,1 +1,1 @@
-DELETE FROM tasks WHERE parent_task_id = $1 AND arrival > 0 AND state = 'failed' AND kind <> 'activity'
+DELETE FROM tasks WHERE id = ANY($1::uuid[]) AND kind <> 'activity'
