@@ -253,24 +253,24 @@ async fn explain(
     transitions: &[Transition],
     held: &HashSet<Id>,
 ) -> Result<HashMap<Id, Verdict>> {
-    let refused: HashMap<Id, &Transition> =
-        transitions.iter().filter(|t| !held.contains(&t.held.task)).map(|t| (t.held.task, t)).collect();
-    let mut verdicts: HashMap<Id, Verdict> = refused.keys().map(|id| (*id, Verdict::LeaseLost)).collect();
+    let refused: Vec<&Transition> = transitions.iter().filter(|t| !held.contains(&t.held.task)).collect();
+    let mut verdicts: HashMap<Id, Verdict> = refused.iter().map(|t| (t.held.task, Verdict::LeaseLost)).collect();
     let standing = tx
         .fetch_batch(
             "look at refused tasks",
             include_str!("sql/tasks_standing.sql"),
-            Batch::of_ids(refused.keys().copied()),
+            Batch::of_ids(refused.iter().map(|t| t.held.task)),
             nothing_more,
         )
         .await?;
+    let rows: HashMap<Id, _> =
+        standing.iter().map(|row| Ok((Columns(row).id("id")?, Columns(row)))).collect::<Result<_>>()?;
     let mut cancelled = Vec::new();
     let mut executions = Vec::new();
-    for row in &standing {
-        let row = Columns(row);
-        let id = row.id("id")?;
-        let Some(transition) = refused.get(&id) else { continue };
-        let Held { fence, execution, parent, .. } = transition.held;
+    // In order: ends of one parent are numbered as they were said.
+    for transition in refused {
+        let Held { task: id, fence, execution, parent } = transition.held;
+        let Some(row) = rows.get(&id) else { continue };
         if row.count::<u64>("fence")? != fence {
             continue;
         }

@@ -1,12 +1,14 @@
+-- a child that a tool created is no operation: only its id says whose it is
 SELECT
     t.parent_task_id, t.op, t.id, t.step_key, t.step_name, t.kind, t.args, t.kwargs, t.state, t.result, t.error,
     t.arrival, t.completed_at
 FROM unnest($1::uuid[], $2::bigint[]) AS b (id, after)
 JOIN tasks AS t ON t.parent_task_id = b.id AND t.arrival > b.after
+WHERE t.op IS NOT NULL
 UNION ALL
 SELECT
     t.parent_task_id, t.op, t.id, t.step_key, t.step_name, t.kind, t.args, t.kwargs, t.state, t.result, t.error,
     t.arrival, t.completed_at
 FROM unnest($1::uuid[], $2::bigint[]) AS b (id, after)
 JOIN tasks AS t ON t.parent_task_id = b.id AND t.arrival IS NULL
-WHERE b.after = 0
+WHERE b.after = 0 AND t.op IS NOT NULL

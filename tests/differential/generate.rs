@@ -1,0 +1,202 @@
+//! Which operation comes next, and the small things that operations are made of.
+
+use std::time::Duration;
+
+use rand::Rng as _;
+use stent::backend::{Claim, DeadLetterFilter, ExecutionFilter, Function, NewExecution, NewSignal, NewWorker, Renew};
+use stent::codec::CanonicalJson;
+use stent::model::{
+    Canonical as _, DispatchOptions, ExecutionState, Failure, FunctionOptions, Payload, RetryPolicy, TaskOptions,
+};
+
+use crate::operation::Operation;
+use crate::world::World;
+
+pub const FUNCTIONS: &[&str] = &["plain", "other", "limited", "again", "kept"];
+pub const WORKERS: &[&str] = &["one", "two", "three"];
+pub const QUEUES: &[&str] = &["left", "right"];
+pub const TAGS: &[&str] = &["red", "blue"];
+const VERSIONS: &[&str] = &["1", "2"];
+
+/// Nothing that waits so long ends in a run, and no lease.
+pub const LONG: Duration = Duration::from_secs(36_000);
+
+impl World {
+    pub fn next_operation(&mut self) -> Operation {
+        if self.executions.is_empty() && self.one_in(2) {
+            return Operation::Dispatch(vec![self.new_execution()]);
+        }
+        match self.rng.random_range(0..100) {
+            0..14 => self.dispatch(),
+            14..18 => Operation::Register(self.worker()),
+            18 => Operation::Remove(self.pick(WORKERS).to_owned()),
+            19..63 => self.advance(),
+            63..69 => Operation::Signal(self.signal()),
+            69..71 => Operation::Cancel(self.execution(), self.rng.random::<bool>().then(|| "enough".to_owned())),
+            71..73 => Operation::Resume(self.task()),
+            73 => Operation::Renew(self.renew()),
+            74 => Operation::Sweep(self.pick(WORKERS).to_owned()),
+            75..77 => self.replay_dead_letter(),
+            77 => self.look(),
+            _ => Operation::Call(Box::new(self.request())),
+        }
+    }
+
+    fn dispatch(&mut self) -> Operation {
+        let count = if self.one_in(4) { 3 } else { 1 };
+        Operation::Dispatch((0..count).map(|_| self.new_execution()).collect())
+    }
+
+    fn new_execution(&mut self) -> NewExecution {
+        let args = self.payload();
+        let id = if self.one_in(25) { self.execution() } else { self.new_id() };
+        let mut options = DispatchOptions { task: self.task_options(), ..DispatchOptions::default() };
+        options.delay = self.one_in(8).then_some(LONG);
+        options.expiry = self.one_in(8).then_some(LONG);
+        options.idempotency_key = self.idempotency_key();
+        options.kwargs = self.one_in(4).then(|| "{\"k\": 1}".into());
+        options.traceparent = self.one_in(8).then(|| "00-trace".to_owned());
+        let function = self.pick(FUNCTIONS).to_owned();
+        let args_hash = hash(&args);
+        NewExecution { id, function, args, options, args_hash }
+    }
+
+    pub fn idempotency_key(&mut self) -> Option<String> {
+        self.one_in(6).then(|| self.pick(&["first", "second"]).to_owned())
+    }
+
+    pub fn payload(&mut self) -> Payload {
+        self.pick(&["[]", "[1]", "[1]", "[\"two\", {\"b\": 1, \"a\": 2.50}]"]).into()
+    }
+
+    pub fn task_options(&mut self) -> TaskOptions {
+        TaskOptions {
+            queue: self.one_in(5).then(|| self.pick(QUEUES).to_owned()),
+            tags: self.one_in(5).then(|| self.tags()),
+            priority: self.one_in(3).then(|| self.rng.random_range(-1..3)),
+            retry_policy: self.one_in(8).then(|| RetryPolicy { max_attempts: 2, ..RetryPolicy::default() }),
+            timeout: self.one_in(8).then_some(LONG),
+            cached: self.one_in(8).then_some(true),
+            cache_ttl: self.one_in(8).then_some(LONG),
+        }
+    }
+
+    pub fn tags(&mut self) -> Vec<String> {
+        let count = self.rng.random_range(0..3);
+        (0..count).map(|_| self.pick(TAGS).to_owned()).collect()
+    }
+
+    fn worker(&mut self) -> NewWorker {
+        let functions = FUNCTIONS.iter().filter_map(|name| self.function(name)).collect();
+        let queues = if self.one_in(3) { vec![self.pick(QUEUES).to_owned()] } else { Vec::new() };
+        let tags = if self.one_in(3) { self.tags() } else { Vec::new() };
+        NewWorker { worker_id: self.pick(WORKERS).to_owned(), queues, tags, functions }
+    }
+
+    fn function(&mut self, name: &str) -> Option<Function> {
+        if self.one_in(5) {
+            return None;
+        }
+        let mut options =
+            FunctionOptions { version: Some(self.pick(VERSIONS).to_owned()), ..FunctionOptions::default() };
+        options.max_concurrent = (name == "limited").then_some(2);
+        options.idempotent = name == "again";
+        options.cached = name == "kept";
+        if self.one_in(4) {
+            options.queue = Some(self.pick(QUEUES).to_owned());
+            options.tags = self.tags();
+            options.priority = Some(self.rng.random_range(-1..3));
+            options.timeout = Some(LONG);
+        }
+        Some(Function { name: name.to_owned(), options })
+    }
+
+    /// By all workers before anything else: without them nothing goes on.
+    pub fn first_workers(&mut self) -> Vec<Operation> {
+        let worker = |world: &mut Self, name: &&str| NewWorker { worker_id: (*name).to_owned(), ..world.worker() };
+        WORKERS.iter().map(|name| Operation::Register(worker(self, name))).collect()
+    }
+
+    fn advance(&mut self) -> Operation {
+        let few = self.held.len().min(3);
+        let count = self.rng.random_range(0..=few);
+        let mut transitions = Vec::new();
+        for _ in 0..count {
+            transitions.extend(self.transition());
+        }
+        let claim = (transitions.is_empty() || self.one_in(2)).then(|| self.claim());
+        Operation::Advance(transitions, claim)
+    }
+
+    fn claim(&mut self) -> Claim {
+        let count = self.rng.random_range(0..5);
+        let limited = self.rng.random_range(0..3);
+        Claim { worker_id: self.pick(WORKERS).to_owned(), count, limited, lease: LONG }
+    }
+
+    fn signal(&mut self) -> NewSignal {
+        NewSignal {
+            execution: self.execution(),
+            name: self.signal_name(),
+            payload: self.payload(),
+            id: self.one_in(3).then(|| self.pick(&["a", "b"]).to_owned()),
+        }
+    }
+
+    pub fn signal_name(&mut self) -> String {
+        self.pick(&["go", "stop"]).to_owned()
+    }
+
+    fn renew(&mut self) -> Renew {
+        let mut held: Vec<_> = self.held.iter().map(crate::world::Holding::held).collect();
+        held.extend(self.stale.last().map(crate::world::Holding::held));
+        // A set: a worker holds each task once.
+        held.sort_by_key(|held| held.task);
+        held.dedup_by_key(|held| held.task);
+        Renew { worker_id: self.pick(WORKERS).to_owned(), held, lease: LONG }
+    }
+
+    fn replay_dead_letter(&mut self) -> Operation {
+        let failed: Vec<_> = self.tasks.iter().filter(|task| task.error.is_some()).map(|task| task.id).collect();
+        let letter = if failed.is_empty() { self.task() } else { self.pick(&failed) };
+        Operation::ReplayDeadLetter { letter, execution: self.new_id() }
+    }
+
+    fn look(&mut self) -> Operation {
+        let executions = vec![self.execution(), self.execution(), self.execution()];
+        match self.rng.random_range(0..5) {
+            0 => Operation::EndedAmong(executions),
+            1 => Operation::CancelledAmong(executions),
+            2 => Operation::DeadLetters(DeadLetterFilter {
+                execution: self.one_in(2).then(|| executions[0]),
+                function: self.one_in(2).then(|| self.pick(FUNCTIONS).to_owned()),
+                task: self.one_in(3).then(|| self.task()),
+                limit: 5,
+                offset: self.rng.random_range(0..2),
+            }),
+            3 => Operation::List(ExecutionFilter {
+                state: self.one_in(2).then(|| self.pick(ExecutionState::ALL)),
+                function: self.one_in(2).then(|| self.pick(FUNCTIONS).to_owned()),
+                queue: self.one_in(4).then(|| self.pick(QUEUES).to_owned()),
+                tag: self.one_in(4).then(|| self.pick(TAGS).to_owned()),
+                limit: self.rng.random_range(0..10),
+                offset: self.rng.random_range(0..3),
+                ..ExecutionFilter::default()
+            }),
+            _ => Operation::Cached(vec!["kept/mine".to_owned(), "given".to_owned(), self.cache_key()]),
+        }
+    }
+
+    pub fn cache_key(&mut self) -> String {
+        let known = self.held.iter().find_map(|holding| holding.claimed.cache.clone());
+        known.map_or_else(|| self.pick(&["given", "other"]).to_owned(), |slot| slot.key)
+    }
+}
+
+pub fn hash(args: &Payload) -> [u8; 32] {
+    CanonicalJson.hash(args, &Payload::empty_object())
+}
+
+pub fn failure() -> Failure {
+    Failure { code: Some("E1".to_owned()), details: Some("{\"why\": null}".into()), ..Failure::new("Oops", "it broke") }
+}

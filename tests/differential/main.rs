@@ -1,0 +1,44 @@
+//! The stores against each other: the same random operations on all of them, and every answer and all that can be read
+//! afterwards must be equal but for the values of times.
+//!
+//! `STENT_SEED=7` runs one seed again, `STENT_STEPS=200` makes runs longer, `STENT_SEEDS=1000` makes more of them.
+
+mod driver;
+mod generate;
+mod operation;
+mod picture;
+#[path = "../common/postgres.rs"]
+mod postgres;
+mod protocol;
+mod stores;
+mod transitions;
+mod world;
+
+/// Seeds run without a word from outside: enough to meet every operation many times, and short.
+const SEEDS: u64 = 20;
+
+const STEPS: usize = 60;
+
+fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
+    let text = std::env::var(name).ok()?;
+    match text.parse() {
+        Ok(number) => Some(number),
+        Err(_) => panic!("{name} is '{text}'; it must be a number"),
+    }
+}
+
+#[test]
+fn all_stores_answer_alike() {
+    let steps = number("STENT_STEPS").unwrap_or(STEPS);
+    let seeds = match number("STENT_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 1..number("STENT_SEEDS").unwrap_or(SEEDS) + 1,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    for seed in seeds {
+        println!("seed {seed}, {steps} steps");
+        if let Err(difference) = runtime.block_on(driver::run(seed, steps)) {
+            panic!("{difference}\nagain: STENT_SEED={seed} STENT_STEPS={steps} cargo test --test differential");
+        }
+    }
+}
