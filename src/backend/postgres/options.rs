@@ -295,6 +295,8 @@ fn decoded(what: &str, text: &str) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]
