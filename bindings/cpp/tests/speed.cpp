@@ -43,20 +43,24 @@ double run(stent::executor &executor, int activities) {
 
 }  // namespace
 
-TEST_CASE("speed and memory over 100,000 activities") {
+TEST_CASE("speed, and memory over 100,000 activities") {
     place<sqlite> here;
     add_bench(here.executor);
     const auto worker = here.worker(stent::worker_options().max_concurrency(256));
-    // Blocks of the same load, so that the same is in flight in each.
-    run(here.executor, 20000);
-    const double before = resident();
-    double seconds = 0;
-    for (int block = 1; block < 5; ++block) seconds += 20000 / run(here.executor, 20000);
-    const double rate = 80000 / seconds, after = resident();
-    std::cout << "cpp: " << static_cast<int>(rate) << " activities/s on SQLite; resident " << before << " MiB after 20,000, "
-              << after << " MiB after 100,000\n";
+    // Blocks of the same load, so that the same is in flight in each. The first ten fill the caches of the store and of
+    // the worker, which are bounded; from then on nothing is to be kept.
+    const auto blocks = [&](int count) {
+        double seconds = 0;
+        for (int block = 0; block < count; ++block) seconds += 20000 / run(here.executor, 20000);
+        return count * 20000 / seconds;
+    };
+    const double rate = blocks(10), before = resident();
+    blocks(5);
+    const double after = resident();
+    std::cout << "cpp: " << static_cast<int>(rate) << " activities/s on SQLite; resident " << before
+              << " MiB after 200,000 activities, " << after << " MiB after 300,000\n";
     CHECK(rate >= (is_release() ? 5000 : 500));
-    CHECK(after <= before * 1.25);
+    CHECK(after <= before + 20);
 }
 
 TEST_CASE("10,000 orchestrators wait at once") {
