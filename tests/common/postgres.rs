@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 pub struct Server {
     pub url: String,
     pub folder: PathBuf,
-    port: u16,
+    pub port: u16,
     keeper: Option<Child>,
 }
 
@@ -130,7 +130,7 @@ fn is_ready(bin: &Path, port: u16) -> bool {
 }
 
 /// PostgreSQL does not run as root. `None`: we are somebody else already.
-fn user() -> Option<(u32, u32)> {
+pub fn user() -> Option<(u32, u32)> {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let uid = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();
     if uid.split_whitespace().nth(1) != Some("0") {
@@ -143,7 +143,7 @@ fn user() -> Option<(u32, u32)> {
     })
 }
 
-fn as_user(command: &mut Command, user: Option<(u32, u32)>) -> &mut Command {
+pub fn as_user(command: &mut Command, user: Option<(u32, u32)>) -> &mut Command {
     match user {
         Some((uid, gid)) => command.uid(uid).gid(gid),
         None => command,
