@@ -34,6 +34,7 @@ macro_rules! programs {
 programs! {
     arguments,
     callbacks,
+    custom,
     deferred,
     dlopen,
     fork,

@@ -45,6 +45,7 @@
 #![allow(non_camel_case_types, reason = "the names are C's")]
 
 pub mod backend;
+pub mod custom;
 pub mod error;
 pub mod executor;
 pub mod library;

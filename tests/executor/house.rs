@@ -19,6 +19,7 @@ pub const SOON: Option<Duration> = Some(Duration::from_secs(20));
 
 pub struct House {
     pub executor: Executor,
+    #[allow(dead_code, reason = "not each of the test programs asks the store itself")]
     pub backend: SharedBackend,
     runtime: Runtime,
     _folder: tempfile::TempDir,
@@ -32,6 +33,19 @@ pub enum Kind {
     /// Gives the URL of a schema that nobody has used yet.
     #[allow(dead_code, reason = "each of the test programs has one")]
     Postgres(fn() -> String),
+    /// A SQLite file behind a custom backend that answers the protocol's operations alone.
+    #[allow(dead_code, reason = "each of the test programs has one")]
+    Protocol(fn(SharedBackend) -> SharedBackend),
+}
+
+impl Kind {
+    /// So many, or fewer where each of them costs a score of questions.
+    pub const fn many(self, count: usize) -> usize {
+        match self {
+            Self::Sqlite | Self::Postgres(_) => count,
+            Self::Protocol(_) => count / 20,
+        }
+    }
 }
 
 struct Stderr;
@@ -54,6 +68,10 @@ impl House {
         let path = folder.path().join("store.db");
         let store: SharedBackend = match crate::KIND {
             Kind::Sqlite => runtime.block_on(Sqlite::open(path.to_str().unwrap(), SqliteOptions::default())).unwrap(),
+            Kind::Protocol(around) => runtime.block_on(async {
+                let options = SqliteOptions { synchronous: stent::model::Synchronous::Off, ..SqliteOptions::default() };
+                around(Sqlite::open(path.to_str().unwrap(), options).await.unwrap())
+            }),
             Kind::Postgres(fresh_url) => runtime.block_on(Postgres::open(&fresh_url())).unwrap(),
         };
         let backend = wrap(store);
