@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use serde::Serialize;
 
+use super::tables::engine::OPERATIONS as ENGINE;
+use super::tables::engine_records::ENGINE_RECORDS;
 use super::tables::library::{EVENTS, METRICS, Metric, TYPES, Word, status_doc};
 use super::tables::objects::OBJECTS;
 use super::tables::operations::{OPERATIONS, Operation};
@@ -11,7 +13,7 @@ use super::tables::records::{FAILURE, RECORDS, Record};
 use super::tables::{Field, Object};
 use crate::model::Status;
 
-/// Everything that bindings and tools need to know, as a JSON object: `types`, `statuses`, `operations`, `options`,
+/// Everything that bindings and tools need to know, as a JSON object: `types`, `statuses`, `operations`, `engine_operations`, `options`,
 /// `records`, `failure`, `events`, `metrics`. Always the same text.
 pub fn describe() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| super::to_json(&description()));
@@ -23,6 +25,8 @@ pub(super) struct Description {
     types: &'static [Word],
     statuses: Vec<StatusView>,
     operations: Vec<OperationView>,
+    /// What the executor asks of a store beyond the protocol.
+    engine_operations: Vec<OperationView>,
     options: Vec<FieldsView>,
     records: Vec<FieldsView>,
     failure: FieldsView,
@@ -66,8 +70,9 @@ pub(super) fn description() -> Description {
         types: TYPES,
         statuses: Status::ALL.into_iter().map(status_view).collect(),
         operations: OPERATIONS.iter().map(operation_view).collect(),
+        engine_operations: ENGINE.iter().map(operation_view).collect(),
         options: OBJECTS.iter().map(|object| object_view(object)).collect(),
-        records: RECORDS.iter().map(record_view).collect(),
+        records: RECORDS.iter().chain(ENGINE_RECORDS).map(record_view).collect(),
         failure: record_view(&FAILURE),
         events: EVENTS,
         metrics: METRICS,
