@@ -129,7 +129,8 @@ pub struct Commands {
 }
 
 /// How far a task's record goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Extent {
     /// As [`Claimed::ops`].
     pub ops: u32,
