@@ -115,7 +115,7 @@ async fn be_a_worker(folder: PathBuf) {
         poll_interval_max: Duration::from_millis(100),
         ..WorkerOptions::default()
     };
-    let _worker = executor.start_worker(options).unwrap();
+    let _worker = executor.start_worker(options, None).unwrap();
     let orphaned = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     orphaned.await.unwrap().unwrap();
 }

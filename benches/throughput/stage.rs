@@ -86,7 +86,7 @@ impl Stage {
     /// Starts a worker and waits until it is ready.
     pub fn worker(&self, slots: usize) -> Result<Worker> {
         let options = WorkerOptions { max_concurrency: slots, ..WorkerOptions::default() };
-        let worker = self.executor.start_worker(options)?;
+        let worker = self.executor.start_worker(options, None)?;
         self.runtime.block_on(worker.wait_state(WorkerState::Ready, Some(PATIENCE)))?;
         Ok(worker)
     }
