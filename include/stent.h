@@ -558,10 +558,9 @@ stent_status stent_worker_start(stent_executor *executor,
                                 stent_error **error);
 
 /**
- * What the worker is doing: a JSON object with "worker_id", "state", "slots", "running", "prefetched", "held"
- * (leases), "queues", "tags", "functions", "coroutines" (of waiting tasks,
- * in a poller's host) and "trouble" (why its last call to the store failed, while that is so);
- * to be freed with stent_free. Any thread.
+ * What the worker is doing: a JSON object with "worker_id", "state", "slots", "running", "prefetched", "held" (leases),
+ * "queues", "tags", "functions", "coroutines" (in a poller's host, of tasks that wait) and "trouble" (why its last call
+ * to the store failed, while that is so); to be freed with stent_free. Any thread.
  */
 stent_status stent_worker_status(stent_worker *worker, char **status, stent_error **error);
 
@@ -705,7 +704,8 @@ stent_status stent_task_wait_signal(stent_task *task,
 /**
  * Begins a step that runs here, in the handler, and says whether it is recorded already. `*recorded` 1: take its
  * result by stent_task_result(op). 0: do the work, then call stent_task_step_end. A crash in between runs the step
- * again: it should be safe to repeat. options: key; NULL for none.
+ * again: it should be safe to repeat. options: key; NULL for none. A poller's task takes the result, recorded or new,
+ * from the "op" event that it asked for by stent_task_notify.
  *
  * Any thread that may block. Statuses as for stent_task_call.
  */
@@ -718,7 +718,8 @@ stent_status stent_task_step_begin(stent_task *task,
 
 /**
  * Ends a step: with its result (any JSON value, NULL: null), or with its failure, of which one must be NULL. Returns
- * when that is recorded; from then on it is what every run gets.
+ * when that is recorded; from then on it is what every run gets. A poller's task may do so between turns; the call
+ * returns at once, and the step is recorded when its "op" event comes.
  *
  * Any thread that may block. Statuses as for stent_task_call; STENT_E_CONFLICT: the step is recorded already.
  */
@@ -833,8 +834,8 @@ stent_status stent_task_result(stent_task *task, uint32_t op, char **result, ste
 
 /**
  * Cancels an operation that is not awaited any more, such as the loser of a race: a call with all that it called, a
- * sleep, a wait for a signal. It is recorded; of an operation that has ended it changes nothing. Any thread that may
- * block. Statuses as for stent_task_call.
+ * sleep, a wait for a signal. It is recorded (of a poller's task at the turn's end, at the latest); of an operation
+ * that has ended it changes nothing. Any thread that may block. Statuses as for stent_task_call.
  */
 stent_status stent_task_cancel_op(stent_task *task, uint32_t op, stent_error **error);
 
@@ -845,11 +846,13 @@ stent_status stent_task_cancel_op(stent_task *task, uint32_t op, stent_error **e
 
 /**
  * The task has its result: any JSON value, NULL for null. It is staged: recorded when the handler has returned
- * STENT_OK, or, for a deferred task, soon. Never blocks. Any thread. STENT_E_CONFLICT: the task was ended already,
+ * STENT_OK, or, for a deferred task, soon; a poller's task gets its verdict as an "ended" event. Never blocks. Any thread. STENT_E_CONFLICT: the task was ended already,
  * or is suspended. STENT_E_INVALID: the result is not JSON; then the task is not ended. STENT_E_LEASE_LOST,
  * STENT_E_CANCELLED: the result will not be taken.
  */
-stent_status stent_task_complete(stent_task *task, const char *result, stent_error **error);
+stent_status stent_task_complete(stent_task *task,
+                                 const char *result,
+                                 stent_error **error);
 
 /**
  * The attempt failed: {"type", "message", "code", "retryable", "details", "stack"}, of which "type" must be there.
@@ -860,8 +863,9 @@ stent_status stent_task_fail(stent_task *task, const char *failure, stent_error 
 
 /**
  * The task is suspended until what it awaited is there, after a durable call that answered STENT_SUSPEND; returning
- * that status from a handler does the same. Staged as stent_task_complete is. Never blocks. Any thread.
- * STENT_E_CONFLICT: nothing is awaited, or the task was ended already.
+ * that status from a handler does the same. Staged as stent_task_complete is. A poller's task gives its turn back by
+ * it: its coroutine has nothing left to do until one of the "op" events comes that it has asked for. Never blocks. Any
+ * thread. STENT_E_INVALID: nothing is awaited, or asked for. STENT_E_CONFLICT: the task was ended already.
  */
 stent_status stent_task_suspend(stent_task *task, stent_error **error);
 

@@ -79,7 +79,7 @@ impl Stage {
             counted.fetch_add(1, Ordering::Relaxed);
             handler(task).map_or_else(|error| error.status(), |()| Status::Ok)
         };
-        self.executor.register(function, FunctionOptions::default(), Arc::new(run))?;
+        self.executor.register(function, FunctionOptions::default(), Some(Arc::new(run)))?;
         Ok(runs)
     }
 

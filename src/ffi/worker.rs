@@ -82,10 +82,9 @@ pub unsafe extern "C" fn stent_worker_start(
     })
 }
 
-/// What the worker is doing: a JSON object with "worker_id", "state", "slots", "running", "prefetched", "held"
-/// (leases), "queues", "tags", "functions", "coroutines" (of waiting tasks,
-/// in a poller's host) and "trouble" (why its last call to the store failed, while that is so);
-/// to be freed with stent_free. Any thread.
+/// What the worker is doing: a JSON object with "worker_id", "state", "slots", "running", "prefetched", "held" (leases),
+/// "queues", "tags", "functions", "coroutines" (in a poller's host, of tasks that wait) and "trouble" (why its last call
+/// to the store failed, while that is so); to be freed with stent_free. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_worker_status(
     worker: *mut stent_worker,

@@ -56,7 +56,7 @@ pub(super) struct State {
     machine: Option<Machine>,
     /// Of a poller's task.
     pub(super) polled: Option<Polled>,
-    /// A poller's task that is suspended: rows only, and its coroutine in the host.
+    /// A poller's task that is suspended, or about to be: rows only, and its coroutine in the host.
     pub(super) waiting: bool,
     pub(super) staged: Option<Staged>,
     pub(super) suspended: Option<Wait>,
@@ -283,6 +283,7 @@ impl TaskCore {
             return;
         }
         let (outcome, commands) = self.decide(&mut state, status, abandoned);
+        state.waiting = state.polled.is_some() && matches!(outcome, Outcome::Suspend { .. } | Outcome::Release);
         drop(state);
         self.shared.post_last(Arc::clone(self), Transition { held: self.held, commands, outcome });
     }

@@ -333,10 +333,7 @@ impl TaskCore {
     /// What goes on in the host's memory while the task waits; its suspension is recorded.
     pub(in crate::executor) fn take_warm(self: &Arc<Self>, arrivals: &[(Op, u64)], latest: u64) -> Option<Warm> {
         let machine = self.take_machine(arrivals, latest)?;
-        let mut state = self.state();
-        state.waiting = true;
-        let polled = state.polled.take()?;
-        drop(state);
+        let polled = self.state().polled.take()?;
         polled.is_kept().then(|| Warm { machine, polled, last: Arc::clone(self) })
     }
 }

@@ -188,8 +188,8 @@ pub unsafe extern "C" fn stent_task_result(
 }
 
 /// Cancels an operation that is not awaited any more, such as the loser of a race: a call with all that it called, a
-/// sleep, a wait for a signal. It is recorded; of an operation that has ended it changes nothing. Any thread that may
-/// block. Statuses as for stent_task_call.
+/// sleep, a wait for a signal. It is recorded (of a poller's task at the turn's end, at the latest); of an operation
+/// that has ended it changes nothing. Any thread that may block. Statuses as for stent_task_call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_cancel_op(
     task: *mut stent_task,
