@@ -12,7 +12,7 @@ EXAMPLES := $(TARGET)/examples_c
 ORDER_SOURCES := $(wildcard examples_c/order_*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak header lib examples clean
+.PHONY: help demo test check bench soak header lib devlib examples clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -21,7 +21,7 @@ demo: examples ## orders on a SQLite file, and a worker killed with SIGKILL in t
 	$(EXAMPLES)/order_workflow demo examples_c/orders.json
 
 test: ## formatting, lints and all tests; the last line is the count
-	@scripts/need rust lint cc c++ valgrind sqlite postgres
+	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer
 	@scripts/test
 
 check: ## formatting and lints only
@@ -29,8 +29,8 @@ check: ## formatting and lints only
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 
-bench: ## speed beside the store's own; a part or a smaller run: make bench ARGS="quick fan_out"
-	@scripts/need rust cc
+bench: ## speed of both stores beside their own; parts of it: make bench ARGS="quick postgres fan_out"
+	@scripts/need rust cc postgres
 	cargo bench --bench throughput -- $(ARGS)
 
 soak: examples ## orders under random kills and freezes of workers, for SOAK_SECONDS=60
@@ -44,6 +44,11 @@ lib: ## builds target/release/libstent.so and libstent.a
 	@scripts/need rust cc
 	cargo build --release
 	@ln -sf libstent.so $(RELEASE)/libstent.so.0
+
+devlib: ## builds target/debug/libstent.so, quickly and slow: for work on a binding
+	@scripts/need rust cc
+	cargo build
+	@ln -sf libstent.so $(TARGET)/debug/libstent.so.0
 
 examples: lib ## builds the C examples into target/examples_c
 	@mkdir -p $(EXAMPLES)

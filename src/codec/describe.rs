@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use serde::Serialize;
 
+use super::tables::engine::OPERATIONS as ENGINE;
+use super::tables::engine_records::ENGINE_RECORDS;
 use super::tables::library::{EVENTS, METRICS, Metric, TYPES, Word, status_doc};
 use super::tables::objects::OBJECTS;
 use super::tables::operations::{OPERATIONS, Operation};
@@ -13,7 +15,8 @@ use super::tables::{Field, Object};
 use crate::model::Status;
 
 /// Everything that bindings and tools need to know, as a JSON object: `types`, `statuses`, `operations` (of backends),
-/// `submissions` (what an executor does without blocking), `options`, `records`, `failure`, `events`, `metrics`. Always the same text.
+/// `engine_operations`, `submissions` (what an executor does without blocking), `options`, `records`, `failure`,
+/// `events`, `metrics`. Always the same text.
 pub fn describe() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| super::to_json(&description()));
     &TEXT
@@ -24,6 +27,8 @@ pub(super) struct Description {
     types: &'static [Word],
     statuses: Vec<StatusView>,
     operations: Vec<OperationView>,
+    /// What the executor asks of a store beyond the protocol.
+    engine_operations: Vec<OperationView>,
     submissions: Vec<OperationView>,
     options: Vec<FieldsView>,
     records: Vec<FieldsView>,
@@ -68,9 +73,10 @@ pub(super) fn description() -> Description {
         types: TYPES,
         statuses: Status::ALL.into_iter().map(status_view).collect(),
         operations: OPERATIONS.iter().map(operation_view).collect(),
+        engine_operations: ENGINE.iter().map(operation_view).collect(),
         submissions: SUBMISSIONS.iter().map(|submission| submission_view(submission)).collect(),
         options: OBJECTS.iter().map(|object| object_view(object)).collect(),
-        records: RECORDS.iter().map(record_view).collect(),
+        records: RECORDS.iter().chain(ENGINE_RECORDS).map(record_view).collect(),
         failure: record_view(&FAILURE),
         events: EVENTS,
         metrics: METRICS,

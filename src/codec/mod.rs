@@ -4,6 +4,7 @@
 mod canonical;
 mod columns;
 mod describe;
+pub mod engine;
 mod fault;
 mod input;
 pub mod operations;

@@ -8,6 +8,8 @@ use serde::forward_to_deserialize_any;
 use super::samples;
 use crate::backend::Request;
 use crate::codec::reader::Reader;
+use crate::codec::tables::engine::OPERATIONS as ENGINE;
+use crate::codec::tables::engine_records::ENGINE_RECORDS;
 use crate::codec::tables::objects::{self, OBJECTS};
 use crate::codec::tables::operations::{NAMES, OPERATIONS};
 use crate::codec::tables::records::{FAILURE, RECORDS};
@@ -90,13 +92,13 @@ impl<'de> de::VariantAccess<'de> for Probe<'_> {
     }
 }
 
-fn known<T: for<'de> Deserialize<'de>>(variant: Option<&'static str>) -> &'static [&'static str] {
+pub(super) fn known<T: for<'de> Deserialize<'de>>(variant: Option<&'static str>) -> &'static [&'static str] {
     let mut names: &'static [&'static str] = &[];
     let _asked = T::deserialize(Probe { variant, names: &mut names });
     names
 }
 
-fn names(fields: &[Field]) -> Vec<&'static str> {
+pub(super) fn names(fields: &[Field]) -> Vec<&'static str> {
     fields.iter().map(|field| field.name).collect()
 }
 
@@ -268,19 +270,20 @@ fn types_that_are_named_are_described() {
             Kind::Named(name) => assert!(
                 name == FAILURE.name
                     || OBJECTS.iter().any(|object| object.name == name)
-                    || RECORDS.iter().any(|record| record.name == name),
+                    || RECORDS.iter().chain(ENGINE_RECORDS).any(|record| record.name == name),
                 "{name} is not described"
             ),
             Kind::ListOf(of) | Kind::MapOf(of) => check(*of),
             _ => {}
         }
     }
-    let tables = OBJECTS.iter().map(|object| object.fields).chain(RECORDS.iter().map(|record| record.fields));
-    let asked = OPERATIONS.iter().map(|operation| operation.request);
+    let records = RECORDS.iter().chain(ENGINE_RECORDS);
+    let tables = OBJECTS.iter().map(|object| object.fields).chain(records.map(|record| record.fields));
+    let operations = || OPERATIONS.iter().chain(ENGINE);
     let submitted = SUBMISSIONS.iter().map(|submission| submission.request.fields);
-    for field in tables.chain(asked).chain(submitted).flatten() {
+    for field in tables.chain(operations().map(|operation| operation.request)).chain(submitted).flatten() {
         check(field.kind);
     }
     let submitted = SUBMISSIONS.iter().filter_map(|submission| submission.response);
-    OPERATIONS.iter().filter_map(|operation| operation.response).chain(submitted).for_each(check);
+    operations().filter_map(|operation| operation.response).chain(submitted).for_each(check);
 }
