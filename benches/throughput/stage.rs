@@ -66,7 +66,7 @@ impl Stage {
             counted.fetch_add(1, Ordering::Relaxed);
             handler(task).map_or_else(|error| error.status(), |()| Status::Ok)
         };
-        self.executor.register(function, FunctionOptions::default(), Arc::new(run))?;
+        self.executor.register(function, FunctionOptions::default(), Some(Arc::new(run)))?;
         Ok(runs)
     }
 
@@ -74,7 +74,7 @@ impl Stage {
     pub fn worker(&self, slots: usize) -> Result<Worker> {
         let queues = vec!["here".to_owned()];
         let options = WorkerOptions { max_concurrency: slots, queues, ..WorkerOptions::default() };
-        let worker = self.executor.start_worker(options)?;
+        let worker = self.executor.start_worker(options, None)?;
         self.runtime.block_on(worker.wait_state(WorkerState::Ready, Some(PATIENCE)))?;
         Ok(worker)
     }

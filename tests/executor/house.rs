@@ -92,7 +92,7 @@ impl House {
         body: impl Fn(&Task) -> Result<()> + Send + Sync + 'static,
     ) {
         let handler = move |task: &Task| body(task).map_or_else(|error| error.status(), |()| Status::Ok);
-        self.executor.register(name, options, Arc::new(handler)).unwrap();
+        self.executor.register(name, options, Some(Arc::new(handler))).unwrap();
     }
 
     /// One that completes with its first argument's array.
@@ -105,7 +105,7 @@ impl House {
     }
 
     pub fn worker_with(&self, options: WorkerOptions) -> Worker {
-        let worker = self.executor.start_worker(options).unwrap();
+        let worker = self.executor.start_worker(options, None).unwrap();
         self.on(worker.wait_state(WorkerState::Ready, SOON)).unwrap();
         worker
     }
