@@ -258,7 +258,7 @@ async fn explain(
         if row.count::<u64>("fence")? != fence {
             continue;
         }
-        if is_recorded(transition, &row)? {
+        if is_recorded(transition, row)? {
             // What ended in it is in the journal, which the sender looks at when it is behind.
             verdicts.insert(id, Verdict::Recorded { arrivals: Vec::new(), latest: book.latest(id) });
         } else if row.get::<&str>("state")? == "running" && row.get::<&str>("execution_state")? == "cancelling" {
