@@ -29,8 +29,8 @@ check: ## formatting and lints only
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 
-bench: ## speed beside the store's own; a part or a smaller run: make bench ARGS="quick fan_out"
-	@scripts/need rust cc
+bench: ## speed of both stores beside their own; parts of it: make bench ARGS="quick postgres fan_out"
+	@scripts/need rust cc postgres
 	cargo bench --bench throughput -- $(ARGS)
 
 soak: examples ## orders under random kills and freezes of workers, for SOAK_SECONDS=60

@@ -12,6 +12,7 @@ pub mod options;
 mod output;
 mod payload;
 mod reader;
+mod submissions;
 mod tables;
 
 pub use canonical::CanonicalJson;
@@ -23,6 +24,7 @@ pub use input::{
     kwargs_from_text, number_from_text, value_from_text,
 };
 pub use output::{error_json, log_json, to_json};
+pub use submissions::{Submission, submission};
 
 #[cfg(test)]
 mod tests;

@@ -41,7 +41,7 @@ pub fn shared() -> &'static Server {
     SERVER.get_or_init(|| {
         let given = ["STENT_TEST_POSTGRES", "DATABASE_URL"].iter().find_map(|name| std::env::var(name).ok());
         match given {
-            Some(url) => Server { url, folder: PathBuf::new(), port: 0, keeper: None },
+            Some(url) => Server::elsewhere(url),
             None => Server::new("shared", ""),
         }
     })
@@ -49,9 +49,23 @@ pub fn shared() -> &'static Server {
 
 #[allow(dead_code, reason = "not every test program stops its server")]
 impl Server {
+    /// One that runs already, and goes on running.
+    pub fn elsewhere(url: String) -> Self {
+        Self { url, folder: PathBuf::new(), port: 0, keeper: None }
+    }
+
+    /// True: it was made here, and ends here.
+    pub fn is_ours(&self) -> bool {
+        self.keeper.is_some()
+    }
+
     /// A new server of one's own, with further settings.
     pub fn new(name: &str, settings: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("stent-postgres-{}-{name}", std::process::id()));
+        Self::at(std::env::temp_dir().join(format!("stent-postgres-{}-{name}", std::process::id())), settings)
+    }
+
+    /// The same, in a folder of its own.
+    pub fn at(folder: PathBuf, settings: &str) -> Self {
         drop(fs::remove_dir_all(&folder));
         fs::create_dir_all(&folder).unwrap();
         let user = user();

@@ -7,6 +7,7 @@ pub(super) mod library;
 pub(super) mod objects;
 pub(super) mod operations;
 pub(super) mod records;
+pub(super) mod submissions;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
