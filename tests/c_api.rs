@@ -45,6 +45,9 @@ programs! {
     operations,
     outcomes,
     poller,
+    poller_evict,
+    poller_many,
+    poller_submit,
     poller_workflow,
     statuses,
     task_arguments,
@@ -64,7 +67,7 @@ mod on_postgres {
         };
     }
 
-    on_postgres! { poller, poller_workflow }
+    on_postgres! { poller, poller_evict, poller_submit, poller_workflow }
 }
 
 /// A program that nobody runs proves nothing.
