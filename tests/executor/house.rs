@@ -21,7 +21,7 @@ pub struct House {
     pub executor: Executor,
     pub backend: SharedBackend,
     runtime: Runtime,
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
 }
 
 /// Where the tests run: a SQLite file, or a schema of a PostgreSQL server.
@@ -49,17 +49,31 @@ impl House {
 
     /// A house whose executor speaks to the store through something else.
     pub fn with(wrap: impl FnOnce(SharedBackend) -> SharedBackend) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("store.db");
-        let store: SharedBackend = match crate::KIND {
-            Kind::Sqlite => runtime.block_on(Sqlite::open(path.to_str().unwrap(), SqliteOptions::default())).unwrap(),
-            Kind::Postgres(fresh_url) => runtime.block_on(Postgres::open(&fresh_url())).unwrap(),
+        let place = match crate::KIND {
+            Kind::Sqlite => folder.path().join("store.db").to_str().unwrap().to_owned(),
+            Kind::Postgres(fresh_url) => fresh_url(),
+        };
+        Self { _folder: Some(folder), ..Self::open(&place, wrap) }
+    }
+
+    /// On a store that there is already, maybe.
+    #[allow(dead_code, reason = "not every test program shares its stores")]
+    pub fn at(place: &str) -> Self {
+        Self::open(place, |store| store)
+    }
+
+    fn open(place: &str, wrap: impl FnOnce(SharedBackend) -> SharedBackend) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let store: SharedBackend = if place.starts_with("postgresql:") {
+            runtime.block_on(Postgres::open(place)).unwrap()
+        } else {
+            runtime.block_on(Sqlite::open(place, SqliteOptions::default())).unwrap()
         };
         let backend = wrap(store);
         let executor =
             Executor::new(Arc::clone(&backend), Arc::new(CanonicalJson), runtime.handle().clone(), Arc::new(Stderr));
-        Self { executor, backend, runtime, _folder: folder }
+        Self { executor, backend, runtime, _folder: None }
     }
 
     pub fn on<T>(&self, work: impl Future<Output = T>) -> T {
