@@ -46,6 +46,9 @@ programs! {
     operations,
     outcomes,
     poller,
+    poller_evict,
+    poller_many,
+    poller_submit,
     poller_workflow,
     statuses,
     task_arguments,
@@ -65,7 +68,7 @@ mod on_postgres {
         };
     }
 
-    on_postgres! { poller, poller_workflow }
+    on_postgres! { poller, poller_evict, poller_submit, poller_workflow }
 }
 
 /// A program that nobody runs proves nothing.
