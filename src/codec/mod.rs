@@ -4,6 +4,7 @@
 mod canonical;
 mod columns;
 mod describe;
+pub mod engine;
 mod fault;
 mod input;
 pub mod operations;
@@ -11,16 +12,19 @@ pub mod options;
 mod output;
 mod payload;
 mod reader;
+mod submissions;
 mod tables;
 
 pub use canonical::CanonicalJson;
 pub use columns::*;
 pub use describe::describe;
+pub use engine::is_retryable;
 pub use input::{
     args_from_text, args_list_from_text, duration_from_text, failure_from_text, from_json, id_from_text,
     kwargs_from_text, number_from_text, value_from_text,
 };
 pub use output::{error_json, log_json, to_json};
+pub use submissions::{Submission, submission};
 
 #[cfg(test)]
 mod tests;

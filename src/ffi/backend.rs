@@ -26,6 +26,15 @@ pub(super) struct BackendObject {
     store: Unhurried<Arc<Store>>,
 }
 
+impl BackendObject {
+    /// A handle of an open store.
+    pub(super) fn give(backend: SharedBackend) -> Result<*mut stent_backend> {
+        let store = Arc::new(Store::new(backend));
+        registry::add_store(&store);
+        handles::give(Self { store: Unhurried::new(store) })
+    }
+}
+
 static BACKENDS: Table<BackendObject> = Table::new();
 
 impl Object for BackendObject {
@@ -64,9 +73,7 @@ pub unsafe extern "C" fn stent_backend_open(
         let (url, options) = unsafe { (text(url, "url")?, optional(options, "options")?) };
         required(backend, "backend")?;
         runtime::handle()?;
-        let store = Arc::new(Store::new(open(url, options)?));
-        registry::add_store(&store);
-        let handle = handles::give(BackendObject { store: Unhurried::new(store) })?;
+        let handle = BackendObject::give(open(url, options)?)?;
         // SAFETY: writable, by the header's convention.
         unsafe { write(backend, handle) };
         Ok(())
@@ -99,7 +106,8 @@ pub unsafe extern "C" fn stent_backend_init_db(
 
 /// One operation of the backend protocol, such as "get_task" with {"task_id": "..."}: the way to look at records and
 /// to repair them. `*response` is JSON, to be freed with stent_free. What it writes is not conditional on a worker's
-/// lease; update_task takes the task away from whoever holds it. "close" is stent_backend_close.
+/// lease; update_task takes the task away from whoever holds it. "close" is stent_backend_close. The engine's
+/// operations, such as "advance", are answered too: a store around another store needs them.
 ///
 /// Any thread. STENT_E_NOT_FOUND and STENT_E_CONFLICT as the operation says.
 #[unsafe(no_mangle)]

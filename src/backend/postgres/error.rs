@@ -26,6 +26,12 @@ pub(super) fn is_cut(why: &Error) -> bool {
     why.details().contains_key("connection")
 }
 
+/// The connection went while a commit was on its way.
+pub(super) fn in_doubt(why: Error) -> Error {
+    let message = format!("{}; whether it was recorded is not known", why.message());
+    Error::new(why.status(), message).retryable(true).with("connection", "cut").with("commit", "in doubt")
+}
+
 pub(super) fn translate(why: sqlx::Error) -> Error {
     let sqlx::Error::Database(database) = &why else {
         return match why {

@@ -9,6 +9,7 @@ mod conn;
 mod connect;
 mod dead_letters;
 mod dispatch;
+mod doubt;
 mod ended;
 mod ends;
 mod engine;
@@ -37,13 +38,14 @@ mod tx;
 mod waits;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use sqlx::{AssertSqlSafe, Executor as _};
 use tokio::sync::broadcast;
 
 use self::conn::Conn;
+use self::doubt::{Doubts, Failed};
 use self::notices::Notices;
 use self::options::Dsn;
 use self::pool::{Pool, SharedPool};
@@ -57,9 +59,13 @@ const NOTICES_MAX: usize = 1024;
 /// How often a transaction is tried that others are in the way of.
 const TRIES: u32 = 12;
 
+/// Between two tries when the connection was cut, at first.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// A PostgreSQL database, as one schema of it.
 pub struct Postgres {
     pool: SharedPool,
+    doubts: Doubts,
     notices: Notices,
 }
 
@@ -73,24 +79,72 @@ impl Postgres {
         let (local, _) = broadcast::channel(NOTICES_MAX);
         let notices = Notices::start(&dsn, &pool, local);
         tokio::spawn(pool.clone().fill(dsn.min_size));
-        Ok(Arc::new(Self { pool, notices }))
+        Ok(Arc::new(Self { pool, doubts: Doubts::default(), notices }))
     }
 
-    /// A transaction that writes. `work` may be called again: when other transactions are in the way, and when it needs
-    /// a route that is new.
+    /// A transaction that writes. `work` may be called again: when other transactions are in the way, when it needs a
+    /// route that is new, and when the connection was cut before the commit.
     async fn write<R, Q, F>(&self, request: Q, work: F) -> Result<R>
     where
         R: Send + 'static,
         Q: Send + Sync + 'static,
         F: for<'t> Fn(&'t mut Tx, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
     {
+        self.write_until(self.deadline(), &Arc::new(request), &work).await.map_err(|failed| failed.why)
+    }
+
+    /// As [`Postgres::write`]. When the answer to the commit was lost, `again` records what is not recorded yet.
+    async fn write_surely<R, Q, F, G>(&self, request: Q, work: F, again: G) -> Result<R>
+    where
+        R: Send + 'static,
+        Q: Send + Sync + 'static,
+        F: for<'t> Fn(&'t mut Tx, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
+        G: for<'t> Fn(&'t mut Tx, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
+    {
         let request = Arc::new(request);
+        let deadline = self.deadline();
+        let mut outcome = self.write_until(deadline, &request, &work).await;
+        let mut pause = PAUSE;
+        while let Err(Failed { in_doubt: Some(_), .. }) = outcome
+            && Instant::now() < deadline
+        {
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            outcome = match self.write_until(deadline, &request, &again).await {
+                // The doubt stays.
+                Err(Failed { why, in_doubt: None }) if why.is_retryable() => return Err(error::in_doubt(why)),
+                other => other,
+            };
+        }
+        outcome.map_err(|failed| failed.why)
+    }
+
+    /// How long a call tries.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.pool.patience()
+    }
+
+    async fn write_until<R, Q, F>(
+        &self,
+        deadline: Instant,
+        request: &Arc<Q>,
+        work: &F,
+    ) -> std::result::Result<R, Failed<R>>
+    where
+        R: Send + 'static,
+        Q: Send + Sync + 'static,
+        F: for<'t> Fn(&'t mut Tx, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
+    {
         let mut tries = TRIES;
+        let mut cut = PAUSE;
         loop {
             let mut tx = Tx::begin(&self.pool).await?;
             let outcome = match work(&mut tx, request.clone()).await {
-                Ok(result) => tx.commit().await.map(|()| result),
-                Err(why) => Err(why),
+                Ok(result) => match tx.commit().await {
+                    Ok(()) => Ok(result),
+                    Err(why) => Err(Failed::commit(why, result)),
+                },
+                Err(why) => Err(why.into()),
             };
             match outcome {
                 Ok(result) => {
@@ -99,17 +153,24 @@ impl Postgres {
                     self.notices.tell(notices);
                     return Ok(result);
                 }
-                Err(why) => {
+                Err(mut failed) => {
                     let missing = tx.missing.take();
                     tx.rollback().await;
                     if let Some(route) = missing {
-                        routes::make(&self.pool, &route).await?;
-                    } else if error::is_collision(&why) && tries > 1 {
+                        match routes::make(&self.pool, &route).await {
+                            Ok(()) => continue,
+                            Err(why) => failed = why.into(),
+                        }
+                    }
+                    if error::is_collision(&failed.why) && tries > 1 {
                         tries -= 1;
                         let pause = Duration::from_micros(rand::random_range(500..5_000));
                         tokio::time::sleep(pause * (TRIES - tries)).await;
+                    } else if error::is_cut(&failed.why) && failed.in_doubt.is_none() && Instant::now() < deadline {
+                        tokio::time::sleep(cut).await;
+                        cut *= 2;
                     } else {
-                        return Err(why);
+                        return Err(failed);
                     }
                 }
             }

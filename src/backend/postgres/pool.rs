@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -14,12 +15,14 @@ use super::options::Dsn;
 use crate::model::Result;
 
 /// Every statement is one for an index, and its plan is made once: not from the first parameters that it meets, nor from
-/// what the server believes of tables that have just been created.
+/// what the server believes of tables that have just been created. A bitmap has no order: by one, a claim would read its
+/// whole backlog and sort it.
 const SETTINGS: &[(&str, &str)] = &[
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
+    ("enable_bitmapscan", "off"),
     ("jit", "off"),
     ("client_min_messages", "warning"),
     // Of a client that was cut off in the middle the server takes the locks away.
@@ -33,6 +36,7 @@ pub(super) struct Pool {
     begin: String,
     begin_reading: String,
     keeps_session: bool,
+    patience: Duration,
     max_queries: u64,
     /// Statements by the number of the server's process.
     served: Mutex<HashMap<i64, u64>>,
@@ -63,6 +67,7 @@ impl Pool {
             begin_reading: format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {each}"),
             schema: dsn.schema.clone(),
             keeps_session: dsn.keeps_session(),
+            patience: dsn.connect_timeout,
             max_queries: dsn.max_queries,
             served: Mutex::default(),
         }
@@ -74,6 +79,11 @@ impl Pool {
 
     pub fn keeps_session(&self) -> bool {
         self.keeps_session
+    }
+
+    /// How long a call waits for the server.
+    pub fn patience(&self) -> Duration {
+        self.patience
     }
 
     pub fn size(&self) -> u32 {

@@ -120,6 +120,8 @@ objects! {
             "How often old executions are removed; null, given as such: never."),
         optional("retention_period", Kind::Duration, "604800.0", "How long an ended execution is kept."),
         optional("hold", Kind::Duration, "0.0", "How long a handler's await is held in its slot before it suspends."),
+        optional("max_coroutines", Kind::Integer, "20000",
+            "Waiting tasks whose coroutines a poller's host keeps at most; beyond that, those that have waited longest are evicted."),
     ];
     /// How a SQLite file is opened.
     SQLITE = "sqlite" [
@@ -127,6 +129,10 @@ objects! {
             "What a commit waits for: full survives a power cut; normal may lose the last commits to one; off may lose the file."),
         optional("busy_timeout", Kind::Duration, "10.0", "How long a transaction waits for another process's."),
         optional("readers", Kind::Integer, "4", "Connections that read beside the one that writes."),
+    ];
+    /// How a store that you write is spoken to.
+    CUSTOM = "custom" [
+        optional("timeout", Kind::Duration, "30.0", "How long the function may take to answer; then the call has failed."),
     ];
     /// An executor.
     EXECUTOR = "executor" [];

@@ -11,6 +11,10 @@ impl Machine {
         !self.pass.staged.is_empty()
     }
 
+    pub fn has_cancels(&self) -> bool {
+        !self.pass.staged.cancels.is_empty()
+    }
+
     /// How many operations wait to be committed, so that a long fan-out can be committed in chunks.
     pub fn staged_spawns(&self) -> usize {
         self.pass.staged.spawns.len()
@@ -32,6 +36,8 @@ impl Machine {
             staged.cancels = std::mem::take(&mut taken.cancels);
             staged.spawns = rest;
         }
+        taken.from = Some(self.pass.taken);
+        self.pass.taken = taken.to().unwrap_or(self.pass.taken);
         self.pass.in_flight.push_back(Batch {
             spawned: taken.spawns.iter().map(|spawn| spawn.op).collect(),
             cancelled: taken.cancels.iter().map(|cancel| cancel.op).collect(),

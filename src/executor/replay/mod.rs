@@ -26,7 +26,7 @@ mod tests;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::backend::{Claimed, Commands, JournalEntry};
+use crate::backend::{Claimed, Commands, Extent, JournalEntry};
 use crate::model::{Error, Failure, Id, Op, OpSet, Payload, Result, Timestamp, WaitMode};
 
 use entry::{Cancelling, Entry, Stage};
@@ -111,6 +111,8 @@ struct Pass {
     randoms: u64,
     uuids: u64,
     staged: Commands,
+    /// How far the task's record goes with all that was taken to be committed.
+    taken: Extent,
     in_flight: VecDeque<Batch>,
     mismatch: Option<Error>,
 }
@@ -139,6 +141,7 @@ impl Pass {
             randoms: 0,
             uuids: 0,
             staged: Commands::default(),
+            taken: Extent { ops: claimed.ops, effects: claimed.effects },
             in_flight: VecDeque::new(),
             mismatch: None,
         }
@@ -196,6 +199,13 @@ impl Machine {
         self.absorb(news);
     }
 
+    /// For a coroutine that is still there, where it stopped: the same pass, under a new claim. `news` as for
+    /// [`Machine::restart`].
+    pub fn go_on(&mut self, claimed: &Claimed, news: Vec<JournalEntry>) {
+        self.fence = claimed.task.fence;
+        self.absorb(news);
+    }
+
     /// Takes journal entries in; again and again the same is no harm.
     pub fn absorb(&mut self, news: Vec<JournalEntry>) {
         self.loaded = self.latest;
@@ -237,6 +247,11 @@ impl Machine {
     /// How many operations it holds: what it weighs in memory.
     pub fn operations(&self) -> usize {
         self.entries.len()
+    }
+
+    /// How an operation is called in messages.
+    pub fn name_of(&self, op: Op) -> String {
+        self.entries.get(&op).map_or_else(|| format!("operation {op}"), |entry| format!("operation {}", entry.key))
     }
 
     /// Every arrival up to here is known: ask the journal for what came after.
