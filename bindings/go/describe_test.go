@@ -73,7 +73,7 @@ func TestEveryOptionIsKnown(t *testing.T) {
 	known := map[string]any{
 		"retry_policy": stent.RetryPolicy{}, "dispatch": stent.DispatchOptions{}, "dispatch_request": stent.DispatchRequest{},
 		"call": stent.CallOptions{}, "function": stent.FunctionOptions{}, "worker": stent.WorkerOptions{},
-		"sqlite": stent.SQLiteOptions{}, "executor": none, "wait_signal": stent.WaitSignalOptions{}, "step": stent.StepOptions{},
+		"sqlite": stent.SQLiteOptions{}, "custom": stent.CustomOptions{}, "executor": none, "wait_signal": stent.WaitSignalOptions{}, "step": stent.StepOptions{},
 		"signal": stent.SignalOptions{}, "execution_filter": stent.ExecutionFilter{}, "dead_letter_filter": stent.DeadLetterFilter{},
 		"replay_dead_letter": none, "resume": none, "cleanup": stent.CleanupOptions{}, "stats": stent.StatsOptions{},
 		"configure": stent.ConfigureOptions{}, "log_handler": stent.LogOptions{},
@@ -84,7 +84,9 @@ func TestEveryOptionIsKnown(t *testing.T) {
 		if value, ok := known[options.Name]; ok {
 			for i, typed := 0, reflect.TypeOf(value); i < typed.NumField(); i++ {
 				name, _, _ := strings.Cut(typed.Field(i).Tag.Get("stent"), ",")
-				fields = append(fields, name)
+				if name != "-" {
+					fields = append(fields, name)
+				}
 			}
 		} else {
 			t.Errorf("the binding has no struct for the options %q", options.Name)

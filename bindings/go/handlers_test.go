@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"stent"
+	"stent/internal/functions"
 )
 
 var once = stent.FunctionOptions{RetryPolicy: &stent.RetryPolicy{MaxAttempts: 1}}
@@ -284,6 +285,35 @@ func TestTheClientsSide(t *testing.T) {
 	}
 	if err := here.store.Close(); !errors.Is(err, stent.ErrConflict) {
 		t.Fatalf("closed with a worker on it: %v", err)
+	}
+}
+
+func TestAStoreOfOnesOwnIsAFunction(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	inner := must[*stent.Store](t)(stent.Open(ctx, ":memory:"))
+	var asked atomic.Int32
+	store := must[*stent.Store](t)(stent.CustomStore(func(operation stent.Operation, request json.RawMessage) (any, error) {
+		asked.Add(1)
+		if operation == stent.OpCountDeadTasks {
+			panic("the shelf is locked")
+		}
+		var response json.RawMessage
+		err := inner.Call(ctx, operation, request, &response)
+		return response, err
+	}, stent.CustomOptions{Timeout: 20 * time.Second}))
+	executor := must[*stent.Executor](t)(stent.NewExecutor(store))
+	check(t, functions.Register(executor))
+	worker := must[*stent.Worker](t)(executor.StartWorker(stent.WorkerOptions{}))
+	defer func() { check(t, worker.Stop(ctx)) }()
+	id := must[string](t)(executor.Dispatch(ctx, "go.hello", stent.Args{"ada"}))
+	same(t, must[string](t)(stent.Result[string](ctx, executor, id)), "hello, ada")
+	if asked.Load() == 0 {
+		t.Fatal("nobody has asked the function")
+	}
+	err := store.Call(ctx, stent.OpCountDeadTasks, nil, nil)
+	if !errors.Is(err, stent.ErrBackend) || !strings.Contains(err.Error(), "the shelf is locked") {
+		t.Fatalf("a store in trouble: %v", err)
 	}
 }
 

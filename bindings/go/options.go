@@ -99,6 +99,7 @@ type WorkerOptions struct {
 	CleanupInterval   time.Duration  `stent:"cleanup_interval,never"` // or Never
 	RetentionPeriod   *time.Duration `stent:"retention_period"`
 	Hold              time.Duration  `stent:"hold"`
+	MaxCoroutines     int            `stent:"max_coroutines"`
 }
 
 // SQLiteOptions says how a SQLite file is opened.
@@ -106,6 +107,14 @@ type SQLiteOptions struct {
 	Synchronous string         `stent:"synchronous"`
 	BusyTimeout *time.Duration `stent:"busy_timeout"`
 	Readers     int            `stent:"readers"`
+}
+
+// CustomOptions says how a store of your own is spoken to.
+type CustomOptions struct {
+	// How long the function may take to answer.
+	Timeout time.Duration `stent:"timeout"`
+	// The operations that it answers, of the protocol's and the engine's; none: the protocol's.
+	Operations []string `stent:"-"`
 }
 
 // WaitSignalOptions is for a wait for a signal.
@@ -192,7 +201,7 @@ func optionMembers(options reflect.Value) (map[string]any, error) {
 	for i := 0; i < options.NumField(); i++ {
 		field := options.Field(i)
 		name, flag, _ := strings.Cut(options.Type().Field(i).Tag.Get("stent"), ",")
-		if field.IsZero() {
+		if field.IsZero() || name == "-" {
 			continue
 		}
 		if field.Kind() == reflect.Pointer {

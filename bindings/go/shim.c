@@ -20,3 +20,15 @@ stent_status stent_go_set_log(const char *options, uintptr_t handler, stent_erro
     if (handler == 0) return stent_set_log_handler(options, NULL, NULL, NULL, error);
     return stent_set_log_handler(options, on_log, (void *)handler, on_free, error);
 }
+
+static void on_call(void *user_data, const char *operation, const char *request, stent_reply *reply)
+{
+    stentGoStore((uintptr_t)user_data, (char *)operation, (char *)request, reply);
+}
+
+stent_status stent_go_custom(const char *operations, const char *options, uintptr_t function, stent_backend **backend,
+                             stent_error **error)
+{
+    stent_backend_vtable table = {sizeof table, on_call, operations, options};
+    return stent_backend_custom(&table, (void *)function, on_free, backend, error);
+}

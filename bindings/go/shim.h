@@ -8,4 +8,7 @@ stent_status stent_go_register(stent_executor *executor, const char *function, c
                                stent_error **error);
 stent_status stent_go_set_log(const char *options, uintptr_t handler, stent_error **error);
 
+stent_status stent_go_custom(const char *operations, const char *options, uintptr_t function, stent_backend **backend,
+                             stent_error **error);
+
 #endif

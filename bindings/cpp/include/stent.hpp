@@ -10,6 +10,7 @@
 #ifndef STENT_HPP
 #define STENT_HPP
 
+#include "stent/custom.hpp"
 #include "stent/error.hpp"
 #include "stent/executor.hpp"
 #include "stent/json.hpp"

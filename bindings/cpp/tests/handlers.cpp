@@ -194,6 +194,32 @@ TEST_CASE("what is the same in every replay") {
     CHECK(seen[1] == seen[2]);
 }
 
+TEST_CASE("a store of one's own is a function") {
+    std::atomic<int> asked{0};
+    stent::backend inner(":memory:");
+    stent::backend store = stent::custom_backend([&](const std::string &operation, const json &request) {
+        ++asked;
+        if (operation == "count_dead_tasks") throw std::runtime_error("the shelf is locked");
+        for (int i = 0; i < static_cast<int>(std::size(stent::operation_names)); ++i) {
+            if (operation == stent::operation_names[i]) return inner.call(static_cast<stent::operation>(i), request);
+        }
+        throw std::runtime_error("no such operation: " + operation);
+    }, stent::custom_options().timeout(20s));
+    stent::executor executor(store);
+    functions::add_all(executor);
+    const stent::worker worker = executor.start_worker();
+    CHECK(executor.result<std::string>(executor.dispatch("cpp.hello", args("ada")), patience) == "hello, ada");
+    CHECK(asked > 0);
+    CHECK_THROWS_AS(store.call(stent::operation::get_task, json::object({{"task_id", "none"}})), stent::error);
+    try {
+        store.call(stent::operation::count_dead_tasks);
+        FAIL("the store was in trouble");
+    } catch (const stent::error &why) {
+        CHECK(why.status() == stent::status::backend);
+        CHECK(std::string(why.what()).find("the shelf is locked") != std::string::npos);
+    }
+}
+
 TEST_CASE("the client's side: many dispatches, lists, statistics, dead letters, errors with details") {
     place<sqlite> here;
     {

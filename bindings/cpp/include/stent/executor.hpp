@@ -53,6 +53,9 @@ public:
     explicit backend(const std::string &url) { open(url, nullptr); }
     backend(const std::string &url, const sqlite_options &options) { open(url, options.text().c_str()); }
 
+    // Takes over a handle of the C API.
+    explicit backend(stent_backend *opened) : handle_(opened) {}
+
     // One operation of the backend protocol: the way to look at records and to repair them.
     json call(operation what, const json &request = json::object({})) {
         detail::problem why;

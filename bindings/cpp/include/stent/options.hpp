@@ -118,12 +118,18 @@ struct worker_options : detail::options<worker_options> {
     STENT_OPTION(worker_options, cleanup_interval, std::optional<duration>)
     STENT_OPTION(worker_options, retention_period, duration)
     STENT_OPTION(worker_options, hold, duration)
+    STENT_OPTION(worker_options, max_coroutines, int)
 };
 
 struct sqlite_options : detail::options<sqlite_options> {
     STENT_OPTION(sqlite_options, synchronous, std::string)
     STENT_OPTION(sqlite_options, busy_timeout, duration)
     STENT_OPTION(sqlite_options, readers, int)
+};
+
+// How a store of your own is spoken to.
+struct custom_options : detail::options<custom_options> {
+    STENT_OPTION(custom_options, timeout, duration)
 };
 
 struct wait_signal_options : detail::options<wait_signal_options> {

@@ -1,5 +1,0 @@
-//go:build !race
-
-package stent_test
-
-const raceDetector = false
