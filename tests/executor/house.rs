@@ -19,6 +19,7 @@ pub const SOON: Option<Duration> = Some(Duration::from_secs(20));
 
 pub struct House {
     pub executor: Executor,
+    #[allow(dead_code, reason = "not each of the test programs asks the store itself")]
     pub backend: SharedBackend,
     runtime: Runtime,
     _folder: Option<tempfile::TempDir>,
@@ -32,6 +33,19 @@ pub enum Kind {
     /// Gives the URL of a schema that nobody has used yet.
     #[allow(dead_code, reason = "each of the test programs has one")]
     Postgres(fn() -> String),
+    /// A SQLite file behind a custom backend that answers the protocol's operations alone.
+    #[allow(dead_code, reason = "each of the test programs has one")]
+    Protocol(fn(SharedBackend) -> SharedBackend),
+}
+
+impl Kind {
+    /// So many, or fewer where each of them costs a score of questions.
+    pub const fn many(self, count: usize) -> usize {
+        match self {
+            Self::Sqlite | Self::Postgres(_) => count,
+            Self::Protocol(_) => count / 20,
+        }
+    }
 }
 
 struct Stderr;
@@ -51,7 +65,7 @@ impl House {
     pub fn with(wrap: impl FnOnce(SharedBackend) -> SharedBackend) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = match crate::KIND {
-            Kind::Sqlite => folder.path().join("store.db").to_str().unwrap().to_owned(),
+            Kind::Sqlite | Kind::Protocol(_) => folder.path().join("store.db").to_str().unwrap().to_owned(),
             Kind::Postgres(fresh_url) => fresh_url(),
         };
         Self { _folder: Some(folder), ..Self::open(&place, wrap) }
@@ -70,7 +84,10 @@ impl House {
         } else {
             runtime.block_on(Sqlite::open(place, SqliteOptions::default())).unwrap()
         };
-        let backend = wrap(store);
+        let backend = match crate::KIND {
+            Kind::Protocol(around) => runtime.block_on(async { around(wrap(store)) }),
+            Kind::Sqlite | Kind::Postgres(_) => wrap(store),
+        };
         let executor =
             Executor::new(Arc::clone(&backend), Arc::new(CanonicalJson), runtime.handle().clone(), Arc::new(Stderr));
         Self { executor, backend, runtime, _folder: None }
