@@ -5,6 +5,8 @@
 #[path = "../executor/house.rs"]
 mod house;
 mod lost_answers;
+mod orders;
+mod outages;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../common/postgres.rs"]
 mod postgres;

@@ -3,8 +3,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 
 /// Every thread of it ends when the connections do.
 pub struct Proxy {
@@ -15,6 +15,8 @@ pub struct Proxy {
 
 #[derive(Default)]
 struct State {
+    target: Mutex<String>,
+    connections: AtomicU64,
     /// Round trips.
     asked: AtomicU64,
     commits: AtomicU64,
@@ -29,19 +31,21 @@ struct State {
 impl Proxy {
     /// In front of the server of this URL.
     pub fn new(server: &str) -> Self {
-        let rest = server.split_once('@').unwrap().1;
-        let target = rest.split(['/', '?']).next().unwrap().to_owned();
+        let target = place(server);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::<State>::default();
         let shared = Arc::clone(&state);
-        let to = target.clone();
+        *state.target.lock().unwrap() = target.clone();
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 if shared.over.load(SeqCst) {
                     return;
                 }
-                let (Ok(client), Ok(server)) = (client, TcpStream::connect(&to)) else { continue };
+                shared.connections.fetch_add(1, SeqCst);
+                let to = shared.target.lock().unwrap().clone();
+                // Of a server that is not there the client hears no more than the end.
+                let (Ok(client), Ok(server)) = (client, TcpStream::connect(to)) else { continue };
                 relay(client, server, &shared);
             }
         });
@@ -54,9 +58,19 @@ impl Proxy {
         url.replacen(&self.server, &format!("127.0.0.1:{}", self.port), 1)
     }
 
-    #[allow(dead_code, reason = "the next test")]
+    #[allow(dead_code, reason = "to count is for the idle")]
     pub fn asked(&self) -> u64 {
         self.state.asked.load(SeqCst)
+    }
+
+    /// How often somebody wanted to connect.
+    pub fn connections(&self) -> u64 {
+        self.state.connections.load(SeqCst)
+    }
+
+    /// From now on to the server of this URL.
+    pub fn turn_to(&self, server: &str) {
+        *self.state.target.lock().unwrap() = place(server);
     }
 
     pub fn lose_every(&self, so_many: u64) {
@@ -71,6 +85,12 @@ impl Proxy {
     pub fn lost(&self) -> u64 {
         self.state.lost.load(SeqCst)
     }
+}
+
+/// Host and port of a URL.
+fn place(url: &str) -> String {
+    let rest = url.split_once('@').unwrap().1;
+    rest.split(['/', '?']).next().unwrap().to_owned()
 }
 
 impl Drop for Proxy {

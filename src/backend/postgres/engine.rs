@@ -149,7 +149,11 @@ impl Backend for Postgres {
         let send: for<'t> fn(&'t mut Tx, Arc<NewSignal>) -> BoxFuture<'t, Result<()>> =
             |tx, signal| Box::pin(async move { signals::send(tx, &signal).await });
         // Only by its id is a signal known again.
-        if signal.id.is_some() { self.write_surely(signal, send, send).await } else { self.write(signal, send).await }
+        if signal.id.is_none() {
+            return self.write(signal, send).await;
+        }
+        self.write_surely(signal, send, |tx, signal| Box::pin(async move { signals::send_again(tx, &signal).await }))
+            .await
     }
 
     async fn ended_among(&self, executions: Vec<Id>) -> Result<Vec<Id>> {
