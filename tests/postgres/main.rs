@@ -12,6 +12,8 @@ mod outages;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../common/postgres.rs"]
 mod postgres;
+mod processes;
 mod proxy;
+mod urls;
 
 const KIND: house::Kind = house::Kind::Postgres(|| postgres::fresh_url(""));

@@ -1,0 +1,148 @@
+//! Eight processes on one store: a limit holds over all of them, every task runs once, and each process runs what it has
+//! code for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use stent::executor::Task;
+use stent::model::{FunctionOptions, Id, WorkerOptions};
+
+use crate::house::House;
+use crate::postgres::fresh_url;
+
+/// Set for a worker's process: the test's name, the store, the witness and the process's number.
+const WORKER: &str = "STENT_TEST_WORKER";
+const PROCESSES: usize = 8;
+const LIMIT: u32 = 3;
+const LIMITED: usize = 90;
+const OTHERS: usize = 40;
+
+/// Outside of the store: a line when a body begins, and one when it ends. Lines of one file are in the order of their
+/// writing, whoever writes them.
+fn witness(place: &Path, what: &str, number: usize, task: &Task) {
+    let mut file = OpenOptions::new().append(true).create(true).open(place).unwrap();
+    let info = task.info();
+    file.write_all(format!("{what} {} {number} {}\n", info.function, info.task_id).as_bytes()).unwrap();
+}
+
+/// Works until whoever started it is gone.
+fn be_a_worker(told: &str) {
+    let parts: Vec<&str> = told.split('\n').collect();
+    let (store, place, number) = (parts[0], PathBuf::from(parts[1]), parts[2].parse::<usize>().unwrap());
+    let house = House::at(store);
+    let half = if number < PROCESSES / 2 { "first_half" } else { "second_half" };
+    for name in ["limited", "shared", half] {
+        let place = place.clone();
+        let max_concurrent = (name == "limited").then_some(LIMIT);
+        house.function_with(name, FunctionOptions { max_concurrent, ..FunctionOptions::default() }, move |task| {
+            witness(&place, "begin", number, task);
+            // Long enough for others to come into its way.
+            std::thread::sleep(Duration::from_millis(15));
+            witness(&place, "end", number, task);
+            task.complete(task.args())
+        });
+    }
+    let options = WorkerOptions {
+        // Fewer than the limit: no process can use it up alone.
+        max_concurrency: LIMIT as usize - 1,
+        poll_interval: Duration::from_millis(200),
+        poll_interval_max: Duration::from_millis(400),
+        ..WorkerOptions::default()
+    };
+    let _worker = house.worker_with(options);
+    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+}
+
+struct Workers(Vec<Child>);
+
+impl Workers {
+    fn start(test: &str, store: &str, place: &Path) -> Self {
+        let start = |number| {
+            Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", test, "--nocapture"])
+                .env(WORKER, format!("{store}\n{}\n{number}", place.display()))
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap()
+        };
+        Self((0..PROCESSES).map(start).collect())
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        for worker in &mut self.0 {
+            drop(worker.stdin.take());
+        }
+        for worker in &mut self.0 {
+            worker.wait().unwrap();
+        }
+    }
+}
+
+fn eight_processes_keep_to_a_limit(test: &str, store: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("witness");
+    let house = House::at(store);
+    let workers = Workers::start(test, store, &place);
+    let mut wanted = BTreeMap::new();
+    for (name, count) in [("limited", LIMITED), ("shared", OTHERS), ("first_half", OTHERS), ("second_half", OTHERS)] {
+        for number in 0..count {
+            wanted.insert(house.dispatch(name, &format!("[{number}]")), name);
+        }
+    }
+    for id in wanted.keys() {
+        house.result(*id).unwrap();
+    }
+    drop(workers);
+
+    let (mut running, mut most) = (0, 0);
+    let mut ran = BTreeMap::<String, BTreeSet<usize>>::new();
+    let mut seen = BTreeSet::new();
+    let told = fs::read_to_string(&place).unwrap();
+    for line in told.lines() {
+        let [what, function, number, task] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        assert!(seen.insert((what, task.parse::<Id>().unwrap())), "ran twice: {line}");
+        ran.entry(function.to_owned()).or_default().insert(number.parse().unwrap());
+        if function == "limited" {
+            running = if what == "begin" { running + 1 } else { running - 1 };
+            most = most.max(running);
+        }
+    }
+    assert_eq!(most, LIMIT as i32, "so many of a limit of {LIMIT} ran at once");
+    assert_eq!(seen.len(), 2 * wanted.len());
+    let half = PROCESSES / 2;
+    assert!(ran["first_half"].iter().all(|number| *number < half), "{ran:?}");
+    assert!(ran["second_half"].iter().all(|number| *number >= half), "{ran:?}");
+    // Nobody takes it all.
+    for (function, least) in [("limited", 2), ("shared", 3), ("first_half", 2), ("second_half", 2)] {
+        assert!(ran[function].len() >= least, "{ran:?}");
+    }
+}
+
+fn process_or(test: impl FnOnce()) {
+    match std::env::var(WORKER) {
+        Ok(told) => be_a_worker(&told),
+        Err(_) => test(),
+    }
+}
+
+#[test]
+fn eight_processes_on_postgresql() {
+    process_or(|| eight_processes_keep_to_a_limit("processes::eight_processes_on_postgresql", &fresh_url("")));
+}
+
+#[test]
+fn eight_processes_on_one_file() {
+    process_or(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("store.db");
+        eight_processes_keep_to_a_limit("processes::eight_processes_on_one_file", store.to_str().unwrap());
+    });
+}
