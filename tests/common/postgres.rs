@@ -134,6 +134,9 @@ impl Drop for Server {
         if let Some(mut keeper) = self.keeper.take() {
             drop(keeper.stdin.take());
             drop(keeper.wait());
+        } else if self.port != 0 {
+            // Stopped by a test that did not start it again.
+            drop(fs::remove_dir_all(&self.folder));
         }
     }
 }
