@@ -59,6 +59,13 @@ pub fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     handle()?.block_on(future)
 }
 
+/// As [`block_on`], with the work on a thread of the runtime: connecting goes deep, and some hosts call on small stacks
+/// of their own making.
+pub fn away<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    let handle = handle()?;
+    block_on(async move { handle.spawn(work).await.unwrap_or_else(|why| std::panic::resume_unwind(why.into_panic())) })
+}
+
 /// A Rust host that links the library into itself may call from inside its own runtime.
 fn within_another_runtime() -> bool {
     let Ok(current) = Handle::try_current() else { return false };
