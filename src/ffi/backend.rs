@@ -86,11 +86,11 @@ fn open(url: &str, options: Option<&str>) -> Result<SharedBackend> {
     if let Some("postgres" | "postgresql") = scheme {
         codec::options::none(options)?;
         let url = url.to_owned();
-        return runtime::away(async move { Postgres::open(&url).await.map(|store| store as SharedBackend) });
+        return runtime::away(move || Box::pin(async move { Ok(Postgres::open(&url).await? as SharedBackend) }));
     }
     let options = codec::options::sqlite(options)?;
     let url = url.to_owned();
-    runtime::away(async move { Sqlite::open(&url, options).await.map(|store| store as SharedBackend) })
+    runtime::away(move || Box::pin(async move { Ok(Sqlite::open(&url, options).await? as SharedBackend) }))
 }
 
 /// Creates or migrates the schema, which stent_backend_open has done already; safe from several processes at once,
@@ -154,7 +154,7 @@ fn close(backend: &BackendObject) -> Result<()> {
     threads::refuse_in_callbacks("stent_backend_close")?;
     registry::refuse_while_working(backend.store())?;
     let store = Arc::clone(backend.store());
-    runtime::away(async move { store.close().await })
+    runtime::away(move || Box::pin(async move { store.close().await }))
 }
 
 /// Frees the handle. NULL is nothing; executors made from the backend keep it open until they are freed too. Any

@@ -66,6 +66,23 @@ static void activities_by_epoll(void) {
     CHECK(close(loop) == 0);
 }
 
+/* Some FFIs call on small stacks of their own making. */
+static void *opens_and_closes(void *url) {
+    stent_backend *backend = NULL;
+    CHECK(stent_backend_open(url, NULL, &backend, NULL) == STENT_OK);
+    CHECK(stent_backend_close(backend, NULL) == STENT_OK);
+    stent_backend_free(backend);
+    return NULL;
+}
+
+static void small_stack(const char *url) {
+    pthread_attr_t attributes;
+    pthread_t thread;
+    CHECK(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, 128 * 1024) == 0);
+    CHECK(pthread_create(&thread, &attributes, opens_and_closes, (void *)url) == 0);
+    CHECK(pthread_join(thread, NULL) == 0 && pthread_attr_destroy(&attributes) == 0);
+}
+
 static void *waits(void *poller) {
     stent_event *event = NULL;
     CHECK(stent_poller_next(poller, -1, &event, NULL) == STENT_PENDING && event == NULL);
@@ -183,7 +200,9 @@ static void side_by_side(void) {
 
 int main(int count, char **arguments) {
     begin(count, arguments);
+    char path[512];
     atomic_int freed = 0;
+    small_stack(store_url(count, arguments, path));
     stent_backend *backend = open_store(count, arguments);
     interruptions();
     host = new_host(backend, functions, "{\"max_concurrency\": 16}");
