@@ -133,17 +133,25 @@ static void unfinished(void) {
     }
 }
 
-/* The poller goes while its worker has tasks: they go back, and another one runs them, at their first attempt. */
+/* The poller goes while its worker has tasks: they go back, and another one runs them, at their first and only attempt. */
 static void abandoned(stent_backend *backend) {
     stent_executor *executor = new_executor(backend);
     stent_poller *poller = NULL;
     stent_worker *worker = NULL;
     stent_event *event = NULL;
     OK(stent_poller_new(&poller, ERROR));
-    OK(stent_executor_register(executor, "first", NULL, NULL, NULL, NULL, ERROR));
+    const char *once = "{\"retry_policy\": {\"max_attempts\": 1}}";
+    OK(stent_executor_register(executor, "first", once, NULL, NULL, NULL, ERROR));
     OK(stent_worker_start(executor, "{\"max_concurrency\": 2}", poller, &worker, ERROR));
+    OK(stent_worker_wait(worker, "ready", PATIENCE_MS, ERROR));
     char *taken = dispatch(executor, "first", NULL), *waits_for_slot = dispatch(executor, "first", NULL);
     char *third = dispatch(executor, "first", NULL), *result = NULL;
+    for (int slots_full = 0; !slots_full; nap()) {
+        char *status = NULL;
+        OK(stent_worker_status(worker, &status, ERROR));
+        slots_full = has(status, "\"running\":2");
+        stent_free(status);
+    }
     do {
         stent_event_free(event);
         OK(stent_poller_next(poller, PATIENCE_MS, &event, ERROR));
@@ -161,7 +169,7 @@ static void abandoned(stent_backend *backend) {
     OK(stent_worker_wait(worker, "stopped", PATIENCE_MS, ERROR));
     stent_worker_free(worker);
     stent_executor_free(executor);
-    struct function first[] = {{"first", NULL, echo, 0}, {NULL, NULL, NULL, 0}};
+    struct function first[] = {{"first", once, echo, 0}, {NULL, NULL, NULL, 0}};
     struct host *next = new_host(backend, first, NULL);
     PUMP(next, next->ended == 2);
     free(mine);
