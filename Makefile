@@ -15,7 +15,7 @@ BINDINGS_LIB := $(if $(STENT_LIB_DIR),,lib)
 BESIDE_POSTGRES := $(if $(STENT_TEST_POSTGRES),,scripts/with-postgres)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak header lib devlib cpp go examples clean
+.PHONY: help demo test check bench soak header lib devlib cpp go node examples clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -60,6 +60,10 @@ cpp: $(BINDINGS_LIB) ## builds and tests the C++ binding; STENT_LIB_DIR names th
 go: $(BINDINGS_LIB) ## builds and tests the Go binding, likewise
 	@scripts/need cc go postgres
 	@$(BESIDE_POSTGRES) bindings/go/test
+
+node: $(BINDINGS_LIB) ## builds and tests the Node binding, likewise
+	@scripts/need c++ node postgres
+	@$(BESIDE_POSTGRES) bindings/node/run-tests
 
 examples: lib ## builds the C examples into target/examples_c
 	@mkdir -p $(EXAMPLES)

@@ -85,10 +85,12 @@ fn open(url: &str, options: Option<&str>) -> Result<SharedBackend> {
     let scheme = url.split_once(':').map(|(scheme, _)| scheme);
     if let Some("postgres" | "postgresql") = scheme {
         codec::options::none(options)?;
-        return block_on(Postgres::open(url)).map(|store| store as SharedBackend);
+        let url = url.to_owned();
+        return runtime::away(move || Box::pin(async move { Ok(Postgres::open(&url).await? as SharedBackend) }));
     }
     let options = codec::options::sqlite(options)?;
-    block_on(Sqlite::open(url, options)).map(|store| store as SharedBackend)
+    let url = url.to_owned();
+    runtime::away(move || Box::pin(async move { Ok(Sqlite::open(&url, options).await? as SharedBackend) }))
 }
 
 /// Creates or migrates the schema, which stent_backend_open has done already; safe from several processes at once,
@@ -151,7 +153,8 @@ pub unsafe extern "C" fn stent_backend_close(
 fn close(backend: &BackendObject) -> Result<()> {
     threads::refuse_in_callbacks("stent_backend_close")?;
     registry::refuse_while_working(backend.store())?;
-    block_on(backend.store().close())
+    let store = Arc::clone(backend.store());
+    runtime::away(move || Box::pin(async move { store.close().await }))
 }
 
 /// Frees the handle. NULL is nothing; executors made from the backend keep it open until they are freed too. Any

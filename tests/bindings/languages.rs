@@ -18,6 +18,7 @@ pub struct Language {
 pub const LANGUAGES: &[Language] = &[
     Language { name: "cpp", tests: "tests", ending: ".cpp", test: "\"scenario_{name}\"" },
     Language { name: "go", tests: "", ending: "_test.go", test: "func TestScenario{Name}(" },
+    Language { name: "node", tests: "test", ending: ".test.ts", test: "async {name}(" },
 ];
 
 pub fn folder(name: &str) -> PathBuf {

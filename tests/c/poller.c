@@ -66,6 +66,23 @@ static void activities_by_epoll(void) {
     CHECK(close(loop) == 0);
 }
 
+/* Some FFIs call on small stacks of their own making. */
+static void *opens_and_closes(void *url) {
+    stent_backend *backend = NULL;
+    CHECK(stent_backend_open(url, NULL, &backend, NULL) == STENT_OK);
+    CHECK(stent_backend_close(backend, NULL) == STENT_OK);
+    stent_backend_free(backend);
+    return NULL;
+}
+
+static void small_stack(const char *url) {
+    pthread_attr_t attributes;
+    pthread_t thread;
+    CHECK(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, 128 * 1024) == 0);
+    CHECK(pthread_create(&thread, &attributes, opens_and_closes, (void *)url) == 0);
+    CHECK(pthread_join(thread, NULL) == 0 && pthread_attr_destroy(&attributes) == 0);
+}
+
 static void *waits(void *poller) {
     stent_event *event = NULL;
     CHECK(stent_poller_next(poller, -1, &event, NULL) == STENT_PENDING && event == NULL);
@@ -116,17 +133,25 @@ static void unfinished(void) {
     }
 }
 
-/* The poller goes while its worker has tasks: they go back, and another one runs them, at their first attempt. */
+/* The poller goes while its worker has tasks: they go back, and another one runs them, at their first and only attempt. */
 static void abandoned(stent_backend *backend) {
     stent_executor *executor = new_executor(backend);
     stent_poller *poller = NULL;
     stent_worker *worker = NULL;
     stent_event *event = NULL;
     OK(stent_poller_new(&poller, ERROR));
-    OK(stent_executor_register(executor, "first", NULL, NULL, NULL, NULL, ERROR));
+    const char *once = "{\"retry_policy\": {\"max_attempts\": 1}}";
+    OK(stent_executor_register(executor, "first", once, NULL, NULL, NULL, ERROR));
     OK(stent_worker_start(executor, "{\"max_concurrency\": 2}", poller, &worker, ERROR));
+    OK(stent_worker_wait(worker, "ready", PATIENCE_MS, ERROR));
     char *taken = dispatch(executor, "first", NULL), *waits_for_slot = dispatch(executor, "first", NULL);
     char *third = dispatch(executor, "first", NULL), *result = NULL;
+    for (int slots_full = 0; !slots_full; nap()) {
+        char *status = NULL;
+        OK(stent_worker_status(worker, &status, ERROR));
+        slots_full = has(status, "\"running\":2");
+        stent_free(status);
+    }
     do {
         stent_event_free(event);
         OK(stent_poller_next(poller, PATIENCE_MS, &event, ERROR));
@@ -144,7 +169,7 @@ static void abandoned(stent_backend *backend) {
     OK(stent_worker_wait(worker, "stopped", PATIENCE_MS, ERROR));
     stent_worker_free(worker);
     stent_executor_free(executor);
-    struct function first[] = {{"first", NULL, echo, 0}, {NULL, NULL, NULL, 0}};
+    struct function first[] = {{"first", once, echo, 0}, {NULL, NULL, NULL, 0}};
     struct host *next = new_host(backend, first, NULL);
     PUMP(next, next->ended == 2);
     free(mine);
@@ -183,7 +208,9 @@ static void side_by_side(void) {
 
 int main(int count, char **arguments) {
     begin(count, arguments);
+    char path[512];
     atomic_int freed = 0;
+    small_stack(store_url(count, arguments, path));
     stent_backend *backend = open_store(count, arguments);
     interruptions();
     host = new_host(backend, functions, "{\"max_concurrency\": 16}");

@@ -50,6 +50,15 @@ static char *id_in(const char *json) {
     return strndup(json + 1, 36);
 }
 
+/* The one coroutine that there is waits, as rows. */
+static int one_waits(void) {
+    char *status = NULL;
+    OK(stent_worker_status(host->worker, &status, ERROR));
+    int waits = has(status, "\"coroutines\":1") && has(status, "\"held\":0");
+    stent_free(status);
+    return waits;
+}
+
 static void executions(void) {
     char *id = id_in(submit("dispatch", "{\"function\": \"waits\", \"options\": {\"tags\": [\"t\"]}}", STENT_OK));
     about("wait", "execution_id", id, ", \"timeout\": 0.01", STENT_E_TIMEOUT);
@@ -70,6 +79,7 @@ static void executions(void) {
     free(second);
 
     id = id_in(submit("dispatch", "{\"function\": \"waits\"}", STENT_OK));
+    PUMP(host, one_waits());
     about("cancel", "execution_id", id, ", \"reason\": \"enough\"", STENT_OK);
     about("result", "execution_id", id, "", STENT_E_CANCELLED);
     CHECK(has(host->last_json, "enough"));

@@ -20,7 +20,10 @@ pub fn files(folder: &str, endings: &[&str]) -> Vec<String> {
         let Ok(entries) = fs::read_dir(&folder) else { continue };
         for path in entries.map(|entry| entry.unwrap().path()) {
             if path.is_dir() {
-                open.push(path);
+                // What npm fetched is not ours.
+                if !path.ends_with("node_modules") {
+                    open.push(path);
+                }
             } else if endings.iter().any(|ending| path.extension().is_some_and(|e| e == *ending)) {
                 found.push(name(&path));
             }

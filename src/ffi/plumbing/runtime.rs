@@ -2,6 +2,7 @@
 //! when there is nothing to do.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -57,6 +58,16 @@ pub fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
         ));
     }
     handle()?.block_on(future)
+}
+
+/// What a host waits for, as it looks to the host.
+pub type Work<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+
+/// As [`block_on`], with the work begun and done on a thread of the runtime: connecting goes deep, and some hosts call
+/// on small stacks of their own making.
+pub fn away<T: Send + 'static>(begin: impl FnOnce() -> Work<T> + Send + 'static) -> Result<T> {
+    let work = handle()?.spawn(async move { begin().await });
+    block_on(async move { work.await.unwrap_or_else(|why| std::panic::resume_unwind(why.into_panic())) })
 }
 
 /// A Rust host that links the library into itself may call from inside its own runtime.

@@ -1,0 +1,151 @@
+// What a handler is given.
+
+import { errorOut } from "./errors";
+import { native } from "./native";
+import { type CallOptions, decode, type Duration, encodeText, type StepOptions, type WaitSignalOptions } from "./options";
+import { ContinueAs, type DurablePromise, type Run, toJson } from "./run";
+
+/** What is known of a task beside its arguments. */
+export interface TaskInfo {
+  taskId: string;
+  executionId: string;
+  parentTaskId: string | null;
+  function: string;
+  kind: "orchestrator" | "activity";
+  stepKey: string | null;
+  /** 1 for the first; grows with each failure that is retried. */
+  attempt: number;
+  /** Larger than that of any earlier claim of the task. */
+  fence: number;
+  workerId: string;
+  deadline: string | null;
+  queue: string | null;
+  tags: string[];
+  priority: number;
+  traceparent: string | null;
+  /** What the last attempt said by `heartbeat`. */
+  heartbeat: unknown;
+  run: number;
+  createdAt: string;
+}
+
+export type LogLevel = "error" | "warn" | "info" | "debug";
+
+const LEVELS: Record<LogLevel, number> = { error: 1, warn: 2, info: 3, debug: 4 };
+
+const textOut: [string | null] = [null];
+const randomOut = new BigUint64Array(1);
+
+/** Operations of this object are durable: recorded once, and answered from the record when the handler runs again. */
+export class Context {
+  /** Aborted when the task's work is in vain: cancelled, timed out, or another worker's. */
+  readonly signal: AbortSignal;
+
+  constructor(
+    private readonly run: Run,
+    readonly kwargs: Record<string, unknown>,
+  ) {
+    this.signal = run.aborts.signal;
+  }
+
+  /** Asked anew each time: a task that waited goes on under another fence. */
+  get info(): TaskInfo {
+    return decode(JSON.parse(native.taskInfo(this.run.task)));
+  }
+
+  /** Calls a function, in whatever language it is written, and takes its result. */
+  call<T = unknown>(name: string, args: unknown[] = [], options?: CallOptions): DurablePromise<T> {
+    return this.run.operation<T>(this.spawn(name, args, encodeText(options)));
+  }
+
+  /** Calls a function once for each array of arguments, all at once; the results come in the same order. */
+  map<T = unknown>(name: string, argsList: unknown[][], options?: CallOptions): DurablePromise<T[]> {
+    const { key, ...rest } = options ?? {};
+    const shared = options === undefined ? null : encodeText(rest);
+    return this.run.group<T>(
+      argsList.map((args, index) => {
+        const own = key === undefined ? shared : encodeText({ ...rest, key: `${key}-${index + 1}` });
+        return this.spawn(name, args, own);
+      }),
+    );
+  }
+
+  private spawn(name: string, args: unknown[], options: string | null) {
+    return (op: Uint32Array): number =>
+      native.taskSpawnCall(this.run.task, name, JSON.stringify(args), options, op, errorOut);
+  }
+
+  /** Sleeps durably: the task wakes at the time that was fixed when the sleep was first reached. */
+  sleep(duration: Duration): DurablePromise<null> {
+    return this.run.operation((op) => native.taskSpawnSleep(this.run.task, String(duration), op, errorOut));
+  }
+
+  /** Takes the oldest signal of the name that no wait has taken. */
+  waitSignal<T = unknown>(name: string, options?: WaitSignalOptions): DurablePromise<T> {
+    const text = encodeText(options);
+    return this.run.operation<T>((op) => native.taskSpawnWaitSignal(this.run.task, name, text, op, errorOut));
+  }
+
+  /** Runs the body here, once: what it comes to is recorded. A crash in between runs it again. */
+  step<T>(name: string, body: () => T | Promise<T>, options?: StepOptions): DurablePromise<T> {
+    return this.run.step<T>(name, encodeText(options), body);
+  }
+
+  /** The time of the last thing that this task was told: the same in every run. */
+  now(): Date {
+    return new Date(this.timestamp());
+  }
+
+  /** As `now`, to the microsecond: RFC 3339. */
+  timestamp(): string {
+    this.run.inTurn(native.taskNow(this.run.task, textOut, errorOut));
+    return textOut[0]!;
+  }
+
+  /** 0 to 1, the same in every run; not for secrets. */
+  random(): number {
+    this.run.inTurn(native.taskRandom(this.run.task, randomOut, errorOut));
+    return Number(randomOut[0] >> 11n) / 2 ** 53;
+  }
+
+  /** The same in every run: a good idempotency key for a call to another system. */
+  uuid(): string {
+    this.run.inTurn(native.taskUuid(this.run.task, textOut, errorOut));
+    return textOut[0]!;
+  }
+
+  /** Adds a line to the execution's progress. */
+  progress(detail: unknown): void {
+    this.run.inTurn(native.taskProgress(this.run.task, toJson(detail), errorOut));
+  }
+
+  /** Adds to a counter of the execution, which begins at 0. */
+  count(name: string, amount: number | bigint = 1): void {
+    this.run.inTurn(native.taskCounterAdd(this.run.task, name, String(amount), errorOut));
+  }
+
+  /** Sets a named value of the execution. */
+  setState(key: string, value: unknown): void {
+    this.run.inTurn(native.taskStateSet(this.run.task, key, toJson(value), errorOut));
+  }
+
+  /** Says how far the handler has come, for its next attempt. Leases need no heartbeat. */
+  heartbeat(details?: unknown): void {
+    this.run.inTurn(native.taskHeartbeat(this.run.task, toJson(details), errorOut));
+  }
+
+  /** Writes a line to the library's log, with the task's ids; not again in a replay. */
+  log(level: LogLevel, message: string): void {
+    this.run.inTurn(native.taskLog(this.run.task, LEVELS[level], message, errorOut));
+  }
+
+  /** True while the handler is answered from what earlier runs recorded. */
+  get isReplaying(): boolean {
+    return native.taskIsReplaying(this.run.task) === 1;
+  }
+
+  /** To be returned: the task starts over with these arguments, an empty record and the signals not taken. */
+  continueAs(...args: unknown[]): ContinueAs {
+    return new ContinueAs(args);
+  }
+}

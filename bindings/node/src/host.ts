@@ -1,0 +1,199 @@
+// The event loop's side: one poller, watched by a socket. Events are taken in batches, and each is handed to whom it is
+// for. After a turn a workflow's microtasks run; when they have, the turn is given back.
+
+import { randomUUID } from "node:crypto";
+import * as net from "node:net";
+import { CancelledError, check, ClosedError, errorOf, errorOut, STATUS, StentError } from "./errors";
+import { duplicate, type Handle, native } from "./native";
+import type { Run } from "./run";
+
+/** Every event that the library knows; a test compares. */
+export const EVENTS = ["task", "op", "ended", "cancel", "evict", "reply", "log", "worker"] as const;
+
+/** Events taken at once, and batches in a row before the loop's other work has its turn. */
+const BATCH = 64;
+const BATCHES = 16;
+
+export interface LogLine {
+  time: string;
+  level: "error" | "warn" | "info" | "debug";
+  target: string;
+  message: string;
+  fields: Record<string, string>;
+  /** Lines before this one that were lost, because they came too fast. */
+  lost: number;
+}
+
+export type WorkerState = "starting" | "ready" | "draining" | "stopped";
+
+interface Question {
+  resolve(answer: unknown): void;
+  reject(error: StentError): void;
+}
+
+export class Host {
+  readonly poller: Handle;
+  /** Makes the run of a task that has come. */
+  newRun: (tag: number, event: Handle) => Run = () => {
+    throw new Error("no worker runs here");
+  };
+  onLog: (line: LogLine) => void = () => {};
+  onWorker: (state: { worker_id: string; state: WorkerState }) => void = () => {};
+
+  private readonly socket: net.Socket;
+  private readonly events = new BigUint64Array(BATCH);
+  private readonly count = new BigUint64Array(1);
+  private readonly runs = new Map<number, Run>();
+  private readonly answers = new Map<number, Run>();
+  private readonly questions = new Map<number, Question>();
+  private readonly touched = new Set<Run>();
+  private flushSet = false;
+  private lastTag = 0;
+  private reasonsToStay = 0;
+  private closed = false;
+
+  constructor() {
+    const out = new BigUint64Array(1);
+    check(native.pollerNew(out, errorOut));
+    this.poller = out[0];
+    this.socket = new net.Socket({ fd: duplicate(native.pollerFd(this.poller)), readable: true, writable: false });
+    this.socket.on("data", () => this.drain());
+    this.socket.unref();
+  }
+
+  /** The process lives at least until the reason is gone. */
+  stay(): () => void {
+    if (this.reasonsToStay++ === 0) this.socket.ref();
+    let there = true;
+    return () => {
+      if (!there) return;
+      there = false;
+      if (--this.reasonsToStay === 0 && !this.closed) this.socket.unref();
+    };
+  }
+
+  /** Submits an operation of an executor; the answer comes when it comes. */
+  submit<T>(executor: Handle, operation: string, request: object, signal?: AbortSignal): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.closed) throw new ClosedError({ status: "CLOSED", message: `${operation}: the store was closed` });
+      signal?.throwIfAborted();
+      const tag = ++this.lastTag;
+      check(native.executorSubmit(executor, operation, JSON.stringify(request), this.poller, tag, errorOut));
+      const leave = this.stay();
+      const give = () => native.executorSubmitCancel(executor, this.poller, tag, null);
+      const over = () => {
+        leave();
+        signal?.removeEventListener("abort", give);
+      };
+      signal?.addEventListener("abort", give, { once: true });
+      this.questions.set(tag, {
+        resolve: (answer) => (over(), resolve(answer as T)),
+        reject: (error) => (over(), reject(signal?.aborted ? signal.reason : error)),
+      });
+    });
+  }
+
+  /** A number under which the run is answered. */
+  ask(run: Run): number {
+    const tag = ++this.lastTag;
+    this.answers.set(tag, run);
+    return tag;
+  }
+
+  forgetQuestions(tags: Iterable<number>): void {
+    for (const tag of tags) this.answers.delete(tag);
+  }
+
+  forget(run: Run): void {
+    this.runs.delete(run.tag);
+    this.touched.delete(run);
+  }
+
+  /** The run has had a turn: when nothing of it is left to do, its turn is given back. */
+  touch(run: Run): void {
+    this.touched.add(run);
+    if (this.flushSet) return;
+    this.flushSet = true;
+    // By then all microtasks have run.
+    setImmediate(() => {
+      this.flushSet = false;
+      const touched = [...this.touched];
+      this.touched.clear();
+      for (const one of touched) one.giveTurn();
+    });
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.socket.destroy();
+    native.pollerFree(this.poller);
+    for (const question of this.questions.values()) {
+      question.reject(new ClosedError({ status: "CLOSED", message: "the store was closed" }));
+    }
+    this.questions.clear();
+  }
+
+  /** Takes what is there. The socket has read the byte that told of it, so nothing may be left behind. */
+  private drain(): void {
+    for (let batch = 0; batch < BATCHES; batch++) {
+      if (this.closed) return;
+      check(native.pollerTake(this.poller, this.events, BATCH, this.count, errorOut));
+      const count = Number(this.count[0]);
+      // Copied: a handler may run while it is read.
+      for (const event of this.events.slice(0, count)) this.handle(event);
+      if (count < BATCH) return;
+    }
+    setImmediate(() => this.drain());
+  }
+
+  private handle(event: Handle): void {
+    try {
+      const type: (typeof EVENTS)[number] = native.eventType(event);
+      const tag: number = native.eventTag(event);
+      switch (type) {
+        case "task": {
+          const run = this.newRun(tag, event);
+          this.runs.set(tag, run);
+          run.start();
+          break;
+        }
+        case "op": {
+          const run = this.answers.get(tag);
+          this.answers.delete(tag);
+          run?.answer(tag, native.eventStatus(event), native.eventJson(event));
+          break;
+        }
+        case "ended":
+          this.runs.get(tag)?.ended();
+          break;
+        case "cancel":
+          this.runs.get(tag)?.cancel(native.eventStatus(event) === STATUS.TIMEOUT);
+          break;
+        case "evict":
+          this.runs.get(tag)?.evict();
+          break;
+        case "reply": {
+          const question = this.questions.get(tag);
+          this.questions.delete(tag);
+          const json: string = native.eventJson(event);
+          if (native.eventStatus(event) < 0) question?.reject(errorOf(json));
+          else question?.resolve(JSON.parse(json));
+          break;
+        }
+        case "log":
+          this.onLog(JSON.parse(native.eventJson(event)));
+          break;
+        case "worker":
+          this.onWorker(JSON.parse(native.eventJson(event)));
+          break;
+      }
+    } finally {
+      native.eventFree(event);
+    }
+  }
+}
+
+export const newWorkerId = randomUUID;
+
+export const cancelled = (message: string) => new CancelledError({ status: "CANCELLED", message });

@@ -1,0 +1,290 @@
+// One task in the hands of its handler: the promises that it waits for, and how it ends.
+
+import {
+  check,
+  errorOf,
+  errorOut,
+  type Failure,
+  failureOf,
+  LeaseLostError,
+  NondeterminismError,
+  STATUS,
+  StentError,
+} from "./errors";
+import { cancelled, type Host } from "./host";
+import { type Handle, native } from "./native";
+
+/** A result that says: from the start again, with these arguments. */
+export class ContinueAs {
+  constructor(readonly args: unknown[]) {}
+}
+
+/** The promise of a durable operation. */
+export class DurablePromise<T> extends Promise<T> {
+  /** Cancels the operation, if it has not ended: a call with all that it called, a sleep, a wait. */
+  cancel: () => void = () => {};
+
+  /** What is made of it by `then` is a promise like any other. */
+  static override get [Symbol.species](): PromiseConstructor {
+    return Promise;
+  }
+}
+
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+}
+
+const opOut = new Uint32Array(1);
+const recordedOut = new Int32Array(1);
+
+export class Run {
+  readonly aborts = new AbortController();
+  private readonly waiting = new Map<number, Waiting>();
+  private turn = true;
+  /** Steps whose bodies run. */
+  private steps = 0;
+  /** The handler has returned, and its task has been ended. */
+  private done = false;
+  private evicted = false;
+  private freed = false;
+  /** The end that comes with the next turn, for a handler that returned out of its turn. */
+  private end: (() => void) | null = null;
+
+  constructor(
+    readonly tag: number,
+    readonly task: Handle,
+    private readonly host: Host,
+    private readonly body: () => unknown,
+  ) {}
+
+  start(): void {
+    let result: unknown;
+    try {
+      result = this.body();
+    } catch (thrown) {
+      this.finish(() => this.fail(thrown));
+      return;
+    }
+    Promise.resolve(result).then(
+      (value) => this.finish(() => this.complete(value)),
+      (thrown) => this.finish(() => this.fail(thrown)),
+    );
+  }
+
+  /** Checks what a durable call answered. */
+  inTurn(status: number): number {
+    if (this.freed) throw this.lost();
+    if (status === STATUS.SUSPEND) {
+      throw new NondeterminismError({
+        status: "NONDETERMINISM",
+        message:
+          "a durable operation was asked for out of turn, after something else was awaited while others were pending; " +
+          "what takes time belongs into ctx.step or an activity",
+      });
+    }
+    return check(status);
+  }
+
+  /** Starts an operation, and asks to be told of its end. */
+  operation<T>(spawn: (op: Uint32Array) => number): DurablePromise<T> {
+    return this.durable<T>(() => {
+      this.guard();
+      this.inTurn(spawn(opOut));
+      return this.notify(opOut[0]);
+    });
+  }
+
+  /** One promise of the results of many, which wakes the handler once. */
+  group<T>(spawns: ((op: Uint32Array) => number)[]): DurablePromise<T[]> {
+    return this.durable<T[]>(() => {
+      this.guard();
+      const ops = new Uint32Array(spawns.length);
+      spawns.forEach((spawn, index) => {
+        this.inTurn(spawn(opOut));
+        ops[index] = opOut[0];
+      });
+      const tag = this.host.ask(this);
+      this.inTurn(native.taskNotifyAll(this.task, ops, ops.length, this.host.poller, tag, errorOut));
+      return { tag, ops: [...ops] };
+    });
+  }
+
+  /** Runs the body unless it is recorded; what it comes to is what every run gets. */
+  step<T>(name: string, options: string | null, body: () => T | Promise<T>): DurablePromise<T> {
+    return this.durable<T>(() => {
+      this.guard();
+      this.inTurn(native.taskStepBegin(this.task, name, options, opOut, recordedOut, errorOut));
+      const op = opOut[0];
+      const recorded = recordedOut[0] === 1;
+      const asked = this.notify(op);
+      if (!recorded) this.runStep(op, body);
+      return asked;
+    });
+  }
+
+  private notify(op: number): { tag: number; ops: number[] } {
+    const tag = this.host.ask(this);
+    this.inTurn(native.taskNotify(this.task, op, this.host.poller, tag, errorOut));
+    return { tag, ops: [op] };
+  }
+
+  private durable<T>(begin: () => { tag: number; ops: number[] }): DurablePromise<T> {
+    let ops: number[] = [];
+    const promise = new DurablePromise<T>((resolve, reject) => {
+      const asked = begin();
+      ops = asked.ops;
+      this.waiting.set(asked.tag, { resolve: resolve as (value: unknown) => void, reject });
+    });
+    promise.cancel = () => {
+      for (const op of ops) this.inTurn(native.taskCancelOp(this.task, op, errorOut));
+    };
+    // The loser of a race is nobody's unhandled rejection.
+    promise.catch(() => {});
+    this.host.touch(this);
+    return promise;
+  }
+
+  private guard(): void {
+    if (this.aborts.signal.aborted) throw this.aborts.signal.reason;
+  }
+
+  private async runStep<T>(op: number, body: () => T | Promise<T>): Promise<void> {
+    this.steps++;
+    let result: string | null = null;
+    let failure: string | null = null;
+    try {
+      result = toJson(await body());
+    } catch (thrown) {
+      failure = JSON.stringify(failureOf(thrown));
+    }
+    this.steps--;
+    if (this.evicted && this.steps === 0) this.free();
+    if (this.freed || this.done) return;
+    const status = native.taskStepEnd(this.task, op, result, failure, errorOut);
+    if (status === STATUS.INVALID) {
+      // Too large, for one: the step has failed then.
+      const why = JSON.stringify(failureOf(attempt(() => check(status))));
+      native.taskStepEnd(this.task, op, null, why, null);
+    } else if (status < 0) {
+      attempt(() => check(status)); // its lease is lost, or it is cancelled: an event tells
+    }
+  }
+
+  /** What was asked for under this number has ended: a new turn. */
+  answer(tag: number, status: number, json: string): void {
+    const waiting = this.waiting.get(tag);
+    this.waiting.delete(tag);
+    this.turn = true;
+    if (this.end) {
+      this.end();
+      return;
+    }
+    if (status < 0) waiting?.reject(errorOf(json));
+    else waiting?.resolve(JSON.parse(json));
+    this.host.touch(this);
+  }
+
+  /** All microtasks have run. Something that the handler awaits is durable: then the turn is given back. */
+  giveTurn(): void {
+    if (!this.turn || this.done || this.freed || this.waiting.size === 0) return;
+    this.turn = false;
+    const status = native.taskSuspend(this.task, errorOut);
+    // Its end has been sent on its way then, and an event tells.
+    if (status < 0) attempt(() => check(status));
+  }
+
+  private finish(end: () => void): void {
+    if (this.freed) return;
+    if (this.turn || this.aborts.signal.aborted) end();
+    else this.end = end;
+  }
+
+  private complete(value: unknown): void {
+    if (value instanceof ContinueAs) {
+      const args = attempt(() => toJson(value.args));
+      if (args instanceof Error) return this.fail(args);
+      return this.close(native.taskContinue(this.task, args as string, errorOut));
+    }
+    const json = attempt(() => toJson(value));
+    if (json instanceof Error) return this.fail(json);
+    this.close(native.taskComplete(this.task, json as string | null, errorOut));
+  }
+
+  private fail(thrown: unknown): void {
+    this.close(native.taskFail(this.task, JSON.stringify(failureOf(thrown)), errorOut), true);
+  }
+
+  /** The task has been ended, or can't be: an event tells, but of what was refused as it is. */
+  private close(status: number, isFailure = false): void {
+    if (status === STATUS.INVALID) {
+      const error = attempt(() => check(status)) as StentError;
+      if (!isFailure) return this.fail(error);
+      const plain: Failure = { type: error.status, message: error.message };
+      status = native.taskFail(this.task, JSON.stringify(plain), errorOut);
+    }
+    if (status < 0) attempt(() => check(status));
+    this.done = true;
+    this.host.forgetQuestions(this.waiting.keys());
+    this.waiting.clear();
+    if (this.evicted) this.free();
+  }
+
+  ended(): void {
+    this.free();
+  }
+
+  /** The work is in vain: what is awaited fails, so that the handler comes to its end. */
+  cancel(timedOut: boolean): void {
+    const why = timedOut ? "the attempt took longer than its time-out" : "the execution is cancelled";
+    const error = timedOut
+      ? new LeaseLostError({ status: "LEASE_LOST", message: why })
+      : cancelled(why);
+    this.abort(error);
+    if (this.end) this.end();
+  }
+
+  private abort(error: StentError): void {
+    const waiting = [...this.waiting.values()];
+    this.host.forgetQuestions(this.waiting.keys());
+    this.waiting.clear();
+    this.aborts.abort(error);
+    for (const one of waiting) one.reject(error);
+  }
+
+  /** The task is somebody else's, or comes anew. A workflow that waits is dropped where it stands; what runs is told. */
+  evict(): void {
+    this.evicted = true;
+    if (this.done || (this.waiting.size > 0 && this.steps === 0)) return this.free();
+    this.host.forgetQuestions(this.waiting.keys());
+    this.waiting.clear();
+    this.aborts.abort(this.lost());
+  }
+
+  private lost(): LeaseLostError {
+    return new LeaseLostError({ status: "LEASE_LOST", message: "the task is another worker's by now, or comes anew" });
+  }
+
+  private free(): void {
+    if (this.freed) return;
+    this.freed = true;
+    this.host.forgetQuestions(this.waiting.keys());
+    this.waiting.clear();
+    this.host.forget(this);
+    native.taskFree(this.task);
+  }
+}
+
+/** undefined is null, and what JSON can't say is an error. */
+export function toJson(value: unknown): string | null {
+  return value === undefined ? null : (JSON.stringify(value) ?? null);
+}
+
+/** What is thrown, as a value. */
+function attempt<T>(body: () => T): T | Error {
+  try {
+    return body();
+  } catch (thrown) {
+    return thrown instanceof Error ? thrown : new Error(String(thrown));
+  }
+}

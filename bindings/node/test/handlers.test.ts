@@ -1,0 +1,258 @@
+// What handlers may do, and what becomes of them.
+
+import assert from "node:assert/strict";
+import { setTimeout as delay } from "node:timers/promises";
+import { describe, test } from "node:test";
+import {
+  ApplicationError,
+  CancelledError,
+  type Context,
+  FailedError,
+  type Handler,
+  InvalidError,
+  LeaseLostError,
+  NotFoundError,
+  open,
+  type Stent,
+  TimeoutError,
+} from "../src/index";
+import { freshUrl, STORES, until, using } from "./house";
+
+const once = { retryPolicy: { maxAttempts: 1 } };
+
+/** Registers, starts a worker, dispatches, and gives the result. */
+async function run(stent: Stent, handler: Handler, args: unknown[] = [], workers = {}): Promise<unknown> {
+  stent.register("main", once, handler);
+  stent.register("echo", (_, value) => value);
+  await stent.startWorker(workers);
+  return (await stent.dispatch("main", args)).result({ timeout: "20s" });
+}
+
+const failure = async (stent: Stent, handler: Handler) => {
+  const error = await run(stent, handler).then(
+    () => assert.fail("it did not fail"),
+    (error) => error,
+  );
+  assert.ok(error instanceof FailedError, String(error));
+  return error.failure;
+};
+
+for (const store of STORES) {
+  const on = (name: string, body: (stent: Stent) => Promise<void>) => test(name, () => using(freshUrl(store), body));
+
+  describe(store, () => {
+    on("arguments, kwargs and results are JSON, undefined is null", async (stent) => {
+      stent.register("nothing", () => undefined);
+      const result = await run(
+        stent,
+        async (context: Context, a, b) => [a, b, context.kwargs, await context.call("nothing")],
+        [1, { deep: ["ü", null] }],
+      );
+      assert.deepEqual(result, [1, { deep: ["ü", null] }, {}, null]);
+    });
+
+    on("a step is run once, and its failure is what every run gets", async (stent) => {
+      let ran = 0;
+      const result = await run(stent, async (context: Context) => {
+        const first = await context.step("slow", async () => {
+          ran++;
+          await delay(30);
+          return { ran };
+        });
+        const second = await context.step("bad", () => Promise.reject(new TypeError("no"))).catch((error) => error);
+        return [first, second.failure.type, second instanceof FailedError];
+      });
+      assert.deepEqual(result, [{ ran: 1 }, "TypeError", true]);
+      assert.equal(ran, 1);
+    });
+
+    on("a step races with a sleep, and what arrives first is seen first", async (stent) => {
+      const result = await run(stent, async (context: Context) => {
+        const seen: string[] = [];
+        const step = context.step("slow", () => delay(300)).then(() => seen.push("step"));
+        const sleep = context.sleep("20ms").then(() => seen.push("sleep"));
+        const call = context.call("echo", [1]).then(async () => {
+          seen.push("call");
+          await context.call("echo", [2]);
+          seen.push("second call");
+        });
+        await Promise.all([step, sleep, call]);
+        return seen;
+      });
+      assert.equal((result as string[]).at(-1), "step");
+      assert.equal((result as string[]).length, 4);
+    });
+
+    on("map wakes once, and fails as the first that failed", async (stent) => {
+      stent.register("odd", once, (_, n) => {
+        if (n % 2 === 0) throw new ApplicationError("Even", `${n} is even`, { retryable: false });
+        return n;
+      });
+      const result = await run(stent, async (context: Context) => {
+        const good = await context.map<number>("odd", [[1], [3], [5]]);
+        const bad = await context.map("odd", [[7], [8]], { key: "mine" }).catch((error) => error.failure.type);
+        return [good, bad, await context.map("odd", [])];
+      });
+      assert.deepEqual(result, [[1, 3, 5], "Even", []]);
+    });
+
+    on("values that are the same in every run", async (stent) => {
+      const result = (await run(stent, async (context: Context) => {
+        const before = [context.timestamp(), context.random(), context.uuid()];
+        await context.sleep("10ms");
+        return [...before, context.now().getTime() > Date.parse(before[0] as string)];
+      })) as [string, number, string, boolean];
+      assert.ok(result[1] >= 0 && result[1] < 1 && result[3]);
+      assert.match(result[2], /^[0-9a-f-]{36}$/);
+    });
+
+    on("a signal that does not come in time", async (stent) => {
+      const result = await run(stent, (context: Context) =>
+        context.waitSignal("never", { timeout: "20ms" }).catch((error) => error.failure.type),
+      );
+      assert.equal(result, "SignalTimeout");
+    });
+
+    on("continueAs starts over with new arguments", async (stent) => {
+      const result = await run(
+        stent,
+        async (context: Context, n: number) => {
+          await context.call("echo", [n]);
+          return n < 3 ? context.continueAs(n + 1) : { n, run: context.info.run };
+        },
+        [0],
+      );
+      assert.deepEqual(result, { n: 3, run: 3 });
+    });
+
+    on("with one place for waiting workflows they are replayed, and come to the same", async (stent) => {
+      stent.register("saga", async (context: Context) => {
+        const first = await context.call<number>("echo", [1]);
+        const [second, third] = await Promise.all([context.call("echo", [2]), context.sleep("30ms")]);
+        const step = await context.step("s", () => "stepped");
+        return [first, second, third, step, context.uuid()];
+      });
+      stent.register("echo", (_, value) => value);
+      await stent.startWorker({ maxCoroutines: 1 });
+      const sagas = await Promise.all(Array.from({ length: 20 }, () => stent.dispatch("saga")));
+      for (const saga of sagas) {
+        const result = await saga.result<unknown[]>({ timeout: "20s" });
+        assert.deepEqual(result.slice(0, 4), [1, 2, null, "stepped"]);
+      }
+    });
+
+    on("a task that is taken away by a time-out is told, and its end is refused", async (stent) => {
+      let told: unknown;
+      stent.register("slow", { ...once, timeout: "50ms" }, async (context: Context) => {
+        await delay(10_000, null, { signal: context.signal }).catch(() => {});
+        told = context.signal.reason;
+        return "too late";
+      });
+      await stent.startWorker();
+      const error: any = await (await stent.dispatch("slow")).result().catch((error) => error);
+      assert.equal(error.failure?.type, "Timeout");
+      await until("it is told", () => told instanceof LeaseLostError);
+    });
+
+    on("questions to the store are promises with errors as classes", async (stent) => {
+      const nobody = stent.execution("00000000-0000-4000-8000-000000000000");
+      await assert.rejects(nobody.state(), NotFoundError);
+      await assert.rejects(stent.dispatch(""), InvalidError);
+      await assert.rejects(stent.dispatch("f", [], { nonsense: 1 } as object), /nonsense/);
+      assert.throws(() => stent.register("f", { nonsense: 1 } as object, () => null), InvalidError);
+      const waiting = await stent.dispatch("nobody has it");
+      await assert.rejects(waiting.result({ timeout: 0.01 }), TimeoutError);
+      const aborts = new AbortController();
+      const result = waiting.result({ signal: aborts.signal });
+      aborts.abort(new Error("enough"));
+      await assert.rejects(result, /enough/);
+      await waiting.cancel();
+      await assert.rejects(waiting.result(), CancelledError);
+      assert.equal((await stent.list({ state: "cancelled" })).length, 1);
+      assert.match(await stent.stats({ format: "prometheus" }), /stent_executions/);
+    });
+
+    on("dead letters are listed, replayed and discarded", async (stent) => {
+      let broken = true;
+      stent.register("fragile", once, () => {
+        if (broken) throw new Error("broken");
+        return "repaired";
+      });
+      await stent.startWorker();
+      await (await stent.dispatch("fragile")).wait();
+      const [letter] = await stent.deadLetters({ function: "fragile" });
+      broken = false;
+      const replayed = await stent.replayDeadLetter(letter.task.id as string);
+      assert.equal(await replayed.result(), "repaired");
+      await assert.rejects(stent.discardDeadLetter(letter.task.id as string), NotFoundError);
+      assert.equal((await stent.cleanup({ olderThan: "1d" })).executions, 0);
+    });
+  });
+}
+
+const onSqlite = (name: string, body: (stent: Stent) => Promise<void>) => test(name, () => using(freshUrl("sqlite"), body));
+
+onSqlite("what is thrown fails the task with its type, message and stack, and the host lives", async (stent) => {
+  class Custom extends Error {
+    override name = "Custom";
+    code = "E_CUSTOM";
+    details = { a: 1 };
+  }
+  const thrown: [string, unknown, string][] = [
+    ["sync", new Custom("one"), "Custom"],
+    ["text", "just text", "Error"],
+    ["cyclic", Object.assign(new Error("three"), { details: BigInt(1) }), "Error"],
+  ];
+  for (const [name, value] of thrown) {
+    stent.register(name, once, () => {
+      throw value;
+    });
+  }
+  stent.register("rejects", once, async () => Promise.reject(new RangeError("four")));
+  stent.register("unspeakable", once, () => BigInt(5));
+  await stent.startWorker();
+  const failed = async (name: string) => {
+    const error = await (await stent.dispatch(name)).result().catch((error) => error);
+    assert.ok(error instanceof FailedError, String(error));
+    return error.failure;
+  };
+  for (const [name, , type] of thrown) assert.equal((await failed(name)).type, type);
+  const custom = await failed("sync");
+  assert.deepEqual([custom.message, custom.code, custom.details], ["one", "E_CUSTOM", { a: 1 }]);
+  assert.match(custom.stack!, /handlers\.test/);
+  assert.deepEqual([(await failed("rejects")).type, (await failed("unspeakable")).type], ["RangeError", "TypeError"]);
+});
+
+onSqlite("a durable operation out of turn is an error that says what to do", async (stent) => {
+  const told = await failure(stent, async (context: Context) => {
+    // While it waits, the task may be nobody's: its end comes with what it waits for.
+    const sleep = context.sleep("200ms");
+    await delay(50);
+    await context.call("echo", [1]);
+    return sleep;
+  });
+  assert.equal(told.type, "NONDETERMINISM");
+  assert.match(told.message, /context|step/);
+});
+
+onSqlite("the loser of a race is nobody's unhandled rejection", async (stent) => {
+  stent.register("fails", once, () => {
+    throw new ApplicationError("Late", "late", { retryable: false });
+  });
+  const result = await run(stent, async (context: Context) => {
+    context.call("fails");
+    await context.sleep("50ms");
+    return "calm";
+  });
+  assert.equal(result, "calm");
+});
+
+onSqlite("the log comes as lines", async () => {
+  const lines: string[] = [];
+  const stent = await open(freshUrl("sqlite"), { log: (line) => lines.push(`${line.level} ${line.message}`) });
+  stent.register("says", (context: Context) => context.log("info", "as it is"));
+  await stent.startWorker();
+  await (await stent.dispatch("says")).result();
+  await until("the line comes", () => lines.includes("info as it is"));
+  await stent.close();
+});

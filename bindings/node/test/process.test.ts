@@ -1,0 +1,98 @@
+// When the process ends, and when it stays; and that its loop is never blocked.
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { test } from "node:test";
+import { freshUrl, folder, Process, root, using } from "./house";
+
+/** Runs a program beside the package; what it said, when it has ended by itself. */
+async function program(body: string, ...args: string[]): Promise<Process> {
+  const file = path.join(folder(), "program.js");
+  const header = `const { open } = require(${JSON.stringify(path.join(root, "dist/src/index.js"))});\n`;
+  fs.writeFileSync(file, `${header}(async () => {${body}})().catch((error) => { console.error(error); process.exit(9); });`);
+  return new Process(process.execPath, [file, ...args]);
+}
+
+test("an idle client does not keep the process alive, a question does", async () => {
+  const run = await program(`
+    const stent = await open(process.argv[2]);
+    const execution = await stent.dispatch("nobody has it");
+    await execution.result({ timeout: "300ms" }).catch((error) => console.log(error.status));
+    console.log("idle");
+  `, freshUrl("sqlite"));
+  await run.ends();
+  assert.deepEqual([run.code, run.said], [0, "TIMEOUT\nidle\n"]);
+});
+
+test("a worker keeps the process alive until it has stopped, or is unreferenced", async () => {
+  const url = freshUrl("sqlite");
+  const body = (more: string) => `
+    const stent = await open(process.argv[2]);
+    stent.register("echo", (_, value) => value);
+    const worker = await stent.startWorker();
+    ${more}
+    console.log("ready");
+  `;
+  const stays = await program(body('process.once("SIGTERM", () => stent.close().then(() => console.log("closed")));'), url);
+  await stays.says("ready");
+  await using(url, async (stent) => {
+    const execution = await stent.dispatch("echo", ["still there"]);
+    assert.equal(await execution.result({ timeout: "20s" }), "still there");
+  });
+  stays.child.kill("SIGTERM");
+  await stays.ends();
+  assert.deepEqual([stays.code, stays.said], [0, "ready\nclosed\n"]);
+  const ends = await program(body("worker.unref();"), url);
+  await ends.ends();
+  assert.deepEqual([ends.code, ends.said], [0, "ready\n"]);
+});
+
+test("a process that exits in the middle gives back what it holds, at no charge", async () => {
+  const url = freshUrl("sqlite");
+  const exits = await program(`
+    const stent = await open(process.argv[2]);
+    stent.register("long", () => { setTimeout(() => process.exit(0), 50); return new Promise(() => {}); });
+    await stent.startWorker();
+    await stent.dispatch("long");
+  `, url);
+  await exits.ends();
+  assert.equal(exits.code, 0);
+  await using(url, async (stent) => {
+    stent.register("long", (context) => context.info.attempt);
+    await stent.startWorker();
+    const [execution] = await stent.list();
+    // Long before the lease of half a minute would have ended.
+    assert.equal(await stent.execution(execution.id).result({ timeout: "10s" }), 1);
+  });
+});
+
+test("the loop goes round while workflows run and wait", async () => {
+  await using(freshUrl("sqlite"), async (stent) => {
+    stent.register("echo", (_, value) => value);
+    stent.register("busy", async (context) => {
+      for (let i = 0; i < 20; i++) await context.call("echo", [i]);
+      return "done";
+    });
+    await stent.startWorker({ maxConcurrency: 64 });
+    let [rounds, longest, last] = [0, 0, performance.now()];
+    const timer = setInterval(() => {
+      const now = performance.now();
+      [rounds, longest, last] = [rounds + 1, Math.max(longest, now - last), now];
+    }, 1);
+    const executions = await stent.dispatchMany(Array.from({ length: 50 }, () => ({ function: "busy" })));
+    for (const execution of executions) assert.equal(await execution.result(), "done");
+    clearInterval(timer);
+    assert.ok(rounds > 10, `${rounds} rounds`);
+    // A synchronous wait for the store would be as long as a workflow.
+    assert.ok(longest < 500, `the loop stood still for ${longest} ms`);
+  });
+});
+
+test("a store that is closed says so", async () => {
+  await using(freshUrl("sqlite"), async (stent) => {
+    await stent.close();
+    await assert.rejects(stent.dispatch("f"), { name: "ClosedError" });
+    await stent.close();
+  });
+});
