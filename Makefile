@@ -12,7 +12,7 @@ EXAMPLES := $(TARGET)/examples_c
 ORDER_SOURCES := $(wildcard examples_c/order_*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak header lib examples clean
+.PHONY: help demo test check bench soak header lib devlib examples clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -44,6 +44,11 @@ lib: ## builds target/release/libstent.so and libstent.a
 	@scripts/need rust cc
 	cargo build --release
 	@ln -sf libstent.so $(RELEASE)/libstent.so.0
+
+devlib: ## builds target/debug/libstent.so, quickly and slow: for work on a binding
+	@scripts/need rust cc
+	cargo build
+	@ln -sf libstent.so $(TARGET)/debug/libstent.so.0
 
 examples: lib ## builds the C examples into target/examples_c
 	@mkdir -p $(EXAMPLES)
