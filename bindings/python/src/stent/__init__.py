@@ -9,6 +9,7 @@ from __future__ import annotations
 from . import sync
 from ._activity import current
 from ._backend import Backend
+from ._context import Context
 from ._described import (
     CleanupOptions,
     DeadLetterFilter,
@@ -43,10 +44,12 @@ from ._errors import (
     UnsupportedError,
     WrongThreadError,
 )
+from ._executor import Execution, Executor
 from ._functions import Activity, Durable, Function, Handler, Request, UseOptions, activity, durable
 from ._library import describe, version
 from ._requests import CleanupReport, ExecutionState, TaskInfo, WorkerStatus
 from ._shutdown import shutdown
 from ._task import Suspended, TaskContext
+from ._worker import Worker
 
 __version__ = version()

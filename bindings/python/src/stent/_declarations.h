@@ -1,5 +1,6 @@
 typedef struct stent_backend stent_backend;
 typedef struct stent_error stent_error;
+typedef struct stent_event stent_event;
 typedef struct stent_executor stent_executor;
 typedef struct stent_poller stent_poller;
 typedef struct stent_task stent_task;
@@ -42,6 +43,8 @@ stent_status stent_executor_replay_dead_letter(stent_executor *executor, const c
 stent_status stent_executor_discard_dead_letter(stent_executor *executor, const char *task_id, stent_error **error);
 stent_status stent_executor_resume(stent_executor *executor, const char *task_id, const char *options, stent_error **error);
 stent_status stent_executor_cleanup(stent_executor *executor, const char *options, char **report, stent_error **error);
+stent_status stent_executor_submit(stent_executor *executor, const char *operation, const char *request, stent_poller *poller, uint64_t tag, stent_error **error);
+stent_status stent_executor_submit_cancel(stent_executor *executor, stent_poller *poller, uint64_t tag, stent_error **error);
 stent_status stent_worker_start(stent_executor *executor, const char *options, stent_poller *poller, stent_worker **worker, stent_error **error);
 stent_status stent_worker_status(stent_worker *worker, char **status, stent_error **error);
 stent_status stent_worker_wait(stent_worker *worker, const char *state, int64_t timeout_ms, stent_error **error);
@@ -68,6 +71,8 @@ stent_status stent_task_spawn_call(stent_task *task, const char *function, const
 stent_status stent_task_spawn_sleep(stent_task *task, const char *duration, uint32_t *op, stent_error **error);
 stent_status stent_task_spawn_wait_signal(stent_task *task, const char *name, const char *options, uint32_t *op, stent_error **error);
 stent_status stent_task_await(stent_task *task, const uint32_t *ops, size_t count, uint32_t mode, int64_t hold_ms, uint32_t *first, stent_error **error);
+stent_status stent_task_notify(stent_task *task, uint32_t op, stent_poller *poller, uint64_t tag, stent_error **error);
+stent_status stent_task_notify_all(stent_task *task, const uint32_t *ops, size_t count, stent_poller *poller, uint64_t tag, stent_error **error);
 stent_status stent_task_result(stent_task *task, uint32_t op, char **result, stent_error **error);
 stent_status stent_task_cancel_op(stent_task *task, uint32_t op, stent_error **error);
 stent_status stent_task_complete(stent_task *task, const char *result, stent_error **error);
@@ -79,3 +84,16 @@ stent_status stent_task_counter_add(stent_task *task, const char *name, const ch
 stent_status stent_task_state_set(stent_task *task, const char *key, const char *value, stent_error **error);
 stent_status stent_task_heartbeat(stent_task *task, const char *details, stent_error **error);
 stent_status stent_task_log(stent_task *task, int32_t level, const char *message, stent_error **error);
+stent_status stent_poller_new(stent_poller **poller, stent_error **error);
+int32_t stent_poller_fd(stent_poller *poller);
+stent_status stent_poller_next(stent_poller *poller, int64_t timeout_ms, stent_event **event, stent_error **error);
+stent_status stent_poller_take(stent_poller *poller, stent_event **events, size_t capacity, size_t *count, stent_error **error);
+void stent_poller_interrupt(stent_poller *poller);
+stent_status stent_poller_log(stent_poller *poller, const char *options, stent_error **error);
+void stent_poller_free(stent_poller *poller);
+const char *stent_event_type(const stent_event *event);
+uint64_t stent_event_tag(const stent_event *event);
+stent_status stent_event_status(const stent_event *event);
+const char *stent_event_json(const stent_event *event);
+stent_task *stent_event_task(stent_event *event);
+void stent_event_free(stent_event *event);

@@ -162,6 +162,8 @@ class WorkerOptions(TypedDict, total=False):
     "How long an ended execution is kept."
     hold: Duration | None
     "How long a handler's await is held in its slot before it suspends."
+    max_coroutines: int | None
+    "Waiting tasks whose coroutines a poller's host keeps at most; beyond that, those that have waited longest are evicted."
 
 
 class SqliteOptions(TypedDict, total=False):

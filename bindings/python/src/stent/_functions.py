@@ -59,6 +59,12 @@ class Request(Generic[R]):
         return _json.dumps(self.args)
 
     @property
+    def text(self) -> str:
+        """All of it, as one of many."""
+        options = self.options_text or "{}"
+        return f'{{"function":{_json.dumps(self.function.name)},"args":{self.args_text},"options":{options}}}'
+
+    @property
     def options_text(self) -> str | None:
         """None where nothing was said."""
         use = self.function.use

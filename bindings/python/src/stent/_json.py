@@ -15,9 +15,9 @@ MARK = "$base64"
 
 def dumps(value: Any) -> str:
     """A payload. TypeError or ValueError when it can't be written as JSON."""
-    text = _write(value, _bytes)
+    text = _payload(value)
     # Almost no payload has the mark in it; those that do are looked through.
-    return _write(_marked(value), None) if MARK in text else text
+    return _payload(_marked(value)) if MARK in text else text
 
 
 def loads(text: str) -> Any:
@@ -28,11 +28,7 @@ def dumps_options(options: Mapping[str, Any], kwargs: Mapping[str, Any] | None =
     """Options may hold times, durations and UUIDs beside what JSON knows; the keyword arguments are a payload."""
     if kwargs:
         options = {**options, "kwargs": _marked(dict(kwargs))}
-    return _write(options, _option)
-
-
-def _write(value: Any, default: Callable[[Any], Any] | None) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=default)
+    return _options(options)
 
 
 def _bytes(value: Any) -> Any:
@@ -46,7 +42,7 @@ def _marked(value: Any) -> Any:
         return {MARK: base64.b64encode(value).decode()}
     if isinstance(value, dict):
         if _is_mark(value):
-            return {MARK: base64.b64encode(_write(value, None).encode()).decode()}
+            return {MARK: base64.b64encode(_payload(value).encode()).decode()}
         return {key: _marked(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_marked(item) for item in value]
@@ -89,3 +85,11 @@ def duration(value: float | str | timedelta) -> str:
     if isinstance(value, timedelta):
         value = value.total_seconds()
     return value if isinstance(value, str) else repr(value)
+
+
+def _encoder(default: Callable[[Any], Any]) -> Callable[[Any], str]:
+    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=default)
+    return encoder.encode
+
+
+_payload, _options = _encoder(_bytes), _encoder(_option)

@@ -90,10 +90,15 @@ def make(function: Any, kind: str, *args: Any) -> Any:
     return handle
 
 
+def release(handle: Any) -> None:
+    """Frees a handle before its time."""
+    ffi.release(handle)
+
+
 def free_handles() -> None:
     """Frees all that are left. Those who have them must not use them any more."""
     for handle in list(_handles):
-        ffi.release(handle)
+        release(handle)
 
 
 def taken(error: Any) -> _errors.Error:

@@ -57,6 +57,10 @@ class DurableLoop(asyncio.AbstractEventLoop):
                 if not handle.cancelled():
                     handle._run()
 
+    def fire(self, timer: Timer) -> None:
+        """The timer's time has come."""
+        self._ready.append(timer)
+
     def drop(self) -> None:
         """Forgets everything that runs here. Coroutines are closed: their `finally` blocks run, and nothing durable
         comes of them, for their task is deaf by now.

@@ -77,8 +77,4 @@ class TaskInfo(TypedDict):
 
 
 def many(requests: Iterable[Request[Any]]) -> str:
-    parts = []
-    for request in requests:
-        name, options = _json.dumps(request.function.name), request.options_text or "{}"
-        parts.append(f'{{"function":{name},"args":{request.args_text},"options":{options}}}')
-    return f"[{','.join(parts)}]"
+    return f"[{','.join(request.text for request in requests)}]"

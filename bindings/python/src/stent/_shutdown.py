@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import os
+import sys
 
-from ._errors import ForkedError
+from ._errors import ForkedError, TimeoutError
 from ._library import call, free_handles, lib, milliseconds
 
 # A host that is told to end waits this long for its handlers, in seconds; what runs longer is taken over by others.
@@ -23,6 +25,12 @@ def _at_exit() -> None:
     # What an executor was given is given back by calls of ours: they must come while there is an interpreter.
     free_handles()
     try:
-        shutdown()
+        shutdown(PATIENCE)
     except ForkedError:
         pass  # the library is the parent's
+    except TimeoutError:
+        # A thread that comes back to an interpreter that is gone would abort the process.
+        print(f"stent: handlers that still ran after {PATIENCE} s were given up; other workers take over", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
