@@ -21,7 +21,7 @@ demo: examples ## orders on a SQLite file, and a worker killed with SIGKILL in t
 	$(EXAMPLES)/order_workflow demo examples_c/orders.json
 
 test: ## formatting, lints and all tests; the last line is the count
-	@scripts/need rust lint cc c++ valgrind sqlite postgres
+	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer
 	@scripts/test
 
 check: ## formatting and lints only
@@ -29,8 +29,8 @@ check: ## formatting and lints only
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 
-bench: ## speed beside the store's own; a part or a smaller run: make bench ARGS="quick fan_out"
-	@scripts/need rust cc
+bench: ## speed of both stores beside their own; parts of it: make bench ARGS="quick postgres fan_out"
+	@scripts/need rust cc postgres
 	cargo bench --bench throughput -- $(ARGS)
 
 soak: examples ## orders under random kills and freezes of workers, for SOAK_SECONDS=60

@@ -4,8 +4,16 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The header's parts, in its order: one for each noun. A folder is entered by its mod.rs, and its other files follow.
-const PARTS: [&str; 7] =
-    ["types.rs", "library.rs", "error.rs", "backend.rs", "executor/mod.rs", "worker.rs", "task/mod.rs"];
+const PARTS: [&str; 8] = [
+    "types.rs",
+    "library.rs",
+    "error.rs",
+    "backend.rs",
+    "executor/mod.rs",
+    "worker.rs",
+    "task/mod.rs",
+    "poller/mod.rs",
+];
 
 /// A comment longer than a line of this width stays as cbindgen wrote it.
 const WIDTH: usize = 120;

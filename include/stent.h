@@ -35,6 +35,10 @@
  * handlers to end (STENT_E_WRONG_THREAD). Such a thread is not the host's: attach it to your runtime if that must
  * be.
  *
+ * HOSTING. A worker runs handlers in one of three ways: it calls them back (stent_handler_fn); the handler returns
+ * STENT_PENDING and ends its task later, from any thread; or nothing is called back, and a host with an event loop
+ * takes tasks from a poller (see stent_poller_new). Their records are alike.
+ *
  * CALLBACKS get `user_data` first. A `free_fn` (NULL: none) is called exactly once with it, when the library needs
  * it no more, or before the call returns if that fails. A handler must not throw and must not longjmp: an exception
  * that reaches the library ends the process.
@@ -73,12 +77,15 @@ typedef struct stent_backend stent_backend;
  */
 typedef struct stent_error stent_error;
 
+/** One event. Made by stent_poller_next and stent_poller_take, freed by stent_event_free. */
+typedef struct stent_event stent_event;
+
 /**
  * Dispatches executions and starts workers on one backend. Made by stent_executor_new, freed by stent_executor_free.
  */
 typedef struct stent_executor stent_executor;
 
-/** For hosts with an event loop: not made by this version of the library. */
+/** Events for a host that takes them when it likes. Made by stent_poller_new, freed by stent_poller_free. */
 typedef struct stent_poller stent_poller;
 
 /** One run of a function: lent to its handler for the time of the call, kept longer by stent_task_ref. */
@@ -282,7 +289,8 @@ stent_status stent_backend_init_db(stent_backend *backend, stent_error **error);
 /**
  * One operation of the backend protocol, such as "get_task" with {"task_id": "..."}: the way to look at records and
  * to repair them. `*response` is JSON, to be freed with stent_free. What it writes is not conditional on a worker's
- * lease; update_task takes the task away from whoever holds it. "close" is stent_backend_close.
+ * lease; update_task takes the task away from whoever holds it. "close" is stent_backend_close. The engine's
+ * operations, such as "advance", are answered too: a store around another store needs them.
  *
  * Any thread. STENT_E_NOT_FOUND and STENT_E_CONFLICT as the operation says.
  */
@@ -332,8 +340,9 @@ void stent_executor_free(stent_executor *executor);
  * retry_policy, timeout, version, max_concurrent, cached, cache_ttl, idempotent; see stent_describe. A worker's
  * start writes them to the store, where dispatches and calls of the function find what they leave out.
  *
- * `handler` is called with `user_data` on threads of the library, several at once. `free_fn` gets `user_data` when
- * the executor and its workers are gone, or before this returns if it fails. Any thread. STENT_E_CONFLICT: the name
+ * `handler` is called with `user_data` on threads of the library, several at once. NULL: the function is for workers
+ * with a poller, and `user_data` has no use. `free_fn` gets `user_data` when the executor and its workers are gone, or
+ * before this returns if it fails or there is no handler. Any thread. STENT_E_CONFLICT: the name
  * is registered in this executor.
  */
 stent_status stent_executor_register(stent_executor *executor,
@@ -496,18 +505,52 @@ stent_status stent_executor_resume(stent_executor *executor,
 stent_status stent_executor_cleanup(stent_executor *executor, const char *options, char **report, stent_error **error);
 
 /* =====================================================================================================================
+ * Any of the above without blocking: the answer comes to a poller.
+ */
+
+/**
+ * Starts an operation of the executor and returns at once; the answer comes to the poller, as exactly one "reply" event
+ * with this tag. operation and request, a JSON object (NULL: {}): as "submissions" in stent_describe lists them; dispatch,
+ * dispatch_many, wait, result, state, list, stats, signal, cancel, dead_letters, replay_dead_letter,
+ * discard_dead_letter, resume, cleanup, backend_call, stop_worker, wait_worker. Each does what the function of its name
+ * does, and answers with its JSON (an id as a JSON string, nothing as null).
+ *
+ * A request that is wrong is refused here, and makes no event. The executor and the poller may be freed meanwhile; with
+ * the poller the answer is lost. Any thread; never blocks. STENT_E_INVALID: no such operation, or a wrong request.
+ */
+stent_status stent_executor_submit(stent_executor *executor,
+                                   const char *operation,
+                                   const char *request,
+                                   stent_poller *poller,
+                                   uint64_t tag,
+                                   stent_error **error);
+
+/**
+ * Gives up waiting for the answers to what was submitted to this poller with this tag: they are STENT_E_CANCELLED, soon.
+ * A dispatch, a signal or the like that has begun still happens. The executor is that of the submission. Any thread.
+ * STENT_E_NOT_FOUND: nothing of this tag is outstanding.
+ */
+stent_status stent_executor_submit_cancel(stent_executor *executor,
+                                          stent_poller *poller,
+                                          uint64_t tag,
+                                          stent_error **error);
+
+/* =====================================================================================================================
  * Workers: they claim tasks and run their handlers.
  */
 
 /**
  * Starts a worker for the functions that are registered by now. options: worker_id, queues, tags, max_concurrency
- * (default 10: the handlers that run at once), prefetch, lease_duration, heartbeat_interval, poll_interval,
- * poll_interval_max, cleanup_interval, retention_period, hold; see stent_describe. poller must be NULL: handlers are
- * called back, on threads of the library.
+ * (default 10: the tasks that run at once), prefetch, lease_duration, heartbeat_interval, poll_interval,
+ * poll_interval_max, cleanup_interval, retention_period, hold, max_coroutines; see stent_describe.
+ *
+ * poller: NULL for a worker of the functions that have a handler, which is called back on threads of the library. Else
+ * it is one of the functions that have none, whose tasks come as events of the poller, as does every state of the
+ * worker; see stent_poller_new. An executor may have workers of both kinds.
  *
  * Returns at once; the worker is "starting" until the store knows it (see stent_worker_wait). `*worker` is the
  * caller's, to be freed by stent_worker_free after stent_worker_stop. Any thread. STENT_E_CONFLICT: a worker of this
- * id runs in this executor. STENT_E_UNSUPPORTED: a poller was given.
+ * id runs in this executor.
  */
 stent_status stent_worker_start(stent_executor *executor,
                                 const char *options,
@@ -516,9 +559,9 @@ stent_status stent_worker_start(stent_executor *executor,
                                 stent_error **error);
 
 /**
- * What the worker is doing: a JSON object with "worker_id", "state", "slots", "running", "prefetched", "held"
- * (leases), "queues", "tags", "functions" and "trouble" (why its last call to the store failed, while that is so);
- * to be freed with stent_free. Any thread.
+ * What the worker is doing: a JSON object with "worker_id", "state", "slots", "running", "prefetched", "held" (leases),
+ * "queues", "tags", "functions", "coroutines" (in a poller's host, of tasks that wait) and "trouble" (why its last call
+ * to the store failed, while that is so); to be freed with stent_free. Any thread.
  */
 stent_status stent_worker_status(stent_worker *worker, char **status, stent_error **error);
 
@@ -662,7 +705,8 @@ stent_status stent_task_wait_signal(stent_task *task,
 /**
  * Begins a step that runs here, in the handler, and says whether it is recorded already. `*recorded` 1: take its
  * result by stent_task_result(op). 0: do the work, then call stent_task_step_end. A crash in between runs the step
- * again: it should be safe to repeat. options: key; NULL for none.
+ * again: it should be safe to repeat. options: key; NULL for none. A poller's task takes the result, recorded or new,
+ * from the "op" event that it asked for by stent_task_notify.
  *
  * Any thread that may block. Statuses as for stent_task_call.
  */
@@ -675,7 +719,8 @@ stent_status stent_task_step_begin(stent_task *task,
 
 /**
  * Ends a step: with its result (any JSON value, NULL: null), or with its failure, of which one must be NULL. Returns
- * when that is recorded; from then on it is what every run gets.
+ * when that is recorded; from then on it is what every run gets. A poller's task may do so between turns; the call
+ * returns at once, and the step is recorded when its "op" event comes.
  *
  * Any thread that may block. Statuses as for stent_task_call; STENT_E_CONFLICT: the step is recorded already.
  */
@@ -753,6 +798,33 @@ stent_status stent_task_await(stent_task *task,
                               stent_error **error);
 
 /**
+ * Asks to be told, as an "op" event of the poller with this tag, when an operation has ended; when it has already, and
+ * was told of, that comes with the next turn all the same. Only for tasks that came from a poller, on their
+ * coroutine's turn; see stent_poller_new. Each operation is asked for once. `poller` is the one that the task came from.
+ *
+ * The event has the status and the JSON that stent_task_result gives. Any thread; never blocks. STENT_SUSPEND: it is not
+ * the coroutine's turn. STENT_E_CONFLICT: it is asked for already. STENT_E_UNSUPPORTED: the task is a handler's. Else as
+ * for stent_task_call.
+ */
+stent_status stent_task_notify(stent_task *task,
+                               uint32_t op,
+                               stent_poller *poller,
+                               uint64_t tag,
+                               stent_error **error);
+
+/**
+ * Asks to be told once, when all of these operations have ended, as stent_task_map is: the event has the array of their
+ * results, or the error of the first that did not complete. A task that waits for nothing else is not woken before the
+ * last of them. `ops` may be NULL when count is 0. Threads, statuses and the rest as for stent_task_notify.
+ */
+stent_status stent_task_notify_all(stent_task *task,
+                                   const uint32_t *ops,
+                                   size_t count,
+                                   stent_poller *poller,
+                                   uint64_t tag,
+                                   stent_error **error);
+
+/**
  * The result of an operation that has ended (a call's, a step's, a signal's payload; null for a sleep): JSON, to be
  * freed with stent_free.
  *
@@ -763,8 +835,8 @@ stent_status stent_task_result(stent_task *task, uint32_t op, char **result, ste
 
 /**
  * Cancels an operation that is not awaited any more, such as the loser of a race: a call with all that it called, a
- * sleep, a wait for a signal. It is recorded; of an operation that has ended it changes nothing. Any thread that may
- * block. Statuses as for stent_task_call.
+ * sleep, a wait for a signal. It is recorded (of a poller's task at the turn's end, at the latest); of an operation
+ * that has ended it changes nothing. Any thread that may block. Statuses as for stent_task_call.
  */
 stent_status stent_task_cancel_op(stent_task *task, uint32_t op, stent_error **error);
 
@@ -775,11 +847,13 @@ stent_status stent_task_cancel_op(stent_task *task, uint32_t op, stent_error **e
 
 /**
  * The task has its result: any JSON value, NULL for null. It is staged: recorded when the handler has returned
- * STENT_OK, or, for a deferred task, soon. Never blocks. Any thread. STENT_E_CONFLICT: the task was ended already,
+ * STENT_OK, or, for a deferred task, soon; a poller's task gets its verdict as an "ended" event. Never blocks. Any thread. STENT_E_CONFLICT: the task was ended already,
  * or is suspended. STENT_E_INVALID: the result is not JSON; then the task is not ended. STENT_E_LEASE_LOST,
  * STENT_E_CANCELLED: the result will not be taken.
  */
-stent_status stent_task_complete(stent_task *task, const char *result, stent_error **error);
+stent_status stent_task_complete(stent_task *task,
+                                 const char *result,
+                                 stent_error **error);
 
 /**
  * The attempt failed: {"type", "message", "code", "retryable", "details", "stack"}, of which "type" must be there.
@@ -790,8 +864,9 @@ stent_status stent_task_fail(stent_task *task, const char *failure, stent_error 
 
 /**
  * The task is suspended until what it awaited is there, after a durable call that answered STENT_SUSPEND; returning
- * that status from a handler does the same. Staged as stent_task_complete is. Never blocks. Any thread.
- * STENT_E_CONFLICT: nothing is awaited, or the task was ended already.
+ * that status from a handler does the same. Staged as stent_task_complete is. A poller's task gives its turn back by
+ * it: its coroutine has nothing left to do until one of the "op" events comes that it has asked for. Never blocks. Any
+ * thread. STENT_E_INVALID: nothing is awaited, or asked for. STENT_E_CONFLICT: the task was ended already.
  */
 stent_status stent_task_suspend(stent_task *task, stent_error **error);
 
@@ -836,6 +911,140 @@ stent_status stent_task_heartbeat(stent_task *task, const char *details, stent_e
  * level: STENT_LOG_ERROR to STENT_LOG_DEBUG. Any thread.
  */
 stent_status stent_task_log(stent_task *task, int32_t level, const char *message, stent_error **error);
+
+/* =====================================================================================================================
+ * Pollers: for hosts with an event loop. Nothing is called back: a descriptor is readable while there are events, and
+ * the host takes them when it likes.
+ *
+ * A WORKER is started with the poller, for functions that were registered without a handler. Each task that it claims
+ * comes as a "task" event, and the host runs it as it runs everything else: as a coroutine, a state machine, a promise.
+ * No call on such a task blocks. Calls that would (stent_task_call, _map, _sleep, _wait_signal, _await) answer
+ * STENT_E_UNSUPPORTED: start the operation with stent_task_spawn_*, and ask by stent_task_notify to be told when it has
+ * ended.
+ *
+ * TURNS. With the "task" event it is the coroutine's turn: durable calls are allowed. When it has nothing left to do
+ * before something arrives, it gives its turn back by stent_task_suspend, and ends it for good by stent_task_complete,
+ * _fail or _continue. What was asked for then comes as "op" events, one at a time, in the order in which it arrived,
+ * and each is a new turn: the next one comes only when this one was given back. So a run after a crash sees everything
+ * in the same order. Between turns durable calls answer STENT_SUSPEND, but for stent_task_step_end and
+ * stent_task_heartbeat.
+ *
+ * WAITING. A task whose turn was given back, with nothing there, becomes rows only: it holds no slot and no lease. Its
+ * coroutine stays where it is, in the host. When something arrives the worker claims the task again, and the "op"
+ * events follow on the same stent_task, under a new fence; nothing is replayed. While a step runs (stent_task_step_begin
+ * without its end) the task keeps its slot and its lease, and still gets what arrives. A step is durable when its own
+ * "op" event comes.
+ *
+ * THE END. Every task that was taken over is closed by exactly one event: "ended", the verdict on the end that the host
+ * gave it, or "evict", after which the coroutine is to be dropped: another worker took the task over, its execution is
+ * over, the worker drains, or more coroutines wait than max_coroutines. What is evicted comes as a new "task" event,
+ * here or elsewhere, and is replayed from its record. "cancel" says that a task's work is in vain: the host ends it as
+ * it likes (stent_task_fail, or stent_task_free), and its slot is taken until then.
+ *
+ * FREEING a task that is not ended: on the coroutine's turn, or in a step, it is a failure of type "NoOutcome"; while it
+ * waits, the coroutine is forgotten, as by an eviction; while the worker drains or when the poller is gone, the task
+ * goes back, and no attempt is charged. After it no event of the task comes any more.
+ *
+ * FREEING the poller drains its workers. Events that nobody took are dropped, tasks among them go back, and submissions
+ * are given up. stent_shutdown waits for running tasks, so a host whose only thread is the event loop drains before it
+ * (stent_worker_drain, and then the "worker" event "stopped").
+ */
+
+/**
+ * Makes a poller. `*poller` is the caller's, to be freed by stent_poller_free. Any thread. STENT_E_BACKEND: the process
+ * has no descriptors left.
+ */
+stent_status stent_poller_new(stent_poller **poller, stent_error **error);
+
+/**
+ * A descriptor that is readable while there are events: for poll, epoll, kqueue, libuv, asyncio. It is the poller's:
+ * don't write to it and don't close it; an event loop that closes what it watches is given a duplicate (dup). One that
+ * reads from it, as Node's sockets do, then takes events until there are none. -1 if the poller is not a live handle.
+ * Any thread.
+ */
+int32_t stent_poller_fd(stent_poller *poller);
+
+/**
+ * Waits for an event, for at most `timeout_ms` (negative: as long as it takes; 0: just looks). `*event` is the
+ * caller's, to be freed with stent_event_free. Any thread; several may wait, and each event goes to one of them.
+ * STENT_PENDING: none came, or stent_poller_interrupt was called. STENT_E_CLOSED: the poller was freed meanwhile.
+ */
+stent_status stent_poller_next(stent_poller *poller, int64_t timeout_ms, stent_event **event, stent_error **error);
+
+/**
+ * Takes the events that are there, at most `capacity`, without waiting: `events` gets that many handles, `*count` their
+ * number, 0 if there are none. Each is to be freed with stent_event_free. Any thread.
+ */
+stent_status stent_poller_take(stent_poller *poller,
+                               stent_event **events,
+                               size_t capacity,
+                               size_t *count,
+                               stent_error **error);
+
+/**
+ * Lets one stent_poller_next return STENT_PENDING at once: the one that waits, or else the next one; the descriptor is
+ * readable until then, or until stent_poller_take. Any thread, in a signal handler not.
+ */
+void stent_poller_interrupt(stent_poller *poller);
+
+/**
+ * Hands the library's log to the poller from now on, as "log" events, in place of a log handler, or of the poller that
+ * had it before. options: {"level": "info"} as for stent_set_log_handler, which with NULL ends it. A host that takes
+ * its events too slowly loses lines, and the next line says how many. Any thread.
+ */
+stent_status stent_poller_log(stent_poller *poller, const char *options, stent_error **error);
+
+/**
+ * Frees the poller. NULL is nothing. Its workers drain, events that nobody took are dropped (tasks among them go back,
+ * no attempt charged), what was submitted is given up, and its descriptor is closed. Any thread.
+ */
+void stent_poller_free(stent_poller *poller);
+
+/* =====================================================================================================================
+ * Events: what a poller tells.
+ */
+
+/**
+ * What happened: "task", "op", "ended", "cancel", "evict", "reply", "worker" or "log"; stent_describe tells more. The
+ * text is static: don't free it. NULL if the event is not a live handle. Any thread.
+ */
+const char *stent_event_type(const stent_event *event);
+
+/**
+ * What it is about. Of "task", "ended", "cancel" and "evict" the number of the task, which the library gave it: larger
+ * than 0, unique in the process, the same as long as the stent_task lives. Of "op" what stent_task_notify was given,
+ * of "reply" what stent_executor_submit was given; of "log" the level; else 0. Any thread.
+ */
+uint64_t stent_event_tag(const stent_event *event);
+
+/**
+ * How it came out. Of "op", "ended" and "reply": STENT_OK, or why not. Of "cancel" and "evict" the reason:
+ * STENT_E_CANCELLED, STENT_E_TIMEOUT (the attempt's), STENT_E_LEASE_LOST (another worker has the task),
+ * STENT_E_CLOSED (the worker drains), STENT_E_BACKEND (the store could not be read, and the task goes back), STENT_OK
+ * (there are more than max_coroutines). Any thread.
+ */
+stent_status stent_event_status(const stent_event *event);
+
+/**
+ * More of it, as JSON. "task": what stent_task_info gives, with "args" and "kwargs". "op": the result, or an array of
+ * them for a group. "reply": the answer. "ended": {"task_id", "execution_id", "outcome", "failure"}, where the outcome
+ * is completed, retried, dead_lettered, failed, continued or parked. "cancel" and "evict": {"task_id", "execution_id",
+ * "reason"}. "worker": what stent_worker_status gives. "log": the line. Where the status of "op", "ended" or "reply"
+ * is negative it is an error, as stent_error_json tells it.
+ *
+ * The text belongs to the event and lives until stent_event_free. NULL if the event is not a live handle. Any thread.
+ */
+const char *stent_event_json(const stent_event *event);
+
+/**
+ * Takes the task of a "task" event over: the caller's, to be freed by stent_task_free. Once for each event; NULL the
+ * second time, for other events, and if the event is not a live handle. A task that is not taken over before its event
+ * is freed has failed, with type "NoOutcome". Any thread.
+ */
+stent_task *stent_event_task(stent_event *event);
+
+/** Frees an event. NULL is nothing. Any thread. */
+void stent_event_free(stent_event *event);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -2,6 +2,8 @@
 
 #[path = "common/c_programs.rs"]
 mod c_programs;
+#[path = "common/postgres.rs"]
+mod postgres;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,11 +44,27 @@ programs! {
     lifetimes,
     operations,
     outcomes,
+    poller,
+    poller_workflow,
     statuses,
     task_arguments,
     two_handles,
     workflow,
     wrong_thread,
+}
+
+/// What speaks of every store is run on PostgreSQL too.
+mod on_postgres {
+    macro_rules! on_postgres {
+        ($($name:ident),* $(,)?) => {
+            $(#[test]
+            fn $name() {
+                super::alone_on(stringify!($name), Some(&super::postgres::fresh_url("")));
+            })*
+        };
+    }
+
+    on_postgres! { poller, poller_workflow }
 }
 
 /// A program that nobody runs proves nothing.
@@ -62,8 +80,14 @@ fn every_program_is_run() {
 }
 
 fn alone(name: &str) {
-    let (program, files) = build(name, "alone");
-    finish(Command::new("timeout").args(["--kill-after=5", PLAIN_SECONDS]).arg(program).arg(files).arg(library()));
+    alone_on(name, None);
+}
+
+fn alone_on(name: &str, url: Option<&str>) {
+    let (program, files) = build(name, if url.is_some() { "on_postgres" } else { "alone" });
+    let mut run = Command::new("timeout");
+    run.args(["--kill-after=5", PLAIN_SECONDS]).arg(program).arg(files).arg(library()).args(url);
+    finish(&mut run);
 }
 
 fn under_valgrind(name: &str) {

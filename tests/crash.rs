@@ -106,7 +106,7 @@ async fn be_a_worker(folder: PathBuf) {
         // A task may have the bad luck to be there at every kill.
         let policy = RetryPolicy { max_attempts: 1000, ..RetryPolicy::default() };
         let options = FunctionOptions { retry_policy: Some(policy), ..FunctionOptions::default() };
-        executor.register(name, options, Arc::new(handler)).unwrap();
+        executor.register(name, options, Some(Arc::new(handler))).unwrap();
     }
     let options = WorkerOptions {
         max_concurrency: 4,
@@ -115,7 +115,7 @@ async fn be_a_worker(folder: PathBuf) {
         poll_interval_max: Duration::from_millis(100),
         ..WorkerOptions::default()
     };
-    let _worker = executor.start_worker(options).unwrap();
+    let _worker = executor.start_worker(options, None).unwrap();
     let orphaned = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     orphaned.await.unwrap().unwrap();
 }

@@ -17,4 +17,4 @@ mod waits;
 #[path = "executor/workers.rs"]
 mod workers;
 
-const KIND: house::Kind = house::Kind::Postgres;
+const KIND: house::Kind = house::Kind::Postgres(|| postgres::fresh_url(""));

@@ -8,18 +8,21 @@ use stent::executor::Task;
 use stent::model::{CallOptions, Error, Payload};
 
 use crate::Size;
-use crate::report::{Report, millis, quantile};
+use crate::drain::SLOTS;
+use crate::report::{Report, quantile};
 use crate::stage::{Result, Stage, noop};
+use crate::stores::Store;
 
 const CALLS: usize = 5;
 const AT_ONCE: usize = 500;
+const ROUNDS: usize = 7;
 
 /// Between two samples the worker comes to rest.
 const REST: Duration = Duration::from_millis(5);
 
-pub fn run(report: &mut Report, size: Size) -> Result<()> {
-    let samples = size.of(1_000);
-    let stage = Stage::new()?;
+pub fn run(report: &mut Report, store: &Store, size: Size) -> Result<()> {
+    let place = store.place()?;
+    let stage = Stage::at(&place.url)?;
     let (started, starts) = mpsc::channel();
     let started = Mutex::new(started);
     stage.register("probe", move |task| {
@@ -27,9 +30,10 @@ pub fn run(report: &mut Report, size: Size) -> Result<()> {
         let _ = started.lock().unwrap().send(Instant::now());
         task.complete(Payload::null())
     })?;
+    register_five_calls(&stage)?;
     let worker = stage.worker(10)?;
     let (mut to_start, mut to_result) = (Vec::new(), Vec::new());
-    for _ in 0..samples {
+    for _ in 0..size.of(1_000) {
         let asked = Instant::now();
         let execution = stage.dispatch("probe", "[]")?;
         stage.wait_all(&[execution])?;
@@ -37,17 +41,25 @@ pub fn run(report: &mut Report, size: Size) -> Result<()> {
         to_start.push(starts.recv()?.duration_since(asked));
         std::thread::sleep(REST);
     }
+    let mut calls = Vec::new();
+    for _ in 0..size.of(300) {
+        let asked = Instant::now();
+        let execution = stage.dispatch("five_calls", "[]")?;
+        stage.wait_all(&[execution])?;
+        calls.push(asked.elapsed());
+        std::thread::sleep(REST);
+    }
     stage.stop(&worker)?;
-    tell(report, "idle worker: dispatch to the handler's start", &mut to_start);
-    tell(report, "idle worker: dispatch to the result at the client", &mut to_result);
-    Ok(())
+    report.time("idle worker: dispatch to the handler's start", &mut to_start);
+    report.time("idle worker: dispatch to the result at the client", &mut to_result);
+    report.time("idle worker: a workflow of five calls in sequence", &mut calls);
+    stage.runtime.block_on(place.clear())
 }
 
-fn tell(report: &Report, what: &str, sample: &mut [Duration]) {
-    let (median, most) = (quantile(sample, 0.5), quantile(sample, 0.99));
-    let commits = median.as_secs_f64() * report.ceiling.single;
-    let more = format!("median of {}; 99% below {}; {commits:.1} x a single-row commit", sample.len(), millis(most));
-    report.line(what, &millis(median), &more);
+fn register_five_calls(stage: &Stage) -> Result<()> {
+    stage.register("noop", noop)?;
+    stage.register("five_calls", five_calls)?;
+    Ok(())
 }
 
 fn five_calls(task: &Task) -> Result<(), Error> {
@@ -57,36 +69,24 @@ fn five_calls(task: &Task) -> Result<(), Error> {
     task.complete(Payload::null())
 }
 
-/// A workflow that makes five calls, one after the other: alone, and many at once.
-pub fn workflows(report: &mut Report, size: Size) -> Result<()> {
-    let stage = Stage::new()?;
-    stage.register("noop", noop)?;
-    stage.register("five_calls", five_calls)?;
-    let worker = stage.worker(256)?;
-
-    let mut alone = Vec::new();
-    for _ in 0..size.of(300) {
-        let asked = Instant::now();
-        let execution = stage.dispatch("five_calls", "[]")?;
-        stage.wait_all(&[execution])?;
-        alone.push(asked.elapsed());
-        std::thread::sleep(REST);
-    }
-    let rounds = 5;
+/// Workflows that make five calls, one after the other: many at once.
+pub fn workflows(report: &mut Report, store: &Store, _: Size) -> Result<()> {
+    let place = store.place()?;
+    let stage = Stage::at(&place.url)?;
+    register_five_calls(&stage)?;
+    let worker = stage.worker(SLOTS)?;
     let mut times = Vec::new();
-    for _ in 0..rounds {
+    for _ in 0..ROUNDS {
         let asked = Instant::now();
         let executions = stage.dispatch_many("five_calls", "[]", AT_ONCE)?;
         stage.wait_all(&executions)?;
         times.push(asked.elapsed());
     }
     stage.stop(&worker)?;
-    tell(report, "idle worker: a workflow of five calls in sequence", &mut alone);
     let median = quantile(&mut times, 0.5);
     report.rate(
-        &format!("{AT_ONCE} such workflows at once (median of {rounds} rounds)"),
+        &format!("{AT_ONCE} workflows of five calls at once (median of {ROUNDS})"),
         AT_ONCE as f64 / median.as_secs_f64(),
-        "/s",
     );
-    Ok(())
+    stage.runtime.block_on(place.clear())
 }

@@ -1,29 +1,37 @@
-//! How fast the whole is, beside what the store itself can do in the same run.
+//! How fast the whole is, on both stores, beside what each store itself can do in the same run.
 //!
 //!     cargo bench                       everything, at full size
 //!     cargo bench -- quick              a tenth of it
-//!     cargo bench -- fan_out idle       some parts only
+//!     cargo bench -- postgres fan_out   one store only, some parts only
 //!
-//! A plain program: what is measured here are rates and times of a whole system, files and threads included, and each
-//! run takes seconds. The files lie in the target folder, so that they are on a disk and not in memory.
+//! A plain program: what is measured here are rates and times of a whole system, files, server and threads included, and
+//! each run takes seconds. The files are on a disk and not in memory.
 
 mod ceiling;
 mod drain;
 mod latency;
+mod others;
+#[path = "../../tests/common/postgres.rs"]
+#[allow(dead_code, reason = "tests ask more of it")]
+mod postgres;
 mod process;
 mod report;
 mod stage;
+mod stores;
 mod waiting;
 
 use std::process::ExitCode;
 
 use report::Report;
 use stage::Result;
+use stores::{POSTGRES, SQLITE, Store};
+
+const QUICK: &str = "quick";
 
 /// How much is done: full size, or a tenth.
 #[derive(Clone, Copy)]
 pub struct Size {
-    quick: bool,
+    pub quick: bool,
 }
 
 impl Size {
@@ -32,42 +40,56 @@ impl Size {
     }
 }
 
-type Part = fn(&mut Report, Size) -> Result<()>;
+type Part = fn(&mut Report, &Store, Size) -> Result<()>;
 
-/// The parts by name. `ceiling` always runs first: the others are told beside it.
-const PARTS: [(&str, Part); 6] = [
+/// The parts by name. The ceiling always comes first: the others are told beside it.
+const PARTS: [(&str, Part); 7] = [
     ("activities", drain::activities),
     ("executions", drain::executions),
     ("fan_out", drain::fan_out),
     ("latency", latency::run),
     ("workflows", latency::workflows),
     ("waiting", waiting::run),
+    ("others", others::run),
 ];
 
 fn main() -> ExitCode {
     // Cargo adds --bench; an inner run is this program as a process of its own.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    if let [inner, database] = words.as_slice()
+    if let [inner, url] = words.as_slice()
         && inner == waiting::INNER
     {
-        return finish(waiting::inner(database));
+        return finish(waiting::inner(url));
     }
-    let known: Vec<&str> = PARTS.iter().map(|(name, _)| *name).collect();
-    if let Some(unknown) = words.iter().find(|word| *word != "quick" && !known.contains(&word.as_str())) {
-        eprintln!("'{unknown}' is not known; give quick, or some of {}", known.join(" "));
+    let parts = PARTS.iter().map(|(name, _)| *name);
+    let known: Vec<&str> = [QUICK, SQLITE, POSTGRES].into_iter().chain(parts).collect();
+    if let Some(unknown) = words.iter().find(|word| !known.contains(&word.as_str())) {
+        eprintln!("'{unknown}' is not known; give some of {}", known.join(" "));
         return ExitCode::from(2);
     }
-    let size = Size { quick: words.iter().any(|word| word == "quick") };
-    let named: Vec<&String> = words.iter().filter(|word| *word != "quick").collect();
-    let chosen = |name: &str| named.is_empty() || named.iter().any(|word| *word == name);
-    finish(run(size, &chosen))
+    finish(run(&words))
 }
 
-fn run(size: Size, chosen: &dyn Fn(&str) -> bool) -> Result<()> {
-    let mut report = Report::start(size.quick);
-    ceiling::run(&mut report, size)?;
-    for (_, part) in PARTS.iter().filter(|(name, _)| chosen(name)) {
-        part(&mut report, size)?;
+/// What is named of the stores, and of the parts; of what nothing is named, all.
+fn run(words: &[String]) -> Result<()> {
+    let named = |name: &str| words.iter().any(|word| word == name);
+    let size = Size { quick: named(QUICK) };
+    let every_store = !named(SQLITE) && !named(POSTGRES);
+    let every_part = !PARTS.iter().any(|(name, _)| named(name));
+    report::headline(size);
+    let measure = |store: &Store| -> Result<()> {
+        let mut report = Report::of(&store.headline()?);
+        ceiling::run(&mut report, store, size)?;
+        for (_, part) in PARTS.iter().filter(|(name, _)| every_part || named(name)) {
+            part(&mut report, store, size)?;
+        }
+        Ok(())
+    };
+    if every_store || named(SQLITE) {
+        measure(&Store::Sqlite)?;
+    }
+    if every_store || named(POSTGRES) {
+        measure(&Store::postgres())?;
     }
     Ok(())
 }

@@ -3,29 +3,35 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::Size;
+
 /// What the store alone can do, in this run.
 #[derive(Clone, Copy, Default)]
 pub struct Ceiling {
     /// Commits of one row, in a second.
     pub single: f64,
+    /// The same from many clients at once, where a store takes them.
+    pub clients: Option<f64>,
     /// Rows in commits of a hundred, in a second.
     pub hundred: f64,
 }
 
+#[derive(Default)]
 pub struct Report {
     pub ceiling: Ceiling,
 }
 
+pub fn headline(size: Size) {
+    let size = if size.quick { "a tenth of the full sizes" } else { "full sizes" };
+    let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    println!("stent {}, {processors} processors for client and store, {size}", env!("CARGO_PKG_VERSION"));
+}
+
 impl Report {
-    pub fn start(quick: bool) -> Self {
-        let size = if quick { "a tenth of the full sizes" } else { "full sizes" };
-        println!(
-            "stent {}, SQLite {} with synchronous=FULL, {} processors, {size}\n",
-            env!("CARGO_PKG_VERSION"),
-            super::ceiling::sqlite_version(),
-            std::thread::available_parallelism().map_or(0, usize::from),
-        );
-        Self { ceiling: Ceiling::default() }
+    /// The lines of one store follow.
+    pub fn of(store: &str) -> Self {
+        println!("\n{store}\n");
+        Self::default()
     }
 
     /// One line: what was done, what came out, and more about it.
@@ -34,14 +40,23 @@ impl Report {
     }
 
     /// A rate of tasks, beside the store's own rates.
-    pub fn rate(&self, what: &str, per_second: f64, unit: &str) {
-        let mut more = String::new();
-        if self.ceiling.single > 0.0 {
-            let single = per_second / self.ceiling.single;
-            let hundred = 100.0 * per_second / self.ceiling.hundred;
-            let _infallible = write!(more, "{single:.1} x single-row commits, {hundred:.1}% of rows in commits of 100");
+    pub fn rate(&self, what: &str, per_second: f64) {
+        let Ceiling { single, clients, hundred } = self.ceiling;
+        let mut more = format!("{:.1} x single-row commits", per_second / single);
+        if let Some(clients) = clients {
+            let _infallible = write!(more, " ({:.1} x those of many clients)", per_second / clients);
         }
-        self.line(what, &format!("{} {unit}", thousands(per_second)), &more);
+        let _infallible = write!(more, ", {:.1}% of rows in commits of 100", 100.0 * per_second / hundred);
+        self.line(what, &format!("{} /s", thousands(per_second)), &more);
+    }
+
+    /// A time, as the median of a sample, beside a single-row commit.
+    pub fn time(&self, what: &str, sample: &mut [Duration]) {
+        let (median, most) = (quantile(sample, 0.5), quantile(sample, 0.99));
+        let commits = median.as_secs_f64() * self.ceiling.single;
+        let more =
+            format!("median of {}; 99% below {}; {commits:.1} x a single-row commit", sample.len(), millis(most));
+        self.line(what, &millis(median), &more);
     }
 }
 
@@ -58,7 +73,7 @@ pub fn thousands(number: f64) -> String {
     text
 }
 
-pub fn millis(time: Duration) -> String {
+fn millis(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1e3)
 }
 

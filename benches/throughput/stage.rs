@@ -1,6 +1,5 @@
-//! A store on a fresh file, an executor on it, and workers.
+//! A fresh store, an executor on it, and workers.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -36,31 +35,19 @@ pub struct Stage {
     pub runtime: Runtime,
     pub executor: Executor,
     backend: SharedBackend,
-    _folder: Option<tempfile::TempDir>,
 }
 
 impl Stage {
-    /// A store on a new file.
-    pub fn new() -> Result<Self> {
-        let folder = folder()?;
-        let path = folder.path().join("bench.db");
-        Self::open(&path, Some(folder))
-    }
-
-    /// A store on a file that may be there already.
-    pub fn at(path: &Path) -> Result<Self> {
-        Self::open(path, None)
-    }
-
-    fn open(path: &Path, folder: Option<tempfile::TempDir>) -> Result<Self> {
+    /// On a store that is new, or that was used before.
+    pub fn at(url: &str) -> Result<Self> {
         let runtime = runtime()?;
-        let url = path.to_str().ok_or("the path is not UTF-8")?;
-        let backend: SharedBackend = match std::env::var("STENT_BENCH_POSTGRES") {
-            Ok(server) => runtime.block_on(Postgres::open(&schema_of_its_own(&server)))?,
-            Err(_) => runtime.block_on(Sqlite::open(url, SqliteOptions::default()))?,
+        let backend: SharedBackend = if url.starts_with("postgres") {
+            runtime.block_on(Postgres::open(url))?
+        } else {
+            runtime.block_on(Sqlite::open(url, SqliteOptions::default()))?
         };
         let executor = executor(&backend, &runtime);
-        Ok(Self { runtime, executor, backend, _folder: folder })
+        Ok(Self { runtime, executor, backend })
     }
 
     /// Forgets the functions that are registered.
@@ -79,14 +66,15 @@ impl Stage {
             counted.fetch_add(1, Ordering::Relaxed);
             handler(task).map_or_else(|error| error.status(), |()| Status::Ok)
         };
-        self.executor.register(function, FunctionOptions::default(), Arc::new(run))?;
+        self.executor.register(function, FunctionOptions::default(), Some(Arc::new(run)))?;
         Ok(runs)
     }
 
-    /// Starts a worker and waits until it is ready.
+    /// Starts a worker and waits until it is ready. It takes what has no queue of its own.
     pub fn worker(&self, slots: usize) -> Result<Worker> {
-        let options = WorkerOptions { max_concurrency: slots, ..WorkerOptions::default() };
-        let worker = self.executor.start_worker(options)?;
+        let queues = vec!["here".to_owned()];
+        let options = WorkerOptions { max_concurrency: slots, queues, ..WorkerOptions::default() };
+        let worker = self.executor.start_worker(options, None)?;
         self.runtime.block_on(worker.wait_state(WorkerState::Ready, Some(PATIENCE)))?;
         Ok(worker)
     }
@@ -96,7 +84,11 @@ impl Stage {
     }
 
     pub fn dispatch(&self, function: &str, args: &str) -> Result<Id> {
-        Ok(self.runtime.block_on(self.executor.dispatch(function, args.into(), DispatchOptions::default()))?)
+        self.dispatch_with(function, args, DispatchOptions::default())
+    }
+
+    pub fn dispatch_with(&self, function: &str, args: &str, options: DispatchOptions) -> Result<Id> {
+        Ok(self.runtime.block_on(self.executor.dispatch(function, args.into(), options))?)
     }
 
     pub fn dispatch_many(&self, function: &str, args: &str, count: usize) -> Result<Vec<Id>> {
@@ -121,10 +113,11 @@ impl Stage {
         })
     }
 
-    /// Waits until a handler has run so often: cheaper for the store than to be asked again and again.
-    pub fn until_runs(&self, runs: &AtomicUsize, count: usize) -> Result<()> {
+    /// Waits until a handler has run so often and what became of it is recorded: the worker holds nothing any more. The
+    /// store is not asked, for that would be work for it.
+    pub fn until_recorded(&self, worker: &Worker, runs: &AtomicUsize, count: usize) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
-        while runs.load(Ordering::Relaxed) < count {
+        while runs.load(Ordering::Relaxed) < count || worker.status().held > 0 {
             if Instant::now() > deadline {
                 return Err(format!("{} of {count} runs have come", runs.load(Ordering::Relaxed)).into());
             }
@@ -133,26 +126,19 @@ impl Stage {
         Ok(())
     }
 
-    /// Waits until so many tasks are in a state, looking again and again.
-    pub fn until_tasks(&self, state: TaskState, count: usize) -> Result<()> {
-        self.until(Request::CountTasks { queue: None, state: Some(state) }, count)
+    /// How many tasks are in a state; it is to be `count`.
+    pub fn expect_tasks(&self, state: TaskState, count: usize) -> Result<()> {
+        self.expect(Request::CountTasks { queue: None, state: Some(state) }, count)
     }
 
-    pub fn until_executions(&self, state: ExecutionState, count: usize) -> Result<()> {
-        self.until(Request::CountExecutions { state: Some(state) }, count)
+    pub fn expect_executions(&self, state: ExecutionState, count: usize) -> Result<()> {
+        self.expect(Request::CountExecutions { state: Some(state) }, count)
     }
 
-    fn until(&self, request: Request, count: usize) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.runtime.block_on(self.backend.call(request.clone()))? {
-                Response::Count(now) if now >= count as u64 => return Ok(()),
-                Response::Count(now) if Instant::now() > deadline => {
-                    return Err(format!("{request:?} is still {now}, and {count} are awaited").into());
-                }
-                Response::Count(_) => std::thread::sleep(Duration::from_millis(10)),
-                other => return Err(format!("{request:?} answers {other:?}").into()),
-            }
+    fn expect(&self, request: Request, count: usize) -> Result<()> {
+        match self.runtime.block_on(self.backend.call(request.clone()))? {
+            Response::Count(found) if found == count as u64 => Ok(()),
+            other => Err(format!("{request:?} answers {other:?}, and {count} are expected").into()),
         }
     }
 }
@@ -164,12 +150,4 @@ fn executor(backend: &SharedBackend, runtime: &Runtime) -> Executor {
 /// A handler that does nothing.
 pub fn noop(task: &Task) -> Result<(), Error> {
     task.complete(Payload::null())
-}
-
-/// A schema that nobody has used yet.
-fn schema_of_its_own(server: &str) -> String {
-    static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-    let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let joint = if server.contains('?') { '&' } else { '?' };
-    format!("{server}{joint}schema=bench_{}_{number}", std::process::id())
 }

@@ -1,19 +1,21 @@
 //! The engine's own operations: what an executor needs beyond the protocol to keep the laws. Sets go in, sets come
 //! out; each is one transaction unless it says otherwise.
+#![expect(clippy::result_large_err, reason = "in what serde derives to read a step's outcome")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{
     CallOptions, DispatchOptions, Execution, ExecutionState, Failure, FunctionOptions, Id, Number, Op, OpSet, Payload,
-    ProgressEntry, Task, TaskKind, TaskState, Timestamp, WaitMode, seconds,
+    ProgressEntry, Task, TaskKind, TaskState, Timestamp, WaitMode, digest, ended, optional_seconds, seconds,
 };
 
 /// A dispatch, resolved by the store: queue, tags, priority, retry policy and the rest that the call left out are
 /// the registered function's.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewExecution {
     /// Drawn by the executor (or the caller's own). An existing id is a conflict.
     pub id: Id,
@@ -21,18 +23,21 @@ pub struct NewExecution {
     pub args: Payload,
     pub options: DispatchOptions,
     /// SHA-256 of the canonical arguments: tells one use of an idempotency key from another.
+    #[serde(with = "digest")]
     pub args_hash: [u8; 32],
 }
 
 /// A function as a worker declares it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Function {
     pub name: String,
     pub options: FunctionOptions,
 }
 
 /// A worker as it presents itself to the store.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewWorker {
     pub worker_id: String,
     pub queues: Vec<String>,
@@ -41,18 +46,21 @@ pub struct NewWorker {
 }
 
 /// What a claim asks for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Claim {
     pub worker_id: String,
     /// At most this many tasks of functions without a limit.
     pub count: usize,
     /// At most this many tasks of functions with a `max_concurrent`: only what can start at once.
     pub limited: usize,
+    #[serde(with = "seconds")]
     pub lease: Duration,
 }
 
 /// A task that this worker holds from now on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Claimed {
     pub task: Task,
     /// Counts `continue`s: part of every child's identity.
@@ -73,30 +81,38 @@ pub struct Claimed {
     pub claimed_at: Timestamp,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CacheSlot {
     pub key: String,
+    #[serde(default, with = "optional_seconds")]
     pub ttl: Option<Duration>,
 }
 
 /// A task under a lease: every write is conditional on the fence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Held {
+    #[serde(rename = "task_id")]
     pub task: Id,
+    #[serde(rename = "execution_id")]
     pub execution: Id,
+    #[serde(rename = "parent_task_id")]
     pub parent: Option<Id>,
     pub fence: u64,
 }
 
 /// What a worker says of a task that it holds: commands, then what becomes of the task. All or nothing.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Transition {
     pub held: Held,
     pub commands: Commands,
     pub outcome: Outcome,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Commands {
     /// In order of issue.
     pub spawns: Vec<Spawn>,
@@ -126,14 +142,16 @@ impl Commands {
 }
 
 /// A recorded command: the operation is over, whatever comes later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Cancel {
     pub op: Op,
     pub id: Id,
 }
 
 /// A new durable operation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Spawn {
     /// [`crate::model::child_id`] of task, run and key. Already there: the same command committed before.
     pub id: Id,
@@ -144,16 +162,32 @@ pub struct Spawn {
     pub what: SpawnKind,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SpawnKind {
     /// `args_hash` as in [`NewExecution`], where the call may need it (cached or idempotent).
-    Activity { args: Payload, options: Box<CallOptions>, args_hash: Option<[u8; 32]> },
+    Activity {
+        args: Payload,
+        options: Box<CallOptions>,
+        #[serde(default, with = "digest::optional")]
+        args_hash: Option<[u8; 32]>,
+    },
     /// Fires this long after the transition commits, by the store's clock.
-    Timer { delay: Duration },
+    Timer {
+        #[serde(with = "seconds")]
+        delay: Duration,
+    },
     /// Takes the oldest signal of the name; after `timeout` it fails with type `SignalTimeout`.
-    Signal { timeout: Option<Duration> },
+    Signal {
+        #[serde(default, with = "optional_seconds")]
+        timeout: Option<Duration>,
+    },
     /// Already over: run in place by the handler.
-    Step { started_at: Timestamp, outcome: Result<Payload, Failure> },
+    Step {
+        started_at: Timestamp,
+        #[serde(with = "ended")]
+        outcome: Result<Payload, Failure>,
+    },
 }
 
 impl SpawnKind {
@@ -167,7 +201,8 @@ impl SpawnKind {
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Outcome {
     /// The task stays with the worker; only the commands are recorded.
     Hold,
@@ -179,6 +214,7 @@ pub enum Outcome {
     /// Tried again after `delay`; `retries` grows by one. `reopen`: the failed children are opened again.
     Retry {
         failure: Failure,
+        #[serde(with = "seconds")]
         delay: Duration,
         reopen: bool,
     },
@@ -214,7 +250,8 @@ pub enum Outcome {
 }
 
 /// What became of a transition.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Verdict {
     /// Recorded. `arrivals`: the numbers given to operations that ended in it (steps, cancelled operations, signals
     /// that were there already). `latest`: the largest arrival number of the task so far.
@@ -228,7 +265,8 @@ pub enum Verdict {
 }
 
 /// One recorded operation of a task.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct JournalEntry {
     pub op: Op,
     pub id: Id,
@@ -246,22 +284,27 @@ pub struct JournalEntry {
 }
 
 /// What is asked of a journal: all of it (`after` 0), or what arrived after.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct JournalRequest {
+    #[serde(rename = "task_id")]
     pub task: Id,
     pub after: u64,
 }
 
 /// A lease to renew.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Renew {
     pub worker_id: String,
     pub held: Vec<Held>,
+    #[serde(with = "seconds")]
     pub lease: Duration,
 }
 
 /// What a renewal found.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Renewed {
     /// Taken by another, or over: the fence does not hold any more.
     pub lost: Vec<Id>,
@@ -270,19 +313,23 @@ pub struct Renewed {
 }
 
 /// What a sweep did and when the next one is due.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Swept {
     /// Timers fired, leases ended, executions expired, rows cancelled, and so on: 0 means that nothing was due.
     pub changed: u64,
     /// It stopped at its bound: sweep again.
     pub more: bool,
     /// From now, by the store's clock; `None`: nothing is scheduled.
+    #[serde(default, with = "optional_seconds")]
     pub next_due: Option<Duration>,
 }
 
 /// A signal to send.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewSignal {
+    #[serde(rename = "execution_id")]
     pub execution: Id,
     pub name: String,
     pub payload: Payload,
@@ -291,7 +338,7 @@ pub struct NewSignal {
 }
 
 /// Which executions to list.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ExecutionFilter {
     pub state: Option<ExecutionState>,
     pub function: Option<String>,
@@ -304,9 +351,11 @@ pub struct ExecutionFilter {
 }
 
 /// Which dead letters to list.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct DeadLetterFilter {
+    #[serde(rename = "task_id")]
     pub task: Option<Id>,
+    #[serde(rename = "execution_id")]
     pub execution: Option<Id>,
     pub function: Option<String>,
     pub limit: u32,
@@ -345,7 +394,8 @@ pub struct StoreStats {
 pub type ExecutionStateKey = &'static str;
 pub type TaskStateKey = &'static str;
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Depth {
     pub queue: Option<String>,
     pub function: String,
@@ -356,7 +406,8 @@ pub struct Depth {
 }
 
 /// What a dead letter's replay made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Replayed {
     #[serde(rename = "execution_id")]
     pub execution: Id,
@@ -364,12 +415,13 @@ pub struct Replayed {
 }
 
 /// A hint: something may have changed. Lost, late or repeated hints do no harm.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Notice {
     /// There may be work to claim. The worker named, if any, has claimed in the same transaction all that it can take.
     Work { served: Option<String> },
     /// Something is due this long from now.
-    Due(Duration),
+    Due(#[serde(with = "seconds")] Duration),
     /// These executions are over.
     Ended(Vec<Id>),
     /// These executions are being cancelled.

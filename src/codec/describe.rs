@@ -4,15 +4,19 @@ use std::sync::LazyLock;
 
 use serde::Serialize;
 
+use super::tables::engine::OPERATIONS as ENGINE;
+use super::tables::engine_records::ENGINE_RECORDS;
 use super::tables::library::{EVENTS, METRICS, Metric, TYPES, Word, status_doc};
 use super::tables::objects::OBJECTS;
 use super::tables::operations::{OPERATIONS, Operation};
 use super::tables::records::{FAILURE, RECORDS, Record};
+use super::tables::submissions::{SUBMISSIONS, Submission};
 use super::tables::{Field, Object};
 use crate::model::Status;
 
-/// Everything that bindings and tools need to know, as a JSON object: `types`, `statuses`, `operations`, `options`,
-/// `records`, `failure`, `events`, `metrics`. Always the same text.
+/// Everything that bindings and tools need to know, as a JSON object: `types`, `statuses`, `operations` (of backends),
+/// `engine_operations`, `submissions` (what an executor does without blocking), `options`, `records`, `failure`,
+/// `events`, `metrics`. Always the same text.
 pub fn describe() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| super::to_json(&description()));
     &TEXT
@@ -23,6 +27,9 @@ pub(super) struct Description {
     types: &'static [Word],
     statuses: Vec<StatusView>,
     operations: Vec<OperationView>,
+    /// What the executor asks of a store beyond the protocol.
+    engine_operations: Vec<OperationView>,
+    submissions: Vec<OperationView>,
     options: Vec<FieldsView>,
     records: Vec<FieldsView>,
     failure: FieldsView,
@@ -66,8 +73,10 @@ pub(super) fn description() -> Description {
         types: TYPES,
         statuses: Status::ALL.into_iter().map(status_view).collect(),
         operations: OPERATIONS.iter().map(operation_view).collect(),
+        engine_operations: ENGINE.iter().map(operation_view).collect(),
+        submissions: SUBMISSIONS.iter().map(|submission| submission_view(submission)).collect(),
         options: OBJECTS.iter().map(|object| object_view(object)).collect(),
-        records: RECORDS.iter().map(record_view).collect(),
+        records: RECORDS.iter().chain(ENGINE_RECORDS).map(record_view).collect(),
         failure: record_view(&FAILURE),
         events: EVENTS,
         metrics: METRICS,
@@ -87,6 +96,17 @@ fn operation_view(operation: &Operation) -> OperationView {
         doc: operation.doc,
         request: operation.request,
         response: ResponseView { kind, nullable: operation.nullable },
+    }
+}
+
+fn submission_view(submission: &Submission) -> OperationView {
+    let Object { name, doc, fields, .. } = submission.request;
+    let kind = submission.response.map_or_else(|| "null".to_owned(), |kind| kind.name());
+    OperationView {
+        name,
+        doc,
+        request: fields,
+        response: ResponseView { kind, nullable: submission.response.is_none() },
     }
 }
 

@@ -4,6 +4,7 @@
 mod canonical;
 mod columns;
 mod describe;
+pub mod engine;
 mod fault;
 mod input;
 pub mod operations;
@@ -11,6 +12,7 @@ pub mod options;
 mod output;
 mod payload;
 mod reader;
+mod submissions;
 mod tables;
 
 pub use canonical::CanonicalJson;
@@ -21,6 +23,7 @@ pub use input::{
     kwargs_from_text, number_from_text, value_from_text,
 };
 pub use output::{error_json, log_json, to_json};
+pub use submissions::{Submission, submission};
 
 #[cfg(test)]
 mod tests;

@@ -77,6 +77,7 @@ pub fn worker(text: Option<&str>) -> Result<WorkerOptions> {
         },
         retention_period: fields.duration("retention_period")?.unwrap_or(default.retention_period),
         hold: fields.duration("hold")?.unwrap_or(default.hold),
+        max_coroutines: fields.value("max_coroutines")?.unwrap_or(default.max_coroutines),
     };
     fields.checked(options.check())?;
     Ok(options)
@@ -183,23 +184,26 @@ pub fn sqlite(text: Option<&str>) -> Result<SqliteOptions> {
 pub fn dispatch_requests(text: &str) -> Result<Vec<DispatchRequest>> {
     const WHAT: &str = "dispatch_many";
     let elements = Reader::new(WHAT, text)?.elements().map_err(|fault| fault.into_error(WHAT, text))?;
-    let request = |(index, element): (usize, Reader<'_>)| {
-        let what = format!("{WHAT} request {index}");
-        let fields = Fields::read(&objects::DISPATCH_REQUEST, what.clone(), text, element)?;
-        let function = fields.name("function")?.ok_or_else(|| fields.wrong("function", "is missing"))?;
-        let args = match fields.member("args") {
-            Some(args) => input::args(&format!("{what}: args"), text, args)?,
-            None => Payload::empty_array(),
-        };
-        let options = match fields.member("options") {
-            Some(options) => {
-                dispatch_fields(&Fields::read(&objects::DISPATCH, format!("{what}: options"), text, options)?)?
-            }
-            None => DispatchOptions::default(),
-        };
-        Ok(DispatchRequest { function, args, options })
-    };
+    let request =
+        |(index, element): (usize, Reader<'_>)| dispatch_request(&format!("{WHAT} request {index}"), text, element);
     elements.into_iter().enumerate().map(request).collect()
+}
+
+/// One of them. `text`: the whole, for places in messages.
+pub(super) fn dispatch_request(what: &str, text: &str, request: Reader<'_>) -> Result<DispatchRequest> {
+    let fields = Fields::read(&objects::DISPATCH_REQUEST, what.to_owned(), text, request)?;
+    let function = fields.needed("function", fields.name("function")?)?;
+    let args = match fields.member("args") {
+        Some(args) => input::args(&format!("{what}: args"), text, args)?,
+        None => Payload::empty_array(),
+    };
+    let options = match fields.member("options") {
+        Some(options) => {
+            dispatch_fields(&Fields::read(&objects::DISPATCH, format!("{what}: options"), text, options)?)?
+        }
+        None => DispatchOptions::default(),
+    };
+    Ok(DispatchRequest { function, args, options })
 }
 
 fn dispatch_fields(fields: &Fields<'_>) -> Result<DispatchOptions> {
@@ -231,7 +235,7 @@ fn task_options(fields: &Fields<'_>) -> Result<TaskOptions> {
 }
 
 /// The members of an object of options; each is a key of its table, and given once.
-struct Fields<'t> {
+pub(super) struct Fields<'t> {
     object: &'static Object,
     /// What is read, for messages.
     what: String,
@@ -247,7 +251,7 @@ impl<'t> Fields<'t> {
         Self::read(object, what, text.unwrap_or_default(), reader)
     }
 
-    fn read(object: &'static Object, what: String, text: &'t str, reader: Reader<'t>) -> Result<Self> {
+    pub(super) fn read(object: &'static Object, what: String, text: &'t str, reader: Reader<'t>) -> Result<Self> {
         let mut members: Vec<(&'static str, Reader<'t>)> = Vec::new();
         let mut take = || -> std::result::Result<(), Fault> {
             for member in reader.members().map_err(|fault| fault.near(reader.text()))? {
@@ -270,7 +274,7 @@ impl<'t> Fields<'t> {
         self.members.iter().find(|(name, _)| *name == key).map(|(_, value)| *value)
     }
 
-    fn member(&self, key: &str) -> Option<Reader<'t>> {
+    pub(super) fn member(&self, key: &str) -> Option<Reader<'t>> {
         self.given(key).filter(|value| !value.is_null())
     }
 
@@ -278,19 +282,24 @@ impl<'t> Fields<'t> {
         self.given(key).is_some_and(Reader::is_null)
     }
 
-    fn value<T: Deserialize<'t>>(&self, key: &str) -> Result<Option<T>> {
+    pub(super) fn value<T: Deserialize<'t>>(&self, key: &str) -> Result<Option<T>> {
         self.member(key).map(|value| value.read()).transpose().map_err(|fault| self.fault(key, fault))
     }
 
-    fn duration(&self, key: &str) -> Result<Option<Duration>> {
+    pub(super) fn duration(&self, key: &str) -> Result<Option<Duration>> {
         self.member(key).map(seconds::deserialize).transpose().map_err(|fault| self.fault(key, fault))
     }
 
     /// A string that is a name: not empty, not long.
-    fn name(&self, key: &'static str) -> Result<Option<String>> {
+    pub(super) fn name(&self, key: &'static str) -> Result<Option<String>> {
         let name: Option<String> = self.value(key)?;
         self.checked(name.as_deref().map_or(Ok(()), |name| check_name(key, name)))?;
         Ok(name)
+    }
+
+    /// What must be given.
+    pub(super) fn needed<T>(&self, key: &'static str, value: Option<T>) -> Result<T> {
+        value.ok_or_else(|| self.wrong(key, "is missing"))
     }
 
     fn kwargs(&self, key: &str) -> Result<Option<Payload>> {

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use serde::de::value::StrDeserializer;
-use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, Unexpected, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::value::RawValue;
 
@@ -116,6 +116,15 @@ impl<'de> Reader<'de> {
             .collect()
     }
 
+    /// The member of an object that has one: its key says what the value is.
+    fn one_member(self) -> Read<Member<'de>> {
+        let mut members = self.members()?;
+        match members.len() {
+            1 => Ok(members.remove(0)),
+            _ => self.wrong("an object with one member"),
+        }
+    }
+
     /// The elements of an array.
     pub(super) fn elements(self) -> Read<Vec<Self>> {
         if self.first() != b'[' {
@@ -202,6 +211,10 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     ) -> Read<V::Value> {
         let read = match self.first() {
             b'"' => self.string().and_then(|word| visitor.visit_enum(StrDeserializer::new(&word))),
+            b'{' => self.one_member().and_then(|member| {
+                let named = Named { name: &member.key, body: member.value };
+                visitor.visit_enum(named).map_err(|fault| fault.in_key(&member.key))
+            }),
             _ => self.wrong("a string"),
         };
         read.map_err(|fault| fault.near(self.0))
@@ -257,12 +270,12 @@ impl<'de> de::MapAccess<'de> for Members<'de> {
 }
 
 /// An object whose shape is chosen by a name from outside: an operation and its request.
-pub(super) struct Named<'de> {
-    pub(super) name: &'de str,
+pub(super) struct Named<'n, 'de> {
+    pub(super) name: &'n str,
     pub(super) body: Reader<'de>,
 }
 
-impl<'de> Deserializer<'de> for Named<'de> {
+impl<'de> Deserializer<'de> for Named<'_, 'de> {
     type Error = Fault;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
@@ -275,12 +288,12 @@ impl<'de> Deserializer<'de> for Named<'de> {
     }
 }
 
-impl<'de> de::EnumAccess<'de> for Named<'de> {
+impl<'de> de::EnumAccess<'de> for Named<'_, 'de> {
     type Error = Fault;
     type Variant = Reader<'de>;
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Read<(V::Value, Reader<'de>)> {
-        let name = IntoDeserializer::<Fault>::into_deserializer(self.name);
+        let name = StrDeserializer::<Fault>::new(self.name);
         Ok((seed.deserialize(name)?, self.body))
     }
 }
@@ -289,7 +302,7 @@ impl<'de> de::VariantAccess<'de> for Reader<'de> {
     type Error = Fault;
 
     fn unit_variant(self) -> Read<()> {
-        Ok(())
+        if self.is_null() { Ok(()) } else { self.wrong("null: the word alone says it") }
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Read<T::Value> {

@@ -8,6 +8,7 @@
 //! - [`Task`]: what a handler is given.
 
 mod client;
+mod events;
 mod log;
 mod metrics;
 mod prometheus;
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::Duration;
 
 pub use client::{Cleaned, Stats};
+pub use events::{Arrived, Event, Inbox, Reason, TaskEnd, TaskNotice};
 pub use log::{LogRecord, Logger, Silent};
 pub use metrics::{BUCKETS_US, CounterValues, HistogramValues, MetricValues};
 pub use task::{Task, TaskInfo};
@@ -76,7 +78,8 @@ type Registry = BTreeMap<String, Arc<Registered>>;
 struct Registered {
     name: String,
     options: FunctionOptions,
-    handler: Arc<dyn Handler>,
+    /// None: for workers whose host takes events.
+    handler: Option<Arc<dyn Handler>>,
 }
 
 impl Core {
@@ -101,11 +104,12 @@ impl Executor {
         Self(Arc::new(Inner { core, waiters, functions: RwLock::default(), workers: Mutex::default() }))
     }
 
-    /// Makes a function known to the workers that are started from now on.
+    /// Makes a function known to the workers that are started from now on: with a handler, to those that call it;
+    /// without one, to those whose host takes events.
     ///
     /// # Errors
     /// `CONFLICT` if the name is registered already; `INVALID` for a name or options that make no sense.
-    pub fn register(&self, function: &str, options: FunctionOptions, handler: Arc<dyn Handler>) -> Result<()> {
+    pub fn register(&self, function: &str, options: FunctionOptions, handler: Option<Arc<dyn Handler>>) -> Result<()> {
         check_name("function", function)?;
         options.check()?;
         let mut functions = self.0.functions.write().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -119,13 +123,15 @@ impl Executor {
         Ok(())
     }
 
-    /// Starts a worker for the functions that are registered now. Returns at once: the worker is `starting` until
+    /// Starts a worker for the functions that are registered now: with an inbox, for those without a handler, whose
+    /// tasks come as events; else for those that have one. Returns at once: the worker is `starting` until
     /// the store knows it, however long that takes.
     ///
     /// # Errors
     /// `INVALID` for options that make no sense; `CONFLICT` if a worker of this id runs in this executor.
-    pub fn start_worker(&self, options: WorkerOptions) -> Result<Worker> {
-        let functions = self.0.functions.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    pub fn start_worker(&self, options: WorkerOptions, inbox: Option<Arc<dyn Inbox>>) -> Result<Worker> {
+        let mut functions = self.0.functions.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        functions.retain(|_, function| function.handler.is_some() != inbox.is_some());
         let mut workers = sync::lock(&self.0.workers);
         workers.retain(|worker| worker.strong_count() > 0);
         if let Some(id) = &options.worker_id {
@@ -134,7 +140,7 @@ impl Executor {
                 return Err(Error::conflict(format!("start worker: a worker of the id '{id}' runs already")));
             }
         }
-        let worker = Worker::start(Arc::clone(&self.0.core), functions, options)?;
+        let worker = Worker::start(Arc::clone(&self.0.core), functions, options, inbox)?;
         workers.push(Arc::downgrade(worker.handle()));
         Ok(worker)
     }

@@ -99,7 +99,8 @@ pub unsafe extern "C" fn stent_backend_init_db(
 
 /// One operation of the backend protocol, such as "get_task" with {"task_id": "..."}: the way to look at records and
 /// to repair them. `*response` is JSON, to be freed with stent_free. What it writes is not conditional on a worker's
-/// lease; update_task takes the task away from whoever holds it. "close" is stent_backend_close.
+/// lease; update_task takes the task away from whoever holds it. "close" is stent_backend_close. The engine's
+/// operations, such as "advance", are answered too: a store around another store needs them.
 ///
 /// Any thread. STENT_E_NOT_FOUND and STENT_E_CONFLICT as the operation says.
 #[unsafe(no_mangle)]

@@ -34,6 +34,10 @@
 //! handlers to end (STENT_E_WRONG_THREAD). Such a thread is not the host's: attach it to your runtime if that must
 //! be.
 //!
+//! HOSTING. A worker runs handlers in one of three ways: it calls them back (stent_handler_fn); the handler returns
+//! STENT_PENDING and ends its task later, from any thread; or nothing is called back, and a host with an event loop
+//! takes tasks from a poller (see stent_poller_new). Their records are alike.
+//!
 //! CALLBACKS get `user_data` first. A `free_fn` (NULL: none) is called exactly once with it, when the library needs
 //! it no more, or before the call returns if that fails. A handler must not throw and must not longjmp: an exception
 //! that reaches the library ends the process.
@@ -49,6 +53,7 @@ pub mod error;
 pub mod executor;
 pub mod library;
 mod plumbing;
+pub mod poller;
 pub mod task;
 mod types;
 pub mod worker;

@@ -10,18 +10,13 @@ use super::plumbing::handles::{self, Object, Table};
 use super::plumbing::{
     block_on, borrow, guard, optional, registry, required, runtime, text, threads, write, write_text,
 };
+use super::poller::{PollerObject, stent_poller};
 use super::stent_status;
 use crate::codec;
-use crate::executor::Worker;
-use crate::model::{Error, Status};
+use crate::executor::{Inbox, Worker};
 
 /// Runs the handlers of an executor's functions. Made by stent_worker_start, freed by stent_worker_free.
 pub struct stent_worker {
-    _opaque: [u8; 0],
-}
-
-/// For hosts with an event loop: not made by this version of the library.
-pub struct stent_poller {
     _opaque: [u8; 0],
 }
 
@@ -51,13 +46,16 @@ impl Drop for WorkerObject {
 }
 
 /// Starts a worker for the functions that are registered by now. options: worker_id, queues, tags, max_concurrency
-/// (default 10: the handlers that run at once), prefetch, lease_duration, heartbeat_interval, poll_interval,
-/// poll_interval_max, cleanup_interval, retention_period, hold; see stent_describe. poller must be NULL: handlers are
-/// called back, on threads of the library.
+/// (default 10: the tasks that run at once), prefetch, lease_duration, heartbeat_interval, poll_interval,
+/// poll_interval_max, cleanup_interval, retention_period, hold, max_coroutines; see stent_describe.
+///
+/// poller: NULL for a worker of the functions that have a handler, which is called back on threads of the library. Else
+/// it is one of the functions that have none, whose tasks come as events of the poller, as does every state of the
+/// worker; see stent_poller_new. An executor may have workers of both kinds.
 ///
 /// Returns at once; the worker is "starting" until the store knows it (see stent_worker_wait). `*worker` is the
 /// caller's, to be freed by stent_worker_free after stent_worker_stop. Any thread. STENT_E_CONFLICT: a worker of this
-/// id runs in this executor. STENT_E_UNSUPPORTED: a poller was given.
+/// id runs in this executor.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_worker_start(
     executor: *mut stent_executor,
@@ -72,11 +70,10 @@ pub unsafe extern "C" fn stent_worker_start(
         let options = unsafe { optional(options, "options") }?;
         let options = codec::options::worker(options)?;
         required(worker, "worker")?;
-        if !poller.is_null() {
-            let why = "start worker: this version of the library makes no pollers; pass NULL for callbacks";
-            return Err(Error::new(Status::Unsupported, why));
-        }
-        let started = executor.open()?.start_worker(options)?;
+        let poller = if poller.is_null() { None } else { Some(borrow::<PollerObject>(poller)?) };
+        let inbox = poller.as_ref().map(|poller| Arc::clone(poller.queue()) as Arc<dyn Inbox>);
+        let started = executor.open()?.start_worker(options, inbox)?;
+        poller.iter().for_each(|poller| poller.serve(&started));
         registry::add_worker(executor.store(), &started)?;
         let handle = handles::give(WorkerObject { worker: Unhurried::new(started), _executor: executor })?;
         // SAFETY: writable, by the header's convention.
@@ -85,9 +82,9 @@ pub unsafe extern "C" fn stent_worker_start(
     })
 }
 
-/// What the worker is doing: a JSON object with "worker_id", "state", "slots", "running", "prefetched", "held"
-/// (leases), "queues", "tags", "functions" and "trouble" (why its last call to the store failed, while that is so);
-/// to be freed with stent_free. Any thread.
+/// What the worker is doing: a JSON object with "worker_id", "state", "slots", "running", "prefetched", "held" (leases),
+/// "queues", "tags", "functions", "coroutines" (in a poller's host, of tasks that wait) and "trouble" (why its last call
+/// to the store failed, while that is so); to be freed with stent_free. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_worker_status(
     worker: *mut stent_worker,

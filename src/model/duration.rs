@@ -126,6 +126,21 @@ pub mod seconds {
     }
 }
 
+/// A duration that may be null, as a number of seconds.
+pub mod optional_seconds {
+    use std::time::Duration;
+
+    use serde::{Deserializer, Serialize, Serializer};
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        super::seconds::optional_number(deserializer).map(|seconds| seconds.map(Duration::from_secs_f64))
+    }
+
+    pub fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        duration.map(|duration| duration.as_secs_f64()).serialize(serializer)
+    }
+}
+
 /// The shortest text that [`parse_duration`] reads back to the same whole milliseconds.
 pub fn format_duration(duration: Duration) -> String {
     let mut millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);

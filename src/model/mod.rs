@@ -14,9 +14,10 @@ mod records;
 mod retry;
 mod state;
 mod time;
+mod wire;
 
 pub use canonical::Canonical;
-pub use duration::{format_duration, from_seconds as duration_from_seconds, parse_duration, seconds};
+pub use duration::{format_duration, from_seconds as duration_from_seconds, optional_seconds, parse_duration, seconds};
 pub use error::{Detail, Error, Result, Status};
 pub use failure::Failure;
 pub use ids::{Id, child_id, execution_id};
@@ -28,3 +29,4 @@ pub use records::{DeadLetter, Execution, Number, ProgressEntry, ProgressStatus, 
 pub use retry::{AfterFailure, RetryPolicy, after_crash, after_failure};
 pub use state::{ExecutionState, TaskKind, TaskState};
 pub use time::Timestamp;
+pub use wire::{digest, ended};

@@ -64,6 +64,19 @@ impl OpSet {
     }
 }
 
+impl Serialize for OpSet {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_text())
+    }
+}
+
+impl<'de> Deserialize<'de> for OpSet {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::from_text(&text).map_err(|why| serde::de::Error::custom(why.message()))
+    }
+}
+
 impl FromIterator<Op> for OpSet {
     fn from_iter<I: IntoIterator<Item = Op>>(ops: I) -> Self {
         let mut sorted: Vec<Op> = ops.into_iter().collect();

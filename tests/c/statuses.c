@@ -188,7 +188,7 @@ int main(int count, char **arguments) {
     OK(stent_executor_register(executor, "fickle", NULL, fickle, NULL, NULL, ERROR));
     OK(stent_executor_register(executor, "patient", NULL, patient, NULL, NULL, ERROR));
     stent_worker *worker = start_worker(executor, NULL), *second = NULL;
-    EXPECT(STENT_E_UNSUPPORTED, stent_worker_start(executor, NULL, (stent_poller *)&runs, &second, ERROR));
+    EXPECT(STENT_E_INVALID, stent_worker_start(executor, NULL, (stent_poller *)&runs, &second, ERROR));
     OK(stent_worker_start(executor, "{\"worker_id\": \"w\"}", NULL, &second, ERROR));
     stent_worker *third = NULL;
     EXPECT(STENT_E_CONFLICT, stent_worker_start(executor, "{\"worker_id\": \"w\"}", NULL, &third, ERROR));

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 pub struct Server {
     pub url: String,
     pub folder: PathBuf,
-    port: u16,
+    pub port: u16,
     keeper: Option<Child>,
 }
 
@@ -41,7 +41,7 @@ pub fn shared() -> &'static Server {
     SERVER.get_or_init(|| {
         let given = ["STENT_TEST_POSTGRES", "DATABASE_URL"].iter().find_map(|name| std::env::var(name).ok());
         match given {
-            Some(url) => Server { url, folder: PathBuf::new(), port: 0, keeper: None },
+            Some(url) => Server::elsewhere(url),
             None => Server::new("shared", ""),
         }
     })
@@ -49,9 +49,23 @@ pub fn shared() -> &'static Server {
 
 #[allow(dead_code, reason = "not every test program stops its server")]
 impl Server {
+    /// One that runs already, and goes on running.
+    pub fn elsewhere(url: String) -> Self {
+        Self { url, folder: PathBuf::new(), port: 0, keeper: None }
+    }
+
+    /// True: it was made here, and ends here.
+    pub fn is_ours(&self) -> bool {
+        self.keeper.is_some()
+    }
+
     /// A new server of one's own, with further settings.
     pub fn new(name: &str, settings: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("stent-postgres-{}-{name}", std::process::id()));
+        Self::at(std::env::temp_dir().join(format!("stent-postgres-{}-{name}", std::process::id())), settings)
+    }
+
+    /// The same, in a folder of its own.
+    pub fn at(folder: PathBuf, settings: &str) -> Self {
         drop(fs::remove_dir_all(&folder));
         fs::create_dir_all(&folder).unwrap();
         let user = user();
@@ -130,7 +144,7 @@ fn is_ready(bin: &Path, port: u16) -> bool {
 }
 
 /// PostgreSQL does not run as root. `None`: we are somebody else already.
-fn user() -> Option<(u32, u32)> {
+pub fn user() -> Option<(u32, u32)> {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let uid = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();
     if uid.split_whitespace().nth(1) != Some("0") {
@@ -143,7 +157,7 @@ fn user() -> Option<(u32, u32)> {
     })
 }
 
-fn as_user(command: &mut Command, user: Option<(u32, u32)>) -> &mut Command {
+pub fn as_user(command: &mut Command, user: Option<(u32, u32)>) -> &mut Command {
     match user {
         Some((uid, gid)) => command.uid(uid).gid(gid),
         None => command,

@@ -117,7 +117,7 @@ fn ok_without_an_outcome_panics_and_lost_references_are_failures() {
     let house = House::new();
     house.function_with("silent", tries(1), |_| Ok(()));
     house.function_with("panics", tries(1), |_| panic!("boom {}", 7));
-    house.executor.register("drops", tries(1), std::sync::Arc::new(|_: &Task| Status::Pending)).unwrap();
+    house.executor.register("drops", tries(1), Some(std::sync::Arc::new(|_: &Task| Status::Pending))).unwrap();
     let _worker = house.worker(4);
     let failure = |function: &str| house.run(function, "[]").unwrap_err().failure().unwrap().clone();
     assert_eq!(failure("silent").kind, "NoOutcome");
@@ -135,7 +135,7 @@ fn a_deferred_task_is_ended_from_another_thread_and_keeps_its_slot() {
         send.lock().unwrap().send(task.clone()).unwrap();
         Status::Pending
     };
-    house.executor.register("later", FunctionOptions::default(), std::sync::Arc::new(handler)).unwrap();
+    house.executor.register("later", FunctionOptions::default(), Some(std::sync::Arc::new(handler))).unwrap();
     let worker = house.worker(1);
     let (first, second) = (house.dispatch("later", "[1]"), house.dispatch("later", "[2]"));
     let task = receive.recv_timeout(SOON.unwrap()).unwrap();

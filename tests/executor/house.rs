@@ -25,12 +25,13 @@ pub struct House {
 }
 
 /// Where the tests run: a SQLite file, or a schema of a PostgreSQL server.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub enum Kind {
-    #[allow(dead_code, reason = "each of the two test programs has one")]
+    #[allow(dead_code, reason = "each of the test programs has one")]
     Sqlite,
-    #[allow(dead_code, reason = "each of the two test programs has one")]
-    Postgres,
+    /// Gives the URL of a schema that nobody has used yet.
+    #[allow(dead_code, reason = "each of the test programs has one")]
+    Postgres(fn() -> String),
 }
 
 struct Stderr;
@@ -53,7 +54,7 @@ impl House {
         let path = folder.path().join("store.db");
         let store: SharedBackend = match crate::KIND {
             Kind::Sqlite => runtime.block_on(Sqlite::open(path.to_str().unwrap(), SqliteOptions::default())).unwrap(),
-            Kind::Postgres => runtime.block_on(Postgres::open(&crate::postgres::fresh_url(""))).unwrap(),
+            Kind::Postgres(fresh_url) => runtime.block_on(Postgres::open(&fresh_url())).unwrap(),
         };
         let backend = wrap(store);
         let executor =
@@ -77,7 +78,7 @@ impl House {
         body: impl Fn(&Task) -> Result<()> + Send + Sync + 'static,
     ) {
         let handler = move |task: &Task| body(task).map_or_else(|error| error.status(), |()| Status::Ok);
-        self.executor.register(name, options, Arc::new(handler)).unwrap();
+        self.executor.register(name, options, Some(Arc::new(handler))).unwrap();
     }
 
     /// One that completes with its first argument's array.
@@ -90,7 +91,7 @@ impl House {
     }
 
     pub fn worker_with(&self, options: WorkerOptions) -> Worker {
-        let worker = self.executor.start_worker(options).unwrap();
+        let worker = self.executor.start_worker(options, None).unwrap();
         self.on(worker.wait_state(WorkerState::Ready, SOON)).unwrap();
         worker
     }

@@ -3,8 +3,6 @@
 mod ends;
 mod flaky;
 mod house;
-#[path = "../common/postgres.rs"]
-mod postgres;
 mod replays;
 mod troubles;
 mod waits;

@@ -69,12 +69,12 @@ fn a_worker_starts_when_the_store_comes_back() {
     let (house, flaky) = flaky_house();
     house.echo("echo");
     flaky.away.store(3, SeqCst);
-    let worker = house.executor.start_worker(WorkerOptions::default()).unwrap();
+    let worker = house.executor.start_worker(WorkerOptions::default(), None).unwrap();
     assert_eq!(worker.state(), WorkerState::Starting);
     house.run("echo", "[]").unwrap();
     assert_eq!(worker.state(), WorkerState::Ready);
     flaky.away.store(usize::MAX, SeqCst);
-    let another = house.executor.start_worker(WorkerOptions::default()).unwrap();
+    let another = house.executor.start_worker(WorkerOptions::default(), None).unwrap();
     until("it has tried", || another.status().trouble.is_some());
     assert!(another.status().trouble.unwrap().contains("the store is away"));
     house.on(another.stop(SOON)).unwrap();

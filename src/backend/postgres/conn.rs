@@ -21,10 +21,6 @@ impl Conn {
         Self { conn, keeps_session, statements: 0 }
     }
 
-    pub fn keeps_session(&self) -> bool {
-        self.keeps_session
-    }
-
     /// How many it has run since it was taken.
     pub fn statements(&self) -> u64 {
         self.statements

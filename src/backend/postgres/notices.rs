@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use sqlx::Executor as _;
 use sqlx::postgres::PgListener;
 use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinHandle;
@@ -192,17 +191,8 @@ async fn send(pool: SharedPool, channel: String, sender: String, gathered: Arc<M
 
 async fn notify(pool: &SharedPool, channel: &str, message: &str) -> Result<()> {
     let mut conn = pool.acquire().await?;
-    let map = error::map("notify others");
-    // Behind a pooler the two halves of a statement, its text and its parameters, stay together in a transaction only.
-    let together = !conn.keeps_session();
-    if together {
-        conn.execute(sqlx::raw_sql("BEGIN")).await.map_err(&map)?;
-    }
-    sqlx::query(include_str!("sql/notify.sql")).bind(channel).bind(message).execute(&mut conn).await.map_err(&map)?;
-    if together {
-        conn.execute(sqlx::raw_sql("COMMIT")).await.map_err(&map)?;
-    }
-    Ok(())
+    let sent = sqlx::query(include_str!("sql/notify.sql")).bind(channel).bind(message).execute(&mut conn).await;
+    sent.map(drop).map_err(error::map("notify others"))
 }
 
 /// On a connection of its own, for as long as the backend is open. What was said while there was none is not known:

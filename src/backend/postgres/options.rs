@@ -43,8 +43,8 @@ pub(super) struct Dsn {
     pub schema: String,
     /// 0 behind a pooler that gives every transaction another connection.
     pub statement_cache: usize,
-    /// False: no LISTEN and NOTIFY; other processes' work is found by polling. So it is behind a pooler, unless the URL
-    /// says otherwise: LISTEN needs a session of its own.
+    /// False: no LISTEN and NOTIFY; other processes' work is found by polling. So it is behind a pooler: LISTEN needs a
+    /// session of its own.
     pub notify: bool,
     place: String,
 }
@@ -113,6 +113,13 @@ impl Dsn {
         if dsn.min_size > dsn.max_size {
             return Err(wrong(&format!("min_size is {} and max_size is {}", dsn.min_size, dsn.max_size))
                 .with("key", "min_size"));
+        }
+        if notify == Some(true) && !dsn.keeps_session() {
+            return Err(wrong(
+                "notify is on and statement_cache is 0: behind a pooler that works by transactions nobody is listened to; \
+                 leave notify out, or give a statement_cache above 0 where there is no such pooler",
+            )
+            .with("key", "notify"));
         }
         dsn.notify = notify.unwrap_or(dsn.keeps_session());
         dsn.connection = dsn.connection.statement_cache_capacity(dsn.statement_cache);
@@ -331,6 +338,8 @@ mod tests {
             ("sslmode=allow", "known are disable, prefer"),
             ("schema=", "schema is ''"),
             ("schema=%zz", "two hexadecimal digits"),
+            ("statement_cache=0&notify=on", "notify is on and statement_cache is 0"),
+            ("notify=on&statement_cache=0", "notify is on and statement_cache is 0"),
         ] {
             let error = Dsn::parse(&format!("postgresql://me:secret@host/db?{query}")).unwrap_err();
             assert!(error.message().contains(says), "{error}");

@@ -14,12 +14,14 @@ use super::options::Dsn;
 use crate::model::Result;
 
 /// Every statement is one for an index, and its plan is made once: not from the first parameters that it meets, nor from
-/// what the server believes of tables that have just been created.
+/// what the server believes of tables that have just been created. A bitmap has no order: by one, a claim would read its
+/// whole backlog and sort it.
 const SETTINGS: &[(&str, &str)] = &[
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
+    ("enable_bitmapscan", "off"),
     ("jit", "off"),
     ("client_min_messages", "warning"),
     // Of a client that was cut off in the middle the server takes the locks away.

@@ -55,14 +55,14 @@ pub(crate) const fn status_doc(status: Status) -> &'static str {
 
 /// What a poller tells its host.
 pub(crate) const EVENTS: &[Word] = &[
-    word("task", "A task to run; stent_event_task takes it over."),
-    word("op", "An operation that stent_task_notify was asked to tell of has ended."),
-    word("ended", "A task's end was recorded, or refused: the status says which."),
-    word("cancel", "A task that runs here is being cancelled."),
-    word("evict", "A waiting task is another worker's by now: its coroutine is to be dropped."),
+    word("task", "A task to run from the top; stent_event_task takes it over."),
+    word("op", "What stent_task_notify asked for has ended, and it is the coroutine's turn."),
+    word("ended", "The end that the host gave a task is recorded, or is not: the status says which."),
+    word("cancel", "A task's work is in vain, for it is being cancelled or timed out; the host is to end it."),
+    word("evict", "The coroutine of a task is to be dropped; what goes on comes as a new task."),
     word("reply", "The answer to stent_executor_submit."),
     word("log", "A log record."),
-    word("worker", "A worker has changed its state."),
+    word("worker", "A worker has come to another state."),
 ];
 
 /// One metric of `stent_executor_stats`.

@@ -1,10 +1,13 @@
 //! What the C API takes and gives, as data: options are read by these tables and described by them, so the two can't
 //! disagree.
 
+pub(super) mod engine;
+pub(super) mod engine_records;
 pub(super) mod library;
 pub(super) mod objects;
 pub(super) mod operations;
 pub(super) mod records;
+pub(super) mod submissions;
 
 use serde::Serialize;
 use serde_json::value::RawValue;

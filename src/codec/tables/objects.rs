@@ -120,6 +120,8 @@ objects! {
             "How often old executions are removed; null, given as such: never."),
         optional("retention_period", Kind::Duration, "604800.0", "How long an ended execution is kept."),
         optional("hold", Kind::Duration, "0.0", "How long a handler's await is held in its slot before it suspends."),
+        optional("max_coroutines", Kind::Integer, "20000",
+            "Waiting tasks whose coroutines a poller's host keeps at most; beyond that, those that have waited longest are evicted."),
     ];
     /// How a SQLite file is opened.
     SQLITE = "sqlite" [

@@ -39,8 +39,8 @@ const WHOLE_EXECUTION: Field = required("execution", EXECUTION, "The whole recor
 const WHOLE_TASK: Field = required("task", TASK, "The whole record.");
 
 macro_rules! operations {
-    ($($name:ident [$($field:expr),*] -> $response:expr, $doc:literal;)*) => {
-        /// In the order of the protocol.
+    ($($name:ident [$($field:expr),* $(,)?] -> $response:expr, $doc:literal;)*) => {
+        /// In the order of the backend's documentation.
         pub(crate) const OPERATIONS: &[Operation] = &[$({
             let (response, nullable) = $response;
             Operation { name: stringify!($name), doc: $doc, request: &[$($field),*], response, nullable }
@@ -51,15 +51,17 @@ macro_rules! operations {
     };
 }
 
-const fn one(kind: Kind) -> (Option<Kind>, bool) {
+pub(super) use operations;
+
+pub(super) const fn one(kind: Kind) -> (Option<Kind>, bool) {
     (Some(kind), false)
 }
 
-const fn one_or_null(kind: Kind) -> (Option<Kind>, bool) {
+pub(super) const fn one_or_null(kind: Kind) -> (Option<Kind>, bool) {
     (Some(kind), true)
 }
 
-const NULL: (Option<Kind>, bool) = (NOTHING, true);
+pub(super) const NULL: (Option<Kind>, bool) = (NOTHING, true);
 
 operations! {
     init_db [] -> NULL, "Creates or migrates the schema; safe from several processes at once, and again and again.";

@@ -14,7 +14,7 @@ use crate::codec::reader::Reader;
 use crate::codec::{describe, from_json, log_json, operations, to_json};
 use crate::model::{Error, Level, Number, Status, Timestamp};
 
-fn pinned<T: Serialize + ?Sized>(name: &str, value: &T) -> String {
+pub(super) fn pinned<T: Serialize + ?Sized>(name: &str, value: &T) -> String {
     let text = serde_json::to_string_pretty(value).unwrap() + "\n";
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.json"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {

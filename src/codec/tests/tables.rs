@@ -8,11 +8,14 @@ use serde::forward_to_deserialize_any;
 use super::samples;
 use crate::backend::Request;
 use crate::codec::reader::Reader;
+use crate::codec::tables::engine::OPERATIONS as ENGINE;
+use crate::codec::tables::engine_records::ENGINE_RECORDS;
 use crate::codec::tables::objects::{self, OBJECTS};
 use crate::codec::tables::operations::{NAMES, OPERATIONS};
 use crate::codec::tables::records::{FAILURE, RECORDS};
-use crate::codec::tables::{Field, Kind};
-use crate::codec::{from_json, operations, options, to_json};
+use crate::codec::tables::submissions::SUBMISSIONS;
+use crate::codec::tables::{Field, Kind, Object};
+use crate::codec::{from_json, operations, options, submission, to_json};
 use crate::model::{DeadLetter, Execution, Failure, ProgressEntry, Result, RetryPolicy, Signal, Task};
 
 /// Asks a derived reader which names it knows, and reads nothing.
@@ -89,13 +92,13 @@ impl<'de> de::VariantAccess<'de> for Probe<'_> {
     }
 }
 
-fn known<T: for<'de> Deserialize<'de>>(variant: Option<&'static str>) -> &'static [&'static str] {
+pub(super) fn known<T: for<'de> Deserialize<'de>>(variant: Option<&'static str>) -> &'static [&'static str] {
     let mut names: &'static [&'static str] = &[];
     let _asked = T::deserialize(Probe { variant, names: &mut names });
     names
 }
 
-fn names(fields: &[Field]) -> Vec<&'static str> {
+pub(super) fn names(fields: &[Field]) -> Vec<&'static str> {
     fields.iter().map(|field| field.name).collect()
 }
 
@@ -218,6 +221,7 @@ fn other_than_default(field: &Field) -> String {
         Kind::Named("retry_policy") => "{\"max_attempts\":9}".to_owned(),
         Kind::Named("dispatch") => "{\"priority\":5}".to_owned(),
         Kind::Named(other) => panic!("{other} has no example"),
+        Kind::ListOf(Kind::Named("dispatch_request")) => "[{\"function\":\"f\"}]".to_owned(),
         Kind::ListOf(_) => "[\"x\"]".to_owned(),
     }
 }
@@ -225,23 +229,38 @@ fn other_than_default(field: &Field) -> String {
 #[test]
 fn options_have_the_keys_and_defaults_that_the_tables_say() {
     for object in OBJECTS {
-        let must: Vec<String> = object
-            .fields
-            .iter()
-            .filter(|field| field.default.is_none())
-            .map(|field| format!("\"{}\":{}", field.name, other_than_default(field)))
-            .collect();
-        let sample = format!("{{{}}}", must.join(","));
-        let plain = read(object.name, &sample).unwrap();
-        check_defaults(object.name, object.fields, &sample, &|text| read(object.name, text));
-        for field in object.fields.iter().filter(|field| field.default.is_some()) {
-            let changed = read(object.name, &with(&sample, field.name, Some(&other_than_default(field))));
-            assert_ne!(changed.unwrap(), plain, "{}.{} is not read", object.name, field.name);
-        }
-        let error = read(object.name, "{\"no such key\":1}").unwrap_err();
-        assert!(error.message().contains("no such key"), "{error}");
-        assert!(object.fields.iter().all(|field| error.message().contains(field.name)), "{error}");
+        check_object(object, &|text| read(object.name, text));
     }
+}
+
+/// Every key is read and has the default that the table says; other keys are refused, and the known ones named.
+fn check_object(object: &Object, read: &dyn Fn(&str) -> Result<String>) {
+    let must: Vec<String> = object
+        .fields
+        .iter()
+        .filter(|field| field.default.is_none())
+        .map(|field| format!("\"{}\":{}", field.name, other_than_default(field)))
+        .collect();
+    let sample = format!("{{{}}}", must.join(","));
+    let plain = read(&sample).unwrap();
+    check_defaults(object.name, object.fields, &sample, read);
+    for field in object.fields.iter().filter(|field| field.default.is_some()) {
+        let changed = read(&with(&sample, field.name, Some(&other_than_default(field))));
+        assert_ne!(changed.unwrap(), plain, "{}.{} is not read", object.name, field.name);
+    }
+    let error = read("{\"no such key\":1}").unwrap_err();
+    assert!(error.message().contains("no such key"), "{error}");
+    assert!(object.fields.iter().all(|field| error.message().contains(field.name)), "{error}");
+}
+
+#[test]
+fn submissions_have_the_fields_that_the_tables_say() {
+    for known in SUBMISSIONS {
+        let name = known.request.name;
+        check_object(&known.request, &|text| submission(name, Some(text)).map(|read| format!("{read:?}")));
+    }
+    let error = submission("no such operation", None).unwrap_err();
+    assert!(SUBMISSIONS.iter().all(|known| error.message().contains(known.request.name)), "{error}");
 }
 
 #[test]
@@ -251,16 +270,20 @@ fn types_that_are_named_are_described() {
             Kind::Named(name) => assert!(
                 name == FAILURE.name
                     || OBJECTS.iter().any(|object| object.name == name)
-                    || RECORDS.iter().any(|record| record.name == name),
+                    || RECORDS.iter().chain(ENGINE_RECORDS).any(|record| record.name == name),
                 "{name} is not described"
             ),
             Kind::ListOf(of) | Kind::MapOf(of) => check(*of),
             _ => {}
         }
     }
-    let tables = OBJECTS.iter().map(|object| object.fields).chain(RECORDS.iter().map(|record| record.fields));
-    for field in tables.chain(OPERATIONS.iter().map(|operation| operation.request)).flatten() {
+    let records = RECORDS.iter().chain(ENGINE_RECORDS);
+    let tables = OBJECTS.iter().map(|object| object.fields).chain(records.map(|record| record.fields));
+    let operations = || OPERATIONS.iter().chain(ENGINE);
+    let submitted = SUBMISSIONS.iter().map(|submission| submission.request.fields);
+    for field in tables.chain(operations().map(|operation| operation.request)).chain(submitted).flatten() {
         check(field.kind);
     }
-    OPERATIONS.iter().filter_map(|operation| operation.response).for_each(check);
+    let submitted = SUBMISSIONS.iter().filter_map(|submission| submission.response);
+    operations().filter_map(|operation| operation.response).chain(submitted).for_each(check);
 }

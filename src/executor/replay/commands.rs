@@ -11,6 +11,10 @@ impl Machine {
         !self.pass.staged.is_empty()
     }
 
+    pub fn has_cancels(&self) -> bool {
+        !self.pass.staged.cancels.is_empty()
+    }
+
     /// How many operations wait to be committed, so that a long fan-out can be committed in chunks.
     pub fn staged_spawns(&self) -> usize {
         self.pass.staged.spawns.len()

@@ -196,6 +196,13 @@ impl Machine {
         self.absorb(news);
     }
 
+    /// For a coroutine that is still there, where it stopped: the same pass, under a new claim. `news` as for
+    /// [`Machine::restart`].
+    pub fn go_on(&mut self, claimed: &Claimed, news: Vec<JournalEntry>) {
+        self.fence = claimed.task.fence;
+        self.absorb(news);
+    }
+
     /// Takes journal entries in; again and again the same is no harm.
     pub fn absorb(&mut self, news: Vec<JournalEntry>) {
         self.loaded = self.latest;
@@ -237,6 +244,11 @@ impl Machine {
     /// How many operations it holds: what it weighs in memory.
     pub fn operations(&self) -> usize {
         self.entries.len()
+    }
+
+    /// How an operation is called in messages.
+    pub fn name_of(&self, op: Op) -> String {
+        self.entries.get(&op).map_or_else(|| format!("operation {op}"), |entry| format!("operation {}", entry.key))
     }
 
     /// Every arrival up to here is known: ask the journal for what came after.

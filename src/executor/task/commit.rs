@@ -14,9 +14,12 @@ const FLUSH: Duration = Duration::from_millis(20);
 
 impl TaskCore {
     /// Sends what is staged. Only when nothing is on its way.
-    fn send(self: &Arc<Self>, state: &mut State) {
-        let commands = state.machine(&self.claimed).take_commands();
+    pub(super) fn send(self: &Arc<Self>, state: &mut State) {
+        let commands = state.machine(&self.claimed).take_chunk(BATCH_MAX);
         state.holds_taken += 1;
+        if let Some(polled) = &mut state.polled {
+            polled.urgent = false;
+        }
         self.set(flag::HOLD);
         self.shared.post(Arc::clone(self), Transition { held: self.held, commands, outcome: Outcome::Hold });
     }
@@ -56,6 +59,10 @@ impl TaskCore {
     ) -> Result<MutexGuard<'a, State>> {
         while state.machine(&self.claimed).staged_spawns() >= BATCH_MAX {
             self.check_commit(&state)?;
+            if state.polled.is_some() && state.holds_taken != state.holds_done {
+                // The rest goes when this turn is over.
+                return Ok(state);
+            }
             if state.holds_taken == state.holds_done {
                 self.send(&mut state);
             } else {
@@ -97,20 +104,26 @@ impl TaskCore {
         self.unset(flag::HOLD);
     }
 
-    pub(in crate::executor) fn recorded(&self, arrivals: &[(Op, u64)], latest: u64) {
+    pub(in crate::executor) fn recorded(self: &Arc<Self>, arrivals: &[(Op, u64)], latest: u64) {
         let mut state = self.state();
         state.holds_done += 1;
         // Whether there is news is asked by the next poll.
         let _news = state.machine(&self.claimed).committed(arrivals, latest);
+        if state.polled.is_some() {
+            return self.next_turn(state);
+        }
         drop(state);
         self.changed.notify_all();
     }
 
     /// The store can't record what was staged. Nothing that builds on it can go on.
-    pub(in crate::executor) fn refuse(&self, error: Error) {
+    pub(in crate::executor) fn refuse(self: &Arc<Self>, error: Error) {
         let mut state = self.state();
         state.holds_done += 1;
         state.refused.get_or_insert(error);
+        if state.polled.is_some() {
+            return self.next_turn(state);
+        }
         drop(state);
         self.changed.notify_all();
     }

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
+use super::coroutine::Polled;
 use crate::backend::{Claimed, Commands, Held, Outcome, Transition};
+use crate::executor::events::Reason;
 use crate::executor::metrics::count;
 use crate::executor::replay::Machine;
 use crate::executor::sync::lock;
@@ -52,12 +54,16 @@ pub(super) enum Phase {
 pub(super) struct State {
     pub(super) phase: Phase,
     machine: Option<Machine>,
+    /// Of a poller's task.
+    pub(super) polled: Option<Polled>,
+    /// A poller's task that is suspended, or about to be: rows only, and its coroutine in the host.
+    pub(super) waiting: bool,
     pub(super) staged: Option<Staged>,
     pub(super) suspended: Option<Wait>,
     pub(super) gave_way: bool,
     /// The store refused commands: what was issued is not what is recorded, so nothing goes on.
     pub(super) refused: Option<Error>,
-    last_error: Option<Error>,
+    pub(super) last_error: Option<Error>,
     /// Commands taken to be recorded, and how many of these are: at most one more is taken than is done.
     pub(super) holds_taken: u64,
     pub(super) holds_done: u64,
@@ -94,6 +100,8 @@ impl TaskCore {
         let state = State {
             phase: Phase::Queued,
             machine: None,
+            polled: None,
+            waiting: false,
             staged: None,
             suspended: None,
             gave_way: false,
@@ -165,13 +173,13 @@ impl TaskCore {
             ));
         }
         if self.is(flag::LOST) {
-            return Err(Error::new(
-                Status::LeaseLost,
-                format!("the lease of this task of '{name}' is over; nothing more of it is recorded here"),
-            ));
+            return Err(self.lease_lost());
         }
         if self.is(flag::CANCELLED) {
-            return Err(Error::new(Status::Cancelled, format!("the execution of this task of '{name}' is cancelled")));
+            return Err(self.cancelled());
+        }
+        if state.waiting {
+            return Err(suspend(name));
         }
         if state.phase == Phase::Closed || state.phase == Phase::Queued {
             return Err(Error::closed(format!("this task of '{name}' has been ended; its handle can't be used")));
@@ -269,11 +277,13 @@ impl TaskCore {
             self.shared.alarms.clear(key);
         }
         if self.is(flag::GONE) {
+            self.tell_ended(&mut state, Err(self.lease_lost()));
             drop(state);
             self.shared.unload();
             return;
         }
         let (outcome, commands) = self.decide(&mut state, status, abandoned);
+        state.waiting = state.polled.is_some() && matches!(outcome, Outcome::Suspend { .. } | Outcome::Release);
         drop(state);
         self.shared.post_last(Arc::clone(self), Transition { held: self.held, commands, outcome });
     }
@@ -315,6 +325,9 @@ impl TaskCore {
         }
         state.phase = Phase::Closed;
         let gone = self.is(flag::GONE);
+        // A coroutine that was to go on, and now does not.
+        let reason = if self.shared.draining() { Reason::Draining } else { Reason::Released };
+        self.tell_evict(&mut state, reason);
         drop(state);
         if gone {
             self.shared.unload();
@@ -332,11 +345,17 @@ impl TaskCore {
 
     /// Ends the lease under a handler that runs: its calls are told, its slot stays taken until it returns.
     fn end_under(self: &Arc<Self>, flags: u8, outcome: impl FnOnce() -> Outcome) {
-        let state = self.state();
+        let mut state = self.state();
         if matches!(state.phase, Phase::Closed | Phase::Queued) || self.is(flag::GONE) {
             return;
         }
         self.set(flags | flag::GONE);
+        if flags & flag::LOST == 0 {
+            self.tell_cancel(&mut state);
+        } else {
+            let reason = if self.shared.draining() { Reason::Draining } else { Reason::TakenOver };
+            self.tell_evict(&mut state, reason);
+        }
         drop(state);
         self.changed.notify_all();
         let transition = Transition { held: self.held, commands: Commands::default(), outcome: outcome() };
@@ -359,9 +378,10 @@ impl TaskCore {
 
     /// The lease is not ours any more. False: that was known.
     pub(in crate::executor) fn lose(&self, flags: u8) -> bool {
-        let state = self.state();
+        let mut state = self.state();
         let news = !self.is(flag::GONE);
         self.set(flags | flag::GONE);
+        self.tell_evict(&mut state, Reason::TakenOver);
         drop(state);
         self.changed.notify_all();
         news
@@ -369,8 +389,9 @@ impl TaskCore {
 
     pub(in crate::executor) fn cancel(&self) {
         if !self.is(flag::CANCELLED) {
-            let state = self.state();
+            let mut state = self.state();
             self.set(flag::CANCELLED);
+            self.tell_cancel(&mut state);
             drop(state);
             self.changed.notify_all();
         }

@@ -15,10 +15,12 @@ impl Task {
     /// # Errors
     /// `FAILED` with the child's failure; `CANCELLED`; `SUSPEND`; `INVALID`; `NONDETERMINISM`.
     pub fn call(&self, function: &str, args: Payload, options: CallOptions) -> Result<Payload> {
+        let core = self.core();
+        core.may_wait()?;
         let op = self.spawn_call(function, args, options)?;
         self.await_ops(&[op], WaitMode::All, None)?;
-        let result = self.0.result(op, &format!("the call of '{function}'"));
-        self.0.noted(result)
+        let result = core.result(op, &format!("the call of '{function}'"));
+        core.noted(result)
     }
 
     /// Calls a function once for each array of arguments, all at once, and gives the results in the same order. A
@@ -27,6 +29,8 @@ impl Task {
     /// # Errors
     /// As [`Task::call`]; when all have ended and some have not completed, that of the first of these to arrive.
     pub fn map(&self, function: &str, args_list: Vec<Payload>, options: CallOptions) -> Result<Vec<Payload>> {
+        let core = self.core();
+        core.may_wait()?;
         let mut ops = Vec::with_capacity(args_list.len());
         for (args, number) in args_list.into_iter().zip(1_u32..) {
             let mut options = options.clone();
@@ -34,16 +38,18 @@ impl Task {
             ops.push(self.spawn_call(function, args, options)?);
         }
         self.await_ops(&ops, WaitMode::All, None)?;
-        let results = self.0.results(&ops, function);
-        self.0.noted(results)
+        let results = core.results(&ops, function);
+        core.noted(results)
     }
 
     /// Waits for this long, by the store's clock. It wakes at the time that was fixed when it was first asked for.
     pub fn sleep(&self, delay: Duration, key: Option<&str>) -> Result<()> {
+        let core = self.core();
+        core.may_wait()?;
         let op = self.spawn_sleep(delay, key)?;
         self.await_ops(&[op], WaitMode::All, None)?;
-        let result = self.0.result(op, "the sleep");
-        self.0.noted(result).map(drop)
+        let result = core.result(op, "the sleep");
+        core.noted(result).map(drop)
     }
 
     /// Waits for a signal and takes its payload.
@@ -51,17 +57,20 @@ impl Task {
     /// # Errors
     /// `FAILED` with a failure of type `SignalTimeout` when it did not come in time.
     pub fn wait_signal(&self, name: &str, options: WaitSignalOptions) -> Result<Payload> {
+        let core = self.core();
+        core.may_wait()?;
         let op = self.spawn_wait_signal(name, options)?;
         self.await_ops(&[op], WaitMode::All, None)?;
-        let result = self.0.result(op, &format!("the wait for the signal '{name}'"));
-        self.0.noted(result)
+        let result = core.result(op, &format!("the wait for the signal '{name}'"));
+        core.noted(result)
     }
 
     /// Begins a step that the handler runs itself. `recorded`: it ran before; take its outcome by [`Task::result`]
     /// and do not run it again. Else run it and call [`Task::step_end`].
     pub fn step_begin(&self, name: &str, key: Option<&str>) -> Result<StepBegun> {
-        let begun = self.0.step_begin(name, key);
-        self.0.noted(begun)
+        let core = self.core();
+        let begun = core.step_begin(name, key);
+        core.noted(begun)
     }
 
     /// Ends a step. It is recorded when this returns; until then it blocks.
@@ -69,43 +78,48 @@ impl Task {
     /// # Errors
     /// `LEASE_LOST`: it is not recorded.
     pub fn step_end(&self, op: Op, outcome: Result<Payload, Failure>) -> Result<()> {
-        let ended = self.0.step_end(op, outcome);
-        self.0.noted(ended)
+        let core = self.core();
+        let ended = core.step_end(op, outcome);
+        core.noted(ended)
     }
 
     /// Starts a call without waiting for it. It is recorded with the next wait, or the end; many are recorded in
     /// chunks as they come.
     pub fn spawn_call(&self, function: &str, args: Payload, options: CallOptions) -> Result<Op> {
-        let op = self.0.spawn_call(function, args, options);
-        self.0.noted(op)
+        let core = self.core();
+        let op = core.spawn_call(function, args, options);
+        core.noted(op)
     }
 
     /// Starts a timer without waiting for it; see [`Task::sleep`].
     pub fn spawn_sleep(&self, delay: Duration, key: Option<&str>) -> Result<Op> {
-        let op = self.0.open().and_then(|mut state| {
-            let op = state.machine(&self.0.claimed).timer(key, delay)?;
-            self.0.commit_full_chunk(state).map(|_| op)
+        let core = self.core();
+        let op = core.open().and_then(|mut state| {
+            let op = state.machine(&core.claimed).timer(key, delay)?;
+            core.commit_full_chunk(state).map(|_| op)
         });
-        self.0.noted(op)
+        core.noted(op)
     }
 
     /// Starts a wait for a signal; see [`Task::wait_signal`].
     pub fn spawn_wait_signal(&self, name: &str, options: WaitSignalOptions) -> Result<Op> {
-        let op = self.0.open().and_then(|mut state| {
-            let op = state.machine(&self.0.claimed).signal(name, options.key.as_deref(), options.timeout)?;
-            self.0.commit_full_chunk(state).map(|_| op)
+        let core = self.core();
+        let op = core.open().and_then(|mut state| {
+            let op = state.machine(&core.claimed).signal(name, options.key.as_deref(), options.timeout)?;
+            core.commit_full_chunk(state).map(|_| op)
         });
-        self.0.noted(op)
+        core.noted(op)
     }
 
     /// Cancels an operation that is not over; returns when that is recorded. Over already: nothing happens. Its
     /// result is `CANCELLED` from then on.
     pub fn cancel_op(&self, op: Op) -> Result<()> {
-        let cancelled = self.0.open().and_then(|mut state| {
-            state.machine(&self.0.claimed).cancel(op)?;
-            self.0.commit(state).map(drop)
+        let core = self.core();
+        let cancelled = core.open().and_then(|mut state| {
+            state.machine(&core.claimed).cancel(op)?;
+            if state.polled.is_some() { Ok(()) } else { core.commit(state).map(drop) }
         });
-        self.0.noted(cancelled)
+        core.noted(cancelled)
     }
 }
 
@@ -142,6 +156,11 @@ impl TaskCore {
     fn results(&self, ops: &[Op], function: &str) -> Result<Vec<Payload>> {
         let mut state = self.state();
         self.check(&state)?;
+        self.results_in(&mut state, ops, &format!("of '{function}'"))
+    }
+
+    /// The results of operations that have all been handed over.
+    pub(super) fn results_in(&self, state: &mut State, ops: &[Op], of: &str) -> Result<Vec<Payload>> {
         let machine = state.machine(&self.claimed);
         let mut results = Vec::with_capacity(ops.len());
         let mut unsuccessful = Vec::new();
@@ -159,15 +178,16 @@ impl TaskCore {
             Poll::Ready { first } => first,
             _ => unsuccessful[0],
         };
-        drop(state);
         let number = ops.iter().position(|op| *op == first).unwrap_or_default() + 1;
-        self.result(first, &format!("call {number} of '{function}'")).map(|_| results)
+        self.result_in(state, first, &format!("call {number} {of}")).map(|_| results)
     }
 
     fn step_begin(&self, name: &str, key: Option<&str>) -> Result<StepBegun> {
         let mut state = self.open()?;
         let begun = state.machine(&self.claimed).step_begin(name, key)?;
-        if begun.recorded {
+        if begun.recorded && state.polled.is_some() {
+            // It is handed over in its turn, like everything else.
+        } else if begun.recorded {
             hand_over(state.machine(&self.claimed), begun.op)?;
         } else {
             state.steps.insert(begun.op, self.store_time());
@@ -186,6 +206,11 @@ impl TaskCore {
         };
         state.machine(&self.claimed).step_end(op, started_at, outcome)?;
         state.steps.remove(&op);
+        if let Some(polled) = &mut state.polled {
+            polled.urgent = true;
+            self.next_turn(state);
+            return Ok(());
+        }
         let mut state = self.commit(state)?;
         hand_over(state.machine(&self.claimed), op)
     }

@@ -15,20 +15,20 @@ impl Task {
     /// go all the same.
     pub fn complete(&self, result: Payload) -> Result<()> {
         let staged = check_size("result", &result).and_then(|()| self.stage(Staged::Complete(result)));
-        self.0.noted(staged)
+        self.core().noted(staged)
     }
 
     /// The attempt failed. The retry policy decides what follows; a failure of a child that is passed on unchanged is
     /// not retried.
     pub fn fail(&self, failure: Failure) -> Result<()> {
         let staged = self.stage(Staged::Fail(failure));
-        self.0.noted(staged)
+        self.core().noted(staged)
     }
 
     /// Starts the task over with new arguments, an empty journal and the signals that no wait has taken.
     pub fn continue_with(&self, args: Payload) -> Result<()> {
         let staged = check_size("args", &args).and_then(|()| self.stage(Staged::Continue(args)));
-        self.0.noted(staged)
+        self.core().noted(staged)
     }
 
     /// Accepts a suspension: the task waits for what its last await asked for. In a handler, returning does the same.
@@ -37,18 +37,20 @@ impl Task {
     /// `INVALID` if no await has answered `SUSPEND`.
     pub fn suspend(&self) -> Result<()> {
         let suspended = self.accept_suspension();
-        self.0.noted(suspended)
+        self.core().noted(suspended)
     }
 
     fn accept_suspension(&self) -> Result<()> {
-        let state = self.0.state();
-        match self.0.check(&state) {
+        let core = self.core();
+        let state = core.state();
+        match core.check(&state) {
+            Ok(()) if state.polled.is_some() => core.give_turn(state),
             Ok(()) => Err(Error::invalid(
                 "suspend: this task waits for nothing; await operations first, and suspend when that answers SUSPEND",
             )),
             Err(error) if error.status() == Status::Suspend => {
                 if state.phase == Phase::Deferred {
-                    self.0.end_deferred(state, Status::Suspend, false);
+                    core.end_deferred(state, Status::Suspend, false);
                 }
                 Ok(())
             }
@@ -60,13 +62,14 @@ impl Task {
     }
 
     fn stage(&self, what: Staged) -> Result<()> {
-        let mut state = self.0.state();
-        let open = self.0.check(&state).and_then(|()| state.mismatch().cloned().map_or(Ok(()), Err));
-        match open {
+        let core = self.core();
+        let mut state = core.state();
+        let open = core.check(&state).and_then(|()| state.mismatch().cloned().map_or(Ok(()), Err));
+        match open.and_then(|()| core.check_turn(&state)) {
             Ok(()) => {
                 state.staged = Some(what);
                 if state.phase == Phase::Deferred {
-                    self.0.end_deferred(state, Status::Ok, false);
+                    core.end_deferred(state, Status::Ok, false);
                 }
                 Ok(())
             }
@@ -79,9 +82,10 @@ impl Task {
 
     /// A deferred task whose end nobody will take still frees its slot.
     fn let_go(&self, state: std::sync::MutexGuard<'_, super::core::State>, error: &Error) {
-        let hopeless = self.0.is(flag::GONE | flag::CANCELLED) || state.refused.is_some() || state.mismatch().is_some();
+        let core = self.core();
+        let hopeless = core.is(flag::GONE | flag::CANCELLED) || state.refused.is_some() || state.mismatch().is_some();
         if state.phase == Phase::Deferred && hopeless {
-            self.0.end_deferred(state, error.status(), false);
+            core.end_deferred(state, error.status(), false);
         }
     }
 }

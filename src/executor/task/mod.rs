@@ -2,9 +2,11 @@
 
 mod commit;
 mod core;
+mod coroutine;
 mod durable;
 mod ending;
 mod says;
+mod turns;
 mod waiting;
 
 use std::fmt;
@@ -13,6 +15,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub(super) use self::core::{TaskCore, flag};
+pub(super) use self::coroutine::{Polled, Warm};
+
+use self::coroutine::Coroutine;
 
 use crate::model::{Id, Payload, TaskKind, Timestamp};
 
@@ -33,7 +38,17 @@ use crate::model::{Id, Payload, TaskKind, Timestamp};
 /// A handler may return the status of any error as it is: the right thing follows.
 ///
 /// Dropping the last handle of a deferred task that was not ended fails its attempt with type `NoOutcome`.
-pub struct Task(Arc<TaskCore>);
+///
+/// A poller's task is deferred from its beginning, and lives as long as its host's coroutine, over any number of leases.
+/// None of its methods blocks; those that would have to answer `UNSUPPORTED`.
+pub struct Task(Holder);
+
+enum Holder {
+    /// To a handler, for one lease.
+    Lent(Arc<TaskCore>),
+    /// By a poller's host.
+    Kept(Arc<Coroutine>),
+}
 
 /// What is known of a task beside its arguments.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -68,11 +83,28 @@ impl Task {
     /// The first handle of a task whose handler is about to run.
     pub(super) fn first(core: Arc<TaskCore>) -> Self {
         core.add_handle();
-        Self(core)
+        Self(Holder::Lent(core))
+    }
+
+    /// The lease that the task is under now, or was last.
+    fn core(&self) -> Arc<TaskCore> {
+        match &self.0 {
+            Holder::Lent(core) => Arc::clone(core),
+            Holder::Kept(coroutine) => coroutine.core(),
+        }
+    }
+
+    /// The number under which a poller's events speak of the task; 0 for one that is a handler's.
+    pub fn tag(&self) -> u64 {
+        match &self.0 {
+            Holder::Lent(_) => 0,
+            Holder::Kept(coroutine) => coroutine.tag(),
+        }
     }
 
     pub fn info(&self) -> TaskInfo {
-        let claimed = &self.0.claimed;
+        let core = self.core();
+        let claimed = &core.claimed;
         let task = &claimed.task;
         TaskInfo {
             task_id: task.id,
@@ -83,8 +115,8 @@ impl Task {
             step_key: task.step_key.clone(),
             attempt: task.retries.saturating_add(1),
             fence: task.fence,
-            worker_id: self.0.shared.worker_id.clone(),
-            deadline: self.0.deadline(),
+            worker_id: core.shared.worker_id.clone(),
+            deadline: core.deadline(),
             queue: task.queue.clone(),
             tags: task.tags.clone(),
             priority: task.priority,
@@ -97,45 +129,52 @@ impl Task {
 
     /// The arguments, an array.
     pub fn args(&self) -> Payload {
-        self.0.claimed.task.args.clone()
+        self.core().claimed.task.args.clone()
     }
 
     /// The keyword arguments, an object.
     pub fn kwargs(&self) -> Payload {
-        self.0.claimed.task.kwargs.clone()
+        self.core().claimed.task.kwargs.clone()
     }
 
     /// True when the handler's work is in vain: its execution is being cancelled, its attempt timed out, or its lease
     /// is another's. Asks nobody; cheap enough for an inner loop.
     pub fn is_cancelled(&self) -> bool {
-        self.0.in_vain()
+        self.core().in_vain()
     }
 
     /// True while the handler goes the way that an earlier run has gone and gets recorded results.
     pub fn is_replaying(&self) -> bool {
-        self.0.is_replaying()
+        self.core().is_replaying()
     }
 }
 
 impl Clone for Task {
     fn clone(&self) -> Self {
-        self.0.add_handle();
-        Self(Arc::clone(&self.0))
+        match &self.0 {
+            Holder::Lent(core) => Self::first(Arc::clone(core)),
+            Holder::Kept(coroutine) => Self(Holder::Kept(Arc::clone(coroutine))),
+        }
     }
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
-        self.0.drop_handle();
+        match &self.0 {
+            Holder::Lent(core) => core.drop_handle(),
+            // Its own drop sees to it.
+            Holder::Kept(_) => {}
+        }
     }
 }
 
 impl fmt::Debug for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let core = self.core();
         f.debug_struct("Task")
-            .field("id", &self.0.held.task)
-            .field("function", &self.0.claimed.task.step_name)
-            .field("fence", &self.0.held.fence)
+            .field("id", &core.held.task)
+            .field("function", &core.claimed.task.step_name)
+            .field("fence", &core.held.fence)
             .finish()
     }
 }

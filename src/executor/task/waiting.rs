@@ -29,9 +29,10 @@ impl Task {
     /// # Errors
     /// `SUSPEND`; `INVALID` for operations that are not this task's; `NONDETERMINISM`; `BACKEND`.
     pub fn await_ops(&self, ops: &[Op], mode: WaitMode, hold: Option<Duration>) -> Result<Op> {
-        let hold = hold.unwrap_or(self.0.shared.options.hold);
-        let first = self.0.await_ops(ops, mode, hold);
-        self.0.noted(first)
+        let core = self.core();
+        let hold = hold.unwrap_or(core.shared.options.hold);
+        let first = core.may_wait().and_then(|()| core.await_ops(ops, mode, hold));
+        core.noted(first)
     }
 
     /// How an awaited operation ended: its result (`null` for a timer).
@@ -40,8 +41,9 @@ impl Task {
     /// `FAILED` with the failure; `CANCELLED` for an operation that was cancelled; `PENDING` for one that was not
     /// awaited; `INVALID` for one that is not this task's.
     pub fn result(&self, op: Op) -> Result<Payload> {
-        let result = self.0.result(op, &format!("operation {op}"));
-        self.0.noted(result)
+        let core = self.core();
+        let result = core.result(op, &format!("operation {op}"));
+        core.noted(result)
     }
 }
 
@@ -49,6 +51,10 @@ impl TaskCore {
     pub(super) fn result(&self, op: Op, what: &str) -> Result<Payload> {
         let mut state = self.state();
         self.check(&state)?;
+        self.result_in(&mut state, op, what)
+    }
+
+    pub(super) fn result_in(&self, state: &mut State, op: Op, what: &str) -> Result<Payload> {
         match state.machine(&self.claimed).outcome(op)? {
             Some(OpOutcome::Completed(result)) => Ok(result),
             Some(OpOutcome::Failed(failure)) => {
@@ -148,11 +154,14 @@ impl TaskCore {
         Ok(state)
     }
 
-    /// A durable operation begins. While the worker drains it gives way instead, unless it is on its way out anyhow.
+    /// A durable operation begins. While the worker drains it gives way instead, unless it is on its way out anyhow; a
+    /// poller's task does so when its turn is over.
     pub(super) fn open(&self) -> Result<MutexGuard<'_, State>> {
         let mut state = self.state();
         self.check(&state)?;
-        if self.shared.draining() {
+        if state.polled.is_some() {
+            self.check_turn(&state)?;
+        } else if self.shared.draining() {
             state.gave_way = true;
             self.check(&state)?;
         }
@@ -171,16 +180,25 @@ impl TaskCore {
     // What notices say.
 
     /// Operations of this task have arrived.
-    pub(in crate::executor) fn arrived(&self) {
+    pub(in crate::executor) fn arrived(self: &Arc<Self>) {
         if self.is(flag::AWAITING) {
-            self.state().arrived = true;
+            let mut state = self.state();
+            state.arrived = true;
+            if state.polled.is_some() {
+                return self.next_turn(state);
+            }
+            drop(state);
             self.changed.notify_all();
         }
     }
 
     /// Something about the worker has changed.
-    pub(in crate::executor) fn wake(&self) {
-        drop(self.state());
+    pub(in crate::executor) fn wake(self: &Arc<Self>) {
+        let state = self.state();
+        if state.polled.is_some() {
+            return self.next_turn(state);
+        }
+        drop(state);
         self.changed.notify_all();
     }
 }

@@ -9,10 +9,11 @@ use super::run::Run;
 use super::shared::Shared;
 use crate::backend::{Claimed, JournalEntry, JournalRequest, Outcome};
 use crate::executor::LogRecord;
+use crate::executor::events::Reason;
 use crate::executor::metrics::count_many;
 use crate::executor::replay::Machine;
 use crate::executor::sync::jittered;
-use crate::executor::task::TaskCore;
+use crate::executor::task::{Polled, TaskCore};
 use crate::model::{Level, Payload, Result};
 
 /// Between tries of a store that does not answer.
@@ -22,13 +23,23 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(2);
 /// A task to be looked up before it runs.
 struct Lookup {
     task: Arc<TaskCore>,
-    /// Kept since it was suspended here.
-    machine: Option<Machine>,
+    kept: Kept,
+}
+
+/// What is here since the task was suspended here.
+enum Kept {
+    Nothing,
+    Journal(Machine),
+    Coroutine(Machine, Polled),
 }
 
 impl Lookup {
     fn journal(&self) -> JournalRequest {
-        JournalRequest { task: self.task.held.task, after: self.machine.as_ref().map_or(0, Machine::high_water) }
+        let after = match &self.kept {
+            Kept::Nothing => 0,
+            Kept::Journal(machine) | Kept::Coroutine(machine, _) => machine.high_water(),
+        };
+        JournalRequest { task: self.task.held.task, after }
     }
 
     fn needs_journal(&self) -> bool {
@@ -60,13 +71,18 @@ impl Engine {
                 self.send_back(claimed, now);
                 continue;
             };
-            let machine = self.machines.take(claimed.task.id).filter(|machine| machine.fits(&claimed));
+            let kept = self.kept(&claimed);
             let (journal, cached) = (claimed.ops > 0, claimed.cache.is_some());
             let is_limited = function.options.max_concurrent.is_some();
             let task = TaskCore::new(Arc::clone(&self.shared), function, claimed, now);
             tasks.push(Arc::clone(&task));
+            if let Some(inbox) = &self.shared.inbox
+                && !matches!(kept, Kept::Coroutine(..))
+            {
+                task.set_polled(Polled::new(Arc::clone(inbox)));
+            }
             if journal || cached {
-                lookups.push(Lookup { task, machine });
+                lookups.push(Lookup { task, kept });
             } else if is_limited {
                 limited.push(Run(task));
             } else {
@@ -78,6 +94,18 @@ impl Engine {
         if !lookups.is_empty() {
             self.shared.core.runtime.spawn(look_up(Arc::clone(&self.shared), lookups));
         }
+    }
+
+    /// What was kept of the task, if it fits what the store says of it.
+    fn kept(&mut self, claimed: &Claimed) -> Kept {
+        if let Some(warm) = self.shared.coroutines.take(claimed.task.id) {
+            if claimed.ops > 0 && warm.machine.fits(claimed) && warm.polled.is_kept() {
+                return Kept::Coroutine(warm.machine, warm.polled);
+            }
+            warm.evict(Reason::TakenOver);
+        }
+        let machine = self.machines.take(claimed.task.id).filter(|machine| machine.fits(claimed));
+        machine.map_or(Kept::Nothing, Kept::Journal)
     }
 
     /// The store gave a task of a function that is not registered here. It must not; so this is said, and no claim is
@@ -159,19 +187,24 @@ fn begin(shared: &Shared, lookups: Vec<Lookup>, journals: Vec<Vec<JournalEntry>>
     let (mut limited, mut ready) = (Vec::new(), Vec::with_capacity(lookups.len()));
     for lookup in lookups {
         let hit = lookup.cache_key().is_some().then(|| cached.next().flatten()).flatten();
-        let Lookup { task, machine } = lookup;
+        let Lookup { task, kept } = lookup;
         if let Some(result) = hit {
             task.end_unstarted(Outcome::Complete { result, cache: None, cache_hit: true });
             continue;
         }
         if task.claimed.ops > 0 {
             let journal = journals.next().unwrap_or_default();
-            task.set_machine(match machine {
-                Some(mut machine) => {
+            task.set_machine(match kept {
+                Kept::Nothing => Machine::new(&task.claimed, journal),
+                Kept::Journal(mut machine) => {
                     machine.restart(&task.claimed, journal);
                     machine
                 }
-                None => Machine::new(&task.claimed, journal),
+                Kept::Coroutine(mut machine, polled) => {
+                    machine.go_on(&task.claimed, journal);
+                    task.set_polled(polled);
+                    machine
+                }
             });
         }
         if task.function.options.max_concurrent.is_some() {

@@ -13,6 +13,8 @@ use crate::executor::task::TaskCore;
 pub(in crate::executor) enum Alarm {
     Deadline,
     Flush,
+    /// For arrivals that no notice told of.
+    Look,
 }
 
 /// Names an alarm that is set: its moment, and a number for those of the same moment.
@@ -70,6 +72,7 @@ impl Alarms {
                 match alarm {
                     Alarm::Deadline => task.time_out(),
                     Alarm::Flush => task.flush(),
+                    Alarm::Look => task.look(),
                 }
             }
             match next {

@@ -1,17 +1,20 @@
-//! Journals of suspended tasks, kept for a resume on the same worker: it then loads only what is new. Bounded by
-//! number and by weight; the one that was kept first goes first.
+//! What is kept of suspended tasks for a resume on the same worker, such as their journals: it then loads only what is
+//! new. Bounded by number and by weight; the one that was kept first goes first.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::model::Id;
 
-/// Tasks kept at most: each costs a map entry even if its journal is short.
-const TASKS_MAX: usize = 1_000;
+/// Journals kept at most: each costs a map entry even if it is short.
+pub(super) const TASKS_MAX: usize = 1_000;
 
 /// Journal entries kept at most, over all tasks: each holds payloads.
-const ENTRIES_MAX: usize = 100_000;
+pub(super) const ENTRIES_MAX: usize = 100_000;
 
 pub(super) struct Cache<V> {
+    /// At most so many, and together at most so heavy.
+    most: usize,
+    heaviest: usize,
     kept: HashMap<Id, Kept<V>>,
     /// In order of keeping; stale where the stamp is another by now.
     order: VecDeque<(Id, u64)>,
@@ -26,28 +29,50 @@ struct Kept<V> {
 }
 
 impl<V> Cache<V> {
-    pub(super) fn new() -> Self {
-        Self { kept: HashMap::new(), order: VecDeque::new(), stamp: 0, weight: 0 }
+    pub(super) fn new(most: usize, heaviest: usize) -> Self {
+        Self { most, heaviest, kept: HashMap::new(), order: VecDeque::new(), stamp: 0, weight: 0 }
     }
 
-    /// Keeps a value that weighs as many journal entries; what is too heavy alone is not kept.
-    pub(super) fn put(&mut self, id: Id, weight: usize, value: V) {
-        self.take(id);
-        if weight > ENTRIES_MAX {
-            return;
+    /// Keeps a value that weighs as many journal entries; what is too heavy alone is not kept. What there is no room for
+    /// any more comes out.
+    pub(super) fn put(&mut self, id: Id, weight: usize, value: V) -> Vec<V> {
+        let mut out: Vec<V> = self.take(id).into_iter().collect();
+        if weight > self.heaviest {
+            out.push(value);
+            return out;
         }
         self.stamp += 1;
         self.weight += weight;
         self.kept.insert(id, Kept { value, weight, stamp: self.stamp });
         self.order.push_back((id, self.stamp));
-        while self.weight > ENTRIES_MAX || self.kept.len() > TASKS_MAX {
-            self.drop_first();
+        while self.weight > self.heaviest || self.kept.len() > self.most {
+            out.extend(self.take_first());
         }
         // What was taken out leaves its place in the order behind.
-        if self.order.len() > 2 * TASKS_MAX {
+        if self.order.len() > 2 * self.most {
             let kept = &self.kept;
             self.order.retain(|(id, stamp)| kept.get(id).is_some_and(|entry| entry.stamp == *stamp));
         }
+        out
+    }
+
+    pub(super) fn get(&self, id: Id) -> Option<&V> {
+        self.kept.get(&id).map(|kept| &kept.value)
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
+        self.kept.values().map(|kept| &kept.value)
+    }
+
+    pub(super) fn take_those(&mut self, which: impl Fn(&V) -> bool) -> Vec<V> {
+        let ids: Vec<Id> = self.kept.iter().filter(|(_, kept)| which(&kept.value)).map(|(id, _)| *id).collect();
+        ids.into_iter().filter_map(|id| self.take(id)).collect()
+    }
+
+    pub(super) fn take_all(&mut self) -> Vec<V> {
+        self.order.clear();
+        self.weight = 0;
+        self.kept.drain().map(|(_, kept)| kept.value).collect()
     }
 
     pub(super) fn take(&mut self, id: Id) -> Option<V> {
@@ -56,11 +81,9 @@ impl<V> Cache<V> {
         Some(entry.value)
     }
 
-    fn drop_first(&mut self) {
-        let Some((id, stamp)) = self.order.pop_front() else { return };
-        if self.kept.get(&id).is_some_and(|entry| entry.stamp == stamp) {
-            self.take(id);
-        }
+    fn take_first(&mut self) -> Option<V> {
+        let (id, stamp) = self.order.pop_front()?;
+        if self.kept.get(&id).is_some_and(|entry| entry.stamp == stamp) { self.take(id) } else { None }
     }
 }
 
@@ -74,7 +97,7 @@ mod tests {
 
     #[test]
     fn what_was_put_is_there_once() {
-        let mut cache = Cache::new();
+        let mut cache = Cache::new(TASKS_MAX, ENTRIES_MAX);
         cache.put(id(1), 5, "a");
         cache.put(id(1), 7, "b");
         assert_eq!(cache.weight, 7);
@@ -85,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_oldest_goes_when_there_are_too_many() {
-        let mut cache = Cache::new();
+        let mut cache = Cache::new(TASKS_MAX, ENTRIES_MAX);
         for number in 0..=TASKS_MAX {
             cache.put(id(number), 1, number);
         }
@@ -96,7 +119,7 @@ mod tests {
 
     #[test]
     fn the_oldest_goes_when_they_are_too_heavy() {
-        let mut cache = Cache::new();
+        let mut cache = Cache::new(TASKS_MAX, ENTRIES_MAX);
         cache.put(id(1), ENTRIES_MAX / 2, 1);
         cache.put(id(2), ENTRIES_MAX / 2, 2);
         cache.put(id(3), 1, 3);
@@ -107,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_order_does_not_grow_with_use() {
-        let mut cache = Cache::new();
+        let mut cache = Cache::new(TASKS_MAX, ENTRIES_MAX);
         for number in 0..10 * TASKS_MAX {
             cache.put(id(number % 7), 1, number);
             cache.take(id(number % 7));

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use super::cache::Cache;
+use super::cache::{Cache, ENTRIES_MAX, TASKS_MAX};
 use super::shared::{Message, Shared};
 use super::{WorkerState, notices, renewals, sweeps};
 use crate::backend::{Claim, Claimed, Function, NewWorker, Outcome, Verdict};
 use crate::executor::LogRecord;
+use crate::executor::events::Reason;
 use crate::executor::metrics::count;
 use crate::executor::replay::Machine;
 use crate::executor::sync::jittered;
@@ -102,7 +103,7 @@ pub(super) struct Engine {
 
 impl Engine {
     fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, pending: VecDeque::new(), machines: Cache::new(), no_claim_before: None }
+        Self { shared, pending: VecDeque::new(), machines: Cache::new(TASKS_MAX, ENTRIES_MAX), no_claim_before: None }
     }
 
     async fn work(&mut self) {
@@ -128,6 +129,7 @@ impl Engine {
         for job in self.shared.pool.take_queued() {
             job.0.give_back();
         }
+        self.shared.coroutines.evict_all(Reason::Draining);
         if self.shared.abandoned() {
             for task in self.shared.held() {
                 task.give_back();

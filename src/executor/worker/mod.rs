@@ -6,6 +6,9 @@
 //! | `settle` | what the store's verdicts mean for tasks |
 //! | `admit` | from claimed tasks to handlers: journals, cached results |
 //! | `pool` `run` | handler threads and their slots |
+//! | `desk` | slots without threads, for a poller's worker |
+//! | `slots` | the one or the other |
+//! | `coroutines` | those in a poller's host whose tasks wait |
 //! | `decide` | from what a handler left behind to an outcome |
 //! | `cache` | journals of suspended tasks |
 //! | `alarms` `notices` `renewals` `sweeps` | the keepers: what happens beside the loop |
@@ -13,7 +16,9 @@
 mod admit;
 mod alarms;
 mod cache;
+mod coroutines;
 mod decide;
+mod desk;
 mod engine;
 mod notices;
 mod pool;
@@ -21,6 +26,7 @@ mod renewals;
 mod run;
 mod settle;
 mod shared;
+mod slots;
 mod sweeps;
 
 use std::sync::Arc;
@@ -33,16 +39,13 @@ pub(super) use decide::{Returned, Rules, Staged, decide, fail};
 pub use pool::on_handler_thread;
 pub(super) use shared::Shared;
 
+use super::events::{Event, Inbox};
 use super::{Core, Registry};
 use crate::model::{Error, Result, Status, WorkerOptions};
 
 /// What stands in for a function that nobody registered here.
 fn unknown_function(name: &str) -> super::Registered {
-    super::Registered {
-        name: name.to_owned(),
-        options: crate::model::FunctionOptions::default(),
-        handler: Arc::new(|_: &super::Task| Status::Unsupported),
-    }
+    super::Registered { name: name.to_owned(), options: crate::model::FunctionOptions::default(), handler: None }
 }
 
 /// How long [`Worker::stop`] waits, after its time-out, for the store to take the leases back.
@@ -102,6 +105,8 @@ pub struct WorkerStatus {
     /// Empty: every tag.
     pub tags: Vec<String>,
     pub functions: Vec<String>,
+    /// Coroutines in a poller's host whose tasks wait as rows.
+    pub coroutines: usize,
     /// Why its last call to the store failed, while that is so.
     pub trouble: Option<String>,
 }
@@ -120,11 +125,19 @@ impl Drop for Handle {
 }
 
 impl Worker {
-    pub(super) fn start(core: Arc<Core>, functions: Registry, options: WorkerOptions) -> Result<Self> {
+    pub(super) fn start(
+        core: Arc<Core>,
+        functions: Registry,
+        options: WorkerOptions,
+        inbox: Option<Arc<dyn Inbox>>,
+    ) -> Result<Self> {
         options.check().map_err(|error| error.doing("start worker"))?;
         let worker_id = options.worker_id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
         let runtime = core.runtime.clone();
-        let shared = Arc::new(Shared::new(core, functions, options, worker_id));
+        let shared = Arc::new(Shared::new(core, functions, options, worker_id, inbox));
+        if let Some(inbox) = &shared.inbox {
+            runtime.spawn(report(Arc::clone(&shared), Arc::clone(inbox)));
+        }
         runtime.spawn(engine::run(Arc::clone(&shared)));
         Ok(Self(Arc::new(Handle(shared))))
     }
@@ -156,19 +169,16 @@ impl Worker {
 
     /// Asks nobody; cheap.
     pub fn status(&self) -> WorkerStatus {
-        let shared = self.shared();
-        let (running, prefetched) = shared.pool.counts();
-        WorkerStatus {
-            worker_id: shared.worker_id.clone(),
-            state: self.state(),
-            slots: shared.options.max_concurrency,
-            running,
-            prefetched,
-            held: shared.held_count(),
-            queues: shared.options.queues.clone(),
-            tags: shared.options.tags.clone(),
-            functions: shared.functions.keys().cloned().collect(),
-            trouble: shared.last_trouble(),
+        status(self.shared())
+    }
+
+    /// Drains the worker, as long as there is one.
+    pub fn drainer(&self) -> impl Fn() + Send + Sync + use<> {
+        let worker = Arc::downgrade(&self.0);
+        move || {
+            if let Some(worker) = worker.upgrade() {
+                worker.0.drain();
+            }
         }
     }
 
@@ -258,5 +268,34 @@ impl Worker {
             tokio::time::timeout(timeout, what)
         };
         bounded.await.ok()
+    }
+}
+
+fn status(shared: &Shared) -> WorkerStatus {
+    let (running, prefetched) = shared.pool.counts();
+    WorkerStatus {
+        worker_id: shared.worker_id.clone(),
+        state: shared.phase().borrow().state,
+        slots: shared.options.max_concurrency,
+        running,
+        prefetched,
+        held: shared.held_count(),
+        queues: shared.options.queues.clone(),
+        tags: shared.options.tags.clone(),
+        functions: shared.functions.keys().cloned().collect(),
+        coroutines: shared.coroutines.count(),
+        trouble: shared.last_trouble(),
+    }
+}
+
+/// Tells a poller's host of the worker's states, the last one for sure.
+async fn report(shared: Arc<Shared>, inbox: Arc<dyn Inbox>) {
+    let mut phase = shared.phase();
+    loop {
+        let state = phase.borrow_and_update().state;
+        let _closed = inbox.post(Event::Worker(WorkerStatus { state, ..status(&shared) }));
+        if state == WorkerState::Stopped || phase.changed().await.is_err() {
+            return;
+        }
     }
 }

@@ -22,6 +22,7 @@ struct Bundle {
     foreign: bool,
     due: Option<Duration>,
     cancelling: Vec<Id>,
+    ended: Vec<Id>,
     arrived: Vec<Id>,
     lost: Vec<Id>,
 }
@@ -35,7 +36,7 @@ impl Bundle {
             Notice::Arrived(ids) => self.arrived.extend(ids),
             Notice::Lost(ids) => self.lost.extend(ids),
             Notice::Foreign => self.foreign = true,
-            Notice::Ended(_) => {}
+            Notice::Ended(ids) => self.ended.extend(ids),
         }
     }
 }
@@ -87,6 +88,9 @@ fn apply(shared: &Shared, bundle: &Bundle) {
         let executions: HashSet<Id> = bundle.cancelling.iter().copied().collect();
         cancel(&shared.held(), &executions);
     }
+    if shared.inbox.is_some() && !(bundle.cancelling.is_empty() && bundle.ended.is_empty()) {
+        shared.coroutines.evict_of(&bundle.cancelling.iter().chain(&bundle.ended).copied().collect());
+    }
     if bundle.foreign {
         shared.held().iter().for_each(|task| task.arrived());
     } else if !bundle.arrived.is_empty() {
@@ -110,10 +114,12 @@ fn cancel(held: &[Arc<TaskCore>], executions: &HashSet<Id>) {
 async fn look_for_cancelled(shared: &Shared) {
     let held = shared.held();
     let running: HashSet<Id> = held.iter().map(|task| task.held.execution).collect();
-    let running: Vec<Id> = running.into_iter().collect();
+    let running: Vec<Id> = running.union(&shared.coroutines.executions()).copied().collect();
     for chunk in running.chunks(BATCH_MAX) {
         if let Ok(cancelled) = shared.core.backend.cancelled_among(chunk.to_vec()).await {
-            cancel(&held, &cancelled.into_iter().collect());
+            let cancelled = cancelled.into_iter().collect();
+            cancel(&held, &cancelled);
+            shared.coroutines.evict_of(&cancelled);
         }
     }
 }

@@ -16,7 +16,10 @@ impl Job for Run {
         if !core.begin() {
             return Slot::Free;
         }
-        let handler = Arc::clone(&core.function.handler);
+        let Some(handler) = core.function.handler.as_ref().map(Arc::clone) else {
+            core.begin_polled();
+            return Slot::Kept;
+        };
         let task = Task::first(Arc::clone(&core));
         let status = match catch_unwind(AssertUnwindSafe(|| handler.run(&task))) {
             Ok(status) => status,

@@ -57,20 +57,32 @@ impl Engine {
             Verdict::Recorded { arrivals, latest } => {
                 tally(&self.shared.core.metrics.counters, &transition.outcome);
                 match &transition.outcome {
+                    Outcome::Suspend { .. } if self.shared.inbox.is_some() => {
+                        if let Some(warm) = task.take_warm(&arrivals, latest) {
+                            self.shared.coroutines.put(warm);
+                        }
+                    }
                     Outcome::Suspend { .. } => {
                         if let Some(machine) = task.take_machine(&arrivals, latest) {
                             self.machines.put(task.held.task, machine.operations(), machine);
                         }
                     }
-                    outcome => task.tell(outcome),
+                    outcome => {
+                        task.tell(outcome);
+                        task.tell_verdict(outcome, Ok(()));
+                    }
                 }
                 true
             }
             Verdict::LeaseLost => {
                 self.lost(task);
+                task.tell_verdict(&transition.outcome, Err(task.lease_lost()));
                 true
             }
-            Verdict::Cancelled => true,
+            Verdict::Cancelled => {
+                task.tell_verdict(&transition.outcome, Err(task.cancelled()));
+                true
+            }
             Verdict::Refused(error) => self.refused(task, transition, &error),
         }
     }
@@ -97,7 +109,10 @@ impl Engine {
                 .with("task", task.held.task)
         });
         let outcome = match &transition.outcome {
-            Outcome::Release => return true,
+            Outcome::Release => {
+                task.tell_verdict(&transition.outcome, Err(error.clone()));
+                return true;
+            }
             Outcome::Retry { .. } | Outcome::DeadLetter { .. } if transition.commands.is_empty() => Outcome::Release,
             _ => task.after_error(error),
         };

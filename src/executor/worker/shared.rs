@@ -9,9 +9,13 @@ use tokio::sync::{Notify, watch};
 
 use super::WorkerState;
 use super::alarms::Alarms;
+use super::coroutines::Coroutines;
+use super::desk::Desk;
 use super::pool::Pool;
 use super::run::Run;
+use super::slots::Slots;
 use crate::backend::Transition;
+use crate::executor::events::Inbox;
 use crate::executor::metrics::count;
 use crate::executor::sync::lock;
 use crate::executor::task::TaskCore;
@@ -23,7 +27,10 @@ pub(in crate::executor) struct Shared {
     pub(in crate::executor) functions: Registry,
     pub(in crate::executor) options: WorkerOptions,
     pub(in crate::executor) worker_id: String,
-    pub(super) pool: Pool<Run>,
+    /// Of a poller's worker: the host that takes its events.
+    pub(in crate::executor) inbox: Option<Arc<dyn Inbox>>,
+    pub(in crate::executor) coroutines: Coroutines,
+    pub(super) pool: Slots<Run>,
     pub(in crate::executor) alarms: Alarms,
     /// Tasks whose lease this worker has, to its knowledge.
     held: Mutex<HashMap<Id, Arc<TaskCore>>>,
@@ -90,11 +97,20 @@ impl Due {
 }
 
 impl Shared {
-    pub(super) fn new(core: Arc<Core>, functions: Registry, options: WorkerOptions, worker_id: String) -> Self {
+    pub(super) fn new(
+        core: Arc<Core>,
+        functions: Registry,
+        options: WorkerOptions,
+        worker_id: String,
+        inbox: Option<Arc<dyn Inbox>>,
+    ) -> Self {
+        let slots = options.max_concurrency;
         Self {
             core,
             functions,
-            pool: Pool::new(options.max_concurrency),
+            pool: if inbox.is_some() { Slots::Events(Desk::new(slots)) } else { Slots::Threads(Pool::new(slots)) },
+            coroutines: Coroutines::new(options.max_coroutines),
+            inbox,
             options,
             worker_id,
             alarms: Alarms::default(),

@@ -2,6 +2,7 @@
 
 mod executions;
 mod operations;
+mod submit;
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::plumbing::{borrow, guard, optional, required, runtime, text, write};
 use super::task::HostHandler;
 use super::{stent_free_fn, stent_handler_fn, stent_status};
 use crate::codec;
-use crate::executor::Executor;
+use crate::executor::{Executor, Handler};
 use crate::ffi::backend::{BackendObject, stent_backend};
 use crate::model::Result;
 
@@ -89,8 +90,9 @@ pub extern "C" fn stent_executor_free(executor: *mut stent_executor) {
 /// retry_policy, timeout, version, max_concurrent, cached, cache_ttl, idempotent; see stent_describe. A worker's
 /// start writes them to the store, where dispatches and calls of the function find what they leave out.
 ///
-/// `handler` is called with `user_data` on threads of the library, several at once. `free_fn` gets `user_data` when
-/// the executor and its workers are gone, or before this returns if it fails. Any thread. STENT_E_CONFLICT: the name
+/// `handler` is called with `user_data` on threads of the library, several at once. NULL: the function is for workers
+/// with a poller, and `user_data` has no use. `free_fn` gets `user_data` when the executor and its workers are gone, or
+/// before this returns if it fails or there is no handler. Any thread. STENT_E_CONFLICT: the name
 /// is registered in this executor.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_executor_register(
@@ -108,7 +110,7 @@ pub unsafe extern "C" fn stent_executor_register(
         // SAFETY: text or NULL, by the header's convention.
         let (function, options) = unsafe { (text(function, "function")?, optional(options, "options")?) };
         let options = codec::options::function(options)?;
-        let handler = HostHandler::new(handler, context)?;
-        executor.open()?.register(function, options, Arc::new(handler))
+        let handler = HostHandler::new(handler, context).map(|handler| Arc::new(handler) as Arc<dyn Handler>);
+        executor.open()?.register(function, options, handler)
     })
 }

@@ -4,7 +4,7 @@
 use std::ffi::{CString, c_char, c_void};
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::context::OwnedContext;
@@ -19,19 +19,36 @@ const QUEUE: usize = 4096;
 
 type LogFn = unsafe extern "C" fn(user_data: *mut c_void, level: i32, json: *const c_char);
 
+/// A line as the host gets it.
+#[derive(Debug)]
+pub struct LogLine {
+    pub level: Level,
+    pub json: CString,
+}
+
+/// Takes lines without a thread of its own. False: it is behind, and the line is lost.
+pub type Taker = Box<dyn Fn(LogLine) -> bool + Send + Sync>;
+
+#[derive(Clone)]
+enum Sink {
+    /// Calls the host's function.
+    Thread(SyncSender<Line>),
+    Taker(Arc<Taker>),
+}
+
 enum Line {
-    Log(Level, CString),
+    Log(LogLine),
     /// Answered when everything before it has been handed over.
     Flush(std::sync::mpsc::Sender<()>),
 }
 
 /// The one handler of the process. std Mutex: never held across a callback.
-static SINK: Mutex<Option<SyncSender<Line>>> = Mutex::new(None);
+static SINK: Mutex<Option<Sink>> = Mutex::new(None);
 /// The least important level that is wanted; 0: none.
 static WANTED: AtomicI32 = AtomicI32::new(0);
 static LOST: AtomicU64 = AtomicU64::new(0);
 
-fn sink() -> MutexGuard<'static, Option<SyncSender<Line>>> {
+fn sink() -> MutexGuard<'static, Option<Sink>> {
     SINK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -49,17 +66,24 @@ pub fn set(handler: stent_log_fn, least: Level, context: OwnedContext) -> Result
         .name("stent-log".into())
         .spawn(move || threads::callback(|| deliver(&lines, handler, context)))
         .map_err(|why| Error::backend(format!("start the log's thread: {why}")).retryable(true))?;
-    let before = sink().replace(sender);
+    let before = sink().replace(Sink::Thread(sender));
     WANTED.store(least.code(), Ordering::Relaxed);
     drop(before);
     Ok(())
+}
+
+/// As [`set`], with one that needs no thread.
+pub fn set_taker(least: Level, taker: Taker) {
+    let before = sink().replace(Sink::Taker(Arc::new(taker)));
+    WANTED.store(least.code(), Ordering::Relaxed);
+    drop(before);
 }
 
 fn deliver(lines: &Receiver<Line>, handler: LogFn, context: OwnedContext) {
     for line in lines {
         match line {
             // SAFETY: the handler and its context belong together; the text lives until the call returns.
-            Line::Log(level, json) => unsafe { handler(context.user_data(), level.code(), json.as_ptr()) },
+            Line::Log(line) => unsafe { handler(context.user_data(), line.level.code(), line.json.as_ptr()) },
             Line::Flush(done) => drop(done.send(())),
         }
     }
@@ -68,7 +92,8 @@ fn deliver(lines: &Receiver<Line>, handler: LogFn, context: OwnedContext) {
 
 /// Waits until the lines so far have been handed over. False: not within the time.
 pub fn flush(timeout: Option<Duration>) -> bool {
-    let Some(sender) = sink().clone() else { return true };
+    // What takes lines without a thread has them.
+    let Some(Sink::Thread(sender)) = sink().clone() else { return true };
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let (done, wait) = channel();
     let mut line = Line::Flush(done);
@@ -98,10 +123,15 @@ impl Logger for ToHost {
         if !self.enabled(level) {
             return;
         }
-        let Some(sender) = sink().clone() else { return };
+        let Some(sink) = sink().clone() else { return };
         let lost = LOST.swap(0, Ordering::Relaxed);
         let json = codec::log_json(now(), level, record.target, &record.message, &record.fields, lost);
-        if let Err(TrySendError::Full(_)) = sender.try_send(Line::Log(level, text::owned(&json))) {
+        let line = LogLine { level, json: text::owned(&json) };
+        let is_lost = match &sink {
+            Sink::Thread(sender) => matches!(sender.try_send(Line::Log(line)), Err(TrySendError::Full(_))),
+            Sink::Taker(take) => !take(line),
+        };
+        if is_lost {
             LOST.fetch_add(lost + 1, Ordering::Relaxed);
         }
     }

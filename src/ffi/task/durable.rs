@@ -111,7 +111,8 @@ pub unsafe extern "C" fn stent_task_wait_signal(
 
 /// Begins a step that runs here, in the handler, and says whether it is recorded already. `*recorded` 1: take its
 /// result by stent_task_result(op). 0: do the work, then call stent_task_step_end. A crash in between runs the step
-/// again: it should be safe to repeat. options: key; NULL for none.
+/// again: it should be safe to repeat. options: key; NULL for none. A poller's task takes the result, recorded or new,
+/// from the "op" event that it asked for by stent_task_notify.
 ///
 /// Any thread that may block. Statuses as for stent_task_call.
 #[unsafe(no_mangle)]
@@ -140,7 +141,8 @@ pub unsafe extern "C" fn stent_task_step_begin(
 }
 
 /// Ends a step: with its result (any JSON value, NULL: null), or with its failure, of which one must be NULL. Returns
-/// when that is recorded; from then on it is what every run gets.
+/// when that is recorded; from then on it is what every run gets. A poller's task may do so between turns; the call
+/// returns at once, and the step is recorded when its "op" event comes.
 ///
 /// Any thread that may block. Statuses as for stent_task_call; STENT_E_CONFLICT: the step is recorded already.
 #[unsafe(no_mangle)]

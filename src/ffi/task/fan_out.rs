@@ -5,7 +5,8 @@ use std::ffi::c_char;
 use super::{on_task, stent_task};
 use crate::codec;
 use crate::ffi::error::stent_error;
-use crate::ffi::plumbing::{optional, required, runtime, text, write, write_text};
+use crate::ffi::plumbing::{borrow, optional, required, runtime, text, write, write_text};
+use crate::ffi::poller::{PollerObject, stent_poller};
 use crate::ffi::{STENT_WAIT_ALL, STENT_WAIT_ANY, stent_status};
 use crate::model::{Error, OPS_MAX, Op, Result, WaitMode};
 
@@ -126,6 +127,47 @@ unsafe fn numbers<'a>(ops: *const Op, count: usize) -> Result<&'a [Op]> {
     Ok(unsafe { std::slice::from_raw_parts(ops, count) })
 }
 
+/// Asks to be told, as an "op" event of the poller with this tag, when an operation has ended; when it has already, and
+/// was told of, that comes with the next turn all the same. Only for tasks that came from a poller, on their
+/// coroutine's turn; see stent_poller_new. Each operation is asked for once. `poller` is the one that the task came from.
+///
+/// The event has the status and the JSON that stent_task_result gives. Any thread; never blocks. STENT_SUSPEND: it is not
+/// the coroutine's turn. STENT_E_CONFLICT: it is asked for already. STENT_E_UNSUPPORTED: the task is a handler's. Else as
+/// for stent_task_call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_task_notify(
+    task: *mut stent_task,
+    op: u32,
+    poller: *mut stent_poller,
+    tag: u64,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    on_task(task, error, |task| {
+        borrow::<PollerObject>(poller)?;
+        task.notify(&[op], false, tag)
+    })
+}
+
+/// Asks to be told once, when all of these operations have ended, as stent_task_map is: the event has the array of their
+/// results, or the error of the first that did not complete. A task that waits for nothing else is not woken before the
+/// last of them. `ops` may be NULL when count is 0. Threads, statuses and the rest as for stent_task_notify.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_task_notify_all(
+    task: *mut stent_task,
+    ops: *const u32,
+    count: usize,
+    poller: *mut stent_poller,
+    tag: u64,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    on_task(task, error, |task| {
+        // SAFETY: NULL or `count` numbers, by the function's comment.
+        let ops = unsafe { numbers(ops, count) }?;
+        borrow::<PollerObject>(poller)?;
+        task.notify(ops, true, tag)
+    })
+}
+
 /// The result of an operation that has ended (a call's, a step's, a signal's payload; null for a sleep): JSON, to be
 /// freed with stent_free.
 ///
@@ -146,8 +188,8 @@ pub unsafe extern "C" fn stent_task_result(
 }
 
 /// Cancels an operation that is not awaited any more, such as the loser of a race: a call with all that it called, a
-/// sleep, a wait for a signal. It is recorded; of an operation that has ended it changes nothing. Any thread that may
-/// block. Statuses as for stent_task_call.
+/// sleep, a wait for a signal. It is recorded (of a poller's task at the turn's end, at the latest); of an operation
+/// that has ended it changes nothing. Any thread that may block. Statuses as for stent_task_call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_cancel_op(
     task: *mut stent_task,

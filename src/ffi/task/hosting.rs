@@ -5,9 +5,9 @@ use std::ffi::c_void;
 use super::{TaskObject, stent_task};
 use crate::executor::{Handler, Task};
 use crate::ffi::plumbing::context::OwnedContext;
-use crate::ffi::plumbing::{handles, text, threads};
+use crate::ffi::plumbing::{handles, threads};
 use crate::ffi::{stent_handler_fn, stent_status};
-use crate::model::{Failure, Result, Status};
+use crate::model::{Failure, Status};
 
 type HandlerFn = unsafe extern "C" fn(user_data: *mut c_void, task: *mut stent_task) -> stent_status;
 
@@ -17,11 +17,9 @@ pub struct HostHandler {
 }
 
 impl HostHandler {
-    pub fn new(call: stent_handler_fn, context: OwnedContext) -> Result<Self> {
-        match call {
-            Some(call) => Ok(Self { call, context }),
-            None => Err(text::null("handler")),
-        }
+    /// None: without a function, for a host that takes events.
+    pub fn new(call: stent_handler_fn, context: OwnedContext) -> Option<Self> {
+        call.map(|call| Self { call, context })
     }
 }
 

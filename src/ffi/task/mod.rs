@@ -43,6 +43,11 @@ impl Object for TaskObject {
     }
 }
 
+/// Hands a task to C, with one reference.
+pub(super) fn give(task: Task) -> Result<*mut stent_task> {
+    handles::give(TaskObject::new(task))
+}
+
 impl TaskObject {
     fn new(task: Task) -> Self {
         Self { task, info: OnceLock::new(), args: OnceLock::new(), kwargs: OnceLock::new() }

@@ -11,7 +11,7 @@ use crate::ffi::stent_status;
 use crate::model::Payload;
 
 /// The task has its result: any JSON value, NULL for null. It is staged: recorded when the handler has returned
-/// STENT_OK, or, for a deferred task, soon. Never blocks. Any thread. STENT_E_CONFLICT: the task was ended already,
+/// STENT_OK, or, for a deferred task, soon; a poller's task gets its verdict as an "ended" event. Never blocks. Any thread. STENT_E_CONFLICT: the task was ended already,
 /// or is suspended. STENT_E_INVALID: the result is not JSON; then the task is not ended. STENT_E_LEASE_LOST,
 /// STENT_E_CANCELLED: the result will not be taken.
 #[unsafe(no_mangle)]
@@ -44,8 +44,9 @@ pub unsafe extern "C" fn stent_task_fail(
 }
 
 /// The task is suspended until what it awaited is there, after a durable call that answered STENT_SUSPEND; returning
-/// that status from a handler does the same. Staged as stent_task_complete is. Never blocks. Any thread.
-/// STENT_E_CONFLICT: nothing is awaited, or the task was ended already.
+/// that status from a handler does the same. Staged as stent_task_complete is. A poller's task gives its turn back by
+/// it: its coroutine has nothing left to do until one of the "op" events comes that it has asked for. Never blocks. Any
+/// thread. STENT_E_INVALID: nothing is awaited, or asked for. STENT_E_CONFLICT: the task was ended already.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_suspend(task: *mut stent_task, error: *mut *mut stent_error) -> stent_status {
     on_task(task, error, |task| task.suspend())

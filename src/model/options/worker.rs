@@ -28,6 +28,8 @@ pub struct WorkerOptions {
     pub retention_period: Duration,
     /// How long a handler's await is held before it suspends.
     pub hold: Duration,
+    /// Coroutines of waiting tasks that a poller's host keeps at most.
+    pub max_coroutines: usize,
 }
 
 impl Default for WorkerOptions {
@@ -45,6 +47,7 @@ impl Default for WorkerOptions {
             cleanup_interval: Some(Duration::from_secs(3600)),
             retention_period: Duration::from_secs(7 * 86_400),
             hold: Duration::ZERO,
+            max_coroutines: 20_000,
         }
     }
 }

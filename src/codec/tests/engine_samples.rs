@@ -1,0 +1,264 @@
+//! Every operation of the engine with an answer to it, every field filled somewhere, in the order of the table.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::samples::*;
+use crate::backend::*;
+use crate::codec::engine::{Advanced, EngineRequest, Found};
+use crate::codec::to_json;
+use crate::model::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn task_options() -> TaskOptions {
+    TaskOptions {
+        queue: Some("slow".into()),
+        tags: Some(vec!["eu".into()]),
+        priority: Some(-3),
+        retry_policy: Some(retry_policy()),
+        timeout: Some(SECOND),
+        cached: Some(true),
+        cache_ttl: Some(60 * SECOND),
+    }
+}
+
+fn dispatch() -> DispatchOptions {
+    DispatchOptions {
+        id: Some(id(1)),
+        kwargs: Some(Payload::from("{\"dry\":true}")),
+        delay: Some(SECOND),
+        expiry: Some(2 * SECOND),
+        max_duration: None,
+        idempotency_key: Some("order-42".into()),
+        on_cancel: Some("refund".into()),
+        traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+        task: task_options(),
+    }
+}
+
+fn call() -> CallOptions {
+    CallOptions {
+        key: Some("mine".into()),
+        kwargs: Some(Payload::from("{\"dry\":true}")),
+        delay: Some(SECOND),
+        idempotency_key: Some("order-42".into()),
+        cache_key: Some("cart".into()),
+        task: task_options(),
+    }
+}
+
+fn function() -> FunctionOptions {
+    FunctionOptions {
+        queue: Some("slow".into()),
+        tags: vec!["eu".into()],
+        priority: Some(7),
+        retry_policy: Some(retry_policy()),
+        timeout: Some(SECOND),
+        version: Some("2".into()),
+        max_concurrent: Some(5),
+        cached: true,
+        cache_ttl: Some(SECOND),
+        idempotent: true,
+    }
+}
+
+pub(super) fn held() -> Held {
+    Held { task: task().id, execution: id(1), parent: Some(id(1)), fence: 4 }
+}
+
+fn spawns() -> Vec<Spawn> {
+    let activity =
+        SpawnKind::Activity { args: Payload::from("[1]"), options: Box::new(call()), args_hash: Some([0xa5; 32]) };
+    let step = |outcome| SpawnKind::Step { started_at: time(1), outcome };
+    let kinds = [
+        activity,
+        SpawnKind::Timer { delay: SECOND },
+        SpawnKind::Signal { timeout: Some(SECOND) },
+        step(Ok(Payload::null())),
+        step(Err(failure())),
+    ];
+    let spawn = |(number, what)| {
+        let op = number as u32 + 1;
+        let key = format!("charge#{op}");
+        Spawn { id: child_id(id(1), 0, &key), op, key, name: "charge".into(), what }
+    };
+    kinds.into_iter().enumerate().map(spawn).collect()
+}
+
+fn commands() -> Commands {
+    Commands {
+        spawns: spawns(),
+        cancels: vec![Cancel { op: 2, id: id(2) }],
+        progress: vec![progress()],
+        counters: vec![("lines".into(), Number::Integer(i64::MAX)), ("share".into(), Number::Real(0.5))],
+        state: vec![("cart".into(), Payload::from("[1, 2]"))],
+        heartbeat: Some(Payload::from("7")),
+    }
+}
+
+pub(super) fn slot() -> CacheSlot {
+    CacheSlot { key: "cart".into(), ttl: Some(SECOND) }
+}
+
+fn outcomes() -> Vec<Outcome> {
+    let (failure, args) = (failure(), Payload::from("[2]"));
+    vec![
+        Outcome::Hold,
+        Outcome::Complete { result: Payload::null(), cache: Some(slot()), cache_hit: true },
+        Outcome::Retry { failure: failure.clone(), delay: SECOND, reopen: true },
+        Outcome::DeadLetter { failure: failure.clone(), reason: "tired".into() },
+        Outcome::PassUp { failure: failure.clone() },
+        Outcome::Suspend { mode: WaitMode::Any, ops: [1, 2, 3, 9].into_iter().collect(), known: 2 },
+        Outcome::Release,
+        Outcome::Park { failure, version: Some("1".into()) },
+        Outcome::Continue { args, seen: 3 },
+    ]
+}
+
+fn transitions() -> Vec<Transition> {
+    let transition = |(number, outcome)| Transition {
+        held: held(),
+        commands: if number == 0 { commands() } else { Commands::default() },
+        outcome,
+    };
+    outcomes().into_iter().enumerate().map(transition).collect()
+}
+
+pub(super) fn claimed() -> Claimed {
+    Claimed {
+        task: task(),
+        run: 1,
+        ops: 2,
+        effects: 3,
+        heartbeat: Some(Payload::from("7")),
+        crashes: 1,
+        deadline: Some(time(9)),
+        cache: Some(slot()),
+        traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+        claimed_at: time(1),
+    }
+}
+
+fn verdicts() -> Vec<Verdict> {
+    let refused = Error::conflict("another run of the key goes on").retryable(true);
+    vec![
+        Verdict::Recorded { arrivals: vec![(4, 1), (5, 2)], latest: 2 },
+        Verdict::LeaseLost,
+        Verdict::Cancelled,
+        Verdict::Refused(refused),
+    ]
+}
+
+pub(super) fn entry() -> JournalEntry {
+    JournalEntry {
+        op: 1,
+        id: task().id,
+        key: "charge#1".into(),
+        name: "charge".into(),
+        kind: TaskKind::Activity,
+        args: Payload::from("[1]"),
+        kwargs: Payload::empty_object(),
+        state: TaskState::Completed,
+        result: Some(Payload::from("7")),
+        error: Some(failure()),
+        arrival: Some(3),
+        completed_at: Some(time(2)),
+    }
+}
+
+fn notices() -> Vec<Notice> {
+    vec![
+        Notice::Work { served: Some("worker-1".into()) },
+        Notice::Due(SECOND),
+        Notice::Ended(vec![id(1)]),
+        Notice::Cancelling(vec![id(1)]),
+        Notice::Lost(vec![task().id]),
+        Notice::Arrived(vec![task().id]),
+        Notice::Foreign,
+    ]
+}
+
+fn execution_filter() -> ExecutionFilter {
+    ExecutionFilter {
+        state: Some(ExecutionState::Running),
+        function: Some("order".into()),
+        queue: Some("slow".into()),
+        tag: Some("eu".into()),
+        created_after: Some(time(0)),
+        created_before: Some(time(1)),
+        limit: 5,
+        offset: 2,
+    }
+}
+
+fn letter_filter() -> DeadLetterFilter {
+    DeadLetterFilter {
+        task: Some(task().id),
+        execution: Some(id(1)),
+        function: Some("charge".into()),
+        limit: 5,
+        offset: 2,
+    }
+}
+
+fn text<T: Serialize + ?Sized>(value: &T) -> String {
+    to_json(value)
+}
+
+pub(super) fn operations() -> Vec<(EngineRequest, String)> {
+    use EngineRequest as E;
+    let (execution_id, worker_id) = (id(1), "worker-1".to_owned());
+    let new = NewExecution {
+        id: id(1),
+        function: "order".into(),
+        args: Payload::from("[1]"),
+        options: dispatch(),
+        args_hash: [7; 32],
+    };
+    let worker = NewWorker {
+        worker_id: worker_id.clone(),
+        queues: vec!["slow".into()],
+        tags: vec!["eu".into()],
+        functions: vec![Function { name: "charge".into(), options: function() }],
+    };
+    let claim = Claim { worker_id: worker_id.clone(), count: 16, limited: 2, lease: 30 * SECOND };
+    let signal = NewSignal {
+        execution: id(1),
+        name: "approved".into(),
+        payload: Payload::from("{\"by\":\"Ann\"}"),
+        id: Some("mail-17".into()),
+    };
+    let null = || "null".to_owned();
+    vec![
+        (E::Dispatch { executions: vec![new] }, text(&[id(1)])),
+        (E::RegisterWorker { worker }, null()),
+        (E::RemoveWorker { worker_id: worker_id.clone() }, null()),
+        (
+            E::Advance { transitions: transitions(), claim: Some(claim) },
+            text(&Advanced { verdicts: verdicts(), claimed: vec![claimed()] }),
+        ),
+        (E::Journals { requests: vec![JournalRequest { task: id(1), after: 2 }] }, text(&[[entry()]])),
+        (
+            E::Cached { keys: vec!["cart".into(), "other".into()] },
+            text(&[Some(Found { value: Payload::null() }), None]),
+        ),
+        (
+            E::Renew { renew: Renew { worker_id: worker_id.clone(), held: vec![held()], lease: 30 * SECOND } },
+            text(&Renewed { lost: vec![id(2)], cancelled: vec![id(3)] }),
+        ),
+        (E::Sweep { worker_id }, text(&Swept { changed: 3, more: true, next_due: Some(SECOND / 4) })),
+        (E::Cancel { execution_id, reason: Some("no stock".into()) }, null()),
+        (E::Signal { signal }, null()),
+        (E::EndedAmong { executions: vec![id(1), id(2)] }, text(&[id(2)])),
+        (E::CancelledAmong { executions: vec![id(1), id(2)] }, text(&[id(1)])),
+        (E::Snapshot { execution_id }, text(&snapshot())),
+        (E::List { filter: execution_filter() }, text(&[bare_execution()])),
+        (E::DeadLetters { filter: letter_filter() }, text(&[dead_letter()])),
+        (E::ReplayDeadLetter { task_id: task().id, new_execution_id: id(3) }, text(&replayed())),
+        (E::Resume { task_id: task().id }, null()),
+        (E::Stats {}, text(&stats())),
+        (E::WaitForWork { timeout: 5 * SECOND }, text(&notices())),
+    ]
+}

@@ -1,0 +1,440 @@
+//! Turns: a poller's coroutine runs until it has nothing left to do, and says so; then it is for the library to say what
+//! is next. What has arrived is handed over one at a time, each with a turn, in the order in which it arrived. When
+//! there is nothing, the task is suspended: rows only, without slot and lease. While a step runs in the host, it keeps
+//! both.
+
+use std::sync::{Arc, MutexGuard};
+use std::time::{Duration, Instant};
+
+use super::core::{Phase, State, TaskCore, flag};
+use super::coroutine::{Coroutine, Polled, Question, Warm};
+use super::{Holder, Task};
+use crate::backend::{JournalEntry, JournalRequest, Outcome};
+use crate::executor::events::{Arrived, Event, Reason, TaskEnd, TaskNotice};
+use crate::executor::replay::Delivery;
+use crate::executor::sync::jittered;
+use crate::executor::worker::Alarm;
+use crate::model::{BATCH_MAX, Error, Op, Result, Status, Wait, WaitMode};
+
+/// While a step keeps the task here, arrivals are looked for this often: notices are hints.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A store that is busy is asked again this often before the task goes back.
+const LOADS: u32 = 5;
+const LOAD_PAUSE: Duration = Duration::from_millis(50);
+
+impl Task {
+    /// Asks to be told, once, when an operation has arrived; or a group of them, when the last of it has. For a
+    /// poller's tasks.
+    ///
+    /// # Errors
+    /// `INVALID` for operations that are not this task's; `CONFLICT` for one that is asked for already; `UNSUPPORTED`
+    /// in a handler that is called back.
+    pub fn notify(&self, ops: &[Op], group: bool, tag: u64) -> Result<()> {
+        let core = self.core();
+        let asked = core.own_turn().and_then(|mut state| core.ask(&mut state, ops, group, tag));
+        core.noted(asked)
+    }
+}
+
+impl TaskCore {
+    pub(in crate::executor) fn set_polled(&self, polled: Polled) {
+        self.state().polled = Some(polled);
+    }
+
+    pub(in crate::executor) fn is_polled(&self) -> bool {
+        self.state().polled.is_some()
+    }
+
+    /// As `going`, for what must be said in the same order in every run: it is the coroutine's turn.
+    pub(super) fn own_turn(&self) -> Result<MutexGuard<'_, State>> {
+        let state = self.going()?;
+        self.check_turn(&state)?;
+        Ok(state)
+    }
+
+    pub(super) fn check_turn(&self, state: &State) -> Result<()> {
+        match &state.polled {
+            Some(polled) if !polled.hosts_turn => Err(Error::new(
+                Status::Suspend,
+                format!(
+                    "this task of '{}' has given its turn back; what it asked to be told of comes as an event",
+                    self.claimed.task.step_name
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// For calls that wait. A poller's host must not.
+    pub(super) fn may_wait(&self) -> Result<()> {
+        if !self.is_polled() {
+            return Ok(());
+        }
+        Err(Error::new(
+            Status::Unsupported,
+            "this call waits, and a poller's task must not; spawn the operation, and ask to be notified of it",
+        ))
+    }
+
+    fn ask(&self, state: &mut State, ops: &[Op], group: bool, tag: u64) -> Result<()> {
+        let Some(mut polled) = state.polled.take() else {
+            return Err(Error::new(
+                Status::Unsupported,
+                "notify: this task is a handler's, which is called back; await the operation instead",
+            ));
+        };
+        let machine = state.machine(&self.claimed);
+        let asked = polled.asked.ask(ops, group, tag, |op| machine.outcome(op).map(|outcome| outcome.is_some()));
+        state.polled = Some(polled);
+        asked
+    }
+
+    /// The slot is there: hands the task over, or lets its coroutine go on.
+    pub(in crate::executor) fn begin_polled(self: &Arc<Self>) {
+        // Dropped after the lock: the last reference to a coroutine takes the lock itself.
+        let mut kept = None;
+        let mut refused = None;
+        let mut state = self.state();
+        let Some(polled) = &mut state.polled else { return };
+        let cold = polled.coroutine.strong_count() == 0;
+        if cold {
+            let coroutine = kept.insert(Coroutine::new(polled.tag, Arc::clone(self)));
+            polled.coroutine = Arc::downgrade(coroutine);
+            polled.hosts_turn = true;
+            refused = polled.inbox.post(Event::Task(Task(Holder::Kept(Arc::clone(coroutine)))));
+        } else {
+            kept = polled.coroutine.upgrade();
+            if let Some(coroutine) = &kept {
+                coroutine.renew(Arc::clone(self));
+            }
+        }
+        state.phase = Phase::Deferred;
+        if self.is(flag::CANCELLED | flag::TIMED_OUT) {
+            self.tell_cancel(&mut state);
+        }
+        if self.is(flag::LOST) {
+            self.tell_evict(&mut state, Reason::TakenOver);
+        }
+        if cold {
+            drop(state);
+        } else if kept.is_none() {
+            // Freed in this moment.
+            state.gave_way = true;
+            self.end_deferred(state, Status::Suspend, false);
+        } else {
+            self.next_turn(state);
+        }
+        drop(refused);
+        drop(kept);
+    }
+
+    /// The coroutine has nothing left to do.
+    pub(super) fn give_turn(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> Result<()> {
+        if let Some(error) = state.mismatch().cloned() {
+            self.end_deferred(state, error.status(), false);
+            return Err(error);
+        }
+        let local = !state.steps.is_empty();
+        let Some(polled) = &mut state.polled else { return Ok(()) };
+        if polled.asked.is_empty() && !local {
+            return Err(Error::invalid(
+                "suspend: this task waits for nothing; ask to be notified of an operation first, or end the task",
+            ));
+        }
+        polled.hosts_turn = false;
+        self.next_turn(state);
+        Ok(())
+    }
+
+    /// It is the library's turn: what is next?
+    pub(super) fn next_turn(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        loop {
+            let State { phase: Phase::Deferred, polled: Some(polled), .. } = &*state else { return };
+            let (hosts_turn, urgent) = (polled.hosts_turn, polled.urgent);
+            let local = !state.steps.is_empty();
+            let on_its_way = state.holds_taken != state.holds_done;
+            if self.in_vain() || (hosts_turn && (on_its_way || !urgent)) {
+                return;
+            }
+            if hosts_turn {
+                return self.send(&mut state);
+            }
+            if let Some(error) = &state.refused {
+                let status = error.status();
+                return self.end_deferred(state, status, false);
+            }
+            if self.shared.draining() && !local && !on_its_way {
+                state.gave_way = true;
+                return self.end_deferred(state, Status::Suspend, false);
+            }
+            if let Some(question) = state.polled.as_mut().and_then(|polled| polled.asked.next_late()) {
+                return self.answer(&mut state, &question);
+            }
+            match state.machine(&self.claimed).next_delivery() {
+                Ok(Delivery::Op(op)) => {
+                    let answered = state.polled.as_mut().and_then(|polled| polled.asked.arrived(op));
+                    match answered {
+                        Some(question) => return self.answer(&mut state, &question),
+                        None => continue,
+                    }
+                }
+                Ok(Delivery::NeedNews) => return self.load(&mut state),
+                Ok(Delivery::Nothing) => {}
+                Err(error) => {
+                    state.last_error = Some(error.clone());
+                    return self.end_deferred(state, error.status(), false);
+                }
+            }
+            if on_its_way {
+                return;
+            }
+            let machine = state.machine(&self.claimed);
+            let ends_something = urgent || machine.has_cancels();
+            if machine.has_commands() && (local || ends_something || machine.staged_spawns() > BATCH_MAX) {
+                return self.send(&mut state);
+            }
+            if local {
+                return self.stay(&mut state);
+            }
+            return self.suspend_polled(state);
+        }
+    }
+
+    /// A step runs in the host: the task stays, and hears of what arrives.
+    fn stay(self: &Arc<Self>, state: &mut State) {
+        if state.polled.as_ref().is_some_and(|polled| polled.loading) {
+            return;
+        }
+        let first = !self.is(flag::AWAITING);
+        if first || std::mem::take(&mut state.arrived) {
+            self.set(flag::AWAITING);
+            // What arrived before is looked up, not waited for.
+            return self.load(state);
+        }
+        let Some(polled) = &mut state.polled else { return };
+        if !std::mem::replace(&mut polled.look_set, true) {
+            self.shared.alarms.set(Instant::now() + LOOK, Alarm::Look, Arc::downgrade(self));
+        }
+    }
+
+    /// The time to look has come.
+    pub(in crate::executor) fn look(self: &Arc<Self>) {
+        let mut state = self.state();
+        if let Some(polled) = &mut state.polled {
+            polled.look_set = false;
+        }
+        state.arrived = true;
+        self.next_turn(state);
+    }
+
+    fn suspend_polled(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        let Some(polled) = &state.polled else { return };
+        let (ops, one_question) = polled.asked.missing();
+        if ops.is_empty() {
+            let nothing =
+                Error::invalid("the coroutine waits for nothing: what it waited for has no question any more");
+            state.last_error = Some(nothing);
+            return self.end_deferred(state, Status::Invalid, false);
+        }
+        let mode = if one_question { WaitMode::All } else { WaitMode::Any };
+        state.suspended = Some(Wait::new(mode, ops.into_iter().collect()));
+        self.end_deferred(state, Status::Suspend, false);
+    }
+
+    /// The coroutine's turn begins with this.
+    fn answer(&self, state: &mut State, question: &Question) {
+        let outcome = if question.group {
+            self.results_in(state, &question.ops, "of the group").map(Arrived::Many)
+        } else {
+            let op = question.ops.first().copied().unwrap_or_default();
+            let what = state.machine(&self.claimed).name_of(op);
+            self.result_in(state, op, &what).map(Arrived::One)
+        };
+        let Some(polled) = &mut state.polled else { return };
+        polled.hosts_turn = true;
+        self.unset(flag::AWAITING);
+        if polled.is_kept() {
+            // A closed inbox takes nothing; its worker drains.
+            let _closed = polled.inbox.post(Event::Op { tag: question.tag, outcome });
+        }
+    }
+
+    /// Takes in what arrived since the machine last heard, and goes on.
+    fn load(self: &Arc<Self>, state: &mut State) {
+        let after = state.machine(&self.claimed).high_water();
+        let Some(polled) = &mut state.polled else { return };
+        if std::mem::replace(&mut polled.loading, true) {
+            return;
+        }
+        let core = Arc::clone(self);
+        self.shared.core.runtime.spawn(async move {
+            let news = core.journal_after(after).await;
+            core.loaded(news);
+        });
+    }
+
+    async fn journal_after(&self, after: u64) -> Result<Vec<JournalEntry>> {
+        let request = JournalRequest { task: self.held.task, after };
+        let mut loads = 0;
+        loop {
+            match self.shared.core.backend.journals(vec![request]).await {
+                Ok(mut journals) => return Ok(journals.pop().unwrap_or_default()),
+                Err(error) if error.is_retryable() && loads < LOADS && !self.in_vain() => {
+                    tokio::time::sleep(jittered(LOAD_PAUSE * (1 << loads))).await;
+                    loads += 1;
+                }
+                Err(error) => return Err(error.doing("load what has arrived for the task")),
+            }
+        }
+    }
+
+    fn loaded(self: &Arc<Self>, news: Result<Vec<JournalEntry>>) {
+        let mut state = self.state();
+        if let Some(polled) = &mut state.polled {
+            polled.loading = false;
+        }
+        if state.phase != Phase::Deferred {
+            return;
+        }
+        match news {
+            Ok(news) => {
+                state.machine(&self.claimed).absorb(news);
+                self.next_turn(state);
+            }
+            Err(error) => {
+                let status = error.status();
+                state.last_error = Some(error);
+                self.end_deferred(state, status, false);
+            }
+        }
+    }
+
+    /// The host has dropped its coroutine.
+    pub(super) fn deserted(self: &Arc<Self>, tag: u64) {
+        let mut state = self.state();
+        let local = !state.steps.is_empty();
+        let Some(polled) = &state.polled else {
+            drop(state);
+            return self.shared.coroutines.forget(self.held.task, tag);
+        };
+        let waits = !polled.hosts_turn && !local;
+        let nobodys_fault = waits || polled.inbox.is_closed() || self.shared.draining();
+        match state.phase {
+            Phase::Deferred if nobodys_fault => {
+                state.gave_way = true;
+                self.end_deferred(state, Status::Suspend, false);
+            }
+            Phase::Deferred => self.end_deferred(state, Status::Pending, true),
+            Phase::Queued | Phase::Running | Phase::Closed => {}
+        }
+    }
+
+    /// What goes on in the host's memory while the task waits; its suspension is recorded.
+    pub(in crate::executor) fn take_warm(self: &Arc<Self>, arrivals: &[(Op, u64)], latest: u64) -> Option<Warm> {
+        let machine = self.take_machine(arrivals, latest)?;
+        let polled = self.state().polled.take()?;
+        polled.is_kept().then(|| Warm { machine, polled, last: Arc::clone(self) })
+    }
+}
+
+// What the host is told.
+impl TaskCore {
+    fn notice(&self, reason: Reason) -> TaskNotice {
+        TaskNotice { task_id: self.held.task, execution_id: self.held.execution, reason }
+    }
+
+    pub(super) fn tell_cancel(&self, state: &mut State) {
+        let Some(polled) = &state.polled else { return };
+        if state.phase == Phase::Deferred && polled.is_kept() && !polled.told {
+            let reason = if self.is(flag::TIMED_OUT) { Reason::TimedOut } else { Reason::Cancelled };
+            let notice = self.notice(reason);
+            let _closed = polled.inbox.post(Event::Cancel { tag: polled.tag, notice });
+        }
+    }
+
+    pub(super) fn tell_evict(&self, state: &mut State, reason: Reason) {
+        let notice = self.notice(reason);
+        close(state, |tag| Event::Evict { tag, notice });
+    }
+
+    /// The host has ended the task, and that is over.
+    pub(super) fn tell_ended(&self, state: &mut State, outcome: Result<&Outcome>) {
+        let (task_id, execution_id) = (self.held.task, self.held.execution);
+        let outcome = outcome.map(|outcome| {
+            let (outcome, failure) = name_of(outcome);
+            TaskEnd { task_id, execution_id, outcome, failure: failure.cloned() }
+        });
+        close(state, |tag| Event::Ended { tag, outcome });
+    }
+
+    /// The store has answered the task's last transition.
+    pub(in crate::executor) fn tell_verdict(&self, outcome: &Outcome, verdict: Result<()>) {
+        let mut state = self.state();
+        // Its lease ended under it, and the host has not ended it: it is told when it does.
+        if state.polled.is_none() || state.phase != Phase::Closed {
+            return;
+        }
+        let gives_way = matches!(outcome, Outcome::Suspend { .. } | Outcome::Release) && !self.is(flag::CANCELLED);
+        match verdict {
+            Ok(()) if matches!(outcome, Outcome::Suspend { .. }) => {}
+            Ok(()) if gives_way => {
+                let reason = if self.shared.draining() { Reason::Draining } else { Reason::Released };
+                self.tell_evict(&mut state, reason);
+            }
+            Ok(()) if self.is(flag::CANCELLED) => self.tell_ended(&mut state, Err(self.cancelled())),
+            Ok(()) => self.tell_ended(&mut state, Ok(outcome)),
+            Err(error) if gives_way && error.status() == Status::Cancelled => {
+                self.tell_evict(&mut state, Reason::Cancelled);
+            }
+            Err(_) if gives_way => self.tell_evict(&mut state, Reason::TakenOver),
+            Err(error) => self.tell_ended(&mut state, Err(error)),
+        }
+    }
+
+    pub(in crate::executor) fn cancelled(&self) -> Error {
+        let name = &self.claimed.task.step_name;
+        Error::new(Status::Cancelled, format!("the execution of this task of '{name}' is cancelled"))
+    }
+
+    pub(in crate::executor) fn lease_lost(&self) -> Error {
+        let name = &self.claimed.task.step_name;
+        let told = format!("the lease of this task of '{name}' is over; nothing more of it is recorded here");
+        Error::new(Status::LeaseLost, told)
+    }
+}
+
+impl Warm {
+    /// The coroutine's memory is asked back; the task goes on as rows.
+    pub(in crate::executor) fn evict(mut self, reason: Reason) {
+        self.last.lose(flag::LOST);
+        let notice = self.last.notice(reason);
+        close_polled(&mut self.polled, |tag| Event::Evict { tag, notice });
+    }
+}
+
+fn close(state: &mut State, event: impl FnOnce(u64) -> Event) {
+    if let Some(polled) = &mut state.polled {
+        close_polled(polled, event);
+    }
+}
+
+fn close_polled(polled: &mut Polled, event: impl FnOnce(u64) -> Event) {
+    if !std::mem::replace(&mut polled.told, true) && polled.is_kept() {
+        let _closed = polled.inbox.post(event(polled.tag));
+    }
+}
+
+fn name_of(outcome: &Outcome) -> (&'static str, Option<&crate::model::Failure>) {
+    match outcome {
+        Outcome::Hold => ("held", None),
+        Outcome::Complete { .. } => ("completed", None),
+        Outcome::Retry { failure, .. } => ("retried", Some(failure)),
+        Outcome::DeadLetter { failure, .. } => ("dead_lettered", Some(failure)),
+        Outcome::PassUp { failure } => ("failed", Some(failure)),
+        Outcome::Suspend { .. } => ("suspended", None),
+        Outcome::Release => ("released", None),
+        Outcome::Park { failure, .. } => ("parked", Some(failure)),
+        Outcome::Continue { .. } => ("continued", None),
+    }
+}

@@ -1,0 +1,64 @@
+//! Coroutines in a host's memory whose tasks wait as rows: for a poller's worker what the cache of journals is for one
+//! that calls back. They go on where they stopped when their task is claimed here again. Bounded; the one that has
+//! waited longest is asked back first.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+use super::cache::Cache;
+use crate::executor::events::Reason;
+use crate::executor::sync::lock;
+use crate::executor::task::Warm;
+use crate::model::Id;
+
+/// Journal entries kept at most, over all coroutines: each holds payloads.
+const ENTRIES_MAX: usize = 2_000_000;
+
+/// std Mutex: events are posted without it.
+pub(in crate::executor) struct Coroutines(Mutex<Cache<Warm>>);
+
+impl Coroutines {
+    pub(super) fn new(most: usize) -> Self {
+        Self(Mutex::new(Cache::new(most, ENTRIES_MAX)))
+    }
+
+    pub(super) fn put(&self, warm: Warm) {
+        let (id, weight) = (warm.last.held.task, warm.machine.operations());
+        let pushed_out = lock(&self.0).put(id, weight, warm);
+        pushed_out.into_iter().for_each(|warm| warm.evict(Reason::Full));
+    }
+
+    pub(super) fn take(&self, task: Id) -> Option<Warm> {
+        lock(&self.0).take(task)
+    }
+
+    /// The host has dropped it.
+    pub(in crate::executor) fn forget(&self, task: Id, tag: u64) {
+        let mut kept = lock(&self.0);
+        let forgotten = match kept.get(task) {
+            Some(warm) if warm.polled.tag() == tag => kept.take(task),
+            _ => None,
+        };
+        drop(kept);
+        drop(forgotten);
+    }
+
+    pub(super) fn evict_all(&self, reason: Reason) {
+        let all = lock(&self.0).take_all();
+        all.into_iter().for_each(|warm| warm.evict(reason));
+    }
+
+    /// Nothing will become of these executions.
+    pub(super) fn evict_of(&self, executions: &HashSet<Id>) {
+        let over = lock(&self.0).take_those(|warm| executions.contains(&warm.last.held.execution));
+        over.into_iter().for_each(|warm| warm.evict(Reason::Cancelled));
+    }
+
+    pub(super) fn executions(&self) -> HashSet<Id> {
+        lock(&self.0).values().map(|warm| warm.last.held.execution).collect()
+    }
+
+    pub(super) fn count(&self) -> usize {
+        lock(&self.0).values().count()
+    }
+}

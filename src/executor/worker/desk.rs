@@ -1,0 +1,109 @@
+//! Slots without threads: a job that gets one starts at once, on whatever thread gave it, and keeps it until it is over.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use super::pool::{Job, Slot};
+use crate::executor::sync::lock;
+
+pub(super) struct Desk<J: Job> {
+    slots: usize,
+    /// std Mutex: never held while a job runs.
+    state: Mutex<State<J>>,
+}
+
+struct State<J> {
+    queue: VecDeque<J>,
+    busy: usize,
+    /// Somebody starts jobs, and will see what is added meanwhile. So a job that is over at once does not start the
+    /// next one inside of itself.
+    starting: bool,
+}
+
+impl<J: Job> Desk<J> {
+    pub(super) fn new(slots: usize) -> Self {
+        Self { slots, state: Mutex::new(State { queue: VecDeque::new(), busy: 0, starting: false }) }
+    }
+
+    /// Jobs to be started as slots become free: `first` before what is queued already, `then` after it.
+    pub(super) fn push(&self, first: Vec<J>, then: Vec<J>) {
+        let mut state = lock(&self.state);
+        for job in first.into_iter().rev() {
+            state.queue.push_front(job);
+        }
+        state.queue.extend(then);
+        drop(state);
+        self.start();
+    }
+
+    pub(super) fn slot_freed(&self) {
+        let mut state = lock(&self.state);
+        state.busy = state.busy.saturating_sub(1);
+        drop(state);
+        self.start();
+    }
+
+    pub(super) fn take_queued(&self) -> Vec<J> {
+        lock(&self.state).queue.drain(..).collect()
+    }
+
+    /// Slots in use, and jobs that wait for one.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let state = lock(&self.state);
+        (state.busy, state.queue.len())
+    }
+
+    fn start(&self) {
+        let mut state = lock(&self.state);
+        if std::mem::replace(&mut state.starting, true) {
+            return;
+        }
+        while state.busy < self.slots {
+            let Some(job) = state.queue.pop_front() else { break };
+            state.busy += 1;
+            drop(state);
+            let slot = job.run();
+            state = lock(&self.state);
+            if slot == Slot::Free {
+                state.busy = state.busy.saturating_sub(1);
+            }
+        }
+        state.starting = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use super::*;
+
+    struct Counting(Arc<AtomicUsize>, Slot);
+
+    impl Job for Counting {
+        fn run(self) -> Slot {
+            self.0.fetch_add(1, SeqCst);
+            self.1
+        }
+    }
+
+    #[test]
+    fn a_job_keeps_its_slot_until_it_is_over() {
+        let (desk, ran) = (Desk::new(2), Arc::new(AtomicUsize::new(0)));
+        let jobs = |count| (0..count).map(|_| Counting(Arc::clone(&ran), Slot::Kept)).collect::<Vec<_>>();
+        desk.push(Vec::new(), jobs(3));
+        assert_eq!((ran.load(SeqCst), desk.counts()), (2, (2, 1)));
+        desk.slot_freed();
+        assert_eq!((ran.load(SeqCst), desk.counts()), (3, (2, 0)));
+        desk.push(jobs(1), Vec::new());
+        assert_eq!(desk.take_queued().len(), 1);
+    }
+
+    #[test]
+    fn jobs_that_are_over_at_once_need_no_depth() {
+        let (desk, ran) = (Desk::new(1), Arc::new(AtomicUsize::new(0)));
+        desk.push(Vec::new(), (0..100_000).map(|_| Counting(Arc::clone(&ran), Slot::Free)).collect());
+        assert_eq!((ran.load(SeqCst), desk.counts()), (100_000, (0, 0)));
+    }
+}
