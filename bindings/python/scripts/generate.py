@@ -64,10 +64,13 @@ def description(described: dict[str, Any]) -> str:
     parts = [ALIASES]
     names = [option["name"] for option in described["options"]]
     parts += (typed_dict(option, names) for option in sorted(described["options"], key=depth(described)))
-    parts += (record(kind, described) for kind in sorted(described["records"], key=lambda kind: kind["name"] != "progress"))
+    parts += (record(kind, described) for kind in protocol_records(described))
     operations = [operation["name"] for operation in described["operations"]]
     parts.append(f"\n\nOperation: TypeAlias = {literal(operations)}\n")
     parts.append('"""What a backend can be asked: the operations of its protocol."""\n')
+    submissions = [submission["name"] for submission in described["submissions"]]
+    parts.append(f"\nSubmission: TypeAlias = {literal(submissions)}\n")
+    parts.append('"""What an executor can be asked without waiting."""\n')
     codes = "".join(f'    "{status["name"]}": {status["code"]},\n' for status in described["statuses"])
     parts.append(f"\nSTATUSES: Final[Mapping[str, int]] = {{\n{codes}}}\n")
     events = "".join(f'    "{event["name"]}",\n' for event in described["events"])
@@ -102,6 +105,16 @@ def field_type(field: dict[str, Any], names: list[str]) -> str:
     if kind in names:
         return f"{class_name(kind)} | None"
     return TYPES[kind] if field["required"] else f"{TYPES[kind]} | None"
+
+
+def protocol_records(described: dict[str, Any]) -> list[dict[str, Any]]:
+    """The records that the protocol's operations take and give; those of the engine are no binding's business."""
+    records = {record["name"]: record for record in described["records"]}
+    wanted = {field["type"] for operation in described["operations"] for field in operation["request"]}
+    wanted |= {operation["response"]["type"] for operation in described["operations"]}
+    wanted = {kind.removesuffix("[]") for kind in wanted} & records.keys()
+    # A record of records comes after them.
+    return sorted((records[name] for name in wanted), key=lambda record: (record["name"] != "progress", record["name"]))
 
 
 def record(kind: dict[str, Any], described: dict[str, Any]) -> str:

@@ -274,8 +274,8 @@ async def test_a_drain_lets_others_go_on(store: str) -> None:
         async with executor.worker(workflow):
             await execution.signal("go", "second")
             assert await execution.result(PATIENCE) == "second"
-        (task,) = await executor.backend_call("list_tasks_for_execution", execution_id=execution.id)[:1]
-        assert task["retries"] == 0
+        tasks = await executor.backend_call("list_tasks_for_execution", execution_id=execution.id)
+        assert {task["retries"] for task in tasks} == {0}
     assert began == ["run", "run"]
 
 

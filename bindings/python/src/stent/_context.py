@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import _json
-from ._errors import Error, InvalidError, to_failure
+from ._errors import Error, InvalidError
 from ._functions import Function, P, R, request
-from ._library import NULL, call, ffi, lib, utf8
+from ._library import ffi, lib, utf8
 from ._task import DurableContext, Suspended
 
 if TYPE_CHECKING:
@@ -109,16 +108,3 @@ class Context(DurableContext):
                 "a durable operation belongs into the durable function itself, and into tasks that it makes; not into a "
                 "step, an activity, or another event loop"
             ) from None
-
-
-async def run_step(task: Any, op: int, body: Callable[[], Any], in_thread: Callable[..., Awaitable[Any]]) -> None:
-    """The step's body, on the program's loop; then its end, which is recorded without waiting."""
-    try:
-        result = await (body() if inspect.iscoroutinefunction(body) else in_thread(body))
-        ended = (utf8(_json.dumps(result)), NULL)
-    except Exception as error:
-        ended = (NULL, utf8(_json.dumps(to_failure(error))))
-    try:
-        call(lib.stent_task_step_end, task, op, *ended)
-    except InvalidError as error:  # the result is too large
-        call(lib.stent_task_step_end, task, op, NULL, utf8(_json.dumps(to_failure(error))))

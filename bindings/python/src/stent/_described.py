@@ -293,6 +293,17 @@ class ProgressRecord(TypedDict):
     "More."
 
 
+class DeadLetterRecord(TypedDict):
+    """A task that used up its attempts."""
+
+    task: TaskRecord
+    "The whole record."
+    reason: str
+    "Why it was given up."
+    moved_at: str
+    "When."
+
+
 class ExecutionRecord(TypedDict):
     """One run of a dispatched function, with everything it called."""
 
@@ -328,6 +339,27 @@ class ExecutionRecord(TypedDict):
     "What it completed with."
     error: FailureRecord | None
     "Why it failed."
+
+
+class SignalRecord(TypedDict):
+    """A named message to an execution."""
+
+    execution_id: str
+    "The execution it belongs to."
+    name: str
+    "Its name."
+    payload: Any
+    "What it says."
+    created_at: str
+    "When it was created."
+    consumed: bool
+    "A wait has taken it."
+    consumed_at: str | None
+    "When."
+    id: str | None
+    "The sender's own id: the same id counts once."
+    sequence: int
+    "The order of sending, given by the store."
 
 
 class TaskRecord(TypedDict):
@@ -383,38 +415,6 @@ class TaskRecord(TypedDict):
     "The operation's key within its parent, such as charge#1."
 
 
-class SignalRecord(TypedDict):
-    """A named message to an execution."""
-
-    execution_id: str
-    "The execution it belongs to."
-    name: str
-    "Its name."
-    payload: Any
-    "What it says."
-    created_at: str
-    "When it was created."
-    consumed: bool
-    "A wait has taken it."
-    consumed_at: str | None
-    "When."
-    id: str | None
-    "The sender's own id: the same id counts once."
-    sequence: int
-    "The order of sending, given by the store."
-
-
-class DeadLetterRecord(TypedDict):
-    """A task that used up its attempts."""
-
-    task: TaskRecord
-    "The whole record."
-    reason: str
-    "Why it was given up."
-    moved_at: str
-    "When."
-
-
 Operation: TypeAlias = Literal[
     "init_db",
     "close",
@@ -455,6 +455,27 @@ Operation: TypeAlias = Literal[
     "get_execution_state_values",
 ]
 """What a backend can be asked: the operations of its protocol."""
+
+Submission: TypeAlias = Literal[
+    "dispatch",
+    "dispatch_many",
+    "wait",
+    "result",
+    "state",
+    "list",
+    "stats",
+    "signal",
+    "cancel",
+    "dead_letters",
+    "replay_dead_letter",
+    "discard_dead_letter",
+    "resume",
+    "cleanup",
+    "backend_call",
+    "stop_worker",
+    "wait_worker",
+]
+"""What an executor can be asked without waiting."""
 
 STATUSES: Final[Mapping[str, int]] = {
     "OK": 0,

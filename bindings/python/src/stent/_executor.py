@@ -18,10 +18,11 @@ from ._described import (
     ExecutionRecord,
     Operation,
     SqliteOptions,
+    Submission,
     WorkerOptions,
 )
 from ._errors import ClosedError
-from ._functions import Function, Handler, P, R, Request, request
+from ._functions import Function, Handler, P, R, Request, checked, request
 from ._library import NULL, lib, make, release
 from ._poller import Poller
 from ._requests import CleanupReport, ExecutionState, many
@@ -66,7 +67,7 @@ class Execution(Generic[T]):
         """Cancels it with everything that it called."""
         await self._ask("cancel", reason=reason)
 
-    async def _ask(self, operation: str, **request: Any) -> Any:
+    async def _ask(self, operation: Submission, **request: Any) -> Any:
         return await self._executor._ask(operation, execution_id=self.id, **request)
 
     def __repr__(self) -> str:
@@ -119,7 +120,7 @@ class Executor:
         """Makes handlers known to the workers that are started from now on."""
         self._open()
         for handler in handlers:
-            if self._registered.get(handler.name) is not handler:
+            if self._registered.get(checked(handler).name) is not handler:
                 register(self._handle, handler)
                 self._registered[handler.name] = handler
 
@@ -186,10 +187,10 @@ class Executor:
         """One operation of the backend protocol: the way to look at records and to repair them."""
         return await self._submit("backend_call", _json.dumps_options({"operation": operation, "request": request}))
 
-    async def _ask(self, operation: str, **request: Any) -> Any:
+    async def _ask(self, operation: Submission, **request: Any) -> Any:
         return await self._submit(operation, _json.dumps_options(request))
 
-    async def _submit(self, operation: str, request: str) -> Any:
+    async def _submit(self, operation: Submission, request: str) -> Any:
         return await self._open()[1].submit(self._handle, operation, request)
 
     def _open(self) -> tuple[Backend, Poller]:

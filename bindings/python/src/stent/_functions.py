@@ -167,3 +167,10 @@ def request(function: Function[..., Any] | str, args: tuple[Any, ...], kwargs: d
     if not isinstance(function, Function):
         raise InvalidError(f"{function!r} is no function of Stent: use its name, or @stent.activity or @stent.durable")
     return Request(function, args, kwargs)
+
+
+def checked(handler: Handler[..., Any]) -> Handler[..., Any]:
+    """For programs that no type checker has seen."""
+    if not isinstance(handler, Handler):
+        raise InvalidError(f"{handler!r} is no handler: decorate it with @stent.activity or @stent.durable")
+    return handler

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
+import inspect
 import logging
 from collections.abc import Callable
 from datetime import datetime
@@ -12,10 +13,10 @@ from typing import Any, cast
 
 from . import _json
 from ._activity import running
-from ._context import Context, Operation, run_step
+from ._context import Context, Operation
 from ._errors import Error, Failure, InvalidError, to_failure
 from ._functions import Durable, Handler
-from ._library import call, lib, utf8
+from ._library import NULL, call, lib, utf8
 from ._loop import DurableLoop, Timer
 from ._poller import Poller
 from ._requests import TaskInfo
@@ -40,7 +41,7 @@ class DurableRun:
         self._created = datetime.fromisoformat(told["created_at"])
         self._context = Context(self)
         self._tags: set[int] = set()
-        self._steps: set[asyncio.Task[None]] = set()
+        self._steps: dict[int, asyncio.Task[None]] = {}
         self._main: asyncio.Task[Any] | None = None
 
     def begin(self, handler: Durable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
@@ -63,16 +64,37 @@ class DurableRun:
         return operation
 
     def cancel_op(self, op: int) -> None:
-        if not self.over:
-            call(lib.stent_task_cancel_op, self.task, op)
+        if self.over:
+            return
+        step = self._steps.get(op)
+        if step is not None:
+            step.cancel()
+            return
+        # Asyncio expects no exception here. What the library refuses, it says again at the end of the turn.
+        status = lib.stent_task_cancel_op(self.task, op, NULL)
+        if status < 0:
+            _log.debug("operation %d is not cancelled: status %d", op, status)
 
     def begin_step(self, op: int, body: Callable[[], Any]) -> None:
-        step = self._poller.loop.create_task(run_step(self.task, op, body, self._in_thread))
-        self._steps.add(step)
-        step.add_done_callback(self._steps.discard)
+        self._steps[op] = self._poller.loop.create_task(self._step(op, body))
 
-    def _in_thread(self, body: Callable[[], Any]) -> asyncio.Future[Any]:
-        return self._poller.loop.run_in_executor(self._pool, body)
+    async def _step(self, op: int, body: Callable[[], Any]) -> None:
+        """The step's body, on the program's loop; then its end, which is recorded without waiting."""
+        in_thread = self._poller.loop.run_in_executor
+        try:
+            result = await (body() if inspect.iscoroutinefunction(body) else in_thread(self._pool, body))
+            ended = (utf8(_json.dumps(result)), NULL)
+        except (Exception, asyncio.CancelledError) as error:
+            ended = (NULL, utf8(_json.dumps(to_failure(error))))
+        if self.over:
+            return
+        del self._steps[op]
+        try:
+            call(lib.stent_task_step_end, self.task, op, *ended)
+        except InvalidError as error:  # the result is too large
+            call(lib.stent_task_step_end, self.task, op, NULL, utf8(_json.dumps(to_failure(error))))
+        except Error as error:
+            _log.info("the end of a step is not taken: %s", error)
 
     def _told(self, ask: Callable[[Callable[[Any], None]], int], then: Callable[[Any], None]) -> None:
         """Asks for something; when it comes, it is the function's turn."""
@@ -139,7 +161,7 @@ class DurableRun:
         del self._poller.runs[self._tag]
         for tag in self._tags:
             self._poller.forget(tag)
-        for step in self._steps:
+        for step in self._steps.values():
             step.cancel()
         self.loop.drop()
         lib.stent_task_free(self.task)

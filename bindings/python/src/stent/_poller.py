@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from . import _json
+from ._described import Submission
 from ._errors import Error, from_record
 from ._library import call, ffi, lib, make, release, text_of, utf8
 
@@ -55,7 +56,7 @@ class Poller:
         for run in list(self.runs.values()):
             run.drop()
 
-    async def submit(self, executor: Any, operation: str, request: str) -> Any:
+    async def submit(self, executor: Any, operation: Submission, request: str) -> Any:
         """An operation of the executor, and its answer."""
         tag = next(self._tags)
         self._replies[tag] = reply = self.loop.create_future()

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from . import _json
-from ._described import WorkerOptions
+from ._described import Submission, WorkerOptions
 from ._errors import ClosedError, InvalidError
 from ._functions import Durable, Handler
 from ._hosting import ActivityRun, DurableRun
@@ -24,8 +24,6 @@ MAX_CONCURRENCY = 10
 
 
 def register(executor: Any, handler: Handler[..., Any]) -> None:
-    if not isinstance(handler, Handler):
-        raise InvalidError(f"{handler!r} is no handler: decorate it with @stent.activity or @stent.durable")
     if isinstance(handler, Durable) and not handler.is_async:
         raise InvalidError(
             f"{handler.name} is durable and no async function, which an event loop can't run: use stent.sync.Executor"
@@ -104,7 +102,7 @@ class Worker:
         else:
             ActivityRun(self._poller, tag, task, told).begin(handler, self._pool, args, kwargs)
 
-    async def _submit(self, operation: str, request: dict[str, Any]) -> None:
+    async def _submit(self, operation: Submission, request: dict[str, Any]) -> None:
         self._started()
         text = _json.dumps_options({"worker_id": self.worker_id, **request})
         await self._poller.submit(self._executor, operation, text)

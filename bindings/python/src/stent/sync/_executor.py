@@ -18,7 +18,7 @@ from .._described import (
     SqliteOptions,
     WorkerOptions,
 )
-from .._functions import Function, Handler, P, R, Request, request
+from .._functions import Function, Handler, P, R, Request, checked, request
 from .._library import NULL, ask, call, ffi, lib, make, utf8
 from .._requests import CleanupReport, ExecutionState, many
 from ._waits import wait_in_slices
@@ -85,7 +85,7 @@ class Executor:
     def register(self, *handlers: Handler[..., Any]) -> None:
         """Makes handlers known to the workers that are started from now on."""
         for handler in handlers:
-            if self._registered.get(handler.name) is not handler:
+            if self._registered.get(checked(handler).name) is not handler:
                 register(self.handle, handler)
                 self._registered[handler.name] = handler
 

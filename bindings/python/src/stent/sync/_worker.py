@@ -26,8 +26,6 @@ _handlers: dict[int, Handler[..., Any]] = {}
 
 
 def register(executor: Any, handler: Handler[..., Any]) -> None:
-    if not isinstance(handler, Handler):
-        raise InvalidError(f"{handler!r} is no handler: decorate it with @stent.activity or @stent.durable")
     if handler.is_async:
         raise InvalidError(f"{handler.name} is an async function, which threads can't run: use stent.Executor")
     options = utf8(_json.dumps_options(handler.registration)) if handler.registration else NULL
