@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The header's parts, in its order: one for each noun. A folder is entered by its mod.rs, and its other files follow.
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 9] = [
     "types.rs",
     "library.rs",
     "error.rs",
     "backend.rs",
+    "custom.rs",
     "executor/mod.rs",
     "worker.rs",
     "task/mod.rs",

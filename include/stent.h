@@ -88,6 +88,9 @@ typedef struct stent_executor stent_executor;
 /** Events for a host that takes them when it likes. Made by stent_poller_new, freed by stent_poller_free. */
 typedef struct stent_poller stent_poller;
 
+/** The answer to one call of a custom backend's function, to be given once: by stent_reply_ok or stent_reply_error. */
+typedef struct stent_reply stent_reply;
+
 /** One run of a function: lent to its handler for the time of the call, kept longer by stent_task_ref. */
 typedef struct stent_task stent_task;
 
@@ -106,6 +109,37 @@ typedef void (*stent_log_fn)(void *user_data, int32_t level, const char *json);
 
 /** Takes a `user_data` back. Called exactly once, on the thread of the call that failed or on one of the library's. */
 typedef void (*stent_free_fn)(void *user_data);
+
+/**
+ * A custom backend's function: is given an operation ("get_task") and its request (a JSON object), and answers once
+ * by stent_reply_ok or stent_reply_error: before it returns, or later, on any thread. The texts live until it
+ * returns; `reply` until it is answered. docs/writing-a-backend.md says what each operation must do, and
+ * stent_describe lists them with their fields.
+ *
+ * Called on threads of the library that may block, several at once; it may call any function of this header, but
+ * those that wait for callbacks.
+ */
+typedef void (*stent_backend_call_fn)(void *user_data, const char *operation, const char *request, stent_reply *reply);
+
+/** What a custom backend is made of. */
+typedef struct {
+  /**
+   * sizeof(stent_backend_vtable): it may grow at its end.
+   */
+  size_t struct_size;
+  /**
+   * The function.
+   */
+  stent_backend_call_fn call;
+  /**
+   * A JSON array of the names of those operations that it answers. NULL: the protocol's, without the engine's.
+   */
+  const char *operations;
+  /**
+   * {"timeout": "30s"}, the time that an answer may take. NULL: that.
+   */
+  const char *options;
+} stent_backend_vtable;
 
 /**
  * Runs a task. `task` is lent until the function returns; stent_task_ref keeps it longer. Returns STENT_OK after
@@ -315,6 +349,43 @@ stent_status stent_backend_close(stent_backend *backend, stent_error **error);
  * thread.
  */
 void stent_backend_free(stent_backend *backend);
+
+/* =====================================================================================================================
+ * Backends of the host's own.
+ */
+
+/**
+ * Makes a backend of your own: one function that stores everything. `vtable` is read before this returns. A function
+ * that answers the protocol's operations alone will do: executors, workers and workflows run on it, with weaker
+ * guarantees (docs/writing-a-backend.md names them); one that answers the engine's operations as well ("advance",
+ * "journals" and the others) has every guarantee of the stores of this library.
+ *
+ * A call that is not answered within the time fails with STENT_E_TIMEOUT; an answer that is no JSON, or breaks the
+ * contract, with STENT_E_BACKEND, and the call's error and the log say what was wrong. A second answer, or one that
+ * comes too late, is told in the log and does nothing.
+ *
+ * `free_fn` gets `user_data` once, when no call runs any more and the backend was freed, or before this returns if it
+ * fails. `*backend` is the caller's, to be freed by stent_backend_free. Any thread.
+ */
+stent_status stent_backend_custom(const stent_backend_vtable *vtable,
+                                  void *user_data,
+                                  stent_free_fn free_fn,
+                                  stent_backend **backend,
+                                  stent_error **error);
+
+/**
+ * Answers a call of a custom backend's function with what was asked for: JSON, NULL for null. The text is copied.
+ * Once for each reply; a second answer is told in the log. Any thread.
+ */
+void stent_reply_ok(stent_reply *reply, const char *response);
+
+/**
+ * Answers a call of a custom backend's function with a failure: STENT_E_CONFLICT for what exists already,
+ * STENT_E_NOT_FOUND, STENT_E_BACKEND for a store that is in trouble. message: a sentence for people (NULL: none).
+ * details: a JSON object or NULL; its member "retryable" says whether the same call may succeed later, which else
+ * only STENT_E_BACKEND and STENT_E_TIMEOUT say. Once for each reply. Any thread.
+ */
+void stent_reply_error(stent_reply *reply, stent_status status, const char *message, const char *details);
 
 /* =====================================================================================================================
  * Executors: functions are registered here, executions dispatched, and workers started.

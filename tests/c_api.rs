@@ -36,6 +36,7 @@ macro_rules! programs {
 programs! {
     arguments,
     callbacks,
+    custom,
     deferred,
     dlopen,
     fork,
@@ -45,6 +46,9 @@ programs! {
     operations,
     outcomes,
     poller,
+    poller_evict,
+    poller_many,
+    poller_submit,
     poller_workflow,
     statuses,
     task_arguments,
@@ -64,7 +68,7 @@ mod on_postgres {
         };
     }
 
-    on_postgres! { poller, poller_workflow }
+    on_postgres! { poller, poller_evict, poller_submit, poller_workflow }
 }
 
 /// A program that nobody runs proves nothing.

@@ -59,9 +59,14 @@ fn the_library_has_its_name_and_stays_loaded() {
 #[test]
 fn only_plain_types_cross_the_border() {
     let text = bare();
-    for forbidden in ["bool", "enum", "union", "float", "double", "long", "...", "struct {"] {
+    for forbidden in ["bool", "enum", "union", "float", "double", "long", "..."] {
         assert!(!text.contains(forbidden), "the header has '{forbidden}' in it");
     }
+    // The one structure is handed in by its address, and says how long it is.
+    assert_eq!(text.matches("struct {").count(), 1);
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("typedef struct { size_t struct_size;") && words.contains("} stent_backend_vtable;"));
+    let text = text.replace("typedef struct {", "");
     for line in text.lines().filter(|line| line.contains("struct ")) {
         assert!(line.starts_with("typedef struct stent_") && line.ends_with(';'), "no opaque handle: {line}");
     }

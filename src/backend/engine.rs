@@ -123,6 +123,19 @@ pub struct Commands {
     pub state: Vec<(String, Payload)>,
     /// What the handler last said of its work, for its next attempt; the last one stands.
     pub heartbeat: Option<Payload>,
+    /// How far the task's record went before these, by the sender's count from the claim on. Where the record goes
+    /// further, these are in it: the answer to their commit was lost, and they are said again. `None`: never said again.
+    pub from: Option<Extent>,
+}
+
+/// How far a task's record goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extent {
+    /// As [`Claimed::ops`].
+    pub ops: u32,
+    /// As [`Claimed::effects`].
+    pub effects: u32,
 }
 
 impl Commands {
@@ -138,6 +151,12 @@ impl Commands {
     /// Effects are numbered within the task, so that a replay does not repeat those that are recorded.
     pub fn effects(&self) -> u32 {
         u32::try_from(self.progress.len() + self.counters.len() + self.state.len()).unwrap_or(u32::MAX)
+    }
+
+    /// How far the record goes with them, if they say from where.
+    pub fn to(&self) -> Option<Extent> {
+        let spawns = u32::try_from(self.spawns.len()).unwrap_or(u32::MAX);
+        self.from.map(|from| Extent { ops: from.ops + spawns, effects: from.effects + self.effects() })
     }
 }
 

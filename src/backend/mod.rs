@@ -1,5 +1,6 @@
 //! The door to the stores. The trait is the contract; its documentation says what a backend must and must not do.
 
+pub mod custom;
 mod engine;
 pub mod postgres;
 mod protocol;
@@ -23,6 +24,11 @@ use crate::model::{Id, Payload, Result};
 pub trait Backend: Send + Sync + 'static {
     /// `sqlite`, `postgres`, `custom`; for messages and metrics.
     fn name(&self) -> &'static str;
+
+    /// Does it answer this operation itself? Stores of this library answer all of them.
+    fn offers(&self, _operation: &str) -> bool {
+        true
+    }
 
     /// One operation of the protocol.
     async fn call(&self, request: Request) -> Result<Response>;

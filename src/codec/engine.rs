@@ -387,3 +387,14 @@ pub(super) fn split(request: &impl Serialize) -> (String, String) {
 pub(super) fn request(operation: &str, body: Reader<'_>) -> Result<EngineRequest, Fault> {
     EngineRequest::deserialize(super::reader::Named { name: operation, body })
 }
+
+/// The member `retryable` of an error's details.
+///
+/// # Errors
+/// `INVALID`: the details are no object, or the member is no boolean.
+pub fn is_retryable(details: &str) -> Result<Option<bool>, Error> {
+    const WHAT: &str = "details";
+    let members = Reader::object(WHAT, Some(details))?.members().map_err(|fault| fault.into_error(WHAT, details))?;
+    let member = members.into_iter().find(|member| member.key == "retryable");
+    member.map(|member| member.value.read()).transpose().map_err(|fault| fault.into_error(WHAT, details))
+}

@@ -18,6 +18,7 @@ mod tables;
 pub use canonical::CanonicalJson;
 pub use columns::*;
 pub use describe::describe;
+pub use engine::is_retryable;
 pub use input::{
     args_from_text, args_list_from_text, duration_from_text, failure_from_text, from_json, id_from_text,
     kwargs_from_text, number_from_text, value_from_text,

@@ -12,8 +12,8 @@ use super::tables::Object;
 use super::tables::objects;
 use crate::backend::{DeadLetterFilter, ExecutionFilter};
 use crate::model::{
-    CallOptions, CleanupOptions, ConfigureOptions, DispatchOptions, DispatchRequest, Error, FunctionOptions,
-    LogOptions, Payload, Result, SignalOptions, SqliteOptions, StatsOptions, StepOptions, TaskOptions,
+    CallOptions, CleanupOptions, ConfigureOptions, CustomOptions, DispatchOptions, DispatchRequest, Error,
+    FunctionOptions, LogOptions, Payload, Result, SignalOptions, SqliteOptions, StatsOptions, StepOptions, TaskOptions,
     WaitSignalOptions, WorkerOptions, check_name, seconds,
 };
 
@@ -178,6 +178,12 @@ pub fn sqlite(text: Option<&str>) -> Result<SqliteOptions> {
         0 => Err(fields.wrong("readers", "is 0; it must be at least 1")),
         _ => Ok(options),
     }
+}
+
+/// How a store that a user writes is spoken to.
+pub fn custom(text: Option<&str>) -> Result<CustomOptions> {
+    let fields = Fields::from_text(&objects::CUSTOM, text)?;
+    Ok(CustomOptions { timeout: fields.duration("timeout")?.unwrap_or(CustomOptions::default().timeout) })
 }
 
 /// Many dispatches: an array of `{"function", "args", "options"}`.

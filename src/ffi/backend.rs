@@ -26,6 +26,15 @@ pub(super) struct BackendObject {
     store: Unhurried<Arc<Store>>,
 }
 
+impl BackendObject {
+    /// A handle of an open store.
+    pub(super) fn give(backend: SharedBackend) -> Result<*mut stent_backend> {
+        let store = Arc::new(Store::new(backend));
+        registry::add_store(&store);
+        handles::give(Self { store: Unhurried::new(store) })
+    }
+}
+
 static BACKENDS: Table<BackendObject> = Table::new();
 
 impl Object for BackendObject {
@@ -64,9 +73,7 @@ pub unsafe extern "C" fn stent_backend_open(
         let (url, options) = unsafe { (text(url, "url")?, optional(options, "options")?) };
         required(backend, "backend")?;
         runtime::handle()?;
-        let store = Arc::new(Store::new(open(url, options)?));
-        registry::add_store(&store);
-        let handle = handles::give(BackendObject { store: Unhurried::new(store) })?;
+        let handle = BackendObject::give(open(url, options)?)?;
         // SAFETY: writable, by the header's convention.
         unsafe { write(backend, handle) };
         Ok(())

@@ -49,6 +49,7 @@
 #![allow(non_camel_case_types, reason = "the names are C's")]
 
 pub mod backend;
+pub mod custom;
 pub mod error;
 pub mod executor;
 pub mod library;

@@ -41,7 +41,9 @@ struct host {
     struct coroutine *coroutines[ROOM]; /* by tag modulo the room */
     int live, ended, evicted, cancelled, stopped, ready;
     stent_status last_ended, last_evicted, last_cancelled, last_reply;
-    char last_json[2048];
+    char last_json[2048];  /* of the last reply */
+    char ended_json[2048]; /* of the last end */
+    char told_json[2048];  /* of the last eviction or cancellation */
     uint64_t replies, last_reply_tag;
 };
 
@@ -95,9 +97,9 @@ static inline void on_task(struct host *host, stent_event *event) {
     self->function->body(self, &turn);
 }
 
-static inline void note(struct host *host, const char *json, stent_status *last, stent_status status) {
-    *last = status;
-    snprintf(host->last_json, sizeof host->last_json, "%s", json);
+static inline void note(char json[2048], stent_event *event, stent_status *last) {
+    *last = stent_event_status(event);
+    snprintf(json, 2048, "%s", stent_event_json(event));
 }
 
 static inline void handle(struct host *host, stent_event *event) {
@@ -112,7 +114,7 @@ static inline void handle(struct host *host, stent_event *event) {
         struct turn turn = {(int)(tag & 0xff), status, stent_event_json(event)};
         self->function->body(self, &turn);
     } else if (strcmp(type, "reply") == 0) {
-        note(host, stent_event_json(event), &host->last_reply, status);
+        note(host->last_json, event, &host->last_reply);
         host->last_reply_tag = tag;
         host->replies++;
     } else if (strcmp(type, "worker") == 0) {
@@ -123,15 +125,15 @@ static inline void handle(struct host *host, stent_event *event) {
         CHECK(self != NULL && self->tag == tag && stent_event_task(event) == NULL);
         if (strcmp(type, "ended") == 0) {
             host->ended++;
-            note(host, stent_event_json(event), &host->last_ended, status);
+            note(host->ended_json, event, &host->last_ended);
             forget(host, self);
         } else if (strcmp(type, "evict") == 0) {
             host->evicted++;
-            note(host, stent_event_json(event), &host->last_evicted, status);
+            note(host->told_json, event, &host->last_evicted);
             forget(host, self);
         } else if (strcmp(type, "cancel") == 0) {
             host->cancelled++;
-            note(host, stent_event_json(event), &host->last_cancelled, status);
+            note(host->told_json, event, &host->last_cancelled);
         } else {
             FAIL("an event of type %s", type);
         }

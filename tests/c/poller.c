@@ -61,7 +61,7 @@ static void activities_by_epoll(void) {
         OK(stent_poller_next(host->poller, 0, &event, ERROR));
         handle(host, event);
     }
-    CHECK(host->last_ended == STENT_OK && has(host->last_json, "\"outcome\":\"completed\""));
+    CHECK(host->last_ended == STENT_OK && has(host->ended_json, "\"outcome\":\"completed\""));
     CHECK(epoll_wait(loop, &ready, 1, 0) == 0);
     CHECK(close(loop) == 0);
 }

@@ -33,6 +33,8 @@ pub const HOUR: Duration = Duration::from_secs(3600);
 pub enum Place {
     SqliteMemory,
     SqliteFile,
+    /// SQLite behind a custom backend with the engine's operations: everything goes through JSON.
+    Custom,
     Postgres,
 }
 
@@ -69,6 +71,10 @@ impl Store {
     async fn open(place: Place) -> Self {
         match place {
             Place::SqliteMemory => Self { backend: open(":memory:").await, url: None, _folder: None },
+            Place::Custom => {
+                let backend = crate::around::around(open(":memory:").await, true);
+                Self { backend, url: None, _folder: None }
+            }
             Place::Postgres => Self::at(&crate::postgres::fresh_url("")).await,
             Place::SqliteFile => {
                 let folder = tempfile::tempdir().unwrap();

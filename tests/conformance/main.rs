@@ -15,6 +15,11 @@ macro_rules! stores {
         }
 
         #[test]
+        fn custom() {
+            crate::house::run(crate::house::Place::Custom, $case);
+        }
+
+        #[test]
         fn postgres() {
             crate::house::run(crate::house::Place::Postgres, $case);
         }
@@ -32,6 +37,8 @@ macro_rules! cases {
     };
 }
 
+#[path = "../common/around.rs"]
+mod around;
 mod arrivals;
 mod atomic;
 mod cancels;

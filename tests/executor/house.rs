@@ -19,9 +19,10 @@ pub const SOON: Option<Duration> = Some(Duration::from_secs(20));
 
 pub struct House {
     pub executor: Executor,
+    #[allow(dead_code, reason = "not each of the test programs asks the store itself")]
     pub backend: SharedBackend,
     runtime: Runtime,
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
 }
 
 /// Where the tests run: a SQLite file, or a schema of a PostgreSQL server.
@@ -32,6 +33,19 @@ pub enum Kind {
     /// Gives the URL of a schema that nobody has used yet.
     #[allow(dead_code, reason = "each of the test programs has one")]
     Postgres(fn() -> String),
+    /// A SQLite file behind a custom backend that answers the protocol's operations alone.
+    #[allow(dead_code, reason = "each of the test programs has one")]
+    Protocol(fn(SharedBackend) -> SharedBackend),
+}
+
+impl Kind {
+    /// So many, or fewer where each of them costs a score of questions.
+    pub const fn many(self, count: usize) -> usize {
+        match self {
+            Self::Sqlite | Self::Postgres(_) => count,
+            Self::Protocol(_) => count / 20,
+        }
+    }
 }
 
 struct Stderr;
@@ -49,17 +63,34 @@ impl House {
 
     /// A house whose executor speaks to the store through something else.
     pub fn with(wrap: impl FnOnce(SharedBackend) -> SharedBackend) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("store.db");
-        let store: SharedBackend = match crate::KIND {
-            Kind::Sqlite => runtime.block_on(Sqlite::open(path.to_str().unwrap(), SqliteOptions::default())).unwrap(),
-            Kind::Postgres(fresh_url) => runtime.block_on(Postgres::open(&fresh_url())).unwrap(),
+        let place = match crate::KIND {
+            Kind::Sqlite | Kind::Protocol(_) => folder.path().join("store.db").to_str().unwrap().to_owned(),
+            Kind::Postgres(fresh_url) => fresh_url(),
         };
-        let backend = wrap(store);
+        Self { _folder: Some(folder), ..Self::open(&place, wrap) }
+    }
+
+    /// On a store that there is already, maybe.
+    #[allow(dead_code, reason = "not every test program shares its stores")]
+    pub fn at(place: &str) -> Self {
+        Self::open(place, |store| store)
+    }
+
+    fn open(place: &str, wrap: impl FnOnce(SharedBackend) -> SharedBackend) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let store: SharedBackend = if place.starts_with("postgresql:") {
+            runtime.block_on(Postgres::open(place)).unwrap()
+        } else {
+            runtime.block_on(Sqlite::open(place, SqliteOptions::default())).unwrap()
+        };
+        let backend = match crate::KIND {
+            Kind::Protocol(around) => runtime.block_on(async { around(wrap(store)) }),
+            Kind::Sqlite | Kind::Postgres(_) => wrap(store),
+        };
         let executor =
             Executor::new(Arc::clone(&backend), Arc::new(CanonicalJson), runtime.handle().clone(), Arc::new(Stderr));
-        Self { executor, backend, runtime, _folder: folder }
+        Self { executor, backend, runtime, _folder: None }
     }
 
     pub fn on<T>(&self, work: impl Future<Output = T>) -> T {

@@ -100,6 +100,10 @@ const ONE_DIALECT: &[(&str, &[&str])] = &[
     ("SQLite leases by the clock since boot", &["boot_insert", "boot_number"]),
     ("one connection's settings", &["busy_timeout_short", "writer_settings"]),
     (
+        "a commit in the same process has an answer",
+        &["execution_replay_of", "executions_same", "signal_exists", "tasks_adopt"],
+    ),
+    (
         "PostgreSQL has many writers, which lock what they are going to change",
         &[
             "advisory_lock",

@@ -10,7 +10,7 @@ use super::spawn::{self, Start};
 use super::tx::{Lock, Tx, nothing_more};
 use super::waits::WaitBook;
 use super::{restart, trees};
-use crate::backend::{Commands, Held, Outcome, Spawn, SpawnKind, Transition, Verdict};
+use crate::backend::{Commands, Extent, Held, Outcome, Spawn, SpawnKind, Transition, Verdict};
 use crate::codec;
 use crate::model::{Id, Payload, Result};
 
@@ -141,7 +141,9 @@ async fn move_tasks(tx: &mut Tx, transitions: &[Transition]) -> Result<HashSet<I
             .int(i64::from(commands.effects()))
             .bytes(commands.heartbeat.as_ref().map(Payload::as_bytes))
             .text(version)
-            .bytes(args.map(Payload::as_bytes));
+            .bytes(args.map(Payload::as_bytes))
+            .int(commands.from.map(|from| i64::from(from.ops)))
+            .int(commands.from.map(|from| i64::from(from.effects)));
     }
     let found = tx.fetch_batch("move tasks", include_str!("sql/tasks_move.sql"), batch.by_id(), nothing_more).await?;
     for row in &found {
@@ -274,9 +276,9 @@ async fn explain(
         if row.count::<u64>("fence")? != fence {
             continue;
         }
-        if row.get::<&str>("state")? == ended_state(&transition.outcome) {
-            // The same end again: the answer to the first commit was lost.
-            verdicts.insert(id, Verdict::Recorded { arrivals: Vec::new(), latest: 0 });
+        if is_recorded(transition, row)? {
+            // What ended in it is in the journal, which the sender looks at when it is behind.
+            verdicts.insert(id, Verdict::Recorded { arrivals: Vec::new(), latest: book.latest(id) });
         } else if row.get::<&str>("state")? == "running" && row.get::<&str>("execution_state")? == "cancelling" {
             verdicts.insert(id, Verdict::Cancelled);
             if transition.outcome != Outcome::Hold {
@@ -288,6 +290,22 @@ async fn explain(
     ends::finish(tx, book, cancelled).await?;
     trees::close(tx, executions).await?;
     Ok(verdicts)
+}
+
+/// Is it the same again, because the answer to the first commit was lost? The row has this transition's fence.
+fn is_recorded(transition: &Transition, row: &Columns<'_>) -> Result<bool> {
+    let state: &str = row.get("state")?;
+    Ok(match transition.outcome {
+        Outcome::Hold => {
+            let extent = Extent { ops: row.count("ops")?, effects: row.count("effects")? };
+            state == "running"
+                && matches!(row.get("execution_state")?, "pending" | "running")
+                && transition.commands.to() == Some(extent)
+                && transition.commands.from != Some(extent)
+        }
+        Outcome::Suspend { .. } => state == "waiting",
+        _ => state == ended_state(&transition.outcome),
+    })
 }
 
 /// The state that an outcome ends in; empty for one that ends nothing.

@@ -5,7 +5,7 @@ use super::signals::execution_state;
 use super::trees;
 use super::tx::Tx;
 use super::waits::WaitBook;
-use crate::model::{Error, Id, Result};
+use crate::model::{Error, ExecutionState, Id, Result};
 
 pub(super) async fn cancel(tx: &mut Tx, execution: Id, reason: Option<&str>) -> Result<()> {
     let changed = sqlx::query(include_str!("sql/execution_cancel.sql"))
@@ -28,6 +28,14 @@ pub(super) async fn cancel(tx: &mut Tx, execution: Id, reason: Option<&str>) -> 
     let mut book = WaitBook::default();
     trees::cancel_executions(tx, &mut book, vec![execution]).await?;
     book.save(tx).await
+}
+
+/// The same again, after a commit whose answer was lost.
+pub(super) async fn cancel_again(tx: &mut Tx, execution: Id, reason: Option<&str>) -> Result<()> {
+    match execution_state(tx, execution).await? {
+        Some(ExecutionState::Cancelled) => Ok(()),
+        _ => cancel(tx, execution, reason).await,
+    }
 }
 
 /// A parked task goes on, whoever takes it.

@@ -1,5 +1,7 @@
 //! New executions with their root tasks.
 
+use sqlx::Row as _;
+
 use super::batch::Batch;
 use super::ends::{self, End, Ending};
 use super::idempotency::{self, Reservation};
@@ -25,18 +27,41 @@ pub(super) fn root_task_id(execution: Id) -> Id {
 
 /// Starts executions; the answer is their ids, or that of the execution which holds the idempotency key.
 pub(super) async fn insert(tx: &mut Tx, executions: &[NewExecution]) -> Result<Vec<Id>> {
+    insert_all(tx, executions, false).await
+}
+
+/// The same again, after a commit whose answer was lost: what is there was started by it.
+pub(super) async fn insert_again(tx: &mut Tx, executions: &[NewExecution]) -> Result<Vec<Id>> {
+    insert_all(tx, executions, true).await
+}
+
+async fn insert_all(tx: &mut Tx, executions: &[NewExecution], again: bool) -> Result<Vec<Id>> {
     let keyed = |new: &NewExecution| {
         new.options.idempotency_key.is_some() || tx.catalog.function(&new.function).is_some_and(|f| f.idempotent)
     };
     if !executions.iter().any(keyed) {
-        return insert_set(tx, executions).await;
+        return insert_set(tx, executions, again).await;
     }
     // One by one: the second of two with the same key must find the first.
     let mut ids = Vec::with_capacity(executions.len());
     for new in executions {
-        ids.extend(insert_set(tx, std::slice::from_ref(new)).await?);
+        ids.extend(insert_set(tx, std::slice::from_ref(new), again).await?);
     }
     Ok(ids)
+}
+
+/// Is each that has its own id for an answer there, as it was said?
+async fn are_there(tx: &mut Tx, executions: &[NewExecution], answers: &[Id]) -> Result<bool> {
+    let empty = Payload::empty_object();
+    let mut batch = Batch::new();
+    for (new, _) in executions.iter().zip(answers).filter(|(new, answer)| new.id == **answer) {
+        let kwargs = new.options.kwargs.as_ref().unwrap_or(&empty);
+        batch.row().id(new.id).text(new.function.as_str()).bytes(args_column(&new.args)).bytes(kwargs_column(kwargs));
+    }
+    let wanted = batch.len() as i64;
+    let sql = include_str!("sql/executions_same.sql");
+    let found = tx.fetch_batch("look for executions", sql, batch, nothing_more).await?;
+    Ok(found.first().is_some_and(|row| row.get::<i64, _>("count") == wanted))
 }
 
 async fn execution_of(tx: &mut Tx, root: Option<Id>) -> Result<Option<Id>> {
@@ -46,7 +71,7 @@ async fn execution_of(tx: &mut Tx, root: Option<Id>) -> Result<Option<Id>> {
     }
 }
 
-async fn insert_set(tx: &mut Tx, executions: &[NewExecution]) -> Result<Vec<Id>> {
+async fn insert_set(tx: &mut Tx, executions: &[NewExecution], again: bool) -> Result<Vec<Id>> {
     let mut answers = Vec::with_capacity(executions.len());
     let mut batch = Batch::new();
     let mut roots = Vec::with_capacity(executions.len());
@@ -132,6 +157,9 @@ async fn insert_set(tx: &mut Tx, executions: &[NewExecution]) -> Result<Vec<Id>>
     let wanted = batch.len() as u64;
     let inserted =
         tx.run_batch("insert executions", include_str!("sql/executions_insert_many.sql"), batch, nothing_more).await?;
+    if again && wanted > 0 && inserted == 0 && are_there(tx, executions, &answers).await? {
+        return Ok(answers);
+    }
     if inserted < wanted {
         return Err(Error::conflict(
             "dispatch: an execution with one of the given ids exists already; nothing was started",

@@ -1,13 +1,16 @@
 //! The backend's trait, operation by operation: what is written goes to the writer, what is read to a reader.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use tokio::sync::broadcast;
 
+use super::tx::Tx;
 use super::{
-    Postgres, advance, cancel, claim, dead_letters, dispatch, ended, fork, journal, list, protocol, register, signals,
-    snapshot, stats, sweep,
+    Postgres, advance, cancel, claim, dead_letters, dispatch, doubt, ended, fork, journal, list, protocol, register,
+    signals, snapshot, stats, sweep,
 };
 use crate::backend::{
     Backend, Claim, Claimed, DeadLetterFilter, ExecutionFilter, JournalEntry, JournalRequest, NewExecution, NewSignal,
@@ -19,6 +22,29 @@ impl Postgres {
     async fn peek(&self) -> Result<sweep::Peek> {
         self.read((), |conn, _| Box::pin(sweep::peek(conn))).await
     }
+}
+
+/// What a worker has to say, what it asks for, and what it may have been given before.
+struct Advance {
+    transitions: Vec<Transition>,
+    claim: Option<Claim>,
+    doubtful: Vec<Claimed>,
+}
+
+fn advance_once(tx: &mut Tx, request: Arc<Advance>) -> BoxFuture<'_, Result<(Vec<Verdict>, Vec<Claimed>)>> {
+    Box::pin(async move {
+        let Advance { transitions, claim, doubtful } = request.as_ref();
+        let verdicts = advance::apply(tx, transitions).await?;
+        let Some(claim) = claim else { return Ok((verdicts, Vec::new())) };
+        if doubtful.is_empty() {
+            return Ok((verdicts, claim::claim(tx, claim).await?));
+        }
+        let mut claimed = doubt::adopt(tx, &claim.worker_id, claim.lease, doubtful.clone()).await?;
+        let count = claim.count.saturating_sub(claimed.len());
+        let limited = claim.limited.saturating_sub(claimed.len());
+        claimed.extend(claim::claim(tx, &Claim { count, limited, ..claim.clone() }).await?);
+        Ok((verdicts, claimed))
+    })
 }
 
 #[async_trait]
@@ -36,7 +62,12 @@ impl Backend for Postgres {
     }
 
     async fn dispatch(&self, executions: Vec<NewExecution>) -> Result<Vec<Id>> {
-        self.write(executions, |tx, executions| Box::pin(async move { dispatch::insert(tx, &executions).await })).await
+        self.write_surely(
+            executions,
+            |tx, executions| Box::pin(async move { dispatch::insert(tx, &executions).await }),
+            |tx, executions| Box::pin(async move { dispatch::insert_again(tx, &executions).await }),
+        )
+        .await
     }
 
     async fn register_worker(&self, worker: NewWorker) -> Result<()> {
@@ -46,8 +77,17 @@ impl Backend for Postgres {
     }
 
     async fn remove_worker(&self, worker_id: &str) -> Result<()> {
-        let name = worker_id.to_owned();
-        self.write(name, |tx, name| Box::pin(async move { register::forget(tx, &name).await })).await?;
+        let doubtful = self.doubts.take(worker_id);
+        self.write((worker_id.to_owned(), doubtful), |tx, request| {
+            Box::pin(async move {
+                let (worker_id, doubtful) = request.as_ref();
+                if !doubtful.is_empty() {
+                    doubt::give_back(tx, worker_id, doubtful.clone()).await?;
+                }
+                register::forget(tx, worker_id).await
+            })
+        })
+        .await?;
         self.pool.catalog.remove_local(worker_id);
         Ok(())
     }
@@ -57,18 +97,17 @@ impl Backend for Postgres {
         transitions: Vec<Transition>,
         claim: Option<Claim>,
     ) -> Result<(Vec<Verdict>, Vec<Claimed>)> {
-        self.write((transitions, claim), |tx, request| {
-            Box::pin(async move {
-                let (transitions, claim) = request.as_ref();
-                let verdicts = advance::apply(tx, transitions).await?;
-                let claimed = match claim {
-                    Some(claim) => claim::claim(tx, claim).await?,
-                    None => Vec::new(),
-                };
-                Ok((verdicts, claimed))
-            })
+        let doubtful = claim.as_ref().map(|claim| self.doubts.take(&claim.worker_id)).unwrap_or_default();
+        let request = Arc::new(Advance { transitions, claim, doubtful });
+        // The worker tries again by itself.
+        let outcome = self.write_until(Instant::now(), &request, &advance_once).await;
+        outcome.map_err(|failed| {
+            if let Some(claim) = &request.claim {
+                let claimed = failed.in_doubt.map(|(_, claimed)| claimed).unwrap_or_default();
+                self.doubts.put(&claim.worker_id, request.doubtful.iter().cloned().chain(claimed));
+            }
+            failed.why
         })
-        .await
     }
 
     async fn journals(&self, requests: Vec<JournalRequest>) -> Result<Vec<Vec<JournalEntry>>> {
@@ -98,14 +137,23 @@ impl Backend for Postgres {
     }
 
     async fn cancel(&self, execution: Id, reason: Option<String>) -> Result<()> {
-        self.write((execution, reason), |tx, request| {
-            Box::pin(async move { cancel::cancel(tx, request.0, request.1.as_deref()).await })
-        })
+        self.write_surely(
+            (execution, reason),
+            |tx, request| Box::pin(async move { cancel::cancel(tx, request.0, request.1.as_deref()).await }),
+            |tx, request| Box::pin(async move { cancel::cancel_again(tx, request.0, request.1.as_deref()).await }),
+        )
         .await
     }
 
     async fn signal(&self, signal: NewSignal) -> Result<()> {
-        self.write(signal, |tx, signal| Box::pin(async move { signals::send(tx, &signal).await })).await
+        let send: for<'t> fn(&'t mut Tx, Arc<NewSignal>) -> BoxFuture<'t, Result<()>> =
+            |tx, signal| Box::pin(async move { signals::send(tx, &signal).await });
+        // Only by its id is a signal known again.
+        if signal.id.is_none() {
+            return self.write(signal, send).await;
+        }
+        self.write_surely(signal, send, |tx, signal| Box::pin(async move { signals::send_again(tx, &signal).await }))
+            .await
     }
 
     async fn ended_among(&self, executions: Vec<Id>) -> Result<Vec<Id>> {
@@ -129,9 +177,11 @@ impl Backend for Postgres {
     }
 
     async fn replay_dead_letter(&self, task: Id, new_execution: Id) -> Result<Replayed> {
-        self.write((task, new_execution), |tx, request| {
-            Box::pin(async move { fork::replay(tx, request.0, request.1).await })
-        })
+        self.write_surely(
+            (task, new_execution),
+            |tx, request| Box::pin(async move { fork::replay(tx, request.0, request.1).await }),
+            |tx, request| Box::pin(async move { fork::replay_again(tx, request.0, request.1).await }),
+        )
         .await
     }
 

@@ -20,6 +20,19 @@ struct Node {
     arrival: Option<u64>,
 }
 
+/// The same again, after a commit whose answer was lost.
+pub(super) async fn replay_again(tx: &mut Tx, letter: Id, execution: Id) -> Result<Replayed> {
+    let found = sqlx::query(include_str!("sql/execution_replay_of.sql"))
+        .bind(execution)
+        .fetch_optional(&mut tx.conn)
+        .await
+        .map_err(error::map("look for a replay"))?;
+    match found {
+        Some(row) => Ok(Replayed { execution, replay_of: row.get(0) }),
+        None => replay(tx, letter, execution).await,
+    }
+}
+
 pub(super) async fn replay(tx: &mut Tx, letter: Id, execution: Id) -> Result<Replayed> {
     let map = error::map("replay a dead letter");
     let found = sqlx::query(include_str!("sql/dead_letter_take.sql"))

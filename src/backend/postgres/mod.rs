@@ -9,6 +9,7 @@ mod conn;
 mod connect;
 mod dead_letters;
 mod dispatch;
+mod doubt;
 mod ended;
 mod ends;
 mod engine;
@@ -37,19 +38,20 @@ mod tx;
 mod waits;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use sqlx::{AssertSqlSafe, Executor as _};
 use tokio::sync::broadcast;
 
 use self::conn::Conn;
+use self::doubt::{Doubts, Failed};
 use self::notices::Notices;
 use self::options::Dsn;
 use self::pool::{Pool, SharedPool};
 use self::tx::Tx;
 use crate::backend::{Request, Response};
-use crate::model::Result;
+use crate::model::{Error, Result};
 
 /// Hints kept for a listener that is slow; one that lags looks for itself.
 const NOTICES_MAX: usize = 1024;
@@ -57,9 +59,13 @@ const NOTICES_MAX: usize = 1024;
 /// How often a transaction is tried that others are in the way of.
 const TRIES: u32 = 12;
 
+/// Between two tries when the connection was cut, at first.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// A PostgreSQL database, as one schema of it.
 pub struct Postgres {
     pool: SharedPool,
+    doubts: Doubts,
     notices: Notices,
 }
 
@@ -73,24 +79,73 @@ impl Postgres {
         let (local, _) = broadcast::channel(NOTICES_MAX);
         let notices = Notices::start(&dsn, &pool, local);
         tokio::spawn(pool.clone().fill(dsn.min_size));
-        Ok(Arc::new(Self { pool, notices }))
+        Ok(Arc::new(Self { pool, doubts: Doubts::default(), notices }))
     }
 
-    /// A transaction that writes. `work` may be called again: when other transactions are in the way, and when it needs
-    /// a route that is new.
+    /// A transaction that writes. `work` may be called again: when other transactions are in the way, when it needs a
+    /// route that is new, and when the connection was cut before the commit.
     async fn write<R, Q, F>(&self, request: Q, work: F) -> Result<R>
     where
         R: Send + 'static,
         Q: Send + Sync + 'static,
         F: for<'t> Fn(&'t mut Tx, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
     {
+        self.write_until(self.deadline(), &Arc::new(request), &work).await.map_err(|failed| failed.why)
+    }
+
+    /// As [`Postgres::write`]. When the answer to the commit was lost, `again` records what is not recorded yet.
+    async fn write_surely<R, Q, F, G>(&self, request: Q, work: F, again: G) -> Result<R>
+    where
+        R: Send + 'static,
+        Q: Send + Sync + 'static,
+        F: for<'t> Fn(&'t mut Tx, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
+        G: for<'t> Fn(&'t mut Tx, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
+    {
         let request = Arc::new(request);
+        let deadline = self.deadline();
+        let mut outcome = self.write_until(deadline, &request, &work).await;
+        let mut doubt = Patience::until(deadline);
+        while let Err(Failed { why, in_doubt: Some(_) }) = &outcome
+            && doubt.allows(why).await
+        {
+            outcome = match self.write_until(deadline, &request, &again).await {
+                // The doubt stays.
+                Err(Failed { why, in_doubt: None }) if why.is_retryable() => return Err(error::in_doubt(why)),
+                other => other,
+            };
+        }
+        outcome.map_err(|failed| failed.why)
+    }
+
+    /// How long a call tries.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.pool.patience()
+    }
+
+    async fn write_until<R, Q, F>(
+        &self,
+        deadline: Instant,
+        request: &Arc<Q>,
+        work: &F,
+    ) -> std::result::Result<R, Failed<R>>
+    where
+        R: Send + 'static,
+        Q: Send + Sync + 'static,
+        F: for<'t> Fn(&'t mut Tx, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
+    {
         let mut tries = TRIES;
+        let mut cut = Patience::until(deadline);
         loop {
-            let mut tx = Tx::begin(&self.pool).await?;
+            let mut tx = match Tx::begin(&self.pool).await {
+                Err(why) if cut.allows(&why).await => continue,
+                begun => begun?,
+            };
             let outcome = match work(&mut tx, request.clone()).await {
-                Ok(result) => tx.commit().await.map(|()| result),
-                Err(why) => Err(why),
+                Ok(result) => match tx.commit().await {
+                    Ok(()) => Ok(result),
+                    Err(why) => Err(Failed::commit(why, result)),
+                },
+                Err(why) => Err(why.into()),
             };
             match outcome {
                 Ok(result) => {
@@ -99,17 +154,21 @@ impl Postgres {
                     self.notices.tell(notices);
                     return Ok(result);
                 }
-                Err(why) => {
+                Err(mut failed) => {
                     let missing = tx.missing.take();
                     tx.rollback().await;
                     if let Some(route) = missing {
-                        routes::make(&self.pool, &route).await?;
-                    } else if error::is_collision(&why) && tries > 1 {
+                        match routes::make(&self.pool, &route).await {
+                            Ok(()) => continue,
+                            Err(why) => failed = why.into(),
+                        }
+                    }
+                    if error::is_collision(&failed.why) && tries > 1 {
                         tries -= 1;
                         let pause = Duration::from_micros(rand::random_range(500..5_000));
                         tokio::time::sleep(pause * (TRIES - tries)).await;
-                    } else {
-                        return Err(why);
+                    } else if failed.in_doubt.is_some() || !cut.allows(&failed.why).await {
+                        return Err(failed);
                     }
                 }
             }
@@ -146,12 +205,16 @@ impl Postgres {
     {
         let request = Arc::new(request);
         let mut tries = self.pool.size() + 1;
+        let mut cut = Patience::until(self.deadline());
         loop {
-            tries -= 1;
-            let mut reading = Reading { conn: self.pool.acquire().await?, open: true };
-            match reading.run(begin.clone(), request.clone(), &work).await {
-                // Reading again does no harm.
-                Err(why) if tries > 0 && error::is_cut(&why) => {}
+            let conn = match self.pool.acquire().await {
+                Err(why) if cut.allows(&why).await => continue,
+                acquired => acquired?,
+            };
+            match (Reading { conn, open: true }).run(begin.clone(), request.clone(), &work).await {
+                // Reading again does no harm; those that were idle may all be cut.
+                Err(why) if tries > 0 && error::is_cut(&why) => tries -= 1,
+                Err(why) if cut.allows(&why).await => {}
                 done => return done,
             }
         }
@@ -166,6 +229,28 @@ impl Postgres {
         self.notices.stop();
         self.pool.close().await;
         Ok(())
+    }
+}
+
+/// How long a call goes on when connections are cut, one after the other.
+struct Patience {
+    deadline: Instant,
+    pause: Duration,
+}
+
+impl Patience {
+    fn until(deadline: Instant) -> Self {
+        Self { deadline, pause: PAUSE }
+    }
+
+    /// True, after a pause: try again.
+    async fn allows(&mut self, why: &Error) -> bool {
+        let goes_on = error::is_cut(why) && Instant::now() < self.deadline;
+        if goes_on {
+            tokio::time::sleep(self.pause).await;
+            self.pause *= 2;
+        }
+        goes_on
     }
 }
 

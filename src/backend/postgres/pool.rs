@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -35,6 +36,7 @@ pub(super) struct Pool {
     begin: String,
     begin_reading: String,
     keeps_session: bool,
+    patience: Duration,
     max_queries: u64,
     /// Statements by the number of the server's process.
     served: Mutex<HashMap<i64, u64>>,
@@ -65,6 +67,7 @@ impl Pool {
             begin_reading: format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {each}"),
             schema: dsn.schema.clone(),
             keeps_session: dsn.keeps_session(),
+            patience: dsn.connect_timeout,
             max_queries: dsn.max_queries,
             served: Mutex::default(),
         }
@@ -76,6 +79,11 @@ impl Pool {
 
     pub fn keeps_session(&self) -> bool {
         self.keeps_session
+    }
+
+    /// How long a call waits for the server.
+    pub fn patience(&self) -> Duration {
+        self.patience
     }
 
     pub fn size(&self) -> u32 {
@@ -91,7 +99,7 @@ impl Pool {
     }
 
     pub async fn acquire(&self) -> Result<Conn> {
-        let conn = self.connections.acquire().await.map_err(error::map("take a connection"))?;
+        let conn = self.connections.acquire().await.map_err(error::connecting)?;
         Ok(Conn::new(conn, self.keeps_session))
     }
 

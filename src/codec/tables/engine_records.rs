@@ -85,6 +85,13 @@ records! {
         optional("counters", Kind::ListOf(&Kind::Array), "[]", "Pairs of a name and a number to add."),
         optional("state", Kind::ListOf(&Kind::Array), "[]", "Pairs of a key and a value."),
         optional("heartbeat", Kind::Any, "null", "For the task's next attempt; the last one stands."),
+        optional("from", Kind::Named("extent"), "null",
+            "How far the task's record went before, by the sender's count. Where it goes further, these are in it already; \
+             null: they are never said again."),
+    ];
+    "extent", "How far a task's record goes." [
+        required("ops", Kind::Integer, "As in claimed."),
+        required("effects", Kind::Integer, "As in claimed."),
     ];
     "cancel_op", "An operation that is over, whatever comes later." [OP, ID];
     "spawn", "A new durable operation." [

@@ -130,6 +130,10 @@ objects! {
         optional("busy_timeout", Kind::Duration, "10.0", "How long a transaction waits for another process's."),
         optional("readers", Kind::Integer, "4", "Connections that read beside the one that writes."),
     ];
+    /// How a store that you write is spoken to.
+    CUSTOM = "custom" [
+        optional("timeout", Kind::Duration, "30.0", "How long the function may take to answer; then the call has failed."),
+    ];
     /// An executor.
     EXECUTOR = "executor" [];
     /// A wait for a signal.

@@ -95,6 +95,7 @@ fn commands() -> Commands {
         counters: vec![("lines".into(), Number::Integer(i64::MAX)), ("share".into(), Number::Real(0.5))],
         state: vec![("cart".into(), Payload::from("[1, 2]"))],
         heartbeat: Some(Payload::from("7")),
+        from: Some(Extent { ops: 1, effects: 2 }),
     }
 }
 

@@ -36,6 +36,8 @@ impl Machine {
             staged.cancels = std::mem::take(&mut taken.cancels);
             staged.spawns = rest;
         }
+        taken.from = Some(self.pass.taken);
+        self.pass.taken = taken.to().unwrap_or(self.pass.taken);
         self.pass.in_flight.push_back(Batch {
             spawned: taken.spawns.iter().map(|spawn| spawn.op).collect(),
             cancelled: taken.cancels.iter().map(|cancel| cancel.op).collect(),

@@ -26,7 +26,7 @@ mod tests;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::backend::{Claimed, Commands, JournalEntry};
+use crate::backend::{Claimed, Commands, Extent, JournalEntry};
 use crate::model::{Error, Failure, Id, Op, OpSet, Payload, Result, Timestamp, WaitMode};
 
 use entry::{Cancelling, Entry, Stage};
@@ -111,6 +111,8 @@ struct Pass {
     randoms: u64,
     uuids: u64,
     staged: Commands,
+    /// How far the task's record goes with all that was taken to be committed.
+    taken: Extent,
     in_flight: VecDeque<Batch>,
     mismatch: Option<Error>,
 }
@@ -139,6 +141,7 @@ impl Pass {
             randoms: 0,
             uuids: 0,
             staged: Commands::default(),
+            taken: Extent { ops: claimed.ops, effects: claimed.effects },
             in_flight: VecDeque::new(),
             mismatch: None,
         }

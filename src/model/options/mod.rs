@@ -2,6 +2,7 @@
 //! the call, the function, the default. Nothing is inherited from the parent.
 
 mod calls;
+mod custom;
 mod sqlite;
 mod worker;
 
@@ -11,6 +12,7 @@ pub use calls::{
     CleanupOptions, ConfigureOptions, DispatchRequest, Level, LogOptions, SignalOptions, StatsFormat, StatsOptions,
     StepOptions, WaitSignalOptions,
 };
+pub use custom::CustomOptions;
 pub use sqlite::{SqliteOptions, Synchronous};
 pub use worker::WorkerOptions;
 

@@ -21,11 +21,13 @@ SET state = CASE b.move WHEN 0 THEN 'running' WHEN 2 THEN 'waiting' WHEN 4 THEN 
     args = CASE b.move WHEN 5 THEN b.args ELSE tasks.args END
 FROM unnest(
     $1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bytea[], $6::bigint[], $7::bigint[], $8::bytea[],
-    $9::text[], $10::bytea[]
-) AS b (id, fence, move, due_at, error, ops, effects, heartbeat, version, args)
+    $9::text[], $10::bytea[], $11::bigint[], $12::bigint[]
+) AS b (id, fence, move, due_at, error, ops, effects, heartbeat, version, args, from_ops, from_effects)
 WHERE tasks.id = b.id
     AND tasks.fence = b.fence
     AND tasks.state = 'running'
+    AND tasks.ops = coalesce(b.from_ops, tasks.ops)
+    AND tasks.effects = coalesce(b.from_effects, tasks.effects)
     AND tasks.stopped IS NULL
     AND (SELECT e.state FROM executions AS e WHERE e.id = tasks.execution_id) IN ('pending', 'running')
 RETURNING tasks.id, tasks.step_name

@@ -32,11 +32,15 @@ FROM (
         value ->> 7 AS effects,
         substr(?2, value ->> 8, value ->> 9) AS heartbeat,
         CAST(substr(?2, value ->> 10, value ->> 11) AS TEXT) AS version,
-        substr(?2, value ->> 12, value ->> 13) AS args
+        substr(?2, value ->> 12, value ->> 13) AS args,
+        value ->> 14 AS from_ops,
+        value ->> 15 AS from_effects
     FROM jsonb_each(?1)
 ) AS b
 WHERE tasks.id = b.id
     AND tasks.fence = b.fence
     AND tasks.state = 'running'
+    AND tasks.ops = coalesce(b.from_ops, tasks.ops)
+    AND tasks.effects = coalesce(b.from_effects, tasks.effects)
     AND (SELECT e.state FROM executions AS e WHERE e.id = tasks.execution_id) IN ('pending', 'running')
 RETURNING id, step_name

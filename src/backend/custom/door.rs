@@ -1,0 +1,152 @@
+//! One question to the user's function and its one answer: the wait for it, the time-out, the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use super::contract;
+use crate::backend::{Request, Response};
+use crate::codec::operations;
+use crate::model::{Error, Result, Status};
+
+/// So much of a wrong answer is shown.
+const SHOWN_MAX: usize = 200;
+
+/// The user's function.
+pub trait Answerer: Send + Sync + 'static {
+    /// Answers by `reply`, before it returns or later, on any thread. May be called several times at once. Runs on a
+    /// thread that may block.
+    fn ask(&self, operation: &str, request: &str, reply: Reply);
+
+    /// A sentence for the log: the function did not do as it must.
+    fn complain(&self, message: &str);
+}
+
+/// Takes the one answer. Dropped without one, it says so to whoever waits.
+pub struct Reply {
+    operation: String,
+    sender: Option<oneshot::Sender<Result<String>>>,
+}
+
+impl Reply {
+    /// False: nobody waits any more, because the time was up or the backend was closed.
+    pub fn answer(mut self, answer: Result<String>) -> bool {
+        self.sender.take().is_some_and(|sender| sender.send(answer).is_ok())
+    }
+
+    pub fn operation(&self) -> &str {
+        &self.operation
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if let Some(sender) = self.sender.take() {
+            let why = format!("{}: the custom backend let go of the reply without an answer", self.operation);
+            // Nobody may be waiting any more.
+            let _nobody = sender.send(Err(Error::backend(why)));
+        }
+    }
+}
+
+/// The way to the user's function.
+pub(super) struct Door {
+    answerer: Arc<dyn Answerer>,
+    /// Operations that it answers.
+    offered: Vec<&'static str>,
+    timeout: Duration,
+    closed: watch::Sender<bool>,
+}
+
+impl Door {
+    pub(super) fn new(answerer: Arc<dyn Answerer>, offered: Vec<&'static str>, timeout: Duration) -> Self {
+        Self { answerer, offered, timeout, closed: watch::Sender::new(false) }
+    }
+
+    pub(super) fn offers(&self, operation: &str) -> bool {
+        self.offered.contains(&operation)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        *self.closed.borrow()
+    }
+
+    /// From now on every call is refused, and those that wait are told.
+    pub(super) fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
+    /// Asks, and waits at most the backend's time-out and `extra`.
+    pub(super) async fn ask(&self, operation: &str, body: String, extra: Duration) -> Result<String> {
+        let mut closing = self.closed.subscribe();
+        if self.is_closed() {
+            return Err(closed(operation));
+        }
+        let answer = self.question(operation, body);
+        let limit = self.timeout.saturating_add(extra);
+        tokio::select! {
+            biased;
+            answered = answer => answered.map_err(|why| why.with("operation", operation)),
+            _ = closing.wait_for(|closed| *closed) => Err(closed(operation)),
+            () = tokio::time::sleep(limit) => Err(self.too_late(operation, limit)),
+        }
+    }
+
+    async fn question(&self, operation: &str, body: String) -> Result<String> {
+        let (sender, receiver) = oneshot::channel();
+        let reply = Reply { operation: operation.to_owned(), sender: Some(sender) };
+        let (answerer, name) = (Arc::clone(&self.answerer), operation.to_owned());
+        tokio::task::spawn_blocking(move || answerer.ask(&name, &body, reply));
+        receiver.await.unwrap_or_else(|_| Err(Error::backend(format!("{operation}: the custom backend is gone"))))
+    }
+
+    fn too_late(&self, operation: &str, limit: Duration) -> Error {
+        let why = format!(
+            "{operation}: the custom backend has not answered within {} s; answer every call once, by stent_reply_ok or \
+             stent_reply_error, or give it a longer timeout",
+            limit.as_secs_f64()
+        );
+        self.answerer.complain(&why);
+        Error::new(Status::Timeout, why).retryable(true).with("operation", operation)
+    }
+
+    /// An answer that is not what it must be: told to the caller and to the log.
+    pub(super) fn broken(&self, operation: &str, answer: &str, why: &str) -> Error {
+        let message = format!("the custom backend's answer to {operation} breaks the contract: {why}");
+        self.answerer.complain(&message);
+        let shown: String = answer.chars().take(SHOWN_MAX).collect();
+        Error::backend(message).with("operation", operation).with("answer", shown)
+    }
+
+    /// One operation of the protocol.
+    pub(super) async fn call(&self, request: Request) -> Result<Response> {
+        let (operation, body) = operations::asked(&request);
+        let last = request == Request::Close {};
+        if last && !self.offers(&operation) {
+            self.close();
+            return Ok(Response::Nothing);
+        }
+        if !self.offers(&operation) {
+            return Err(not_offered(&operation));
+        }
+        let answered = self.ask(&operation, body, Duration::ZERO).await;
+        if last {
+            self.close();
+        }
+        let answer = answered?;
+        let response =
+            operations::response(&operation, &answer).map_err(|why| self.broken(&operation, &answer, why.message()))?;
+        contract::check(&request, &response).map_err(|why| self.broken(&operation, &answer, &why))?;
+        Ok(response)
+    }
+}
+
+fn closed(operation: &str) -> Error {
+    Error::closed(format!("{operation}: the custom backend is closed")).with("operation", operation)
+}
+
+fn not_offered(operation: &str) -> Error {
+    let why = format!("{operation} is not among the operations that this custom backend answers");
+    Error::new(Status::Unsupported, why).with("operation", operation)
+}

@@ -1,0 +1,315 @@
+//! Claims: one task of the protocol at a time, looked at before it is handed out.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Fallback;
+use super::ends::Ending;
+use super::notes::{Notes, held_by, holder, now, root_of};
+use super::start::EXPIRY;
+use crate::backend::{Claim, Claimed, NewWorker, Renew, Renewed, Request, Response};
+use crate::model::{
+    AfterFailure, Error, ExecutionState, Failure, Id, Payload, Result, RetryPolicy, Task, TaskKind, TaskState,
+    after_crash, after_failure,
+};
+
+/// What this worker can't run goes back for so long, and so does what joins another's call.
+const NOT_HERE: Duration = Duration::from_secs(1);
+
+/// So many tasks that come to nothing are looked at in one claim.
+const LOOKS_MAX: usize = 64;
+
+impl Fallback {
+    pub(super) async fn claim(&self, claim: &Claim) -> Result<Vec<Claimed>> {
+        let worker = self.memory().workers.get(&claim.worker_id).cloned();
+        let worker = worker.ok_or_else(|| {
+            Error::not_found(format!("claim: there is no worker {}; register it first", claim.worker_id))
+        })?;
+        let mut limits: BTreeMap<String, u32> = BTreeMap::new();
+        for function in &worker.functions {
+            if let Some(most) = function.options.max_concurrent {
+                limits.insert(function.name.clone(), most);
+            }
+        }
+        let (mut plain, mut limited, mut looks) = (claim.count, claim.limited, 0);
+        let mut claimed = Vec::new();
+        while looks < LOOKS_MAX && (plain > 0 || (limited > 0 && !limits.is_empty())) {
+            let now_limits = match limited {
+                0 => limits.keys().map(|name| (name.clone(), 0)).collect(),
+                _ => limits.clone(),
+            };
+            let Some(task) = self.claim_one(claim, &worker, now_limits).await? else { break };
+            let is_limited = limits.contains_key(&task.step_name);
+            if !is_limited && plain == 0 && task.kind.is_run() {
+                let notes = Notes::of(&task)?;
+                self.put_back(task, &notes, now()).await?;
+                break;
+            }
+            match self.consider(task, &worker).await? {
+                Some(taken) => {
+                    let left = if is_limited { &mut limited } else { &mut plain };
+                    *left = left.saturating_sub(1);
+                    claimed.push(taken);
+                }
+                None => looks += 1,
+            }
+        }
+        if looks == LOOKS_MAX {
+            self.look_at(now());
+        }
+        Ok(claimed)
+    }
+
+    async fn claim_one(
+        &self,
+        claim: &Claim,
+        worker: &NewWorker,
+        concurrency_limits: BTreeMap<String, u32>,
+    ) -> Result<Option<Task>> {
+        let fence = {
+            let mut memory = self.memory();
+            memory.last_fence = u64::try_from(now().micros()).unwrap_or(0).max(memory.last_fence + 1);
+            memory.last_fence
+        };
+        let list = |names: &Vec<String>| (!names.is_empty()).then(|| names.clone());
+        let request = Request::ClaimNextTask {
+            worker_id: holder(&claim.worker_id, fence),
+            queues: list(&worker.queues),
+            tags: list(&worker.tags),
+            now: None,
+            lease_duration: claim.lease.as_secs_f64(),
+            concurrency_limits,
+        };
+        match self.call(request).await? {
+            Response::Task(task) => Ok(task.map(|task| *task)),
+            other => Err(super::unexpected("claim_next_task", &other)),
+        }
+    }
+
+    /// What a claimed task is good for. None: it is over, or was put back.
+    async fn consider(&self, mut task: Task, worker: &NewWorker) -> Result<Option<Claimed>> {
+        let mut notes = Notes::of(&task)?;
+        let Some(mut execution) = self.execution(task.execution_id).await? else {
+            return self.end(task, &Ending::Cancelled).await.map(|()| None);
+        };
+        if execution.state == ExecutionState::Cancelling {
+            self.put_back(task, &notes, now().after(NOT_HERE)).await?;
+            return self.finish_cancelled(execution.id).await.map(|_| None);
+        }
+        if execution.state.is_terminal() {
+            // Its end was written, and the root's was not.
+            let ending = match (execution.state, execution.error) {
+                _ if task.id != root_of(task.execution_id) => Ending::Cancelled,
+                (ExecutionState::Completed, _) => Ending::Completed(execution.result.unwrap_or_else(Payload::null)),
+                (ExecutionState::Failed, Some(failure)) => Ending::Failed(failure),
+                _ => Ending::Cancelled,
+            };
+            return self.end(task, &ending).await.map(|()| None);
+        }
+        if let Some(parent) = task.parent_task_id
+            && self.task(parent).await?.is_none_or(|parent| parent.state.is_terminal())
+        {
+            return self.end(task, &Ending::Cancelled).await.map(|()| None);
+        }
+        let is_expiry = task.step_name == EXPIRY && task.parent_task_id.is_none();
+        if task.kind == TaskKind::Timer || is_expiry {
+            self.end(task, &Ending::Completed(Payload::null())).await?;
+            if is_expiry {
+                self.expire(execution).await?;
+            }
+            return Ok(None);
+        }
+        if !task.kind.is_run() || !worker.functions.iter().any(|function| function.name == task.step_name) {
+            return self.put_back(task, &notes, now().after(NOT_HERE)).await.map(|()| None);
+        }
+        if notes.deadline.is_some_and(|deadline| deadline <= now()) {
+            let failure = Failure::new("Timeout", "the attempt took longer than its timeout, waits included");
+            return self.fail_attempt(task, notes, failure).await.map(|()| None);
+        }
+        if notes.taken {
+            notes.crashes += 1;
+            let policy = task.retry_policy.clone().unwrap_or_default();
+            if let AfterFailure::DeadLetter { reason } = after_crash(&policy, notes.crashes) {
+                let failure = Failure::new("WorkerDied", reason.clone());
+                return self.bury(task, failure, reason).await.map(|()| None);
+            }
+        }
+        if notes.wait.is_some() && !self.is_awake(&task, &mut notes).await? {
+            let wait = notes.wait.as_mut().map(|wait| {
+                wait.looks += 1;
+                wait.clone()
+            });
+            let at = match wait {
+                Some(wait) => self.next_look(&task, &notes, wait.next_look(now())).await?,
+                None => now(),
+            };
+            return self.put_back(task, &notes, at).await.map(|()| None);
+        }
+        if task.parent_task_id.is_some() && !self.may_run(&task, &notes).await? {
+            return Ok(None);
+        }
+        notes.wait = None;
+        notes.taken = true;
+        notes.deadline = notes.deadline.or_else(|| notes.timeout.map(|timeout| now().after(timeout)));
+        notes.keep(&mut task);
+        task.started_at = task.started_at.or(Some(now()));
+        self.update(task.clone()).await?;
+        if execution.state == ExecutionState::Pending {
+            (execution.state, execution.started_at) = (ExecutionState::Running, Some(now()));
+            self.update_execution(execution).await?;
+        }
+        Ok(Some(claimed(task, notes)))
+    }
+
+    async fn is_awake(&self, task: &Task, notes: &mut Notes) -> Result<bool> {
+        self.look(task, notes).await?;
+        Ok(notes.wait.as_ref().is_none_or(|wait| wait.is_over(&notes.arrived)))
+    }
+
+    /// When a waiting task is looked at: a task that waits for timers alone, when the first of them is due.
+    pub(super) async fn next_look(
+        &self,
+        task: &Task,
+        notes: &Notes,
+        usual: crate::model::Timestamp,
+    ) -> Result<crate::model::Timestamp> {
+        let Some(wait) = &notes.wait else { return Ok(usual) };
+        let children = self.children(task, notes.run).await?;
+        let open: Vec<&Task> = children
+            .iter()
+            .filter(|(place, child)| wait.ops.contains(place.op) && !child.state.is_terminal())
+            .map(|(_, child)| child)
+            .collect();
+        let due = open.iter().filter_map(|child| child.scheduled_for).filter(|due| *due > now()).min();
+        let timers_alone = !open.is_empty() && open.iter().all(|child| child.kind == TaskKind::Timer);
+        let at = match due {
+            Some(due) if timers_alone => due,
+            Some(due) => usual.min(due),
+            None => usual,
+        };
+        Ok(notes.deadline.map_or(at, |deadline| at.min(deadline)))
+    }
+
+    /// Whoever comes first with an idempotency key runs; the others get the result, or run if the first one fails.
+    async fn may_run(&self, task: &Task, notes: &Notes) -> Result<bool> {
+        let owner = match self.owner(task, notes).await {
+            Ok(owner) => owner.filter(|owner| owner.task != task.id),
+            Err(why) if why.status() == crate::model::Status::Conflict => {
+                let failure = Failure::new("Conflict", why.message()).final_();
+                self.end(task.clone(), &Ending::Failed(failure)).await?;
+                return Ok(false);
+            }
+            Err(why) => return Err(why),
+        };
+        let standing = match owner {
+            Some(owner) => self.task(owner.task).await?,
+            None => None,
+        };
+        match standing {
+            Some(owner) if owner.state == TaskState::Completed => {
+                let result = owner.result.unwrap_or_else(Payload::null);
+                self.end(task.clone(), &Ending::Completed(result)).await.map(|()| false)
+            }
+            Some(owner) if !owner.state.is_terminal() => {
+                self.put_back(task.clone(), notes, now().after(NOT_HERE / 4)).await.map(|()| false)
+            }
+            _ => self.own(task, notes).await.map(|()| true),
+        }
+    }
+
+    /// A failure of the attempt that no handler told.
+    async fn fail_attempt(&self, mut task: Task, mut notes: Notes, failure: Failure) -> Result<()> {
+        let policy: RetryPolicy = task.retry_policy.clone().unwrap_or_default();
+        match after_failure(&policy, task.retries + 1, &failure, rand::random()) {
+            AfterFailure::Retry { delay } => {
+                task.retries += 1;
+                task.error = Some(failure);
+                (notes.taken, notes.deadline, notes.wait) = (false, None, None);
+                self.put_back(task, &notes, now().after(delay)).await
+            }
+            AfterFailure::DeadLetter { reason } => self.bury(task, failure, reason).await,
+        }
+    }
+
+    pub(super) async fn bury(&self, task: Task, failure: Failure, reason: String) -> Result<()> {
+        let letter = Task {
+            state: TaskState::Failed,
+            result: None,
+            error: Some(failure.clone()),
+            completed_at: Some(now()),
+            lease_expires_at: None,
+            ..task.clone()
+        };
+        self.call(Request::MoveTaskToDeadLetter { task: letter, reason }).await?;
+        self.end(task, &Ending::Failed(failure)).await
+    }
+
+    /// Asks the store whether the lease still holds, and makes it longer; what is written next is written under it.
+    pub(super) async fn still_holds(&self, task: &mut Task) -> Result<bool> {
+        let Some(ends) = task.lease_expires_at.filter(|_| held_by(task).is_some()) else { return Ok(false) };
+        let left = ends.since(now()).max(Duration::from_secs(5));
+        let worker_id = task.worker_id.clone().unwrap_or_default();
+        let holds = self.renew_one(task.id, worker_id, left).await?;
+        task.lease_expires_at = Some(now().after(left));
+        Ok(holds)
+    }
+
+    async fn renew_one(&self, task_id: Id, worker_id: String, lease: Duration) -> Result<bool> {
+        let request = Request::RenewTaskLease { task_id, worker_id, lease_duration: lease.as_secs_f64() };
+        match self.call(request).await? {
+            Response::Flag(holds) => Ok(holds),
+            other => Err(super::unexpected("renew_task_lease", &other)),
+        }
+    }
+
+    pub(in crate::backend::custom) async fn renew(&self, renew: Renew) -> Result<Renewed> {
+        let mut renewed = Renewed::default();
+        let mut cancelling = BTreeMap::new();
+        for held in renew.held {
+            let name = holder(&renew.worker_id, held.fence);
+            if !self.renew_one(held.task, name, renew.lease).await? {
+                renewed.lost.push(held.task);
+            }
+            let known = cancelling.get(&held.execution).copied();
+            let ending = match known {
+                Some(ending) => ending,
+                None => {
+                    let found = self.execution(held.execution).await?;
+                    let ending = found.is_some_and(|found| found.state == ExecutionState::Cancelling);
+                    cancelling.insert(held.execution, ending);
+                    ending
+                }
+            };
+            if ending {
+                renewed.cancelled.push(held.task);
+            }
+        }
+        Ok(renewed)
+    }
+}
+
+fn claimed(mut task: Task, notes: Notes) -> Claimed {
+    // To the engine a task has no result yet, and its worker's plain name.
+    task.result = None;
+    if let Some((worker, fence)) = held_by(&task).map(|(worker, fence)| (worker.to_owned(), fence)) {
+        (task.worker_id, task.fence) = (Some(worker), fence);
+    }
+    if let Some(place) = super::notes::Place::of(&task) {
+        task.step_key = Some(place.key);
+    }
+    if let Some(args) = notes.args {
+        task.args = args;
+    }
+    Claimed {
+        task,
+        run: notes.run,
+        ops: notes.ops,
+        effects: notes.effects,
+        heartbeat: notes.heartbeat,
+        crashes: notes.crashes,
+        deadline: notes.deadline,
+        cache: notes.cache,
+        traceparent: notes.traceparent,
+        claimed_at: now(),
+    }
+}

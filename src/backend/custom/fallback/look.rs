@@ -1,0 +1,211 @@
+//! What has come for a task: its children's ends, its timers, its signals, in an order of arrival that only whoever
+//! holds the task writes down.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Fallback;
+use super::ends::Ending;
+use super::notes::{Notes, Place, now};
+use super::start::{New, blank};
+use super::{is_conflict, no_execution, over};
+use crate::backend::{JournalEntry, JournalRequest, NewSignal, Request, Response};
+use crate::model::{
+    ExecutionState, Failure, Id, Payload, Result, Signal, Task, TaskKind, TaskState, Timestamp, child_id,
+};
+
+/// A signal that was taken and not marked so for this long is marked by another: the taker has died in between.
+const TAKEN_PAUSE: Duration = Duration::from_secs(5);
+
+/// The operations of a task's current run, by number.
+pub(super) type Children = Vec<(Place, Task)>;
+
+impl Fallback {
+    pub(super) async fn children(&self, task: &Task, run: u32) -> Result<Children> {
+        let all = self.tasks_of(task.execution_id).await?;
+        let mut children: Children = all
+            .into_iter()
+            .filter(|child| child.parent_task_id == Some(task.id))
+            .filter_map(|child| Place::of(&child).map(|place| (place, child)))
+            .filter(|(place, _)| place.run == run)
+            .collect();
+        children.sort_by_key(|(place, _)| place.op);
+        Ok(children)
+    }
+
+    /// Takes what is due and what was sent, and numbers what has come since the last look. The caller holds the task,
+    /// and keeps the notes.
+    pub(super) async fn look(&self, task: &Task, notes: &mut Notes) -> Result<Children> {
+        let mut children = self.children(task, notes.run).await?;
+        let mut silent = BTreeSet::new();
+        for (_, child) in &mut children {
+            if child.state.is_terminal() || child.kind.is_run() {
+                continue;
+            }
+            let due = child.scheduled_for.is_some_and(|due| due <= now());
+            let ending = match child.kind {
+                TaskKind::Signal if !silent.contains(&child.step_name) => match self.take(child).await? {
+                    Some(payload) => Some(Ending::Completed(payload)),
+                    None => {
+                        silent.insert(child.step_name.clone());
+                        due.then(|| Ending::Failed(signal_timeout(&child.step_name)))
+                    }
+                },
+                TaskKind::Signal => due.then(|| Ending::Failed(signal_timeout(&child.step_name))),
+                _ => due.then(|| Ending::Completed(Payload::null())),
+            };
+            if let Some(ending) = ending {
+                self.end(child.clone(), &ending).await?;
+                if let Some(ended) = self.task(child.id).await? {
+                    *child = ended;
+                }
+            }
+        }
+        let mut news: Vec<(Option<Timestamp>, u32)> = children
+            .iter()
+            .filter(|(place, child)| child.state.is_terminal() && !notes.arrived.contains(&place.op))
+            .map(|(place, child)| (child.completed_at, place.op))
+            .collect();
+        news.sort_unstable();
+        notes.arrived.extend(news.into_iter().map(|(_, op)| op));
+        Ok(children)
+    }
+
+    /// The oldest signal that no wait has taken. That one wait alone takes it is a task whose id follows from the
+    /// signal's: whoever creates it is the taker.
+    async fn take(&self, wait: &Task) -> Result<Option<Payload>> {
+        let (execution, name) = (wait.execution_id, wait.step_name.as_str());
+        loop {
+            let Some(found) = self.oldest(execution, name).await?.filter(|found| !found.consumed) else {
+                return Ok(None);
+            };
+            let given = found.id.clone().unwrap_or_else(|| format!("{}/{}", found.sequence, found.created_at));
+            let id = child_id(execution, 0, &format!("taken/{name}/{given}"));
+            let kind = TaskKind::Signal;
+            let mut taken =
+                blank(New { id, execution, parent: None, kind, name, step_key: Some(wait.id.to_string()), at: now() });
+            (taken.state, taken.result, taken.completed_at) =
+                (TaskState::Completed, Some(found.payload.clone()), Some(now()));
+            let created = self.call(Request::CreateTask { task: taken }).await;
+            if is_conflict(&created) {
+                let Some(taken) = self.task(id).await? else { continue };
+                if taken.step_key.as_deref() != Some(&wait.id.to_string()) {
+                    let ago = taken.completed_at.map_or(Duration::ZERO, |at| now().since(at));
+                    if ago < TAKEN_PAUSE {
+                        // Whoever took it is about to mark it.
+                        return Ok(None);
+                    }
+                    self.consume(found).await?;
+                    continue;
+                }
+            } else {
+                created?;
+            }
+            let payload = found.payload.clone();
+            self.consume(found).await?;
+            return Ok(Some(payload));
+        }
+    }
+
+    async fn oldest(&self, execution_id: Id, name: &str) -> Result<Option<Signal>> {
+        match self.call(Request::GetSignal { execution_id, name: name.to_owned() }).await? {
+            Response::Signal(found) => Ok(found),
+            other => Err(super::unexpected("get_signal", &other)),
+        }
+    }
+
+    async fn consume(&self, found: Signal) -> Result<()> {
+        let signal = Signal { consumed: true, consumed_at: Some(now()), ..found };
+        self.call(Request::CreateSignal { signal }).await.map(drop)
+    }
+
+    pub(in crate::backend::custom) async fn signal(&self, signal: NewSignal) -> Result<()> {
+        let id = signal.execution;
+        let execution = self.execution(id).await?.ok_or_else(|| no_execution(id))?;
+        if execution.state.is_terminal() || execution.state == ExecutionState::Cancelling {
+            return Err(over(id, execution.state));
+        }
+        if let Some(given) = &signal.id {
+            let key = format!("stent.signal/{id}/{}/{given}", signal.name);
+            if self.value(Request::GetIdempotencyResult { key: key.clone() }).await?.is_some() {
+                return Ok(());
+            }
+            let value = Payload::from("1");
+            self.call(Request::SetIdempotencyResult { key, value, ttl: None }).await?;
+        }
+        self.send(signal).await
+    }
+
+    pub(super) async fn send(&self, signal: NewSignal) -> Result<()> {
+        let signal = Signal {
+            execution_id: signal.execution,
+            name: signal.name,
+            payload: signal.payload,
+            created_at: now(),
+            consumed: false,
+            consumed_at: None,
+            id: Some(signal.id.unwrap_or_else(|| Id::new_v4().to_string())),
+            sequence: 0,
+        };
+        self.call(Request::CreateSignal { signal }).await.map(drop)
+    }
+
+    /// For the task's holder, who then knows of what has come: it is written down first.
+    pub(in crate::backend::custom) async fn journals(
+        &self,
+        requests: Vec<JournalRequest>,
+    ) -> Result<Vec<Vec<JournalEntry>>> {
+        let mut journals = Vec::with_capacity(requests.len());
+        for request in requests {
+            journals.push(self.journal(request).await?);
+        }
+        Ok(journals)
+    }
+
+    async fn journal(&self, request: JournalRequest) -> Result<Vec<JournalEntry>> {
+        let Some(mut task) = self.task(request.task).await? else { return Ok(Vec::new()) };
+        let mut notes = Notes::of(&task)?;
+        let children = if task.state == TaskState::Running {
+            let before = notes.arrived.len();
+            let children = self.look(&task, &mut notes).await?;
+            if notes.arrived.len() > before && self.still_holds(&mut task).await? {
+                notes.keep(&mut task);
+                self.update(task).await?;
+            }
+            children
+        } else {
+            self.children(&task, notes.run).await?
+        };
+        let entries = children.into_iter().map(|(place, child)| entry(&notes, place, child));
+        Ok(entries.filter(|entry| request.after == 0 || entry.arrival > Some(request.after)).collect())
+    }
+}
+
+fn entry(notes: &Notes, place: Place, child: Task) -> JournalEntry {
+    // An end that has no number yet has not come.
+    let arrival = notes.arrival(place.op);
+    let ended = arrival.is_some() || !child.state.is_terminal();
+    let state = if ended { child.state } else { TaskState::Pending };
+    let result = match state {
+        TaskState::Completed => Some(child.result.unwrap_or_else(Payload::null)),
+        _ => None,
+    };
+    JournalEntry {
+        op: place.op,
+        id: child.id,
+        key: place.key,
+        name: child.step_name,
+        kind: child.kind,
+        args: child.args,
+        kwargs: child.kwargs,
+        state,
+        result,
+        error: child.error.filter(|_| state == TaskState::Failed),
+        arrival,
+        completed_at: child.completed_at.filter(|_| ended),
+    }
+}
+
+fn signal_timeout(name: &str) -> Failure {
+    Failure::new("SignalTimeout", format!("no signal '{name}' came within the time"))
+}

@@ -1,0 +1,191 @@
+//! The engine on a store that answers the protocol's operations alone.
+//!
+//! A claim is one of the protocol's, by a holder's name that is new each time, so that renewing the lease under that
+//! name tells whether it still holds. Every write of a worker asks so first. A waiting task is pending, scheduled for
+//! later, and looked at when it is claimed; a timer is a task that is claimed when it is due. What only one may do is
+//! done by creating a task with an id that follows from it: an existing id is a conflict. Ends are written so that
+//! whoever claims a half-done one next can finish it.
+//!
+//! What is given up: exact fences and transactions over several records (there are moments between the question and
+//! the write, and between two writes), waits that cost nothing, and what rests on these.
+
+mod advance;
+mod claim;
+mod ends;
+mod fork;
+mod look;
+mod notes;
+mod start;
+mod told;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::broadcast;
+
+use self::notes::{Notes, now};
+use super::door::Door;
+use crate::backend::{NewWorker, Notice, Request, Response, Swept};
+use crate::model::{
+    Error, Execution, ExecutionState, FunctionOptions, Id, Payload, Result, Status, Task, TaskState, Timestamp,
+};
+
+/// A page of a list that is read to its end.
+const PAGE: u32 = 200;
+
+/// The engine's part, as far as it is kept in this process.
+pub(super) struct Fallback {
+    door: Arc<Door>,
+    notices: broadcast::Sender<Notice>,
+    /// std Mutex: never held across an await.
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    workers: BTreeMap<String, NewWorker>,
+    /// Function options as read from the store.
+    functions: HashMap<String, (Timestamp, Option<Arc<FunctionOptions>>)>,
+    last_fence: u64,
+    /// When tasks that this process has put back want to be looked at.
+    looks: BTreeSet<Timestamp>,
+    /// Where the search for half-done ends goes on, and when it last did.
+    mended: u32,
+    mended_at: Timestamp,
+}
+
+impl Fallback {
+    pub(super) fn new(door: Arc<Door>, notices: broadcast::Sender<Notice>) -> Self {
+        Self { door, notices, memory: Mutex::default() }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nobody may be listening.
+    fn hint(&self, notice: Notice) {
+        let _nobody = self.notices.send(notice);
+    }
+
+    /// Something will be claimable then.
+    fn look_at(&self, time: Timestamp) {
+        self.memory().looks.insert(time);
+        self.hint(Notice::Due(time.since(now())));
+    }
+
+    // The protocol, in short.
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        self.door.call(request).await
+    }
+
+    async fn task(&self, task_id: Id) -> Result<Option<Task>> {
+        match self.call(Request::GetTask { task_id }).await? {
+            Response::Task(task) => Ok(task.map(|task| *task)),
+            other => Err(unexpected("get_task", &other)),
+        }
+    }
+
+    async fn execution(&self, execution_id: Id) -> Result<Option<Execution>> {
+        match self.call(Request::GetExecution { execution_id }).await? {
+            Response::Execution(execution) => Ok(execution.map(|execution| *execution)),
+            other => Err(unexpected("get_execution", &other)),
+        }
+    }
+
+    async fn tasks_of(&self, execution_id: Id) -> Result<Vec<Task>> {
+        match self.call(Request::ListTasksForExecution { execution_id }).await? {
+            Response::Tasks(tasks) => Ok(tasks),
+            other => Err(unexpected("list_tasks_for_execution", &other)),
+        }
+    }
+
+    async fn update(&self, task: Task) -> Result<()> {
+        self.call(Request::UpdateTask { task }).await.map(drop)
+    }
+
+    async fn update_execution(&self, execution: Execution) -> Result<()> {
+        self.call(Request::UpdateExecution { execution }).await.map(drop)
+    }
+
+    async fn value(&self, request: Request) -> Result<Option<Payload>> {
+        match self.call(request).await? {
+            Response::Payload(value) => Ok(value),
+            other => Err(unexpected("a value", &other)),
+        }
+    }
+
+    async fn count(&self, request: Request) -> Result<u64> {
+        match self.call(request).await? {
+            Response::Count(count) => Ok(count),
+            other => Err(unexpected("a count", &other)),
+        }
+    }
+
+    /// All tasks of a state, in pages.
+    async fn tasks_in(&self, state: TaskState) -> Result<Vec<Task>> {
+        let mut all = Vec::new();
+        loop {
+            let offset = u32::try_from(all.len()).unwrap_or(u32::MAX);
+            match self.call(Request::ListTasks { limit: PAGE, offset, state: Some(state) }).await? {
+                Response::Tasks(page) if page.len() < PAGE as usize => {
+                    all.extend(page);
+                    return Ok(all);
+                }
+                Response::Tasks(page) => all.extend(page),
+                other => return Err(unexpected("list_tasks", &other)),
+            }
+        }
+    }
+
+    async fn executions_in(&self, state: ExecutionState, limit: u32) -> Result<Vec<Execution>> {
+        match self.call(Request::ListExecutions { limit, offset: 0, state: Some(state) }).await? {
+            Response::Executions(found) => Ok(found),
+            other => Err(unexpected("list_executions", &other)),
+        }
+    }
+
+    /// Pending again from `at` on, with these notes.
+    async fn put_back(&self, mut task: Task, notes: &Notes, at: Timestamp) -> Result<()> {
+        notes.keep(&mut task);
+        task.state = TaskState::Pending;
+        (task.worker_id, task.lease_expires_at) = (None, None);
+        task.scheduled_for = Some(at);
+        self.update(task).await?;
+        self.look_at(at);
+        Ok(())
+    }
+
+    /// Ends cancelled trees, and says when something wants to be looked at.
+    pub(super) async fn sweep(&self) -> Result<Swept> {
+        let mut swept = Swept::default();
+        for execution in self.executions_in(ExecutionState::Cancelling, PAGE).await? {
+            swept.changed += u64::from(self.finish_cancelled(execution.id).await?);
+        }
+        swept.changed += self.mend().await?;
+        let now = now();
+        let mut memory = self.memory();
+        let later = memory.looks.split_off(&now.after(std::time::Duration::from_micros(1)));
+        swept.changed += std::mem::replace(&mut memory.looks, later).len() as u64;
+        swept.next_due = memory.looks.first().map(|first| first.since(now));
+        Ok(swept)
+    }
+}
+
+fn unexpected(what: &str, found: &Response) -> Error {
+    Error::backend(format!("{what}: the custom backend answered with {found:?}"))
+}
+
+fn is_conflict<T>(outcome: &Result<T>) -> bool {
+    outcome.as_ref().is_err_and(|why| why.status() == Status::Conflict)
+}
+
+/// It is not there, or over.
+fn over(id: Id, state: ExecutionState) -> Error {
+    Error::conflict(format!("the execution {id} is {state}"))
+}
+
+fn no_execution(id: Id) -> Error {
+    Error::not_found(format!("there is no execution {id}"))
+}

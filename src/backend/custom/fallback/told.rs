@@ -1,0 +1,137 @@
+//! What the outside is told.
+
+use std::collections::BTreeMap;
+
+use super::Fallback;
+use super::ends::cancel_reason;
+use super::notes::{Notes, now, root_of};
+use crate::backend::{DeadLetterFilter, Depth, ExecutionFilter, Request, Response, Snapshot, StoreStats};
+use crate::model::{DeadLetter, Execution, ExecutionState, Id, Payload, Result, TaskKind, TaskState};
+
+/// Dead letters are read at once: the protocol's list has no offset.
+const LETTERS_MAX: u32 = 10_000;
+
+/// How a fork says whose it is, in its root's `step_key`.
+pub(super) const REPLAY_OF: &str = "replay_of ";
+
+impl Fallback {
+    pub(in crate::backend::custom) async fn cached(&self, keys: Vec<String>) -> Result<Vec<Option<Payload>>> {
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            found.push(self.value(Request::GetCachedResult { key }).await?);
+        }
+        Ok(found)
+    }
+
+    /// Those whose state is as asked. One that is not there is over.
+    pub(in crate::backend::custom) async fn among(
+        &self,
+        executions: Vec<Id>,
+        wanted: fn(ExecutionState) -> bool,
+    ) -> Result<Vec<Id>> {
+        let mut found = Vec::new();
+        for id in executions {
+            if self.execution(id).await?.is_none_or(|execution| wanted(execution.state)) {
+                found.push(id);
+            }
+        }
+        Ok(found)
+    }
+
+    pub(in crate::backend::custom) async fn snapshot(&self, execution_id: Id) -> Result<Option<Snapshot>> {
+        let Some(execution) = self.execution(execution_id).await? else { return Ok(None) };
+        let Response::Counters(counters) = self.call(Request::GetExecutionCounters { execution_id }).await? else {
+            return Ok(None);
+        };
+        let Response::Values(state) = self.call(Request::GetExecutionStateValues { execution_id }).await? else {
+            return Ok(None);
+        };
+        let root = self.task(root_of(execution_id)).await?;
+        let replay_of = root
+            .and_then(|root| root.step_key)
+            .and_then(|key| key.strip_prefix(REPLAY_OF).and_then(|id| Id::parse_str(id).ok()));
+        let cancel_reason = cancel_reason(&execution);
+        Ok(Some(Snapshot { execution, counters, state, replay_of, cancel_reason }))
+    }
+
+    pub(in crate::backend::custom) async fn list(&self, filter: ExecutionFilter) -> Result<Vec<Execution>> {
+        let mut found = Vec::new();
+        let (mut offset, mut skip) = (0, filter.offset);
+        loop {
+            let request = Request::ListExecutions { limit: super::PAGE, offset, state: filter.state };
+            let Response::Executions(page) = self.call(request).await? else { return Ok(found) };
+            let last = page.len() < super::PAGE as usize;
+            offset += super::PAGE;
+            for execution in page.into_iter().filter(|execution| matches(&filter, execution)) {
+                if skip > 0 {
+                    skip -= 1;
+                } else if found.len() < filter.limit as usize {
+                    found.push(execution);
+                }
+            }
+            if last || found.len() >= filter.limit as usize {
+                return Ok(found);
+            }
+        }
+    }
+
+    pub(in crate::backend::custom) async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>> {
+        let Response::DeadLetters(all) = self.call(Request::ListDeadTasks { limit: LETTERS_MAX }).await? else {
+            return Ok(Vec::new());
+        };
+        let wanted = |letter: &DeadLetter| {
+            filter.task.is_none_or(|id| letter.task.id == id)
+                && filter.execution.is_none_or(|id| letter.task.execution_id == id)
+                && filter.function.as_ref().is_none_or(|name| letter.task.step_name == *name)
+        };
+        let found = all.into_iter().filter(wanted).skip(filter.offset as usize).take(filter.limit as usize);
+        Ok(found.collect())
+    }
+
+    pub(in crate::backend::custom) async fn stats(&self) -> Result<StoreStats> {
+        let mut stats = StoreStats::default();
+        for state in ExecutionState::ALL {
+            let count = self.count(Request::CountExecutions { state: Some(*state) }).await?;
+            stats.executions.insert(state.as_str(), count);
+        }
+        for state in TaskState::ALL {
+            let count = self.count(Request::CountTasks { queue: None, state: Some(*state) }).await?;
+            stats.tasks.insert(state.as_str(), count);
+        }
+        let mut depths: BTreeMap<(Option<String>, String), Depth> = BTreeMap::new();
+        for task in self.tasks_in(TaskState::Pending).await? {
+            if task.scheduled_for.is_some_and(|at| at > now()) {
+                stats.scheduled += u64::from(task.kind != TaskKind::Timer);
+                continue;
+            }
+            if !task.kind.is_run() {
+                continue;
+            }
+            let age = now().since(task.scheduled_for.unwrap_or(task.created_at));
+            let key = (task.queue.clone(), task.step_name.clone());
+            let depth = depths.entry(key).or_insert_with(|| Depth {
+                queue: task.queue,
+                function: task.step_name,
+                count: 0,
+                oldest: age,
+            });
+            depth.count += 1;
+            depth.oldest = depth.oldest.max(age);
+        }
+        stats.ready = depths.into_values().collect();
+        for task in self.tasks_in(TaskState::Waiting).await? {
+            stats.parked += u64::from(Notes::of(&task)?.parked.is_some());
+        }
+        stats.dead_letters = self.count(Request::CountDeadTasks {}).await?;
+        stats.workers = self.memory().workers.len() as u64;
+        Ok(stats)
+    }
+}
+
+fn matches(filter: &ExecutionFilter, execution: &Execution) -> bool {
+    filter.function.as_ref().is_none_or(|name| execution.root_function == *name)
+        && filter.queue.as_ref().is_none_or(|queue| execution.queue.as_ref() == Some(queue))
+        && filter.tag.as_ref().is_none_or(|tag| execution.tags.contains(tag))
+        && filter.created_after.is_none_or(|time| execution.created_at > time)
+        && filter.created_before.is_none_or(|time| execution.created_at < time)
+}

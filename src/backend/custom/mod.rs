@@ -1,0 +1,279 @@
+//! A store that a user writes: a function that is given an operation and its request as JSON, and answers once.
+//!
+//! One that answers the engine's operations keeps every law itself. One that answers the protocol's alone is driven
+//! through them, by [`fallback`].
+
+mod contract;
+mod door;
+mod engine;
+mod fallback;
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+
+use self::door::Door;
+pub use self::door::{Answerer, Reply};
+use self::fallback::Fallback;
+use crate::backend::*;
+use crate::codec;
+use crate::codec::engine::EngineRequest;
+use crate::codec::operations::{ENGINE, PROTOCOL};
+use crate::model::{CustomOptions, DeadLetter, Error, Execution, ExecutionState, Id, Payload, Result};
+
+/// Hints kept for a listener that is slow; one that lags looks for itself.
+const NOTICES_MAX: usize = 1024;
+
+/// After an error in the wait for hints.
+const HINTS_PAUSE: Duration = Duration::from_secs(1);
+
+const WAIT_FOR_WORK: &str = "wait_for_work";
+
+pub struct Custom {
+    door: Arc<Door>,
+    notices: broadcast::Sender<Notice>,
+    /// None: it answers the engine's operations itself.
+    fallback: Option<Fallback>,
+}
+
+impl Custom {
+    /// `operations`: the names of those that it answers; none given: the protocol's, without the engine's. Must be
+    /// called on a tokio runtime.
+    ///
+    /// # Errors
+    /// `INVALID`: there is no such operation, or only some of the engine's are answered.
+    pub fn open(
+        answerer: Arc<dyn Answerer>,
+        operations: Option<&[String]>,
+        options: &CustomOptions,
+    ) -> Result<Arc<Self>> {
+        let offered = offered(operations)?;
+        let with_engine = offered.contains(&ENGINE[0]);
+        let door = Arc::new(Door::new(answerer, offered, options.timeout));
+        let (notices, _) = broadcast::channel(NOTICES_MAX);
+        if door.offers(WAIT_FOR_WORK) {
+            tokio::spawn(listen(Arc::downgrade(&door), notices.clone()));
+        }
+        let fallback = (!with_engine).then(|| Fallback::new(Arc::clone(&door), notices.clone()));
+        Ok(Arc::new(Self { door, notices, fallback }))
+    }
+
+    /// A store without hints of its own has at least those of this process.
+    fn changed(&self) {
+        if !self.door.offers(WAIT_FOR_WORK) {
+            // Nobody may be listening.
+            let _nobody = self.notices.send(Notice::Foreign);
+        }
+    }
+
+    async fn told<T: serde::de::DeserializeOwned>(&self, request: EngineRequest) -> Result<T> {
+        engine::plain(&self.door, request).await
+    }
+}
+
+/// Whoever still waits is told, and the wait for hints ends.
+impl Drop for Custom {
+    fn drop(&mut self) {
+        self.door.close();
+    }
+}
+
+fn offered(operations: Option<&[String]>) -> Result<Vec<&'static str>> {
+    let Some(names) = operations else { return Ok(PROTOCOL.to_vec()) };
+    let mut offered = Vec::with_capacity(names.len());
+    for name in names {
+        match PROTOCOL.iter().chain(ENGINE).find(|known| *known == name) {
+            Some(known) => offered.push(*known),
+            None => {
+                let known: Vec<String> = PROTOCOL.iter().chain(ENGINE).map(|name| (*name).to_owned()).collect();
+                let told = format!("operations: there is no operation {name:?}; known are {}", known.join(", "));
+                return Err(Error::invalid(told).with("key", name.as_str()).with("known", known));
+            }
+        }
+    }
+    let missing: Vec<String> = ENGINE
+        .iter()
+        .filter(|name| **name != WAIT_FOR_WORK && !offered.contains(name))
+        .map(|name| (*name).to_owned())
+        .collect();
+    let some = ENGINE.iter().any(|name| offered.contains(name));
+    if some && !missing.is_empty() {
+        let told = format!(
+            "operations: some of the engine's are there, and {} are missing; answer all of them (wait_for_work may be \
+             left out) or none",
+            missing.join(", ")
+        );
+        return Err(Error::invalid(told).with("missing", missing));
+    }
+    Ok(offered)
+}
+
+/// Hands the store's hints on, as long as the backend is there.
+async fn listen(door: Weak<Door>, notices: broadcast::Sender<Notice>) {
+    loop {
+        let Some(open) = door.upgrade().filter(|door| !door.is_closed()) else { return };
+        match engine::wait_for_work(&open).await {
+            Ok(news) => {
+                for notice in news {
+                    // Nobody may be listening.
+                    let _nobody = notices.send(notice);
+                }
+            }
+            Err(_) => {
+                drop(open);
+                // Whoever listens looks for itself meanwhile; the function's own mistakes are in the log already.
+                tokio::time::sleep(HINTS_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// The engine's operation, or the way around it.
+macro_rules! either {
+    ($self:ident, $fallback:ident => $around:expr, $engine:expr) => {
+        match &$self.fallback {
+            Some($fallback) => $around,
+            None => $engine,
+        }
+    };
+}
+
+#[async_trait]
+impl Backend for Custom {
+    fn name(&self) -> &'static str {
+        "custom"
+    }
+
+    fn offers(&self, operation: &str) -> bool {
+        self.door.offers(operation)
+    }
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        self.door.call(request).await
+    }
+
+    fn notices(&self) -> broadcast::Receiver<Notice> {
+        self.notices.subscribe()
+    }
+
+    async fn dispatch(&self, executions: Vec<NewExecution>) -> Result<Vec<Id>> {
+        let count = executions.len();
+        either!(self, fallback => fallback.dispatch(executions).await, {
+            let read = |answer: &str| codec::from_json("the answer", answer);
+            let ids = engine::listed(&self.door, count, EngineRequest::Dispatch { executions }, read).await;
+            self.changed();
+            ids
+        })
+    }
+
+    async fn register_worker(&self, worker: NewWorker) -> Result<()> {
+        either!(self, fallback => fallback.register_worker(worker).await,
+            self.told(EngineRequest::RegisterWorker { worker }).await)
+    }
+
+    async fn remove_worker(&self, worker_id: &str) -> Result<()> {
+        either!(self, fallback => { fallback.remove_worker(worker_id); Ok(()) },
+            self.told(EngineRequest::RemoveWorker { worker_id: worker_id.to_owned() }).await)
+    }
+
+    async fn advance(
+        &self,
+        transitions: Vec<Transition>,
+        claim: Option<Claim>,
+    ) -> Result<(Vec<Verdict>, Vec<Claimed>)> {
+        let news = !transitions.is_empty();
+        either!(self, fallback => fallback.advance(transitions, claim).await, {
+            let advanced = engine::advance(&self.door, transitions, claim).await;
+            if news {
+                self.changed();
+            }
+            advanced
+        })
+    }
+
+    async fn journals(&self, requests: Vec<JournalRequest>) -> Result<Vec<Vec<JournalEntry>>> {
+        let count = requests.len();
+        either!(self, fallback => fallback.journals(requests).await,
+            engine::listed(&self.door, count, EngineRequest::Journals { requests }, codec::engine::journals).await)
+    }
+
+    async fn cached(&self, keys: Vec<String>) -> Result<Vec<Option<Payload>>> {
+        let count = keys.len();
+        either!(self, fallback => fallback.cached(keys).await,
+            engine::listed(&self.door, count, EngineRequest::Cached { keys }, codec::engine::cached).await)
+    }
+
+    async fn renew(&self, renew: Renew) -> Result<Renewed> {
+        either!(self, fallback => fallback.renew(renew).await, self.told(EngineRequest::Renew { renew }).await)
+    }
+
+    async fn sweep(&self, worker_id: &str) -> Result<Swept> {
+        either!(self, fallback => fallback.sweep().await,
+            self.told(EngineRequest::Sweep { worker_id: worker_id.to_owned() }).await)
+    }
+
+    async fn cancel(&self, execution_id: Id, reason: Option<String>) -> Result<()> {
+        either!(self, fallback => fallback.cancel(execution_id, reason).await, {
+            let cancelled = self.told(EngineRequest::Cancel { execution_id, reason }).await;
+            self.changed();
+            cancelled
+        })
+    }
+
+    async fn signal(&self, signal: NewSignal) -> Result<()> {
+        either!(self, fallback => fallback.signal(signal).await, {
+            let sent = self.told(EngineRequest::Signal { signal }).await;
+            self.changed();
+            sent
+        })
+    }
+
+    async fn ended_among(&self, executions: Vec<Id>) -> Result<Vec<Id>> {
+        either!(self, fallback => fallback.among(executions, ExecutionState::is_terminal).await,
+            self.told(EngineRequest::EndedAmong { executions }).await)
+    }
+
+    async fn cancelled_among(&self, executions: Vec<Id>) -> Result<Vec<Id>> {
+        fn ending(state: ExecutionState) -> bool {
+            state.is_terminal() || state == ExecutionState::Cancelling
+        }
+        either!(self, fallback => fallback.among(executions, ending).await,
+            self.told(EngineRequest::CancelledAmong { executions }).await)
+    }
+
+    async fn snapshot(&self, execution: Id) -> Result<Option<Snapshot>> {
+        either!(self, fallback => fallback.snapshot(execution).await, engine::snapshot(&self.door, execution).await)
+    }
+
+    async fn list(&self, filter: ExecutionFilter) -> Result<Vec<Execution>> {
+        either!(self, fallback => fallback.list(filter).await, self.told(EngineRequest::List { filter }).await)
+    }
+
+    async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>> {
+        either!(self, fallback => fallback.dead_letters(filter).await,
+            self.told(EngineRequest::DeadLetters { filter }).await)
+    }
+
+    async fn replay_dead_letter(&self, task_id: Id, new_execution_id: Id) -> Result<Replayed> {
+        either!(self, fallback => fallback.replay_dead_letter(task_id, new_execution_id).await, {
+            let replayed = self.told(EngineRequest::ReplayDeadLetter { task_id, new_execution_id }).await;
+            self.changed();
+            replayed
+        })
+    }
+
+    async fn resume(&self, task_id: Id) -> Result<()> {
+        either!(self, fallback => fallback.resume(task_id).await, {
+            let resumed = self.told(EngineRequest::Resume { task_id }).await;
+            self.changed();
+            resumed
+        })
+    }
+
+    async fn stats(&self) -> Result<StoreStats> {
+        either!(self, fallback => fallback.stats().await,
+            engine::get(&self.door, EngineRequest::Stats {}, codec::engine::stats).await)
+    }
+}

@@ -1,0 +1,17 @@
+//! The executor on a custom backend that answers the protocol's operations alone: the tests of `executor/` that such a
+//! store can pass.
+
+#[path = "common/around.rs"]
+mod around;
+#[path = "executor/ends.rs"]
+mod ends;
+#[path = "executor/house.rs"]
+mod house;
+#[path = "executor/replays.rs"]
+mod replays;
+#[path = "executor/waits.rs"]
+mod waits;
+#[path = "executor/workers.rs"]
+mod workers;
+
+const KIND: house::Kind = house::Kind::Protocol(|store| around::around(store, false));

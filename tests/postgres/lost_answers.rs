@@ -1,0 +1,303 @@
+//! Commits whose answer gets lost: what was said stands once, and nobody's body runs again because of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stent::backend::postgres::Postgres;
+use stent::backend::{
+    Backend as _, Claim, Claimed, Commands, DeadLetterFilter, Function, Held, JournalRequest, NewExecution, NewSignal,
+    NewWorker, Outcome, Request, Response, SharedBackend, Spawn, SpawnKind, Transition, Verdict,
+};
+use stent::codec::CanonicalJson;
+use stent::model::{
+    Canonical as _, DispatchOptions, ExecutionState, Failure, FunctionOptions, Id, Number, OpSet, Payload,
+    ProgressEntry, ProgressStatus, Status, TaskState, Timestamp, WaitMode, child_id, execution_id,
+};
+
+use crate::house::House;
+use crate::orders;
+use crate::postgres::{fresh_url, shared};
+use crate::proxy::Proxy;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A store behind a proxy, and the same without.
+struct Site {
+    proxy: Proxy,
+    store: Arc<Postgres>,
+    direct: SharedBackend,
+}
+
+async fn site() -> Site {
+    let proxy = Proxy::new(&shared().url);
+    let url = fresh_url("&notify=off");
+    let store = Postgres::open(&proxy.url(&url)).await.unwrap();
+    let direct = Postgres::open(&url).await.unwrap();
+    Site { proxy, store, direct }
+}
+
+impl Site {
+    async fn worker(&self) {
+        let function = Function { name: "f".to_owned(), options: FunctionOptions::default() };
+        let worker =
+            NewWorker { worker_id: "w".to_owned(), queues: Vec::new(), tags: Vec::new(), functions: vec![function] };
+        self.store.register_worker(worker).await.unwrap();
+    }
+
+    async fn start(&self) -> Id {
+        let new = new_execution();
+        self.direct.dispatch(vec![new.clone()]).await.unwrap();
+        new.id
+    }
+
+    async fn claim(&self) -> stent::model::Result<Vec<Claimed>> {
+        self.store.advance(Vec::new(), Some(claim())).await.map(|(_, claimed)| claimed)
+    }
+
+    async fn task(&self, id: Id) -> stent::model::Task {
+        match self.direct.call(Request::GetTask { task_id: id }).await.unwrap() {
+            Response::Task(Some(task)) => *task,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn count(&self) -> u64 {
+        match self.direct.call(Request::CountExecutions { state: None }).await.unwrap() {
+            Response::Count(count) => count,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn claim() -> Claim {
+    Claim { worker_id: "w".to_owned(), count: 2, limited: 0, lease: HOUR }
+}
+
+fn new_execution() -> NewExecution {
+    let args: Payload = "[1]".into();
+    let args_hash = CanonicalJson.hash(&args, &Payload::empty_object());
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let id = execution_id(Timestamp::from_micros(now.as_micros() as i64), rand::random());
+    NewExecution { id, function: "f".to_owned(), args, options: DispatchOptions::default(), args_hash }
+}
+
+fn said(of: &Claimed, commands: Commands, outcome: Outcome) -> Vec<Transition> {
+    let task = &of.task;
+    let held = Held { task: task.id, execution: task.execution_id, parent: None, fence: task.fence };
+    vec![Transition { held, commands, outcome }]
+}
+
+fn on<F: Future<Output = ()>>(test: F) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(40), test).await.expect("the test hangs") });
+}
+
+#[test]
+fn a_dispatch_answers_the_execution_that_it_made() {
+    on(async {
+        let site = site().await;
+        let new = new_execution();
+        site.proxy.lose_next(2);
+        assert_eq!(site.store.dispatch(vec![new.clone()]).await.unwrap(), [new.id]);
+        assert_eq!((site.count().await, site.proxy.lost()), (1, 2));
+        // By the caller, the same id is another's.
+        let why = site.store.dispatch(vec![new.clone()]).await.unwrap_err();
+        assert_eq!(why.status(), Status::Conflict);
+
+        // Some of them with a key, one of which is taken.
+        let keyed = |key: &str| {
+            let options = DispatchOptions { idempotency_key: Some(key.to_owned()), ..DispatchOptions::default() };
+            NewExecution { options, ..new_execution() }
+        };
+        let first = keyed("k");
+        site.store.dispatch(vec![first.clone()]).await.unwrap();
+        let batch = vec![keyed("k"), new_execution(), keyed("other")];
+        site.proxy.lose_next(1);
+        let answers = site.store.dispatch(batch.clone()).await.unwrap();
+        assert_eq!(answers, [first.id, batch[1].id, batch[2].id]);
+        assert_eq!((site.count().await, site.proxy.lost()), (4, 3));
+    });
+}
+
+/// An id that somebody else has used is a conflict, lost answer or not.
+#[test]
+fn another_ones_execution_is_no_answer() {
+    on(async {
+        let site = site().await;
+        let taken = site.start().await;
+        let new = NewExecution { id: taken, args: "[2]".into(), ..new_execution() };
+        let why = site.store.dispatch(vec![new]).await.unwrap_err();
+        assert_eq!(why.status(), Status::Conflict);
+        assert_eq!(site.count().await, 1);
+    });
+}
+
+#[test]
+fn signals_cancels_and_replays_count_once() {
+    on(async {
+        let site = site().await;
+        let id = site.start().await;
+        let signal = |id: Id, name: Option<&str>| NewSignal {
+            execution: id,
+            name: "go".to_owned(),
+            payload: "1".into(),
+            id: name.map(str::to_owned),
+        };
+        site.proxy.lose_next(1);
+        site.store.signal(signal(id, Some("one"))).await.unwrap();
+        // Without an id nobody can tell whether it is the same.
+        site.proxy.lose_next(1);
+        let why = site.store.signal(signal(id, None)).await.unwrap_err();
+        assert_eq!(why.status(), Status::Backend);
+        assert!(why.is_retryable() && why.message().contains("whether it was recorded is not known"), "{why}");
+
+        // Over at once: nobody holds it.
+        site.proxy.lose_next(1);
+        site.store.cancel(id, Some("enough".to_owned())).await.unwrap();
+        let snapshot = site.direct.snapshot(id).await.unwrap().unwrap();
+        assert_eq!(snapshot.execution.state, ExecutionState::Cancelled);
+        assert_eq!(snapshot.cancel_reason.as_deref(), Some("enough"));
+
+        site.worker().await;
+        let failed = site.start().await;
+        let held = site.claim().await.unwrap().remove(0);
+        assert_eq!(held.task.execution_id, failed);
+        let dead = Outcome::DeadLetter { failure: Failure::new("Oops", "it broke"), reason: "over".to_owned() };
+        site.store.advance(said(&held, Commands::default(), dead), None).await.unwrap();
+        let new = new_execution().id;
+        site.proxy.lose_next(1);
+        let replayed = site.store.replay_dead_letter(held.task.id, new).await.unwrap();
+        assert_eq!((replayed.execution, replayed.replay_of), (new, failed));
+        assert_eq!(site.count().await, 3);
+        let letters = site.direct.dead_letters(DeadLetterFilter { limit: 9, ..Default::default() }).await.unwrap();
+        assert_eq!(letters.len(), 0);
+    });
+}
+
+/// Commands are numbered: said again, they are there.
+#[test]
+fn what_a_task_said_counts_once() {
+    on(async {
+        let site = site().await;
+        site.worker().await;
+        site.start().await;
+        let held = site.claim().await.unwrap().remove(0);
+        let mut from = stent::backend::Extent::default();
+        for round in 1..=3 {
+            let commands = Commands {
+                spawns: vec![step(&held, 2 * round - 1), step(&held, 2 * round)],
+                progress: vec![progress()],
+                counters: vec![("n".to_owned(), Number::Integer(1))],
+                state: vec![("s".to_owned(), round.to_string().into())],
+                from: Some(from),
+                ..Commands::default()
+            };
+            from = commands.to().unwrap();
+            site.proxy.lose_next(1);
+            let hold = || said(&held, commands.clone(), Outcome::Hold);
+            assert!(site.store.advance(hold(), None).await.unwrap_err().is_retryable());
+            for _ in 0..2 {
+                let (verdicts, _) = site.store.advance(hold(), None).await.unwrap();
+                let Verdict::Recorded { latest, .. } = verdicts[0] else { panic!("{verdicts:?}") };
+                assert_eq!(latest, u64::from(2 * round));
+            }
+        }
+        let snapshot = site.direct.snapshot(held.task.execution_id).await.unwrap().unwrap();
+        assert_eq!(snapshot.counters["n"], Number::Integer(3));
+        assert_eq!(snapshot.execution.progress.iter().filter(|entry| entry.step == "half").count(), 3);
+        let journal = site.direct.journals(vec![JournalRequest { task: held.task.id, after: 0 }]).await.unwrap();
+        let arrivals: Vec<_> = journal[0].iter().map(|entry| entry.arrival.unwrap()).collect();
+        assert_eq!(arrivals, [1, 2, 3, 4, 5, 6]);
+
+        // A suspension that stands, and a count that does not fit: another's word.
+        let behind = Commands { from: Some(Default::default()), ..Commands::default() };
+        let (verdicts, _) = site.store.advance(said(&held, behind, Outcome::Hold), None).await.unwrap();
+        assert_eq!(verdicts, [Verdict::LeaseLost]);
+        let wait = || Outcome::Suspend { mode: WaitMode::All, ops: OpSet::from_iter([7]), known: 6 };
+        let commands = || Commands { spawns: vec![timer(&held, 7)], from: Some(from), ..Commands::default() };
+        site.proxy.lose_next(1);
+        assert!(site.store.advance(said(&held, commands(), wait()), None).await.is_err());
+        let (verdicts, _) = site.store.advance(said(&held, commands(), wait()), None).await.unwrap();
+        assert_eq!(verdicts, [Verdict::Recorded { arrivals: Vec::new(), latest: 6 }]);
+        assert_eq!(site.task(held.task.id).await.state, TaskState::Waiting);
+    });
+}
+
+fn spawn(of: &Claimed, op: u32, name: &str, what: SpawnKind) -> Spawn {
+    let key = format!("{name}#{op}");
+    Spawn { id: child_id(of.task.id, of.run, &key), op, key, name: name.to_owned(), what }
+}
+
+fn step(of: &Claimed, op: u32) -> Spawn {
+    spawn(of, op, "step", SpawnKind::Step { started_at: of.claimed_at, outcome: Ok("1".into()) })
+}
+
+fn timer(of: &Claimed, op: u32) -> Spawn {
+    spawn(of, op, "sleep", SpawnKind::Timer { delay: HOUR })
+}
+
+fn progress() -> ProgressEntry {
+    ProgressEntry {
+        step: "half".to_owned(),
+        status: ProgressStatus::Running,
+        started_at: None,
+        completed_at: None,
+        detail: None,
+    }
+}
+
+/// The leases that a lost answer spoke of are the worker's: its next claim has them, and only once.
+#[test]
+fn what_was_claimed_is_not_left_to_its_lease() {
+    on(async {
+        let site = site().await;
+        site.worker().await;
+        for _ in 0..5 {
+            site.start().await;
+        }
+        site.proxy.lose_next(2);
+        assert!(site.claim().await.unwrap_err().is_retryable());
+        assert!(site.claim().await.unwrap_err().is_retryable());
+        let mut claimed = Vec::new();
+        for _ in 0..4 {
+            claimed.extend(site.claim().await.unwrap());
+        }
+        let mut tasks: Vec<Id> = claimed.iter().map(|claimed| claimed.task.id).collect();
+        tasks.sort_unstable();
+        tasks.dedup();
+        assert_eq!((tasks.len(), claimed.len()), (5, 5));
+        for held in &claimed {
+            let task = site.task(held.task.id).await;
+            assert_eq!((task.fence, task.lease_expires_at), (held.task.fence, held.task.lease_expires_at));
+        }
+
+        // What another took meanwhile is another's; what nobody asked for any more goes back, and costs nothing.
+        for _ in 0..2 {
+            site.start().await;
+        }
+        site.proxy.lose_next(1);
+        assert!(site.claim().await.is_err());
+        site.store.remove_worker("w").await.unwrap();
+        site.worker().await;
+        let again = site.claim().await.unwrap();
+        assert_eq!(again.len(), 2);
+        assert!(again.iter().all(|held| held.task.fence == 2 && held.crashes == 0), "{again:?}");
+    });
+}
+
+/// A whole worker, with every third answer lost: bodies run once, everything is recorded once, and nothing waits for a
+/// lease to end (the lease is longer than the test's patience).
+#[test]
+fn no_body_runs_again_because_an_answer_was_lost() {
+    let proxy = Proxy::new(&shared().url);
+    let house = House::at(&proxy.url(&fresh_url("&connect_timeout=5")));
+    let bodies = orders::register(&house);
+    let _worker = house.worker(8);
+    proxy.lose_every(3);
+    let ids: Vec<Id> = (0..30).map(|_| house.dispatch("order", "[]")).collect();
+    for id in &ids {
+        house.on(house.executor.signal(orders::signal(*id))).unwrap();
+    }
+    bodies.check(&house, &ids);
+    assert!(proxy.lost() > 20, "{}", proxy.lost());
+}

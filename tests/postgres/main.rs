@@ -1,0 +1,15 @@
+//! PostgreSQL as it is in the world: connections that are cut, servers that go away, many processes, a worker with
+//! nothing to do, URLs.
+
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../executor/house.rs"]
+mod house;
+mod lost_answers;
+mod orders;
+mod outages;
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../common/postgres.rs"]
+mod postgres;
+mod proxy;
+
+const KIND: house::Kind = house::Kind::Postgres(|| postgres::fresh_url(""));
