@@ -63,9 +63,9 @@ class Host:
             async with stent.Executor(self.store) as executor:
                 yield executor
         else:
-            executor = await asyncio.to_thread(sync.Executor, self.store)
-            yield InThreads(executor)
-            await asyncio.to_thread(executor.close)
+            blocking = await asyncio.to_thread(lambda: sync.Executor(self.store))
+            yield InThreads(blocking)
+            await asyncio.to_thread(blocking.close)
 
     @contextlib.asynccontextmanager
     async def running(

@@ -130,7 +130,7 @@ async def test_crash(host: Host, tmp_path: Path) -> None:
 
 async def test_idempotent(host: Host, tmp_path: Path) -> None:
     file, other = tmp_path / "once", tmp_path / "other"
-    once = stent.Function("python.once").options(idempotency_key="k")
+    once = stent.Function[[str], list[int]]("python.once").options(idempotency_key="k")
     async with host.running() as (executor, _):
         first = await executor.dispatch(once, str(file))
         second = await executor.dispatch(once, str(file))

@@ -18,7 +18,7 @@ from stent import sync
 
 from .hosts import PATIENCE, Host
 
-RELEASE = Path(os.environ["STENT_LIB_DIR"]).name != "debug"
+RELEASE = not os.environ["STENT_LIB_DIR"].endswith("debug")
 RATE = 2_000 if RELEASE else 200
 FAN_OUT = 1_000
 FAN_OUTS, FIRST = 100, 20

@@ -40,7 +40,7 @@ def test_a_map_a_step_and_values_that_stay(store: str, tmp_path: Path) -> None:
     def workflow(ctx: sync.Context) -> list[int]:
         runs.append((ctx.uuid(), ctx.random().random(), ctx.now() is not None))
         first = ctx.map(double, [1, 2, 3])
-        seen = ctx.step("seen", lambda: {"tuple": (1, 2)})
+        seen: Any = ctx.step("seen", lambda: {"tuple": (1, 2)})
         assert seen == {"tuple": [1, 2]}
         ctx.sleep(0.01)
         return [*first, ctx.call(double, 4)]
@@ -154,7 +154,8 @@ def test_a_result_that_is_no_json(store: str) -> None:
 
 def test_wrong_arguments(store: str) -> None:
     with sync.Executor(store) as executor, executor.worker(double):
-        execution = executor.dispatch(stent.Function("double").options(**ONCE), 1, 2)
+        wrong: stent.Function[..., Any] = stent.Function("double")
+        execution = executor.dispatch(wrong.options(retry_policy=ONCE["retry_policy"]), 1, 2)
         with pytest.raises(stent.FailedError, match="takes 1 positional argument but 2 were given"):
             execution.result(30)
 

@@ -177,6 +177,13 @@ class SqliteOptions(TypedDict, total=False):
     "Connections that read beside the one that writes."
 
 
+class CustomOptions(TypedDict, total=False):
+    """How a store that you write is spoken to."""
+
+    timeout: Duration | None
+    "How long the function may take to answer; then the call has failed."
+
+
 class ExecutorOptions(TypedDict, total=False):
     """An executor."""
 
