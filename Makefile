@@ -15,7 +15,7 @@ BINDINGS_LIB := $(if $(STENT_LIB_DIR),,lib)
 BESIDE_POSTGRES := $(if $(STENT_TEST_POSTGRES),,scripts/with-postgres)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak header lib devlib python examples clean
+.PHONY: help demo test check bench soak header lib devlib cpp go python examples clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,7 +24,7 @@ demo: examples ## orders on a SQLite file, and a worker killed with SIGKILL in t
 	$(EXAMPLES)/order_workflow demo examples_c/orders.json
 
 test: ## formatting, lints and all tests; the last line is the count
-	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer python
+	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest go python
 	@scripts/test
 
 check: ## formatting and lints only
@@ -53,7 +53,15 @@ devlib: ## builds target/debug/libstent.so, quickly and slow: for work on a bind
 	cargo build
 	@ln -sf libstent.so $(TARGET)/debug/libstent.so.0
 
-python: $(BINDINGS_LIB) ## builds and tests the Python binding; STENT_LIB_DIR names the library's folder, else it is built
+cpp: $(BINDINGS_LIB) ## builds and tests the C++ binding; STENT_LIB_DIR names the library's folder, else it is built
+	@scripts/need c++ doctest postgres
+	@$(BESIDE_POSTGRES) bindings/cpp/test
+
+go: $(BINDINGS_LIB) ## builds and tests the Go binding, likewise
+	@scripts/need cc go postgres
+	@$(BESIDE_POSTGRES) bindings/go/test
+
+python: $(BINDINGS_LIB) ## builds and tests the Python binding, likewise
 	@scripts/need python postgres
 	@$(BESIDE_POSTGRES) bindings/python/test
 

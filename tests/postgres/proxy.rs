@@ -17,7 +17,7 @@ pub struct Proxy {
 struct State {
     target: Mutex<String>,
     connections: AtomicU64,
-    /// Round trips.
+    /// Queries: simple ones, and executions of statements.
     asked: AtomicU64,
     commits: AtomicU64,
     /// The answer to every so-many-th COMMIT gets lost; 0: none.
@@ -58,7 +58,6 @@ impl Proxy {
         url.replacen(&self.server, &format!("127.0.0.1:{}", self.port), 1)
     }
 
-    #[allow(dead_code, reason = "to count is for the idle")]
     pub fn asked(&self) -> u64 {
         self.state.asked.load(SeqCst)
     }
@@ -125,7 +124,7 @@ fn relay(client: TcpStream, server: TcpStream, state: &Arc<State>) {
         let mut frames = Frames::default();
         while let Ok(count @ 1..) = from.read(&mut bytes) {
             let bytes = &bytes[..count];
-            state.asked.fetch_add(frames.round_trips(bytes), SeqCst);
+            state.asked.fetch_add(frames.queries(bytes), SeqCst);
             if bytes.windows(6).any(|word| word == b"COMMIT") && state.loses() {
                 mark.store(true, SeqCst);
             }
@@ -161,8 +160,9 @@ struct Frames {
 }
 
 impl Frames {
-    /// How many of the messages that end here want an answer: simple queries and Syncs.
-    fn round_trips(&mut self, bytes: &[u8]) -> u64 {
+    /// How many of the messages that end here are queries. A Sync alone, by which the pool looks whether a connection is
+    /// alive, is none.
+    fn queries(&mut self, bytes: &[u8]) -> u64 {
         const SSL_REQUEST: [u8; 4] = 80_877_103_u32.to_be_bytes();
         self.bytes.extend_from_slice(bytes);
         let mut count = 0;
@@ -175,7 +175,7 @@ impl Frames {
             }
             let message: Vec<u8> = self.bytes.drain(..length).collect();
             if self.begun {
-                count += u64::from(matches!(message[0], b'Q' | b'S'));
+                count += u64::from(matches!(message[0], b'Q' | b'E'));
             } else {
                 self.begun = message.get(4..8) != Some(&SSL_REQUEST);
             }

@@ -16,6 +16,7 @@ mod engine;
 mod error;
 mod fork;
 mod idempotency;
+mod idle;
 mod insert;
 mod journal;
 mod list;
@@ -46,6 +47,7 @@ use tokio::sync::broadcast;
 
 use self::conn::Conn;
 use self::doubt::{Doubts, Failed};
+use self::idle::Idle;
 use self::notices::Notices;
 use self::options::Dsn;
 use self::pool::{Pool, SharedPool};
@@ -66,6 +68,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct Postgres {
     pool: SharedPool,
     doubts: Doubts,
+    idle: Idle,
     notices: Notices,
 }
 
@@ -77,9 +80,9 @@ impl Postgres {
         connect::prepare(&dsn).await?;
         let pool = Arc::new(Pool::new(&dsn));
         let (local, _) = broadcast::channel(NOTICES_MAX);
-        let notices = Notices::start(&dsn, &pool, local);
+        let notices = Notices::start(&dsn, local);
         tokio::spawn(pool.clone().fill(dsn.min_size));
-        Ok(Arc::new(Self { pool, doubts: Doubts::default(), notices }))
+        Ok(Arc::new(Self { pool, doubts: Doubts::default(), idle: Idle::default(), notices }))
     }
 
     /// A transaction that writes. `work` may be called again: when other transactions are in the way, when it needs a
