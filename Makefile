@@ -15,7 +15,7 @@ BINDINGS_LIB := $(if $(STENT_LIB_DIR),,lib)
 BESIDE_POSTGRES := $(if $(STENT_TEST_POSTGRES),,scripts/with-postgres)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak header lib devlib cpp go node examples clean
+.PHONY: help demo test check bench soak header lib devlib cpp go node python examples clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,7 +24,7 @@ demo: examples ## orders on a SQLite file, and a worker killed with SIGKILL in t
 	$(EXAMPLES)/order_workflow demo examples_c/orders.json
 
 test: ## formatting, lints and all tests; the last line is the count
-	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest go
+	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest go node python
 	@scripts/test
 
 check: ## formatting and lints only
@@ -64,6 +64,10 @@ go: $(BINDINGS_LIB) ## builds and tests the Go binding, likewise
 node: $(BINDINGS_LIB) ## builds and tests the Node binding, likewise
 	@scripts/need c++ node postgres
 	@$(BESIDE_POSTGRES) bindings/node/run-tests
+
+python: $(BINDINGS_LIB) ## builds and tests the Python binding, likewise
+	@scripts/need python postgres
+	@$(BESIDE_POSTGRES) bindings/python/test
 
 examples: lib ## builds the C examples into target/examples_c
 	@mkdir -p $(EXAMPLES)

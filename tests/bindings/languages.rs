@@ -19,6 +19,7 @@ pub const LANGUAGES: &[Language] = &[
     Language { name: "cpp", tests: "tests", ending: ".cpp", test: "\"scenario_{name}\"" },
     Language { name: "go", tests: "", ending: "_test.go", test: "func TestScenario{Name}(" },
     Language { name: "node", tests: "test", ending: ".test.ts", test: "async {name}(" },
+    Language { name: "python", tests: "tests", ending: ".py", test: "async def test_{name}(host" },
 ];
 
 pub fn folder(name: &str) -> PathBuf {

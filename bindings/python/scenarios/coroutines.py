@@ -1,0 +1,123 @@
+"""The orchestrators of ../scenarios.md for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import stent
+from stent import Context
+
+from .activities import ACTIVITIES, add, append, charge, flaky, greet, mark, square, until_cancelled
+
+
+@stent.durable(name="python.hello")
+async def hello(ctx: Context, name: str) -> str:
+    return await ctx.call(greet, name)
+
+
+@stent.durable(name="python.sequence")
+async def sequence(ctx: Context, n: int) -> int:
+    for i in range(1, 6):
+        n = await ctx.call(add, n, i)
+    return n
+
+
+@stent.durable(name="python.fan_out")
+async def fan_out(ctx: Context, n: int) -> int:
+    return sum(await ctx.map(square, range(1, n + 1)))
+
+
+@stent.durable(name="python.race")
+async def race(ctx: Context, function: str, args: list[Any], duration: str) -> dict[str, Any]:
+    call, sleep = ctx.call(f"python.{function}", *args), ctx.sleep(duration)
+    done, _ = await asyncio.wait((call, sleep), return_when=asyncio.FIRST_COMPLETED)
+    if call in done:
+        sleep.cancel()
+        return {"winner": "call", "result": call.result()}
+    call.cancel()
+    return {"winner": "sleep"}
+
+
+@stent.durable(name="python.sleeper")
+async def sleeper(ctx: Context, duration: str) -> dict[str, str]:
+    began = ctx.now()
+    await ctx.sleep(duration)
+    return {"began": began.isoformat(), "woke": ctx.now().isoformat()}
+
+
+@stent.durable(name="python.inbox")
+async def inbox(ctx: Context, n: int) -> list[Any]:
+    return [await ctx.wait_signal("message") for _ in range(n)]
+
+
+@stent.durable(name="python.retried")
+async def retried(ctx: Context, times: int) -> int:
+    return await ctx.call(flaky, times)
+
+
+@stent.durable(name="python.purchase")
+async def purchase(ctx: Context, card: str, caught: bool) -> dict[str, Any]:
+    try:
+        await ctx.call(charge, card)
+    except stent.FailedError as error:
+        if not caught:
+            raise
+        failure = error.failure
+        return {key: failure.get(key) for key in ("type", "message", "code", "details")}
+    return {}
+
+
+@stent.durable(name="python.throws", retry_policy={"max_attempts": 1})
+async def throws(ctx: Context) -> None:
+    raise ValueError("out of paper")
+
+
+@stent.durable(name="python.holder")
+async def holder(ctx: Context, file: str) -> None:
+    await ctx.call(until_cancelled, file)
+
+
+@stent.durable(name="python.marks")
+async def marks(ctx: Context, file: str, n: int) -> list[int]:
+    return [await ctx.call(mark, file, i) for i in range(1, n + 1)]
+
+
+@stent.durable(name="python.once")
+async def once(ctx: Context, file: str) -> list[int]:
+    pay = append.options(idempotency_key=file)
+    return [await ctx.call(pay, file, "paid"), await ctx.call(pay, file, "paid")]
+
+
+@stent.durable(name="python.ledger")
+async def ledger(ctx: Context, n: int) -> None:
+    for i in range(1, n + 1):
+        ctx.counter_add("items")
+        ctx.counter_add("total", i)
+        ctx.state_set("last", {"i": i})
+        ctx.progress({"i": i})
+        await ctx.call(add, i, 0)
+
+
+@stent.durable(name="python.relay")
+async def relay(ctx: Context, steps: list[tuple[str, list[Any]]]) -> list[Any]:
+    return [await ctx.call(function, *args) for function, args in steps]
+
+
+HANDLERS = (
+    *ACTIVITIES,
+    hello,
+    sequence,
+    fan_out,
+    race,
+    sleeper,
+    inbox,
+    retried,
+    purchase,
+    throws,
+    holder,
+    marks,
+    once,
+    ledger,
+    relay,
+)

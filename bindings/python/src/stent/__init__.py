@@ -1,0 +1,112 @@
+"""Stent: durable execution on a SQLite file or PostgreSQL. Workflows are plain functions that survive crashes.
+
+`stent.Executor` is for asyncio, `stent.sync.Executor` for threads; `@stent.durable` and `@stent.activity` make
+functions known to both.
+"""
+
+from __future__ import annotations
+
+from . import sync
+from ._activity import current
+from ._backend import Backend
+from ._context import Context
+from ._described import (
+    CleanupOptions,
+    DeadLetterFilter,
+    DeadLetterRecord,
+    Duration,
+    ExecutionFilter,
+    ExecutionRecord,
+    FunctionOptions,
+    ProgressRecord,
+    RetryPolicy,
+    SignalRecord,
+    SqliteOptions,
+    TaskRecord,
+    WorkerOptions,
+)
+from ._errors import (
+    BackendError,
+    CancelledError,
+    ClosedError,
+    ConflictError,
+    Error,
+    FailedError,
+    Failure,
+    FailureRecord,
+    ForkedError,
+    InvalidError,
+    LeaseLostError,
+    NondeterminismError,
+    NotFoundError,
+    PanicError,
+    TimeoutError,
+    UnsupportedError,
+    WrongThreadError,
+)
+from ._executor import Execution, Executor
+from ._functions import Activity, Durable, Function, Handler, Request, UseOptions, activity, durable
+from ._library import describe, version
+from ._requests import CleanupReport, ExecutionState, TaskInfo, WorkerStatus
+from ._shutdown import shutdown
+from ._task import Suspended, TaskContext
+from ._worker import Worker
+
+__version__ = version()
+
+__all__ = [
+    "Activity",
+    "activity",
+    "Backend",
+    "BackendError",
+    "CancelledError",
+    "CleanupOptions",
+    "CleanupReport",
+    "ClosedError",
+    "ConflictError",
+    "Context",
+    "current",
+    "DeadLetterFilter",
+    "DeadLetterRecord",
+    "describe",
+    "Durable",
+    "durable",
+    "Duration",
+    "Error",
+    "Execution",
+    "ExecutionFilter",
+    "ExecutionRecord",
+    "ExecutionState",
+    "Executor",
+    "FailedError",
+    "Failure",
+    "FailureRecord",
+    "ForkedError",
+    "Function",
+    "FunctionOptions",
+    "Handler",
+    "InvalidError",
+    "LeaseLostError",
+    "NondeterminismError",
+    "NotFoundError",
+    "PanicError",
+    "ProgressRecord",
+    "Request",
+    "RetryPolicy",
+    "shutdown",
+    "SignalRecord",
+    "SqliteOptions",
+    "Suspended",
+    "sync",
+    "TaskContext",
+    "TaskInfo",
+    "TaskRecord",
+    "TimeoutError",
+    "UnsupportedError",
+    "UseOptions",
+    "version",
+    "Worker",
+    "WorkerOptions",
+    "WorkerStatus",
+    "WrongThreadError",
+]

@@ -1,0 +1,41 @@
+"""Stores: opened by a path or an URL, and asked by the operations of their protocol."""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import Any, Unpack
+
+from . import _json
+from ._described import Operation, SqliteOptions
+from ._library import ask, call, ffi, lib, make, utf8
+
+
+class Backend:
+    """An open store: a SQLite file (`"workflow.db"`), `":memory:"`, or a PostgreSQL database
+    (`"postgresql://user@host/database"`). Its calls block; `stent.Executor` is for programs that must not.
+
+    The options are those of a SQLite file: synchronous, busy_timeout, readers.
+    """
+
+    def __init__(self, url: str | os.PathLike[str], **options: Unpack[SqliteOptions]) -> None:
+        text = _json.dumps_options(options) if options else None
+        self.handle: Any = make(lib.stent_backend_open, "stent_backend", utf8(os.fspath(url)), utf8(text))
+
+    def call(self, operation: Operation, **request: Any) -> Any:
+        """One operation of the backend protocol, `backend.call("get_task", task_id=id)`: the way to look at records and
+        to repair them. What it writes is not conditional on a worker's lease.
+        """
+        return _json.loads(ask(lib.stent_backend_call, self.handle, utf8(operation), utf8(_json.dumps_options(request))))
+
+    def close(self) -> None:
+        """Closes connections and files. Its executors raise `ClosedError` from now on. Again: nothing."""
+        call(lib.stent_backend_close, self.handle)
+
+    def __enter__(self) -> Backend:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()

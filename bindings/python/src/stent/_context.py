@@ -1,0 +1,110 @@
+"""Durable operations for coroutines: each is a future."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from . import _json
+from ._errors import Error, InvalidError
+from ._functions import Function, P, R, request
+from ._library import ffi, lib, utf8
+from ._task import DurableContext, Suspended
+
+if TYPE_CHECKING:
+    from ._hosting import DurableRun
+
+T = TypeVar("T")
+
+
+class Operation(asyncio.Future[T]):
+    """What was started: a call, a sleep, a wait for a signal, a step. To cancel it is recorded too."""
+
+    def __init__(self, run: DurableRun, ops: list[int]) -> None:
+        super().__init__(loop=run.loop)
+        self._run = run
+        self._ops = ops
+
+    def cancel(self, msg: Any = None) -> bool:
+        if not super().cancel(msg):
+            return False
+        for op in self._ops:
+            self._run.cancel_op(op)
+        return True
+
+    def told(self, outcome: Any) -> None:
+        if self.done():
+            return
+        if isinstance(outcome, Error):
+            self.set_exception(outcome)
+            self.exception()  # the loser of a race may fail, and nobody asks
+        else:
+            self.set_result(outcome)
+
+
+class Context(DurableContext):
+    """The first parameter of an `async` durable function.
+
+    What it starts is a future: await it, or give it to `asyncio.gather`, `wait`, `wait_for`, `as_completed`. The
+    operation begins when it is asked for, not when it is awaited. Cancelling the future cancels the operation.
+    """
+
+    def __init__(self, run: DurableRun) -> None:
+        super().__init__(run.task)
+        self._run = run
+        self._info = run.info
+
+    @overload
+    def call(self, function: Function[P, R], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[R]: ...
+    @overload
+    def call(self, function: str, *args: Any, **kwargs: Any) -> asyncio.Future[Any]: ...
+    def call(self, function: Any, *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
+        """Calls a function as a child of this task. `FailedError`: it failed for good."""
+        return self._run.operation(self._spawn_call(request(function, args, kwargs)))
+
+    def map(self, function: Function[[T], R], items: Iterable[T]) -> asyncio.Future[list[R]]:
+        """Calls a function for each of the items, all at the same time: the results in their order, or the error of the
+        first that did not complete. The task is woken once, when the last of them has ended.
+        """
+        return self._run.group([self._spawn_call(request(function, (item,), {})) for item in items])
+
+    def sleep(self, duration: float | str | timedelta) -> asyncio.Future[None]:
+        """Sleeps durably, until a time that is fixed now. `asyncio.sleep` and time-outs do the same here."""
+        return self._run.operation(self._spawn_sleep(duration))
+
+    def wait_signal(
+        self, name: str, *, timeout: float | str | timedelta | None = None, key: str | None = None
+    ) -> asyncio.Future[Any]:
+        """Takes the oldest signal of the name, and gives its payload. `FailedError` of type "SignalTimeout": none came."""
+        return self._run.operation(self._spawn_wait_signal(name, {"timeout": timeout, "key": key}))
+
+    @overload
+    def step(
+        self, name: str, body: Callable[[], Coroutine[Any, Any, T]], *, key: str | None = None
+    ) -> asyncio.Future[T]: ...
+    @overload
+    def step(self, name: str, body: Callable[[], T], *, key: str | None = None) -> asyncio.Future[T]: ...
+    def step(self, name: str, body: Callable[[], Any], *, key: str | None = None) -> asyncio.Future[Any]:
+        """Runs something here, once, and records its result: what comes from outside and needs no function of its own.
+        An `async` body runs on the program's own event loop, any other on a thread. A crash in between runs it again.
+        """
+        op, recorded = ffi.new("uint32_t *"), ffi.new("int32_t *")
+        options = None if key is None else _json.dumps_options({"key": key})
+        self._do(lib.stent_task_step_begin, utf8(name), utf8(options), op, recorded)
+        future = self._run.operation(op[0])
+        if not recorded[0]:
+            self._run.begin_step(op[0], body)
+        return future
+
+    def _do(self, function: Any, *args: Any) -> int:
+        if self._run.over:
+            raise GeneratorExit  # it is being dropped: its `finally` blocks do nothing durable
+        try:
+            return super()._do(function, *args)
+        except Suspended:
+            raise InvalidError(
+                "a durable operation belongs into the durable function itself, and into tasks that it makes; not into a "
+                "step, an activity, or another event loop"
+            ) from None

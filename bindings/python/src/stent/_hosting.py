@@ -1,0 +1,245 @@
+"""Handlers on an event loop: durable functions each on a loop of its own, activities on the program's, or on threads."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextvars
+import inspect
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, cast
+
+from . import _json
+from ._activity import running
+from ._context import Context, Operation
+from ._errors import Error, Failure, InvalidError, to_failure
+from ._functions import Durable, Handler
+from ._library import NULL, call, lib, utf8
+from ._loop import DurableLoop, Timer
+from ._poller import Poller
+from ._requests import TaskInfo
+from ._task import ContinueExecution, TaskContext
+
+_log = logging.getLogger("stent")
+
+
+class DurableRun:
+    """A durable function from its task's arrival to its end, or until it is dropped. It runs in turns: until nothing is
+    left to do, and again when something has arrived.
+    """
+
+    def __init__(self, poller: Poller, pool: concurrent.futures.Executor, tag: int, task: Any, told: dict[str, Any]) -> None:
+        self.task = task
+        self.info = cast(TaskInfo, told)
+        self.over = False
+        self.loop = DurableLoop(self)  # type: ignore[abstract]  # what it refuses is set on the class
+        self._poller = poller
+        self._pool = pool
+        self._tag = tag
+        self._created = datetime.fromisoformat(told["created_at"])
+        self._context = Context(self)
+        self._tags: set[int] = set()
+        self._steps: dict[int, asyncio.Task[None]] = {}
+        self._main: asyncio.Task[Any] | None = None
+
+    def begin(self, handler: Durable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
+        self._poller.runs[self._tag] = self
+        try:
+            coroutine = handler.body(self._context, *args, **kwargs)
+        except Exception as error:  # wrong arguments
+            return self._end(lib.stent_task_fail, to_failure(error))
+        self._main = self.loop.create_task(coroutine, context=contextvars.copy_context())
+        self._turn()
+
+    def operation(self, op: int) -> Operation[Any]:
+        operation: Operation[Any] = Operation(self, [op])
+        self._told(lambda told: self._poller.notify(self.task, op, told), operation.told)
+        return operation
+
+    def group(self, ops: list[int]) -> Operation[Any]:
+        operation: Operation[Any] = Operation(self, ops)
+        self._told(lambda told: self._poller.notify_all(self.task, ops, told), operation.told)
+        return operation
+
+    def cancel_op(self, op: int) -> None:
+        if self.over:
+            return
+        step = self._steps.get(op)
+        if step is not None:
+            step.cancel()
+            return
+        # Asyncio expects no exception here. What the library refuses, it says again at the end of the turn.
+        status = lib.stent_task_cancel_op(self.task, op, NULL)
+        if status < 0:
+            _log.debug("operation %d is not cancelled: status %d", op, status)
+
+    def begin_step(self, op: int, body: Callable[[], Any]) -> None:
+        self._steps[op] = self._poller.loop.create_task(self._step(op, body))
+
+    async def _step(self, op: int, body: Callable[[], Any]) -> None:
+        """The step's body, on the program's loop; then its end, which is recorded without waiting."""
+        in_thread = self._poller.loop.run_in_executor
+        try:
+            result = await (body() if inspect.iscoroutinefunction(body) else in_thread(self._pool, body))
+            ended = (utf8(_json.dumps(result)), NULL)
+        except (Exception, asyncio.CancelledError) as error:
+            ended = (NULL, utf8(_json.dumps(to_failure(error))))
+        if self.over:
+            return
+        del self._steps[op]
+        try:
+            call(lib.stent_task_step_end, self.task, op, *ended)
+        except InvalidError as error:  # the result is too large
+            call(lib.stent_task_step_end, self.task, op, NULL, utf8(_json.dumps(to_failure(error))))
+        except Error as error:
+            _log.info("the end of a step is not taken: %s", error)
+
+    def _told(self, ask: Callable[[Callable[[Any], None]], int], then: Callable[[Any], None]) -> None:
+        """Asks for something; when it comes, it is the function's turn."""
+
+        def told(outcome: Any) -> None:
+            self._tags.discard(tag)
+            then(outcome)
+            self._turn()
+
+        tag = ask(told)
+        self._tags.add(tag)
+
+    def _turn(self) -> None:
+        self._run()
+        if self.over:
+            return
+        assert self._main is not None
+        if self._main.done():
+            return self._finish(self._main)
+        try:
+            call(lib.stent_task_suspend, self.task)
+        except InvalidError:
+            why = "it waits for something that no durable operation will end"
+            self._end(lib.stent_task_fail, to_failure(Failure("Deadlock", why, retryable=False)))
+        except Error:
+            pass  # the library has ended it, or takes it away: an event tells
+
+    def _run(self) -> None:
+        try:
+            self.loop.run_until_idle()
+        except SystemExit:
+            pass  # the failure of the function that raised it, and not the end of the program
+
+    def _finish(self, main: asyncio.Task[Any]) -> None:
+        if main.cancelled():
+            return self._end(lib.stent_task_fail, {"type": "CancelledError", "message": "the function was cancelled"})
+        error = main.exception()
+        if error is None:
+            self._end(lib.stent_task_complete, main.result())
+        elif isinstance(error, ContinueExecution):
+            self._end(lib.stent_task_continue, error.args)
+        else:
+            self._end(lib.stent_task_fail, to_failure(error))
+
+    def _end(self, function: Any, value: Any) -> None:
+        end(function, self.task, value)
+        self.drop()
+
+    def cancel(self) -> None:
+        """The execution was cancelled, or the attempt took too long: the function is told as asyncio tells it, and may
+        clean up; nothing durable comes of it.
+        """
+        if self.over or self._main is None:
+            return
+        self._main.cancel()
+        self._run()
+        if not self.over:
+            self._end(lib.stent_task_fail, {"type": "CancelledError", "message": "the function was cancelled"})
+
+    def drop(self) -> None:
+        if self.over:
+            return
+        self.over = True
+        del self._poller.runs[self._tag]
+        for tag in self._tags:
+            self._poller.forget(tag)
+        for step in self._steps.values():
+            step.cancel()
+        self.loop.drop()
+        lib.stent_task_free(self.task)
+
+    # What the loop needs.
+
+    def loop_time(self) -> float:
+        return (self._context.now() - self._created).total_seconds()
+
+    def start_timer(self, delay: float, timer: Timer) -> None:
+        timer.op = self._context._spawn_sleep(f"{delay:.6f}")
+
+        def fire(outcome: Any) -> None:
+            timer.op = None
+            self.loop.fire(timer)
+
+        op = timer.op
+        self._told(lambda told: self._poller.notify(self.task, op, told), fire)
+
+    def cancel_timer(self, timer: Timer) -> None:
+        if timer.op is not None:
+            self.cancel_op(timer.op)
+            timer.op = None
+
+
+class ActivityRun:
+    """An activity from its task's arrival to its end."""
+
+    def __init__(self, poller: Poller, tag: int, task: Any, told: dict[str, Any]) -> None:
+        self._poller = poller
+        self._tag = tag
+        self._task = task
+        self._context = TaskContext(task)
+        self._context._info = cast(TaskInfo, told)
+        self._running: asyncio.Task[None] | None = None
+
+    def begin(self, handler: Handler[..., Any], pool: concurrent.futures.Executor, args: list[Any], kwargs: Any) -> None:
+        context = contextvars.copy_context()
+        context.run(running.set, self._context)
+        if handler.is_async:
+            self._poller.runs[self._tag] = self
+            self._running = self._poller.loop.create_task(self._run(handler, args, kwargs), context=context)
+        else:
+            pool.submit(context.run, self._run_here, handler, args, kwargs)
+
+    async def _run(self, handler: Handler[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
+        try:
+            result = await handler.body(*args, **kwargs)
+        except BaseException as error:  # the program lives on, whatever a handler raises
+            end(lib.stent_task_fail, self._task, to_failure(error))
+            if isinstance(error, asyncio.CancelledError):
+                raise
+        else:
+            end(lib.stent_task_complete, self._task, result)
+        finally:
+            del self._poller.runs[self._tag]
+            lib.stent_task_free(self._task)
+
+    def _run_here(self, handler: Handler[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
+        try:
+            end(lib.stent_task_complete, self._task, handler.body(*args, **kwargs))
+        except BaseException as error:  # a thread of the pool has nobody else to tell
+            end(lib.stent_task_fail, self._task, to_failure(error))
+        finally:
+            lib.stent_task_free(self._task)
+
+    def cancel(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+
+    drop = cancel
+
+
+def end(function: Any, task: Any, value: Any) -> None:
+    """One of the ways to end. What can't be recorded as it is fails the task."""
+    try:
+        call(function, task, utf8(_json.dumps(value)))
+    except (TypeError, ValueError, RecursionError) as error:  # no JSON, or (an InvalidError) too large
+        call(lib.stent_task_fail, task, utf8(_json.dumps(to_failure(error))))
+    except Error as error:
+        _log.info("the end of a task is not taken: %s", error)

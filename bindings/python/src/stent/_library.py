@@ -1,0 +1,139 @@
+"""libstent.so, loaded by cffi in ABI mode: calls that raise, and text that comes and goes as `str`."""
+
+from __future__ import annotations
+
+import json
+import os
+import weakref
+from pathlib import Path
+from typing import Any
+
+import cffi
+
+from . import _errors
+
+ABI = 0
+"""The version of the C API that _declarations.h is of."""
+
+SONAME = f"libstent.so.{ABI}"
+OK, PENDING, SUSPEND = 0, 1, 2
+
+ffi = cffi.FFI()
+ffi.cdef((Path(__file__).parent / "_declarations.h").read_text())
+NULL: Any = ffi.NULL
+
+_handles: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def find() -> str:
+    """Where the library is: in STENT_LIB_DIR when that is set, in the wheel, in the checkout, or where the system looks."""
+    folder = os.environ.get("STENT_LIB_DIR")
+    if folder:
+        return str(Path(folder) / "libstent.so")
+    package = Path(__file__).parent
+    in_wheel = package / SONAME
+    # Of an editable install: <checkout>/bindings/python/src/stent.
+    in_checkout = package.parents[3] / "target" / "release" / "libstent.so" if len(package.parents) > 3 else in_wheel
+    return next((str(path) for path in (in_wheel, in_checkout) if path.is_file()), SONAME)
+
+
+def load(path: str) -> Any:
+    try:
+        library: Any = ffi.dlopen(path)
+    except OSError as why:
+        raise ImportError(
+            f"{path}: {why}. The package's wheel carries the library; in a checkout `make lib` builds it; "
+            "STENT_LIB_DIR names the folder of one that is elsewhere"
+        ) from why
+    found = library.stent_abi_version()
+    if found != ABI:
+        raise ImportError(f"{path} has version {found} of the C API, and this package is made for version {ABI}")
+    return library
+
+
+lib = load(find())
+
+
+def describe() -> dict[str, Any]:
+    """Everything that the library knows: statuses, operations, options, records, events, metrics."""
+    described: dict[str, Any] = json.loads(text_of(lib.stent_describe()))
+    return described
+
+
+def version() -> str:
+    """The library's version."""
+    return text_of(lib.stent_version())
+
+
+def call(function: Any, *args: Any) -> int:
+    """A function of the C API without its last parameter, the error, which is raised. Its status."""
+    error = ffi.new("stent_error **")
+    status: int = function(*args, error)
+    if status < 0:
+        raise taken(error[0])
+    return status
+
+
+def ask(function: Any, *args: Any) -> str:
+    """The same for a function that gives a text."""
+    out = ffi.new("char **")
+    call(function, *args, out)
+    return take_text(out[0])
+
+
+def make(function: Any, kind: str, *args: Any) -> Any:
+    """The same for a function that makes a handle, which is freed when nobody has it any more."""
+    out = ffi.new(f"{kind} **")
+    call(function, *args, out)
+    handle = ffi.gc(out[0], getattr(lib, f"{kind}_free"))
+    _handles.add(handle)
+    return handle
+
+
+def release(handle: Any) -> None:
+    """Frees a handle before its time."""
+    ffi.release(handle)
+
+
+def free_handles() -> None:
+    """Frees all that are left. Those who have them must not use them any more."""
+    for handle in list(_handles):
+        release(handle)
+
+
+def taken(error: Any) -> _errors.Error:
+    """The exception for a stent_error, which is freed."""
+    try:
+        return _errors.from_record(json.loads(text_of(lib.stent_error_json(error))))
+    finally:
+        lib.stent_error_free(error)
+
+
+def take_text(text: Any) -> str:
+    """A text that is ours, which is freed."""
+    try:
+        return text_of(text)
+    finally:
+        lib.stent_free(text)
+
+
+def text_of(text: Any) -> str:
+    """A text that belongs to a handle, or to the library."""
+    raw = ffi.string(text)
+    assert isinstance(raw, bytes)
+    return raw.decode()
+
+
+def utf8(text: str | None) -> Any:
+    """A text for the library. What is not there is NULL."""
+    if text is None:
+        return NULL
+    raw = text.encode()
+    if b"\0" in raw:
+        raise _errors.InvalidError("a text with a NUL character can't be handed to the library")
+    return raw
+
+
+def milliseconds(timeout: float | None) -> int:
+    """A time-out in seconds, None for none, as the library counts it."""
+    return -1 if timeout is None else max(0, round(timeout * 1000))

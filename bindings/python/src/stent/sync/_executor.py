@@ -1,0 +1,169 @@
+"""Executions, started and watched by calls that block."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Generic, TypeAlias, TypeVar, Unpack, overload
+
+from .. import _json
+from .._backend import Backend
+from .._described import (
+    CleanupOptions,
+    DeadLetterFilter,
+    DeadLetterRecord,
+    ExecutionFilter,
+    ExecutionRecord,
+    SqliteOptions,
+    WorkerOptions,
+)
+from .._functions import Function, Handler, P, R, Request, checked, request
+from .._library import NULL, ask, call, ffi, lib, make, utf8
+from .._requests import CleanupReport, ExecutionState, many
+from ._waits import wait_in_slices
+from ._worker import Worker, register
+
+T = TypeVar("T")
+
+# In the class below `list` is a method.
+Listed: TypeAlias = list
+
+class Execution(Generic[T]):
+    """One run of a dispatched function, with everything that it called."""
+
+    def __init__(self, executor: Executor, id: str) -> None:
+        self._executor = executor
+        self.id = id
+
+    def result(self, timeout: float | None = None) -> T:
+        """Waits for the result, for at most so many seconds. `FailedError`, `CancelledError`: how else it ended.
+        `TimeoutError`: it goes on, or (the detail "state" is "timed_out") ran out of its own time.
+        """
+        result: T = self._ask_until(lib.stent_executor_result, timeout)
+        return result
+
+    def wait(self, timeout: float | None = None) -> ExecutionState:
+        """Waits until it is over, in whatever way."""
+        state: ExecutionState = self._ask_until(lib.stent_executor_wait, timeout)
+        return state
+
+    def state(self) -> ExecutionState:
+        """The execution as it is now: state, progress, counters, state values."""
+        state: ExecutionState = self._executor._ask(lib.stent_executor_state, utf8(self.id))
+        return state
+
+    def signal(self, name: str, payload: Any = None, *, id: str | None = None) -> None:
+        """Sends a signal. It is kept until a wait takes it. The same `id` counts once."""
+        options = None if id is None else _json.dumps_options({"id": id})
+        signal = (utf8(self.id), utf8(name), utf8(_json.dumps(payload)), utf8(options))
+        call(lib.stent_executor_signal, self._executor.handle, *signal)
+
+    def cancel(self, reason: str | None = None) -> None:
+        """Cancels it with everything that it called."""
+        call(lib.stent_executor_cancel, self._executor.handle, utf8(self.id), utf8(reason))
+
+    def _ask_until(self, function: Any, timeout: float | None) -> Any:
+        return wait_in_slices(lambda slice: self._executor._ask(function, utf8(self.id), slice), timeout)
+
+    def __repr__(self) -> str:
+        return f"<stent execution {self.id}>"
+
+
+class Executor:
+    """Dispatches executions on a store, and starts workers. Its calls block; see `stent.Executor` for asyncio.
+
+    store: a path, a PostgreSQL URL (both with the options of `Backend`), or an open `Backend`.
+    """
+
+    def __init__(self, store: str | os.PathLike[str] | Backend, **options: Unpack[SqliteOptions]) -> None:
+        self._owns = not isinstance(store, Backend)
+        self.backend = store if isinstance(store, Backend) else Backend(store, **options)
+        self.handle: Any = make(lib.stent_executor_new, "stent_executor", self.backend.handle, NULL)
+        self._registered: dict[str, Handler[..., Any]] = {}
+
+    def register(self, *handlers: Handler[..., Any]) -> None:
+        """Makes handlers known to the workers that are started from now on."""
+        for handler in handlers:
+            if self._registered.get(checked(handler).name) is not handler:
+                register(self.handle, handler)
+                self._registered[handler.name] = handler
+
+    def worker(self, *handlers: Handler[..., Any], **options: Unpack[WorkerOptions]) -> Worker:
+        """A worker for these handlers and all that were registered: `with executor.worker(greet, welcome): …`."""
+        self.register(*handlers)
+        return Worker(self.handle, options)
+
+    @overload
+    def dispatch(self, function: Function[P, R], *args: P.args, **kwargs: P.kwargs) -> Execution[R]: ...
+    @overload
+    def dispatch(self, function: str, *args: Any, **kwargs: Any) -> Execution[Any]: ...
+    def dispatch(self, function: Any, *args: Any, **kwargs: Any) -> Execution[Any]:
+        """Starts an execution of a function, whoever has its code. Returns when that is durable."""
+        wanted = request(function, args, kwargs)
+        asked = (utf8(wanted.function.name), utf8(wanted.args_text), utf8(wanted.options_text))
+        return Execution(self, ask(lib.stent_executor_dispatch, self.handle, *asked))
+
+    def dispatch_many(self, requests: Iterable[Request[T]]) -> list[Execution[T]]:
+        """Starts many at once: `executor.dispatch_many(greet.bind(name) for name in names)`."""
+        ids = self._ask(lib.stent_executor_dispatch_many, utf8(many(requests)))
+        return [Execution(self, id) for id in ids]
+
+    def execution(self, id: str) -> Execution[Any]:
+        """An execution that was started before, here or elsewhere."""
+        return Execution(self, id)
+
+    def list(self, **filter: Unpack[ExecutionFilter]) -> list[ExecutionRecord]:
+        """Executions, newest first, without their progress."""
+        listed: list[ExecutionRecord] = self._ask(lib.stent_executor_list, utf8(_json.dumps_options(filter)))
+        return listed
+
+    def stats(self) -> dict[str, Any]:
+        """Counts by state, depths and ages of queues, dead letters, and what this process's workers did."""
+        stats: dict[str, Any] = self._ask(lib.stent_executor_stats, NULL)
+        return stats
+
+    def prometheus(self) -> str:
+        """The same as text for Prometheus."""
+        return ask(lib.stent_executor_stats, self.handle, utf8('{"format":"prometheus"}'))
+
+    def dead_letters(self, **filter: Unpack[DeadLetterFilter]) -> Listed[DeadLetterRecord]:
+        """Tasks that used up their attempts, newest first."""
+        text = utf8(_json.dumps_options(filter))
+        letters: Listed[DeadLetterRecord] = self._ask(lib.stent_executor_dead_letters, text)
+        return letters
+
+    def replay_dead_letter(self, task_id: str) -> Execution[Any]:
+        """Starts an execution anew from a dead letter, with all that was recorded up to the failure."""
+        return Execution(self, self._ask(lib.stent_executor_replay_dead_letter, utf8(task_id), NULL)["execution_id"])
+
+    def discard_dead_letter(self, task_id: str) -> None:
+        """Takes a dead letter away; its execution stays as it ended."""
+        call(lib.stent_executor_discard_dead_letter, self.handle, utf8(task_id))
+
+    def resume(self, task_id: str) -> None:
+        """Lets a task go on that was parked because its code did not match its journal."""
+        call(lib.stent_executor_resume, self.handle, utf8(task_id), NULL)
+
+    def cleanup(self, **options: Unpack[CleanupOptions]) -> CleanupReport:
+        """Removes executions that ended long ago. Workers do it by themselves too."""
+        report: CleanupReport = self._ask(lib.stent_executor_cleanup, utf8(_json.dumps_options(options)))
+        return report
+
+    def close(self) -> None:
+        """Closes the store, if the executor opened it. Stop its workers first."""
+        if self._owns:
+            self.backend.close()
+
+    def _ask(self, function: Any, *args: Any) -> Any:
+        return _json.loads(ask(function, self.handle, *args))
+
+    def __enter__(self) -> Executor:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+

@@ -1,0 +1,103 @@
+"""What operators do, by calls that block."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+import stent
+from stent import sync
+
+from .hosts import wait_for
+
+
+@stent.activity(retry_policy={"max_attempts": 1})
+def fails(value: int) -> int:
+    raise stent.Failure("Broken", f"no {value}", details={"value": value})
+
+
+@stent.durable
+def parent(ctx: sync.Context, value: int) -> int:
+    return ctx.call(fails, value)
+
+
+@stent.activity(name="fails")
+def repaired(value: int) -> int:
+    return value
+
+
+def test_dead_letters_are_replayed(store: str) -> None:
+    with sync.Executor(store) as executor:
+        with executor.worker(parent, fails):
+            broken = executor.dispatch(parent, 7)
+            assert broken.wait(30)["state"] == "failed"
+        (letter,) = executor.dead_letters(function="fails")
+        assert letter["task"]["step_name"] == "fails"
+        assert executor.stats()["store"]["dead_letters"] == 1
+    with sync.Executor(store) as executor, executor.worker(parent, repaired):
+        again = executor.replay_dead_letter(letter["task"]["id"])
+        assert again.result(30) == 7
+        assert again.state()["replay_of"] == broken.id
+        assert executor.dead_letters() == []
+
+
+def test_dead_letters_are_discarded(store: str) -> None:
+    with sync.Executor(store) as executor, executor.worker(fails):
+        executor.dispatch(fails, 1).wait(30)
+        (letter,) = executor.dead_letters()
+        executor.discard_dead_letter(letter["task"]["id"])
+        assert executor.dead_letters() == []
+
+
+def test_lists_and_numbers(store: str) -> None:
+    with sync.Executor(store) as executor:
+        before = datetime.now(timezone.utc) - timedelta(minutes=1)
+        started = executor.dispatch_many(fails.options(queue="mail").bind(value) for value in range(5))
+        listed = executor.list(state="pending", queue="mail", created_after=before, limit=3)
+        assert [record["id"] for record in listed] == [execution.id for execution in reversed(started)][:3]
+        assert executor.list(function="parent") == []
+        assert 'stent_executions{state="pending"} 5' in executor.prometheus()
+        assert executor.backend.call("count_executions", state="pending") == 5
+
+
+def test_cleanup(store: str) -> None:
+    with sync.Executor(store) as executor, executor.worker(repaired):
+        executor.dispatch(repaired, 1).result(30)
+        assert executor.cleanup(older_than="1h") == {"executions": 0, "dead_letters": 0}
+        assert executor.cleanup(older_than=timedelta(0)) == {"executions": 1, "dead_letters": 0}
+
+
+def test_a_parked_task_is_resumed(store: str) -> None:
+    @stent.durable(name="changing")
+    def old(ctx: sync.Context) -> str:
+        ctx.call(repaired, 1)
+        ctx.wait_signal("go")
+        return "old"
+
+    @stent.durable(name="changing")
+    def new(ctx: sync.Context) -> str:
+        ctx.call(repaired, 2)
+        return "new"
+
+    with sync.Executor(store) as executor:
+        with executor.worker(old, repaired):
+            execution = executor.dispatch("changing")
+            wait_for(lambda: executor.backend.call("count_tasks", state="waiting") == 2)
+    with sync.Executor(store) as executor:
+        with executor.worker(new):
+            execution = executor.execution(execution.id)
+            execution.signal("go")
+            wait_for(lambda: executor.stats()["store"]["parked"] == 1)
+            (task, *_) = executor.backend.call("list_tasks_for_execution", execution_id=execution.id)
+            assert task["error"] is not None and task["error"]["type"] == "Nondeterminism"
+    with sync.Executor(store) as executor, executor.worker(old, repaired):
+        executor.resume(task["id"])
+        assert executor.execution(execution.id).result(30) == "old"
+
+
+def test_with_names_nobody_typed(store: str) -> None:
+    with sync.Executor(store) as executor, executor.worker(repaired):
+        assert executor.dispatch("fails", value=3).result(30) == 3
+        with pytest.raises(stent.InvalidError, match="no function of Stent"):
+            executor.dispatch(print)  # type: ignore[call-overload]
