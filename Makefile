@@ -10,9 +10,12 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
 EXAMPLES := $(TARGET)/examples_c
 ORDER_SOURCES := $(wildcard examples_c/order_*.c)
+# The bindings' tests take the library that they are given, and the server.
+BINDINGS_LIB := $(if $(STENT_LIB_DIR),,lib)
+BESIDE_POSTGRES := $(if $(STENT_TEST_POSTGRES),,scripts/with-postgres)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak header lib devlib examples clean
+.PHONY: help demo test check bench soak header lib devlib cpp go examples clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -21,7 +24,7 @@ demo: examples ## orders on a SQLite file, and a worker killed with SIGKILL in t
 	$(EXAMPLES)/order_workflow demo examples_c/orders.json
 
 test: ## formatting, lints and all tests; the last line is the count
-	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer
+	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest go
 	@scripts/test
 
 check: ## formatting and lints only
@@ -49,6 +52,14 @@ devlib: ## builds target/debug/libstent.so, quickly and slow: for work on a bind
 	@scripts/need rust cc
 	cargo build
 	@ln -sf libstent.so $(TARGET)/debug/libstent.so.0
+
+cpp: $(BINDINGS_LIB) ## builds and tests the C++ binding; STENT_LIB_DIR names the library's folder, else it is built
+	@scripts/need c++ doctest postgres
+	@$(BESIDE_POSTGRES) bindings/cpp/test
+
+go: $(BINDINGS_LIB) ## builds and tests the Go binding, likewise
+	@scripts/need cc go postgres
+	@$(BESIDE_POSTGRES) bindings/go/test
 
 examples: lib ## builds the C examples into target/examples_c
 	@mkdir -p $(EXAMPLES)

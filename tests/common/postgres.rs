@@ -108,6 +108,19 @@ impl Server {
         }
     }
 
+    /// From its next start on at another port, as a server is that takes over.
+    pub fn move_away(&mut self) {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let file = self.folder.join("data/postgresql.conf");
+        fs::OpenOptions::new()
+            .append(true)
+            .open(file)
+            .and_then(|mut file| file.write_all(format!("port = {port}\n").as_bytes()))
+            .unwrap();
+        self.url = self.url.replace(&format!(":{}/", self.port), &format!(":{port}/"));
+        self.port = port;
+    }
+
     /// Ends it as a crash would, and keeps what it has written.
     pub fn crash(&mut self) {
         let Some(mut keeper) = self.keeper.take() else { return };

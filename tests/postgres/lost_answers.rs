@@ -1,7 +1,6 @@
 //! Commits whose answer gets lost: what was said stands once, and nobody's body runs again because of it.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use stent::backend::postgres::Postgres;
@@ -11,11 +10,12 @@ use stent::backend::{
 };
 use stent::codec::CanonicalJson;
 use stent::model::{
-    CallOptions, Canonical as _, DispatchOptions, ExecutionState, Failure, FunctionOptions, Id, Number, OpSet, Payload,
-    ProgressEntry, ProgressStatus, Status, TaskState, Timestamp, WaitMode, WaitSignalOptions, child_id, execution_id,
+    Canonical as _, DispatchOptions, ExecutionState, Failure, FunctionOptions, Id, Number, OpSet, Payload,
+    ProgressEntry, ProgressStatus, Status, TaskState, Timestamp, WaitMode, child_id, execution_id,
 };
 
-use crate::house::{House, text};
+use crate::house::House;
+use crate::orders;
 use crate::postgres::{fresh_url, shared};
 use crate::proxy::Proxy;
 
@@ -289,50 +289,15 @@ fn what_was_claimed_is_not_left_to_its_lease() {
 /// lease to end (the lease is longer than the test's patience).
 #[test]
 fn no_body_runs_again_because_an_answer_was_lost() {
-    const ORDERS: usize = 30;
     let proxy = Proxy::new(&shared().url);
-    let url = fresh_url("&connect_timeout=5");
-    let house = House::at(&proxy.url(&url));
-    let bodies = Arc::new(Mutex::new(BTreeMap::<Id, usize>::new()));
-    let ran = Arc::clone(&bodies);
-    house.function("line", move |task| {
-        *ran.lock().unwrap().entry(task.info().task_id).or_default() += 1;
-        task.counter_add("lines", Number::Integer(1))?;
-        task.complete(task.args())
-    });
-    house.function("order", |task| {
-        task.counter_add("begun", Number::Integer(1))?;
-        let charge = task.step_begin("charge", None)?;
-        if !charge.recorded {
-            task.step_end(charge.op, Ok("\"charged\"".into()))?;
-        }
-        for number in 0..3 {
-            task.call("line", format!("[{number}]").into(), CallOptions::default())?;
-        }
-        let args = (0..5).map(|number| format!("[{number}]").into()).collect();
-        let all = task.map("line", args, CallOptions::default())?;
-        task.sleep(Duration::from_millis(5), None)?;
-        task.wait_signal("go", WaitSignalOptions::default())?;
-        task.counter_add("over", Number::Integer(1))?;
-        task.complete(all.len().to_string().into())
-    });
+    let house = House::at(&proxy.url(&fresh_url("&connect_timeout=5")));
+    let bodies = orders::register(&house);
     let _worker = house.worker(8);
     proxy.lose_every(3);
-    let ids: Vec<Id> = (0..ORDERS).map(|_| house.dispatch("order", "[]")).collect();
+    let ids: Vec<Id> = (0..30).map(|_| house.dispatch("order", "[]")).collect();
     for id in &ids {
-        let signal = NewSignal { execution: *id, name: "go".into(), payload: "1".into(), id: Some("go".to_owned()) };
-        house.on(house.executor.signal(signal)).unwrap();
+        house.on(house.executor.signal(orders::signal(*id))).unwrap();
     }
-    for id in &ids {
-        assert_eq!(text(&house.result(*id).unwrap()), "5");
-    }
+    bodies.check(&house, &ids);
     assert!(proxy.lost() > 20, "{}", proxy.lost());
-    for id in ids {
-        let snapshot = house.on(house.executor.state(id)).unwrap();
-        let counted = [("begun", 1), ("lines", 8), ("over", 1)].map(|(name, n)| (name.to_owned(), Number::Integer(n)));
-        assert_eq!(snapshot.counters, BTreeMap::from(counted));
-    }
-    let bodies = bodies.lock().unwrap();
-    assert_eq!(bodies.len(), ORDERS * 8);
-    assert!(bodies.values().all(|count| *count == 1), "{bodies:?}");
 }

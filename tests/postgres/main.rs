@@ -1,10 +1,14 @@
 //! PostgreSQL as it is in the world: connections that are cut, servers that go away, many processes, a worker with
 //! nothing to do, URLs.
 
+mod hints;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../executor/house.rs"]
 mod house;
+mod idle;
 mod lost_answers;
+mod orders;
+mod outages;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../common/postgres.rs"]
 mod postgres;

@@ -3,8 +3,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 
 /// Every thread of it ends when the connections do.
 pub struct Proxy {
@@ -15,7 +15,9 @@ pub struct Proxy {
 
 #[derive(Default)]
 struct State {
-    /// Round trips.
+    target: Mutex<String>,
+    connections: AtomicU64,
+    /// Queries: simple ones, and executions of statements.
     asked: AtomicU64,
     commits: AtomicU64,
     /// The answer to every so-many-th COMMIT gets lost; 0: none.
@@ -29,19 +31,21 @@ struct State {
 impl Proxy {
     /// In front of the server of this URL.
     pub fn new(server: &str) -> Self {
-        let rest = server.split_once('@').unwrap().1;
-        let target = rest.split(['/', '?']).next().unwrap().to_owned();
+        let target = place(server);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::<State>::default();
         let shared = Arc::clone(&state);
-        let to = target.clone();
+        *state.target.lock().unwrap() = target.clone();
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 if shared.over.load(SeqCst) {
                     return;
                 }
-                let (Ok(client), Ok(server)) = (client, TcpStream::connect(&to)) else { continue };
+                shared.connections.fetch_add(1, SeqCst);
+                let to = shared.target.lock().unwrap().clone();
+                // Of a server that is not there the client hears no more than the end.
+                let (Ok(client), Ok(server)) = (client, TcpStream::connect(to)) else { continue };
                 relay(client, server, &shared);
             }
         });
@@ -54,9 +58,18 @@ impl Proxy {
         url.replacen(&self.server, &format!("127.0.0.1:{}", self.port), 1)
     }
 
-    #[allow(dead_code, reason = "the next test")]
     pub fn asked(&self) -> u64 {
         self.state.asked.load(SeqCst)
+    }
+
+    /// How often somebody wanted to connect.
+    pub fn connections(&self) -> u64 {
+        self.state.connections.load(SeqCst)
+    }
+
+    /// From now on to the server of this URL.
+    pub fn turn_to(&self, server: &str) {
+        *self.state.target.lock().unwrap() = place(server);
     }
 
     pub fn lose_every(&self, so_many: u64) {
@@ -71,6 +84,12 @@ impl Proxy {
     pub fn lost(&self) -> u64 {
         self.state.lost.load(SeqCst)
     }
+}
+
+/// Host and port of a URL.
+fn place(url: &str) -> String {
+    let rest = url.split_once('@').unwrap().1;
+    rest.split(['/', '?']).next().unwrap().to_owned()
 }
 
 impl Drop for Proxy {
@@ -105,7 +124,7 @@ fn relay(client: TcpStream, server: TcpStream, state: &Arc<State>) {
         let mut frames = Frames::default();
         while let Ok(count @ 1..) = from.read(&mut bytes) {
             let bytes = &bytes[..count];
-            state.asked.fetch_add(frames.round_trips(bytes), SeqCst);
+            state.asked.fetch_add(frames.queries(bytes), SeqCst);
             if bytes.windows(6).any(|word| word == b"COMMIT") && state.loses() {
                 mark.store(true, SeqCst);
             }
@@ -141,8 +160,9 @@ struct Frames {
 }
 
 impl Frames {
-    /// How many of the messages that end here want an answer: simple queries and Syncs.
-    fn round_trips(&mut self, bytes: &[u8]) -> u64 {
+    /// How many of the messages that end here are queries. A Sync alone, by which the pool looks whether a connection is
+    /// alive, is none.
+    fn queries(&mut self, bytes: &[u8]) -> u64 {
         const SSL_REQUEST: [u8; 4] = 80_877_103_u32.to_be_bytes();
         self.bytes.extend_from_slice(bytes);
         let mut count = 0;
@@ -155,7 +175,7 @@ impl Frames {
             }
             let message: Vec<u8> = self.bytes.drain(..length).collect();
             if self.begun {
-                count += u64::from(matches!(message[0], b'Q' | b'S'));
+                count += u64::from(matches!(message[0], b'Q' | b'E'));
             } else {
                 self.begun = message.get(4..8) != Some(&SSL_REQUEST);
             }

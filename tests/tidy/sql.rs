@@ -99,7 +99,10 @@ fn both_dialects_have_the_same_statements() {
 const ONE_DIALECT: &[(&str, &[&str])] = &[
     ("SQLite leases by the clock since boot", &["boot_insert", "boot_number"]),
     ("one connection's settings", &["busy_timeout_short", "writer_settings"]),
-    ("a commit in the same process has an answer", &["execution_replay_of", "executions_same", "tasks_adopt"]),
+    (
+        "a commit in the same process has an answer",
+        &["execution_replay_of", "executions_same", "signal_exists", "tasks_adopt"],
+    ),
     (
         "PostgreSQL has many writers, which lock what they are going to change",
         &[

@@ -102,6 +102,16 @@ impl SharedCatalog {
     }
 }
 
+impl SharedCatalog {
+    /// Where a worker claimed last, and by which version of the catalog.
+    pub fn known_lanes(&self, worker_id: &str) -> Option<(i64, Vec<Lane>)> {
+        let local = held(&self.local);
+        let (version, lanes) = local.get(worker_id)?.lanes.as_ref()?;
+        let limited = lanes.limited.iter().flat_map(|limited| &limited.lanes);
+        Some((*version, lanes.free.iter().chain(limited).copied().collect()))
+    }
+}
+
 impl Catalog {
     /// `version` is 0 for a state that nobody else may see yet.
     pub async fn load(conn: &mut Conn, version: i64) -> Result<Self> {

@@ -19,7 +19,7 @@ pub(super) async fn prepare(dsn: &Dsn) -> Result<()> {
     let connection = dsn.connection.clone().statement_cache_capacity(0);
     let single = pool::single(dsn, connection);
     let outcome = async {
-        let conn = single.acquire().await.map_err(error::map("connect"))?;
+        let conn = single.acquire().await.map_err(error::connecting)?;
         let mut conn = Conn::new(conn, false);
         conn.execute(sqlx::raw_sql("BEGIN")).await.map_err(error::map("begin"))?;
         if version(&mut conn, &dsn.schema).await? < MIGRATIONS.len() as i64 {

@@ -19,8 +19,17 @@ use crate::backend::{
 use crate::model::{DeadLetter, Execution, Id, Payload, Result};
 
 impl Postgres {
-    async fn peek(&self) -> Result<sweep::Peek> {
-        self.read((), |conn, _| Box::pin(sweep::peek(conn))).await
+    /// Also notes when there is nothing for this worker to claim.
+    async fn peek(&self, worker_id: &str) -> Result<sweep::Peek> {
+        let heard = self.notices.heard();
+        let lanes = self.pool.catalog.known_lanes(worker_id);
+        let peek = self
+            .read(lanes, |conn, lanes| Box::pin(async move { sweep::peek(conn, lanes.as_ref().as_ref()).await }))
+            .await?;
+        if !peek.due && !peek.ready {
+            self.idle.found_nothing(worker_id, heard);
+        }
+        Ok(peek)
     }
 }
 
@@ -97,6 +106,12 @@ impl Backend for Postgres {
         transitions: Vec<Transition>,
         claim: Option<Claim>,
     ) -> Result<(Vec<Verdict>, Vec<Claimed>)> {
+        if transitions.is_empty()
+            && let Some(claim) = &claim
+            && self.idle.take(&claim.worker_id, self.notices.heard())
+        {
+            return Ok((Vec::new(), Vec::new()));
+        }
         let doubtful = claim.as_ref().map(|claim| self.doubts.take(&claim.worker_id)).unwrap_or_default();
         let request = Arc::new(Advance { transitions, claim, doubtful });
         // The worker tries again by itself.
@@ -123,7 +138,7 @@ impl Backend for Postgres {
     }
 
     async fn sweep(&self, worker_id: &str) -> Result<Swept> {
-        let before = self.peek().await?;
+        let before = self.peek(worker_id).await?;
         if !before.due {
             return Ok(Swept { next_due: before.next_due, ..Swept::default() });
         }
@@ -132,7 +147,7 @@ impl Backend for Postgres {
                 Box::pin(async move { sweep::sweep(tx, &worker_id).await })
             })
             .await?;
-        let after = self.peek().await?;
+        let after = self.peek(worker_id).await?;
         Ok(Swept { next_due: after.next_due, ..swept })
     }
 
@@ -149,7 +164,11 @@ impl Backend for Postgres {
         let send: for<'t> fn(&'t mut Tx, Arc<NewSignal>) -> BoxFuture<'t, Result<()>> =
             |tx, signal| Box::pin(async move { signals::send(tx, &signal).await });
         // Only by its id is a signal known again.
-        if signal.id.is_some() { self.write_surely(signal, send, send).await } else { self.write(signal, send).await }
+        if signal.id.is_none() {
+            return self.write(signal, send).await;
+        }
+        self.write_surely(signal, send, |tx, signal| Box::pin(async move { signals::send_again(tx, &signal).await }))
+            .await
     }
 
     async fn ended_among(&self, executions: Vec<Id>) -> Result<Vec<Id>> {

@@ -26,6 +26,18 @@ pub(super) fn is_cut(why: &Error) -> bool {
     why.details().contains_key("connection")
 }
 
+/// What goes wrong while a connection is made. One that ends in the middle of its first words is told as words that are
+/// wrong.
+pub(super) fn connecting(why: sqlx::Error) -> Error {
+    let error = match why {
+        sqlx::Error::Protocol(why) => Error::backend(format!("the connection to the server is cut: {why}"))
+            .retryable(true)
+            .with("connection", "cut"),
+        why => translate(why),
+    };
+    error.doing("take a connection")
+}
+
 /// The connection went while a commit was on its way.
 pub(super) fn in_doubt(why: Error) -> Error {
     let message = format!("{}; whether it was recorded is not known", why.message());

@@ -16,6 +16,7 @@ mod engine;
 mod error;
 mod fork;
 mod idempotency;
+mod idle;
 mod insert;
 mod journal;
 mod list;
@@ -46,12 +47,13 @@ use tokio::sync::broadcast;
 
 use self::conn::Conn;
 use self::doubt::{Doubts, Failed};
+use self::idle::Idle;
 use self::notices::Notices;
 use self::options::Dsn;
 use self::pool::{Pool, SharedPool};
 use self::tx::Tx;
 use crate::backend::{Request, Response};
-use crate::model::Result;
+use crate::model::{Error, Result};
 
 /// Hints kept for a listener that is slow; one that lags looks for itself.
 const NOTICES_MAX: usize = 1024;
@@ -66,6 +68,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct Postgres {
     pool: SharedPool,
     doubts: Doubts,
+    idle: Idle,
     notices: Notices,
 }
 
@@ -77,9 +80,9 @@ impl Postgres {
         connect::prepare(&dsn).await?;
         let pool = Arc::new(Pool::new(&dsn));
         let (local, _) = broadcast::channel(NOTICES_MAX);
-        let notices = Notices::start(&dsn, &pool, local);
+        let notices = Notices::start(&dsn, local);
         tokio::spawn(pool.clone().fill(dsn.min_size));
-        Ok(Arc::new(Self { pool, doubts: Doubts::default(), notices }))
+        Ok(Arc::new(Self { pool, doubts: Doubts::default(), idle: Idle::default(), notices }))
     }
 
     /// A transaction that writes. `work` may be called again: when other transactions are in the way, when it needs a
@@ -104,12 +107,10 @@ impl Postgres {
         let request = Arc::new(request);
         let deadline = self.deadline();
         let mut outcome = self.write_until(deadline, &request, &work).await;
-        let mut pause = PAUSE;
-        while let Err(Failed { in_doubt: Some(_), .. }) = outcome
-            && Instant::now() < deadline
+        let mut doubt = Patience::until(deadline);
+        while let Err(Failed { why, in_doubt: Some(_) }) = &outcome
+            && doubt.allows(why).await
         {
-            tokio::time::sleep(pause).await;
-            pause *= 2;
             outcome = match self.write_until(deadline, &request, &again).await {
                 // The doubt stays.
                 Err(Failed { why, in_doubt: None }) if why.is_retryable() => return Err(error::in_doubt(why)),
@@ -136,9 +137,12 @@ impl Postgres {
         F: for<'t> Fn(&'t mut Tx, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
     {
         let mut tries = TRIES;
-        let mut cut = PAUSE;
+        let mut cut = Patience::until(deadline);
         loop {
-            let mut tx = Tx::begin(&self.pool).await?;
+            let mut tx = match Tx::begin(&self.pool).await {
+                Err(why) if cut.allows(&why).await => continue,
+                begun => begun?,
+            };
             let outcome = match work(&mut tx, request.clone()).await {
                 Ok(result) => match tx.commit().await {
                     Ok(()) => Ok(result),
@@ -166,10 +170,7 @@ impl Postgres {
                         tries -= 1;
                         let pause = Duration::from_micros(rand::random_range(500..5_000));
                         tokio::time::sleep(pause * (TRIES - tries)).await;
-                    } else if error::is_cut(&failed.why) && failed.in_doubt.is_none() && Instant::now() < deadline {
-                        tokio::time::sleep(cut).await;
-                        cut *= 2;
-                    } else {
+                    } else if failed.in_doubt.is_some() || !cut.allows(&failed.why).await {
                         return Err(failed);
                     }
                 }
@@ -207,12 +208,16 @@ impl Postgres {
     {
         let request = Arc::new(request);
         let mut tries = self.pool.size() + 1;
+        let mut cut = Patience::until(self.deadline());
         loop {
-            tries -= 1;
-            let mut reading = Reading { conn: self.pool.acquire().await?, open: true };
-            match reading.run(begin.clone(), request.clone(), &work).await {
-                // Reading again does no harm.
-                Err(why) if tries > 0 && error::is_cut(&why) => {}
+            let conn = match self.pool.acquire().await {
+                Err(why) if cut.allows(&why).await => continue,
+                acquired => acquired?,
+            };
+            match (Reading { conn, open: true }).run(begin.clone(), request.clone(), &work).await {
+                // Reading again does no harm; those that were idle may all be cut.
+                Err(why) if tries > 0 && error::is_cut(&why) => tries -= 1,
+                Err(why) if cut.allows(&why).await => {}
                 done => return done,
             }
         }
@@ -227,6 +232,28 @@ impl Postgres {
         self.notices.stop();
         self.pool.close().await;
         Ok(())
+    }
+}
+
+/// How long a call goes on when connections are cut, one after the other.
+struct Patience {
+    deadline: Instant,
+    pause: Duration,
+}
+
+impl Patience {
+    fn until(deadline: Instant) -> Self {
+        Self { deadline, pause: PAUSE }
+    }
+
+    /// True, after a pause: try again.
+    async fn allows(&mut self, why: &Error) -> bool {
+        let goes_on = error::is_cut(why) && Instant::now() < self.deadline;
+        if goes_on {
+            tokio::time::sleep(self.pause).await;
+            self.pause *= 2;
+        }
+        goes_on
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,12 +11,12 @@ use sha2::{Digest as _, Sha256};
 use sqlx::postgres::PgListener;
 use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
-use super::error;
 use super::options::Dsn;
-use super::pool::{self, SharedPool};
+use super::pool;
 use crate::backend::Notice;
-use crate::model::{Id, Result};
+use crate::model::Id;
 
 /// Between two messages of one process.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -121,24 +122,31 @@ pub(super) struct Notices {
     wake: Arc<Notify>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     across: bool,
+    heard: Arc<AtomicU64>,
 }
 
 impl Notices {
-    pub fn start(dsn: &Dsn, pool: &SharedPool, local: broadcast::Sender<Notice>) -> Self {
+    pub fn start(dsn: &Dsn, local: broadcast::Sender<Notice>) -> Self {
         let gathered = Arc::<Mutex<Gathered>>::default();
+        let heard = Arc::<AtomicU64>::default();
         let wake = Arc::new(Notify::new());
         let mut tasks = Vec::new();
         if dsn.notify {
             let sender = format!("{:016x}", rand::random::<u64>());
-            let channel = channel(&dsn.schema);
-            tasks.push(tokio::spawn(listen(dsn.clone(), channel.clone(), sender.clone(), local.clone())));
-            tasks.push(tokio::spawn(send(pool.clone(), channel, sender, gathered.clone(), wake.clone())));
+            let mouth = Mouth { channel: channel(&dsn.schema), sender, gathered: gathered.clone(), wake: wake.clone() };
+            let ear = Ear { local: local.clone(), heard: heard.clone() };
+            tasks.push(tokio::spawn(talk(dsn.clone(), mouth, ear)));
         }
-        Self { local, gathered, wake, tasks: Mutex::new(tasks), across: dsn.notify }
+        Self { local, gathered, wake, tasks: Mutex::new(tasks), across: dsn.notify, heard }
     }
 
     pub fn subscribe(&self) -> broadcast::Receiver<Notice> {
         self.local.subscribe()
+    }
+
+    /// Grows with whatever is told here or heard of others.
+    pub fn heard(&self) -> u64 {
+        self.heard.load(SeqCst)
     }
 
     pub fn tell(&self, notices: Vec<Notice>) {
@@ -151,6 +159,7 @@ impl Notices {
             drop(gathered);
             self.wake.notify_one();
         }
+        self.heard.fetch_add(1, SeqCst);
         for notice in notices {
             // Nobody listening is the usual case in a process that only dispatches.
             let _unheard = self.local.send(notice);
@@ -178,43 +187,83 @@ fn channel(schema: &str) -> String {
     })
 }
 
-async fn send(pool: SharedPool, channel: String, sender: String, gathered: Arc<Mutex<Gathered>>, wake: Arc<Notify>) {
-    loop {
-        wake.notified().await;
-        let news = std::mem::take(&mut *gathered.lock().unwrap_or_else(PoisonError::into_inner));
-        let Some(message) = news.into_message(&sender) else { continue };
-        // A hint that can't be sent is a hint that is lost.
-        let _lost = notify(&pool, &channel, &message).await;
-        tokio::time::sleep(PAUSE).await;
+/// Tells others what has happened here.
+struct Mouth {
+    channel: String,
+    sender: String,
+    gathered: Arc<Mutex<Gathered>>,
+    wake: Arc<Notify>,
+}
+
+impl Mouth {
+    /// All that has happened since the last message.
+    async fn say(&self, listener: &mut PgListener) -> sqlx::Result<()> {
+        let news = std::mem::take(&mut *self.gathered.lock().unwrap_or_else(PoisonError::into_inner));
+        let Some(message) = news.into_message(&self.sender) else { return Ok(()) };
+        sqlx::query(include_str!("sql/notify.sql")).bind(&self.channel).bind(message).execute(listener).await.map(drop)
     }
 }
 
-async fn notify(pool: &SharedPool, channel: &str, message: &str) -> Result<()> {
-    let mut conn = pool.acquire().await?;
-    let sent = sqlx::query(include_str!("sql/notify.sql")).bind(channel).bind(message).execute(&mut conn).await;
-    sent.map(drop).map_err(error::map("notify others"))
+/// Passes on what others say.
+struct Ear {
+    local: broadcast::Sender<Notice>,
+    heard: Arc<AtomicU64>,
+}
+
+impl Ear {
+    /// Counted first: who looks for work because of it finds that it is new.
+    fn hear(&self, notice: Notice) {
+        self.heard.fetch_add(1, SeqCst);
+        let _unheard = self.local.send(notice);
+    }
 }
 
 /// On a connection of its own, for as long as the backend is open. What was said while there was none is not known:
 /// after each new one everybody looks for himself.
-async fn listen(dsn: Dsn, channel: String, sender: String, local: broadcast::Sender<Notice>) {
+async fn talk(dsn: Dsn, mouth: Mouth, ear: Ear) {
     let mut first = true;
     loop {
         let single = pool::single(&dsn, dsn.connection.clone());
         if let Ok(mut listener) = PgListener::connect_with(&single).await
-            && listener.listen(&channel).await.is_ok()
+            && listener.listen(&mouth.channel).await.is_ok()
         {
             if !first {
-                let _unheard = local.send(Notice::Foreign);
+                ear.hear(Notice::Foreign);
             }
             first = false;
-            while let Ok(Some(message)) = listener.try_recv().await {
-                for notice in read(message.payload(), &sender) {
-                    let _unheard = local.send(notice);
+            converse(&mut listener, &mouth, &ear).await;
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// Until the connection is lost. A hint that can't be sent is a hint that is lost.
+async fn converse(listener: &mut PgListener, mouth: &Mouth, ear: &Ear) {
+    let mut not_before = Instant::now();
+    let mut news = false;
+    loop {
+        let pause = async {
+            if news {
+                tokio::time::sleep_until(not_before).await;
+            } else {
+                mouth.wake.notified().await;
+            }
+        };
+        tokio::select! {
+            heard = listener.try_recv() => match heard {
+                Ok(Some(message)) => read(message.payload(), &mouth.sender).into_iter().for_each(|notice| ear.hear(notice)),
+                Ok(None) | Err(_) => return,
+            },
+            () = pause => {
+                news = !news;
+                if !news {
+                    if mouth.say(listener).await.is_err() {
+                        return;
+                    }
+                    not_before = Instant::now() + PAUSE;
                 }
             }
         }
-        tokio::time::sleep(RETRY).await;
     }
 }
 

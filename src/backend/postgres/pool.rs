@@ -99,7 +99,7 @@ impl Pool {
     }
 
     pub async fn acquire(&self) -> Result<Conn> {
-        let conn = self.connections.acquire().await.map_err(error::map("take a connection"))?;
+        let conn = self.connections.acquire().await.map_err(error::connecting)?;
         Ok(Conn::new(conn, self.keeps_session))
     }
 

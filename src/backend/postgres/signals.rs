@@ -45,6 +45,18 @@ pub(super) async fn send(tx: &mut Tx, signal: &NewSignal) -> Result<()> {
     book.save(tx).await
 }
 
+/// The same again, after a commit whose answer was lost: its execution may be over by now.
+pub(super) async fn send_again(tx: &mut Tx, signal: &NewSignal) -> Result<()> {
+    let row = sqlx::query(include_str!("sql/signal_exists.sql"))
+        .bind(signal.execution)
+        .bind(&signal.name)
+        .bind(&signal.id)
+        .fetch_one(&mut tx.conn)
+        .await
+        .map_err(error::map("look for a signal"))?;
+    if row.get("found") { Ok(()) } else { send(tx, signal).await }
+}
+
 pub(super) async fn execution_state(tx: &mut Tx, execution: Id) -> Result<Option<ExecutionState>> {
     let row = sqlx::query(include_str!("sql/execution_state_word.sql"))
         .bind(execution)

@@ -8,7 +8,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
 use super::batch::Batch;
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Lane};
 use super::conn::Conn;
 use super::ends::{self, End, Ending};
 use super::rows::Columns;
@@ -28,11 +28,16 @@ const ROWS_MAX: i64 = 500;
 pub(super) struct Peek {
     pub due: bool,
     pub next_due: Option<Duration>,
+    /// There may be something to claim.
+    pub ready: bool,
 }
 
-/// Is anything due? Reads three index entries.
-pub(super) async fn peek(conn: &mut Conn) -> Result<Peek> {
+/// Is anything due? Is there something to claim in these lanes, if they are those of the catalog's version? Reads three
+/// index entries, and one for each lane.
+pub(super) async fn peek(conn: &mut Conn, known: Option<&(i64, Vec<Lane>)>) -> Result<Peek> {
+    let (version, lanes) = known.map_or((None, [].as_slice()), |(version, lanes)| (Some(*version), lanes.as_slice()));
     let row = sqlx::query(include_str!("sql/due_next.sql"))
+        .bind(lanes)
         .fetch_one(conn)
         .await
         .map_err(error::map("look for what is due"))?;
@@ -41,7 +46,8 @@ pub(super) async fn peek(conn: &mut Conn) -> Result<Peek> {
     let times = [row.optional_time("due_at")?, row.optional_time("expiry_at")?, row.optional_time("lease_expires_at")?];
     let next = times.into_iter().flatten().min();
     let due = row.get("other")? || next.is_some_and(|at| at <= now);
-    Ok(Peek { due, next_due: next.map(|at| at.since(now)) })
+    let ready = row.get("ready")? || version != Some(row.get("version")?);
+    Ok(Peek { due, next_due: next.map(|at| at.since(now)), ready })
 }
 
 /// Takes what is due. The answer: how much was changed, and whether there is more. While somebody else sweeps: nothing.

@@ -91,15 +91,15 @@ impl Tx {
         let mut tries = pool.size() + 1;
         loop {
             tries -= 1;
-            match Self::begin_once(pool).await {
+            let conn = pool.acquire().await?;
+            match Self::begin_on(conn, pool).await {
                 Err(why) if tries > 0 && error::is_cut(&why) => {}
                 done => return done,
             }
         }
     }
 
-    async fn begin_once(pool: &Arc<Pool>) -> Result<Self> {
-        let conn = pool.acquire().await?;
+    async fn begin_on(conn: Conn, pool: &Arc<Pool>) -> Result<Self> {
         let mut tx = Self {
             conn,
             catalog: Arc::default(),

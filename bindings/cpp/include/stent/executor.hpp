@@ -1,0 +1,303 @@
+// The client's and the worker's side: stores, executors, workers, and the library as a whole.
+#ifndef STENT_EXECUTOR_HPP
+#define STENT_EXECUTOR_HPP
+
+#include "operations.hpp"
+#include "run.hpp"
+
+// What the library calls: C's linkage, and no exception.
+extern "C" {
+inline stent_status stent_cpp_handler(void *user_data, stent_task *task) noexcept {
+    stent::detail::run_state state;
+    return stent::detail::run(task, state, *static_cast<const stent::detail::handler *>(user_data));
+}
+
+inline void stent_cpp_free_handler(void *user_data) noexcept { delete static_cast<stent::detail::handler *>(user_data); }
+
+inline void stent_cpp_log(void *user_data, std::int32_t level, const char *line) noexcept {
+    try {
+        (*static_cast<std::function<void(stent::level, const stent::json &)> *>(user_data))(
+            static_cast<stent::level>(level), stent::json::raw(line));
+    } catch (...) {
+        // There is nobody to tell: what failed is the log.
+    }
+}
+
+inline void stent_cpp_free_log(void *user_data) noexcept {
+    delete static_cast<std::function<void(stent::level, const stent::json &)> *>(user_data);
+}
+}
+
+namespace stent {
+
+using timeout_ms = std::chrono::milliseconds;
+
+// As long as it takes.
+inline constexpr timeout_ms forever{-1};
+
+namespace detail {
+
+template <class T, void (*free)(T *)>
+struct freed_by {
+    void operator()(T *handle) const { free(handle); }
+};
+
+template <class T, void (*free)(T *)>
+using handle = std::unique_ptr<T, freed_by<T, free>>;
+
+}  // namespace detail
+
+// An open store: a file ("workflow.db"), ":memory:", or a PostgreSQL database ("postgresql://user@host/database").
+class backend {
+public:
+    explicit backend(const std::string &url) { open(url, nullptr); }
+    backend(const std::string &url, const sqlite_options &options) { open(url, options.text().c_str()); }
+
+    // Takes over a handle of the C API.
+    explicit backend(stent_backend *opened) : handle_(opened) {}
+
+    // One operation of the backend protocol: the way to look at records and to repair them.
+    json call(operation what, const json &request = json::object({})) {
+        detail::problem why;
+        detail::owned_text response;
+        why.check(stent_backend_call(handle_.get(), name_of(what), request.text().c_str(), response, why));
+        return response.value();
+    }
+
+    // Connections, files and locks go now. Not in a handler. Throws stent::conflict while a worker runs on it.
+    void close() {
+        detail::problem why;
+        why.check(stent_backend_close(handle_.get(), why));
+    }
+
+    stent_backend *handle() const { return handle_.get(); }
+
+private:
+    void open(const std::string &url, const char *options) {
+        detail::problem why;
+        stent_backend *opened = nullptr;
+        why.check(stent_backend_open(url.c_str(), options, &opened, why));
+        handle_.reset(opened);
+    }
+
+    detail::handle<stent_backend, stent_backend_free> handle_;
+};
+
+// Runs the handlers of an executor's functions. Its destructor stops it and waits until no handler runs any more, as
+// std::jthread's does; in a handler it drains only.
+class worker {
+public:
+    explicit worker(stent_worker *started) : handle_(started) {}
+    worker(worker &&) = default;
+    worker &operator=(worker &&other) {
+        finish();
+        handle_ = std::move(other.handle_);
+        return *this;
+    }
+    ~worker() { finish(); }
+
+    // What it is doing: "state", "running", "slots" and more, as in stent_worker_status.
+    json status() const {
+        detail::problem why;
+        detail::owned_text text;
+        why.check(stent_worker_status(handle_.get(), text, why));
+        return text.value();
+    }
+
+    // Waits for "ready", "draining" or "stopped". Throws stent::timeout.
+    void wait(const std::string &state, timeout_ms timeout = forever) const {
+        detail::problem why;
+        why.check(stent_worker_wait(handle_.get(), state.c_str(), timeout.count(), why));
+    }
+
+    // Takes nothing new from now on; what runs comes to its end, and then it is "stopped".
+    void drain() {
+        detail::problem why;
+        why.check(stent_worker_drain(handle_.get(), why));
+    }
+
+    // Drains and waits. Throws stent::timeout when handlers were still running: other workers take their tasks.
+    void stop(timeout_ms timeout = forever) {
+        detail::problem why;
+        why.check(stent_worker_stop(handle_.get(), timeout.count(), why));
+    }
+
+    stent_worker *handle() const { return handle_.get(); }
+
+private:
+    // Where it can't be waited for, or is stopped already, freeing drains it.
+    void finish() noexcept {
+        if (handle_) static_cast<void>(stent_worker_stop(handle_.get(), -1, nullptr));
+    }
+
+    detail::handle<stent_worker, stent_worker_free> handle_;
+};
+
+// Registers functions, starts and watches executions, starts workers.
+class executor {
+public:
+    explicit executor(const backend &store) {
+        detail::problem why;
+        stent_executor *made = nullptr;
+        why.check(stent_executor_new(store.handle(), nullptr, &made, why));
+        handle_.reset(made);
+    }
+
+    // The handler of a function: a callable that takes `stent::task &` and then the arguments as C++ values, or the
+    // task alone and reads them by task.args(). It is owned by the library, called on the library's threads, several at
+    // once, and destroyed when the executor and its workers are gone.
+    template <class Callable>
+    void handle(const std::string &function, Callable callable, const function_options &options = {}) {
+        auto owned = std::make_unique<detail::handler>(
+            [callable = std::move(callable)](task &lent) { return detail::invoke(callable, lent); });
+        detail::problem why;
+        why.check(stent_executor_register(handle_.get(), function.c_str(), options.text().c_str(), stent_cpp_handler,
+                                          owned.release(), stent_cpp_free_handler, why));
+    }
+
+    // A worker for the functions that are registered by now.
+    stent::worker start_worker(const worker_options &options = {}) { return start_worker(json(options)); }
+
+    // The same, with options that are JSON already.
+    stent::worker start_worker(const json &options) {
+        detail::problem why;
+        stent_worker *started = nullptr;
+        why.check(stent_worker_start(handle_.get(), options.text().c_str(), nullptr, &started, why));
+        return stent::worker(started);
+    }
+
+    // Starts an execution, and returns its id when that is durable.
+    std::string dispatch(const std::string &function, const arguments &args = {}, const dispatch_options &options = {}) {
+        detail::problem why;
+        detail::owned_text id;
+        why.check(stent_executor_dispatch(handle_.get(), function.c_str(), args.text().c_str(), options.text().c_str(), id,
+                                          why));
+        return id.string();
+    }
+
+    std::vector<std::string> dispatch_many(const std::vector<dispatch_request> &requests) {
+        const std::vector<json> list(requests.begin(), requests.end());
+        detail::problem why;
+        detail::owned_text ids;
+        why.check(stent_executor_dispatch_many(handle_.get(), json::array(list).text().c_str(), ids, why));
+        return ids.as<std::vector<std::string>>();
+    }
+
+    // Waits until it is over: the execution as state() gives it. Throws stent::timeout.
+    json wait(const std::string &id, timeout_ms timeout = forever) {
+        detail::problem why;
+        detail::owned_text execution;
+        why.check(stent_executor_wait(handle_.get(), id.c_str(), timeout.count(), execution, why));
+        return execution.value();
+    }
+
+    // Waits for the result. Throws stent::failed, stent::cancelled or stent::timeout.
+    template <class R = json>
+    R result(const std::string &id, timeout_ms timeout = forever) {
+        detail::problem why;
+        detail::owned_text text;
+        why.check(stent_executor_result(handle_.get(), id.c_str(), timeout.count(), text, why));
+        return text.as<R>();
+    }
+
+    // The execution as it is now, with progress, counters and state values.
+    json state(const std::string &id) {
+        detail::problem why;
+        detail::owned_text execution;
+        why.check(stent_executor_state(handle_.get(), id.c_str(), execution, why));
+        return execution.value();
+    }
+
+    std::vector<json> list(const execution_filter &filter = {}) {
+        detail::problem why;
+        detail::owned_text executions;
+        why.check(stent_executor_list(handle_.get(), filter.text().c_str(), executions, why));
+        return executions.value().elements();
+    }
+
+    void signal(const std::string &id, const std::string &name, const json &payload = {}, const signal_options &options = {}) {
+        detail::problem why;
+        why.check(stent_executor_signal(handle_.get(), id.c_str(), name.c_str(), payload.text().c_str(),
+                                        options.text().c_str(), why));
+    }
+
+    void cancel(const std::string &id, const std::string &reason = {}) {
+        detail::problem why;
+        why.check(stent_executor_cancel(handle_.get(), id.c_str(), reason.empty() ? nullptr : reason.c_str(), why));
+    }
+
+    // JSON, or with stats_options().format("prometheus") its text format.
+    std::string stats(const stats_options &options = {}) {
+        detail::problem why;
+        detail::owned_text stats;
+        why.check(stent_executor_stats(handle_.get(), options.text().c_str(), stats, why));
+        return stats.string();
+    }
+
+    std::vector<json> dead_letters(const dead_letter_filter &filter = {}) {
+        detail::problem why;
+        detail::owned_text letters;
+        why.check(stent_executor_dead_letters(handle_.get(), filter.text().c_str(), letters, why));
+        return letters.value().elements();
+    }
+
+    // A new execution from a dead letter: {"execution_id", "replay_of"}.
+    json replay_dead_letter(const std::string &task_id) {
+        detail::problem why;
+        detail::owned_text ids;
+        why.check(stent_executor_replay_dead_letter(handle_.get(), task_id.c_str(), nullptr, ids, why));
+        return ids.value();
+    }
+
+    void discard_dead_letter(const std::string &task_id) {
+        detail::problem why;
+        why.check(stent_executor_discard_dead_letter(handle_.get(), task_id.c_str(), why));
+    }
+
+    // Lets a parked task go on.
+    void resume(const std::string &task_id) {
+        detail::problem why;
+        why.check(stent_executor_resume(handle_.get(), task_id.c_str(), nullptr, why));
+    }
+
+    // Removes what ended long ago: {"executions", "dead_letters"}.
+    json cleanup(const cleanup_options &options = {}) {
+        detail::problem why;
+        detail::owned_text report;
+        why.check(stent_executor_cleanup(handle_.get(), options.text().c_str(), report, why));
+        return report.value();
+    }
+
+    stent_executor *handle() const { return handle_.get(); }
+
+private:
+    detail::handle<stent_executor, stent_executor_free> handle_;
+};
+
+// Stops every worker, closes every store, and waits for what the library still calls. Not in a handler.
+inline void shutdown(timeout_ms timeout = forever) {
+    detail::problem why;
+    why.check(stent_shutdown(timeout.count(), why));
+}
+
+// What holds for the whole process, before the first handle is made.
+inline void configure(const configure_options &options) {
+    detail::problem why;
+    why.check(stent_configure(options.text().c_str(), why));
+}
+
+// Hands the library's log to `handler`, one line at a time; an empty one ends that.
+inline void set_log_handler(std::function<void(level, const json &)> handler, const log_options &options = {}) {
+    detail::problem why;
+    if (!handler) return why.check(stent_set_log_handler(options.text().c_str(), nullptr, nullptr, nullptr, why));
+    auto owned = std::make_unique<std::function<void(level, const json &)>>(std::move(handler));
+    why.check(stent_set_log_handler(options.text().c_str(), stent_cpp_log, owned.release(), stent_cpp_free_log, why));
+}
+
+// The library's version, and all that it can do, as in stent_describe.
+inline std::string version() { return stent_version(); }
+inline json describe() { return json::raw(stent_describe()); }
+
+}  // namespace stent
+
+#endif

@@ -1,0 +1,36 @@
+// For programs that use nlohmann/json: its values as arguments and results, and types that have to_json and from_json:
+//
+//   template <> struct stent::codec<order> : stent::nlohmann_codec<order> {};
+#ifndef STENT_NLOHMANN_HPP
+#define STENT_NLOHMANN_HPP
+
+#include <nlohmann/json.hpp>
+
+#include "json.hpp"
+
+namespace stent {
+
+template <class T>
+struct nlohmann_codec {
+    static std::string encode(const T &value) { return nlohmann::json(value).dump(); }
+    static T decode(std::string_view text) {
+        try {
+            return nlohmann::json::parse(text).template get<T>();
+        } catch (const nlohmann::json::exception &why) {
+            throw bad_json(why.what());
+        }
+    }
+};
+
+template <>
+struct codec<nlohmann::json> : nlohmann_codec<nlohmann::json> {};
+
+template <>
+struct codec<nlohmann::ordered_json> {
+    static std::string encode(const nlohmann::ordered_json &value) { return value.dump(); }
+    static nlohmann::ordered_json decode(std::string_view text) { return nlohmann::ordered_json::parse(text); }
+};
+
+}  // namespace stent
+
+#endif

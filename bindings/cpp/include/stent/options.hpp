@@ -1,0 +1,188 @@
+// Options, one class for each object that the library takes; each method is an option of that name. What is not set is
+// left to the library's default. stent_describe() tells all of them with their meaning.
+#ifndef STENT_OPTIONS_HPP
+#define STENT_OPTIONS_HPP
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "values.hpp"
+
+namespace stent {
+
+namespace detail {
+
+// What the classes below share: members of an object, in the order in which they were set.
+template <class Self>
+class options {
+public:
+    // The JSON object.
+    std::string text() const { return members_.empty() ? "{}" : json::object(members_).text(); }
+
+    operator json() const { return json::raw(text()); }
+
+protected:
+    Self &set(const char *name, json value) {
+        members_.emplace_back(name, std::move(value));
+        return static_cast<Self &>(*this);
+    }
+
+private:
+    std::vector<std::pair<std::string, json>> members_;
+};
+
+}  // namespace detail
+
+using duration = std::chrono::microseconds;
+using strings = std::vector<std::string>;
+
+#define STENT_OPTION(self, name, type) \
+    self &name(const type &value) { return set(#name, value); }
+
+struct retry_policy : detail::options<retry_policy> {
+    STENT_OPTION(retry_policy, max_attempts, int)
+    STENT_OPTION(retry_policy, backoff_factor, double)
+    STENT_OPTION(retry_policy, initial_delay, duration)
+    STENT_OPTION(retry_policy, max_delay, duration)
+    STENT_OPTION(retry_policy, jitter, double)
+    STENT_OPTION(retry_policy, retry_for, strings)
+    STENT_OPTION(retry_policy, no_retry_for, strings)
+    STENT_OPTION(retry_policy, retry_children, bool)
+};
+
+struct dispatch_options : detail::options<dispatch_options> {
+    STENT_OPTION(dispatch_options, id, std::string)
+    STENT_OPTION(dispatch_options, kwargs, json)
+    STENT_OPTION(dispatch_options, delay, duration)
+    STENT_OPTION(dispatch_options, expiry, duration)
+    STENT_OPTION(dispatch_options, max_duration, duration)
+    STENT_OPTION(dispatch_options, idempotency_key, std::string)
+    STENT_OPTION(dispatch_options, on_cancel, std::string)
+    STENT_OPTION(dispatch_options, traceparent, std::string)
+    STENT_OPTION(dispatch_options, queue, std::string)
+    STENT_OPTION(dispatch_options, tags, strings)
+    STENT_OPTION(dispatch_options, priority, int)
+    STENT_OPTION(dispatch_options, retry_policy, stent::retry_policy)
+    STENT_OPTION(dispatch_options, timeout, duration)
+    STENT_OPTION(dispatch_options, cached, bool)
+    STENT_OPTION(dispatch_options, cache_ttl, duration)
+};
+
+// One of many dispatches.
+struct dispatch_request : detail::options<dispatch_request> {
+    explicit dispatch_request(const std::string &function) { set("function", function); }
+    dispatch_request &args(const arguments &value) { return set("args", json::raw(value.text())); }
+    STENT_OPTION(dispatch_request, options, dispatch_options)
+};
+
+struct call_options : detail::options<call_options> {
+    STENT_OPTION(call_options, key, std::string)
+    STENT_OPTION(call_options, kwargs, json)
+    STENT_OPTION(call_options, delay, duration)
+    STENT_OPTION(call_options, idempotency_key, std::string)
+    STENT_OPTION(call_options, cache_key, std::string)
+    STENT_OPTION(call_options, queue, std::string)
+    STENT_OPTION(call_options, tags, strings)
+    STENT_OPTION(call_options, priority, int)
+    STENT_OPTION(call_options, retry_policy, stent::retry_policy)
+    STENT_OPTION(call_options, timeout, duration)
+    STENT_OPTION(call_options, cached, bool)
+    STENT_OPTION(call_options, cache_ttl, duration)
+};
+
+struct function_options : detail::options<function_options> {
+    STENT_OPTION(function_options, queue, std::string)
+    STENT_OPTION(function_options, tags, strings)
+    STENT_OPTION(function_options, priority, int)
+    STENT_OPTION(function_options, retry_policy, stent::retry_policy)
+    STENT_OPTION(function_options, timeout, duration)
+    STENT_OPTION(function_options, version, std::string)
+    STENT_OPTION(function_options, max_concurrent, int)
+    STENT_OPTION(function_options, cached, bool)
+    STENT_OPTION(function_options, cache_ttl, duration)
+    STENT_OPTION(function_options, idempotent, bool)
+};
+
+struct worker_options : detail::options<worker_options> {
+    STENT_OPTION(worker_options, worker_id, std::string)
+    STENT_OPTION(worker_options, queues, strings)
+    STENT_OPTION(worker_options, tags, strings)
+    STENT_OPTION(worker_options, max_concurrency, int)
+    STENT_OPTION(worker_options, prefetch, int)
+    STENT_OPTION(worker_options, lease_duration, duration)
+    STENT_OPTION(worker_options, heartbeat_interval, duration)
+    STENT_OPTION(worker_options, poll_interval, duration)
+    STENT_OPTION(worker_options, poll_interval_max, duration)
+    // nullopt: never.
+    STENT_OPTION(worker_options, cleanup_interval, std::optional<duration>)
+    STENT_OPTION(worker_options, retention_period, duration)
+    STENT_OPTION(worker_options, hold, duration)
+    STENT_OPTION(worker_options, max_coroutines, int)
+};
+
+struct sqlite_options : detail::options<sqlite_options> {
+    STENT_OPTION(sqlite_options, synchronous, std::string)
+    STENT_OPTION(sqlite_options, busy_timeout, duration)
+    STENT_OPTION(sqlite_options, readers, int)
+};
+
+// How a store of your own is spoken to.
+struct custom_options : detail::options<custom_options> {
+    STENT_OPTION(custom_options, timeout, duration)
+};
+
+struct wait_signal_options : detail::options<wait_signal_options> {
+    STENT_OPTION(wait_signal_options, timeout, duration)
+    STENT_OPTION(wait_signal_options, key, std::string)
+};
+
+struct step_options : detail::options<step_options> {
+    STENT_OPTION(step_options, key, std::string)
+};
+
+struct signal_options : detail::options<signal_options> {
+    STENT_OPTION(signal_options, id, std::string)
+};
+
+struct execution_filter : detail::options<execution_filter> {
+    STENT_OPTION(execution_filter, state, std::string)
+    STENT_OPTION(execution_filter, function, std::string)
+    STENT_OPTION(execution_filter, queue, std::string)
+    STENT_OPTION(execution_filter, tag, std::string)
+    STENT_OPTION(execution_filter, created_after, std::string)
+    STENT_OPTION(execution_filter, created_before, std::string)
+    STENT_OPTION(execution_filter, limit, std::int64_t)
+    STENT_OPTION(execution_filter, offset, std::int64_t)
+};
+
+struct dead_letter_filter : detail::options<dead_letter_filter> {
+    STENT_OPTION(dead_letter_filter, task_id, std::string)
+    STENT_OPTION(dead_letter_filter, execution_id, std::string)
+    STENT_OPTION(dead_letter_filter, function, std::string)
+    STENT_OPTION(dead_letter_filter, limit, std::int64_t)
+    STENT_OPTION(dead_letter_filter, offset, std::int64_t)
+};
+
+struct cleanup_options : detail::options<cleanup_options> {
+    STENT_OPTION(cleanup_options, older_than, duration)
+    STENT_OPTION(cleanup_options, dead_letters, duration)
+};
+
+struct stats_options : detail::options<stats_options> {
+    STENT_OPTION(stats_options, format, std::string)
+};
+
+struct configure_options : detail::options<configure_options> {
+    STENT_OPTION(configure_options, runtime_threads, int)
+};
+
+struct log_options : detail::options<log_options> {
+    STENT_OPTION(log_options, level, std::string)
+};
+
+#undef STENT_OPTION
+
+}  // namespace stent
+
+#endif

@@ -1,0 +1,216 @@
+// How a handler is run, and what becomes of its task. No exception gets past this file.
+#ifndef STENT_RUN_HPP
+#define STENT_RUN_HPP
+
+#include <functional>
+#if __has_include(<cxxabi.h>)
+#include <cxxabi.h>
+
+#include <cstdlib>
+#endif
+
+#include "task.hpp"
+
+namespace stent {
+
+namespace detail {
+
+// The type of the exception that is being handled, as its author wrote it.
+inline std::string type_of_exception() {
+#if __has_include(<cxxabi.h>)
+    if (const std::type_info *type = abi::__cxa_current_exception_type()) {
+        int status = 0;
+        const std::unique_ptr<char, decltype(&std::free)> name(abi::__cxa_demangle(type->name(), nullptr, nullptr, &status),
+                                                               &std::free);
+        return name ? name.get() : type->name();
+    }
+#endif
+    return "exception";
+}
+
+// The exception that is being handled as a task's failure.
+inline failure failure_of_exception() {
+    try {
+        throw;
+    } catch (const failure &thrown) {
+        return thrown;
+    } catch (const failed &thrown) {
+        return thrown.failure();
+    } catch (const error &thrown) {
+        return failure(thrown.status_name(), thrown.what()).retryable(true).details(thrown.as_json());
+    } catch (const std::exception &thrown) {
+        return failure(type_of_exception(), thrown.what());
+    } catch (...) {
+        return failure(type_of_exception(), "an exception that is no std::exception");
+    }
+}
+
+inline stent_status fail(stent_task *handle, const failure &why) {
+    return stent_task_fail(handle, why.text().c_str(), nullptr);
+}
+
+// The status that a handler returns whose body has left by the exception that is being handled.
+inline stent_status status_of_exception(stent_task *handle, const run_state &state) {
+    try {
+        throw;
+    } catch (const failed &thrown) {
+        // As it came, to the letter: then the library knows it as a child's.
+        return stent_task_fail(handle, thrown.as_json()["failure"].text().c_str(), nullptr);
+    } catch (const error &thrown) {
+        const auto status = static_cast<stent_status>(thrown.status());
+        // Of an error that came from the task the library knows more than we can tell.
+        return status == state.raised ? status : fail(handle, failure_of_exception());
+    } catch (...) {
+        return fail(handle, failure_of_exception());
+    }
+}
+
+// Runs body(task), which gives the result as JSON text.
+template <class Body>
+stent_status run(stent_task *handle, run_state &state, const Body &body) noexcept {
+    try {
+        stent_status left = STENT_OK;
+        std::string result;
+        try {
+            task lent(handle, &state);
+            result = body(lent);
+            if (state.suspended || state.broken) {
+                lent.log(level::warn, "the handler has caught what was to suspend it; rethrow what `catch (...)` gets");
+            }
+        } catch (const unwinding &) {
+            left = STENT_SUSPEND;
+        } catch (...) {
+            if (!state.suspended && !state.broken) return status_of_exception(handle, state);
+        }
+        if (state.suspended || (left == STENT_SUSPEND && !state.broken)) return STENT_SUSPEND;
+        if (state.broken) return fail(handle, *state.broken);
+        if (state.deferred) return STENT_PENDING;
+        if (state.ended) return STENT_OK;
+        return stent_task_complete(handle, result.c_str(), nullptr);
+    } catch (...) {
+        // No memory is left even for the failure.
+        return STENT_E_PANIC;
+    }
+}
+
+// What a callable takes after the task, and gives.
+template <class T>
+struct signature : signature<decltype(&T::operator())> {};
+
+template <class R, class... A>
+struct signature<R (*)(task &, A...)> {
+    using result = R;
+    using arguments = std::tuple<std::decay_t<A>...>;
+};
+template <class R, class... A>
+struct signature<R (*)(task &, A...) noexcept> : signature<R (*)(task &, A...)> {};
+template <class C, class R, class... A>
+struct signature<R (C::*)(task &, A...) const> : signature<R (*)(task &, A...)> {};
+template <class C, class R, class... A>
+struct signature<R (C::*)(task &, A...) const noexcept> : signature<R (*)(task &, A...)> {};
+
+using handler = std::function<std::string(task &)>;
+
+// Calls with the task's arguments as C++ values. One that takes the task alone reads them by task.args().
+template <class Callable>
+std::string invoke(const Callable &callable, task &task) {
+    using types = signature<Callable>;
+    typename types::arguments args{};
+    if constexpr (std::tuple_size_v<typename types::arguments> > 0) {
+        try {
+            args = task.args().template get<typename types::arguments>();
+        } catch (const bad_json &why) {
+            throw failure("BadArguments", why.what()).retryable(false);
+        }
+    }
+    const auto call = [&](auto &...values) { return callable(task, std::move(values)...); };
+    if constexpr (std::is_void_v<typename types::result>) {
+        std::apply(call, args);
+        return "null";
+    } else {
+        return json(std::apply(call, args)).text();
+    }
+}
+
+}  // namespace detail
+
+// A task that another thread ends. It may outlive the handler's call; one that is dropped before it was ended has
+// failed with type "NoOutcome".
+class deferred {
+public:
+    explicit deferred(stent_task *reference) : handle_(reference) {}
+
+    bool is_cancelled() const { return stent_task_is_cancelled(handle_.get()) != 0; }
+
+    // Ends the task as a handler's body does: with what it returns, or with what it throws. Call it once.
+    template <class Body>
+    void run(const Body &body) {
+        detail::run_state state;
+        const stent_status status =
+            detail::run(handle_.get(), state, [&](task &lent) { return detail::invoke(body, lent); });
+        detail::problem why;
+        if (status == STENT_SUSPEND) why.check(stent_task_suspend(handle_.get(), why));
+        if (status < 0) why.check(detail::fail(handle_.get(), failure(stent_status_name(status), "the task was not ended")));
+    }
+
+    void complete(const json &result) {
+        detail::problem why;
+        why.check(stent_task_complete(handle_.get(), result.text().c_str(), why));
+    }
+
+    void fail(const failure &failed) {
+        detail::problem why;
+        why.check(stent_task_fail(handle_.get(), failed.text().c_str(), why));
+    }
+
+private:
+    struct give_back {
+        void operator()(stent_task *reference) const { stent_task_free(reference); }
+    };
+    std::unique_ptr<stent_task, give_back> handle_;
+};
+
+inline deferred task::defer() {
+    state_->deferred = true;
+    return deferred(stent_task_ref(handle_));
+}
+
+inline void task::step_failed(std::uint32_t number) {
+    const failure why = detail::failure_of_exception();
+    if (why.retryable()) {
+        state_->broken = why;
+        throw detail::unwinding{};
+    }
+    end_step(number, nullptr, why.text().c_str());
+    ended(op<json>{number});
+    throw detail::unwinding{};
+}
+
+template <class Body>
+auto task::step(const std::string &name, const Body &body, const step_options &options) -> decltype(body()) {
+    using R = decltype(body());
+    std::uint32_t number = 0;
+    std::int32_t recorded = 0;
+    ask([&](stent_error **why) {
+        return stent_task_step_begin(handle_, name.c_str(), options.text().c_str(), &number, &recorded, why);
+    });
+    if (recorded) return ended(op<R>{number});
+    try {
+        if constexpr (std::is_void_v<R>) {
+            body();
+            end_step(number, "null", nullptr);
+        } else {
+            R result = body();
+            end_step(number, json(result).text().c_str(), nullptr);
+            return result;
+        }
+    } catch (const detail::unwinding &) {
+        throw;
+    } catch (...) {
+        step_failed(number);
+    }
+}
+
+}  // namespace stent
+
+#endif

@@ -1,0 +1,58 @@
+// The README's first example and the other programs compile without a warning as C++17 and C++20, and run.
+#include <sstream>
+
+#include "house.hpp"
+
+using namespace house;
+
+namespace {
+
+std::string text_of(const std::string &file) {
+    std::ifstream in(file);
+    REQUIRE_MESSAGE(in.good(), file);
+    std::ostringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+
+// Compiles a source and runs the program in the folder: what it printed.
+std::string run(const std::string &compiler, const std::string &standard, const std::string &source, const folder &place) {
+    const char *flags = std::getenv("STENT_CXX_FLAGS");
+    REQUIRE_MESSAGE(flags != nullptr, "STENT_CXX_FLAGS has what a program is compiled with; make cpp sets it");
+    const std::string program = place.file("program");
+    const std::string build = compiler + " -std=" + standard + " -Wall -Wextra -Werror -pedantic " + source + " -o " + program + " " + flags;
+    REQUIRE_MESSAGE(std::system(build.c_str()) == 0, build);
+    const std::string command = "cd " + place.file("") + " && ./program >said";
+    REQUIRE_MESSAGE(std::system(command.c_str()) == 0, command);
+    return text_of(place.file("said"));
+}
+
+// Those that are on this machine; g++ must be.
+stent::strings compilers() {
+    stent::strings found{"g++"};
+    if (std::system("clang++ --version >/dev/null 2>&1") == 0) found.push_back("clang++");
+    return found;
+}
+
+}  // namespace
+
+TEST_CASE("the README's first example is the file that it names, and runs as printed") {
+    const std::string readme = text_of("README.md"), begin = "```cpp\n";
+    const std::size_t from = readme.find(begin) + begin.size();
+    const std::string example = readme.substr(from, readme.find("```", from) - from);
+    CHECK(example == text_of("examples/hello.cpp"));
+    const folder place;
+    std::ofstream(place.file("hello.cpp")) << example;
+    for (const std::string &compiler : compilers()) {
+        for (const char *standard : {"c++17", "c++20"}) {
+            CHECK(run(compiler, standard, place.file("hello.cpp"), place) == "hello, world!\n");
+        }
+    }
+    CHECK(functions::exists(place.file("hello.db")));
+}
+
+TEST_CASE("the example of an order does what it says") {
+    const folder place;
+    const std::string source = std::filesystem::absolute("examples/order.cpp").string();
+    CHECK(run("g++", "c++17", source, place) == "receipt 25 36\nrefused: there are not so many: gold\n");
+}

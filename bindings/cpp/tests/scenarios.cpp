@@ -1,0 +1,182 @@
+// The lines of bindings/scenarios.md, each on both stores.
+#include "house.hpp"
+
+using namespace house;
+
+TEST_CASE_TEMPLATE("scenario_hello", Store, sqlite, postgres) {
+    place<Store> here;
+    const auto worker = here.worker();
+    CHECK(here.run("hello", args("ada")) == "\"hello, ada\"");
+}
+
+TEST_CASE_TEMPLATE("scenario_sequence", Store, sqlite, postgres) {
+    place<Store> here;
+    const auto worker = here.worker();
+    const std::string id = here.executor.dispatch("cpp.sequence", args(100));
+    CHECK(here.executor.template result<int>(id, patience) == 115);
+    const auto tasks =
+        here.store.call(stent::operation::list_tasks_for_execution, json::object({{"execution_id", id}})).elements();
+    CHECK(tasks.size() == 6);
+    for (const json &task : tasks) CHECK(task["state"].get<std::string>() == "completed");
+}
+
+TEST_CASE_TEMPLATE("scenario_fan_out", Store, sqlite, postgres) {
+    place<Store> here;
+    const auto worker = here.worker();
+    CHECK(here.run("fan_out", args(50)) == "42925");
+}
+
+TEST_CASE_TEMPLATE("scenario_race", Store, sqlite, postgres) {
+    place<Store> here;
+    const auto worker = here.worker();
+    const std::string file = here.folder.file("race");
+    CHECK(here.run("race", args("greet", std::vector<std::string>{"ada"}, "1h")) ==
+          R"({"winner":"call","result":"hello, ada"})");
+    CHECK(here.run("race", args("until_cancelled", std::vector<std::string>{file}, "200ms")) == R"({"winner":"sleep"})");
+    wait_for("the loser is cancelled", [&] { return lines_of(file) == stent::strings{"started", "cancelled"}; });
+}
+
+TEST_CASE_TEMPLATE("scenario_sleep", Store, sqlite, postgres) {
+    place<Store> here;
+    const auto worker = here.worker();
+    const std::string id = here.executor.dispatch("cpp.sleeper", args("1s"));
+    wait_for("it sleeps, and nothing runs", [&] {
+        return here.executor.state(id)["state"].template get<std::string>() == "running" &&
+               worker.status()["running"].template get<int>() == 0;
+    });
+    const json result = here.executor.result(id, patience);
+    CHECK(result["woke"].get<stent::time_point>() - result["began"].get<stent::time_point>() >= 1s);
+}
+
+TEST_CASE_TEMPLATE("scenario_signals", Store, sqlite, postgres) {
+    place<Store> here;
+    const auto worker = here.worker();
+    const std::string id = here.executor.dispatch("cpp.inbox", args(3));
+    const auto send = [&](int n, const stent::signal_options &options) {
+        here.executor.signal(id, "message", json::object({{"n", n}}), options);
+    };
+    send(1, stent::signal_options().id("a"));
+    send(2, stent::signal_options().id("b"));
+    send(2, stent::signal_options().id("b"));
+    send(3, {});
+    CHECK(tight(here.executor.result(id, patience).text()) == R"([{"n":1},{"n":2},{"n":3}])");
+}
+
+TEST_CASE_TEMPLATE("scenario_retry", Store, sqlite, postgres) {
+    place<Store> here;
+    const auto worker = here.worker();
+    CHECK(here.run("retried", args(2)) == "3");
+}
+
+TEST_CASE_TEMPLATE("scenario_failure", Store, sqlite, postgres) {
+    place<Store> here;
+    const auto worker = here.worker();
+    const auto failure_of = [&](const std::string &function, const stent::arguments &arguments) {
+        try {
+            here.run(function, arguments);
+        } catch (const stent::failed &why) {
+            CHECK(why.status() == stent::status::failed);
+            return why.failure();
+        }
+        FAIL(function, " did not fail");
+        return stent::failure("", "");
+    };
+    CHECK(here.run("purchase", args("42", true)) ==
+          R"({"type":"CardDeclined","message":"the card 42 was declined","code":"card_declined","details":{"card":"42"}})");
+
+    const stent::failure declined = failure_of("purchase", args("42", false));
+    CHECK(declined.type() == "CardDeclined");
+    CHECK(declined.message() == "the card 42 was declined");
+    CHECK(declined.code() == "card_declined");
+    CHECK(declined.details()["card"].get<std::string>() == "42");
+    CHECK_FALSE(declined.retryable());
+
+    const stent::failure thrown = failure_of("throws", args());
+    CHECK(thrown.type() == "std::runtime_error");
+    CHECK(thrown.message() == "out of paper");
+    CHECK(here.executor.dead_letters(stent::dead_letter_filter().function("cpp.throws")).size() == 1);
+    CHECK(here.run("hello", args("ada")) == "\"hello, ada\"");
+}
+
+TEST_CASE_TEMPLATE("scenario_cancel", Store, sqlite, postgres) {
+    place<Store> here;
+    const auto worker = here.worker();
+    const std::string file = here.folder.file("held");
+    const std::string id = here.executor.dispatch("cpp.holder", args(file));
+    wait_for("it has started", [&] { return lines_of(file) == stent::strings{"started"}; });
+    here.executor.cancel(id, "enough");
+    const json execution = here.executor.wait(id, patience);
+    CHECK(execution["state"].get<std::string>() == "cancelled");
+    CHECK(execution["cancel_reason"].get<std::string>() == "enough");
+    CHECK_THROWS_AS(here.executor.result(id, patience), stent::cancelled);
+    CHECK(lines_of(file) == stent::strings{"started", "cancelled"});
+}
+
+TEST_CASE_TEMPLATE("scenario_crash", Store, sqlite, postgres) {
+    place<Store> here;
+    const std::string file = here.folder.file("marks");
+    process first(here.url);
+    first.expect("ready");
+    const std::string id = here.executor.dispatch("cpp.marks", args(file, 5));
+    wait_for("the third line", [&] { return lines_of(file) == stent::strings{"1", "2", "3"}; });
+    CHECK(first.end(SIGKILL) == -SIGKILL);
+    functions::append_line(file + ".go", "");
+
+    process second(here.url);
+    second.expect("ready");
+    CHECK(here.executor.template result<std::vector<int>>(id, patience) == std::vector<int>{1, 2, 3, 4, 5});
+    CHECK(lines_of(file) == stent::strings{"1", "2", "3", "3", "4", "5"});
+    CHECK(second.end(SIGTERM) == 0);
+}
+
+TEST_CASE_TEMPLATE("scenario_idempotent", Store, sqlite, postgres) {
+    place<Store> here;
+    const auto worker = here.worker();
+    const std::string file = here.folder.file("paid");
+    const auto key = stent::dispatch_options().idempotency_key("k");
+    const std::string id = here.executor.dispatch("cpp.once", args(file), key);
+    CHECK(here.executor.dispatch("cpp.once", args(file), key) == id);
+    CHECK_THROWS_AS(here.executor.dispatch("cpp.once", args(here.folder.file("other")), key), stent::conflict);
+    CHECK(here.executor.template result<std::vector<int>>(id, patience) == std::vector<int>{1, 1});
+    CHECK(lines_of(file) == stent::strings{"paid"});
+}
+
+TEST_CASE_TEMPLATE("scenario_counters", Store, sqlite, postgres) {
+    place<Store> here;
+    const auto worker = here.worker();
+    const std::string id = here.executor.dispatch("cpp.ledger", args(4));
+    const json execution = here.executor.wait(id, patience);
+    CHECK(execution["result"].is_null());
+    CHECK(execution["counters"].get<std::map<std::string, int>>() == std::map<std::string, int>{{"items", 4}, {"total", 10}});
+    CHECK(tight(execution["state_values"].text()) == R"({"last":{"i":4}})");
+    stent::strings details;
+    for (const json &line : execution["progress"].elements()) {
+        if (!line["detail"].is_null()) details.push_back(tight(line["detail"].text()));
+    }
+    CHECK(details == stent::strings{R"({"i":1})", R"({"i":2})", R"({"i":3})", R"({"i":4})"});
+}
+
+TEST_CASE_TEMPLATE("scenario_drain", Store, sqlite, postgres) {
+    place<Store> here;
+    const std::string file = here.folder.file("marks");
+    process first(here.url);
+    first.expect("ready");
+    const std::string id = here.executor.dispatch("cpp.marks", args(file, 5));
+    wait_for("the third line", [&] { return lines_of(file) == stent::strings{"1", "2", "3"}; });
+    first.tell(SIGTERM);
+    first.expect("draining");
+    functions::append_line(file + ".go", "");
+    first.expect("stopped");
+    CHECK(first.wait() == 0);
+    CHECK(lines_of(file) == stent::strings{"1", "2", "3"});
+
+    process second(here.url);
+    second.expect("ready");
+    CHECK(here.executor.template result<std::vector<int>>(id, patience) == std::vector<int>{1, 2, 3, 4, 5});
+    CHECK(lines_of(file) == stent::strings{"1", "2", "3", "4", "5"});
+    const auto tasks =
+        here.store.call(stent::operation::list_tasks_for_execution, json::object({{"execution_id", id}})).elements();
+    CHECK(tasks.size() == 6);
+    for (const json &task : tasks) CHECK(task["retries"].get<int>() == 0);
+    CHECK(second.end(SIGTERM) == 0);
+}

@@ -1,0 +1,78 @@
+// What bindings/scenarios.md asks for under "How well"; `make cpp` prints it.
+#include <fstream>
+#include <iostream>
+
+#include "house.hpp"
+
+using namespace house;
+
+namespace {
+
+// The release build holds the whole rate, another one a tenth.
+bool is_release() {
+    const char *folder = std::getenv("STENT_LIB_DIR");
+    return folder == nullptr || std::string(folder).find("debug") == std::string::npos;
+}
+
+// Resident memory in MiB.
+double resident() {
+    long pages = 0, ignored = 0;
+    std::ifstream("/proc/self/statm") >> ignored >> pages;
+    return static_cast<double>(pages) * static_cast<double>(sysconf(_SC_PAGESIZE)) / 1048576.0;
+}
+
+void add_bench(stent::executor &executor) {
+    executor.handle("nothing", [](task &) {});
+    executor.handle("many", [](task &task, int n) {
+        std::vector<stent::op<json>> ops;
+        for (int i = 0; i < n; ++i) ops.push_back(task.spawn("nothing"));
+        return task.wait_all(ops).size();
+    });
+}
+
+// Runs so many activities as fan-outs of 1,000 each; how many a second.
+double run(stent::executor &executor, int activities) {
+    const auto begin = std::chrono::steady_clock::now();
+    const std::vector<stent::dispatch_request> requests(static_cast<std::size_t>(activities / 1000),
+                                                        stent::dispatch_request("many").args(args(1000)));
+    for (const std::string &id : executor.dispatch_many(requests)) {
+        CHECK(executor.result<int>(id, patience) == 1000);
+    }
+    return activities / std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+}  // namespace
+
+TEST_CASE("speed, and memory over 100,000 activities") {
+    place<sqlite> here;
+    add_bench(here.executor);
+    const auto worker = here.worker(stent::worker_options().max_concurrency(256));
+    // Blocks of the same load, so that the same is in flight in each. The first ten fill the caches of the store and of
+    // the worker, which are bounded; from then on nothing is to be kept.
+    const auto blocks = [&](int count) {
+        double seconds = 0;
+        for (int block = 0; block < count; ++block) seconds += 20000 / run(here.executor, 20000);
+        return count * 20000 / seconds;
+    };
+    const double rate = blocks(10), before = resident();
+    blocks(5);
+    const double after = resident();
+    std::cout << "cpp: " << static_cast<int>(rate) << " activities/s on SQLite; resident " << before
+              << " MiB after 200,000 activities, " << after << " MiB after 300,000\n";
+    CHECK(rate >= (is_release() ? 5000 : 500));
+    CHECK(after <= before + 20);
+}
+
+TEST_CASE("10,000 orchestrators wait at once") {
+    place<sqlite> here;
+    const auto worker = here.worker(stent::worker_options().max_concurrency(256));
+    const std::vector<stent::dispatch_request> requests(10000, stent::dispatch_request("cpp.inbox").args(args(1)));
+    const auto ids = here.executor.dispatch_many(requests);
+    // Each with the task of its signal, which waits too.
+    wait_for("all wait", [&] {
+        return here.store.call(stent::operation::count_tasks, json::object({{"state", "waiting"}})).get<int>() == 20000;
+    });
+    std::cout << "cpp: 10,000 orchestrators wait; resident " << resident() << " MiB\n";
+    for (const std::string &id : ids) here.executor.signal(id, "message", 1);
+    for (const std::string &id : ids) CHECK(here.executor.result<std::vector<int>>(id, patience) == std::vector<int>{1});
+}

@@ -1,0 +1,3 @@
+module stent
+
+go 1.19

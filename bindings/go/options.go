@@ -1,0 +1,243 @@
+package stent
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// The options of the library, as Describe lists them: a tag names each. What is left at its zero value is left to the
+// library's default; pointers are for options whose zero means something, see [Ptr].
+
+// Ptr gives the address of a value, for options such as RetryPolicy.Jitter.
+func Ptr[T any](value T) *T { return &value }
+
+// Never is for WorkerOptions.CleanupInterval.
+const Never time.Duration = -1
+
+// RetryPolicy says when a failed attempt is tried again.
+type RetryPolicy struct {
+	MaxAttempts   int            `stent:"max_attempts"`
+	BackoffFactor float64        `stent:"backoff_factor"`
+	InitialDelay  *time.Duration `stent:"initial_delay"`
+	MaxDelay      *time.Duration `stent:"max_delay"`
+	Jitter        *float64       `stent:"jitter"`
+	RetryFor      []string       `stent:"retry_for"`
+	NoRetryFor    []string       `stent:"no_retry_for"`
+	RetryChildren bool           `stent:"retry_children"`
+}
+
+// DispatchOptions says how an execution is started.
+type DispatchOptions struct {
+	ID             string         `stent:"id"`
+	Kwargs         map[string]any `stent:"kwargs"`
+	Delay          time.Duration  `stent:"delay"`
+	Expiry         time.Duration  `stent:"expiry"`
+	MaxDuration    time.Duration  `stent:"max_duration"`
+	IdempotencyKey string         `stent:"idempotency_key"`
+	OnCancel       string         `stent:"on_cancel"`
+	Traceparent    string         `stent:"traceparent"`
+	Queue          string         `stent:"queue"`
+	Tags           []string       `stent:"tags"`
+	Priority       int            `stent:"priority"`
+	RetryPolicy    *RetryPolicy   `stent:"retry_policy"`
+	Timeout        time.Duration  `stent:"timeout"`
+	Cached         *bool          `stent:"cached"`
+	CacheTTL       time.Duration  `stent:"cache_ttl"`
+}
+
+// DispatchRequest is one of many dispatches.
+type DispatchRequest struct {
+	Function string          `stent:"function"`
+	Args     Args            `stent:"args"`
+	Options  DispatchOptions `stent:"options"`
+}
+
+// CallOptions says how a handler calls a function.
+type CallOptions struct {
+	Key            string         `stent:"key"`
+	Kwargs         map[string]any `stent:"kwargs"`
+	Delay          time.Duration  `stent:"delay"`
+	IdempotencyKey string         `stent:"idempotency_key"`
+	CacheKey       string         `stent:"cache_key"`
+	Queue          string         `stent:"queue"`
+	Tags           []string       `stent:"tags"`
+	Priority       int            `stent:"priority"`
+	RetryPolicy    *RetryPolicy   `stent:"retry_policy"`
+	Timeout        time.Duration  `stent:"timeout"`
+	Cached         *bool          `stent:"cached"`
+	CacheTTL       time.Duration  `stent:"cache_ttl"`
+}
+
+// FunctionOptions is what a worker declares of a function, for all who call it.
+type FunctionOptions struct {
+	Queue         string        `stent:"queue"`
+	Tags          []string      `stent:"tags"`
+	Priority      int           `stent:"priority"`
+	RetryPolicy   *RetryPolicy  `stent:"retry_policy"`
+	Timeout       time.Duration `stent:"timeout"`
+	Version       string        `stent:"version"`
+	MaxConcurrent int           `stent:"max_concurrent"`
+	Cached        bool          `stent:"cached"`
+	CacheTTL      time.Duration `stent:"cache_ttl"`
+	Idempotent    bool          `stent:"idempotent"`
+}
+
+// WorkerOptions says how a worker works.
+type WorkerOptions struct {
+	WorkerID          string         `stent:"worker_id"`
+	Queues            []string       `stent:"queues"`
+	Tags              []string       `stent:"tags"`
+	MaxConcurrency    int            `stent:"max_concurrency"`
+	Prefetch          *int           `stent:"prefetch"`
+	LeaseDuration     time.Duration  `stent:"lease_duration"`
+	HeartbeatInterval time.Duration  `stent:"heartbeat_interval"`
+	PollInterval      time.Duration  `stent:"poll_interval"`
+	PollIntervalMax   time.Duration  `stent:"poll_interval_max"`
+	CleanupInterval   time.Duration  `stent:"cleanup_interval,never"` // or Never
+	RetentionPeriod   *time.Duration `stent:"retention_period"`
+	Hold              time.Duration  `stent:"hold"`
+	MaxCoroutines     int            `stent:"max_coroutines"`
+}
+
+// SQLiteOptions says how a SQLite file is opened.
+type SQLiteOptions struct {
+	Synchronous string         `stent:"synchronous"`
+	BusyTimeout *time.Duration `stent:"busy_timeout"`
+	Readers     int            `stent:"readers"`
+}
+
+// CustomOptions says how a store of your own is spoken to.
+type CustomOptions struct {
+	// How long the function may take to answer.
+	Timeout time.Duration `stent:"timeout"`
+	// The operations that it answers, of the protocol's and the engine's; none: the protocol's.
+	Operations []string `stent:"-"`
+}
+
+// WaitSignalOptions is for a wait for a signal.
+type WaitSignalOptions struct {
+	Timeout *time.Duration `stent:"timeout"`
+	Key     string         `stent:"key"`
+}
+
+// StepOptions is for a step run in place.
+type StepOptions struct {
+	Key string `stent:"key"`
+}
+
+// SignalOptions is for the sending of a signal.
+type SignalOptions struct {
+	ID string `stent:"id"`
+}
+
+// ExecutionFilter says which executions are listed.
+type ExecutionFilter struct {
+	State         string    `stent:"state"`
+	Function      string    `stent:"function"`
+	Queue         string    `stent:"queue"`
+	Tag           string    `stent:"tag"`
+	CreatedAfter  time.Time `stent:"created_after"`
+	CreatedBefore time.Time `stent:"created_before"`
+	Limit         int       `stent:"limit"`
+	Offset        int       `stent:"offset"`
+}
+
+// DeadLetterFilter says which dead letters are listed.
+type DeadLetterFilter struct {
+	TaskID      string `stent:"task_id"`
+	ExecutionID string `stent:"execution_id"`
+	Function    string `stent:"function"`
+	Limit       int    `stent:"limit"`
+	Offset      int    `stent:"offset"`
+}
+
+// CleanupOptions says what a cleanup removes.
+type CleanupOptions struct {
+	OlderThan   *time.Duration `stent:"older_than"`
+	DeadLetters *time.Duration `stent:"dead_letters"`
+}
+
+// StatsOptions says how statistics are told.
+type StatsOptions struct {
+	Format string `stent:"format"`
+}
+
+// ConfigureOptions holds for the whole process.
+type ConfigureOptions struct {
+	RuntimeThreads int `stent:"runtime_threads"`
+}
+
+// LogOptions says what a log handler is given.
+type LogOptions struct {
+	Level string `stent:"level"`
+}
+
+func encodeOptions(options any) (string, error) {
+	members, err := optionMembers(reflect.ValueOf(options))
+	if err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(members)
+	return string(text), err
+}
+
+// The first of optional options.
+func firstOf[T any](options []T) (T, error) {
+	var none T
+	if len(options) > 1 {
+		return none, fmt.Errorf("stent: %d option structs were given; at most one is taken", len(options))
+	}
+	if len(options) == 0 {
+		return none, nil
+	}
+	return options[0], nil
+}
+
+func optionMembers(options reflect.Value) (map[string]any, error) {
+	members := map[string]any{}
+	for i := 0; i < options.NumField(); i++ {
+		field := options.Field(i)
+		name, flag, _ := strings.Cut(options.Type().Field(i).Tag.Get("stent"), ",")
+		if field.IsZero() || name == "-" {
+			continue
+		}
+		if field.Kind() == reflect.Pointer {
+			field = field.Elem()
+		}
+		if field.Type() == reflect.TypeOf(Never) && flag == "never" && field.Interface() == Never {
+			members[name] = nil
+			continue
+		}
+		value, err := optionValue(field)
+		if err != nil {
+			return nil, fmt.Errorf("stent: option %s: %w", name, err)
+		}
+		members[name] = value
+	}
+	return members, nil
+}
+
+func optionValue(field reflect.Value) (any, error) {
+	switch value := field.Interface().(type) {
+	case time.Duration:
+		return seconds(value)
+	case time.Time:
+		return value.UTC().Format(time.RFC3339Nano), nil
+	}
+	if field.Kind() == reflect.Struct {
+		return optionMembers(field)
+	}
+	return field.Interface(), nil
+}
+
+// A duration as the library reads it, to the microsecond and never shorter than it was.
+func seconds(duration time.Duration) (json.Number, error) {
+	if duration < 0 {
+		return "", fmt.Errorf("the duration %v is negative", duration)
+	}
+	micros := (duration + time.Microsecond - 1) / time.Microsecond
+	return json.Number(fmt.Sprintf("%d.%06d", micros/1e6, micros%1e6)), nil
+}

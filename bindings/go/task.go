@@ -1,0 +1,368 @@
+package stent
+
+// #include <stdlib.h>
+// #include "shim.h"
+import "C"
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Task is what a handler is given. It lives until the handler returns.
+//
+// A goroutine that a handler starts and that makes durable calls is awaited before the handler returns, and gives each
+// of its calls a key of its own (CallOptions.Key): the order in which goroutines come is not the same in every run.
+type Task struct {
+	handle *C.stent_task
+
+	// What has happened to the run, whatever the handler makes of its errors.
+	suspended atomic.Bool
+	continued atomic.Bool
+	broken    atomic.Pointer[error] // a step failed in a way that is not recorded: so has the run
+	raised    atomic.Int32          // the status of the last error of a call on the task
+
+	ctx     context.Context
+	cancel  context.CancelFunc
+	watched sync.Once
+	watcher sync.WaitGroup
+}
+
+// Ends the context, and waits for who watches the C handle.
+func (t *Task) end() {
+	t.cancel()
+	t.watcher.Wait()
+}
+
+// How often a task's context asks whether the task is cancelled.
+const watch = 10 * time.Millisecond
+
+// Context is done when nothing more of the task will be taken (it is cancelled, timed out, or another worker's), and
+// when the handler has returned: for calls to the world outside.
+func (t *Task) Context() context.Context {
+	t.watched.Do(func() {
+		t.watcher.Add(1)
+		go func() {
+			defer t.watcher.Done()
+			ticker := time.NewTicker(watch)
+			defer ticker.Stop()
+			for !t.IsCancelled() {
+				select {
+				case <-t.ctx.Done():
+					return
+				case <-ticker.C:
+				}
+			}
+			t.cancel()
+		}()
+	})
+	return t.ctx
+}
+
+// Info is what is known of the task.
+func (t *Task) Info() TaskInfo {
+	info, err := decode[TaskInfo](C.GoString(C.stent_task_info(t.handle)))
+	if err != nil {
+		panic(fmt.Errorf("stent: the task's info can't be read: %w", err))
+	}
+	return info
+}
+
+// ID is the same in every attempt, and after every crash: a key for the world outside.
+func (t *Task) ID() string { return t.Info().TaskID }
+
+// RawArgs are the arguments, a JSON array.
+func (t *Task) RawArgs() json.RawMessage {
+	return json.RawMessage(C.GoString(C.stent_task_args(t.handle)))
+}
+
+// RawKwargs are the named arguments, a JSON object.
+func (t *Task) RawKwargs() json.RawMessage {
+	return json.RawMessage(C.GoString(C.stent_task_kwargs(t.handle)))
+}
+
+// Args reads the arguments into pointers, of which there must be as many. Its error fails the task for good.
+func (t *Task) Args(into ...any) error {
+	bad := func(why string) error { return &Failure{Type: "BadArguments", Message: why, Final: true} }
+	var args []json.RawMessage
+	if err := json.Unmarshal(t.RawArgs(), &args); err != nil {
+		return bad(err.Error())
+	}
+	if len(args) != len(into) {
+		return bad(fmt.Sprintf("%d arguments were given and %d are expected: %s", len(args), len(into), t.RawArgs()))
+	}
+	for i, arg := range args {
+		if err := json.Unmarshal(arg, into[i]); err != nil {
+			return bad(fmt.Sprintf("argument %d: %v", i+1, err))
+		}
+	}
+	return nil
+}
+
+// Kwargs reads the named arguments into a struct or a map.
+func (t *Task) Kwargs(into any) error {
+	if err := json.Unmarshal(t.RawKwargs(), into); err != nil {
+		return &Failure{Type: "BadArguments", Message: err.Error(), Final: true}
+	}
+	return nil
+}
+
+// IsCancelled says that the handler should come to its end, because nothing of it will be taken. It costs nothing.
+func (t *Task) IsCancelled() bool { return C.stent_task_is_cancelled(t.handle) != 0 }
+
+// IsReplaying is true while durable calls are answered from what earlier runs recorded.
+func (t *Task) IsReplaying() bool { return C.stent_task_is_replaying(t.handle) != 0 }
+
+// Makes a durable call. What it answers is remembered, whatever the handler makes of the error.
+func (t *Task) ask(make func(why **C.stent_error) C.stent_status) error {
+	if broken := t.broken.Load(); broken != nil {
+		return *broken
+	}
+	var answered C.stent_status
+	err := call(func(why **C.stent_error) C.stent_status {
+		answered = make(why)
+		return answered
+	})
+	if answered == C.STENT_SUSPEND {
+		t.suspended.Store(true)
+		return ErrSuspended
+	}
+	if err != nil {
+		t.raised.Store(int32(answered))
+	}
+	return err
+}
+
+func (t *Task) askText(make func(out **C.char, why **C.stent_error) C.stent_status) (string, error) {
+	var out *C.char
+	if err := t.ask(func(why **C.stent_error) C.stent_status { return make(&out, why) }); err != nil {
+		return "", err
+	}
+	return taken(out), nil
+}
+
+// A durable call that is given a name, a JSON value and options.
+func (t *Task) askWith(name string, value, options any, make func(name, value, options *C.char, out **C.char, why **C.stent_error) C.stent_status) (string, error) {
+	optionsText, err := encodeOptions(options)
+	if err != nil {
+		return "", err
+	}
+	valueText, err := json.Marshal(value)
+	if err != nil {
+		return "", err
+	}
+	a, b, c := cText(name), cText(string(valueText)), cText(optionsText)
+	defer a.free()
+	defer b.free()
+	defer c.free()
+	return t.askText(func(out **C.char, why **C.stent_error) C.stent_status { return make(a.c, b.c, c.c, out, why) })
+}
+
+// A nil Args is no arguments.
+func (a Args) MarshalJSON() ([]byte, error) {
+	if a == nil {
+		return []byte("[]"), nil
+	}
+	return json.Marshal([]any(a))
+}
+
+// Call calls a function, of whatever language, and gives its result. ErrFailed: it failed for good, and errors.As finds
+// the [Failure].
+func Call[R any](t *Task, function string, args Args, options ...CallOptions) (result R, err error) {
+	given, err := firstOf(options)
+	if err != nil {
+		return result, err
+	}
+	text, err := t.askWith(function, args, given, func(name, args, options *C.char, out **C.char, why **C.stent_error) C.stent_status {
+		return C.stent_task_call(t.handle, name, args, options, out, why)
+	})
+	if err != nil {
+		return result, err
+	}
+	return decode[R](text)
+}
+
+// Map calls a function once for each element, all at once; the results are in the same order.
+func Map[R any](t *Task, function string, list []Args, options ...CallOptions) ([]R, error) {
+	given, err := firstOf(options)
+	if err != nil {
+		return nil, err
+	}
+	if list == nil {
+		list = []Args{}
+	}
+	text, err := t.askWith(function, list, given, func(name, list, options *C.char, out **C.char, why **C.stent_error) C.stent_status {
+		return C.stent_task_map(t.handle, name, list, options, out, why)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return decode[[]R](text)
+}
+
+// Sleep sleeps without a thread or a slot; it wakes at the time that was fixed when it was first reached.
+func (t *Task) Sleep(duration time.Duration) error {
+	text, err := seconds(duration)
+	if err != nil {
+		return err
+	}
+	in := cText(string(text))
+	defer in.free()
+	return t.ask(func(why **C.stent_error) C.stent_status { return C.stent_task_sleep(t.handle, in.c, why) })
+}
+
+// WaitSignal waits for a signal and takes it. ErrFailed with a [Failure] of type "SignalTimeout": none came in time.
+func WaitSignal[R any](t *Task, name string, options ...WaitSignalOptions) (payload R, err error) {
+	given, err := firstOf(options)
+	if err != nil {
+		return payload, err
+	}
+	text, err := t.askWith(name, nil, given, func(name, _, options *C.char, out **C.char, why **C.stent_error) C.stent_status {
+		return C.stent_task_wait_signal(t.handle, name, options, out, why)
+	})
+	if err != nil {
+		return payload, err
+	}
+	return decode[R](text)
+}
+
+// Step runs a function here, and records its result: later runs get that. An error with a [Failure] that is Final is
+// recorded too; any other fails this attempt of the task, and the next one runs the step again.
+func Step[R any](t *Task, name string, body func() (R, error), options ...StepOptions) (result R, err error) {
+	given, err := firstOf(options)
+	if err != nil {
+		return result, err
+	}
+	var op C.uint32_t
+	var recorded C.int32_t
+	_, err = t.askWith(name, nil, given, func(name, _, options *C.char, _ **C.char, why **C.stent_error) C.stent_status {
+		return C.stent_task_step_begin(t.handle, name, options, &op, &recorded, why)
+	})
+	if err != nil {
+		return result, err
+	}
+	if recorded != 0 {
+		return ended[R](t, op)
+	}
+	result, err = body()
+	if err != nil {
+		return stepFailed[R](t, op, err)
+	}
+	text, err := json.Marshal(result)
+	if err != nil {
+		return result, err
+	}
+	in := cText(string(text))
+	defer in.free()
+	return result, t.ask(func(why **C.stent_error) C.stent_status {
+		return C.stent_task_step_end(t.handle, op, in.c, nil, why)
+	})
+}
+
+func stepFailed[R any](t *Task, op C.uint32_t, failed error) (none R, err error) {
+	var failure *Failure
+	if !errors.As(failed, &failure) || !failure.Final {
+		t.broken.CompareAndSwap(nil, &failed)
+		return none, failed
+	}
+	text, err := failureOf(failed)
+	if err != nil {
+		return none, err
+	}
+	in := cText(string(text))
+	defer in.free()
+	err = t.ask(func(why **C.stent_error) C.stent_status { return C.stent_task_step_end(t.handle, op, nil, in.c, why) })
+	if err != nil {
+		return none, err
+	}
+	return ended[R](t, op)
+}
+
+// Now is the time of the last thing that this task was told: the same in every replay.
+func (t *Task) Now() (time.Time, error) {
+	text, err := t.askText(func(out **C.char, why **C.stent_error) C.stent_status {
+		return C.stent_task_now(t.handle, out, why)
+	})
+	if err != nil {
+		return time.Time{}, err
+	}
+	return time.Parse(time.RFC3339Nano, text)
+}
+
+// Random gives 64 random bits, the same in every replay; not for secrets.
+func (t *Task) Random() (uint64, error) {
+	var value C.uint64_t
+	err := t.ask(func(why **C.stent_error) C.stent_status { return C.stent_task_random(t.handle, &value, why) })
+	return uint64(value), err
+}
+
+// UUID gives a UUID, the same in every replay.
+func (t *Task) UUID() (string, error) {
+	return t.askText(func(out **C.char, why **C.stent_error) C.stent_status {
+		return C.stent_task_uuid(t.handle, out, why)
+	})
+}
+
+// Continue starts the task over with new arguments and an empty journal; return after it, what is returned is not used.
+func (t *Task) Continue(args Args) error {
+	err := t.said("", args, func(_, args *C.char, why **C.stent_error) C.stent_status {
+		return C.stent_task_continue(t.handle, args, why)
+	})
+	t.continued.Store(err == nil)
+	return err
+}
+
+// Progress adds a line to the execution's progress. As the two below, it is recorded with the task's next transition,
+// once, whatever is replayed.
+func (t *Task) Progress(detail any) error {
+	return t.said("", detail, func(_, detail *C.char, why **C.stent_error) C.stent_status {
+		return C.stent_task_progress(t.handle, detail, why)
+	})
+}
+
+// CounterAdd adds to a counter of the execution: any kind of number.
+func (t *Task) CounterAdd(name string, amount any) error {
+	return t.said(name, amount, func(name, amount *C.char, why **C.stent_error) C.stent_status {
+		return C.stent_task_counter_add(t.handle, name, amount, why)
+	})
+}
+
+// StateSet sets a named value of the execution.
+func (t *Task) StateSet(key string, value any) error {
+	return t.said(key, value, func(key, value *C.char, why **C.stent_error) C.stent_status {
+		return C.stent_task_state_set(t.handle, key, value, why)
+	})
+}
+
+// Heartbeat says how far the handler has come, for its next attempt, which finds it in TaskInfo.Heartbeat. The lease
+// needs none.
+func (t *Task) Heartbeat(details any) error {
+	return t.said("", details, func(_, details *C.char, why **C.stent_error) C.stent_status {
+		return C.stent_task_heartbeat(t.handle, details, why)
+	})
+}
+
+// Log writes a line to the library's log, unless the task is replaying.
+func (t *Task) Log(level LogLevel, message string) error {
+	in := cText(message)
+	defer in.free()
+	return call(func(why **C.stent_error) C.stent_status {
+		return C.stent_task_log(t.handle, C.int32_t(level), in.c, why)
+	})
+}
+
+func (t *Task) said(name string, value any, make func(name, value *C.char, why **C.stent_error) C.stent_status) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	a, b := cText(name), cText(string(text))
+	defer a.free()
+	defer b.free()
+	return t.ask(func(why **C.stent_error) C.stent_status { return make(a.c, b.c, why) })
+}
