@@ -1,6 +1,10 @@
 //! Stent: durable execution behind one C header. ARCHITECTURE.md is the map.
 
+// The suite in `check` is also compiled into test programs, for which this library is a crate.
+extern crate self as stent;
+
 pub mod backend;
+pub mod check;
 pub mod codec;
 pub mod executor;
 pub mod ffi;

@@ -24,11 +24,22 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("src/backend/sqlite", &["backend", "backend::sqlite", "codec", "model"]),
     ("src/backend/postgres", &["backend", "backend::postgres", "codec", "model"]),
     ("src/backend/custom", &["backend", "backend::custom", "codec", "model"]),
+    ("src/check", &["check", "backend", "codec", "model"]),
     ("src/executor", &["executor", "backend", "model"]),
     ("src/executor/replay", &["executor::replay", "backend", "model"]),
     (
         "src/ffi",
-        &["ffi", "executor", "backend", "backend::sqlite", "backend::postgres", "backend::custom", "codec", "model"],
+        &[
+            "ffi",
+            "executor",
+            "check",
+            "backend",
+            "backend::sqlite",
+            "backend::postgres",
+            "backend::custom",
+            "codec",
+            "model",
+        ],
     ),
 ];
 

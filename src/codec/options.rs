@@ -12,9 +12,9 @@ use super::tables::Object;
 use super::tables::objects;
 use crate::backend::{DeadLetterFilter, ExecutionFilter};
 use crate::model::{
-    CallOptions, CleanupOptions, ConfigureOptions, CustomOptions, DispatchOptions, DispatchRequest, Error,
-    FunctionOptions, LogOptions, Payload, Result, SignalOptions, SqliteOptions, StatsOptions, StepOptions, TaskOptions,
-    WaitSignalOptions, WorkerOptions, check_name, seconds,
+    CallOptions, CheckOptions, CleanupOptions, ConfigureOptions, CustomOptions, DispatchOptions, DispatchRequest,
+    Error, FunctionOptions, LogOptions, Payload, Result, SignalOptions, SqliteOptions, StatsOptions, StepOptions,
+    TaskOptions, WaitSignalOptions, WorkerOptions, check_name, seconds,
 };
 
 /// How an execution is started; see `dispatch` in [`super::describe`].
@@ -184,6 +184,15 @@ pub fn sqlite(text: Option<&str>) -> Result<SqliteOptions> {
 pub fn custom(text: Option<&str>) -> Result<CustomOptions> {
     let fields = Fields::from_text(&objects::CUSTOM, text)?;
     Ok(CustomOptions { timeout: fields.duration("timeout")?.unwrap_or(CustomOptions::default().timeout) })
+}
+
+/// How the conformance suite is run.
+pub fn check(text: Option<&str>) -> Result<CheckOptions> {
+    let fields = Fields::from_text(&objects::CHECK, text)?;
+    Ok(CheckOptions {
+        only: fields.value("only")?.unwrap_or_default(),
+        timeout: fields.duration("timeout")?.unwrap_or(CheckOptions::default().timeout),
+    })
 }
 
 /// Many dispatches: an array of `{"function", "args", "options"}`.

@@ -8,10 +8,13 @@ use super::backend::{BackendObject, stent_backend};
 use super::error::stent_error;
 use super::plumbing::context::OwnedContext;
 use super::plumbing::handles::{self, Object, Table};
-use super::plumbing::{block_on, guard, logging, optional, required, runtime, text as texts, threads, write};
+use super::plumbing::{
+    block_on, borrow, guard, logging, optional, required, runtime, text as texts, threads, write, write_text,
+};
 use super::{stent_free_fn, stent_status};
 use crate::backend::SharedBackend;
 use crate::backend::custom::{Answerer, Custom, Reply};
+use crate::check::check;
 use crate::codec;
 use crate::executor::{LogRecord, Logger as _};
 use crate::model::{Error, Level, Result, Status};
@@ -164,6 +167,35 @@ pub unsafe extern "C" fn stent_backend_custom(
         // SAFETY: writable, by the header's convention.
         unsafe { write(backend, handle) };
         Ok(())
+    })
+}
+
+/// Runs the conformance suite against a store: any store, by the same door as everything else, with several claimers at
+/// once. options: {"only": ["records", "claiming/the_order"], "timeout": "60s"} (see stent_describe). `*report` is a
+/// JSON object, to be freed with stent_free: "level" ("engine", or "protocol" for a store that does not answer the
+/// engine's operations), "passed", "failed" and "not_offered" (numbers), "given_up" (guarantees that a store of this
+/// level does not have), and "cases", each with its "name", "outcome" ("passed", "failed", "not_offered"), "seconds"
+/// and, of a failed one, "expected", "got" and "place".
+///
+/// The status says that the suite was run; the report, what came of it. Use a store of its own, on which no worker
+/// runs: whatever has ended in it is cleaned away, and the suite leaves ended executions and dead letters behind. Any thread that may block.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_backend_check(
+    backend: *mut stent_backend,
+    options: *const c_char,
+    report: *mut *mut c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    guard(error, || {
+        let backend = borrow::<BackendObject>(backend)?;
+        required(report, "report")?;
+        // SAFETY: text or NULL, by the header's convention.
+        let options = unsafe { optional(options, "options") }?;
+        let options = codec::options::check(options)?;
+        let store = Arc::clone(backend.store().backend()?);
+        let told = block_on(backend.store().unless_closed(check(store, &options)))?;
+        // SAFETY: writable, by the header's convention.
+        unsafe { write_text(report, &codec::to_json(&told)) }
     })
 }
 

@@ -247,6 +247,14 @@ static void a_workflow(const char *operations) {
     OK(stent_worker_stop(worker, PATIENCE_MS, ERROR));
     stent_worker_free(worker);
     stent_executor_free(executor);
+    OK(stent_backend_check(backend, "{\"only\": [\"claiming/\", \"fences/an_old\"], \"timeout\": \"5m\"}", &result, ERROR));
+    CHECK(has(result, "\"failed\":0") && has(result, operations ? "\"level\":\"engine\"" : "\"level\":\"protocol\""));
+    CHECK(has(result, operations ? "\"not_offered\":0" : "\"not_offered\":2"));
+    stent_free(result);
+    EXPECT(STENT_E_INVALID, stent_backend_check(backend, "{\"only\": [\"nothing\"]}", &result, ERROR));
+    SAYS("nothing");
+    EXPECT(STENT_E_INVALID, stent_backend_check(NULL, NULL, &result, ERROR));
+    EXPECT(STENT_E_INVALID, stent_backend_check(backend, NULL, NULL, ERROR));
     stent_backend_free(backend);
     WAIT_FOR(atomic_load(&freed) == before + 1);
     OK(stent_backend_close(inner, ERROR));

@@ -1,27 +1,28 @@
-//! What every backend must do, case by case, on the trait alone: no executor, no handlers. A case is an
-//! `async fn(Store)` that stands in its file's `cases!` list; it runs on every store of `stores!`.
+//! What every backend must do, case by case, on the trait alone: no executor, no handlers. The cases are those of
+//! `stent_backend_check` (`src/check/cases/`), here each by itself, on every store of `stores!`; and what only one of
+//! the stores shows.
 
 /// The stores. Another line here, and every case runs on another store.
 macro_rules! stores {
     ($case:path) => {
         #[test]
         fn sqlite_in_memory() {
-            crate::house::run(crate::house::Place::SqliteMemory, $case);
+            crate::places::run(crate::places::Place::SqliteMemory, $case);
         }
 
         #[test]
         fn sqlite_on_a_file() {
-            crate::house::run(crate::house::Place::SqliteFile, $case);
+            crate::places::run(crate::places::Place::SqliteFile, $case);
         }
 
         #[test]
         fn custom() {
-            crate::house::run(crate::house::Place::Custom, $case);
+            crate::places::run(crate::places::Place::Custom, $case);
         }
 
         #[test]
         fn postgres() {
-            crate::house::run(crate::house::Place::Postgres, $case);
+            crate::places::run(crate::places::Place::Postgres, $case);
         }
     };
 }
@@ -39,31 +40,61 @@ macro_rules! cases {
 
 #[path = "../common/around.rs"]
 mod around;
+#[path = "../../src/check/cases/arrivals.rs"]
 mod arrivals;
+#[path = "../../src/check/cases/atomic.rs"]
 mod atomic;
+#[path = "../../src/check/cases/cancels.rs"]
 mod cancels;
+#[path = "../../src/check/cases/claiming.rs"]
+mod claiming;
+#[path = "../../src/check/cases/cleanup.rs"]
 mod cleanup;
+#[path = "../../src/check/cases/continues.rs"]
 mod continues;
+#[path = "../../src/check/cases/crashes.rs"]
 mod crashes;
+#[path = "../../src/check/cases/crowds.rs"]
 mod crowds;
+#[path = "../../src/check/cases/ends.rs"]
 mod ends;
+#[path = "../../src/check/cases/fences.rs"]
 mod fences;
+#[path = "../../src/check/cases/forks.rs"]
 mod forks;
+#[path = "../../src/check/house.rs"]
 mod house;
+#[path = "../../src/check/cases/keeping.rs"]
+mod keeping;
+#[path = "../../src/check/cases/keys.rs"]
 mod keys;
+#[path = "../../src/check/cases/lanes.rs"]
 mod lanes;
+#[path = "../../src/check/cases/limits.rs"]
 mod limits;
+#[path = "../../src/check/cases/options.rs"]
 mod options;
+#[path = "../../src/check/cases/parking.rs"]
 mod parking;
+mod places;
 mod plans;
 #[path = "../common/postgres.rs"]
 mod postgres;
+#[path = "../../src/check/cases/raw.rs"]
 mod raw;
+#[path = "../../src/check/cases/records.rs"]
+mod records;
+#[path = "../../src/check/cases/retries.rs"]
 mod retries;
+#[path = "../../src/check/cases/routes.rs"]
 mod routes;
+#[path = "../../src/check/cases/said.rs"]
 mod said;
 mod server;
+#[path = "../../src/check/cases/signals.rs"]
 mod signals;
 mod sqlite;
+#[path = "../../src/check/cases/times.rs"]
 mod times;
+#[path = "../../src/check/cases/waits.rs"]
 mod waits;

@@ -7,6 +7,7 @@ use std::path::Path;
 use sqlx::{AssertSqlSafe, Executor as _, Row as _, SqlSafeStr as _, SqliteConnection};
 
 use crate::house::*;
+use crate::places::*;
 use crate::sqlite::beside;
 
 fn statement(name: &str) -> String {

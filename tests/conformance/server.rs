@@ -12,6 +12,7 @@ use stent::backend::{Backend as _, Commands, Notice};
 use stent::model::{ExecutionState, Status};
 
 use crate::house::*;
+use crate::places::*;
 use crate::postgres::{Server, fresh_url, schema_of as schema_on, shared};
 
 const FOLDER: &str = "src/backend/postgres/sql";
@@ -196,7 +197,7 @@ fn what_one_process_does_wakes_another() {
 #[test]
 fn it_works_without_sessions_and_notifications() {
     on_new(async |url| {
-        let store = Store::at(&format!("{url}&statement_cache=0&notify=off&max_queries=20")).await;
+        let store = at(&format!("{url}&statement_cache=0&notify=off&max_queries=20")).await;
         store.worker("w", &["root", "child"]).await;
         for _ in 0..20 {
             let root = store.root("root").await;
@@ -210,7 +211,7 @@ fn it_works_without_sessions_and_notifications() {
 #[test]
 fn connections_that_are_cut_are_made_again() {
     on_new(async |url| {
-        let store = Store::at(&format!("{url}&application_name=cut_{}", schema_of(&url))).await;
+        let store = at(&format!("{url}&application_name=cut_{}", schema_of(&url))).await;
         store.worker("w", &["root"]).await;
         let mut conn = beside(&url).await;
         for _ in 0..10 {
@@ -240,7 +241,7 @@ fn a_crowd_sees_no_deadlock() {
     let server = Server::new("crowd", "");
     on_url(schema_on(&server.url, ""), async |url| {
         let mut conn = PgConnection::connect(&server.url).await.unwrap();
-        crate::crowds::nothing_is_lost_in_a_crowd(Store::at(&url).await).await;
+        crate::crowds::nothing_is_lost_in_a_crowd(at(&url).await).await;
         let sql = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
         let deadlocks: i64 = conn.fetch_one(sqlx::raw_sql(sql)).await.unwrap().get(0);
         let log = fs::read_to_string(server.folder.join("log")).unwrap();
@@ -254,7 +255,7 @@ fn work_goes_on_when_the_server_comes_back() {
     let mut server = Server::new("crash", "");
     let url = schema_on(&server.url, "&connect_timeout=1");
     on_url(url, async |url| {
-        let store = Store::at(&url).await;
+        let store = at(&url).await;
         store.worker("w", &["root"]).await;
         let done = store.root("root").await;
         store.complete(&done, "1").await;

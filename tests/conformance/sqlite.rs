@@ -6,6 +6,7 @@ use stent::backend::{Commands, Outcome, Request};
 use stent::model::{TaskState, Timestamp};
 
 use crate::house::*;
+use crate::places::*;
 
 /// A connection beside the store's own.
 pub async fn beside(store: &Store) -> SqliteConnection {

@@ -134,6 +134,11 @@ objects! {
     CUSTOM = "custom" [
         optional("timeout", Kind::Duration, "30.0", "How long the function may take to answer; then the call has failed."),
     ];
+    /// How the conformance suite is run against a store.
+    CHECK = "check" [
+        optional("only", STRINGS, "[]", "Cases whose names begin with one of these; none: all."),
+        optional("timeout", Kind::Duration, "60.0", "How long one case may take."),
+    ];
     /// An executor.
     EXECUTOR = "executor" [];
     /// A wait for a signal.

@@ -190,6 +190,7 @@ fn read(object: &str, text: &str) -> Result<String> {
         "retry_policy" => told(from_json::<RetryPolicy>("retry_policy", text)),
         "worker" => told(options::worker(given)),
         "sqlite" => told(options::sqlite(given)),
+        "check" => told(options::check(given)),
         "custom" => told(options::custom(given)),
         "executor" | "replay_dead_letter" | "resume" => told(options::none(given)),
         "wait_signal" => told(options::wait_signal(given)),

@@ -12,7 +12,7 @@ pub use calls::{
     CleanupOptions, ConfigureOptions, DispatchRequest, Level, LogOptions, SignalOptions, StatsFormat, StatsOptions,
     StepOptions, WaitSignalOptions,
 };
-pub use custom::CustomOptions;
+pub use custom::{CheckOptions, CustomOptions};
 pub use sqlite::{SqliteOptions, Synchronous};
 pub use worker::WorkerOptions;
 

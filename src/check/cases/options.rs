@@ -2,7 +2,7 @@
 
 use stent::model::{CallOptions, DispatchOptions, FunctionOptions, RetryPolicy, Task, TaskOptions};
 
-use crate::house::*;
+use super::house::*;
 
 cases! {
     a_call_takes_from_the_function_what_it_leaves_out,
@@ -52,8 +52,8 @@ async fn a_call_takes_from_the_function_what_it_leaves_out(store: Store) {
     assert_eq!(found(&store.task(plain.id).await), (Some("there"), &strings(&["x"])[..], 7, Some(9)));
     assert_eq!(found(&store.task(own.id).await), (Some("here"), &strings(&["y"])[..], -1, Some(2)));
     let taken = store.claim("w", 9).await;
-    let of = |id| taken.iter().find(|claimed| claimed.task.id == id).unwrap();
-    let given = |id| of(id).deadline.unwrap().since(of(id).claimed_at);
+    let of = |id| taken.iter().find(|claimed| claimed.task.id == id).must();
+    let given = |id| of(id).deadline.must().since(of(id).claimed_at);
     assert_eq!((given(plain.id), given(own.id)), (HOUR, 2 * HOUR));
     assert_eq!((of(plain.id).cache.is_some(), of(own.id).cache.is_some()), (true, false));
 }
@@ -62,7 +62,7 @@ async fn a_dispatch_takes_from_the_function_what_it_leaves_out(store: Store) {
     store.worker_with("w", vec![("root", declared())]).await;
     let plain = store.start("root").await;
     let options = DispatchOptions { task: said(), ..DispatchOptions::default() };
-    let own = store.start_with("root", "[]", options).await.unwrap();
+    let own = store.start_with("root", "[]", options).await.must();
     assert_eq!(found(&store.task(root_of(plain)).await), (Some("there"), &strings(&["x"])[..], 7, Some(9)));
     assert_eq!(found(&store.task(root_of(own)).await), (Some("here"), &strings(&["y"])[..], -1, Some(2)));
     let execution = store.execution(own).await;

@@ -3,7 +3,7 @@
 use stent::backend::{Claimed, Commands, Outcome, Verdict};
 use stent::model::{ExecutionState, TaskState, WaitMode};
 
-use crate::house::*;
+use super::house::*;
 
 cases! {
     it_starts_over_with_an_empty_journal,
@@ -30,7 +30,7 @@ async fn it_starts_over_with_an_empty_journal(store: Store) {
     assert_eq!(store.journal(again.task.id).await, []);
     // Arrivals are counted from the beginning, and the timer is gone.
     assert_eq!(store.hold(&again, spawns([step(&again, 1, Ok("1"))])).await, (vec![(1, 1)], 1));
-    assert!(store.backend.sweep("w").await.unwrap().next_due.unwrap() <= LEASE);
+    assert!(store.backend.sweep("w").await.must().next_due.must() <= LEASE);
     store.complete(&again, "2").await;
     let execution = store.execution(again.task.execution_id).await;
     assert_eq!((execution.state, text(&execution.args)), (ExecutionState::Completed, "[]"));

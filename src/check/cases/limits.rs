@@ -7,7 +7,7 @@ use std::time::Duration;
 use stent::backend::{Claim, Claimed, Commands};
 use stent::model::{DispatchOptions, FunctionOptions, WaitMode};
 
-use crate::house::*;
+use super::house::*;
 
 cases! {
     no_more_than_the_limit_are_held,
@@ -27,7 +27,7 @@ fn at_most(max: u32) -> FunctionOptions {
 
 async fn many(store: &Store, function: &str, count: usize) {
     let executions = (0..count).map(|_| new_execution(function, "[]", DispatchOptions::default())).collect();
-    store.backend.dispatch(executions).await.unwrap();
+    store.backend.dispatch(executions).await.must();
 }
 
 async fn no_more_than_the_limit_are_held(store: Store) {
@@ -76,7 +76,7 @@ async fn the_limit_holds_across_stores_and_workers(store: Store) {
         }));
     }
     for worker in workers {
-        worker.await.unwrap();
+        worker.await.must();
     }
     assert_eq!(done.load(SeqCst), TASKS);
 }

@@ -3,7 +3,7 @@
 use stent::backend::{Claimed, Commands, Outcome};
 use stent::model::{ExecutionState, FunctionOptions, Id, Number, Status, TaskState, WaitMode};
 
-use crate::house::*;
+use super::house::*;
 
 cases! {
     the_failed_path_runs_again_and_nothing_else,
@@ -22,7 +22,7 @@ async fn failed(store: &Store) -> (Id, Id) {
     let commands = Commands { spawns: vec![call(&root, 1, "done"), call(&root, 2, "middle")], ..counting(3) };
     store.suspend(&root, commands, WaitMode::All, &[1, 2], 0).await;
     let taken = store.claim("w", 9).await;
-    let of = |name: &str| taken.iter().find(|claimed| claimed.task.step_name == name).unwrap();
+    let of = |name: &str| taken.iter().find(|claimed| claimed.task.step_name == name).must();
     store.complete(of("done"), "1").await;
     let middle = of("middle");
     let below = [step(middle, 1, Ok("\"step\"")), call(middle, 2, "fails"), timer(middle, 3, HOUR)];
@@ -40,7 +40,7 @@ async fn failed(store: &Store) -> (Id, Id) {
 
 async fn replay(store: &Store, letter: Id) -> Id {
     let new = Id::now_v7();
-    let replayed = store.backend.replay_dead_letter(letter, new).await.unwrap();
+    let replayed = store.backend.replay_dead_letter(letter, new).await.must();
     assert_eq!(replayed.execution, new);
     new
 }
@@ -48,7 +48,7 @@ async fn replay(store: &Store, letter: Id) -> Id {
 async fn the_failed_path_runs_again_and_nothing_else(store: Store) {
     let (old, letter) = failed(&store).await;
     let new = Id::now_v7();
-    let replayed = store.backend.replay_dead_letter(letter, new).await.unwrap();
+    let replayed = store.backend.replay_dead_letter(letter, new).await.must();
     assert_eq!((replayed.execution, replayed.replay_of), (new, old));
     assert!(store.letters().await.is_empty());
     let snapshot = store.snapshot(new).await;
@@ -69,10 +69,10 @@ async fn the_failed_path_runs_again_and_nothing_else(store: Store) {
     assert_eq!((journal[1].id, journal[1].state, journal[1].arrival), (middle.task.id, TaskState::Running, None));
     assert_eq!(middle.task.id, call(root, 2, "middle").id);
     let journal = store.journal(middle.task.id).await;
-    assert_eq!((text(journal[0].result.as_ref().unwrap()), journal[1].id), ("\"step\"", fails.task.id));
+    assert_eq!((text(journal[0].result.as_ref().must()), journal[1].id), ("\"step\"", fails.task.id));
     // The timer was cancelled with its parent: the replay asks for it anew.
     assert_eq!(journal.len(), 2);
-    assert_eq!(text(only(store.journal(fails.task.id).await).result.as_ref().unwrap()), "\"below\"");
+    assert_eq!(text(only(store.journal(fails.task.id).await).result.as_ref().must()), "\"below\"");
     finish(&store, fails, middle, root).await;
     store.is(new, ExecutionState::Completed).await;
 }
@@ -140,10 +140,10 @@ async fn untaken_signals_and_what_was_told_come_along(store: Store) {
     let again = store.take().await;
     // What was said is not said again.
     assert_eq!(again.effects, 3);
-    assert_eq!(text(only(store.journal(again.task.id).await).result.as_ref().unwrap()), "1");
+    assert_eq!(text(only(store.journal(again.task.id).await).result.as_ref().must()), "1");
     store.hold(&again, spawns([wait_for(&again, 2, "go", None), wait_for(&again, 3, "go", None)])).await;
     let journal = store.journal(again.task.id).await;
-    assert_eq!(text(journal[1].result.as_ref().unwrap()), "2");
+    assert_eq!(text(journal[1].result.as_ref().must()), "2");
     assert_eq!(journal[2].state, TaskState::Waiting);
 }
 

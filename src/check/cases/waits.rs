@@ -8,7 +8,7 @@ use rand::seq::SliceRandom as _;
 use stent::backend::{Claimed, Commands, Outcome};
 use stent::model::{Id, Op, TaskState, WaitMode};
 
-use crate::house::*;
+use super::house::*;
 
 cases! {
     all_waits_for_every_one_and_wakes_once,
@@ -139,7 +139,7 @@ async fn no_wake_up_is_lost(store: Store) {
     let other = store.another().await;
     store.worker("w", &["root", "child"]).await;
     let executions = (0..PARENTS).map(|_| new_execution("root", "[]", Default::default())).collect();
-    store.backend.dispatch(executions).await.unwrap();
+    store.backend.dispatch(executions).await.must();
     let mut waits: HashMap<Id, (WaitMode, Vec<Op>)> = HashMap::new();
     let mut jobs: Vec<(Claimed, Commands, Outcome)> = Vec::new();
     for root in store.claim("w", PARENTS).await {
@@ -179,7 +179,7 @@ async fn no_wake_up_is_lost(store: Store) {
         })
         .collect();
     for task in running {
-        task.await.unwrap();
+        task.await.must();
     }
     // Every wait is over by now, in one wake-up each.
     let woken = store.claim("w", 10 * PARENTS).await;

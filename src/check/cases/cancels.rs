@@ -3,7 +3,7 @@
 use stent::backend::{Commands, NewSignal, Outcome, Renew, Verdict};
 use stent::model::{DispatchOptions, ExecutionState, Id, Status, TaskState, WaitMode};
 
-use crate::house::*;
+use super::house::*;
 
 cases! {
     nothing_is_claimed_or_recorded_any_more,
@@ -24,7 +24,7 @@ fn undone_by(function: &str) -> DispatchOptions {
 }
 
 async fn cancel(store: &Store, execution: Id) {
-    store.backend.cancel(execution, Some("no more".to_owned())).await.unwrap();
+    store.backend.cancel(execution, Some("no more".to_owned())).await.must();
 }
 
 async fn nothing_is_claimed_or_recorded_any_more(store: Store) {
@@ -46,7 +46,7 @@ async fn nothing_is_claimed_or_recorded_any_more(store: Store) {
         store.hold(&root, spawns([call(&root, 9, "child")])).await;
         cancel(&store, execution).await;
         store.is(execution, ExecutionState::Cancelling).await;
-        assert_eq!(store.backend.cancelled_among(vec![execution]).await.unwrap(), [execution]);
+        assert_eq!(store.backend.cancelled_among(vec![execution]).await.must(), [execution]);
         store.idle().await;
         let late = Commands { spawns: vec![call(&root, 10, "child"), step(&root, 11, Ok("1"))], ..counting(1) };
         assert_eq!(store.say(&root, late, outcome.clone()).await, Verdict::Cancelled, "{outcome:?}");
@@ -95,7 +95,7 @@ async fn what_waits_is_cancelled_at_once(store: Store) {
     cancel(&store, root.task.execution_id).await;
     store.is(root.task.execution_id, ExecutionState::Cancelled).await;
     assert!(store.tasks(root.task.execution_id).await.iter().all(|task| task.state == TaskState::Cancelled));
-    assert_eq!(store.backend.sweep("w").await.unwrap().next_due, None);
+    assert_eq!(store.backend.sweep("w").await.must().next_due, None);
 }
 
 async fn what_is_below_a_running_task_is_cancelled_at_once(store: Store) {
@@ -113,7 +113,7 @@ async fn what_is_below_a_running_task_is_cancelled_at_once(store: Store) {
 
 async fn compensation_is_dispatched_once(store: Store) {
     store.worker("w", &["root", "undo"]).await;
-    let idle = store.start_with("root", "[1]", undone_by("undo")).await.unwrap();
+    let idle = store.start_with("root", "[1]", undone_by("undo")).await.must();
     cancel(&store, idle).await;
     cancel_again(&store, idle).await;
     let undo = store.take().await;
@@ -122,7 +122,7 @@ async fn compensation_is_dispatched_once(store: Store) {
     assert!(text(&undo.task.args).contains(&idle.to_string()), "{:?}", undo.task.args);
     store.complete(&undo, "1").await;
 
-    let held = store.start_with("root", "[1]", undone_by("undo")).await.unwrap();
+    let held = store.start_with("root", "[1]", undone_by("undo")).await.must();
     let root = store.take().await;
     cancel(&store, held).await;
     store.sweep().await;
@@ -133,7 +133,7 @@ async fn compensation_is_dispatched_once(store: Store) {
     assert_eq!(store.take().await.task.step_name, "undo");
     store.idle().await;
 
-    let completes = store.start_with("root", "[1]", undone_by("undo")).await.unwrap();
+    let completes = store.start_with("root", "[1]", undone_by("undo")).await.must();
     let root = store.take().await;
     store.complete(&root, "1").await;
     store.is(completes, ExecutionState::Completed).await;
@@ -146,7 +146,7 @@ async fn cancel_again(store: &Store, execution: Id) {
 
 async fn a_worker_that_died_ends_it_too(store: Store) {
     store.worker("w", &["root", "undo"]).await;
-    let execution = store.start_with("root", "[1]", undone_by("undo")).await.unwrap();
+    let execution = store.start_with("root", "[1]", undone_by("undo")).await.must();
     let root = only(store.claim_with(claim("w", 1, DYING)).await);
     cancel(&store, execution).await;
     store.until_execution(execution, ExecutionState::Cancelled).await;
@@ -161,7 +161,7 @@ async fn a_renewal_tells_of_it(store: Store) {
     let (one, two) = (store.root("root").await, store.root("root").await);
     cancel(&store, one.task.execution_id).await;
     let renew = Renew { worker_id: "w".into(), held: vec![held(&one), held(&two)], lease: LEASE };
-    let renewed = store.backend.renew(renew).await.unwrap();
+    let renewed = store.backend.renew(renew).await.must();
     assert_eq!((renewed.lost, renewed.cancelled), (vec![], vec![one.task.id]));
 }
 
@@ -172,7 +172,7 @@ async fn only_what_goes_on_can_be_cancelled(store: Store) {
     let execution = root.task.execution_id;
     cancel(&store, execution).await;
     // The same wish again.
-    store.backend.cancel(execution, Some("another reason".to_owned())).await.unwrap();
+    store.backend.cancel(execution, Some("another reason".to_owned())).await.must();
     assert_eq!(store.snapshot(execution).await.cancel_reason.as_deref(), Some("no more"));
     store.say(&root, Commands::default(), Outcome::Release).await;
     cancel_again(&store, execution).await;
@@ -208,7 +208,7 @@ async fn large_trees_are_cancelled_in_batches(store: Store) {
     assert!(before > CHILDREN as usize / 2);
     while store.execution(execution).await.state == ExecutionState::Cancelling {
         store.idle().await;
-        store.backend.sweep("w").await.unwrap();
+        store.backend.sweep("w").await.must();
         let now = left(&store).await;
         assert!(before - now <= 3000, "{} in one transaction", before - now);
         assert!(now < before || now == 0, "it makes no progress at {now}");
@@ -231,7 +231,7 @@ async fn others_are_left_alone(store: Store) {
         store.take().await
     };
     let signal = NewSignal { id: None, ..signal(two.task.execution_id, "go", "1") };
-    store.backend.signal(signal).await.unwrap();
+    store.backend.signal(signal).await.must();
     store.complete(&two, "1").await;
     store.is(two.task.execution_id, ExecutionState::Completed).await;
 }
@@ -240,7 +240,7 @@ async fn cancel_and_end_race_to_one_end(store: Store) {
     const RACES: usize = 30;
     store.worker("w", &["root", "undo"]).await;
     let executions = (0..RACES).map(|_| new_execution("root", "[]", undone_by("undo"))).collect();
-    store.backend.dispatch(executions).await.unwrap();
+    store.backend.dispatch(executions).await.must();
     let other = store.another().await;
     let mut cancelled = 0;
     for root in store.claim("w", RACES).await {
@@ -251,10 +251,10 @@ async fn cancel_and_end_race_to_one_end(store: Store) {
         match verdict {
             Verdict::Recorded { .. } => {
                 assert_eq!(state, ExecutionState::Completed);
-                assert_eq!(wish.unwrap_err().status(), Status::Conflict);
+                assert_eq!(wish.must_fail().status(), Status::Conflict);
             }
             Verdict::Cancelled => {
-                wish.unwrap();
+                wish.must();
                 cancelled += 1;
                 assert_eq!(state, ExecutionState::Cancelled);
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use stent::backend::{CacheSlot, Commands, Outcome, Verdict};
 use stent::model::{ExecutionState, Number, Status, TaskState, WaitMode};
 
-use crate::house::*;
+use super::house::*;
 
 cases! {
     an_end_and_all_that_follows_from_it,
@@ -32,15 +32,15 @@ async fn an_end_and_all_that_follows_from_it(store: Store) {
     assert_eq!(snapshot.counters["n"], Number::Integer(3));
     assert_eq!(text(&snapshot.state["where"]), "\"here\"");
     assert!(snapshot.execution.progress.iter().any(|entry| entry.step == "half"));
-    assert_eq!(text(only(store.backend.cached(vec!["child/key".to_owned()]).await.unwrap()).as_ref().unwrap()), "7");
-    assert_eq!(text(only(store.journal(child.task.id).await).result.as_ref().unwrap()), "\"a step\"");
+    assert_eq!(text(only(store.backend.cached(vec!["child/key".to_owned()]).await.must()).as_ref().must()), "7");
+    assert_eq!(text(only(store.journal(child.task.id).await).result.as_ref().must()), "\"a step\"");
     let child = store.task(child.task.id).await;
     assert_eq!(result(&child), "7");
     assert_eq!((child.lease_expires_at, child.completed_at.is_some()), (None, true));
     let root = store.take().await;
     store.complete(&root, "8").await;
     let execution = store.execution(root.task.execution_id).await;
-    assert_eq!((execution.state, text(&execution.result.unwrap())), (ExecutionState::Completed, "8"));
+    assert_eq!((execution.state, text(&execution.result.must())), (ExecutionState::Completed, "8"));
     assert!(execution.completed_at.is_some());
 }
 
@@ -60,7 +60,7 @@ async fn a_refused_transition_spoils_no_other(store: Store) {
     let stale = store.root("root").await;
     store.complete(&stale, "1").await;
     let cancelled = store.root("root").await;
-    store.backend.cancel(cancelled.task.execution_id, None).await.unwrap();
+    store.backend.cancel(cancelled.task.execution_id, None).await.must();
     let (first, last) = (store.root("root").await, store.root("root").await);
     let verdicts = store
         .say_all(vec![
@@ -94,7 +94,7 @@ async fn a_transaction_that_fails_leaves_nothing(store: Store) {
 async fn one_that_fails_spoils_no_other_that_commits_with_it(store: Store) {
     store.worker("w", &["root"]).await;
     let executions = (0..40).map(|_| new_execution("root", "[]", Default::default())).collect();
-    store.backend.dispatch(executions).await.unwrap();
+    store.backend.dispatch(executions).await.must();
     let taken = store.claim("w", 40).await;
     let jobs: Vec<_> = taken
         .iter()
@@ -108,14 +108,14 @@ async fn one_that_fails_spoils_no_other_that_commits_with_it(store: Store) {
         })
         .collect();
     for (number, job) in jobs.into_iter().enumerate() {
-        let outcome = job.await.unwrap();
+        let outcome = job.await.must();
         let execution = taken[number].task.execution_id;
         if number % 4 == 0 {
             is_status(outcome, Status::NotFound, "stranger");
             store.is(execution, ExecutionState::Running).await;
             assert!(store.counters(execution).await.is_empty());
         } else {
-            assert!(is_recorded(&only(outcome.unwrap().0)));
+            assert!(is_recorded(&only(outcome.must().0)));
             store.is(execution, ExecutionState::Completed).await;
             assert_eq!(store.counters(execution).await["n"], Number::Integer(1));
         }
@@ -127,7 +127,7 @@ async fn results_and_the_next_claim_travel_together(store: Store) {
     let (root, child) = store.waiting_parent().await;
     let asks = Some(claim("w", 1, LEASE));
     let (verdicts, claimed) =
-        store.backend.advance(vec![saying(&child, Commands::default(), completed("1"))], asks).await.unwrap();
+        store.backend.advance(vec![saying(&child, Commands::default(), completed("1"))], asks).await.must();
     assert!(is_recorded(&only(verdicts)));
     // What the transition made ready is there to be taken.
     assert_eq!(only(claimed).task.id, root.task.id);
@@ -140,6 +140,6 @@ async fn a_dispatch_is_all_or_nothing(store: Store) {
     let id = fresh.id;
     let again = stent::backend::NewExecution { id: taken, ..fresh.clone() };
     is_status(store.backend.dispatch(vec![fresh, again]).await, Status::Conflict, "exists already");
-    assert_eq!(store.backend.snapshot(id).await.unwrap(), None);
+    assert_eq!(store.backend.snapshot(id).await.must(), None);
     assert_eq!(store.take().await.task.execution_id, taken);
 }

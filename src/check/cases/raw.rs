@@ -3,7 +3,7 @@
 use stent::backend::{Commands, Renew, Request, Verdict};
 use stent::model::{Execution, ExecutionState, Status, Task, TaskState, WaitMode};
 
-use crate::house::*;
+use super::house::*;
 
 cases! {
     an_update_takes_the_task_from_its_holder,
@@ -14,7 +14,7 @@ cases! {
 }
 
 async fn update(store: &Store, task: Task) {
-    store.backend.call(Request::UpdateTask { task }).await.unwrap();
+    store.backend.call(Request::UpdateTask { task }).await.must();
 }
 
 async fn an_update_takes_the_task_from_its_holder(store: Store) {
@@ -24,7 +24,7 @@ async fn an_update_takes_the_task_from_its_holder(store: Store) {
         .await;
     assert_eq!(store.say(&root, counting(1), completed("1")).await, Verdict::LeaseLost);
     let renew = Renew { worker_id: "w".into(), held: vec![held(&root)], lease: LEASE };
-    assert_eq!(store.backend.renew(renew).await.unwrap().lost, [root.task.id]);
+    assert_eq!(store.backend.renew(renew).await.must().lost, [root.task.id]);
     let again = store.take().await;
     assert!(again.task.fence > root.task.fence + 1);
     store.complete(&again, "1").await;
@@ -42,7 +42,7 @@ async fn an_end_from_outside_wakes_and_ends_what_is_below(store: Store) {
     assert_eq!(left.iter().filter(|task| task.state == TaskState::Cancelled).count(), 2);
     let again = store.take().await;
     assert_eq!(again.task.id, root.task.id);
-    assert_eq!(text(only(store.journal(root.task.id).await).result.as_ref().unwrap()), "7");
+    assert_eq!(text(only(store.journal(root.task.id).await).result.as_ref().must()), "7");
 }
 
 async fn an_end_never_changes_and_may_be_repeated(store: Store) {
@@ -81,7 +81,7 @@ async fn an_execution_ended_from_outside_is_left_alone(store: Store) {
     let root = store.root("root").await;
     let id = root.task.execution_id;
     let ended = Execution { state: ExecutionState::Failed, error: Some(failure()), ..store.execution(id).await };
-    store.backend.call(Request::UpdateExecution { execution: ended }).await.unwrap();
+    store.backend.call(Request::UpdateExecution { execution: ended }).await.must();
     assert!(!is_recorded(&store.say(&root, counting(1), completed("1")).await));
     store.is(id, ExecutionState::Failed).await;
     store.sweep().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use stent::backend::{Claimed, Commands, Outcome, Request, Verdict};
 use stent::model::{ExecutionState, FunctionOptions, Task, TaskKind, TaskState, WaitMode};
 
-use crate::house::*;
+use super::house::*;
 
 cases! {
     a_parent_hears_of_every_end,
@@ -64,9 +64,10 @@ async fn end(store: &Store, way: By) -> Task {
             completed_at: Some(of.claimed_at),
             result: (state == TaskState::Completed).then(|| "7".into()),
             error: (state == TaskState::Failed).then(failure),
+            lease_expires_at: None,
             ..of.task.clone()
         };
-        store.backend.call(Request::UpdateTask { task: record }).await.unwrap();
+        store.backend.call(Request::UpdateTask { task: record }).await.must();
     };
     if let By::Crash = way {
         return store.die().await.task;
@@ -120,7 +121,7 @@ async fn an_execution_ends_as_its_root_does(store: Store) {
         assert!(execution.completed_at.is_some());
         assert_eq!(execution.result.is_some(), state == TaskState::Completed);
         assert_eq!(execution.error.is_some(), state == TaskState::Failed);
-        assert_eq!(store.backend.ended_among(vec![execution.id]).await.unwrap(), [execution.id]);
+        assert_eq!(store.backend.ended_among(vec![execution.id]).await.must(), [execution.id]);
     }
 }
 
@@ -179,7 +180,7 @@ async fn nothing_goes_on_below(store: &Store, child: &Claimed, running: &Claimed
     assert_eq!(store.say(running, counting(1), completed("1")).await, Verdict::LeaseLost);
     store.worker("v", &["root", "child", "below", "nobody"]).await;
     assert_eq!(store.claim("v", 9).await, []);
-    let due = store.backend.sweep("w").await.unwrap().next_due;
+    let due = store.backend.sweep("w").await.must().next_due;
     assert!(due.is_none_or(|due| due <= LEASE), "a timer is left: {due:?}");
 }
 

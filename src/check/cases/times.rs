@@ -5,7 +5,7 @@ use std::time::Duration;
 use stent::backend::Commands;
 use stent::model::{CallOptions, DispatchOptions, ExecutionState, FunctionOptions, TaskState, WaitMode};
 
-use crate::house::*;
+use super::house::*;
 
 cases! {
     a_timer_fires_as_a_recorded_end,
@@ -31,7 +31,7 @@ async fn a_timer_fires_as_a_recorded_end(store: Store) {
     store.until_task(root.task.id, TaskState::Pending).await;
     let entry = only(store.journal(root.task.id).await);
     assert_eq!((entry.state, entry.arrival), (TaskState::Completed, Some(1)));
-    assert!(entry.completed_at.unwrap().since(issued) >= SOON_DUE - Duration::from_millis(1));
+    assert!(entry.completed_at.must().since(issued) >= SOON_DUE - Duration::from_millis(1));
     assert_eq!(store.take().await.task.id, root.task.id);
 }
 
@@ -57,17 +57,17 @@ async fn the_wake_time_is_fixed_at_first_issue(store: Store) {
 async fn a_delayed_task_is_not_taken_before_its_time(store: Store) {
     store.worker("w", &["root", "child"]).await;
     let delayed = DispatchOptions { delay: Some(HOUR), ..DispatchOptions::default() };
-    let never = store.start_with("root", "[]", delayed).await.unwrap();
+    let never = store.start_with("root", "[]", delayed).await.must();
     let root = store.root("root").await;
     let options = CallOptions { delay: Some(SOON_DUE), ..CallOptions::default() };
     let child = call_with(&root, 1, "child", "[]", options);
     store.hold(&root, spawns([child.clone()])).await;
     let row = store.task(child.id).await;
-    let due = row.scheduled_for.expect("the row tells when");
+    let due = row.scheduled_for.must();
     assert!(due.since(row.created_at) >= SOON_DUE - Duration::from_millis(1));
     let early = store.claim("w", 9).await;
     let taken = if early.is_empty() {
-        store.until("it may be taken", async |store| store.backend.stats().await.unwrap().scheduled == 1).await;
+        store.until("it may be taken", async |store| store.backend.stats().await.must().scheduled == 1).await;
         store.take().await
     } else {
         only(early)
@@ -79,13 +79,13 @@ async fn a_delayed_task_is_not_taken_before_its_time(store: Store) {
 
 async fn a_sweep_tells_when_the_next_is_due(store: Store) {
     store.worker("w", &["root"]).await;
-    let nothing = store.backend.sweep("w").await.unwrap();
+    let nothing = store.backend.sweep("w").await.must();
     assert_eq!((nothing.changed, nothing.more, nothing.next_due), (0, false, None));
     let root = store.root("root").await;
-    let lease = store.backend.sweep("w").await.unwrap().next_due.unwrap();
+    let lease = store.backend.sweep("w").await.must().next_due.must();
     assert!(lease <= LEASE && lease > LEASE / 2);
     store.suspend(&root, spawns([timer(&root, 1, HOUR)]), WaitMode::All, &[1], 0).await;
-    let due = store.backend.sweep("w").await.unwrap().next_due.unwrap();
+    let due = store.backend.sweep("w").await.must().next_due.must();
     assert!(due <= HOUR && due > HOUR / 2, "{due:?}");
 }
 
@@ -96,17 +96,17 @@ fn timed(timeout: Duration, attempts: u32) -> FunctionOptions {
 async fn an_attempt_that_waits_too_long_times_out(store: Store) {
     store.worker_with("w", vec![("root", timed(SOON_DUE, 2))]).await;
     let root = store.root("root").await;
-    assert!(root.deadline.unwrap().since(root.claimed_at) == SOON_DUE);
+    assert!(root.deadline.must().since(root.claimed_at) == SOON_DUE);
     store.suspend(&root, spawns([timer(&root, 1, HOUR)]), WaitMode::All, &[1], 0).await;
     store.until_task(root.task.id, TaskState::Pending).await;
     let again = store.take().await;
-    assert_eq!((again.task.retries, again.task.error.clone().unwrap().kind.as_str()), (1, "Timeout"));
+    assert_eq!((again.task.retries, again.task.error.clone().must().kind.as_str()), (1, "Timeout"));
     // The journal is kept, and what it waited for goes on.
     assert_eq!(only(store.journal(root.task.id).await).state, TaskState::Waiting);
     store.suspend(&again, Commands::default(), WaitMode::All, &[1], 0).await;
     store.until_execution(root.task.execution_id, ExecutionState::Failed).await;
     let letter = only(store.letters().await);
-    assert_eq!((letter.task.id, letter.task.error.unwrap().kind.as_str()), (root.task.id, "Timeout"));
+    assert_eq!((letter.task.id, letter.task.error.must().kind.as_str()), (root.task.id, "Timeout"));
     assert_eq!(store.state(timer(&root, 1, HOUR).id).await, TaskState::Cancelled);
 }
 
@@ -137,11 +137,11 @@ async fn an_execution_expires(store: Store) {
     store.worker("w", &["root", "child", "undo"]).await;
     let expiring =
         DispatchOptions { expiry: Some(SOON_DUE), on_cancel: Some("undo".into()), ..DispatchOptions::default() };
-    let idle = store.start_with("root", "[1]", expiring.clone()).await.unwrap();
+    let idle = store.start_with("root", "[1]", expiring.clone()).await.must();
     store.until_execution(idle, ExecutionState::TimedOut).await;
     assert_eq!(store.take().await.task.step_name, "undo");
 
-    let execution = store.start_with("root", "[2]", expiring).await.unwrap();
+    let execution = store.start_with("root", "[2]", expiring).await.must();
     let root = store.take().await;
     store.hold(&root, spawns([call(&root, 1, "child")])).await;
     store.until_execution(execution, ExecutionState::Cancelling).await;
@@ -164,7 +164,7 @@ async fn what_is_due_is_taken_in_bounded_batches(store: Store) {
     tokio::time::sleep(Duration::from_millis(1)).await;
     let mut fired = 0;
     loop {
-        let swept = store.backend.sweep("w").await.unwrap();
+        let swept = store.backend.sweep("w").await.must();
         assert!(swept.changed <= 1000, "{} in one transaction", swept.changed);
         fired += swept.changed;
         if !swept.more {
@@ -183,7 +183,7 @@ async fn any_worker_sweeps_for_the_whole_store(store: Store) {
     store.suspend(&root, spawns([timer(&root, 1, Duration::from_micros(1))]), WaitMode::All, &[1], 0).await;
     let other = store.another().await;
     let pending = async |_: &Store| {
-        other.backend.sweep("other").await.unwrap();
+        other.backend.sweep("other").await.must();
         other.state(root.task.id).await == TaskState::Pending
     };
     let start = std::time::Instant::now();

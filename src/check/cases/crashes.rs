@@ -5,7 +5,7 @@ use std::time::Duration;
 use stent::backend::{Claimed, Commands};
 use stent::model::{ExecutionState, FunctionOptions, TaskState, WaitMode};
 
-use crate::house::*;
+use super::house::*;
 
 cases! {
     a_task_comes_back_when_its_lease_ends,
@@ -40,7 +40,7 @@ async fn a_task_that_kills_its_workers_is_dead_lettered(store: Store) {
     let letter = only(store.letters().await);
     assert!(letter.reason.contains("died 3 times in a row"), "{}", letter.reason);
     let execution = store.execution(execution).await;
-    assert_eq!((execution.state, execution.error.unwrap().kind.as_str()), (ExecutionState::Failed, "WorkerDied"));
+    assert_eq!((execution.state, execution.error.must().kind.as_str()), (ExecutionState::Failed, "WorkerDied"));
 }
 
 async fn what_is_recorded_begins_the_count_anew(store: Store) {
@@ -90,8 +90,8 @@ async fn a_renewed_lease_does_not_end(store: Store) {
     store.start("root").await;
     let root = only(store.claim_with(claim("w", 1, Duration::from_secs(2))).await);
     let renew = stent::backend::Renew { worker_id: "w".into(), held: vec![held(&root)], lease: LEASE };
-    assert_eq!(store.backend.renew(renew).await.unwrap(), Default::default());
-    let due = store.backend.sweep("w").await.unwrap().next_due.unwrap();
+    assert_eq!(store.backend.renew(renew).await.must(), Default::default());
+    let due = store.backend.sweep("w").await.must().next_due.must();
     assert!(due > LEASE / 2);
     store.complete(&root, "1").await;
 }
@@ -103,7 +103,7 @@ async fn a_childs_death_is_its_parents_news(store: Store) {
     store.die().await;
     let root = store.take().await;
     let entry = only(store.journal(root.task.id).await);
-    assert_eq!((entry.state, entry.error.unwrap().kind.as_str()), (TaskState::Failed, "WorkerDied"));
+    assert_eq!((entry.state, entry.error.must().kind.as_str()), (TaskState::Failed, "WorkerDied"));
     assert_eq!(root.crashes, 0);
 }
 
@@ -112,7 +112,7 @@ async fn a_live_task_is_not_rescued(store: Store) {
     let root = store.root("root").await;
     let other = store.another().await;
     other.worker("other", &["root"]).await;
-    assert_eq!(other.backend.sweep("other").await.unwrap().changed, 0);
+    assert_eq!(other.backend.sweep("other").await.must().changed, 0);
     assert_eq!(other.claim("other", 9).await, []);
     store.complete(&root, "1").await;
 }

@@ -3,7 +3,7 @@
 use stent::backend::{Commands, Outcome, Request, Response};
 use stent::model::{ExecutionState, Id, Status, Timestamp, WaitMode};
 
-use crate::house::*;
+use super::house::*;
 
 cases! {
     what_is_over_goes_with_all_that_belongs_to_it,
@@ -13,7 +13,7 @@ cases! {
 }
 
 async fn clean(store: &Store, older_than: Timestamp) -> u64 {
-    match store.backend.call(Request::CleanupExecutions { older_than }).await.unwrap() {
+    match store.backend.call(Request::CleanupExecutions { older_than }).await.must() {
         Response::Count(count) => count,
         other => panic!("{other:?}"),
     }
@@ -37,31 +37,33 @@ async fn ended(store: &Store) -> Id {
 }
 
 async fn what_is_over_goes_with_all_that_belongs_to_it(store: Store) {
+    clean(&store, all()).await;
     store.worker("w", &["root", "child"]).await;
     let id = ended(&store).await;
     assert_eq!(clean(&store, all()).await, 1);
-    assert_eq!(store.backend.snapshot(id).await.unwrap(), None);
+    assert_eq!(store.backend.snapshot(id).await.must(), None);
     assert!(store.tasks(id).await.is_empty());
     assert_eq!(store.journal(root_of(id)).await, []);
-    let ask = async |request| store.backend.call(request).await.unwrap();
+    let ask = async |request| store.backend.call(request).await.must();
     assert_eq!(ask(Request::GetExecutionCounters { execution_id: id }).await, Response::Counters([].into()));
     assert_eq!(ask(Request::GetExecutionStateValues { execution_id: id }).await, Response::Values([].into()));
     assert_eq!(ask(Request::GetSignal { execution_id: id, name: "go".into() }).await, Response::Signal(None));
     is_status(store.backend.signal(signal(id, "go", "1")).await, Status::NotFound, "no execution");
-    assert_eq!(store.backend.ended_among(vec![id]).await.unwrap(), [id]);
+    assert_eq!(store.backend.ended_among(vec![id]).await.must(), [id]);
 }
 
 async fn what_goes_on_or_is_young_stays(store: Store) {
+    clean(&store, all()).await;
     store.worker("w", &["root", "child"]).await;
     let old = ended(&store).await;
-    let between = store.execution(old).await.completed_at.unwrap().after(std::time::Duration::from_micros(1));
+    let between = store.execution(old).await.completed_at.must().after(std::time::Duration::from_micros(1));
     let young = ended(&store).await;
     let (waiting, child) = store.waiting_parent().await;
     let cancelling = store.root("root").await;
-    store.backend.cancel(cancelling.task.execution_id, None).await.unwrap();
-    assert_eq!(clean(&store, store.execution(old).await.completed_at.unwrap()).await, 0);
+    store.backend.cancel(cancelling.task.execution_id, None).await.must();
+    assert_eq!(clean(&store, store.execution(old).await.completed_at.must()).await, 0);
     assert_eq!(clean(&store, between).await, 1);
-    assert_eq!(store.backend.snapshot(old).await.unwrap(), None);
+    assert_eq!(store.backend.snapshot(old).await.must(), None);
     store.is(young, ExecutionState::Completed).await;
     assert_eq!(clean(&store, all()).await, 1);
     store.is(cancelling.task.execution_id, ExecutionState::Cancelling).await;
@@ -70,11 +72,12 @@ async fn what_goes_on_or_is_young_stays(store: Store) {
 }
 
 async fn many_go_in_batches_that_others_need_not_wait_for(store: Store) {
+    clean(&store, all()).await;
     const EXECUTIONS: usize = 450;
     const CHILDREN: u32 = 2500;
     store.worker("w", &["root", "child"]).await;
     let executions = (0..EXECUTIONS).map(|_| new_execution("root", "[]", Default::default())).collect();
-    store.backend.dispatch(executions).await.unwrap();
+    store.backend.dispatch(executions).await.must();
     let roots = store.claim("w", EXECUTIONS).await;
     store.hold(&roots[0], spawns((1..=CHILDREN).map(|op| step(&roots[0], op, Ok("1"))))).await;
     let ends = roots.iter().map(|root| saying(root, Commands::default(), completed("1"))).collect();
@@ -90,7 +93,7 @@ async fn many_go_in_batches_that_others_need_not_wait_for(store: Store) {
         store.hold(&live, counting(1)).await;
         said += 1;
     }
-    assert_eq!(cleaning.await.unwrap(), EXECUTIONS as u64);
+    assert_eq!(cleaning.await.must(), EXECUTIONS as u64);
     assert!(said > 0);
     assert!(store.tasks(roots[0].task.execution_id).await.is_empty());
     store.suspend(&live, spawns([step(&live, 1, Ok("1"))]), WaitMode::All, &[1], 0).await;
@@ -98,6 +101,8 @@ async fn many_go_in_batches_that_others_need_not_wait_for(store: Store) {
 }
 
 async fn dead_letters_go_by_their_own_age(store: Store) {
+    clean(&store, all()).await;
+    store.backend.call(Request::CleanupDeadLetters { older_than: all() }).await.must();
     store.worker("w", &["root"]).await;
     let root = store.root("root").await;
     store.fail(&root).await;
@@ -106,7 +111,7 @@ async fn dead_letters_go_by_their_own_age(store: Store) {
     assert_eq!(clean(&store, all()).await, 1);
     assert_eq!(only(store.letters().await), letter);
     is_status(store.backend.replay_dead_letter(root.task.id, Id::now_v7()).await, Status::NotFound, "cleaned up");
-    let count = async |older_than| store.backend.call(Request::CleanupDeadLetters { older_than }).await.unwrap();
+    let count = async |older_than| store.backend.call(Request::CleanupDeadLetters { older_than }).await.must();
     assert_eq!(count(letter.moved_at).await, Response::Count(0));
     assert_eq!(count(all()).await, Response::Count(1));
     assert!(store.letters().await.is_empty());

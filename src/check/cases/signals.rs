@@ -7,7 +7,7 @@ use rand::Rng as _;
 use stent::backend::{Commands, NewSignal, Outcome};
 use stent::model::{Id, Op, Status, TaskState, WaitMode};
 
-use crate::house::*;
+use super::house::*;
 
 cases! {
     they_are_taken_in_order_before_and_after_the_wait,
@@ -65,7 +65,7 @@ async fn an_id_counts_once(store: Store) {
     let (one, two) = (store.root("root").await, store.root("root").await);
     let send = async |execution, name: &str, id: &str, payload: &str| {
         let signal = NewSignal { id: Some(id.to_owned()), ..signal(execution, name, payload) };
-        store.backend.signal(signal).await.unwrap();
+        store.backend.signal(signal).await.must();
     };
     store.hold(&one, spawns([wait_for(&one, 1, "go", None)])).await;
     for payload in ["1", "2"] {
@@ -110,7 +110,7 @@ async fn they_go_to_an_execution_that_goes_on(store: Store) {
     store.complete(&root, "1").await;
     is_status(store.backend.signal(signal(ended, "go", "1")).await, Status::Conflict, "completed");
     let cancelling = store.root("root").await.task.execution_id;
-    store.backend.cancel(cancelling, None).await.unwrap();
+    store.backend.cancel(cancelling, None).await.must();
     is_status(store.backend.signal(signal(cancelling, "go", "1")).await, Status::Conflict, "cancelling");
     // Not yet begun is not ended.
     let pending = store.start("root").await;
@@ -127,7 +127,7 @@ async fn a_wait_that_timed_out_takes_nothing(store: Store) {
     let again = store.take().await;
     let journal = store.journal(root.task.id).await;
     assert_eq!(
-        (journal[0].state, journal[0].error.as_ref().unwrap().kind.as_str()),
+        (journal[0].state, journal[0].error.as_ref().must().kind.as_str()),
         (TaskState::Failed, "SignalTimeout")
     );
     store.send(root.task.execution_id, "go", "1").await;
@@ -157,14 +157,14 @@ async fn a_time_out_and_a_take_are_never_both(store: Store) {
     });
     let over = async |store: &Store| store.journal(root.task.id).await.iter().all(|entry| entry.arrival.is_some());
     store.until("all waits are over", over).await;
-    sending.await.unwrap();
+    sending.await.must();
     let journal = store.journal(root.task.id).await;
     let arrivals: BTreeSet<u64> = journal.iter().filter_map(|entry| entry.arrival).collect();
     assert_eq!(arrivals.len(), WAITS as usize);
     // The rest was kept, in order, for the waits to come.
     let more = (1..=WAITS / 2).map(|op| wait_for(&root, WAITS + op, "go", None));
     store.hold(&root, spawns(more)).await;
-    let numbers: Vec<u32> = taken(&store, root.task.id).await.iter().map(|text| text.parse().unwrap()).collect();
+    let numbers: Vec<u32> = taken(&store, root.task.id).await.iter().map(|text| text.parse().must()).collect();
     assert_eq!(numbers, (0..WAITS / 2).collect::<Vec<_>>());
 }
 
@@ -180,7 +180,7 @@ async fn a_cancelled_wait_gives_back_what_nobody_has_seen(store: Store) {
     let entry = only(store.journal(root.task.id).await);
     assert_eq!((entry.state, entry.result), (TaskState::Cancelled, None));
     // It arrives anew, after all that came before.
-    let arrival = entry.arrival.filter(|arrival| *arrival > 1).unwrap();
+    let arrival = entry.arrival.filter(|arrival| *arrival > 1).must();
     assert_eq!((arrivals, latest), (vec![(1, arrival)], arrival));
     // It is again the oldest.
     store.hold(&root, spawns([wait_for(&root, 2, "go", None), wait_for(&root, 3, "go", None)])).await;
@@ -192,7 +192,7 @@ async fn a_cancelled_wait_gives_back_what_nobody_has_seen(store: Store) {
     store.hold(&root, cancels(&root, &[&four])).await;
     let journal = store.journal(root.task.id).await;
     assert_eq!((journal[3].state, journal[4].state), (TaskState::Cancelled, TaskState::Completed));
-    assert_eq!(text(journal[4].result.as_ref().unwrap()), "4");
+    assert_eq!(text(journal[4].result.as_ref().must()), "4");
 }
 
 async fn a_cancelled_wait_that_took_nothing_leaves_it_to_the_next(store: Store) {
@@ -227,11 +227,11 @@ async fn concurrent_sends_are_all_kept(store: Store) {
     }
     store.record(&root, Commands::default(), suspended(WaitMode::All, &ops, 0)).await;
     for sender in sending {
-        sender.await.unwrap();
+        sender.await.must();
     }
     let root = store.take().await;
     let all = taken(&store, root.task.id).await;
-    let all: Vec<u32> = all.iter().map(|text| text.parse().unwrap()).collect();
+    let all: Vec<u32> = all.iter().map(|text| text.parse().must()).collect();
     assert_eq!(all.iter().copied().collect::<BTreeSet<_>>(), (0..SENDERS * EACH).collect());
     // Each sender's own in its order.
     for sender in 0..SENDERS {

@@ -3,7 +3,7 @@
 use stent::backend::{Commands, Outcome};
 use stent::model::{Number, ProgressEntry};
 
-use crate::house::*;
+use super::house::*;
 
 cases! {
     effects_are_counted_so_that_a_replay_skips_them,
@@ -43,7 +43,7 @@ async fn counters_are_exact_under_concurrency(store: Store) {
         }));
     }
     for one in adding {
-        one.await.unwrap();
+        one.await.must();
     }
     let sum = TASKS as i64 * EACH * (EACH + 1) / 2;
     assert_eq!(store.counters(root.task.execution_id).await["n"], Number::Integer(sum));
@@ -74,7 +74,7 @@ async fn the_last_state_and_heartbeat_stand(store: Store) {
     }
     assert_eq!(text(&store.snapshot(root.task.execution_id).await.state["k"]), "3");
     store.release(&root).await;
-    assert_eq!(text(store.take().await.heartbeat.as_ref().unwrap()), "2");
+    assert_eq!(text(store.take().await.heartbeat.as_ref().must()), "2");
 }
 
 async fn progress_is_in_order(store: Store) {

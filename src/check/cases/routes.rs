@@ -2,7 +2,7 @@
 
 use stent::model::{CallOptions, DispatchOptions, FunctionOptions, Id, TaskOptions};
 
-use crate::house::*;
+use super::house::*;
 
 cases! {
     queues_tags_and_functions_decide,
@@ -45,7 +45,7 @@ async fn queues_tags_and_functions_decide(store: Store) {
         (None, &["x", "y"], &["any", "a", "ab", "x", "b and y"]),
         (Some("b"), &["z"], &["any", "ab"]),
     ] {
-        let id = store.start_with("f", "[]", to(queue, tags, 0)).await.unwrap();
+        let id = store.start_with("f", "[]", to(queue, tags, 0)).await.must();
         for worker in ["other", "any", "a", "ab", "x", "b and y"] {
             let taken = store.claim(worker, 9).await;
             assert_eq!(!taken.is_empty(), takers.contains(&worker), "{worker} and {queue:?} {tags:?}");
@@ -54,7 +54,7 @@ async fn queues_tags_and_functions_decide(store: Store) {
                 store.release(&claimed).await;
             }
         }
-        store.backend.cancel(id, None).await.unwrap();
+        store.backend.cancel(id, None).await.must();
     }
 }
 
@@ -66,8 +66,8 @@ async fn what_a_worker_cannot_take_hides_nothing(store: Store) {
         others.push(new_execution("f", "[]", to(Some("b"), &[], 9)));
         others.push(new_execution("f", "[]", to(Some("a"), &["y"], 9)));
     }
-    store.backend.dispatch(others).await.unwrap();
-    let own = store.start_with("f", "[]", to(Some("a"), &["x"], 0)).await.unwrap();
+    store.backend.dispatch(others).await.must();
+    let own = store.start_with("f", "[]", to(Some("a"), &["x"], 0)).await.must();
     assert_eq!(only(store.claim("w", 1).await).task.execution_id, own);
 }
 
@@ -78,7 +78,7 @@ async fn the_order_is_priority_then_age(store: Store) {
         let priority = [0, 5, -3, 5][number % 4];
         let queue = [None, Some("a"), Some("b")][number % 3];
         let function = ["f", "g"][number % 2];
-        let id = store.start_with(function, "[]", to(queue, &[], priority)).await.unwrap();
+        let id = store.start_with(function, "[]", to(queue, &[], priority)).await.must();
         expected.push((-priority, number, id));
     }
     expected.sort_unstable();
@@ -119,7 +119,7 @@ async fn two_workers_never_take_the_same(store: Store) {
     store.worker("one", &["f"]).await;
     other.worker("two", &["f"]).await;
     let executions = (0..TASKS).map(|_| new_execution("f", "[]", DispatchOptions::default())).collect();
-    store.backend.dispatch(executions).await.unwrap();
+    store.backend.dispatch(executions).await.must();
     let take_all = |store: Store, worker: &'static str| {
         tokio::spawn(async move {
             let mut ids = Vec::new();
@@ -133,8 +133,8 @@ async fn two_workers_never_take_the_same(store: Store) {
         })
     };
     let (one, two) = (take_all(store.clone(), "one"), take_all(other.clone(), "two"));
-    let mut all = one.await.unwrap();
-    all.extend(two.await.unwrap());
+    let mut all = one.await.must();
+    all.extend(two.await.must());
     assert_eq!(all.len(), TASKS);
     all.sort_unstable();
     all.dedup();
@@ -145,6 +145,6 @@ async fn a_new_route_is_seen_by_those_who_run_already(store: Store) {
     let other = store.another().await;
     store.worker("w", &["f"]).await;
     store.idle().await;
-    let id = other.start_with("f", "[]", to(Some("new"), &["new"], 0)).await.unwrap();
+    let id = other.start_with("f", "[]", to(Some("new"), &["new"], 0)).await.must();
     assert_eq!(store.take().await.task.execution_id, id);
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use stent::backend::{Commands, JournalEntry, JournalRequest, Outcome};
 use stent::model::{Op, TaskState};
 
-use crate::house::*;
+use super::house::*;
 
 cases! {
     ends_are_numbered_in_their_order,
@@ -56,7 +56,7 @@ async fn ends_are_numbered_in_their_order(store: Store) {
     let states: Vec<TaskState> = journal.iter().map(|entry| entry.state).collect();
     use TaskState::{Completed, Failed};
     assert_eq!(states, [Completed, Completed, Completed, Completed, Failed, Failed]);
-    assert_eq!(journal[4].error.as_ref().unwrap().kind, "SignalTimeout");
+    assert_eq!(journal[4].error.as_ref().must().kind, "SignalTimeout");
     assert_eq!(journal.iter().map(|entry| entry.op).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
 }
 
@@ -88,7 +88,7 @@ async fn a_signal_that_was_there_arrives_at_once(store: Store) {
     let (_, latest) = store.hold(&root, spawns([wait_for(&root, 1, "go", None)])).await;
     assert_eq!(latest, 1);
     let entry = only(store.journal(root.task.id).await);
-    assert_eq!((entry.arrival, text(entry.result.as_ref().unwrap())), (Some(1), "\"early\""));
+    assert_eq!((entry.arrival, text(entry.result.as_ref().must())), (Some(1), "\"early\""));
 }
 
 async fn what_a_commit_answers_is_what_the_journal_says(store: Store) {
@@ -105,7 +105,7 @@ async fn what_a_commit_answers_is_what_the_journal_says(store: Store) {
     let stent::backend::Verdict::Recorded { arrivals, latest } = &verdicts[0] else { panic!("{verdicts:?}") };
     let journal = store.journal(root.task.id).await;
     assert_eq!(in_order(&journal).len(), 3);
-    assert_eq!(*latest, journal.iter().filter_map(|entry| entry.arrival).max().unwrap());
+    assert_eq!(*latest, journal.iter().filter_map(|entry| entry.arrival).max().must());
     assert_eq!(arrivals.len(), 2);
     for (op, arrival) in arrivals {
         assert_eq!(journal[*op as usize - 1].arrival, Some(*arrival));
@@ -123,12 +123,12 @@ async fn a_journal_is_asked_for_what_is_new(store: Store) {
         store.complete(child, "1").await;
     }
     let ask = |after| JournalRequest { task: root.task.id, after };
-    assert_eq!(only(store.backend.journals(vec![ask(0)]).await.unwrap()).len(), 4);
-    assert_eq!(only(store.backend.journals(vec![ask(2)]).await.unwrap()).len(), 1);
-    assert_eq!(only(store.backend.journals(vec![ask(3)]).await.unwrap()).len(), 0);
+    assert_eq!(only(store.backend.journals(vec![ask(0)]).await.must()).len(), 4);
+    assert_eq!(only(store.backend.journals(vec![ask(2)]).await.must()).len(), 1);
+    assert_eq!(only(store.backend.journals(vec![ask(3)]).await.must()).len(), 0);
     // Several in the order of the requests; one without a journal has none.
     let child = JournalRequest { task: children[0].task.id, after: 0 };
-    let sizes: Vec<usize> = store.backend.journals(vec![child, ask(1)]).await.unwrap().iter().map(Vec::len).collect();
+    let sizes: Vec<usize> = store.backend.journals(vec![child, ask(1)]).await.must().iter().map(Vec::len).collect();
     assert_eq!(sizes, [0, 2]);
 }
 
@@ -139,7 +139,8 @@ async fn a_reader_never_sees_a_hole_filled(store: Store) {
     let root = store.root("root").await;
     store.hold(&root, spawns((1..=CHILDREN).map(|op| call(&root, op, "child")))).await;
     let children = store.claim("w", CHILDREN as usize).await;
-    let over = Arc::new(AtomicBool::new(false));
+    let flag = Flag::default();
+    let over = flag.shared();
     let reading = tokio::spawn({
         let (over, other, root) = (Arc::clone(&over), store.another().await, root.task.id);
         async move {
@@ -168,10 +169,10 @@ async fn a_reader_never_sees_a_hole_filled(store: Store) {
         })
         .collect();
     for end in ends {
-        end.await.unwrap();
+        end.await.must();
     }
-    over.store(true, Ordering::SeqCst);
-    assert_eq!(reading.await.unwrap().len(), CHILDREN as usize);
+    flag.raise();
+    assert_eq!(reading.await.must().len(), CHILDREN as usize);
 }
 
 async fn a_parents_numbers_are_its_own(store: Store) {

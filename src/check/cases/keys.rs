@@ -3,7 +3,7 @@
 use stent::backend::{Claimed, Commands, Outcome, Request, Spawn, Verdict};
 use stent::model::{CallOptions, DispatchOptions, FunctionOptions, Status, Task, TaskState, WaitMode};
 
-use crate::house::*;
+use super::house::*;
 
 cases! {
     a_second_dispatch_is_the_first_ones_execution,
@@ -32,28 +32,28 @@ fn keyed_call(parent: &Claimed, op: u32, args: &str) -> Spawn {
 
 async fn a_second_dispatch_is_the_first_ones_execution(store: Store) {
     store.worker("w", &["root"]).await;
-    let first = store.start_with("root", "[1]", keyed("k")).await.unwrap();
-    assert_eq!(store.start_with("root", "[1]", keyed("k")).await.unwrap(), first);
+    let first = store.start_with("root", "[1]", keyed("k")).await.must();
+    assert_eq!(store.start_with("root", "[1]", keyed("k")).await.must(), first);
     is_status(store.start_with("root", "[2]", keyed("k")).await, Status::Conflict, "other arguments");
     let other = store.another().await;
-    assert_eq!(other.start_with("root", "[1]", keyed("k")).await.unwrap(), first);
+    assert_eq!(other.start_with("root", "[1]", keyed("k")).await.must(), first);
     let root = store.take().await;
-    assert_eq!(store.start_with("root", "[1]", keyed("k")).await.unwrap(), first);
+    assert_eq!(store.start_with("root", "[1]", keyed("k")).await.must(), first);
     store.complete(&root, "1").await;
-    assert_eq!(store.start_with("root", "[1]", keyed("k")).await.unwrap(), first);
+    assert_eq!(store.start_with("root", "[1]", keyed("k")).await.must(), first);
     store.idle().await;
 }
 
 async fn a_key_is_its_functions(store: Store) {
-    let first = store.start_with("root", "[1]", keyed("k")).await.unwrap();
-    assert_ne!(store.start_with("other", "[1]", keyed("k")).await.unwrap(), first);
-    assert_ne!(store.start_with("root", "[1]", keyed("l")).await.unwrap(), first);
+    let first = store.start_with("root", "[1]", keyed("k")).await.must();
+    assert_ne!(store.start_with("other", "[1]", keyed("k")).await.must(), first);
+    assert_ne!(store.start_with("root", "[1]", keyed("l")).await.must(), first);
 }
 
 async fn two_in_one_batch(store: Store) {
     store.worker("w", &["root", "child"]).await;
     let (one, two) = (new_execution("root", "[1]", keyed("k")), new_execution("root", "[1]", keyed("k")));
-    let ids = store.backend.dispatch(vec![one.clone(), two]).await.unwrap();
+    let ids = store.backend.dispatch(vec![one.clone(), two]).await.must();
     assert_eq!(ids, [one.id, one.id]);
     let root = store.take().await;
     store
@@ -62,16 +62,16 @@ async fn two_in_one_batch(store: Store) {
     let child = store.take().await;
     store.complete(&child, "7").await;
     let again = store.take().await;
-    let results: Vec<_> = store.journal(again.task.id).await.into_iter().map(|entry| entry.result.unwrap()).collect();
+    let results: Vec<_> = store.journal(again.task.id).await.into_iter().map(|entry| entry.result.must()).collect();
     assert_eq!(results.iter().map(text).collect::<Vec<_>>(), ["7", "7"]);
 }
 
 async fn an_owner_that_failed_gives_the_key_away(store: Store) {
     store.worker("w", &["root"]).await;
-    let first = store.start_with("root", "[1]", keyed("k")).await.unwrap();
+    let first = store.start_with("root", "[1]", keyed("k")).await.must();
     let root = store.take().await;
     store.fail(&root).await;
-    let second = store.start_with("root", "[1]", keyed("k")).await.unwrap();
+    let second = store.start_with("root", "[1]", keyed("k")).await.must();
     assert_ne!(second, first);
     assert_eq!(store.take().await.task.execution_id, second);
 }
@@ -102,7 +102,7 @@ async fn a_joiner_gets_the_owners_result(store: Store) {
     assert_eq!(store.claim("w", 9).await.len(), 3);
     for root in &parents {
         let entry = only(store.journal(root.task.id).await);
-        assert_eq!((text(entry.result.as_ref().unwrap()), entry.arrival), ("7", Some(1)));
+        assert_eq!((text(entry.result.as_ref().must()), entry.arrival), ("7", Some(1)));
     }
 }
 
@@ -118,14 +118,14 @@ async fn if_the_owner_fails_the_first_joiner_runs(store: Store) {
     store.complete(heir, "8").await;
     assert_eq!(store.claim("w", 9).await.len(), 2);
     for root in &parents[1..] {
-        assert_eq!(text(only(store.journal(root.task.id).await).result.as_ref().unwrap()), "8");
+        assert_eq!(text(only(store.journal(root.task.id).await).result.as_ref().must()), "8");
     }
 }
 
 async fn if_the_owner_is_cancelled_a_joiner_runs(store: Store) {
     let (owner, parents) = joined(&store, 2).await;
     store.release(&owner).await;
-    store.backend.cancel(parents[0].task.execution_id, None).await.unwrap();
+    store.backend.cancel(parents[0].task.execution_id, None).await.must();
     let heir = store.take().await;
     assert_eq!(heir.task.parent_task_id, Some(parents[1].task.id));
     store.complete(&heir, "8").await;
@@ -135,7 +135,7 @@ async fn if_the_owner_is_cancelled_a_joiner_runs(store: Store) {
 async fn if_the_owners_parent_ends_a_joiner_runs(store: Store) {
     let (owner, parents) = joined(&store, 2).await;
     let ended = Task { state: TaskState::Failed, ..store.task(parents[0].task.id).await };
-    store.backend.call(Request::UpdateTask { task: ended }).await.unwrap();
+    store.backend.call(Request::UpdateTask { task: ended }).await.must();
     assert_eq!(store.say(&owner, Commands::default(), completed("7")).await, Verdict::LeaseLost);
     assert_eq!(store.take().await.task.parent_task_id, Some(parents[1].task.id));
 }
@@ -150,7 +150,7 @@ async fn a_recorded_result_is_there_at_once(store: Store) {
     store.suspend(&late, spawns([keyed_call(&late, 1, "[]")]), WaitMode::All, &[1], 0).await;
     assert_eq!(store.take().await.task.id, late.task.id);
     let entry = only(store.journal(late.task.id).await);
-    assert_eq!((entry.state, text(entry.result.as_ref().unwrap())), (TaskState::Completed, "7"));
+    assert_eq!((entry.state, text(entry.result.as_ref().must())), (TaskState::Completed, "7"));
 }
 
 async fn other_arguments_are_a_conflict(store: Store) {
@@ -159,7 +159,7 @@ async fn other_arguments_are_a_conflict(store: Store) {
     store.suspend(&other, spawns([keyed_call(&other, 1, "[2]")]), WaitMode::All, &[1], 0).await;
     assert_eq!(store.take().await.task.id, other.task.id);
     let entry = only(store.journal(other.task.id).await);
-    let error = entry.error.unwrap();
+    let error = entry.error.must();
     assert_eq!((entry.state, error.kind.as_str()), (TaskState::Failed, "Conflict"));
     assert!(error.message.contains("other arguments") && !error.retryable);
     // The owner is not harmed.
@@ -175,7 +175,7 @@ async fn a_join_that_would_wait_for_itself_is_a_conflict(store: Store) {
     store.suspend(&owner, spawns([keyed_call(&owner, 1, "[]")]), WaitMode::All, &[1], 0).await;
     let owner = store.take().await;
     let entry = only(store.journal(owner.task.id).await);
-    assert_eq!(entry.error.unwrap().kind, "Conflict");
+    assert_eq!(entry.error.must().kind, "Conflict");
     store.fail(&owner).await;
     store.take().await;
 
@@ -195,7 +195,7 @@ async fn a_join_that_would_wait_for_itself_is_a_conflict(store: Store) {
     store.suspend(&owners[1], spawns([call_by(&owners[1], "a")]), WaitMode::All, &[1], 0).await;
     assert_eq!(store.take().await.task.id, owners[1].task.id);
     let entry = only(store.journal(owners[1].task.id).await);
-    assert_eq!(entry.error.unwrap().kind, "Conflict");
+    assert_eq!(entry.error.must().kind, "Conflict");
 }
 
 async fn a_key_outlives_the_run_that_used_it(store: Store) {
@@ -207,11 +207,11 @@ async fn a_key_outlives_the_run_that_used_it(store: Store) {
     assert_eq!(store.journal(root.task.id).await, []);
     store.suspend(&root, spawns([keyed_call(&root, 1, "[]")]), WaitMode::All, &[1], 0).await;
     assert_eq!(store.take().await.task.id, root.task.id);
-    assert_eq!(text(only(store.journal(root.task.id).await).result.as_ref().unwrap()), "7");
+    assert_eq!(text(only(store.journal(root.task.id).await).result.as_ref().must()), "7");
     // And other arguments are other arguments still.
     let other = store.root("root").await;
     store.suspend(&other, spawns([keyed_call(&other, 1, "[2]")]), WaitMode::All, &[1], 0).await;
-    assert_eq!(only(store.journal(other.task.id).await).error.unwrap().kind, "Conflict");
+    assert_eq!(only(store.journal(other.task.id).await).error.must().kind, "Conflict");
 }
 
 async fn an_idempotent_function_needs_no_key(store: Store) {

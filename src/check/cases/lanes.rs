@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use stent::backend::{Claimed, Commands};
 use stent::model::WaitMode;
 
-use crate::house::*;
+use super::house::*;
 
 cases! {
     the_worker_that_suspended_it_has_first_call,
@@ -51,11 +51,11 @@ async fn after_a_while_it_is_anyones(store: Store) {
 
 async fn when_the_worker_is_gone_it_is_anyones(store: Store) {
     let root = woken(&store).await;
-    store.backend.remove_worker("w").await.unwrap();
+    store.backend.remove_worker("w").await.must();
     assert_eq!(store.take_as("v").await.task.id, root.task.id);
     // Unknown is no error.
-    store.backend.remove_worker("w").await.unwrap();
-    store.backend.remove_worker("nobody").await.unwrap();
+    store.backend.remove_worker("w").await.must();
+    store.backend.remove_worker("nobody").await.must();
 }
 
 async fn when_the_worker_is_dead_it_is_anyones(store: Store) {
@@ -71,7 +71,7 @@ async fn when_the_worker_is_dead_it_is_anyones(store: Store) {
 
 async fn a_lane_is_not_taken_over_by_a_namesake(store: Store) {
     let root = woken(&store).await;
-    store.backend.remove_worker("w").await.unwrap();
+    store.backend.remove_worker("w").await.must();
     store.worker("w", &["other"]).await;
     store.idle().await;
     assert_eq!(store.take_as("v").await.task.id, root.task.id);

@@ -1,11 +1,14 @@
-//! Stores under test, and short words for what cases do to them.
+//! A store that is checked, and short words for what cases do to it.
+#![allow(dead_code, unused_imports, reason = "each of the programs that check stores uses its part")]
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use stent::backend::postgres::Postgres;
-use stent::backend::sqlite::Sqlite;
+use futures_util::future::BoxFuture;
 use stent::backend::{
     Claim, Claimed, Commands, DeadLetterFilter, Function, Held, JournalEntry, JournalRequest, NewExecution, NewSignal,
     NewWorker, Outcome, Request, Response, SharedBackend, Snapshot, Spawn, SpawnKind, Transition, Verdict,
@@ -13,10 +16,9 @@ use stent::backend::{
 use stent::codec::CanonicalJson;
 use stent::model::{
     CallOptions, Canonical as _, DeadLetter, DispatchOptions, Error, Execution, ExecutionState, Failure,
-    FunctionOptions, Id, Number, Op, OpSet, Payload, ProgressEntry, ProgressStatus, Result, RetryPolicy, SqliteOptions,
-    Synchronous, Task, TaskState, WaitMode, child_id,
+    FunctionOptions, Id, Number, Op, OpSet, Payload, ProgressEntry, ProgressStatus, Result, RetryPolicy, Task,
+    TaskState, WaitMode, child_id,
 };
-use tempfile::TempDir;
 
 /// Nothing here takes so long; a case that waits this long has failed.
 pub const SOON: Duration = Duration::from_secs(30);
@@ -29,77 +31,109 @@ pub const DYING: Duration = Duration::from_micros(1);
 
 pub const HOUR: Duration = Duration::from_secs(3600);
 
-#[derive(Clone, Copy)]
-pub enum Place {
-    SqliteMemory,
-    SqliteFile,
-    /// SQLite behind a custom backend with the engine's operations: everything goes through JSON.
-    Custom,
-    Postgres,
-}
+/// Opens the same store again, as another process would.
+pub type Twin = Arc<dyn Fn() -> BoxFuture<'static, SharedBackend> + Send + Sync>;
 
 /// A store, with worker `w` in the words that name none. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     pub backend: SharedBackend,
-    /// Where it is, if it can be opened twice.
-    url: Option<String>,
-    _folder: Option<Arc<TempDir>>,
+    /// None: there is no other, or nobody knows how.
+    pub twin: Option<Twin>,
+    /// Where it is, if that is known.
+    pub url: Option<String>,
 }
 
-/// Runs a case on a new store.
-pub fn run<F: Future<Output = ()>>(place: Place, case: impl FnOnce(Store) -> F) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
-        let store = Store::open(place).await;
-        let backend = Arc::clone(&store.backend);
-        tokio::time::timeout(2 * SOON, case(store)).await.expect("the case hangs");
-        backend.call(Request::Close {}).await.unwrap();
-    });
+/// What must be there, or must have failed.
+pub trait Must {
+    type There;
+    type Failed;
+
+    fn must(self) -> Self::There;
+
+    fn must_fail(self) -> Self::Failed;
 }
 
-/// Cases kill no power: nothing is gained by waiting for the disk.
-async fn open(url: &str) -> SharedBackend {
-    if url.starts_with("postgresql:") {
-        return Postgres::open(url).await.unwrap();
-    }
-    let options = SqliteOptions { synchronous: Synchronous::Off, ..SqliteOptions::default() };
-    Sqlite::open(url, options).await.unwrap()
-}
+impl<T: Debug, E: Debug + 'static> Must for std::result::Result<T, E> {
+    type There = T;
+    type Failed = E;
 
-impl Store {
-    async fn open(place: Place) -> Self {
-        match place {
-            Place::SqliteMemory => Self { backend: open(":memory:").await, url: None, _folder: None },
-            Place::Custom => {
-                let backend = crate::around::around(open(":memory:").await, true);
-                Self { backend, url: None, _folder: None }
-            }
-            Place::Postgres => Self::at(&crate::postgres::fresh_url("")).await,
-            Place::SqliteFile => {
-                let folder = tempfile::tempdir().unwrap();
-                let url = folder.path().join("store.db").to_str().unwrap().to_owned();
-                Self { backend: open(&url).await, url: Some(url), _folder: Some(Arc::new(folder)) }
-            }
+    #[track_caller]
+    fn must(self) -> T {
+        match self {
+            Ok(there) => there,
+            Err(why) => failed(Box::new(why)),
         }
     }
 
-    /// A store on a server.
-    pub async fn at(url: &str) -> Self {
-        Self { backend: open(url).await, url: Some(url.to_owned()), _folder: None }
+    #[track_caller]
+    fn must_fail(self) -> E {
+        match self {
+            Ok(there) => panic!("an error is due, and it is {there:?}"),
+            Err(why) => why,
+        }
+    }
+}
+
+impl<T: Debug> Must for Option<T> {
+    type There = T;
+    type Failed = ();
+
+    #[track_caller]
+    fn must(self) -> T {
+        let Some(there) = self else { panic!("nothing is there") };
+        there
     }
 
+    #[track_caller]
+    fn must_fail(self) {
+        assert!(self.is_none(), "it is {self:?}");
+    }
+}
+
+/// What a spawned part of a case has found goes on to the case.
+#[track_caller]
+fn failed<E: Debug + 'static>(why: Box<E>) -> ! {
+    let shown = format!("{why:?}");
+    let any: Box<dyn Any> = why;
+    match any.downcast::<tokio::task::JoinError>() {
+        Ok(join) if join.is_panic() => std::panic::resume_unwind(join.into_panic()),
+        _ => panic!("{shown}"),
+    }
+}
+
+/// Raised when it is dropped: what runs beside a case ends with it, whatever becomes of the case.
+#[derive(Default)]
+pub struct Flag(Arc<AtomicBool>);
+
+impl Flag {
+    pub fn shared(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+
+    pub fn raise(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Flag {
+    fn drop(&mut self) {
+        self.raise();
+    }
+}
+
+impl Store {
     /// The same store, as another process sees it; where there can be no other, this one.
     pub async fn another(&self) -> Self {
-        match &self.url {
+        match &self.twin {
             None => self.clone(),
-            Some(url) => Self { backend: open(url).await, ..self.clone() },
+            Some(open) => Self { backend: open().await, ..self.clone() },
         }
     }
 
     /// Where the file is.
     pub fn path(&self) -> &str {
-        self.url.as_deref().expect("the store is on a file")
+        self.url.as_deref().must()
     }
 
     // Workers.
@@ -121,11 +155,11 @@ impl Store {
             tags: strings(tags),
             functions: functions.collect(),
         };
-        self.backend.register_worker(new).await.unwrap();
+        self.backend.register_worker(new).await.must();
     }
 
     pub async fn claim_with(&self, claim: Claim) -> Vec<Claimed> {
-        let (verdicts, claimed) = self.backend.advance(Vec::new(), Some(claim)).await.unwrap();
+        let (verdicts, claimed) = self.backend.advance(Vec::new(), Some(claim)).await.must();
         assert!(verdicts.is_empty());
         claimed
     }
@@ -160,7 +194,7 @@ impl Store {
     // Executions.
 
     pub async fn start(&self, function: &str) -> Id {
-        self.start_with(function, "[]", DispatchOptions::default()).await.unwrap()
+        self.start_with(function, "[]", DispatchOptions::default()).await.must()
     }
 
     pub async fn start_with(&self, function: &str, args: &str, options: DispatchOptions) -> Result<Id> {
@@ -189,7 +223,7 @@ impl Store {
     }
 
     pub async fn say_all(&self, transitions: Vec<Transition>) -> Vec<Verdict> {
-        self.backend.advance(transitions, None).await.unwrap().0
+        self.backend.advance(transitions, None).await.must().0
     }
 
     pub async fn record(&self, of: &Claimed, commands: Commands, outcome: Outcome) -> (Vec<(Op, u64)>, u64) {
@@ -220,13 +254,13 @@ impl Store {
     }
 
     pub async fn send(&self, execution: Id, name: &str, payload: &str) {
-        self.backend.signal(signal(execution, name, payload)).await.unwrap();
+        self.backend.signal(signal(execution, name, payload)).await.must();
     }
 
     // What there is.
 
     pub async fn task(&self, id: Id) -> Task {
-        match self.backend.call(Request::GetTask { task_id: id }).await.unwrap() {
+        match self.backend.call(Request::GetTask { task_id: id }).await.must() {
             Response::Task(Some(task)) => *task,
             other => panic!("there should be a task {id}: {other:?}"),
         }
@@ -237,14 +271,14 @@ impl Store {
     }
 
     pub async fn tasks(&self, execution: Id) -> Vec<Task> {
-        match self.backend.call(Request::ListTasksForExecution { execution_id: execution }).await.unwrap() {
+        match self.backend.call(Request::ListTasksForExecution { execution_id: execution }).await.must() {
             Response::Tasks(tasks) => tasks,
             other => panic!("{other:?}"),
         }
     }
 
     pub async fn snapshot(&self, execution: Id) -> Snapshot {
-        self.backend.snapshot(execution).await.unwrap().expect("the execution is there")
+        self.backend.snapshot(execution).await.must().must()
     }
 
     pub async fn execution(&self, id: Id) -> Execution {
@@ -260,11 +294,11 @@ impl Store {
     }
 
     pub async fn journal(&self, task: Id) -> Vec<JournalEntry> {
-        only(self.backend.journals(vec![JournalRequest { task, after: 0 }]).await.unwrap())
+        only(self.backend.journals(vec![JournalRequest { task, after: 0 }]).await.must())
     }
 
     pub async fn letters(&self) -> Vec<DeadLetter> {
-        self.backend.dead_letters(DeadLetterFilter { limit: 100, ..DeadLetterFilter::default() }).await.unwrap()
+        self.backend.dead_letters(DeadLetterFilter { limit: 100, ..DeadLetterFilter::default() }).await.must()
     }
 
     /// All that is told of an execution, to see that nothing of it has changed.
@@ -282,14 +316,14 @@ impl Store {
 
     /// Sweeps until nothing is due.
     pub async fn sweep(&self) {
-        while self.backend.sweep("w").await.unwrap().more {}
+        while self.backend.sweep("w").await.must().more {}
     }
 
     /// Sweeps whenever something is due, until the condition holds.
     pub async fn until(&self, what: &str, condition: impl AsyncFn(&Self) -> bool) {
         let start = Instant::now();
         loop {
-            let swept = self.backend.sweep("w").await.unwrap();
+            let swept = self.backend.sweep("w").await.must();
             if condition(self).await {
                 return;
             }
@@ -380,7 +414,7 @@ pub fn is_recorded(verdict: &Verdict) -> bool {
 }
 
 pub fn is_status<T: std::fmt::Debug>(outcome: Result<T>, status: stent::model::Status, says: &str) {
-    let error: Error = outcome.unwrap_err();
+    let error: Error = outcome.must_fail();
     assert_eq!(error.status(), status, "{error}");
     assert!(error.message().contains(says), "'{says}' is not in: {error}");
 }
@@ -461,9 +495,9 @@ pub fn tries(max_attempts: u32) -> FunctionOptions {
 /// What stands in a record as text, for one that is completed.
 pub fn result(task: &Task) -> &str {
     assert_eq!(task.state, TaskState::Completed, "{task:#?}");
-    text(task.result.as_ref().expect("a completed task has a result"))
+    text(task.result.as_ref().must())
 }
 
 pub fn text(payload: &Payload) -> &str {
-    std::str::from_utf8(payload.as_bytes()).unwrap()
+    std::str::from_utf8(payload.as_bytes()).must()
 }

@@ -9,7 +9,7 @@ use rand::seq::IndexedRandom as _;
 use stent::backend::{Claimed, Commands, Transition};
 use stent::model::{ExecutionState, Id, Status, TaskKind, TaskState, WaitMode};
 
-use crate::house::*;
+use super::house::*;
 
 cases! {
     nothing_is_lost_in_a_crowd,
@@ -19,7 +19,8 @@ const EXECUTIONS: usize = 60;
 const CHILDREN: u32 = 8;
 
 pub async fn nothing_is_lost_in_a_crowd(store: Store) {
-    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Flag::default();
+    let stop = flag.shared();
     let mut ids = Vec::new();
     for _ in 0..EXECUTIONS {
         ids.push(store.start("root").await);
@@ -39,9 +40,9 @@ pub async fn nothing_is_lost_in_a_crowd(store: Store) {
     for id in ids.iter() {
         store.until("the execution is over", async |store| store.execution(*id).await.state.is_terminal()).await;
     }
-    stop.store(true, SeqCst);
+    flag.raise();
     for task in tasks {
-        task.await.unwrap();
+        task.await.must();
     }
     for id in ids.iter() {
         let state = store.execution(*id).await.state;
@@ -67,7 +68,7 @@ pub async fn nothing_is_lost_in_a_crowd(store: Store) {
 async fn work(store: Store, worker: String, stop: Arc<AtomicBool>) {
     let mut said: Vec<Transition> = Vec::new();
     while !stop.load(SeqCst) {
-        let (_, claimed) = store.backend.advance(said.split_off(0), Some(claim(&worker, 7, LEASE))).await.unwrap();
+        let (_, claimed) = store.backend.advance(said.split_off(0), Some(claim(&worker, 7, LEASE))).await.must();
         if claimed.is_empty() {
             tokio::time::sleep(Duration::from_millis(3)).await;
         }
@@ -88,7 +89,7 @@ fn turn(task: &Claimed) -> Transition {
 
 async fn sweep(store: Store, worker: String, stop: Arc<AtomicBool>) {
     while !stop.load(SeqCst) {
-        store.backend.sweep(&worker).await.unwrap();
+        store.backend.sweep(&worker).await.must();
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -97,7 +98,7 @@ async fn sweep(store: Store, worker: String, stop: Arc<AtomicBool>) {
 async fn disturb(store: Store, ids: Arc<Vec<Id>>, stop: Arc<AtomicBool>) {
     let mut turns = 0;
     while !stop.load(SeqCst) {
-        let id = *ids.choose(&mut rand::rng()).unwrap();
+        let id = *ids.choose(&mut rand::rng()).must();
         turns += 1;
         let done = if turns % 40 == 0 {
             store.backend.cancel(id, None).await

@@ -5,7 +5,7 @@ use std::time::Duration;
 use stent::backend::{Claimed, Commands, Outcome};
 use stent::model::{FunctionOptions, TaskState, WaitMode};
 
-use crate::house::*;
+use super::house::*;
 
 cases! {
     a_retry_counts_and_keeps_the_journal,
@@ -25,7 +25,7 @@ async fn a_retry_counts_and_keeps_the_journal(store: Store) {
     let again = store.take().await;
     assert_eq!((again.task.id, again.task.retries), (root.task.id, 1));
     assert_eq!((again.ops, again.effects, again.run), (1, 1, 0));
-    assert_eq!(text(again.heartbeat.as_ref().unwrap()), "7");
+    assert_eq!(text(again.heartbeat.as_ref().must()), "7");
     assert_eq!(again.task.error, Some(failure()));
     assert_eq!(only(store.journal(root.task.id).await).arrival, Some(1));
     store.record(&again, Commands::default(), retry(Duration::ZERO)).await;
@@ -37,10 +37,10 @@ async fn a_retry_waits_for_its_delay(store: Store) {
     let (soon, late) = (store.root("root").await, store.root("root").await);
     store.record(&late, Commands::default(), retry(HOUR)).await;
     store.record(&soon, Commands::default(), retry(Duration::from_millis(20))).await;
-    store.until("the delay is over", async |store| store.backend.stats().await.unwrap().scheduled == 1).await;
+    store.until("the delay is over", async |store| store.backend.stats().await.must().scheduled == 1).await;
     let taken = store.take().await;
     assert_eq!(taken.task.id, soon.task.id);
-    assert!(taken.claimed_at >= taken.task.scheduled_for.unwrap());
+    assert!(taken.claimed_at >= taken.task.scheduled_for.must());
     assert_eq!(store.state(late.task.id).await, TaskState::Pending);
 }
 

@@ -3,7 +3,7 @@
 use stent::backend::{Claimed, Commands, Held, Outcome, Renew, Verdict};
 use stent::model::{Number, TaskState, WaitMode};
 
-use crate::house::*;
+use super::house::*;
 
 cases! {
     an_old_fence_writes_nothing,
@@ -62,7 +62,7 @@ async fn an_old_fence_does_not_renew(store: Store) {
     let before = store.picture(new.task.execution_id).await;
     let renew = async |held: Vec<Held>| {
         let renew = Renew { worker_id: "w".to_owned(), held, lease: 2 * LEASE };
-        store.backend.renew(renew).await.unwrap()
+        store.backend.renew(renew).await.must()
     };
     assert_eq!(renew(vec![held(&old)]).await.lost, [old.task.id]);
     assert_eq!(store.picture(new.task.execution_id).await, before);
@@ -119,7 +119,7 @@ async fn old_and_new_holders_may_speak_in_one_batch(store: Store) {
             assert!(is_recorded(&verdicts[recorded]), "{verdicts:?}");
         }
         let execution = store.execution(new.task.execution_id).await;
-        assert_eq!(text(&execution.result.unwrap()), "\"new\"");
+        assert_eq!(text(&execution.result.must()), "\"new\"");
         assert_eq!(result(&store.task(new.task.id).await), "\"new\"");
         assert_eq!(store.counters(new.task.execution_id).await["n"], Number::Integer(20));
     }

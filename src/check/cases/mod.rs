@@ -1,0 +1,48 @@
+//! The cases, by what they are about.
+
+use super::{Case, house};
+
+/// Cases that need more than the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    Protocol,
+    Engine,
+}
+
+macro_rules! files {
+    ($($file:ident: $level:ident),* $(,)?) => {
+        $(mod $file;)*
+
+        /// The protocol's first: they are the ones to repair first.
+        pub(super) const ALL: &[(&str, Level, &[Case])] =
+            &[$((stringify!($file), Level::$level, $file::CASES)),*];
+    };
+}
+
+files! {
+    records: Protocol,
+    claiming: Protocol,
+    keeping: Protocol,
+    arrivals: Engine,
+    atomic: Engine,
+    cancels: Engine,
+    cleanup: Engine,
+    continues: Engine,
+    crashes: Engine,
+    crowds: Engine,
+    ends: Engine,
+    fences: Engine,
+    forks: Engine,
+    keys: Engine,
+    lanes: Engine,
+    limits: Engine,
+    options: Engine,
+    parking: Engine,
+    raw: Engine,
+    retries: Engine,
+    routes: Engine,
+    said: Engine,
+    signals: Engine,
+    times: Engine,
+    waits: Engine,
+}

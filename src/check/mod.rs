@@ -1,0 +1,25 @@
+//! What every backend must do, case by case: the suite that `stent_backend_check` runs against any store, and that the
+//! project's own tests run against the stores of this library.
+//!
+//! Cases speak to a [`crate::backend::Backend`], with functions and workers of their own names, and clean up behind
+//! themselves. A case ends by unwinding, quietly, with what was expected and what was got.
+
+#[macro_use]
+mod broken;
+mod cases;
+mod house;
+mod run;
+mod scoped;
+
+pub use run::{Outcome, Report, Told, check};
+
+use futures_util::future::LocalBoxFuture;
+
+use self::house::Store;
+
+/// A promise that a store makes.
+#[derive(Clone, Copy)]
+struct Case {
+    name: &'static str,
+    run: fn(Store) -> LocalBoxFuture<'static, ()>,
+}

@@ -1,0 +1,308 @@
+//! A store as one case sees it: functions and workers have names of the case's own, and what is counted leaves out
+//! what was there before. So cases don't disturb each other on a store that is not emptied between them.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+
+use crate::backend::*;
+use crate::model::{DeadLetter, Execution, ExecutionState, Id, Payload, Result, Task, TaskState};
+
+/// What is looked through for a case's own.
+const MANY: u32 = 1_000;
+
+pub(super) struct Scoped {
+    inner: SharedBackend,
+    /// The end of all names of this case.
+    tail: String,
+    before: StoreStats,
+    used: Mutex<Used>,
+}
+
+#[derive(Default)]
+struct Used {
+    executions: BTreeSet<Id>,
+    functions: BTreeSet<String>,
+    workers: BTreeSet<String>,
+    /// An operation that the store does not answer.
+    not_offered: Option<String>,
+}
+
+impl Scoped {
+    pub(super) async fn new(inner: SharedBackend, number: usize, engine: bool) -> Self {
+        let tail = format!("~{number}-{:08x}", rand::random::<u32>());
+        let before = if engine { inner.stats().await.unwrap_or_default() } else { StoreStats::default() };
+        Self { inner, tail, before, used: Mutex::default() }
+    }
+
+    fn used(&self) -> MutexGuard<'_, Used> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn not_offered(&self) -> Option<String> {
+        self.used().not_offered.clone()
+    }
+
+    fn own(&self, name: &str) -> String {
+        format!("{name}{}", self.tail)
+    }
+
+    fn function(&self, name: &str) -> String {
+        let own = self.own(name);
+        self.used().functions.insert(own.clone());
+        own
+    }
+
+    fn plain(&self, name: &mut String) {
+        if let Some(plain) = name.strip_suffix(&self.tail) {
+            name.truncate(plain.len());
+        }
+    }
+
+    fn plain_task(&self, task: &mut Task) {
+        self.plain(&mut task.step_name);
+        if let Some(worker) = &mut task.worker_id {
+            self.plain(worker);
+        }
+    }
+
+    fn plain_execution(&self, execution: &mut Execution) {
+        self.plain(&mut execution.root_function);
+        for entry in &mut execution.progress {
+            self.plain(&mut entry.step);
+        }
+    }
+
+    fn own_task(&self, task: &mut Task) {
+        if task.kind.is_run() {
+            task.step_name = self.function(&task.step_name);
+        }
+        task.worker_id = task.worker_id.take().map(|worker| self.own(&worker));
+        self.used().executions.insert(task.execution_id);
+    }
+
+    fn own_execution(&self, execution: &mut Execution) {
+        execution.root_function = self.function(&execution.root_function);
+        self.used().executions.insert(execution.id);
+    }
+
+    /// Ends whatever the case has left, so that nothing of it can be claimed or be due.
+    pub(super) async fn clean_up(&self, engine: bool) -> Result<()> {
+        let (mut executions, functions, workers) = {
+            let used = self.used();
+            (used.executions.clone(), used.functions.clone(), used.workers.clone())
+        };
+        if engine {
+            for function in functions {
+                let filter = ExecutionFilter { function: Some(function), limit: MANY, ..ExecutionFilter::default() };
+                executions.extend(self.inner.list(filter).await?.iter().map(|execution| execution.id));
+            }
+        }
+        for id in executions {
+            self.end(id, engine).await?;
+        }
+        for worker in workers {
+            while engine && self.inner.sweep(&worker).await?.more {}
+            self.inner.remove_worker(&worker).await?;
+        }
+        Ok(())
+    }
+
+    async fn end(&self, id: Id, engine: bool) -> Result<()> {
+        let found = self.inner.call(Request::GetExecution { execution_id: id }).await?;
+        let Response::Execution(Some(execution)) = found else { return Ok(()) };
+        if engine && !execution.state.is_terminal() && execution.state != ExecutionState::Cancelling {
+            // It may have ended meanwhile.
+            drop(self.inner.cancel(id, None).await);
+        }
+        if let Response::Tasks(tasks) = self.inner.call(Request::ListTasksForExecution { execution_id: id }).await? {
+            for task in tasks {
+                if task.state == TaskState::Running || (!engine && !task.state.is_terminal()) {
+                    let ended = Task {
+                        state: TaskState::Cancelled,
+                        completed_at: Some(task.created_at),
+                        lease_expires_at: None,
+                        result: None,
+                        error: None,
+                        ..task
+                    };
+                    // It may have ended meanwhile.
+                    drop(self.inner.call(Request::UpdateTask { task: ended }).await);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Backend for Scoped {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn offers(&self, operation: &str) -> bool {
+        self.inner.offers(operation)
+    }
+
+    async fn call(&self, mut request: Request) -> Result<Response> {
+        match &mut request {
+            Request::CreateExecution { execution } | Request::UpdateExecution { execution } => {
+                self.own_execution(execution);
+            }
+            Request::CreateExecutionWithRootTask { execution, task } => {
+                self.own_execution(execution);
+                self.own_task(task);
+            }
+            Request::CreateTask { task }
+            | Request::UpdateTask { task }
+            | Request::MoveTaskToDeadLetter { task, .. } => {
+                self.own_task(task);
+            }
+            Request::CreateTasks { tasks } => tasks.iter_mut().for_each(|task| self.own_task(task)),
+            Request::ClaimNextTask { worker_id, concurrency_limits, .. } => {
+                *worker_id = self.own(worker_id);
+                let limits = std::mem::take(concurrency_limits);
+                *concurrency_limits = limits.into_iter().map(|(name, limit)| (self.own(&name), limit)).collect();
+            }
+            Request::RenewTaskLease { worker_id, .. } => *worker_id = self.own(worker_id),
+            _ => {}
+        }
+        let mut response = self.inner.call(request).await.inspect_err(|why| {
+            if why.status() == crate::model::Status::Unsupported {
+                self.used().not_offered = Some(why.message().to_owned());
+            }
+        })?;
+        match &mut response {
+            Response::Execution(Some(execution)) => self.plain_execution(execution),
+            Response::Executions(executions) => executions.iter_mut().for_each(|found| self.plain_execution(found)),
+            Response::Task(Some(task)) => self.plain_task(task),
+            Response::Tasks(tasks) => tasks.iter_mut().for_each(|task| self.plain_task(task)),
+            Response::DeadLetter(Some(letter)) => self.plain_task(&mut letter.task),
+            Response::DeadLetters(letters) => letters.iter_mut().for_each(|letter| self.plain_task(&mut letter.task)),
+            _ => {}
+        }
+        Ok(response)
+    }
+
+    fn notices(&self) -> broadcast::Receiver<Notice> {
+        self.inner.notices()
+    }
+
+    async fn dispatch(&self, mut executions: Vec<NewExecution>) -> Result<Vec<Id>> {
+        for new in &mut executions {
+            new.function = self.function(&new.function);
+            new.options.on_cancel = new.options.on_cancel.take().map(|name| self.function(&name));
+        }
+        self.inner.dispatch(executions).await
+    }
+
+    async fn register_worker(&self, mut worker: NewWorker) -> Result<()> {
+        worker.worker_id = self.own(&worker.worker_id);
+        self.used().workers.insert(worker.worker_id.clone());
+        for function in &mut worker.functions {
+            function.name = self.function(&function.name);
+        }
+        self.inner.register_worker(worker).await
+    }
+
+    async fn remove_worker(&self, worker_id: &str) -> Result<()> {
+        self.inner.remove_worker(&self.own(worker_id)).await
+    }
+
+    async fn advance(
+        &self,
+        mut transitions: Vec<Transition>,
+        claim: Option<Claim>,
+    ) -> Result<(Vec<Verdict>, Vec<Claimed>)> {
+        for spawn in transitions.iter_mut().flat_map(|transition| &mut transition.commands.spawns) {
+            if let SpawnKind::Activity { .. } = spawn.what {
+                spawn.name = self.own(&spawn.name);
+            }
+        }
+        let claim = claim.map(|claim| Claim { worker_id: self.own(&claim.worker_id), ..claim });
+        let (verdicts, mut claimed) = self.inner.advance(transitions, claim).await?;
+        claimed.iter_mut().for_each(|claimed| self.plain_task(&mut claimed.task));
+        Ok((verdicts, claimed))
+    }
+
+    async fn journals(&self, requests: Vec<JournalRequest>) -> Result<Vec<Vec<JournalEntry>>> {
+        let mut journals = self.inner.journals(requests).await?;
+        journals.iter_mut().flatten().for_each(|entry| self.plain(&mut entry.name));
+        Ok(journals)
+    }
+
+    async fn cached(&self, keys: Vec<String>) -> Result<Vec<Option<Payload>>> {
+        self.inner.cached(keys).await
+    }
+
+    async fn renew(&self, renew: Renew) -> Result<Renewed> {
+        self.inner.renew(Renew { worker_id: self.own(&renew.worker_id), ..renew }).await
+    }
+
+    async fn sweep(&self, worker_id: &str) -> Result<Swept> {
+        self.inner.sweep(&self.own(worker_id)).await
+    }
+
+    async fn cancel(&self, execution: Id, reason: Option<String>) -> Result<()> {
+        self.inner.cancel(execution, reason).await
+    }
+
+    async fn signal(&self, signal: NewSignal) -> Result<()> {
+        self.inner.signal(signal).await
+    }
+
+    async fn ended_among(&self, executions: Vec<Id>) -> Result<Vec<Id>> {
+        self.inner.ended_among(executions).await
+    }
+
+    async fn cancelled_among(&self, executions: Vec<Id>) -> Result<Vec<Id>> {
+        self.inner.cancelled_among(executions).await
+    }
+
+    async fn snapshot(&self, execution: Id) -> Result<Option<Snapshot>> {
+        let mut snapshot = self.inner.snapshot(execution).await?;
+        if let Some(snapshot) = &mut snapshot {
+            self.plain_execution(&mut snapshot.execution);
+        }
+        Ok(snapshot)
+    }
+
+    async fn list(&self, filter: ExecutionFilter) -> Result<Vec<Execution>> {
+        let function = filter.function.as_ref().map(|name| self.own(name));
+        let all = ExecutionFilter { function, limit: MANY, offset: 0, ..filter };
+        let mut found = self.inner.list(all).await?;
+        found.retain(|execution| execution.root_function.ends_with(&self.tail));
+        found.iter_mut().for_each(|execution| self.plain_execution(execution));
+        Ok(found.into_iter().skip(filter.offset as usize).take(filter.limit as usize).collect())
+    }
+
+    async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>> {
+        let function = filter.function.as_ref().map(|name| self.own(name));
+        let all = DeadLetterFilter { function, limit: MANY, offset: 0, ..filter };
+        let mut found = self.inner.dead_letters(all).await?;
+        found.retain(|letter| letter.task.step_name.ends_with(&self.tail));
+        found.iter_mut().for_each(|letter| self.plain_task(&mut letter.task));
+        Ok(found.into_iter().skip(filter.offset as usize).take(filter.limit as usize).collect())
+    }
+
+    async fn replay_dead_letter(&self, task: Id, new_execution: Id) -> Result<Replayed> {
+        self.inner.replay_dead_letter(task, new_execution).await
+    }
+
+    async fn resume(&self, task: Id) -> Result<()> {
+        self.inner.resume(task).await
+    }
+
+    async fn stats(&self) -> Result<StoreStats> {
+        let mut stats = self.inner.stats().await?;
+        stats.ready.retain(|depth| depth.function.ends_with(&self.tail));
+        stats.ready.iter_mut().for_each(|depth| self.plain(&mut depth.function));
+        stats.scheduled = stats.scheduled.saturating_sub(self.before.scheduled);
+        stats.parked = stats.parked.saturating_sub(self.before.parked);
+        stats.dead_letters = stats.dead_letters.saturating_sub(self.before.dead_letters);
+        Ok(stats)
+    }
+}

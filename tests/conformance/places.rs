@@ -1,0 +1,58 @@
+//! Where the cases run.
+
+use std::sync::Arc;
+
+use stent::backend::postgres::Postgres;
+use stent::backend::sqlite::Sqlite;
+use stent::backend::{Request, SharedBackend};
+use stent::model::{SqliteOptions, Synchronous};
+
+use crate::house::{SOON, Store};
+
+#[derive(Clone, Copy)]
+pub enum Place {
+    SqliteMemory,
+    SqliteFile,
+    /// SQLite behind a custom backend with the engine's operations: everything goes through JSON.
+    Custom,
+    Postgres,
+}
+
+/// Runs a case on a new store.
+pub fn run<F: Future<Output = ()>>(place: Place, case: impl FnOnce(Store) -> F) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    runtime.block_on(async {
+        let store = match place {
+            Place::SqliteMemory => Store { backend: open(":memory:").await, twin: None, url: None },
+            Place::Custom => {
+                let backend = crate::around::around(open(":memory:").await, true);
+                Store { backend, twin: None, url: None }
+            }
+            Place::SqliteFile => at(folder.path().join("store.db").to_str().unwrap()).await,
+            Place::Postgres => at(&crate::postgres::fresh_url("")).await,
+        };
+        let backend = Arc::clone(&store.backend);
+        tokio::time::timeout(2 * SOON, case(store)).await.expect("the case hangs");
+        backend.call(Request::Close {}).await.unwrap();
+    });
+}
+
+/// A store that can be opened again.
+pub async fn at(url: &str) -> Store {
+    let again = url.to_owned();
+    let twin = move || -> futures_util::future::BoxFuture<'static, SharedBackend> {
+        let url = again.clone();
+        Box::pin(async move { open(&url).await })
+    };
+    Store { backend: open(url).await, twin: Some(Arc::new(twin)), url: Some(url.to_owned()) }
+}
+
+/// Cases kill no power: nothing is gained by waiting for the disk.
+async fn open(url: &str) -> SharedBackend {
+    if url.starts_with("postgresql:") {
+        return Postgres::open(url).await.unwrap();
+    }
+    let options = SqliteOptions { synchronous: Synchronous::Off, ..SqliteOptions::default() };
+    Sqlite::open(url, options).await.unwrap()
+}
