@@ -23,7 +23,7 @@ FROM unnest(
     $1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bytea[], $6::bigint[], $7::bigint[], $8::bytea[],
     $9::text[], $10::bytea[]
 ) AS b (id, fence, move, due_at, error, ops, effects, heartbeat, version, args)
-WHERE tasks.id = b.id
+WHERE tasks.id = ANY (ARRAY[b.id])
     AND tasks.fence = b.fence
     AND tasks.state = 'running'
     AND tasks.stopped IS NULL
