@@ -56,47 +56,91 @@ fn every_statement_prepares() {
 
 /// The statements of the engine's loop, and the indexes that each must go by.
 const GROWTH: &[(&str, &[&str])] = &[
-    ("tasks_claim", &["tasks_ready"]),
+    ("tasks_claim", &["tasks_ready", "tasks_pkey", "executions_pkey"]),
     ("tasks_count_limited", &["tasks_limited"]),
     ("tasks_due", &["tasks_due"]),
     ("tasks_leases_ended", &["tasks_leased"]),
     ("due_next", &["tasks_due", "tasks_leased", "executions_by_expiry"]),
     ("executions_expire", &["executions_by_expiry"]),
+    ("executions_closable", &["executions_ending"]),
+    ("executions_close", &["executions_pkey"]),
+    ("executions_roots", &["executions_pkey", "tasks_pkey"]),
     ("journals", &["tasks_journal"]),
     ("tasks_arrived_since", &["tasks_journal"]),
-    ("tasks_cancel_below", &["tasks_journal"]),
+    ("tasks_cancel_below", &["tasks_journal", "tasks_pkey", "executions_pkey"]),
+    ("tasks_below", &["tasks_journal"]),
+    ("tasks_stop", &["tasks_pkey", "executions_pkey"]),
     ("tasks_joining", &["tasks_joining"]),
     ("tasks_leave_lane", &["tasks_ready"]),
-    ("signal_take", &["signals_in_order"]),
-    ("tasks_move", &["tasks_pkey"]),
-    ("tasks_end", &["tasks_pkey"]),
+    ("signal_take", &["signals_in_order", "tasks_pkey"]),
+    ("signal_waits_unseen", &["tasks_journal"]),
+    ("tasks_move", &["tasks_pkey", "executions_pkey"]),
+    ("tasks_end", &["tasks_pkey", "executions_pkey"]),
     ("tasks_wake", &["tasks_pkey"]),
-    ("tasks_renew", &["tasks_pkey"]),
+    ("tasks_renew", &["tasks_pkey", "executions_pkey"]),
+    ("tasks_retry", &["tasks_pkey"]),
+    ("tasks_standing", &["tasks_pkey", "executions_pkey"]),
     ("waits_get", &["waits_pkey"]),
     ("waits_save", &["waits_pkey"]),
     ("executions_start", &["executions_pkey"]),
     ("executions_end", &["executions_pkey"]),
+    ("executions_ended", &["executions_pkey"]),
+    ("executions_cancelled", &["executions_pkey"]),
     ("executions_delete_tasks", &["tasks_by_execution"]),
+    ("execution_snapshot", &["executions_pkey", "tasks_by_execution"]),
+    ("idempotency_find", &["idempotency_pkey", "tasks_pkey"]),
+    ("idempotency_keep", &["idempotency_pkey", "tasks_pkey"]),
+    ("task_path", &["tasks_pkey"]),
 ];
 
-/// On tables of which the server knows nothing, as on the first day.
+/// Tables that grow.
+const TABLES: [&str; 5] = ["tasks", "executions", "waits", "signals", "idempotency"];
+
+/// They hold what goes on just now, so a plan may read all of them.
+const SMALL_INDEXES: [&str; 3] = ["tasks_leased", "tasks_parked", "executions_ending"];
+
+/// Where a plan reads more than what it looks for.
+fn reads_too_much(plan: &str) -> bool {
+    let lines: Vec<&str> = plan.lines().collect();
+    (0..lines.len()).any(|at| {
+        TABLES.iter().any(|table| {
+            let scan = format!("{} ", lines[at]).contains(&format!(" on {table} "));
+            let by = |name: &&str| lines[at].contains(&format!(" using {name} "));
+            let searches = lines.get(at + 1).is_some_and(|next| next.contains("Index Cond"));
+            scan && lines[at].contains("Scan") && !searches && !SMALL_INDEXES.iter().any(|name| by(&name))
+        })
+    })
+}
+
+/// A plan is made once and kept, and what the server believes of the tables at that moment is soon out of date: that they
+/// are new; that they are empty, when the last execution was cleaned away; that nothing has children. A kept plan that
+/// reads a table which was empty as a whole would be the ruin of the store an hour later.
 #[test]
-fn what_is_asked_all_the_time_goes_by_an_index() {
+fn what_is_asked_all_the_time_goes_by_an_index_whatever_the_server_believes() {
     on_new(async |url| {
         drop(Postgres::open(&url).await.unwrap());
         let mut conn = beside(&url).await;
-        for (name, indexes) in GROWTH {
-            let shown = plan(&mut conn, &statement(name)).await;
-            for table in ["tasks", "executions", "waits", "signals"] {
-                assert!(
-                    !shown.contains(&format!("Seq Scan on {table} ")),
-                    "{name}.sql reads {table} from end to end:\n{shown}"
-                );
-            }
-            for index in *indexes {
-                assert!(shown.contains(index), "{name}.sql does not go by {index}:\n{shown}");
+        let roots = "INSERT INTO executions (id, created_at, state, root_function)
+            SELECT gen_random_uuid(), now(), 'completed', 'f' FROM generate_series(1, 300);
+            INSERT INTO tasks (id, execution_id, created_at, state, kind, step_name)
+            SELECT gen_random_uuid(), gen_random_uuid(), now(), 'completed', 'orchestrator', 'f'
+            FROM generate_series(1, 300)";
+        let vacuum = format!("VACUUM (ANALYZE) {}", TABLES.join(", "));
+        let mut problems = Vec::new();
+        for before in ["SELECT 1", &vacuum, roots, &vacuum] {
+            conn.execute(sqlx::raw_sql(AssertSqlSafe(before.to_owned()))).await.unwrap();
+            for (name, indexes) in GROWTH {
+                let shown = plan(&mut conn, &statement(name)).await;
+                // The first entries of three indexes.
+                if *name != "due_next" && reads_too_much(&shown) {
+                    problems.push(format!("{name}.sql reads too much, after {before}:\n{shown}"));
+                }
+                for index in indexes.iter().filter(|index| !shown.contains(**index)) {
+                    problems.push(format!("{name}.sql does not go by {index}, after {before}:\n{shown}"));
+                }
             }
         }
+        assert!(problems.is_empty(), "{}", problems.join("\n\n"));
     });
 }
 
@@ -137,7 +181,8 @@ async fn plan(conn: &mut PgConnection, sql: &str) -> String {
         .get(0);
     let nulls = vec!["NULL"; usize::try_from(count).unwrap()].join(", ");
     let execute = if count == 0 { "it".to_owned() } else { format!("it({nulls})") };
-    let rows = conn.fetch_all(sqlx::raw_sql(AssertSqlSafe(format!("EXPLAIN EXECUTE {execute}")))).await.unwrap();
+    let rows =
+        conn.fetch_all(sqlx::raw_sql(AssertSqlSafe(format!("EXPLAIN (COSTS OFF) EXECUTE {execute}")))).await.unwrap();
     conn.execute(sqlx::raw_sql("DEALLOCATE it")).await.unwrap();
     rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
 }

@@ -170,6 +170,12 @@ impl Catalog {
         self.function(function).is_some_and(|options| options.max_concurrent.is_some())
     }
 
+    /// The functions that have a limit.
+    pub fn limited(&self) -> Vec<String> {
+        let limited = self.functions.iter().filter(|(_, options)| options.max_concurrent.is_some());
+        limited.map(|(name, _)| name.clone()).collect()
+    }
+
     fn lanes(&self, registration: &NewWorker) -> Lanes {
         let mut lanes = Lanes::default();
         lanes.free.extend(self.worker_lane(&registration.worker_id));

@@ -58,16 +58,20 @@ struct Taking<'a> {
     limited: bool,
 }
 
-/// The best of all lanes. Where others are at them just now, whatever else is there: nobody tells of it again.
+/// The best of all lanes. Where there were enough and others are at them just now, whatever else is there: nobody tells
+/// of it again.
 async fn take(tx: &mut Tx, claim: &Claim, taking: &Taking<'_>, claimed: &mut Vec<Claimed>) -> Result<()> {
+    let before = claimed.len();
     let one_lane = taking.lanes.len() == 1;
-    let taken = take_some(tx, claim, taking, taking.count, one_lane, claimed).await?;
-    if taken < taking.count && !one_lane {
-        take_some(tx, claim, taking, taking.count - taken, true, claimed).await?;
+    let best = take_some(tx, claim, taking, taking.count, one_lane, claimed).await?;
+    let missing = taking.count - (claimed.len() - before);
+    if missing > 0 && best >= taking.count {
+        take_some(tx, claim, taking, missing, true, claimed).await?;
     }
     Ok(())
 }
 
+/// The answer: how many there were to choose from, at most as many as were asked for.
 async fn take_some(
     tx: &mut Tx,
     claim: &Claim,
@@ -88,10 +92,15 @@ async fn take_some(
         .fetch_all(&mut tx.conn)
         .await
         .map_err(error::map("claim"))?;
+    let mut best = 0;
     for row in &rows {
-        claimed.push(read(row, tx.now)?);
+        let columns = Columns(row);
+        best = columns.optional_count("best")?.unwrap_or(0);
+        if columns.optional_id("id")?.is_some() {
+            claimed.push(read(row, tx.now)?);
+        }
     }
-    Ok(rows.len())
+    Ok(best)
 }
 
 fn read(row: &PgRow, now: Timestamp) -> Result<Claimed> {

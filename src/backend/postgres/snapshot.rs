@@ -6,68 +6,110 @@ use sqlx::postgres::PgRow;
 
 use super::conn::Conn;
 use super::rows::{self, Columns};
-use super::{Postgres, error, list};
+use super::{Postgres, error};
 use crate::backend::Snapshot;
 use crate::model::{Id, Number, Payload, ProgressEntry, ProgressStatus, Result, TaskState, Timestamp};
 
 pub(super) async fn snapshot(store: &Postgres, execution: Id) -> Result<Option<Snapshot>> {
-    store.read_together(execution, |conn, execution| Box::pin(async move { read(conn, *execution).await })).await
+    store.read(execution, |conn, execution| Box::pin(async move { read(conn, *execution).await })).await
 }
 
 async fn read(conn: &mut Conn, id: Id) -> Result<Option<Snapshot>> {
-    let map = error::map("read an execution");
     let found = sqlx::query(include_str!("sql/execution_snapshot.sql"))
         .bind(id)
-        .fetch_optional(&mut *conn)
+        .fetch_optional(conn)
         .await
-        .map_err(&map)?;
+        .map_err(error::map("read an execution"))?;
     let Some(row) = found else { return Ok(None) };
+    let columns = Columns(&row);
     let mut execution = rows::execution(&row)?;
-    let derived = derived_progress(conn, id).await?;
-    execution.progress = merge(derived, list::stored_progress(conn, id).await?);
+    execution.progress = merge(derived_progress(&columns)?, stored_progress(&columns)?);
     Ok(Some(Snapshot {
         execution,
-        counters: counters(conn, id).await?,
-        state: values(conn, id).await?,
-        replay_of: Columns(&row).optional_id("replay_of")?,
-        cancel_reason: Columns(&row).get("cancel_reason")?,
+        counters: counters_in(&columns)?,
+        state: values_in(&columns)?,
+        replay_of: columns.optional_id("replay_of")?,
+        cancel_reason: columns.get("cancel_reason")?,
     }))
 }
 
+/// An array of a row, one element for each of the rows that it was made of.
+fn array<'r, T>(row: &'r Columns<'_>, name: &'static str) -> Result<std::vec::IntoIter<T>>
+where
+    Option<Vec<T>>: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+{
+    Ok(row.get::<Option<Vec<T>>>(name)?.unwrap_or_default().into_iter())
+}
+
 /// One line for each task, with the time by which it is put in order.
-async fn derived_progress(conn: &mut Conn, execution: Id) -> Result<Vec<(Timestamp, ProgressEntry)>> {
-    let found = sqlx::query(include_str!("sql/tasks_list_progress.sql"))
-        .bind(execution)
-        .fetch_all(conn)
-        .await
-        .map_err(error::map("read the progress of tasks"))?;
-    let mut lines: Vec<_> = found.iter().map(line).collect::<Result<_>>()?;
+fn derived_progress(row: &Columns<'_>) -> Result<Vec<(Timestamp, ProgressEntry)>> {
+    let names = array::<String>(row, "task_names")?;
+    let mut states = array::<String>(row, "task_states")?;
+    let mut created = array::<Timestamp>(row, "task_created")?;
+    let mut started = array::<Option<Timestamp>>(row, "task_started")?;
+    let mut completed = array::<Option<Timestamp>>(row, "task_completed")?;
+    let mut cache_hits = array::<Option<bool>>(row, "task_cache_hits")?;
+    let mut errors = array::<Option<Vec<u8>>>(row, "task_errors")?;
+    let mut lines = Vec::with_capacity(names.len());
+    for step in names {
+        let started_at = started.next().flatten();
+        let state: TaskState = states.next().unwrap_or_default().parse()?;
+        let cache_hit = cache_hits.next().flatten() == Some(true);
+        let error = errors.next().flatten();
+        let status = match state {
+            TaskState::Completed if cache_hit => ProgressStatus::CacheHit,
+            TaskState::Completed => ProgressStatus::Completed,
+            // The protocol has no word for it: the detail says what happened.
+            TaskState::Failed | TaskState::Cancelled => ProgressStatus::Failed,
+            TaskState::Running => ProgressStatus::Running,
+            TaskState::Pending | TaskState::Waiting if started_at.is_some() => ProgressStatus::Running,
+            TaskState::Pending | TaskState::Waiting => ProgressStatus::Dispatched,
+        };
+        let detail = match state {
+            TaskState::Failed => error.map(Payload::from),
+            TaskState::Cancelled => Some(Payload::from("\"cancelled\"")),
+            TaskState::Pending | TaskState::Running | TaskState::Waiting | TaskState::Completed => None,
+        };
+        let time = started_at.or(created.next()).unwrap_or_default();
+        lines
+            .push((time, ProgressEntry { step, status, started_at, completed_at: completed.next().flatten(), detail }));
+    }
     lines.sort_by_key(|(time, _)| *time);
     Ok(lines)
 }
 
-fn line(row: &PgRow) -> Result<(Timestamp, ProgressEntry)> {
-    let row = Columns(row);
-    let started_at = row.optional_time("started_at")?;
-    let state: TaskState = row.word("state")?;
-    let cache_hit = row.get::<Option<bool>>("cache_hit")? == Some(true);
-    let status = match state {
-        TaskState::Completed if cache_hit => ProgressStatus::CacheHit,
-        TaskState::Completed => ProgressStatus::Completed,
-        // The protocol has no word for it: the detail says what happened.
-        TaskState::Failed | TaskState::Cancelled => ProgressStatus::Failed,
-        TaskState::Running => ProgressStatus::Running,
-        TaskState::Pending | TaskState::Waiting if started_at.is_some() => ProgressStatus::Running,
-        TaskState::Pending | TaskState::Waiting => ProgressStatus::Dispatched,
+/// What handlers said, in the order in which they said it.
+fn stored_progress(row: &Columns<'_>) -> Result<Vec<ProgressEntry>> {
+    let steps = array::<String>(row, "steps")?;
+    let mut statuses = array::<String>(row, "statuses")?;
+    let mut started = array::<Option<Timestamp>>(row, "started")?;
+    let mut completed = array::<Option<Timestamp>>(row, "completed")?;
+    let mut details = array::<Option<Vec<u8>>>(row, "details")?;
+    let entry = |step| {
+        Ok(ProgressEntry {
+            step,
+            status: statuses.next().unwrap_or_default().parse()?,
+            started_at: started.next().flatten(),
+            completed_at: completed.next().flatten(),
+            detail: details.next().flatten().map(Payload::from),
+        })
     };
-    let detail = match state {
-        TaskState::Failed => row.payload("error")?,
-        TaskState::Cancelled => Some(Payload::from("\"cancelled\"")),
-        TaskState::Pending | TaskState::Running | TaskState::Waiting | TaskState::Completed => None,
-    };
-    let completed_at = row.optional_time("completed_at")?;
-    let entry = ProgressEntry { step: row.get("step_name")?, status, started_at, completed_at, detail };
-    Ok((started_at.unwrap_or(row.time("created_at")?), entry))
+    steps.map(entry).collect()
+}
+
+fn counters_in(row: &Columns<'_>) -> Result<BTreeMap<String, Number>> {
+    let wholes = array::<Option<i64>>(row, "wholes")?;
+    let fractions = array::<Option<f64>>(row, "fractions")?;
+    let values = wholes.zip(fractions).map(|(whole, fraction)| match whole {
+        Some(whole) => Number::Integer(whole),
+        None => Number::Real(fraction.unwrap_or_default()),
+    });
+    Ok(array::<String>(row, "counter_names")?.zip(values).collect())
+}
+
+fn values_in(row: &Columns<'_>) -> Result<BTreeMap<String, Payload>> {
+    let values = array::<Vec<u8>>(row, "values")?.map(Payload::from);
+    Ok(array::<String>(row, "keys")?.zip(values).collect())
 }
 
 /// In order of time. What handlers said keeps its own order, whatever its times are.

@@ -148,9 +148,9 @@ impl WaitBook {
 /// Suspended tasks whose wait is over may be claimed: first by the worker that suspended them.
 async fn wake(tx: &mut Tx, tasks: Batch) -> Result<()> {
     let until = tx.now.after(FIRST_CALL);
-    let woken = tx
-        .run_batch("wake suspended tasks", include_str!("sql/tasks_wake.sql"), tasks, |query| query.bind(until))
-        .await?;
+    let limited = tx.catalog.limited();
+    let sql = include_str!("sql/tasks_wake.sql");
+    let woken = tx.run_batch("wake suspended tasks", sql, tasks, |query| query.bind(until).bind(limited)).await?;
     if woken > 0 {
         tx.hint_work();
         tx.hint_due(until);

@@ -25,11 +25,11 @@ CREATE TABLE executions (
     result        bytea,
     error         bytea
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
-CREATE INDEX executions_by_creation ON executions (created_at DESC, id DESC);
+CREATE INDEX executions_by_creation ON executions (created_at DESC);
 CREATE INDEX executions_by_expiry ON executions (expiry_at)
     WHERE expiry_at IS NOT NULL AND ending IS NULL AND completed_at IS NULL;
 CREATE INDEX executions_ending ON executions (id) WHERE ending IS NOT NULL AND completed_at IS NULL;
-CREATE INDEX executions_by_completion ON executions (completed_at, id) WHERE completed_at IS NOT NULL;
+CREATE INDEX executions_by_completion ON executions (completed_at) WHERE completed_at IS NOT NULL;
 
 CREATE TABLE tasks (
     id               uuid PRIMARY KEY,

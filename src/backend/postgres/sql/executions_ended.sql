@@ -1,5 +1,5 @@
 SELECT b.id
 FROM unnest($1::uuid[]) WITH ORDINALITY AS b (id, position)
-LEFT JOIN executions AS e ON e.id = b.id
+LEFT JOIN executions AS e ON e.id = ANY (ARRAY[b.id])
 WHERE e.id IS NULL OR e.state IN ('completed', 'failed', 'timed_out', 'cancelled')
 ORDER BY b.position

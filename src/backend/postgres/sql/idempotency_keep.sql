@@ -5,4 +5,4 @@ FROM (
     FROM tasks AS t
     WHERE t.id = ANY($1::uuid[]) AND t.idempotency_key IS NOT NULL AND t.state = 'completed'
 ) AS done
-WHERE idempotency.key = done.key AND idempotency.owner = done.id
+WHERE idempotency.key = ANY (ARRAY[done.key]) AND idempotency.owner = done.id

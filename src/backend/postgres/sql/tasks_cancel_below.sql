@@ -16,13 +16,15 @@ WHERE tasks.id = ANY(
     ARRAY(
         SELECT t.id
         FROM unnest($1::uuid[]) AS b (id)
-        JOIN tasks AS t ON t.parent_task_id = b.id AND t.arrival IS NULL
+        CROSS JOIN LATERAL (
+            SELECT a.id, a.state FROM tasks AS a WHERE a.parent_task_id = b.id AND a.arrival IS NULL OFFSET 0
+        ) AS t
         WHERE t.state IN ('pending', 'waiting', 'running')
         ORDER BY t.state = 'running', t.id
         LIMIT $2
     )
 )
-    AND e.id = tasks.execution_id
+    AND e.id = ANY (ARRAY[tasks.execution_id])
     AND tasks.arrival IS NULL
     AND tasks.state IN ('pending', 'waiting', 'running')
 RETURNING tasks.id, tasks.state, tasks.ops, tasks.worker_id, tasks.idempotency_key

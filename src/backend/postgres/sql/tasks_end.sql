@@ -18,7 +18,7 @@ SET state = b.state,
 FROM unnest(
     $1::uuid[], $2::bigint[], $3::text[], $4::bytea[], $5::bytea[], $6::bigint[], $7::boolean[]
 ) AS b (id, fence, state, result, error, arrival, cache_hit)
-WHERE tasks.id = b.id
+WHERE tasks.id = ANY (ARRAY[b.id])
     AND CASE
         WHEN b.fence IS NULL THEN tasks.state IN ('pending', 'running', 'waiting')
         ELSE tasks.fence = b.fence AND tasks.state = 'running' AND tasks.stopped IS NULL

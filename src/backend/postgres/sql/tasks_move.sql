@@ -23,7 +23,7 @@ FROM unnest(
     $1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bytea[], $6::bigint[], $7::bigint[], $8::bytea[],
     $9::text[], $10::bytea[], $11::bigint[], $12::bigint[]
 ) AS b (id, fence, move, due_at, error, ops, effects, heartbeat, version, args, from_ops, from_effects)
-WHERE tasks.id = b.id
+WHERE tasks.id = ANY (ARRAY[b.id])
     AND tasks.fence = b.fence
     AND tasks.state = 'running'
     AND tasks.ops = coalesce(b.from_ops, tasks.ops)

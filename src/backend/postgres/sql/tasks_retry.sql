@@ -14,4 +14,4 @@ SET state = 'pending',
     deadline_at = NULL,
     joins = NULL
 FROM unnest($1::uuid[], $2::timestamptz[], $3::bytea[]) AS b (id, due_at, error)
-WHERE tasks.id = b.id AND tasks.state IN ('running', 'waiting')
+WHERE tasks.id = ANY (ARRAY[b.id]) AND tasks.state IN ('running', 'waiting')

@@ -5,8 +5,8 @@ WHERE id = ANY(
     ARRAY(
         SELECT t.id
         FROM unnest($1::uuid[]) AS b (id)
-        JOIN executions AS e ON e.id = b.id AND e.state = 'cancelling'
-        JOIN tasks AS t ON t.id = e.root_task_id
+        JOIN executions AS e ON e.id = ANY (ARRAY[b.id]) AND e.state = 'cancelling'
+        JOIN tasks AS t ON t.id = ANY (ARRAY[e.root_task_id])
         WHERE t.state IN ('pending', 'running', 'waiting')
         UNION
         SELECT t.id

@@ -1,18 +1,14 @@
+-- back to the worker that suspended it, for a while; what is limited is claimed by its route alone, where it is counted
 UPDATE tasks
 SET state = 'pending',
-    lane = coalesce(own.lane, tasks.route),
-    due_at = CASE WHEN own.lane IS NOT NULL THEN $2::timestamptz END
-FROM (
-    SELECT
-        t.id AS id,
-        CASE WHEN f.max_concurrent IS NULL THEN -w.number END AS lane
-    FROM unnest($1::uuid[]) AS b (id)
-    JOIN tasks AS t ON t.id = b.id
-    LEFT JOIN workers AS w ON w.worker_id = t.worker_id
-    LEFT JOIN functions AS f ON f.name = t.step_name
-) AS own
-WHERE tasks.id = own.id
-    AND tasks.state = 'waiting'
-    AND tasks.stopped IS NULL
-    AND tasks.parked IS NULL
-    AND tasks.joins IS NULL
+    (lane, due_at) = (
+        SELECT coalesce(-w.number, tasks.route), CASE WHEN w.number IS NOT NULL THEN $2::timestamptz END
+        FROM (SELECT tasks.worker_id WHERE NOT tasks.step_name = ANY($3::text[])) AS own
+        RIGHT JOIN (SELECT 1) AS one ON true
+        LEFT JOIN workers AS w ON w.worker_id = own.worker_id
+    )
+WHERE id = ANY($1::uuid[])
+    AND state = 'waiting'
+    AND stopped IS NULL
+    AND parked IS NULL
+    AND joins IS NULL
