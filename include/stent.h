@@ -374,6 +374,22 @@ stent_status stent_backend_custom(const stent_backend_vtable *vtable,
                                   stent_error **error);
 
 /**
+ * Runs the conformance suite against a store: any store, by the same door as everything else, with several claimers at
+ * once. options: {"only": ["records", "claiming/the_order"], "timeout": "60s"} (see stent_describe). `*report` is a
+ * JSON object, to be freed with stent_free: "level" ("engine", or "protocol" for a store that does not answer the
+ * engine's operations), "passed", "failed" and "not_offered" (numbers), "given_up" (guarantees that a store of this
+ * level does not have), and "cases", each with its "name", "outcome" ("passed", "failed", "not_offered"), "seconds"
+ * and, of a failed one, "expected", "got" and "place".
+ *
+ * The status says that the suite was run; the report, what came of it. Use a store of its own, on which no worker
+ * runs: whatever has ended in it is cleaned away, and the suite leaves ended executions and dead letters behind. Any thread that may block.
+ */
+stent_status stent_backend_check(stent_backend *backend,
+                                 const char *options,
+                                 char **report,
+                                 stent_error **error);
+
+/**
  * Answers a call of a custom backend's function with what was asked for: JSON, NULL for null. The text is copied.
  * Once for each reply; a second answer is told in the log. Any thread.
  */
