@@ -382,12 +382,10 @@ stent_status stent_backend_custom(const stent_backend_vtable *vtable,
  * and, of a failed one, "expected", "got" and "place".
  *
  * The status says that the suite was run; the report, what came of it. Use a store of its own, on which no worker
- * runs: whatever has ended in it is cleaned away, and the suite leaves ended executions and dead letters behind. Any thread that may block.
+ * runs: whatever has ended in it is cleaned away, and the suite leaves ended executions and dead letters behind. Any
+ * thread that may block.
  */
-stent_status stent_backend_check(stent_backend *backend,
-                                 const char *options,
-                                 char **report,
-                                 stent_error **error);
+stent_status stent_backend_check(stent_backend *backend, const char *options, char **report, stent_error **error);
 
 /**
  * Answers a call of a custom backend's function with what was asked for: JSON, NULL for null. The text is copied.
@@ -934,13 +932,11 @@ stent_status stent_task_cancel_op(stent_task *task, uint32_t op, stent_error **e
 
 /**
  * The task has its result: any JSON value, NULL for null. It is staged: recorded when the handler has returned
- * STENT_OK, or, for a deferred task, soon; a poller's task gets its verdict as an "ended" event. Never blocks. Any thread. STENT_E_CONFLICT: the task was ended already,
- * or is suspended. STENT_E_INVALID: the result is not JSON; then the task is not ended. STENT_E_LEASE_LOST,
- * STENT_E_CANCELLED: the result will not be taken.
+ * STENT_OK, or, for a deferred task, soon; a poller's task gets its verdict as an "ended" event. Never blocks. Any
+ * thread. STENT_E_CONFLICT: the task was ended already, or is suspended. STENT_E_INVALID: the result is not JSON; then
+ * the task is not ended. STENT_E_LEASE_LOST, STENT_E_CANCELLED: the result will not be taken.
  */
-stent_status stent_task_complete(stent_task *task,
-                                 const char *result,
-                                 stent_error **error);
+stent_status stent_task_complete(stent_task *task, const char *result, stent_error **error);
 
 /**
  * The attempt failed: {"type", "message", "code", "retryable", "details", "stack"}, of which "type" must be there.

@@ -178,7 +178,8 @@ pub unsafe extern "C" fn stent_backend_custom(
 /// and, of a failed one, "expected", "got" and "place".
 ///
 /// The status says that the suite was run; the report, what came of it. Use a store of its own, on which no worker
-/// runs: whatever has ended in it is cleaned away, and the suite leaves ended executions and dead letters behind. Any thread that may block.
+/// runs: whatever has ended in it is cleaned away, and the suite leaves ended executions and dead letters behind. Any
+/// thread that may block.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_backend_check(
     backend: *mut stent_backend,

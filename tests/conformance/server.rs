@@ -107,7 +107,7 @@ fn reads_too_much(plan: &str) -> bool {
             let scan = format!("{} ", lines[at]).contains(&format!(" on {table} "));
             let by = |name: &&str| lines[at].contains(&format!(" using {name} "));
             let searches = lines.get(at + 1).is_some_and(|next| next.contains("Index Cond"));
-            scan && lines[at].contains("Scan") && !searches && !SMALL_INDEXES.iter().any(|name| by(&name))
+            scan && lines[at].contains("Scan") && !searches && !SMALL_INDEXES.iter().any(by)
         })
     })
 }

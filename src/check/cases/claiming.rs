@@ -56,7 +56,7 @@ async fn create(store: &Store, tasks: &[Task]) {
 async fn a_claim_sets_what_it_should_and_takes_each_once(store: Store) {
     let execution = there(&store).await;
     let one = task(execution.id);
-    create(&store, &[one.clone()]).await;
+    create(&store, std::slice::from_ref(&one)).await;
     let taken = claim(&store, &execution, PLAIN).await.must();
     assert_eq!((taken.id, taken.state, taken.worker_id.as_deref()), (one.id, TaskState::Running, Some("w")));
     let (ends, started) = (taken.lease_expires_at.must(), taken.started_at.must());
@@ -90,7 +90,7 @@ async fn queues_decide(store: Store) {
     create(&store, &[task(one.id)]).await;
     assert_eq!(claim(&store, &other, PLAIN).await, None);
     let homeless = Task { queue: None, ..task(other.id) };
-    create(&store, &[homeless.clone()]).await;
+    create(&store, std::slice::from_ref(&homeless)).await;
     // Without a queue of its own it is everybody's.
     assert_eq!(claim(&store, &other, PLAIN).await.must().id, homeless.id);
     assert_eq!(claim(&store, &one, PLAIN).await.must().execution_id, one.id);
@@ -99,15 +99,15 @@ async fn queues_decide(store: Store) {
 async fn tags_decide(store: Store) {
     let execution = there(&store).await;
     let tagged = Task { tags: strings(&["x", "y"]), ..task(execution.id) };
-    create(&store, &[tagged.clone()]).await;
+    create(&store, std::slice::from_ref(&tagged)).await;
     let with = |tags: &[&str]| Asks { tags: Some(strings(tags)), ..PLAIN };
     assert_eq!(claim(&store, &execution, with(&["z"])).await, None);
     assert_eq!(claim(&store, &execution, with(&["z", "y"])).await.must().id, tagged.id);
     let plain = task(execution.id);
-    create(&store, &[plain.clone()]).await;
+    create(&store, std::slice::from_ref(&plain)).await;
     assert_eq!(claim(&store, &execution, with(&["z"])).await.must().id, plain.id);
     let again = Task { id: Id::now_v7(), ..tagged };
-    create(&store, &[again.clone()]).await;
+    create(&store, std::slice::from_ref(&again)).await;
     assert_eq!(claim(&store, &execution, PLAIN).await.must().id, again.id);
 }
 
@@ -130,7 +130,7 @@ async fn schedules_are_judged_by_now(store: Store) {
     let execution = there(&store).await;
     let due = now().after(HOUR);
     let later = Task { scheduled_for: Some(due), ..task(execution.id) };
-    create(&store, &[later.clone()]).await;
+    create(&store, std::slice::from_ref(&later)).await;
     assert_eq!(claim(&store, &execution, PLAIN).await, None);
     let at = |now| Asks { now: Some(now), ..PLAIN };
     assert_eq!(claim(&store, &execution, at(due.before(Duration::from_secs(1)))).await, None);
@@ -140,7 +140,7 @@ async fn schedules_are_judged_by_now(store: Store) {
 async fn a_lease_that_ended_is_taken_over(store: Store) {
     let execution = there(&store).await;
     let one = task(execution.id);
-    create(&store, &[one.clone()]).await;
+    create(&store, std::slice::from_ref(&one)).await;
     claim(&store, &execution, Asks { lease: 0.001, ..PLAIN }).await.must();
     let start = std::time::Instant::now();
     let taken = loop {
@@ -198,7 +198,7 @@ async fn limits_count_live_leases(store: Store) {
 async fn only_the_holder_renews(store: Store) {
     let execution = there(&store).await;
     let one = task(execution.id);
-    create(&store, &[one.clone()]).await;
+    create(&store, std::slice::from_ref(&one)).await;
     let renew = async |worker: &str| {
         let request = Request::RenewTaskLease { task_id: one.id, worker_id: worker.to_owned(), lease_duration: 60.0 };
         store.backend.call(request).await.must()

@@ -315,7 +315,7 @@ async fn executions_are_listed_newest_first(store: Store) {
             ok(&store, Request::UpdateExecution { execution: ended }).await;
         }
     }
-    expected.sort_by(|a, b| (b.created_at, b.id).cmp(&(a.created_at, a.id)));
+    expected.sort_by_key(|record| std::cmp::Reverse((record.created_at, record.id)));
     let list = async |limit, offset, state| match ask(&store, Request::ListExecutions { limit, offset, state }).await {
         Response::Executions(found) => {
             assert!(found.iter().all(|execution| execution.progress.is_empty()), "lists are without progress");
@@ -344,7 +344,7 @@ async fn tasks_are_listed_newest_first(store: Store) {
         })
         .collect();
     ok(&store, Request::CreateTasks { tasks: expected.clone() }).await;
-    expected.sort_by(|a, b| (b.created_at, b.id).cmp(&(a.created_at, a.id)));
+    expected.sort_by_key(|record| std::cmp::Reverse((record.created_at, record.id)));
     let list = async |limit, offset, state| match ask(&store, Request::ListTasks { limit, offset, state }).await {
         Response::Tasks(found) => found.into_iter().map(|task| task.id).collect::<Vec<_>>(),
         other => panic!("{other:?}"),

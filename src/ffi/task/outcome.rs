@@ -11,9 +11,9 @@ use crate::ffi::stent_status;
 use crate::model::Payload;
 
 /// The task has its result: any JSON value, NULL for null. It is staged: recorded when the handler has returned
-/// STENT_OK, or, for a deferred task, soon; a poller's task gets its verdict as an "ended" event. Never blocks. Any thread. STENT_E_CONFLICT: the task was ended already,
-/// or is suspended. STENT_E_INVALID: the result is not JSON; then the task is not ended. STENT_E_LEASE_LOST,
-/// STENT_E_CANCELLED: the result will not be taken.
+/// STENT_OK, or, for a deferred task, soon; a poller's task gets its verdict as an "ended" event. Never blocks. Any
+/// thread. STENT_E_CONFLICT: the task was ended already, or is suspended. STENT_E_INVALID: the result is not JSON; then
+/// the task is not ended. STENT_E_LEASE_LOST, STENT_E_CANCELLED: the result will not be taken.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_complete(
     task: *mut stent_task,
