@@ -10,6 +10,7 @@ mod cases;
 mod house;
 mod run;
 mod scoped;
+mod words;
 
 pub use run::{Outcome, Report, Told, check};
 

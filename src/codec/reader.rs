@@ -56,6 +56,17 @@ impl<'de> Reader<'de> {
         self.0.as_bytes().first().copied().unwrap_or(b'n')
     }
 
+    fn kind(self) -> Kind {
+        match self.first() {
+            b'n' => Kind::Null,
+            b't' | b'f' => Kind::Bool,
+            b'"' => Kind::String,
+            b'[' => Kind::Array,
+            b'{' => Kind::Object,
+            _ => Kind::Number,
+        }
+    }
+
     fn string(self) -> Read<Cow<'de, str>> {
         let inner = self.0.get(1..self.0.len() - 1).unwrap_or_default();
         if !inner.contains('\\') {
@@ -69,13 +80,18 @@ impl<'de> Reader<'de> {
 
     /// What stands here, in serde's words.
     pub(super) fn unexpected(self) -> Unexpected<'de> {
-        match self.first() {
-            b'n' => Unexpected::Unit,
-            b't' | b'f' => Unexpected::Bool(self.first() == b't'),
-            b'"' => Unexpected::Str(self.0.get(1..self.0.len() - 1).unwrap_or_default()),
-            b'[' => Unexpected::Seq,
-            b'{' => Unexpected::Map,
-            _ => Unexpected::Other(self.0),
+        match self.kind() {
+            Kind::Null => Unexpected::Unit,
+            Kind::Bool => Unexpected::Bool(self.first() == b't'),
+            Kind::String => Unexpected::Str(self.0.get(1..self.0.len() - 1).unwrap_or_default()),
+            Kind::Array => Unexpected::Seq,
+            Kind::Object => Unexpected::Map,
+            Kind::Number => match self.number() {
+                Some(Number::Natural(number)) => Unexpected::Unsigned(number),
+                Some(Number::Integer(number)) => Unexpected::Signed(number),
+                Some(Number::Real(number)) => Unexpected::Float(number),
+                None => Unexpected::Other(self.0),
+            },
         }
     }
 
@@ -134,32 +150,76 @@ impl<'de> Reader<'de> {
         Ok(raw.into_iter().map(|value| Self(value.get())).collect())
     }
 
+    /// What stands here is not what `visitor` takes.
+    #[cold]
+    fn mismatch<T>(self, expected: &dyn de::Expected) -> Read<T> {
+        Err(<Fault as de::Error>::invalid_type(self.unexpected(), expected).near(self.0))
+    }
+
+    fn number(self) -> Option<Number> {
+        if let Ok(number) = self.0.parse() {
+            return Some(Number::Natural(number));
+        }
+        if let Ok(number) = self.0.parse() {
+            return Some(Number::Integer(number));
+        }
+        self.0.parse().ok().filter(|number: &f64| number.is_finite()).map(Number::Real)
+    }
+
     fn visit_number<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        if let Ok(number) = self.0.parse::<u64>() {
-            return visitor.visit_u64(number);
-        }
-        if let Ok(number) = self.0.parse::<i64>() {
-            return visitor.visit_i64(number);
-        }
-        match self.0.parse::<f64>() {
-            Ok(number) if number.is_finite() => visitor.visit_f64(number),
-            _ => self.wrong("a number of 64 bits"),
+        match self.number() {
+            Some(Number::Natural(number)) => visitor.visit_u64(number),
+            Some(Number::Integer(number)) => visitor.visit_i64(number),
+            Some(Number::Real(number)) => visitor.visit_f64(number),
+            None => self.wrong("a number of 64 bits"),
         }
     }
 
-    fn visit<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        match self.first() {
-            b'n' => visitor.visit_unit(),
-            b't' | b'f' => visitor.visit_bool(self.first() == b't'),
-            b'"' => match self.string()? {
-                Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
-                Cow::Owned(text) => visitor.visit_string(text),
-            },
-            b'[' => visitor.visit_seq(Elements { rest: self.elements()?.into_iter(), next: 0 }),
-            b'{' => visitor.visit_map(Members { rest: self.members()?.into_iter(), value: None }),
-            _ => self.visit_number(visitor),
+    fn visit_bool<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
+        visitor.visit_bool(self.first() == b't')
+    }
+
+    fn visit_string<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
+        match self.string()? {
+            Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
+            Cow::Owned(text) => visitor.visit_string(text),
         }
     }
+
+    fn visit_seq<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
+        visitor.visit_seq(Elements { rest: self.elements()?.into_iter(), next: 0 })
+    }
+
+    fn visit_map<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
+        visitor.visit_map(Members { rest: self.members()?.into_iter(), value: None })
+    }
+
+    fn visit<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
+        match self.kind() {
+            Kind::Null => visitor.visit_unit(),
+            Kind::Bool => self.visit_bool(visitor),
+            Kind::Number => self.visit_number(visitor),
+            Kind::String => self.visit_string(visitor),
+            Kind::Array => self.visit_seq(visitor),
+            Kind::Object => self.visit_map(visitor),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Null,
+    Bool,
+    Number,
+    String,
+    Array,
+    Object,
+}
+
+enum Number {
+    Natural(u64),
+    Integer(i64),
+    Real(f64),
 }
 
 /// A key and its value.
@@ -168,6 +228,19 @@ pub(super) struct Member<'de> {
     /// The key as it is written, for its place.
     pub(super) key_text: &'de str,
     pub(super) value: Reader<'de>,
+}
+
+/// Readers that are asked for one kind: a record has many, and each would carry the code for all kinds.
+macro_rules! read_of_one_kind {
+    ($($kind:ident $visit:ident: $($name:ident)+;)+) => {$($(
+        fn $name<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
+            if self.kind() == Kind::$kind {
+                self.$visit(visitor).map_err(|fault| fault.near(self.0))
+            } else {
+                self.mismatch(&visitor)
+            }
+        }
+    )+)+};
 }
 
 impl<'de> Deserializer<'de> for Reader<'de> {
@@ -199,7 +272,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
         // A derived reader would take an array too, by position.
-        let read = if self.first() == b'{' { self.visit(visitor) } else { self.wrong("an object") };
+        let read = if self.kind() == Kind::Object { self.visit_map(visitor) } else { self.wrong("an object") };
         read.map_err(|fault| fault.near(self.0))
     }
 
@@ -220,9 +293,16 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         read.map_err(|fault| fault.near(self.0))
     }
 
+    read_of_one_kind! {
+        Bool visit_bool: deserialize_bool;
+        Number visit_number: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8
+            deserialize_u16 deserialize_u32 deserialize_u64 deserialize_f32 deserialize_f64;
+        String visit_string: deserialize_str deserialize_string deserialize_identifier;
+        Array visit_seq: deserialize_seq;
+    }
+
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq
-        tuple tuple_struct identifier ignored_any
+        i128 u128 char bytes byte_buf unit unit_struct tuple tuple_struct ignored_any
     }
 }
 

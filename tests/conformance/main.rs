@@ -98,3 +98,5 @@ mod sqlite;
 mod times;
 #[path = "../../src/check/cases/waits.rs"]
 mod waits;
+#[path = "../../src/check/words.rs"]
+mod words;

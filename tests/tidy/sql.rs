@@ -120,6 +120,7 @@ const ONE_DIALECT: &[(&str, &[&str])] = &[
         ],
     ),
     ("in PostgreSQL the same statement tells what runs below", &["tasks_running_below"]),
+    ("in PostgreSQL a snapshot is one statement, for one journey to the server", &["tasks_list_progress"]),
     ("PostgreSQL's schema of its own, and its notifications", &["notify", "schema_exists"]),
 ];
 

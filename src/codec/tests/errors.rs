@@ -104,7 +104,10 @@ fn one_of_many_dispatches_is_named_by_its_place() {
     let good = "{\"function\": \"f\"}";
     let all = |bad: &str| message(options::dispatch_requests(&format!("[{good}, {bad}]")));
     assert!(all("{}").starts_with("dispatch_many request 1: function is missing"));
-    assert!(all("{\"function\": \"f\", \"args\": 5}").starts_with("dispatch_many request 1: args: it is 5 (line 1,"));
+    assert!(
+        all("{\"function\": \"f\", \"args\": 5}")
+            .starts_with("dispatch_many request 1: args: it is the number 5 (line 1,")
+    );
     assert!(
         all("{\"function\": \"f\", \"options\": {\"dealy\": 1}}")
             .starts_with("dispatch_many request 1: options: there is no \"dealy\"")
@@ -163,7 +166,9 @@ fn args_are_arrays_and_kwargs_objects() {
     );
     let list = args_list_from_text("[[1], []]").unwrap();
     assert_eq!(list, [Payload::from("[1]"), Payload::empty_array()]);
-    assert!(message(args_list_from_text("[[1], 2]")).starts_with("args_list[1]: it is 2 (line 1, column 7)"));
+    assert!(
+        message(args_list_from_text("[[1], 2]")).starts_with("args_list[1]: it is the number 2 (line 1, column 7)")
+    );
     assert!(message(args_list_from_text("7")).starts_with("args_list: it is 7"));
 }
 
