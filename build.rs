@@ -1,7 +1,6 @@
 //! Makes the header from src/ffi, and gives the shared library its name.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::{env, fs};
 
 /// The header's parts, in its order: one for each noun. A folder is entered by its mod.rs, and its other files follow.
@@ -37,29 +36,7 @@ fn main() {
         // Cargo gives a cdylib no SONAME. Its threads can't be unloaded, so neither can it.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libstent.so.0");
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
-        if env::var("PROFILE").as_deref() == Ok("release") && links_with(FOLD) {
-            println!("cargo:rustc-cdylib-link-arg={FOLD}");
-        }
     }
-}
-
-/// Functions of the same instructions are kept once: one in eight bytes of the library, where the linker can do it (LLD).
-const FOLD: &str = "-Wl,--icf=all";
-
-/// Linkers differ in what they can do, and there is no asking but by trying.
-fn links_with(argument: &str) -> bool {
-    let folder = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
-    let source = folder.join("tried.rs");
-    fs::write(&source, "#[no_mangle] pub extern \"C\" fn tried() {}").expect("write to OUT_DIR");
-    let mut rustc = Command::new(env::var_os("RUSTC").expect("cargo sets it"));
-    rustc.args(["--crate-type", "cdylib", "--target"]).arg(env::var_os("TARGET").expect("cargo sets it"));
-    if let Ok(linker) = env::var("RUSTC_LINKER") {
-        rustc.arg("-C").arg(format!("linker={linker}"));
-    }
-    let own = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
-    rustc.args(own.split('\u{1f}').filter(|flag| !flag.is_empty()));
-    rustc.arg("-C").arg(format!("link-arg={argument}")).arg("-o").arg(folder.join("libtried.so")).arg(&source);
-    rustc.output().is_ok_and(|tried| tried.status.success())
 }
 
 fn generate(source: &Path) -> String {
