@@ -10,6 +10,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
 EXAMPLES := $(TARGET)/examples_c
 ORDER_SOURCES := $(wildcard examples_c/order_*.c)
+CUSTOM_SOURCES := $(wildcard examples_c/custom_*.c)
 # The bindings' tests take the library that they are given, and the server.
 BINDINGS_LIB := $(if $(STENT_LIB_DIR),,lib)
 BESIDE_POSTGRES := $(if $(STENT_TEST_POSTGRES),,scripts/with-postgres)
@@ -74,6 +75,7 @@ examples: lib ## builds the C examples into target/examples_c
 	$(call compile,hello,examples_c/hello.c)
 	$(call compile,fan_out,examples_c/fan_out.c)
 	$(call compile,order_workflow,$(ORDER_SOURCES))
+	$(call compile,custom_backend,$(CUSTOM_SOURCES))
 
 clean: ## removes all that was built
 	cargo clean
