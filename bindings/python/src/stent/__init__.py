@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from . import sync
 from ._activity import current
-from ._backend import Backend
+from ._backend import Backend, CheckedCase, CheckReport
 from ._context import Context
+from ._custom import custom_backend
 from ._described import (
+    CheckOptions,
     CleanupOptions,
+    CustomOptions,
     DeadLetterFilter,
     DeadLetterRecord,
     Duration,
@@ -60,12 +63,17 @@ __all__ = [
     "Backend",
     "BackendError",
     "CancelledError",
+    "CheckedCase",
+    "CheckOptions",
+    "CheckReport",
     "CleanupOptions",
     "CleanupReport",
     "ClosedError",
     "ConflictError",
     "Context",
     "current",
+    "custom_backend",
+    "CustomOptions",
     "DeadLetterFilter",
     "DeadLetterRecord",
     "describe",

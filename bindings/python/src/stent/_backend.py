@@ -4,11 +4,36 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
-from typing import Any, Unpack
+from typing import Any, Literal, Self, TypedDict, Unpack
 
 from . import _json
-from ._described import Operation, SqliteOptions
+from ._described import CheckOptions, Operation, SqliteOptions
 from ._library import ask, call, ffi, lib, make, utf8
+
+
+class CheckedCase(TypedDict):
+    """What came of a case."""
+
+    name: str
+    outcome: Literal["passed", "failed", "not_offered"]
+    seconds: float
+    expected: str | None
+    got: str | None
+    place: str | None
+    "Where in the suite; or the operation that is not offered."
+
+
+class CheckReport(TypedDict):
+    """What came of a check."""
+
+    backend: str
+    level: Literal["engine", "protocol"]
+    passed: int
+    failed: int
+    not_offered: int
+    given_up: list[str]
+    "Guarantees that a store of this level does not have."
+    cases: list[CheckedCase]
 
 
 class Backend:
@@ -21,6 +46,20 @@ class Backend:
     def __init__(self, url: str | os.PathLike[str], **options: Unpack[SqliteOptions]) -> None:
         text = _json.dumps_options(options) if options else None
         self.handle: Any = make(lib.stent_backend_open, "stent_backend", utf8(os.fspath(url)), utf8(text))
+
+    @classmethod
+    def of(cls, handle: Any) -> Self:
+        """A backend that is open already; the handle becomes its own."""
+        backend = cls.__new__(cls)
+        backend.handle = handle
+        return backend
+
+    def check(self, **options: Unpack[CheckOptions]) -> CheckReport:
+        """Runs the library's conformance suite against the store: is it a backend? Use a store of its own: the suite
+        cleans away whatever has ended in it, and leaves ended executions and dead letters behind.
+        """
+        report: CheckReport = _json.loads(ask(lib.stent_backend_check, self.handle, utf8(_json.dumps_options(options))))
+        return report
 
     def call(self, operation: Operation, **request: Any) -> Any:
         """One operation of the backend protocol, `backend.call("get_task", task_id=id)`: the way to look at records and
