@@ -25,7 +25,7 @@ demo: examples ## orders on a SQLite file, and a worker killed with SIGKILL in t
 	$(EXAMPLES)/order_workflow demo examples_c/orders.json
 
 test: ## formatting, lints and all tests; the last line is the count
-	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest go node python
+	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest go node python redis
 	@scripts/test
 
 check: ## formatting and lints only
@@ -67,7 +67,7 @@ node: $(BINDINGS_LIB) ## builds and tests the Node binding, likewise
 	@$(BESIDE_POSTGRES) bindings/node/run-tests
 
 python: $(BINDINGS_LIB) ## builds and tests the Python binding, likewise
-	@scripts/need python postgres
+	@scripts/need python postgres redis
 	@$(BESIDE_POSTGRES) bindings/python/test
 
 examples: lib ## builds the C examples into target/examples_c

@@ -12,7 +12,7 @@ import stent
 from . import ends
 from .advance import CacheSlot, Held
 from .operations import operation
-from .rows import GOING, Execution, Function, Route, Task, TaskRecord, Worker
+from .rows import GOING, Execution, Route, Task, TaskRecord, Worker
 from .start import function_options
 from .transaction import Transaction, after, key_of
 
@@ -230,8 +230,8 @@ def _goes_on(tx: Transaction, task: Task) -> bool:
 
 
 def _has_room(tx: Transaction, function: str, limits: dict[str, int], now: str) -> bool:
-    own = tx.get(Function, function)
-    most = [limit for limit in (own and own.options.max_concurrent, limits.get(function)) if limit is not None]
+    asked = (function_options(tx, function).max_concurrent, limits.get(function))
+    most = [limit for limit in asked if limit is not None]
     return not most or tx.count(f"running:{function}", above=now) < min(most)
 
 

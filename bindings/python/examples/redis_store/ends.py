@@ -284,9 +284,10 @@ def _hand_on(tx: Transaction, owner: Task, ending: Ending) -> None:
 
 
 def _release(tx: Transaction, owner: Task) -> None:
-    heir, *others = _joiners(tx, owner) or [None]
-    if heir is None:
+    joiners = _joiners(tx, owner)
+    if not joiners:
         return
+    heir, *others = joiners
     reservation = tx.get(Reservation, f"{owner.step_name}/{owner.idempotency_key}")
     if reservation and reservation.owner == owner.id:
         reservation.owner = heir.id
@@ -294,6 +295,5 @@ def _release(tx: Transaction, owner: Task) -> None:
     heir.joins = None
     make_ready(tx, heir)
     for other in others:
-        if other is not None:
-            other.joins = heir.id
-            tx.put(other)
+        other.joins = heir.id
+        tx.put(other)

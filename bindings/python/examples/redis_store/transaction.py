@@ -50,7 +50,7 @@ def key_of(member: str) -> str:
 class Transaction:
     """What one operation reads and writes. Rows are the same objects until its end; `put` says that one has changed."""
 
-    def __init__(self, pipe: redis.client.Pipeline, prefix: str) -> None:
+    def __init__(self, pipe: Any, prefix: str) -> None:
         self._pipe = pipe
         self._prefix = prefix
         seconds, micros = pipe.time()
@@ -209,7 +209,8 @@ class Database:
     """Runs transactions, one after the other in this process, beside those of others."""
 
     def __init__(self, url: str, prefix: str) -> None:
-        self._client = redis.Redis.from_url(url)
+        connect: Any = redis.Redis.from_url  # it is typed in part
+        self._client = connect(url)
         self._prefix = prefix
         self._version, self._channel = f"{prefix}version", f"{prefix}changes"
         # Those of one process would only make each other begin again.
