@@ -12,7 +12,7 @@ from ._library import ask, call, ffi, lib, make, utf8
 
 
 class CheckedCase(TypedDict):
-    """What came of a case."""
+    """One case of the conformance suite."""
 
     name: str
     outcome: Literal["passed", "failed", "not_offered"]
@@ -20,14 +20,15 @@ class CheckedCase(TypedDict):
     expected: str | None
     got: str | None
     place: str | None
-    "Where in the suite; or the operation that is not offered."
+    "Where in the suite it failed; or the operation that is not offered."
 
 
 class CheckReport(TypedDict):
-    """What came of a check."""
+    """What came of the conformance suite."""
 
     backend: str
     level: Literal["engine", "protocol"]
+    "protocol: the store does not answer the engine's operations."
     passed: int
     failed: int
     not_offered: int
@@ -54,18 +55,19 @@ class Backend:
         backend.handle = handle
         return backend
 
-    def check(self, **options: Unpack[CheckOptions]) -> CheckReport:
-        """Runs the library's conformance suite against the store: is it a backend? Use a store of its own: the suite
-        cleans away whatever has ended in it, and leaves ended executions and dead letters behind.
-        """
-        report: CheckReport = _json.loads(ask(lib.stent_backend_check, self.handle, utf8(_json.dumps_options(options))))
-        return report
-
     def call(self, operation: Operation, **request: Any) -> Any:
         """One operation of the backend protocol, `backend.call("get_task", task_id=id)`: the way to look at records and
         to repair them. What it writes is not conditional on a worker's lease.
         """
         return _json.loads(ask(lib.stent_backend_call, self.handle, utf8(operation), utf8(_json.dumps_options(request))))
+
+    def check(self, **options: Unpack[CheckOptions]) -> CheckReport:
+        """Runs the conformance suite against the store, whoever wrote it: `backend.check(only=["records"])`. It wants a
+        store of its own, on which no worker runs: what has ended there is cleaned away. A case that fails is no
+        exception; the report tells of it.
+        """
+        report: CheckReport = _json.loads(ask(lib.stent_backend_check, self.handle, utf8(_json.dumps_options(options))))
+        return report
 
     def close(self) -> None:
         """Closes connections and files. Its executors raise `ClosedError` from now on. Again: nothing."""
