@@ -240,9 +240,8 @@ fn no_answer(function: &str, why: &Error) -> Error {
 
 fn told(status: stent_status, message: Option<&str>, details: Option<&str>) -> Result<Error> {
     let known = Status::from_code(status).filter(|status| status.code() < 0);
-    let status = known.ok_or_else(|| {
-        Error::invalid(format!("the status {status} is none of the header's failures (STENT_E_…)"))
-    })?;
+    let status = known
+        .ok_or_else(|| Error::invalid(format!("the status {status} is none of the header's failures (STENT_E_…)")))?;
     let usual = matches!(status, Status::Backend | Status::Timeout);
     let mut error = Error::new(status, message.unwrap_or("the custom backend gave no reason")).retryable(usual);
     if let Some(details) = details {

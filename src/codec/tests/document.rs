@@ -104,15 +104,16 @@ fn fields(fields: &[Field]) -> String {
         let default = field.default.map_or_else(|| "required".to_owned(), |default| format!("`{default}`"));
         format!("| `{}` | {} | {default} | {} |\n", field.name, named(field.kind), field.doc)
     };
-    format!("| member | type | default | what it is |\n|---|---|---|---|\n{}", fields.iter().map(row).collect::<String>())
+    format!(
+        "| member | type | default | what it is |\n|---|---|---|---|\n{}",
+        fields.iter().map(row).collect::<String>()
+    )
 }
 
 /// A type, with a link where a record is meant.
 fn named(kind: Kind) -> String {
     match kind {
-        Kind::Word(words) => {
-            words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(" ")
-        }
+        Kind::Word(words) => words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(" "),
         Kind::Named(name) => format!("[`{name}`](#{name})"),
         Kind::ListOf(of) => format!("{}`[]`", named(*of)),
         Kind::MapOf(of) => format!("names to {}", named(*of)),
