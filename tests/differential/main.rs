@@ -1,10 +1,11 @@
-//! The stores against each other: the same random operations on all of them, and every answer and all that can be read
-//! afterwards must be equal but for the values of times.
+//! The stores against each other and against a plain model: the same random operations on all of them, and every answer
+//! and all that can be read afterwards must be equal but for the values of times.
 //!
 //! `STENT_SEED=7` runs one seed again, `STENT_STEPS=200` makes runs longer, `STENT_SEEDS=1000` makes more of them.
 
 mod driver;
 mod generate;
+mod model;
 mod operation;
 mod picture;
 #[path = "../common/postgres.rs"]
