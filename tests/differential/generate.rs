@@ -56,7 +56,8 @@ impl World {
         let id = if self.one_in(25) { self.execution() } else { self.new_id() };
         let mut options = DispatchOptions { task: self.task_options(), ..DispatchOptions::default() };
         options.delay = self.one_in(8).then(|| self.long_or_short());
-        options.expiry = self.one_in(8).then_some(LONG).filter(|_| !self.one_in(4)).or(self.one_in(20).then_some(SHORT));
+        options.expiry =
+            self.one_in(8).then_some(LONG).filter(|_| !self.one_in(4)).or(self.one_in(20).then_some(SHORT));
         options.idempotency_key = self.idempotency_key();
         options.kwargs = self.one_in(4).then(|| "{\"k\": 1}".into());
         options.traceparent = self.one_in(8).then(|| "00-trace".to_owned());

@@ -75,11 +75,13 @@ async fn advanced(store: &SharedBackend, transitions: &[Transition], claim: Opti
     let answer = store.advance(transitions.to_vec(), claim).await;
     let mut told = answer.clone();
     for (transition, verdict) in transitions.iter().zip(told.iter_mut().flat_map(|told| &mut told.0)) {
-        if let Verdict::Recorded { latest, .. } = verdict
-            && transition.outcome != Outcome::Hold
-        {
-            // It is for one who goes on.
-            *latest = 0;
+        if let Verdict::Recorded { arrivals, latest } = verdict {
+            // They are a set.
+            arrivals.sort_by_key(|(_, number)| *number);
+            if !matches!(transition.outcome, Outcome::Hold | Outcome::Suspend { .. }) {
+                // It is for one who has a journal to go on with.
+                *latest = 0;
+            }
         }
     }
     let (verdicts, claimed) = answer.unwrap_or_default();

@@ -36,7 +36,7 @@ impl State {
         for transition in &moved {
             let cancelled = match transition.outcome {
                 Outcome::Continue { .. } => Vec::new(),
-                _ => self.cancel_operations(&transition.commands.cancels),
+                _ => self.cancel_operations(transition.held.task, &transition.commands.cancels),
             };
             arrivals.entry(transition.held.task).or_default().extend(cancelled);
         }
@@ -46,7 +46,8 @@ impl State {
 
         let ends = set.iter().filter_map(|t| end_of(t)).collect();
         let ended: BTreeSet<Id> = self.finish(ends).into_iter().map(|ended| ended.task).collect();
-        let ended: Vec<_> = set.iter().copied().filter(|t| is_end(&t.outcome) && ended.contains(&t.held.task)).collect();
+        let ended: Vec<_> =
+            set.iter().copied().filter(|t| is_end(&t.outcome) && ended.contains(&t.held.task)).collect();
         for transition in &ended {
             arrivals.insert(transition.held.task, self.numbers_of_steps(transition));
         }

@@ -154,7 +154,9 @@ impl State {
                     let result = owner.result.clone().unwrap_or_else(Payload::null);
                     return Ok(Reservation::Done(Some(owner.id), result));
                 }
-                Some(owner) if !owner.state.is_terminal() && owner.id != task => return Ok(Reservation::Join(owner.id)),
+                Some(owner) if !owner.state.is_terminal() && owner.id != task => {
+                    return Ok(Reservation::Join(owner.id));
+                }
                 _ => {}
             }
         }
@@ -281,8 +283,9 @@ impl State {
     }
 
     /// One that is over stays as it is, but for a wait whose signal nobody has seen: the signal goes back.
-    pub fn cancel_operations(&mut self, cancels: &[Cancel]) -> Vec<(Op, u64)> {
-        let ended = self.finish(cancels.iter().map(|cancel| End::now(cancel.id, Ending::Cancelled)).collect());
+    pub fn cancel_operations(&mut self, of: Id, cancels: &[Cancel]) -> Vec<(Op, u64)> {
+        let end = |cancel: &Cancel| End { parent: Some(of), ..End::now(cancel.id, Ending::Cancelled) };
+        let ended = self.finish(cancels.iter().map(end).collect());
         let mut arrivals: Vec<_> = ended.iter().filter_map(|end| Some((end.op?, end.arrival?))).collect();
         for cancel in cancels {
             if !ended.iter().any(|end| end.task == cancel.id) {

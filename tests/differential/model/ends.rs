@@ -14,6 +14,8 @@ pub enum Ending {
 
 pub struct End {
     pub task: Id,
+    /// Whose operation it is, if that is said.
+    pub parent: Option<Id>,
     /// Only if it runs under this fence, in an execution that goes on; none: whatever it does.
     pub fence: Option<u64>,
     pub ending: Ending,
@@ -24,7 +26,7 @@ pub struct End {
 
 impl End {
     pub fn now(task: Id, ending: Ending) -> Self {
-        Self { task, fence: None, ending, letter: None, cache: None, cache_hit: false }
+        Self { task, parent: None, fence: None, ending, letter: None, cache: None, cache_hit: false }
     }
 }
 
@@ -55,7 +57,7 @@ impl State {
 
     fn finish_some(&mut self, ends: Vec<End>, all: &mut Vec<Ended>) -> Vec<End> {
         // Numbers go by the order in which ends are said; one that comes to nothing leaves a gap.
-        let numbered: Vec<_> = ends.into_iter().map(|end| (self.number_for(end.task), end)).collect();
+        let numbered: Vec<_> = ends.into_iter().map(|end| (self.number_for(&end), end)).collect();
         let mut done = Vec::new();
         for (arrival, end) in numbered {
             if self.may_end(&end) {
@@ -79,9 +81,9 @@ impl State {
         done.iter().flat_map(|end| self.hand_on(end)).collect()
     }
 
-    fn number_for(&mut self, task: Id) -> Option<u64> {
-        let parent = self.tasks.get(&task)?.record.parent_task_id?;
-        Some(self.next_arrival(parent))
+    fn number_for(&mut self, end: &End) -> Option<u64> {
+        let recorded = self.tasks.get(&end.task).and_then(|job| job.record.parent_task_id);
+        end.parent.or(recorded).map(|parent| self.next_arrival(parent))
     }
 
     fn may_end(&self, end: &End) -> bool {
@@ -223,7 +225,8 @@ impl State {
 
     /// Takes a tree whose execution is being cancelled, but for what runs, and closes the execution if nothing does.
     pub fn cancel_tree(&mut self, execution: Id) {
-        let root = self.executions.get(&execution).and_then(|run| run.root).filter(|root| self.tasks.contains_key(root));
+        let root =
+            self.executions.get(&execution).and_then(|run| run.root).filter(|root| self.tasks.contains_key(root));
         if let Some(root) = root {
             self.cancel_below(root, Through::WhatRuns);
             if !self.tasks[&root].runs() {

@@ -122,9 +122,7 @@ impl Backend for Model {
     }
 
     async fn ended_among(&self, executions: Vec<Id>) -> Result<Vec<Id>> {
-        self.look(|state| {
-            executions.into_iter().filter(|id| state.over(*id, ExecutionState::is_terminal)).collect()
-        })
+        self.look(|state| executions.into_iter().filter(|id| state.over(*id, ExecutionState::is_terminal)).collect())
     }
 
     async fn cancelled_among(&self, executions: Vec<Id>) -> Result<Vec<Id>> {

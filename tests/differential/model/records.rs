@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use stent::backend::{Request, Response};
 use stent::model::{
-    Error, Execution, ExecutionState, Failure, Id, Number, Result, Route, Task, TaskKind,
-    TaskState, Timestamp,
+    Error, Execution, ExecutionState, Failure, Id, Number, Result, Route, Task, TaskKind, TaskState, Timestamp,
 };
 
 use super::commands::add;
@@ -222,7 +221,8 @@ impl State {
 
     /// Ended executions with all that belongs to them, and what is kept no longer.
     fn clean_up(&mut self, older_than: Timestamp) -> u64 {
-        let old = |run: &&Run| run.record.state.is_terminal() && run.record.completed_at.is_some_and(|at| at < older_than);
+        let old =
+            |run: &&Run| run.record.state.is_terminal() && run.record.completed_at.is_some_and(|at| at < older_than);
         let gone: BTreeSet<Id> = self.executions.values().filter(old).map(|run| run.record.id).collect();
         self.executions.retain(|id, _| !gone.contains(id));
         self.tasks.retain(|_, job| !gone.contains(&job.record.execution_id));
@@ -263,4 +263,3 @@ impl State {
 fn same_end(same: bool) -> Result<()> {
     if same { Ok(()) } else { Err(Error::conflict("it has ended otherwise")) }
 }
-

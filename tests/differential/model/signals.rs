@@ -66,9 +66,9 @@ impl State {
     }
 
     fn oldest(&mut self, execution: Id, name: &str) -> Option<&mut Sent> {
-        self.signals.iter_mut().find(|sent| {
-            sent.record.execution_id == execution && sent.record.name == name && !sent.record.consumed
-        })
+        self.signals
+            .iter_mut()
+            .find(|sent| sent.record.execution_id == execution && sent.record.name == name && !sent.record.consumed)
     }
 
     pub fn hand_out(&mut self, execution: Id, name: &str) {

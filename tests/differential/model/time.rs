@@ -120,9 +120,8 @@ impl State {
         }
         let expired = ending.len();
         let held = |id: &Id| self.tasks.values().any(|job| job.lease.is_some() && job.record.execution_id == *id);
-        let idle = self.executions.iter().filter(|(id, run)| {
-            run.record.state == ExecutionState::Cancelling && !held(id)
-        });
+        let idle =
+            self.executions.iter().filter(|(id, run)| run.record.state == ExecutionState::Cancelling && !held(id));
         let idle: Vec<Id> = idle.map(|(id, _)| *id).collect();
         let count = expired + idle.len();
         ending.extend(idle);
