@@ -41,6 +41,8 @@ impl State {
             arrivals.entry(transition.held.task).or_default().extend(cancelled);
         }
         self.tell(&moved);
+        // Of one that a parent's new start takes away, what was true until then.
+        let latest: BTreeMap<Id, u64> = moved.iter().map(|t| (t.held.task, self.latest(t.held.task))).collect();
         moved.iter().for_each(|t| self.suspend(t));
         moved.iter().for_each(|t| self.begin_anew(t));
 
@@ -63,7 +65,7 @@ impl State {
             Some(verdict) => verdict.clone(),
             None => Verdict::Recorded {
                 arrivals: arrivals.remove(&t.held.task).unwrap_or_default(),
-                latest: self.latest(t.held.task),
+                latest: self.latest(t.held.task).max(latest.get(&t.held.task).copied().unwrap_or(0)),
             },
         };
         set.iter().map(verdict).collect()
