@@ -12,7 +12,7 @@ use crate::model::{Id, Number, Payload, Result, check_name};
 pub(super) async fn ensure(store: &Postgres, execution: Id, counters: BTreeMap<String, Number>) -> Result<Response> {
     counters.iter().try_for_each(|(name, value)| decide::check_counter(name, *value))?;
     store
-        .write((execution, counters), |tx, request| {
+        .write_exactly((execution, counters), |tx, request| {
             Box::pin(async move {
                 executions::require(tx, request.0).await?;
                 for (name, value) in &request.1 {
@@ -27,7 +27,7 @@ pub(super) async fn ensure(store: &Postgres, execution: Id, counters: BTreeMap<S
 
 pub(super) async fn increment(store: &Postgres, execution: Id, name: String, amount: Number) -> Result<Response> {
     decide::check_counter(&name, amount)?;
-    let value = store.write((execution, name, amount), |tx, request| Box::pin(add(tx, request))).await?;
+    let value = store.write_exactly((execution, name, amount), |tx, request| Box::pin(add(tx, request))).await?;
     Ok(Response::Number(value))
 }
 
@@ -87,7 +87,7 @@ async fn write_values(
 ) -> Result<Response> {
     values.keys().try_for_each(|key| check_name("a state key", key))?;
     store
-        .write((execution, values), move |tx, request| {
+        .write_exactly((execution, values), move |tx, request| {
             Box::pin(async move {
                 executions::require(tx, request.0).await?;
                 for (key, value) in &request.1 {

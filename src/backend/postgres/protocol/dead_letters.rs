@@ -9,7 +9,7 @@ use crate::model::{Id, Result, Task};
 pub(super) async fn put(store: &Postgres, task: Task, reason: String) -> Result<Response> {
     decide::check_task(&task)?;
     store
-        .write((task, reason), |tx, request| {
+        .write_exactly((task, reason), |tx, request| {
             Box::pin(async move {
                 let (task, reason) = &*request;
                 sqlx::query(include_str!("../sql/dead_letter_put.sql"))
@@ -57,7 +57,7 @@ pub(super) async fn count(store: &Postgres) -> Result<Response> {
 
 pub(super) async fn delete(store: &Postgres, task: Id) -> Result<Response> {
     let deleted = store
-        .write(task, |tx, task| {
+        .write_exactly(task, |tx, task| {
             Box::pin(async move {
                 let done = sqlx::query(include_str!("../sql/dead_letter_delete.sql"))
                     .bind(task)

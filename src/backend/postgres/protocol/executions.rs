@@ -19,7 +19,7 @@ use crate::model::{Error, Execution, ExecutionState, Id, Payload, ProgressEntry,
 
 pub(super) async fn create(store: &Postgres, execution: Execution) -> Result<Response> {
     decide::check_execution(&execution)?;
-    store.write(execution, |tx, execution| Box::pin(async move { insert(tx, &execution, None).await })).await?;
+    store.write_exactly(execution, |tx, execution| Box::pin(async move { insert(tx, &execution, None).await })).await?;
     Ok(Response::Nothing)
 }
 
@@ -28,7 +28,7 @@ pub(super) async fn create_with_root(store: &Postgres, execution: Execution, tas
     decide::check_task(&task)?;
     decide::check_root(&execution, &task)?;
     store
-        .write((execution, task), |tx, both| {
+        .write_exactly((execution, task), |tx, both| {
             Box::pin(async move {
                 let (execution, root) = &*both;
                 insert(tx, execution, Some(root.id)).await?;
@@ -96,7 +96,7 @@ async fn append(tx: &mut Tx, execution: Id, progress: &[ProgressEntry]) -> Resul
 
 pub(super) async fn append_progress(store: &Postgres, execution: Id, progress: ProgressEntry) -> Result<Response> {
     store
-        .write((execution, progress), |tx, request| {
+        .write_exactly((execution, progress), |tx, request| {
             Box::pin(async move {
                 require(tx, request.0).await?;
                 append(tx, request.0, std::slice::from_ref(&request.1)).await
@@ -139,7 +139,7 @@ async fn find_bare(conn: &mut Conn, id: Id) -> Result<Option<Execution>> {
 
 pub(super) async fn update(store: &Postgres, execution: Execution) -> Result<Response> {
     decide::check_execution(&execution)?;
-    store.write(execution, |tx, execution| Box::pin(replace(tx, execution))).await?;
+    store.write_exactly(execution, |tx, execution| Box::pin(replace(tx, execution))).await?;
     Ok(Response::Nothing)
 }
 

@@ -32,7 +32,7 @@ pub(super) async fn create(store: &Postgres, tasks: Vec<Task>) -> Result<Respons
     if let Some(twice) = tasks.iter().find(|task| !seen.insert(task.id)) {
         return Err(decide::task_exists(twice.id));
     }
-    store.write(tasks, |tx, tasks| Box::pin(async move { insert(tx, &tasks).await })).await?;
+    store.write_exactly(tasks, |tx, tasks| Box::pin(async move { insert(tx, &tasks).await })).await?;
     Ok(Response::Nothing)
 }
 
@@ -200,7 +200,7 @@ pub(super) async fn count(store: &Postgres, queue: Option<String>, state: Option
 
 pub(super) async fn renew(store: &Postgres, task: Id, worker: String, lease: Duration) -> Result<Response> {
     let renewed = store
-        .write((task, worker, lease), |tx, request| {
+        .write_exactly((task, worker, lease), |tx, request| {
             Box::pin(async move {
                 let expires_at = tx.now.after(request.2);
                 let done = sqlx::query(include_str!("../sql/task_renew.sql"))
@@ -218,7 +218,7 @@ pub(super) async fn renew(store: &Postgres, task: Id, worker: String, lease: Dur
 }
 
 pub(super) async fn update(store: &Postgres, task: Task) -> Result<Response> {
-    store.write(task, |tx, task| Box::pin(replace(tx, task))).await?;
+    store.write_exactly(task, |tx, task| Box::pin(replace(tx, task))).await?;
     Ok(Response::Nothing)
 }
 
