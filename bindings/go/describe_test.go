@@ -73,7 +73,8 @@ func TestEveryOptionIsKnown(t *testing.T) {
 	known := map[string]any{
 		"retry_policy": stent.RetryPolicy{}, "dispatch": stent.DispatchOptions{}, "dispatch_request": stent.DispatchRequest{},
 		"call": stent.CallOptions{}, "function": stent.FunctionOptions{}, "worker": stent.WorkerOptions{},
-		"sqlite": stent.SQLiteOptions{}, "custom": stent.CustomOptions{}, "executor": none, "wait_signal": stent.WaitSignalOptions{}, "step": stent.StepOptions{},
+		"sqlite": stent.SQLiteOptions{}, "custom": stent.CustomOptions{}, "check": stent.CheckOptions{}, "executor": none,
+		"wait_signal": stent.WaitSignalOptions{}, "step": stent.StepOptions{},
 		"signal": stent.SignalOptions{}, "execution_filter": stent.ExecutionFilter{}, "dead_letter_filter": stent.DeadLetterFilter{},
 		"replay_dead_letter": none, "resume": none, "cleanup": stent.CleanupOptions{}, "stats": stent.StatsOptions{},
 		"configure": stent.ConfigureOptions{}, "log_handler": stent.LogOptions{},

@@ -71,6 +71,25 @@ func (s *Store) Call(ctx context.Context, operation Operation, request, response
 	})
 }
 
+// Check runs the conformance suite against the store, whoever wrote it. It wants a store of its own, on which no worker
+// runs: what has ended there is cleaned away. A case that fails is no error; the report tells of it.
+func (s *Store) Check(ctx context.Context, options ...CheckOptions) (*CheckReport, error) {
+	given, err := firstOf(options)
+	if err != nil {
+		return nil, err
+	}
+	text, err := encodeOptions(given)
+	if err != nil {
+		return nil, err
+	}
+	var report *CheckReport
+	err = exchange(ctx, json.RawMessage(text), &report, func(in *C.char, out **C.char, why **C.stent_error) C.stent_status {
+		defer runtime.KeepAlive(s)
+		return C.stent_backend_check(s.handle, in, out, why)
+	})
+	return report, err
+}
+
 // Executor registers functions, starts and watches executions, starts workers.
 type Executor struct{ handle *C.stent_executor }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -315,6 +316,46 @@ func TestAStoreOfOnesOwnIsAFunction(t *testing.T) {
 	if !errors.Is(err, stent.ErrBackend) || !strings.Contains(err.Error(), "the shelf is locked") {
 		t.Fatalf("a store in trouble: %v", err)
 	}
+}
+
+func TestAStoreIsChecked(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	store := must[*stent.Store](t)(stent.Open(ctx, ":memory:"))
+	options := stent.CheckOptions{Only: []string{"records/an_existing_id", "fences/"}, Timeout: 30 * time.Second}
+	report := must[*stent.CheckReport](t)(store.Check(ctx, options))
+	same(t, report.Level, "engine")
+	same(t, []int{report.Passed, report.Failed, report.NotOffered}, []int{len(report.Cases), 0, 0})
+	same(t, report.Cases[0].Name, "records/an_existing_id_is_a_conflict")
+	for _, each := range report.Cases {
+		same(t, each.Outcome, "passed")
+	}
+	if _, err := store.Check(ctx, stent.CheckOptions{Only: []string{"nonsense"}}); !errors.Is(err, stent.ErrInvalid) {
+		t.Fatalf("cases that nobody knows: %v", err)
+	}
+	check(t, store.Close())
+}
+
+// C holds the number of a handler, and gives it back when the executor is gone: then Go may forget it.
+func TestHandlersAreGivenBack(t *testing.T) {
+	var forgotten atomic.Int32
+	register := func() {
+		store := must[*stent.Store](t)(stent.Open(context.Background(), ":memory:"))
+		executor := must[*stent.Executor](t)(stent.NewExecutor(store))
+		held := &struct{ text string }{"held"}
+		runtime.SetFinalizer(held, func(*struct{ text string }) { forgotten.Add(1) })
+		handler := func(*stent.Task) (any, error) { return held.text, nil }
+		check(t, executor.Handle("held", handler))
+		// The second is given back at once.
+		if err := executor.Handle("held", handler); !errors.Is(err, stent.ErrConflict) {
+			t.Fatalf("registered twice: %v", err)
+		}
+	}
+	register()
+	waitFor(t, "nothing holds the handler", func() bool {
+		runtime.GC()
+		return forgotten.Load() == 1
+	})
 }
 
 func TestAWorkerRunsUntilItsContextEnds(t *testing.T) {

@@ -117,6 +117,14 @@ type CustomOptions struct {
 	Operations []string `stent:"-"`
 }
 
+// CheckOptions says how the conformance suite is run against a store.
+type CheckOptions struct {
+	// Cases whose names begin with one of these, such as "records"; none: all.
+	Only []string `stent:"only"`
+	// How long one case may take.
+	Timeout time.Duration `stent:"timeout"`
+}
+
 // WaitSignalOptions is for a wait for a signal.
 type WaitSignalOptions struct {
 	Timeout *time.Duration `stent:"timeout"`

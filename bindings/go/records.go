@@ -61,6 +61,30 @@ type DeadLetter struct {
 	MovedAt time.Time  `json:"moved_at"`
 }
 
+// CheckReport is what came of the conformance suite.
+type CheckReport struct {
+	// "engine", or "protocol" for a store that does not answer the engine's operations.
+	Level      string `json:"level"`
+	Passed     int    `json:"passed"`
+	Failed     int    `json:"failed"`
+	NotOffered int    `json:"not_offered"`
+	// Guarantees that a store of this level does not have.
+	GivenUp []string      `json:"given_up"`
+	Cases   []CheckedCase `json:"cases"`
+}
+
+// CheckedCase is one case of the conformance suite.
+type CheckedCase struct {
+	Name string `json:"name"`
+	// "passed", "failed" or "not_offered".
+	Outcome string  `json:"outcome"`
+	Seconds float64 `json:"seconds"`
+	// Of a failed case; Place is also the operation that is not offered.
+	Expected string `json:"expected"`
+	Got      string `json:"got"`
+	Place    string `json:"place"`
+}
+
 // TaskInfo is what a handler may know of its task.
 type TaskInfo struct {
 	TaskID       string          `json:"task_id"`

@@ -193,8 +193,9 @@ pub unsafe extern "C" fn stent_backend_check(
         // SAFETY: text or NULL, by the header's convention.
         let options = unsafe { optional(options, "options") }?;
         let options = codec::options::check(options)?;
-        let store = Arc::clone(backend.store().backend()?);
-        let told = block_on(backend.store().unless_closed(check(store, &options)))?;
+        let store = Arc::clone(backend.store());
+        let checked = Arc::clone(store.backend()?);
+        let told = runtime::away_in_place(move || async move { store.unless_closed(check(checked, &options)).await })?;
         // SAFETY: writable, by the header's convention.
         unsafe { write_text(report, &codec::to_json(&told)) }
     })

@@ -67,9 +67,13 @@ static void activities_by_epoll(void) {
 }
 
 /* Some FFIs call on small stacks of their own making. */
-static void *opens_and_closes(void *url) {
+static void *opens_checks_closes(void *url) {
     stent_backend *backend = NULL;
+    char *report = NULL;
     CHECK(stent_backend_open(url, NULL, &backend, NULL) == STENT_OK);
+    CHECK(stent_backend_check(backend, "{\"only\": [\"records/an_existing\"]}", &report, NULL) == STENT_OK);
+    CHECK(has(report, "\"passed\":1,\"failed\":0"));
+    stent_free(report);
     CHECK(stent_backend_close(backend, NULL) == STENT_OK);
     stent_backend_free(backend);
     return NULL;
@@ -79,7 +83,7 @@ static void small_stack(const char *url) {
     pthread_attr_t attributes;
     pthread_t thread;
     CHECK(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, 128 * 1024) == 0);
-    CHECK(pthread_create(&thread, &attributes, opens_and_closes, (void *)url) == 0);
+    CHECK(pthread_create(&thread, &attributes, opens_checks_closes, (void *)url) == 0);
     CHECK(pthread_join(thread, NULL) == 0 && pthread_attr_destroy(&attributes) == 0);
 }
 

@@ -40,6 +40,7 @@ std::map<std::string, json> all_options() {
                        .cleanup_interval(1s).retention_period(1s).hold(1s).max_coroutines(1)},
         {"sqlite", stent::sqlite_options().synchronous("off").busy_timeout(1s).readers(1)},
         {"custom", stent::custom_options().timeout(1s)},
+        {"check", stent::check_options().only(some).timeout(1s)},
         {"executor", json::object({})},
         {"wait_signal", stent::wait_signal_options().timeout(1s).key("x")},
         {"step", stent::step_options().key("x")},

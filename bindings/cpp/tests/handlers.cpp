@@ -220,6 +220,18 @@ TEST_CASE("a store of one's own is a function") {
     }
 }
 
+TEST_CASE("a store is checked, and what the suite came to is a report") {
+    stent::backend store(":memory:");
+    const json report = store.check(stent::check_options().only({"records/an_existing_id", "fences/"}).timeout(30s));
+    CHECK(report["level"].get<std::string>() == "engine");
+    CHECK(report["failed"].get<int>() == 0);
+    const auto cases = report["cases"].elements();
+    CHECK(report["passed"].get<std::size_t>() == cases.size());
+    CHECK(cases.at(0)["name"].get<std::string>() == "records/an_existing_id_is_a_conflict");
+    for (const json &each : cases) CHECK(each["outcome"].get<std::string>() == "passed");
+    CHECK_THROWS_AS(store.check(stent::check_options().only({"nonsense"})), stent::error);
+}
+
 TEST_CASE("the client's side: many dispatches, lists, statistics, dead letters, errors with details") {
     place<sqlite> here;
     {

@@ -1,6 +1,6 @@
 // What goes wrong, as classes.
 
-import { type Handle, native } from "./native";
+import { type Handle, native, type NativeFunction } from "./native";
 
 /** Statuses by the names that the library gives them. */
 export const STATUS = {
@@ -161,6 +161,22 @@ export function check(status: number, out: BigUint64Array = errorOut): number {
   const json: string = native.errorJson(handle);
   native.errorFree(handle);
   throw errorOf(json);
+}
+
+/** Calls a function that blocks on a thread of koffi's; its last parameter, the error, is given here. */
+export function beside(blocking: NativeFunction, ...args: unknown[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const errors = new BigUint64Array(1);
+    blocking.async(...args, errors, (failed: Error | null, status: number) => {
+      try {
+        if (failed) throw failed;
+        check(status, errors);
+        resolve();
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
 }
 
 /** Anything that was thrown, as the failure that is recorded. A failure that came from a call is passed on as it is. */

@@ -29,6 +29,8 @@ export type { LogLine, WorkerState } from "./host";
 export type * from "./options";
 export { ContinueAs, DurablePromise } from "./run";
 export {
+  type CheckedCase,
+  type CheckReport,
   Execution,
   type ExecutionRecord,
   type Handler,

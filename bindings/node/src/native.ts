@@ -24,6 +24,8 @@ const any = "void *";
 const declare = (name: string, result: string, ...parameters: unknown[]) =>
   library.func(name, result, parameters as string[]);
 
+export type NativeFunction = ReturnType<typeof declare>;
+
 export const native = {
   version: declare("stent_version", str),
   describe: declare("stent_describe", str),
@@ -33,6 +35,7 @@ export const native = {
   errorFree: declare("stent_error_free", "void", any),
 
   backendOpen: declare("stent_backend_open", int, str, str, any, any),
+  backendCheck: declare("stent_backend_check", int, any, str, textOut, any),
   backendClose: declare("stent_backend_close", int, any, any),
   backendFree: declare("stent_backend_free", "void", any),
 

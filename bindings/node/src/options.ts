@@ -92,6 +92,13 @@ export interface SqliteOptions {
   readers?: number;
 }
 
+export interface CheckOptions {
+  /** Cases whose names begin with one of these, such as "records"; none: all. */
+  only?: string[];
+  /** For one case. */
+  timeout?: Duration;
+}
+
 export interface WaitSignalOptions {
   timeout?: Duration;
   key?: string;
@@ -208,6 +215,7 @@ export const OPTIONS = {
     maxCoroutines: true,
   } satisfies Keys<WorkerOptions>,
   sqlite: { synchronous: true, busyTimeout: true, readers: true } satisfies Keys<SqliteOptions>,
+  check: { only: true, timeout: true } satisfies Keys<CheckOptions>,
   executor: none,
   wait_signal: { timeout: true, key: true } satisfies Keys<WaitSignalOptions>,
   step: { key: true } satisfies Keys<StepOptions>,

@@ -1,10 +1,11 @@
 // A store, what is registered and dispatched on it, and the workers that run here.
 
 import { Context } from "./context";
-import { check, ClosedError, errorOut, NotFoundError } from "./errors";
+import { beside, check, ClosedError, errorOut, NotFoundError } from "./errors";
 import { Host, type LogLine, newWorkerId, type WorkerState } from "./host";
 import { type Handle, native } from "./native";
 import {
+  type CheckOptions,
   type CleanupOptions,
   decode,
   type DeadLetterFilter,
@@ -79,6 +80,28 @@ export interface WorkerStatus {
   coroutines: number;
   functions: string[];
   trouble: string | null;
+}
+
+/** What came of the conformance suite. */
+export interface CheckReport {
+  /** "protocol": the store does not answer the engine's operations. */
+  level: "engine" | "protocol";
+  passed: number;
+  failed: number;
+  notOffered: number;
+  /** Guarantees that a store of this level does not have. */
+  givenUp: string[];
+  cases: CheckedCase[];
+}
+
+export interface CheckedCase {
+  name: string;
+  outcome: "passed" | "failed" | "not_offered";
+  seconds: number;
+  /** Of a failed case; `place` is also the operation that is not offered. */
+  expected: string | null;
+  got: string | null;
+  place: string | null;
 }
 
 function recordOf(json: object): ExecutionRecord {
@@ -219,18 +242,8 @@ export class Stent {
   static async open(url: string, options: OpenOptions = {}): Promise<Stent> {
     const { log: _log, logLevel: _level, ...store } = options;
     const text = Object.keys(store).length === 0 ? null : encodeText(store);
-    const [out, errors] = [new BigUint64Array(1), new BigUint64Array(1)];
-    await new Promise<void>((resolve, reject) => {
-      native.backendOpen.async(url, text, out, errors, (failed: Error | null, status: number) => {
-        try {
-          if (failed) throw failed;
-          check(status, errors);
-          resolve();
-        } catch (error) {
-          reject(error);
-        }
-      });
-    });
+    const out = new BigUint64Array(1);
+    await beside(native.backendOpen, url, text, out);
     const backend = out[0];
     check(native.executorNew(backend, null, out, errorOut));
     return new Stent(backend, out[0], options);
@@ -304,6 +317,16 @@ export class Stent {
     return this.submit<T>("backend_call", { operation, request });
   }
 
+  /**
+   * Runs the conformance suite against the store, whoever wrote it. It wants a store of its own, on which no worker
+   * runs: what has ended there is cleaned away. A case that fails is no error; the report tells of it.
+   */
+  async check(options?: CheckOptions): Promise<CheckReport> {
+    const out: [string | null] = [null];
+    await beside(native.backendCheck, this.backend, encodeText(options), out);
+    return decode(JSON.parse(out[0]!));
+  }
+
   /** Starts a worker for the functions that are registered by now; resolves when it is ready. */
   async startWorker(options: WorkerOptions = {}): Promise<Worker> {
     const id = options.workerId ?? newWorkerId();
@@ -344,20 +367,9 @@ export class Stent {
     const workers = [...this.workers.values()];
     for (const worker of workers) worker.drain();
     const stopped = await Promise.allSettled(workers.map((worker) => worker.stop(timeout)));
-    const errors = new BigUint64Array(1);
     this.host.close();
     try {
-      await new Promise<void>((resolve, reject) => {
-        native.backendClose.async(this.backend, errors, (failed: Error | null, status: number) => {
-          try {
-            if (failed) throw failed;
-            check(status, errors);
-            resolve();
-          } catch (error) {
-            reject(error);
-          }
-        });
-      });
+      await beside(native.backendClose, this.backend);
     } finally {
       native.executorFree(this.executor);
       native.backendFree(this.backend);

@@ -247,6 +247,21 @@ onSqlite("the loser of a race is nobody's unhandled rejection", async (stent) =>
   assert.equal(result, "calm");
 });
 
+test("a store is checked beside the loop", async () => {
+  await using(":memory:", async (stent) => {
+    let rounds = 0;
+    const timer = setInterval(() => rounds++, 1);
+    const report = await stent.check({ only: ["records/an_existing_id", "fences/"], timeout: "30s" });
+    clearInterval(timer);
+    assert.ok(rounds > 0);
+    assert.deepEqual([report.level, report.failed, report.notOffered], ["engine", 0, 0]);
+    assert.equal(report.passed, report.cases.length);
+    assert.equal(report.cases[0].name, "records/an_existing_id_is_a_conflict");
+    for (const each of report.cases) assert.equal(each.outcome, "passed", each.name);
+    await assert.rejects(stent.check({ only: ["nonsense"] }), InvalidError);
+  });
+});
+
 onSqlite("the log comes as lines", async () => {
   const lines: string[] = [];
   const stent = await open(freshUrl("sqlite"), { log: (line) => lines.push(`${line.level} ${line.message}`) });

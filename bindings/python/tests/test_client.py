@@ -96,6 +96,17 @@ def test_a_parked_task_is_resumed(store: str) -> None:
         assert executor.execution(execution.id).result(30) == "old"
 
 
+def test_a_store_is_checked() -> None:
+    with stent.Backend(":memory:") as backend:
+        report = backend.check(only=["records/an_existing_id", "fences/"], timeout=timedelta(seconds=30))
+        assert (report["level"], report["failed"], report["not_offered"]) == ("engine", 0, 0)
+        assert report["passed"] == len(report["cases"])
+        assert report["cases"][0]["name"] == "records/an_existing_id_is_a_conflict"
+        assert {case["outcome"] for case in report["cases"]} == {"passed"}
+        with pytest.raises(stent.InvalidError, match="nonsense"):
+            backend.check(only=["nonsense"])
+
+
 def test_with_names_nobody_typed(store: str) -> None:
     with sync.Executor(store) as executor, executor.worker(repaired):
         assert executor.dispatch("fails", value=3).result(30) == 3

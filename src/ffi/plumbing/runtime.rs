@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinHandle;
 
 use super::{fork, threads};
 use crate::model::{Error, Result, Status};
@@ -67,6 +68,21 @@ pub type Work<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 /// on small stacks of their own making.
 pub fn away<T: Send + 'static>(begin: impl FnOnce() -> Work<T> + Send + 'static) -> Result<T> {
     let work = handle()?.spawn(async move { begin().await });
+    joined(work)
+}
+
+/// As [`away`], for work that can't change its thread.
+pub fn away_in_place<F, T>(begin: impl FnOnce() -> F + Send + 'static) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+    T: Send + 'static,
+{
+    let runtime = handle()?;
+    let work = runtime.clone().spawn_blocking(move || runtime.block_on(begin()));
+    joined(work)
+}
+
+fn joined<T>(work: JoinHandle<Result<T>>) -> Result<T> {
     block_on(async move { work.await.unwrap_or_else(|why| std::panic::resume_unwind(why.into_panic())) })
 }
 

@@ -64,6 +64,15 @@ public:
         return response.value();
     }
 
+    // Runs the conformance suite against this store, whoever wrote it, and gives the report of stent_backend_check:
+    // "level", "passed", "failed", "not_offered", "given_up", "cases". It wants a store of its own, without a worker.
+    json check(const check_options &options = {}) {
+        detail::problem why;
+        detail::owned_text report;
+        why.check(stent_backend_check(handle_.get(), options.text().c_str(), report, why));
+        return report.value();
+    }
+
     // Connections, files and locks go now. Not in a handler. Throws stent::conflict while a worker runs on it.
     void close() {
         detail::problem why;

@@ -132,6 +132,12 @@ struct custom_options : detail::options<custom_options> {
     STENT_OPTION(custom_options, timeout, duration)
 };
 
+// How the conformance suite is run against a store.
+struct check_options : detail::options<check_options> {
+    STENT_OPTION(check_options, only, strings)
+    STENT_OPTION(check_options, timeout, duration)
+};
+
 struct wait_signal_options : detail::options<wait_signal_options> {
     STENT_OPTION(wait_signal_options, timeout, duration)
     STENT_OPTION(wait_signal_options, key, std::string)

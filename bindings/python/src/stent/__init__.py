@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from . import sync
 from ._activity import current
-from ._backend import Backend
+from ._backend import Backend, CheckedCase, CheckReport
 from ._context import Context
 from ._described import (
+    CheckOptions,
     CleanupOptions,
     DeadLetterFilter,
     DeadLetterRecord,
@@ -60,6 +61,9 @@ __all__ = [
     "Backend",
     "BackendError",
     "CancelledError",
+    "CheckedCase",
+    "CheckOptions",
+    "CheckReport",
     "CleanupOptions",
     "CleanupReport",
     "ClosedError",

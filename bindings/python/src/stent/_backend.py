@@ -4,11 +4,37 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
-from typing import Any, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 
 from . import _json
-from ._described import Operation, SqliteOptions
+from ._described import CheckOptions, Operation, SqliteOptions
 from ._library import ask, call, ffi, lib, make, utf8
+
+
+class CheckedCase(TypedDict):
+    """One case of the conformance suite."""
+
+    name: str
+    outcome: Literal["passed", "failed", "not_offered"]
+    seconds: float
+    expected: str | None
+    got: str | None
+    place: str | None
+    "Where in the suite it failed; or the operation that is not offered."
+
+
+class CheckReport(TypedDict):
+    """What came of the conformance suite."""
+
+    backend: str
+    level: Literal["engine", "protocol"]
+    "protocol: the store does not answer the engine's operations."
+    passed: int
+    failed: int
+    not_offered: int
+    given_up: list[str]
+    "Guarantees that a store of this level does not have."
+    cases: list[CheckedCase]
 
 
 class Backend:
@@ -27,6 +53,14 @@ class Backend:
         to repair them. What it writes is not conditional on a worker's lease.
         """
         return _json.loads(ask(lib.stent_backend_call, self.handle, utf8(operation), utf8(_json.dumps_options(request))))
+
+    def check(self, **options: Unpack[CheckOptions]) -> CheckReport:
+        """Runs the conformance suite against the store, whoever wrote it: `backend.check(only=["records"])`. It wants a
+        store of its own, on which no worker runs: what has ended there is cleaned away. A case that fails is no
+        exception; the report tells of it.
+        """
+        report: CheckReport = _json.loads(ask(lib.stent_backend_check, self.handle, utf8(_json.dumps_options(options))))
+        return report
 
     def close(self) -> None:
         """Closes connections and files. Its executors raise `ClosedError` from now on. Again: nothing."""

@@ -30,6 +30,7 @@ stent_status stent_backend_call(stent_backend *backend, const char *operation, c
 stent_status stent_backend_close(stent_backend *backend, stent_error **error);
 void stent_backend_free(stent_backend *backend);
 stent_status stent_backend_custom(const stent_backend_vtable *vtable, void *user_data, stent_free_fn free_fn, stent_backend **backend, stent_error **error);
+stent_status stent_backend_check(stent_backend *backend, const char *options, char **report, stent_error **error);
 void stent_reply_ok(stent_reply *reply, const char *response);
 void stent_reply_error(stent_reply *reply, stent_status status, const char *message, const char *details);
 stent_status stent_executor_new(stent_backend *backend, const char *options, stent_executor **executor, stent_error **error);

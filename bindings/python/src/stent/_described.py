@@ -184,6 +184,15 @@ class CustomOptions(TypedDict, total=False):
     "How long the function may take to answer; then the call has failed."
 
 
+class CheckOptions(TypedDict, total=False):
+    """How the conformance suite is run against a store."""
+
+    only: Sequence[str] | None
+    "Cases whose names begin with one of these; none: all."
+    timeout: Duration | None
+    "How long one case may take."
+
+
 class ExecutorOptions(TypedDict, total=False):
     """An executor."""
 
