@@ -129,8 +129,8 @@ impl World {
     fn outcome(&mut self, of: &Holding, more: Op) -> Outcome {
         match self.rng.random_range(0..100) {
             0..14 => Outcome::Hold,
-            14..38 => self.complete(of),
-            38..43 => Outcome::DeadLetter { failure: failure(), reason: "attempts used up".to_owned() },
+            14..35 => self.complete(of),
+            35..43 => Outcome::DeadLetter { failure: failure(), reason: "attempts used up".to_owned() },
             43..47 => Outcome::PassUp { failure: failure() },
             47..53 => {
                 let delay = if self.one_in(3) { self.long_or_short() } else { Duration::ZERO };

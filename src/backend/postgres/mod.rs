@@ -293,10 +293,13 @@ impl Postgres {
     }
 }
 
+/// A result with the number of its transaction.
+type Numbered<R> = (R, Option<i64>);
+
 /// Work that also tells the number of its transaction.
 fn numbered<R, Q, F>(
     work: F,
-) -> impl for<'t> Fn(&'t mut Tx, Arc<Q>) -> BoxFuture<'t, Result<(R, Option<i64>)>> + Send + Sync + 'static
+) -> impl for<'t> Fn(&'t mut Tx, Arc<Q>) -> BoxFuture<'t, Result<Numbered<R>>> + Send + Sync + 'static
 where
     R: Send + 'static,
     Q: Send + Sync + 'static,
