@@ -169,7 +169,7 @@ fn args_are_arrays_and_kwargs_objects() {
     assert!(
         message(args_list_from_text("[[1], 2]")).starts_with("args_list[1]: it is the number 2 (line 1, column 7)")
     );
-    assert!(message(args_list_from_text("7")).starts_with("args_list: it is 7"));
+    assert!(message(args_list_from_text("7")).starts_with("args_list: it is the number 7"));
 }
 
 #[test]
