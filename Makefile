@@ -63,7 +63,7 @@ go: $(BINDINGS_LIB) ## builds and tests the Go binding, likewise
 	@$(BESIDE_POSTGRES) bindings/go/test
 
 node: $(BINDINGS_LIB) ## builds and tests the Node binding, likewise
-	@scripts/need c++ node postgres
+	@scripts/need c++ node python postgres
 	@$(BESIDE_POSTGRES) bindings/node/run-tests
 
 python: $(BINDINGS_LIB) ## builds and tests the Python binding, likewise
