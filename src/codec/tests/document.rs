@@ -18,8 +18,10 @@ use crate::model::Status;
 /// JSON up to this wide stays on one line.
 const WIDTH: usize = 110;
 
-/// A chapter that is generated, between `<!-- its name -->` and `<!-- end -->`.
-const CHAPTERS: [(&str, fn() -> String); 5] =
+type Chapter = fn() -> String;
+
+/// What is generated: what is between `<!-- its name -->` and `<!-- end -->`.
+const CHAPTERS: [(&str, Chapter); 5] =
     [("types", types), ("statuses", statuses), ("protocol", protocol), ("engine", engine), ("records", records)];
 
 #[test]
