@@ -21,8 +21,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("src/model", &["model"]),
     ("src/codec", &["codec", "backend", "model"]),
     ("src/backend", &["backend", "model"]),
-    ("src/backend/sqlite", &["backend", "backend::sqlite", "codec", "model"]),
-    ("src/backend/postgres", &["backend", "backend::postgres", "codec", "model"]),
+    ("src/backend/decide", &["backend", "backend::decide", "model"]),
+    ("src/backend/sqlite", &["backend", "backend::decide", "backend::sqlite", "codec", "model"]),
+    ("src/backend/postgres", &["backend", "backend::decide", "backend::postgres", "codec", "model"]),
     ("src/backend/custom", &["backend", "backend::custom", "codec", "model"]),
     ("src/check", &["check", "backend", "codec", "model"]),
     ("src/executor", &["executor", "backend", "model"]),
@@ -44,7 +45,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that only those who name them above may enter, though they lie inside a bigger one.
-const INNER: &[&str] = &["backend::sqlite", "backend::postgres", "backend::custom"];
+const INNER: &[&str] = &["backend::decide", "backend::sqlite", "backend::postgres", "backend::custom"];
 
 /// Words that stand in some places only: the word, where, and why.
 const WORDS: &[(&str, &[&str], &str)] = &[
@@ -59,8 +60,10 @@ const WORDS: &[(&str, &[&str], &str)] = &[
     ("libc", &["src/ffi", "src/backend/custom", "src/backend/sqlite/file_locks.rs"], "C is spoken at the border only"),
 ];
 
-/// The replay machine decides; it does nothing, and knows no time and no threads.
-const NOT_IN_REPLAY: &[&str] = &["tokio", "async", "await", "thread", "Instant", "SystemTime", "Mutex", "rand"];
+/// Rooms that decide and do nothing: they know no time, no chance and no threads.
+const PURE: &[&str] = &["src/backend/decide", "src/executor/replay"];
+
+const NOT_IN_PURE: &[&str] = &["tokio", "async", "await", "thread", "Instant", "SystemTime", "Mutex", "rand"];
 
 /// What is left behind by work that is not finished.
 const LEFT_BEHIND: &[&str] = &["todo!", "unimplemented!", "dbg!", "println!", "eprintln!", "print!", "eprint!"];
@@ -118,14 +121,14 @@ fn words_stand_only_where_they_may() {
 }
 
 #[test]
-fn replay_is_pure() {
+fn what_decides_is_pure() {
     let mut problems = Vec::new();
-    for file in files("src/executor/replay", &["rs"]).iter().filter(|file| !is_test(file)) {
-        let code = code(&read(file));
-        for word in NOT_IN_REPLAY {
+    for file in PURE.iter().flat_map(|room| files(room, &["rs"])).filter(|file| !is_test(file)) {
+        let code = code(&read(&file));
+        for word in NOT_IN_PURE {
             for line in lines_with(product(&code), word) {
                 problems.push(format!(
-                    "{file}:{line}: `{word}`; the replay machine only decides: take time, chance and news as arguments"
+                    "{file}:{line}: `{word}`; this room only decides: take time, chance and news as arguments"
                 ));
             }
         }

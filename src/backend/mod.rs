@@ -1,6 +1,7 @@
 //! The door to the stores. The trait is the contract; its documentation says what a backend must and must not do.
 
 pub mod custom;
+mod decide;
 mod engine;
 pub mod postgres;
 mod protocol;

@@ -8,7 +8,7 @@ use stent::model::Id;
 
 use crate::operation::{Operation, Reply};
 use crate::picture::{self, Picture};
-use crate::stores::Stores;
+use crate::stores::{MODEL, Stores};
 use crate::world::World;
 
 /// A worker has first call on what it suspended for longer than this; afterwards time would decide.
@@ -58,7 +58,10 @@ async fn take(stores: &Stores, operation: &Operation, near: &[Id]) -> Step {
     let mut all = join_all(each).await;
     let (first, reply, picture) = all.remove(0);
     let differences = all.iter().filter_map(|(other, others_reply, others_picture)| {
-        let answers = [&reply.text, &others_reply.text];
+        let answers = match *other {
+            MODEL => [&reply.meaning, &others_reply.meaning],
+            _ => [&reply.text, &others_reply.text],
+        };
         let answer = (answers[0] != answers[1])
             .then(|| format!("answers:\n{}", picture::lines((first, answers[0]), (other, answers[1]))));
         let seen = picture::difference((first, &picture.parts), (other, &others_picture.parts));

@@ -6,7 +6,8 @@ use rand::Rng as _;
 use stent::backend::{Claim, DeadLetterFilter, ExecutionFilter, Function, NewExecution, NewSignal, NewWorker, Renew};
 use stent::codec::CanonicalJson;
 use stent::model::{
-    Canonical as _, DispatchOptions, ExecutionState, Failure, FunctionOptions, Payload, RetryPolicy, TaskOptions,
+    Canonical as _, DispatchOptions, ExecutionState, Failure, FunctionOptions, Id, Payload, RetryPolicy, TaskOptions,
+    TaskState,
 };
 
 use crate::operation::Operation;
@@ -21,23 +22,26 @@ const VERSIONS: &[&str] = &["1", "2"];
 /// Nothing that waits so long ends in a run, and no lease.
 pub const LONG: Duration = Duration::from_secs(36_000);
 
+/// Over when the next operation begins.
+const SHORT: Duration = Duration::from_micros(1);
+
 impl World {
     pub fn next_operation(&mut self) -> Operation {
         if self.executions.is_empty() && self.one_in(2) {
             return Operation::Dispatch(vec![self.new_execution()]);
         }
         match self.rng.random_range(0..100) {
-            0..14 => self.dispatch(),
-            14..18 => Operation::Register(self.worker()),
-            18 => Operation::Remove(self.pick(WORKERS).to_owned()),
-            19..63 => self.advance(),
-            63..69 => Operation::Signal(self.signal()),
-            69..71 => Operation::Cancel(self.execution(), self.rng.random::<bool>().then(|| "enough".to_owned())),
-            71..73 => Operation::Resume(self.task()),
-            73 => Operation::Renew(self.renew()),
-            74 => Operation::Sweep(self.pick(WORKERS).to_owned()),
-            75..77 => self.replay_dead_letter(),
-            77 => self.look(),
+            0..12 => self.dispatch(),
+            12..15 => Operation::Register(self.worker()),
+            15 => Operation::Remove(self.pick(WORKERS).to_owned()),
+            16..60 => self.advance(),
+            60..67 => Operation::Signal(self.signal()),
+            67..69 => Operation::Cancel(self.execution(), self.rng.random::<bool>().then(|| "enough".to_owned())),
+            69..71 => Operation::Resume(self.parked()),
+            71..73 => Operation::Renew(self.renew()),
+            73..77 => Operation::Sweep(self.pick(WORKERS).to_owned()),
+            77..81 => self.replay_dead_letter(),
+            81..83 => self.look(),
             _ => Operation::Call(Box::new(self.request())),
         }
     }
@@ -51,8 +55,9 @@ impl World {
         let args = self.payload();
         let id = if self.one_in(25) { self.execution() } else { self.new_id() };
         let mut options = DispatchOptions { task: self.task_options(), ..DispatchOptions::default() };
-        options.delay = self.one_in(8).then_some(LONG);
-        options.expiry = self.one_in(8).then_some(LONG);
+        options.delay = self.one_in(8).then(|| self.long_or_short());
+        options.expiry =
+            self.one_in(8).then_some(LONG).filter(|_| !self.one_in(4)).or(self.one_in(20).then_some(SHORT));
         options.idempotency_key = self.idempotency_key();
         options.kwargs = self.one_in(4).then(|| "{\"k\": 1}".into());
         options.traceparent = self.one_in(8).then(|| "00-trace".to_owned());
@@ -69,12 +74,28 @@ impl World {
         self.pick(&["[]", "[1]", "[1]", "[\"two\", {\"b\": 1, \"a\": 2.50}]"]).into()
     }
 
+    /// One of which nothing comes in a run, or one that the next sweep finds.
+    pub fn long_or_short(&mut self) -> Duration {
+        if self.one_in(2) { LONG } else { SHORT }
+    }
+
+    /// What is tried again is so at once, or not in this run.
+    fn retry_policy(&mut self) -> RetryPolicy {
+        let delay = if self.one_in(2) { 0.0 } else { LONG.as_secs_f64() };
+        let max_attempts = self.rng.random_range(1..4);
+        RetryPolicy { max_attempts, initial_delay: delay, max_delay: delay, jitter: 0.0, ..RetryPolicy::default() }
+    }
+
     pub fn task_options(&mut self) -> TaskOptions {
+        if self.one_in(8) {
+            let retry_policy = Some(self.retry_policy());
+            return TaskOptions { timeout: Some(SHORT), retry_policy, ..TaskOptions::default() };
+        }
         TaskOptions {
             queue: self.one_in(5).then(|| self.pick(QUEUES).to_owned()),
             tags: self.one_in(5).then(|| self.tags()),
             priority: self.one_in(3).then(|| self.rng.random_range(-1..3)),
-            retry_policy: self.one_in(8).then(|| RetryPolicy { max_attempts: 2, ..RetryPolicy::default() }),
+            retry_policy: self.one_in(8).then(|| self.retry_policy()),
             timeout: self.one_in(8).then_some(LONG),
             cached: self.one_in(8).then_some(true),
             cache_ttl: self.one_in(8).then_some(LONG),
@@ -107,6 +128,7 @@ impl World {
             options.tags = self.tags();
             options.priority = Some(self.rng.random_range(-1..3));
             options.timeout = Some(LONG);
+            options.retry_policy = Some(self.retry_policy());
         }
         Some(Function { name: name.to_owned(), options })
     }
@@ -122,7 +144,7 @@ impl World {
         let count = self.rng.random_range(0..=few);
         let mut transitions = Vec::new();
         for _ in 0..count {
-            transitions.extend(self.transition());
+            transitions.extend(self.transition(&transitions));
         }
         let claim = (transitions.is_empty() || self.one_in(2)).then(|| self.claim());
         Operation::Advance(transitions, claim)
@@ -131,16 +153,27 @@ impl World {
     fn claim(&mut self) -> Claim {
         let count = self.rng.random_range(0..5);
         let limited = self.rng.random_range(0..3);
-        Claim { worker_id: self.pick(WORKERS).to_owned(), count, limited, lease: LONG }
+        let lease = if self.one_in(8) { SHORT } else { LONG };
+        Claim { worker_id: self.pick(WORKERS).to_owned(), count, limited, lease }
     }
 
     fn signal(&mut self) -> NewSignal {
+        if let Some(sent) = self.sent.clone().filter(|sent| sent.id.is_some() && self.one_in(4)) {
+            return sent;
+        }
         NewSignal {
             execution: self.execution(),
             name: self.signal_name(),
             payload: self.payload(),
-            id: self.one_in(3).then(|| self.pick(&["a", "b"]).to_owned()),
+            id: self.one_in(2).then(|| self.pick(&["a", "b"]).to_owned()),
         }
+    }
+
+    /// One that is parked, mostly.
+    fn parked(&mut self) -> Id {
+        let parked = self.tasks.iter().filter(|task| task.state == TaskState::Waiting && task.error.is_some());
+        let parked: Vec<Id> = parked.map(|task| task.id).collect();
+        if parked.is_empty() || self.one_in(4) { self.task() } else { self.pick(&parked) }
     }
 
     pub fn signal_name(&mut self) -> String {
@@ -157,8 +190,8 @@ impl World {
     }
 
     fn replay_dead_letter(&mut self) -> Operation {
-        let failed: Vec<_> = self.tasks.iter().filter(|task| task.error.is_some()).map(|task| task.id).collect();
-        let letter = if failed.is_empty() { self.task() } else { self.pick(&failed) };
+        let letters = self.letters.clone();
+        let letter = if letters.is_empty() || self.one_in(8) { self.task() } else { self.pick(&letters) };
         Operation::ReplayDeadLetter { letter, execution: self.new_id() }
     }
 

@@ -1,10 +1,12 @@
-//! The stores against each other: the same random operations on all of them, and every answer and all that can be read
-//! afterwards must be equal but for the values of times.
+//! The stores against each other and against a plain model: the same random operations on all of them, and every answer
+//! and all that can be read afterwards must be equal but for the values of times.
 //!
-//! `STENT_SEED=7` runs one seed again, `STENT_STEPS=200` makes runs longer, `STENT_SEEDS=1000` makes more of them.
+//! `STENT_SEED=7` runs one seed again, `STENT_STEPS=200` makes runs longer, `STENT_SEEDS=1000` makes more of them, from
+//! `STENT_SEED` on if both are given.
 
 mod driver;
 mod generate;
+mod model;
 mod operation;
 mod picture;
 #[path = "../common/postgres.rs"]
@@ -30,12 +32,11 @@ fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
 #[test]
 fn all_stores_answer_alike() {
     let steps = number("STENT_STEPS").unwrap_or(STEPS);
-    let seeds = match number("STENT_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 1..number("STENT_SEEDS").unwrap_or(SEEDS) + 1,
-    };
+    let first = number("STENT_SEED");
+    let count = number("STENT_SEEDS").unwrap_or(if first.is_some() { 1 } else { SEEDS });
+    let first = first.unwrap_or(1);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    for seed in seeds {
+    for seed in first..first + count {
         println!("seed {seed}, {steps} steps");
         if let Err(difference) = runtime.block_on(driver::run(seed, steps)) {
             panic!("{difference}\nagain: STENT_SEED={seed} STENT_STEPS={steps} cargo test --test differential");

@@ -3,7 +3,7 @@
 use std::fmt::{self, Debug};
 
 use stent::backend::{
-    Claim, Claimed, DeadLetterFilter, ExecutionFilter, NewExecution, NewSignal, NewWorker, Renew, Request,
+    Claim, Claimed, DeadLetterFilter, ExecutionFilter, NewExecution, NewSignal, NewWorker, Outcome, Renew, Request,
     SharedBackend, Transition, Verdict,
 };
 use stent::model::{Id, Result};
@@ -42,22 +42,19 @@ impl fmt::Display for Operation {
 #[derive(Default)]
 pub struct Reply {
     pub text: String,
+    /// The same without the words of an error, which are the stores' own.
+    pub meaning: String,
     pub verdicts: Vec<Verdict>,
     pub claimed: Vec<Claimed>,
 }
 
 impl Operation {
     pub async fn run(&self, store: &SharedBackend) -> Reply {
-        let text = match self {
+        match self {
             Self::Dispatch(executions) => said(store.dispatch(executions.clone()).await),
             Self::Register(worker) => said(store.register_worker(worker.clone()).await),
             Self::Remove(worker) => said(store.remove_worker(worker).await),
-            Self::Advance(transitions, claim) => {
-                let answer = store.advance(transitions.clone(), claim.clone()).await;
-                let text = said(answer.clone());
-                let (verdicts, claimed) = answer.unwrap_or_default();
-                return Reply { text, verdicts, claimed };
-            }
+            Self::Advance(transitions, claim) => advanced(store, transitions, claim.clone()).await,
             Self::Signal(signal) => said(store.signal(signal.clone()).await),
             Self::Cancel(execution, reason) => said(store.cancel(*execution, reason.clone()).await),
             Self::Resume(task) => said(store.resume(*task).await),
@@ -70,9 +67,25 @@ impl Operation {
             Self::EndedAmong(executions) => said(sorted(store.ended_among(executions.clone()).await)),
             Self::CancelledAmong(executions) => said(sorted(store.cancelled_among(executions.clone()).await)),
             Self::Call(request) => said(store.call((**request).clone()).await),
-        };
-        Reply { text, ..Reply::default() }
+        }
     }
+}
+
+async fn advanced(store: &SharedBackend, transitions: &[Transition], claim: Option<Claim>) -> Reply {
+    let answer = store.advance(transitions.to_vec(), claim).await;
+    let mut told = answer.clone();
+    for (transition, verdict) in transitions.iter().zip(told.iter_mut().flat_map(|told| &mut told.0)) {
+        if let Verdict::Recorded { arrivals, latest } = verdict {
+            // They are a set.
+            arrivals.sort_by_key(|(_, number)| *number);
+            if !matches!(transition.outcome, Outcome::Hold | Outcome::Suspend { .. }) {
+                // It is for one who has a journal to go on with.
+                *latest = 0;
+            }
+        }
+    }
+    let (verdicts, claimed) = answer.unwrap_or_default();
+    Reply { verdicts, claimed, ..said(told) }
 }
 
 fn sorted(ids: Result<Vec<Id>>) -> Result<Vec<Id>> {
@@ -82,24 +95,27 @@ fn sorted(ids: Result<Vec<Id>>) -> Result<Vec<Id>> {
     })
 }
 
-fn said<T: Debug>(answer: Result<T>) -> String {
-    match answer {
-        Ok(answer) => text(&answer),
-        Err(error) => format!("{error}, {}", if error.is_retryable() { "may be tried again" } else { "for good" }),
-    }
+fn said<T: Debug>(answer: Result<T>) -> Reply {
+    let (text, meaning) = match answer {
+        Ok(answer) => (text(&answer), text(&answer)),
+        Err(error) => {
+            let again = if error.is_retryable() { "may be tried again" } else { "for good" };
+            (format!("{error}, {again}"), format!("{}, {again}", error.status().name()))
+        }
+    };
+    Reply { text, meaning, ..Reply::default() }
 }
 
-/// Without the values of times, which are each store's own.
+/// Without the values of times, and without the numbers of signals, which have gaps where a transaction came to nothing:
+/// those are each store's own.
 pub fn text(value: &impl Debug) -> String {
-    const TIME: &str = "Timestamp(";
-    let full = format!("{value:?}");
-    let mut text = String::with_capacity(full.len());
-    let mut rest = full.as_str();
-    while let Some(found) = rest.find(TIME) {
-        let (before, time) = rest.split_at(found + TIME.len());
-        text.push_str(before);
-        rest = time.trim_start_matches(|c: char| c.is_ascii_digit() || c == '-');
+    const OWN: [&str; 2] = ["Timestamp(", "sequence: "];
+    let mut text = format!("{value:?}");
+    for before in OWN {
+        let parts: Vec<&str> = text.split(before).collect();
+        let without = |part: &&str| part.trim_start_matches(|c: char| c.is_ascii_digit() || c == '-').to_owned();
+        let rest: Vec<String> = parts[1..].iter().map(without).collect();
+        text = [parts[0].to_owned()].into_iter().chain(rest).collect::<Vec<_>>().join(before);
     }
-    text.push_str(rest);
     text
 }

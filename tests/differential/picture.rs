@@ -17,6 +17,8 @@ pub struct Picture {
     /// The records themselves, for the next operations.
     pub tasks: Vec<Task>,
     pub executions: Vec<Execution>,
+    /// Tasks that have a dead letter.
+    pub letters: Vec<Id>,
 }
 
 impl Picture {
@@ -33,7 +35,8 @@ impl Picture {
             let tasks = store.call(request).await.unwrap();
             picture.parts.insert(format!("tasks of {id}"), text(&tasks));
         }
-        let letters = store.dead_letters(DeadLetterFilter { limit: ALL, ..DeadLetterFilter::default() }).await;
+        let letters = store.dead_letters(DeadLetterFilter { limit: ALL, ..DeadLetterFilter::default() }).await.unwrap();
+        picture.letters = letters.iter().map(|letter| letter.task.id).collect();
         picture.parts.insert("dead letters".to_owned(), text(&letters));
         picture.add_stats(store).await;
         picture

@@ -113,6 +113,7 @@ impl World {
             execution.retries += 1;
             execution.result = (execution.state == ExecutionState::Completed).then(|| self.payload());
             execution.error = (execution.state == ExecutionState::Failed).then(failure);
+            execution.started_at = execution.started_at.map(|_| self.begin);
             execution.completed_at = execution.state.is_terminal().then_some(self.begin);
             return Request::UpdateExecution { execution };
         }
@@ -128,6 +129,8 @@ impl World {
         task.retries += 1;
         task.result = (task.state == TaskState::Completed).then(|| self.payload());
         task.error = (task.state == TaskState::Failed && !self.one_in(3)).then(failure);
+        // The record is one store's; its times are none of the others'.
+        task.started_at = task.started_at.map(|_| self.begin);
         task.completed_at = task.state.is_terminal().then_some(self.begin);
         let runs = task.state == TaskState::Running;
         task.worker_id = runs.then(|| self.pick(WORKERS).to_owned());

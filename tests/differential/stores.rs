@@ -1,10 +1,14 @@
-//! The stores under comparison, opened new for every run.
+//! The stores under comparison, opened new for every run, and the model.
 
 use stent::backend::postgres::Postgres;
 use stent::backend::sqlite::Sqlite;
 use stent::backend::{Request, SharedBackend};
 use stent::model::{SqliteOptions, Synchronous};
 use tempfile::TempDir;
+
+use crate::model::Model;
+
+pub const MODEL: &str = "the model";
 
 pub struct Stores {
     pub all: Vec<(&'static str, SharedBackend)>,
@@ -20,8 +24,12 @@ impl Stores {
         let memory = Sqlite::open(":memory:", options.clone()).await.unwrap();
         let file = Sqlite::open(file.to_str().unwrap(), options).await.unwrap();
         let server = Postgres::open(&crate::postgres::fresh_url("")).await.unwrap();
-        let all =
-            vec![("SQLite in memory", memory as SharedBackend), ("SQLite on a file", file), ("PostgreSQL", server)];
+        let all = vec![
+            ("SQLite in memory", memory as SharedBackend),
+            ("SQLite on a file", file),
+            ("PostgreSQL", server),
+            (MODEL, Model::open()),
+        ];
         Self { all, _folder: folder }
     }
 

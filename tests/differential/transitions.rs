@@ -1,11 +1,12 @@
 //! What workers say of the tasks that they hold.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::Rng as _;
-use stent::backend::{Cancel, Commands, Outcome, Spawn, SpawnKind, Transition};
+use stent::backend::{Cancel, Commands, Extent, Outcome, Spawn, SpawnKind, Transition};
 use stent::model::{
-    CallOptions, Failure, Number, Op, OpSet, Payload, ProgressEntry, ProgressStatus, TaskKind, Timestamp, WaitMode,
+    CallOptions, Failure, Id, Number, Op, OpSet, Payload, ProgressEntry, ProgressStatus, TaskKind, Timestamp, WaitMode,
     child_id,
 };
 
@@ -13,18 +14,34 @@ use crate::generate::{FUNCTIONS, LONG, failure, hash};
 use crate::world::{Holding, World};
 
 impl World {
-    /// Of a task that is held, seldom of one that is not any more.
-    pub fn transition(&mut self) -> Option<Transition> {
+    /// Of a task that is held, seldom of one that is not any more. `before`: what is said in the same operation.
+    pub fn transition(&mut self, before: &[Transition]) -> Option<Transition> {
+        if self.one_in(6) && !self.repeatable.is_empty() {
+            // The answer was lost.
+            let said = self.repeatable.clone();
+            return Some(self.pick(&said));
+        }
         let stale = !self.stale.is_empty() && self.one_in(12);
         let from = if stale { &self.stale } else { &self.held };
         if from.is_empty() {
             return None;
         }
         let position = self.rng.random_range(0..from.len());
-        let holding = from[position].clone();
-        let commands = if self.one_in(3) { Commands::default() } else { self.commands(&holding) };
+        let mut holding = from[position].clone();
+        let held = holding.held();
+        for said in before.iter().filter(|said| said.held == held) {
+            holding.heard(&said.commands);
+        }
+        let mut commands = if self.one_in(3) { Commands::default() } else { self.commands(&holding) };
+        commands.from = self.one_in(2).then(|| self.extent(&holding));
         let outcome = self.outcome(&holding, commands.spawns.len() as Op);
         Some(Transition { held: holding.held(), commands, outcome })
+    }
+
+    /// How far its record goes; seldom not so.
+    fn extent(&mut self, of: &Holding) -> Extent {
+        let wrong = u32::from(self.one_in(25));
+        Extent { ops: of.ops, effects: of.effects + wrong }
     }
 
     fn commands(&mut self, of: &Holding) -> Commands {
@@ -34,12 +51,16 @@ impl World {
             let spawn = self.spawn(of, of.ops + number);
             commands.spawns.push(spawn);
         }
-        if self.one_in(4) {
-            let spawned = self.spawned_by(of);
-            if !spawned.is_empty() {
-                let spawn = self.pick(&spawned);
-                commands.cancels.push(Cancel { op: spawn.op, id: spawn.id });
-            }
+        if self.one_in(3) {
+            let mut spawned = self.spawned_by(of);
+            spawned.extend(commands.spawns.clone());
+            // Once each, however often it is drawn.
+            let drawn: BTreeMap<Op, Id> = (0..self.rng.random_range(1..4))
+                .filter(|_| !spawned.is_empty())
+                .map(|_| self.pick(&spawned))
+                .map(|spawn| (spawn.op, spawn.id))
+                .collect();
+            commands.cancels = drawn.into_iter().map(|(op, id)| Cancel { op, id }).collect();
         }
         if self.one_in(4) {
             commands.progress.push(self.progress());
@@ -65,7 +86,10 @@ impl World {
                 let delay = if self.one_in(3) { Duration::ZERO } else { LONG };
                 ("sleep".to_owned(), SpawnKind::Timer { delay })
             }
-            6..8 => (self.signal_name(), SpawnKind::Signal { timeout: self.one_in(2).then_some(LONG) }),
+            6..8 => {
+                let timeout = self.one_in(2).then(|| self.long_or_short());
+                (self.signal_name(), SpawnKind::Signal { timeout })
+            }
             _ => {
                 let outcome = if self.one_in(3) { Err(failure()) } else { Ok(self.payload()) };
                 ("step".to_owned(), SpawnKind::Step { started_at: self.begin, outcome })
@@ -79,7 +103,7 @@ impl World {
         let args = self.payload();
         let options = CallOptions {
             kwargs: self.one_in(5).then(|| "{\"k\": 2}".into()),
-            delay: self.one_in(10).then_some(LONG),
+            delay: self.one_in(10).then(|| self.long_or_short()),
             idempotency_key: self.idempotency_key(),
             cache_key: self.one_in(10).then(|| "mine".to_owned()),
             task: self.task_options(),
@@ -105,11 +129,11 @@ impl World {
     fn outcome(&mut self, of: &Holding, more: Op) -> Outcome {
         match self.rng.random_range(0..100) {
             0..14 => Outcome::Hold,
-            14..38 => self.complete(of),
-            38..43 => Outcome::DeadLetter { failure: failure(), reason: "attempts used up".to_owned() },
+            14..35 => self.complete(of),
+            35..43 => Outcome::DeadLetter { failure: failure(), reason: "attempts used up".to_owned() },
             43..47 => Outcome::PassUp { failure: failure() },
             47..53 => {
-                let delay = if self.one_in(4) { LONG } else { Duration::ZERO };
+                let delay = if self.one_in(3) { self.long_or_short() } else { Duration::ZERO };
                 Outcome::Retry { failure: failure(), delay, reopen: self.one_in(2) }
             }
             53..83 => self.suspend(of, of.ops + more),

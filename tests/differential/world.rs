@@ -6,11 +6,14 @@ use std::time::SystemTime;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
-use stent::backend::{Claimed, Held, Outcome, Spawn, Verdict};
+use stent::backend::{Claimed, Commands, Extent, Held, NewSignal, Outcome, Spawn, Transition, Verdict};
 use stent::model::{Execution, Id, Task, Timestamp, execution_id};
 
 use crate::operation::{Operation, Reply};
 use crate::picture::Picture;
+
+/// So many transitions may be said again.
+const REPEATABLE: usize = 4;
 
 /// A task that a worker holds, or held.
 #[derive(Clone)]
@@ -18,6 +21,8 @@ pub struct Holding {
     pub claimed: Claimed,
     /// Durable operations it has issued so far.
     pub ops: u32,
+    /// Effects it has recorded so far.
+    pub effects: u32,
     /// The largest arrival that it was told of.
     pub latest: u64,
 }
@@ -26,6 +31,15 @@ impl Holding {
     pub fn held(&self) -> Held {
         let task = &self.claimed.task;
         Held { task: task.id, execution: task.execution_id, parent: task.parent_task_id, fence: task.fence }
+    }
+}
+
+impl Holding {
+    /// The record goes as far as this, whether they were said for the first time or not.
+    pub fn heard(&mut self, commands: &Commands) {
+        let from = commands.from.unwrap_or(Extent { ops: self.ops, effects: self.effects });
+        self.ops = self.ops.max(from.ops + commands.spawns.len() as u32);
+        self.effects = self.effects.max(from.effects + commands.effects());
     }
 }
 
@@ -46,8 +60,13 @@ pub struct World {
     pub stale: Vec<Holding>,
     /// By task and its run.
     pub spawned: HashMap<(Id, u32), Vec<Spawn>>,
+    /// What was recorded and may be said again: not what would be recorded twice.
+    pub repeatable: Vec<Transition>,
+    pub sent: Option<NewSignal>,
     pub tasks: Vec<Task>,
     pub records: Vec<Execution>,
+    /// Tasks that have a dead letter.
+    pub letters: Vec<Id>,
 }
 
 impl World {
@@ -61,8 +80,11 @@ impl World {
             held: Vec::new(),
             stale: Vec::new(),
             spawned: HashMap::new(),
+            repeatable: Vec::new(),
+            sent: None,
             tasks: Vec::new(),
             records: Vec::new(),
+            letters: Vec::new(),
         }
     }
 
@@ -117,32 +139,48 @@ impl World {
     pub fn learn(&mut self, operation: &Operation, reply: Reply, picture: Picture) {
         if let Operation::Advance(transitions, _) = operation {
             for (transition, verdict) in transitions.iter().zip(&reply.verdicts) {
-                let task = transition.held.task;
-                let Some(position) = self.held.iter().position(|h| h.held() == transition.held) else { continue };
-                match (verdict, &transition.outcome) {
-                    (Verdict::Recorded { latest, .. }, Outcome::Hold) => {
-                        let holding = &mut self.held[position];
-                        holding.latest = *latest;
-                        holding.ops += transition.commands.spawns.len() as u32;
-                        let run = holding.claimed.run;
-                        self.spawned.entry((task, run)).or_default().extend(transition.commands.spawns.clone());
-                    }
-                    _ => {
-                        let holding = self.held.remove(position);
-                        let run = holding.claimed.run;
-                        self.spawned.entry((task, run)).or_default().extend(transition.commands.spawns.clone());
-                        self.stale.push(holding);
-                    }
-                }
+                self.learn_of(transition, verdict);
             }
+        }
+        if let Operation::Signal(signal) = operation {
+            self.sent = Some(signal.clone());
         }
         for claimed in reply.claimed {
             self.held.retain(|holding| holding.claimed.task.id != claimed.task.id);
-            let ops = claimed.ops;
-            self.held.push(Holding { claimed, ops, latest: 0 });
+            let (ops, effects) = (claimed.ops, claimed.effects);
+            self.held.push(Holding { claimed, ops, effects, latest: 0 });
         }
         self.executions = picture.executions.iter().map(|execution| execution.id).collect();
         self.tasks = picture.tasks;
         self.records = picture.executions;
+        self.letters = picture.letters;
+    }
+
+    fn learn_of(&mut self, transition: &Transition, verdict: &Verdict) {
+        let Some(position) = self.held.iter().position(|h| h.held() == transition.held) else { return };
+        let spawned = self.spawned.entry((transition.held.task, self.held[position].claimed.run)).or_default();
+        for spawn in &transition.commands.spawns {
+            if spawned.iter().all(|known| known.id != spawn.id) {
+                spawned.push(spawn.clone());
+            }
+        }
+        if let Verdict::Recorded { latest, .. } = verdict {
+            let again = transition.outcome != Outcome::Hold || transition.commands.from.is_some();
+            self.repeatable.extend(again.then(|| transition.clone()));
+            let forgotten = self.repeatable.len().saturating_sub(REPEATABLE);
+            self.repeatable.drain(..forgotten);
+            if transition.outcome == Outcome::Hold {
+                let holding = &mut self.held[position];
+                holding.latest = *latest;
+                holding.heard(&transition.commands);
+                return;
+            }
+        }
+        if let (Verdict::LeaseLost, Some(_)) = (verdict, transition.commands.from) {
+            // Maybe it has the lease, and counted wrong.
+            return;
+        }
+        let holding = self.held.remove(position);
+        self.stale.push(holding);
     }
 }

@@ -61,6 +61,21 @@ impl Site {
         }
     }
 
+    /// How many signals there are, by taking them.
+    async fn signals(&self, execution: Id) -> u64 {
+        for taken in 0.. {
+            let get = Request::GetSignal { execution_id: execution, name: "go".to_owned() };
+            match self.direct.call(get).await.unwrap() {
+                Response::Signal(Some(signal)) if !signal.consumed => {
+                    let signal = stent::model::Signal { consumed: true, ..signal };
+                    self.direct.call(Request::CreateSignal { signal }).await.unwrap();
+                }
+                _ => return taken,
+            }
+        }
+        unreachable!("there are not so many")
+    }
+
     async fn count(&self) -> u64 {
         match self.direct.call(Request::CountExecutions { state: None }).await.unwrap() {
             Response::Count(count) => count,
@@ -143,13 +158,15 @@ fn signals_cancels_and_replays_count_once() {
             payload: "1".into(),
             id: name.map(str::to_owned),
         };
-        site.proxy.lose_next(1);
-        site.store.signal(signal(id, Some("one"))).await.unwrap();
-        // Without an id nobody can tell whether it is the same.
-        site.proxy.lose_next(1);
-        let why = site.store.signal(signal(id, None)).await.unwrap_err();
-        assert_eq!(why.status(), Status::Backend);
-        assert!(why.is_retryable() && why.message().contains("whether it was recorded is not known"), "{why}");
+        // With an id of its sender's or without, and however often; the same id by the sender counts once too.
+        for id_given in [Some("one"), None, Some("one")] {
+            site.proxy.lose_next(2);
+            site.store.signal(signal(id, id_given)).await.unwrap();
+        }
+        // One that did not get there is sent again.
+        site.proxy.swallow_next(2);
+        site.store.signal(signal(id, None)).await.unwrap();
+        assert_eq!((site.signals(id).await, site.proxy.lost()), (3, 6));
 
         // Over at once: nobody holds it.
         site.proxy.lose_next(1);
@@ -300,4 +317,83 @@ fn no_body_runs_again_because_an_answer_was_lost() {
     }
     bodies.check(&house, &ids);
     assert!(proxy.lost() > 20, "{}", proxy.lost());
+}
+
+/// A parked task goes on once, whatever became of the answer.
+#[test]
+fn a_resume_is_said_once() {
+    on(async {
+        let site = site().await;
+        site.worker().await;
+        site.start().await;
+        let held = site.claim().await.unwrap().remove(0);
+        let park = || Outcome::Park { failure: Failure::new("Nondeterminism", ""), version: None };
+        site.store.advance(said(&held, Commands::default(), park()), None).await.unwrap();
+        site.proxy.lose_next(1);
+        site.store.resume(held.task.id).await.unwrap();
+        assert_eq!(site.task(held.task.id).await.state, TaskState::Pending);
+        // It is not parked any more, and that is no lost answer.
+        let why = site.store.resume(held.task.id).await.unwrap_err();
+        assert_eq!((why.status(), site.proxy.lost()), (Status::Conflict, 1));
+
+        let held = site.claim().await.unwrap().remove(0);
+        site.store.advance(said(&held, Commands::default(), park()), None).await.unwrap();
+        site.proxy.swallow_next(1);
+        site.store.resume(held.task.id).await.unwrap();
+        assert_eq!(site.task(held.task.id).await.state, TaskState::Pending);
+    });
+}
+
+/// What has no identity by which it is known again is looked up by its transaction: whatever the protocol writes is
+/// written once, and answered as if nothing had been.
+#[test]
+fn what_the_protocol_writes_counts_once() {
+    on(async {
+        let site = site().await;
+        site.worker().await;
+        let id = site.start().await;
+        let lost = async |request: Request| {
+            // The first COMMIT does not get there, the answer to the second is lost.
+            site.proxy.swallow_next(1);
+            site.proxy.lose_next(1);
+            site.store.call(request).await.unwrap()
+        };
+        let add = || Request::IncrementExecutionCounter {
+            execution_id: id,
+            name: "n".to_owned(),
+            amount: Number::Integer(1),
+        };
+        assert_eq!(lost(add()).await, Response::Number(Number::Integer(1)));
+        assert_eq!(lost(add()).await, Response::Number(Number::Integer(2)));
+        lost(Request::AppendProgress { execution_id: id, progress: progress() }).await;
+        let snapshot = site.direct.snapshot(id).await.unwrap().unwrap();
+        assert_eq!(snapshot.execution.progress.iter().filter(|entry| entry.step == "half").count(), 1);
+
+        let claim = Request::ClaimNextTask {
+            worker_id: "outside".to_owned(),
+            queues: None,
+            tags: None,
+            now: None,
+            lease_duration: 3600.0,
+            concurrency_limits: Default::default(),
+        };
+        let Response::Task(Some(task)) = lost(claim).await else { panic!("nothing was claimed") };
+        assert_eq!((site.task(task.id).await, task.fence), (*task.clone(), 1), "it has the lease that it was told of");
+
+        let again = stent::model::Task { id: new_execution().id, state: TaskState::Pending, ..(*task).clone() };
+        lost(Request::CreateTask { task: again.clone() }).await;
+        assert_eq!(site.task(again.id).await.fence, 1);
+        let why = site.store.call(Request::CreateTask { task: again.clone() }).await.unwrap_err();
+        assert_eq!(why.status(), Status::Conflict, "by the caller, the same id is another's");
+        let done = stent::model::Task { state: TaskState::Completed, result: Some("7".into()), ..*task };
+        lost(Request::UpdateTask { task: done.clone() }).await;
+        assert_eq!(site.task(done.id).await.fence, 3, "an end and a record, once each");
+
+        lost(Request::MoveTaskToDeadLetter { task: done.clone(), reason: "by hand".to_owned() }).await;
+        let delete = || Request::DeleteDeadTask { task_id: done.id };
+        assert_eq!(lost(delete()).await, Response::Flag(true));
+        assert_eq!(lost(delete()).await, Response::Flag(false));
+        // All but the last, which wrote nothing and so had nothing to say again.
+        assert_eq!(site.proxy.lost(), 8);
+    });
 }

@@ -24,6 +24,8 @@ struct State {
     lose_every: AtomicU64,
     /// So many more.
     lose_next: AtomicU64,
+    /// So many do not even get to the server.
+    swallow_next: AtomicU64,
     lost: AtomicU64,
     over: AtomicBool,
 }
@@ -81,6 +83,11 @@ impl Proxy {
         self.state.lose_next.store(count, SeqCst);
     }
 
+    /// The next COMMITs do not get to the server, and the connections are cut.
+    pub fn swallow_next(&self, count: u64) {
+        self.state.swallow_next.store(count, SeqCst);
+    }
+
     pub fn lost(&self) -> u64 {
         self.state.lost.load(SeqCst)
     }
@@ -105,11 +112,16 @@ impl State {
     fn loses(&self) -> bool {
         let number = self.commits.fetch_add(1, SeqCst) + 1;
         let every = self.lose_every.load(SeqCst);
-        let next = self.lose_next.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
+        let next = one_less(&self.lose_next);
         let loses = next || (every > 0 && number.is_multiple_of(every));
         self.lost.fetch_add(u64::from(loses), SeqCst);
         loses
     }
+}
+
+/// False: it was 0 already.
+fn one_less(count: &AtomicU64) -> bool {
+    count.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok()
 }
 
 fn relay(client: TcpStream, server: TcpStream, state: &Arc<State>) {
@@ -125,8 +137,11 @@ fn relay(client: TcpStream, server: TcpStream, state: &Arc<State>) {
         while let Ok(count @ 1..) = from.read(&mut bytes) {
             let bytes = &bytes[..count];
             state.asked.fetch_add(frames.queries(bytes), SeqCst);
-            if bytes.windows(6).any(|word| word == b"COMMIT") && state.loses() {
-                mark.store(true, SeqCst);
+            if bytes.windows(6).any(|word| word == b"COMMIT") {
+                if one_less(&state.swallow_next) {
+                    break;
+                }
+                mark.fetch_or(state.loses(), SeqCst);
             }
             if to.write_all(bytes).is_err() {
                 break;

@@ -101,7 +101,14 @@ const ONE_DIALECT: &[(&str, &[&str])] = &[
     ("one connection's settings", &["busy_timeout_short", "writer_settings"]),
     (
         "a commit in the same process has an answer",
-        &["execution_replay_of", "executions_same", "signal_exists", "tasks_adopt"],
+        &[
+            "execution_replay_of",
+            "executions_same",
+            "signal_exists",
+            "tasks_adopt",
+            "transaction_number",
+            "transaction_status",
+        ],
     ),
     (
         "PostgreSQL has many writers, which lock what they are going to change",

@@ -4,44 +4,27 @@
 use std::collections::{HashMap, HashSet};
 
 use super::batch::Batch;
-use super::ends::{self, End, Ending};
+use super::ends;
 use super::rows::Columns;
 use super::spawn::{self, Start};
 use super::tx::{Lock, Tx, nothing_more};
 use super::waits::WaitBook;
 use super::{restart, trees};
+use crate::backend::decide::{self, End, Ending, Moved, Standing};
 use crate::backend::{Commands, Extent, Held, Outcome, Spawn, SpawnKind, Transition, Verdict};
 use crate::codec;
 use crate::model::{Id, Payload, Result};
-
-/// How a task that goes on moves; the numbers are `tasks_move.sql`'s.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Move {
-    Hold = 0,
-    Retry = 1,
-    Suspend = 2,
-    Release = 3,
-    Park = 4,
-    Continue = 5,
-}
 
 /// Records transitions in order, each with its own verdict.
 pub(super) async fn apply(tx: &mut Tx, transitions: &[Transition]) -> Result<Vec<Verdict>> {
     let mut verdicts = Vec::with_capacity(transitions.len());
     let mut rest = transitions;
     while !rest.is_empty() {
-        let (set, others) = rest.split_at(apart(rest));
+        let (set, others) = rest.split_at(decide::apart(rest));
         verdicts.extend(apply_set(tx, set).await?);
         rest = others;
     }
     Ok(verdicts)
-}
-
-/// How many of them, from the first on, are of different tasks. A task named again, by its next holder maybe, is spoken
-/// for after what was said before.
-fn apart(transitions: &[Transition]) -> usize {
-    let mut seen = HashSet::with_capacity(transitions.len());
-    transitions.iter().position(|t| !seen.insert(t.held.task)).unwrap_or(transitions.len())
 }
 
 /// Each task at most once.
@@ -51,7 +34,7 @@ async fn apply_set(tx: &mut Tx, transitions: &[Transition]) -> Result<Vec<Verdic
     let asks = |t: &&Transition| matches!(t.outcome, Outcome::Suspend { .. } | Outcome::Hold) || !t.commands.is_empty();
     lock(tx, transitions).await?;
     let own = transitions.iter().filter(asks).map(|t| t.held.task);
-    let parents = transitions.iter().filter(|t| is_end(&t.outcome)).filter_map(|t| t.held.parent);
+    let parents = transitions.iter().filter(|t| decide::is_end(&t.outcome)).filter_map(|t| t.held.parent);
     book.load(tx, own.chain(parents)).await?;
 
     // Those that go on come first: what they start is there to be cancelled when a parent ends in the same set.
@@ -102,33 +85,22 @@ async fn lock(tx: &mut Tx, transitions: &[Transition]) -> Result<()> {
         !cancels.is_empty() || matches!(t.outcome, Outcome::Continue { .. }) || spawns.iter().any(waits)
     };
     tx.lock(transitions.iter().filter(touches_signals).map(|t| Lock::Signals(t.held.execution))).await?;
-    let roots = transitions.iter().filter(|t| t.held.parent.is_none() && is_end(&t.outcome));
+    let roots = transitions.iter().filter(|t| t.held.parent.is_none() && decide::is_end(&t.outcome));
     tx.lock_executions(roots.map(|t| t.held.execution)).await
-}
-
-fn is_end(outcome: &Outcome) -> bool {
-    !ended_state(outcome).is_empty()
 }
 
 /// Tasks that are not over. The answer: those whose fence held.
 async fn move_tasks(tx: &mut Tx, transitions: &[Transition]) -> Result<HashSet<Id>> {
     let mut batch = Batch::new();
     for Transition { held, commands, outcome } in transitions {
-        let (how, failure, delay, version, args) = match outcome {
-            Outcome::Hold => (Move::Hold, None, None, None, None),
-            Outcome::Retry { failure, delay, .. } => (Move::Retry, Some(failure), Some(*delay), None, None),
-            Outcome::Suspend { .. } => (Move::Suspend, None, None, None, None),
-            Outcome::Release => (Move::Release, None, None, None, None),
-            Outcome::Park { failure, version } => (Move::Park, Some(failure), None, version.as_deref(), None),
-            Outcome::Continue { args, .. } => (Move::Continue, None, None, None, Some(args)),
-            Outcome::Complete { .. } | Outcome::DeadLetter { .. } | Outcome::PassUp { .. } => continue,
-        };
-        let at = delay.filter(|delay| !delay.is_zero()).map(|delay| tx.now.after(delay));
-        match (how, at) {
-            (Move::Retry, Some(at)) => tx.hint_due(at),
-            (Move::Retry | Move::Release | Move::Continue, None) => tx.hint_work(),
-            (Move::Hold | Move::Suspend | Move::Park, _) | (Move::Release | Move::Continue, Some(_)) => {}
+        let Some(moved) = decide::moved(outcome, tx.now) else { continue };
+        if moved.makes_work() {
+            tx.hint_work();
         }
+        if let Some(at) = moved.at {
+            tx.hint_due(at);
+        }
+        let Moved { how, failure, at, version, args } = moved;
         let error = failure.map(codec::failure_to_column);
         batch
             .row()
@@ -156,25 +128,7 @@ async fn move_tasks(tx: &mut Tx, transitions: &[Transition]) -> Result<HashSet<I
 
 /// Tasks that are over. The answer: those whose fence held.
 async fn end_tasks(tx: &mut Tx, book: &mut WaitBook, transitions: &[Transition]) -> Result<HashSet<Id>> {
-    let mut ends = Vec::new();
-    for Transition { held, outcome, .. } in transitions {
-        let end = |ending| End { fence: Some(held.fence), ..End::now(held.task, held.parent, ending) };
-        ends.push(match outcome {
-            Outcome::Complete { result, cache, cache_hit } => {
-                End { cache: cache.clone(), cache_hit: *cache_hit, ..end(Ending::Completed(result.clone())) }
-            }
-            Outcome::DeadLetter { failure, reason } => {
-                End { dead_letter: Some(reason.clone()), ..end(Ending::Failed(failure.clone())) }
-            }
-            Outcome::PassUp { failure } => end(Ending::Failed(failure.clone())),
-            Outcome::Hold
-            | Outcome::Retry { .. }
-            | Outcome::Suspend { .. }
-            | Outcome::Release
-            | Outcome::Park { .. }
-            | Outcome::Continue { .. } => continue,
-        });
-    }
+    let ends = transitions.iter().filter_map(decide::end_of).collect();
     let ended = ends::finish(tx, book, ends).await?;
     Ok(ended.into_iter().map(|ended| ended.id).collect())
 }
@@ -187,31 +141,20 @@ async fn command(tx: &mut Tx, book: &mut WaitBook, transitions: &[Transition], h
     let mut told: Vec<(Id, &Commands)> = Vec::new();
     let mut starts = Vec::new();
     let mut cancels = Vec::new();
-    for Transition { held: of, commands, outcome } in transitions {
+    for transition in transitions {
+        let Transition { held: of, commands, .. } = transition;
         if commands.is_empty() || !held.contains(&of.task) {
             continue;
         }
         told.push((of.execution, commands));
-        let steps = spawn::steps(commands);
         // Steps are numbered from here on, in order, before anything else arrives.
         let before = book.given(of.task);
-        let numbered = steps.iter().zip(before + 1..).map(|(step, number)| (step.op, number));
+        let numbered = decide::steps(commands).into_iter().zip(before + 1..).map(|(step, number)| (step.op, number));
         arrivals.entry(of.task).or_default().extend(numbered);
-        let spawns = match outcome {
-            Outcome::Hold
-            | Outcome::Retry { .. }
-            | Outcome::Suspend { .. }
-            | Outcome::Release
-            | Outcome::Park { .. } => {
-                cancels.push((of, commands.cancels.as_slice()));
-                commands.spawns.iter().collect()
-            }
-            // An ending task starts nothing more; what it ran in place is recorded.
-            Outcome::Complete { .. }
-            | Outcome::DeadLetter { .. }
-            | Outcome::PassUp { .. }
-            | Outcome::Continue { .. } => steps,
-        };
+        let (spawns, cancels_too) = decide::starts(transition);
+        if cancels_too {
+            cancels.push((of, commands.cancels.as_slice()));
+        }
         starts.push(Start { held: of, spawns });
     }
     spawn::start(tx, book, &starts).await?;
@@ -271,53 +214,25 @@ async fn explain(
     let mut executions = Vec::new();
     // In order: ends of one parent are numbered as they were said.
     for transition in refused {
-        let Held { task: id, fence, execution, parent } = transition.held;
+        let Held { task: id, execution, parent, .. } = transition.held;
         let Some(row) = rows.get(&id) else { continue };
-        if row.count::<u64>("fence")? != fence {
-            continue;
+        let verdict = decide::why_not(transition, &standing_of(row)?, book.latest(id));
+        if verdict == Verdict::Cancelled && transition.outcome != Outcome::Hold {
+            cancelled.push(End::now(id, parent, Ending::Cancelled));
+            executions.push(execution);
         }
-        if is_recorded(transition, row)? {
-            // What ended in it is in the journal, which the sender looks at when it is behind.
-            verdicts.insert(id, Verdict::Recorded { arrivals: Vec::new(), latest: book.latest(id) });
-        } else if row.get::<&str>("state")? == "running" && row.get::<&str>("execution_state")? == "cancelling" {
-            verdicts.insert(id, Verdict::Cancelled);
-            if transition.outcome != Outcome::Hold {
-                cancelled.push(End::now(id, parent, Ending::Cancelled));
-                executions.push(execution);
-            }
-        }
+        verdicts.insert(id, verdict);
     }
     ends::finish(tx, book, cancelled).await?;
     trees::close(tx, executions).await?;
     Ok(verdicts)
 }
 
-/// Is it the same again, because the answer to the first commit was lost? The row has this transition's fence.
-fn is_recorded(transition: &Transition, row: &Columns<'_>) -> Result<bool> {
-    let state: &str = row.get("state")?;
-    Ok(match transition.outcome {
-        Outcome::Hold => {
-            let extent = Extent { ops: row.count("ops")?, effects: row.count("effects")? };
-            state == "running"
-                && matches!(row.get("execution_state")?, "pending" | "running")
-                && transition.commands.to() == Some(extent)
-                && transition.commands.from != Some(extent)
-        }
-        Outcome::Suspend { .. } => state == "waiting",
-        _ => state == ended_state(&transition.outcome),
+fn standing_of(row: &Columns<'_>) -> Result<Standing> {
+    Ok(Standing {
+        fence: row.count("fence")?,
+        state: row.word("state")?,
+        execution: row.word("execution_state")?,
+        extent: Extent { ops: row.count("ops")?, effects: row.count("effects")? },
     })
-}
-
-/// The state that an outcome ends in; empty for one that ends nothing.
-fn ended_state(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Complete { .. } => "completed",
-        Outcome::DeadLetter { .. } | Outcome::PassUp { .. } => "failed",
-        Outcome::Hold
-        | Outcome::Retry { .. }
-        | Outcome::Suspend { .. }
-        | Outcome::Release
-        | Outcome::Park { .. }
-        | Outcome::Continue { .. } => "",
-    }
 }

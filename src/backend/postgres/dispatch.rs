@@ -3,26 +3,20 @@
 use sqlx::Row as _;
 
 use super::batch::Batch;
-use super::ends::{self, End, Ending};
-use super::idempotency::{self, Reservation};
-use super::insert::{self, Asked, NewTask};
+use super::ends;
+use super::idempotency;
+use super::insert::{self, NewTask};
 use super::rows::{args_column, kwargs_column};
 use super::tx::{Tx, nothing_more};
 use super::waits::WaitBook;
 use crate::backend::NewExecution;
+use crate::backend::decide::{Asked, End, Ending, Reservation, root_task_id};
 use crate::codec;
-use crate::model::{
-    Error, ExecutionState, Id, Payload, Result, TaskKind, TaskState, Timestamp, child_id, execution_id,
-};
+use crate::model::{Error, ExecutionState, Id, Payload, Result, TaskKind, TaskState, Timestamp, execution_id};
 
 /// A new execution's identity, drawn here for those that the store itself starts.
 pub(super) fn draw_id(now: Timestamp) -> Id {
     execution_id(now, rand::random())
-}
-
-/// The root task of an execution.
-pub(super) fn root_task_id(execution: Id) -> Id {
-    child_id(execution, 0, "root")
 }
 
 /// Starts executions; the answer is their ids, or that of the execution which holds the idempotency key.

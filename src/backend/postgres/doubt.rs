@@ -1,23 +1,41 @@
-//! Commits whose answer was lost: recorded or not, nobody knows until the server is asked again. What was to be recorded
-//! is said again, and finds itself there; what was to be claimed is kept here for the worker's next claim, which finds
-//! out whether it has it.
+//! Commits whose answer was lost: recorded or not, nobody knows until the server is asked again. What has an identity is
+//! said again, and finds itself there; of the rest the server is asked by the transaction's number what became of it;
+//! what was to be claimed is kept here for the worker's next claim, which finds out whether it has it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::batch::Batch;
+use super::conn::Conn;
 use super::rows::Columns;
 use super::tx::Tx;
 use super::{advance, error};
-use crate::backend::{Claimed, Commands, Held, Outcome, Transition};
+use crate::backend::{Claimed, Commands, Held, Notice, Outcome, Transition};
 use crate::model::{Error, Result};
 
 /// Why a transaction failed.
 pub(super) struct Failed<R> {
     pub why: Error,
-    /// The answer to its commit was lost: with it came this.
-    pub in_doubt: Option<R>,
+    /// The answer to its commit was lost.
+    pub in_doubt: Option<Doubt<R>>,
+}
+
+/// What holds if the commit was recorded.
+pub(super) struct Doubt<R> {
+    pub result: R,
+    pub notices: Vec<Notice>,
+}
+
+/// What became of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Recorded,
+    Nothing,
+    /// It may still be at it.
+    Open,
+    /// It is too long ago, or the server is another one.
+    Unknown,
 }
 
 impl<R> From<Error> for Failed<R> {
@@ -28,9 +46,33 @@ impl<R> From<Error> for Failed<R> {
 
 impl<R> Failed<R> {
     /// A commit that brought no good answer.
-    pub fn commit(why: Error, result: R) -> Self {
-        if error::is_cut(&why) { Self { why: error::in_doubt(why), in_doubt: Some(result) } } else { why.into() }
+    pub fn commit(why: Error, doubt: Doubt<R>) -> Self {
+        if error::is_cut(&why) { Self { why: error::in_doubt(why), in_doubt: Some(doubt) } } else { why.into() }
     }
+}
+
+/// The number of this transaction, if it has written something.
+pub(super) async fn number(tx: &mut Tx) -> Result<Option<i64>> {
+    let row = sqlx::query(include_str!("sql/transaction_number.sql"))
+        .fetch_one(&mut tx.conn)
+        .await
+        .map_err(error::map("number a transaction"))?;
+    Columns(&row).get("number")
+}
+
+/// What became of the transaction of this number.
+pub(super) async fn fate(conn: &mut Conn, number: i64) -> Result<Fate> {
+    let row = sqlx::query(include_str!("sql/transaction_status.sql"))
+        .bind(number)
+        .fetch_one(conn)
+        .await
+        .map_err(error::map("ask what became of a transaction"))?;
+    Ok(match Columns(&row).get("status")? {
+        Some("committed") => Fate::Recorded,
+        Some("aborted") => Fate::Nothing,
+        Some("in progress") => Fate::Open,
+        _ => Fate::Unknown,
+    })
 }
 
 /// Claims in doubt, by worker. A worker claims once at a time.

@@ -74,20 +74,21 @@ impl Backend for Postgres {
         self.write_surely(
             executions,
             |tx, executions| Box::pin(async move { dispatch::insert(tx, &executions).await }),
-            |tx, executions| Box::pin(async move { dispatch::insert_again(tx, &executions).await }),
+            |tx, said| Box::pin(async move { dispatch::insert_again(tx, &said.0).await }),
         )
         .await
     }
 
     async fn register_worker(&self, worker: NewWorker) -> Result<()> {
-        self.write(worker.clone(), |tx, worker| Box::pin(async move { register::register(tx, &worker).await })).await?;
+        self.write_exactly(worker.clone(), |tx, worker| Box::pin(async move { register::register(tx, &worker).await }))
+            .await?;
         self.pool.catalog.add_local(worker);
         Ok(())
     }
 
     async fn remove_worker(&self, worker_id: &str) -> Result<()> {
         let doubtful = self.doubts.take(worker_id);
-        self.write((worker_id.to_owned(), doubtful), |tx, request| {
+        self.write_exactly((worker_id.to_owned(), doubtful), |tx, request| {
             Box::pin(async move {
                 let (worker_id, doubtful) = request.as_ref();
                 if !doubtful.is_empty() {
@@ -118,7 +119,7 @@ impl Backend for Postgres {
         let outcome = self.write_until(Instant::now(), &request, &advance_once).await;
         outcome.map_err(|failed| {
             if let Some(claim) = &request.claim {
-                let claimed = failed.in_doubt.map(|(_, claimed)| claimed).unwrap_or_default();
+                let claimed = failed.in_doubt.map(|doubt| doubt.result.1).unwrap_or_default();
                 self.doubts.put(&claim.worker_id, request.doubtful.iter().cloned().chain(claimed));
             }
             failed.why
@@ -155,20 +156,19 @@ impl Backend for Postgres {
         self.write_surely(
             (execution, reason),
             |tx, request| Box::pin(async move { cancel::cancel(tx, request.0, request.1.as_deref()).await }),
-            |tx, request| Box::pin(async move { cancel::cancel_again(tx, request.0, request.1.as_deref()).await }),
+            |tx, said| Box::pin(async move { cancel::cancel_again(tx, said.0.0, said.0.1.as_deref()).await }),
         )
         .await
     }
 
     async fn signal(&self, signal: NewSignal) -> Result<()> {
-        let send: for<'t> fn(&'t mut Tx, Arc<NewSignal>) -> BoxFuture<'t, Result<()>> =
-            |tx, signal| Box::pin(async move { signals::send(tx, &signal).await });
-        // Only by its id is a signal known again.
-        if signal.id.is_none() {
-            return self.write(signal, send).await;
-        }
-        self.write_surely(signal, send, |tx, signal| Box::pin(async move { signals::send_again(tx, &signal).await }))
-            .await
+        self.write_surely(
+            signal,
+            |tx, signal| Box::pin(async move { signals::send(tx, &signal).await }),
+            |tx, said| Box::pin(async move { signals::send_again(tx, &said.0, said.1).await }),
+        )
+        .await?;
+        Ok(())
     }
 
     async fn ended_among(&self, executions: Vec<Id>) -> Result<Vec<Id>> {
@@ -195,13 +195,13 @@ impl Backend for Postgres {
         self.write_surely(
             (task, new_execution),
             |tx, request| Box::pin(async move { fork::replay(tx, request.0, request.1).await }),
-            |tx, request| Box::pin(async move { fork::replay_again(tx, request.0, request.1).await }),
+            |tx, said| Box::pin(async move { fork::replay_again(tx, said.0.0, said.0.1).await }),
         )
         .await
     }
 
     async fn resume(&self, task: Id) -> Result<()> {
-        self.write(task, |tx, task| Box::pin(async move { cancel::resume(tx, *task).await })).await
+        self.write_exactly(task, |tx, task| Box::pin(async move { cancel::resume(tx, *task).await })).await
     }
 
     async fn stats(&self) -> Result<StoreStats> {

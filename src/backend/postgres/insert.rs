@@ -1,15 +1,14 @@
 //! New tasks: what the call leaves out is taken from the function's row, and the task gets its route.
 
-use std::time::Duration;
-
 use super::batch::Batch;
-use super::catalog::{Lane, stored};
-use super::idempotency::{self, Reservation};
+use super::catalog::stored;
+use super::idempotency;
 use super::routes::route_of;
 use super::rows::{args_column, kwargs_column};
 use super::tx::{Tx, nothing_more};
+use crate::backend::decide::{self, Asked, Reservation, Resolved};
 use crate::codec;
-use crate::model::{Failure, Id, Op, Payload, Result, RetryPolicy, Route, TaskKind, TaskOptions, TaskState, Timestamp};
+use crate::model::{Failure, Id, Op, Payload, Result, TaskKind, TaskState, Timestamp};
 
 /// A row of `tasks` in the making.
 pub(super) struct NewTask<'a> {
@@ -34,63 +33,10 @@ pub(super) struct NewTask<'a> {
     pub error: Option<&'a Failure>,
 }
 
-/// What a function's task runs under: the call's options, else the function's, else the defaults.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Resolved {
-    pub route: Lane,
-    pub queue: Option<String>,
-    pub tags: Vec<String>,
-    pub priority: i64,
-    pub retry_policy: Option<RetryPolicy>,
-    pub timeout: Option<Duration>,
-    pub idempotency_key: Option<String>,
-    pub joins: Option<Id>,
-    pub cache_key: Option<String>,
-    pub cache_ttl: Option<Duration>,
-}
-
-/// What a call says that needs the function's word.
-pub(super) struct Asked<'a> {
-    pub function: &'a str,
-    pub options: &'a TaskOptions,
-    pub idempotency_key: Option<&'a str>,
-    pub cache_key: Option<&'a str>,
-    pub args_hash: Option<&'a [u8; 32]>,
-}
-
-/// How often a result is kept when the function is cached and says no time: for ever.
+/// What a call runs under, with the number of its route.
 pub(super) fn resolve(tx: &mut Tx, asked: &Asked<'_>) -> Result<Resolved> {
-    let function = tx.catalog.function(asked.function);
-    let options = asked.options.clone().or_function(function);
-    let version = function.and_then(|f| f.version.clone()).unwrap_or_default();
-    let idempotent = function.is_some_and(|f| f.idempotent);
-    let hex = |hash: &[u8; 32]| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let cache_key = match (asked.cache_key, asked.args_hash) {
-        (Some(key), _) => Some(format!("{}/{key}", asked.function)),
-        (None, Some(hash)) if options.cached == Some(true) => {
-            Some(format!("{}@{version}/{}", asked.function, hex(hash)))
-        }
-        (None, _) => None,
-    };
-    let idempotency_key = match (asked.idempotency_key, asked.args_hash) {
-        (Some(key), _) => Some(key.to_owned()),
-        (None, Some(hash)) if idempotent => Some(format!("args:{}", hex(hash))),
-        (None, _) => None,
-    };
-    let tags = options.tags.unwrap_or_default();
-    let route = Route::new(options.queue.clone(), asked.function.to_owned(), tags.clone());
-    Ok(Resolved {
-        route: route_of(tx, route)?,
-        queue: options.queue,
-        tags,
-        priority: options.priority.unwrap_or(0),
-        retry_policy: options.retry_policy,
-        timeout: options.timeout,
-        idempotency_key,
-        joins: None,
-        cache_key,
-        cache_ttl: options.cache_ttl,
-    })
+    let (run, route) = decide::resolve(asked, tx.catalog.function(asked.function));
+    Ok(Resolved { route: route_of(tx, route)?, ..run })
 }
 
 /// Takes the key of an idempotent call for `task`, or finds who has it.

@@ -46,7 +46,7 @@ use sqlx::{AssertSqlSafe, Executor as _};
 use tokio::sync::broadcast;
 
 use self::conn::Conn;
-use self::doubt::{Doubts, Failed};
+use self::doubt::{Doubt, Doubts, Failed, Fate};
 use self::idle::Idle;
 use self::notices::Notices;
 use self::options::Dsn;
@@ -96,28 +96,86 @@ impl Postgres {
         self.write_until(self.deadline(), &Arc::new(request), &work).await.map_err(|failed| failed.why)
     }
 
-    /// As [`Postgres::write`]. When the answer to the commit was lost, `again` records what is not recorded yet.
+    /// As [`Postgres::write`]. When the answer to the commit was lost, `again` records what is not recorded yet; it is
+    /// given what came with the commit.
     async fn write_surely<R, Q, F, G>(&self, request: Q, work: F, again: G) -> Result<R>
     where
-        R: Send + 'static,
+        R: Send + Sync + 'static,
         Q: Send + Sync + 'static,
         F: for<'t> Fn(&'t mut Tx, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
-        G: for<'t> Fn(&'t mut Tx, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
+        G: for<'t> Fn(&'t mut Tx, Arc<(Arc<Q>, R)>) -> BoxFuture<'t, Result<R>> + Send + 'static,
     {
         let request = Arc::new(request);
         let deadline = self.deadline();
         let mut outcome = self.write_until(deadline, &request, &work).await;
-        let mut doubt = Patience::until(deadline);
-        while let Err(Failed { why, in_doubt: Some(_) }) = &outcome
-            && doubt.allows(why).await
-        {
-            outcome = match self.write_until(deadline, &request, &again).await {
+        let mut patience = Patience::until(deadline);
+        loop {
+            let (why, doubt) = match outcome {
+                Err(Failed { why, in_doubt: Some(doubt) }) => (why, doubt),
+                done => return done.map_err(|failed| failed.why),
+            };
+            if !patience.allows(&why).await {
+                return Err(why);
+            }
+            let Doubt { result, notices } = doubt;
+            let said = Arc::new((request.clone(), result));
+            outcome = match self.write_until(deadline, &said, &again).await {
+                Ok(result) => {
+                    self.notices.tell(notices);
+                    return Ok(result);
+                }
                 // The doubt stays.
                 Err(Failed { why, in_doubt: None }) if why.is_retryable() => return Err(error::in_doubt(why)),
                 other => other,
             };
         }
-        outcome.map_err(|failed| failed.why)
+    }
+
+    /// As [`Postgres::write`], for what can't be known again. When the answer to the commit was lost, the server is asked
+    /// what became of the transaction; its number costs a journey more.
+    async fn write_exactly<R, Q, F>(&self, request: Q, work: F) -> Result<R>
+    where
+        R: Send + 'static,
+        Q: Send + Sync + 'static,
+        F: for<'t> Fn(&'t mut Tx, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + Sync + 'static,
+    {
+        let request = Arc::new(request);
+        let deadline = self.deadline();
+        let mut patience = Patience::until(deadline);
+        let numbered = numbered(work);
+        loop {
+            match self.write_until(deadline, &request, &numbered).await {
+                Ok((result, _)) => return Ok(result),
+                Err(Failed { why, in_doubt: None }) => return Err(why),
+                Err(Failed { why, in_doubt: Some(Doubt { result: (result, number), notices }) }) => {
+                    match self.fate(number, deadline).await {
+                        Fate::Recorded => {
+                            self.notices.tell(notices);
+                            return Ok(result);
+                        }
+                        Fate::Nothing if patience.allows(&why).await => {}
+                        Fate::Nothing | Fate::Open | Fate::Unknown => return Err(why),
+                    }
+                }
+            }
+        }
+    }
+
+    /// What became of a transaction; none has a number that wrote nothing.
+    async fn fate(&self, number: Option<i64>, deadline: Instant) -> Fate {
+        let Some(number) = number else { return Fate::Recorded };
+        let mut pause = PAUSE;
+        loop {
+            let fate = self
+                .read(number, |conn, number| Box::pin(async move { doubt::fate(conn, *number).await }))
+                .await
+                .unwrap_or(Fate::Unknown);
+            if fate != Fate::Open || Instant::now() >= deadline {
+                return fate;
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
     }
 
     /// How long a call tries.
@@ -146,7 +204,7 @@ impl Postgres {
             let outcome = match work(&mut tx, request.clone()).await {
                 Ok(result) => match tx.commit().await {
                     Ok(()) => Ok(result),
-                    Err(why) => Err(Failed::commit(why, result)),
+                    Err(why) => Err(Failed::commit(why, Doubt { result, notices: tx.take_notices() })),
                 },
                 Err(why) => Err(why.into()),
             };
@@ -232,6 +290,28 @@ impl Postgres {
         self.notices.stop();
         self.pool.close().await;
         Ok(())
+    }
+}
+
+/// A result with the number of its transaction.
+type Numbered<R> = (R, Option<i64>);
+
+/// Work that also tells the number of its transaction.
+fn numbered<R, Q, F>(
+    work: F,
+) -> impl for<'t> Fn(&'t mut Tx, Arc<Q>) -> BoxFuture<'t, Result<Numbered<R>>> + Send + Sync + 'static
+where
+    R: Send + 'static,
+    Q: Send + Sync + 'static,
+    F: for<'t> Fn(&'t mut Tx, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + Sync + 'static,
+{
+    let work = Arc::new(work);
+    move |tx, request| {
+        let work = work.clone();
+        Box::pin(async move {
+            let result = work(tx, request).await?;
+            Ok((result, doubt::number(tx).await?))
+        })
     }
 }
 

@@ -3,16 +3,18 @@
 
 use sqlx::Row as _;
 
-use super::ends::{self, End, Ending};
+use super::ends;
 use super::error;
 use super::rows::Columns;
 use super::tx::{Lock, Tx};
 use super::waits::WaitBook;
 use crate::backend::NewSignal;
+use crate::backend::decide::{End, Ending};
 use crate::model::{Error, ExecutionState, Id, Payload, Result, Timestamp};
 
-/// Appends a signal and hands it on. The same id for the same execution and name counts once.
-pub(super) async fn send(tx: &mut Tx, signal: &NewSignal) -> Result<()> {
+/// Appends a signal and hands it on. The same id for the same execution and name counts once. The answer: its number, if
+/// it was not there already.
+pub(super) async fn send(tx: &mut Tx, signal: &NewSignal) -> Result<Option<i64>> {
     tx.lock([Lock::Signals(signal.execution)]).await?;
     match execution_state(tx, signal.execution).await? {
         None => {
@@ -34,27 +36,29 @@ pub(super) async fn send(tx: &mut Tx, signal: &NewSignal) -> Result<()> {
         .bind(tx.now)
         .bind(false)
         .bind(None::<Timestamp>)
-        .execute(&mut tx.conn)
+        .fetch_optional(&mut tx.conn)
         .await
         .map_err(error::map("append a signal"))?;
-    if added.rows_affected() == 0 {
-        return Ok(());
-    }
+    let Some(added) = added else { return Ok(None) };
     let mut book = WaitBook::default();
     hand_out(tx, &mut book, signal.execution, &signal.name).await?;
-    book.save(tx).await
+    book.save(tx).await?;
+    Ok(Some(added.get("sequence")))
 }
 
-/// The same again, after a commit whose answer was lost: its execution may be over by now.
-pub(super) async fn send_again(tx: &mut Tx, signal: &NewSignal) -> Result<()> {
+/// The same again, after a commit whose answer was lost, in which it had this number: no other signal ever has it. Its
+/// execution may be over by now.
+pub(super) async fn send_again(tx: &mut Tx, signal: &NewSignal, number: Option<i64>) -> Result<Option<i64>> {
+    let Some(sequence) = number else { return Ok(None) };
+    // That commit may still be on its way; it has this lock until it is over.
+    tx.lock([Lock::Signals(signal.execution)]).await?;
     let row = sqlx::query(include_str!("sql/signal_exists.sql"))
+        .bind(sequence)
         .bind(signal.execution)
-        .bind(&signal.name)
-        .bind(&signal.id)
         .fetch_one(&mut tx.conn)
         .await
         .map_err(error::map("look for a signal"))?;
-    if row.get("found") { Ok(()) } else { send(tx, signal).await }
+    if row.get("found") { Ok(number) } else { send(tx, signal).await }
 }
 
 pub(super) async fn execution_state(tx: &mut Tx, execution: Id) -> Result<Option<ExecutionState>> {

@@ -7,8 +7,8 @@ use sqlx::postgres::PgRow;
 use super::conn::Conn;
 use super::rows::{self, Columns};
 use super::{Postgres, error};
-use crate::backend::Snapshot;
-use crate::model::{Id, Number, Payload, ProgressEntry, ProgressStatus, Result, TaskState, Timestamp};
+use crate::backend::{Snapshot, decide};
+use crate::model::{Id, Number, Payload, ProgressEntry, Result, TaskState, Timestamp};
 
 pub(super) async fn snapshot(store: &Postgres, execution: Id) -> Result<Option<Snapshot>> {
     store.read(execution, |conn, execution| Box::pin(async move { read(conn, *execution).await })).await
@@ -23,7 +23,7 @@ async fn read(conn: &mut Conn, id: Id) -> Result<Option<Snapshot>> {
     let Some(row) = found else { return Ok(None) };
     let columns = Columns(&row);
     let mut execution = rows::execution(&row)?;
-    execution.progress = merge(derived_progress(&columns)?, stored_progress(&columns)?);
+    execution.progress = decide::merge(derived_progress(&columns)?, stored_progress(&columns)?);
     Ok(Some(Snapshot {
         execution,
         counters: counters_in(&columns)?,
@@ -56,23 +56,9 @@ fn derived_progress(row: &Columns<'_>) -> Result<Vec<(Timestamp, ProgressEntry)>
         let state: TaskState = states.next().unwrap_or_default().parse()?;
         let cache_hit = cache_hits.next().flatten() == Some(true);
         let error = errors.next().flatten();
-        let status = match state {
-            TaskState::Completed if cache_hit => ProgressStatus::CacheHit,
-            TaskState::Completed => ProgressStatus::Completed,
-            // The protocol has no word for it: the detail says what happened.
-            TaskState::Failed | TaskState::Cancelled => ProgressStatus::Failed,
-            TaskState::Running => ProgressStatus::Running,
-            TaskState::Pending | TaskState::Waiting if started_at.is_some() => ProgressStatus::Running,
-            TaskState::Pending | TaskState::Waiting => ProgressStatus::Dispatched,
-        };
-        let detail = match state {
-            TaskState::Failed => error.map(Payload::from),
-            TaskState::Cancelled => Some(Payload::from("\"cancelled\"")),
-            TaskState::Pending | TaskState::Running | TaskState::Waiting | TaskState::Completed => None,
-        };
         let time = started_at.or(created.next()).unwrap_or_default();
-        lines
-            .push((time, ProgressEntry { step, status, started_at, completed_at: completed.next().flatten(), detail }));
+        let completed_at = completed.next().flatten();
+        lines.push((time, decide::line(step, state, cache_hit, started_at, completed_at, error.map(Payload::from))));
     }
     lines.sort_by_key(|(time, _)| *time);
     Ok(lines)
@@ -112,22 +98,6 @@ fn values_in(row: &Columns<'_>) -> Result<BTreeMap<String, Payload>> {
     Ok(array::<String>(row, "keys")?.zip(values).collect())
 }
 
-/// In order of time. What handlers said keeps its own order, whatever its times are.
-fn merge(derived: Vec<(Timestamp, ProgressEntry)>, stored: Vec<ProgressEntry>) -> Vec<ProgressEntry> {
-    let mut merged = Vec::with_capacity(derived.len() + stored.len());
-    let mut derived = derived.into_iter().peekable();
-    for entry in stored {
-        if let Some(time) = entry.started_at.or(entry.completed_at) {
-            while let Some((_, line)) = derived.next_if(|(at, _)| *at <= time) {
-                merged.push(line);
-            }
-        }
-        merged.push(entry);
-    }
-    merged.extend(derived.map(|(_, line)| line));
-    merged
-}
-
 pub(super) async fn counters(conn: &mut Conn, execution: Id) -> Result<BTreeMap<String, Number>> {
     let found = sqlx::query(include_str!("sql/counters_list.sql"))
         .bind(execution)
@@ -164,29 +134,4 @@ pub(super) async fn values(conn: &mut Conn, execution: Id) -> Result<BTreeMap<St
         .iter()
         .map(|row| Ok((Columns(row).get("key")?, Columns(row).payload("value")?.unwrap_or_else(Payload::null))))
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(step: &str, at: Option<i64>) -> ProgressEntry {
-        let started_at = at.map(Timestamp::from_micros);
-        ProgressEntry {
-            step: step.to_owned(),
-            status: ProgressStatus::Running,
-            started_at,
-            completed_at: None,
-            detail: None,
-        }
-    }
-
-    #[test]
-    fn what_was_said_keeps_its_order_among_the_tasks() {
-        let derived = [(10, "a"), (20, "b"), (40, "c")];
-        let derived = derived.map(|(at, step)| (Timestamp::from_micros(at), entry(step, Some(at)))).to_vec();
-        let stored = vec![entry("said", Some(30)), entry("timeless", None), entry("early", Some(5))];
-        let steps: Vec<String> = merge(derived, stored).into_iter().map(|entry| entry.step).collect();
-        assert_eq!(steps, ["a", "b", "said", "timeless", "early", "c"]);
-    }
 }

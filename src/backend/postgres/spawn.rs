@@ -1,14 +1,15 @@
 //! What a task commands beside its outcome: new operations, cancelled ones, and what the outside sees.
 
 use super::batch::Batch;
-use super::ends::{self, End, Ended, Ending};
-use super::idempotency::{self, Reservation};
-use super::insert::{self, Asked, NewTask, Resolved};
+use super::ends;
+use super::idempotency;
+use super::insert::{self, NewTask};
 use super::tx::{Tx, nothing_more};
 use super::waits::WaitBook;
 use super::{error, signals, snapshot};
+use crate::backend::decide::{Asked, End, Ended, Ending, Reservation, Resolved};
 use crate::backend::{Cancel, Commands, Held, Spawn, SpawnKind};
-use crate::model::{Error, Failure, Id, Number, Op, Payload, Result, TaskKind, TaskState};
+use crate::model::{Error, Failure, Id, Number, Op, Payload, Result, TaskState};
 
 /// What one task starts, in order.
 pub(super) struct Start<'a> {
@@ -202,9 +203,4 @@ pub(super) async fn add_to_counter(tx: &mut Tx, execution: Id, name: &str, amoun
         .await
         .map_err(error::map("add to a counter"))?;
     Ok(())
-}
-
-/// Only what is over already: an ending task starts nothing more.
-pub(super) fn steps(commands: &Commands) -> Vec<&Spawn> {
-    commands.spawns.iter().filter(|spawn| spawn.what.task_kind() == TaskKind::Step).collect()
 }

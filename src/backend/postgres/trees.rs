@@ -2,12 +2,13 @@
 //! or have timed out. In bounded batches; what is left over is noted and swept later.
 
 use super::batch::Batch;
-use super::ends::{self, End, Ending};
+use super::ends;
 use super::rows::Columns;
 use super::tx::{Tx, nothing_more};
 use super::waits::WaitBook;
 use super::{dispatch, idempotency};
 use crate::backend::NewExecution;
+use crate::backend::decide::{End, Ending};
 use crate::codec;
 use crate::model::{DispatchOptions, Id, Payload, Result};
 

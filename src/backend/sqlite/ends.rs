@@ -10,66 +10,9 @@ use super::tx::{Tx, nothing_more};
 use super::waits::WaitBook;
 use super::{idempotency, trees};
 use crate::backend::CacheSlot;
+use crate::backend::decide::{Aftermath, End, Ended, EndedRow, Ending};
 use crate::codec;
-use crate::model::{ExecutionState, Failure, Id, Op, Payload, Result, TaskKind, TaskState};
-
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Ending {
-    Completed(Payload),
-    Failed(Failure),
-    Cancelled,
-}
-
-impl Ending {
-    pub const fn task_state(&self) -> TaskState {
-        match self {
-            Self::Completed(_) => TaskState::Completed,
-            Self::Failed(_) => TaskState::Failed,
-            Self::Cancelled => TaskState::Cancelled,
-        }
-    }
-
-    pub const fn result(&self) -> Option<&Payload> {
-        match self {
-            Self::Completed(result) => Some(result),
-            Self::Failed(_) | Self::Cancelled => None,
-        }
-    }
-
-    pub const fn failure(&self) -> Option<&Failure> {
-        match self {
-            Self::Failed(failure) => Some(failure),
-            Self::Completed(_) | Self::Cancelled => None,
-        }
-    }
-}
-
-/// A task that is to end.
-#[derive(Clone, Debug)]
-pub(super) struct End {
-    pub id: Id,
-    pub parent: Option<Id>,
-    /// Only if it runs under this fence, in an execution that may go on. None: whatever it does, if it is not over.
-    pub fence: Option<u64>,
-    pub ending: Ending,
-    pub dead_letter: Option<String>,
-    pub cache: Option<CacheSlot>,
-    pub cache_hit: bool,
-}
-
-impl End {
-    /// Ends the task whatever it does.
-    pub fn now(id: Id, parent: Option<Id>, ending: Ending) -> Self {
-        Self { id, parent, fence: None, ending, dead_letter: None, cache: None, cache_hit: false }
-    }
-}
-
-/// A task that did end, as its row tells.
-pub(super) struct Ended {
-    pub id: Id,
-    pub arrival: Option<u64>,
-    pub op: Option<Op>,
-}
+use crate::model::{Id, Payload, Result};
 
 /// Ends tasks; those that were over already, or whose fence does not hold, are left alone and not in the answer.
 /// The caller saves the book afterwards.
@@ -101,57 +44,34 @@ async fn round(tx: &mut Tx, book: &mut WaitBook, ends: Vec<End>, ended: &mut Vec
     let now = tx.now.micros();
     let found = tx.fetch_batch("end tasks", include_str!("sql/tasks_end.sql"), batch, |query| query.bind(now)).await?;
 
-    let by_id: HashMap<Id, End> = ends.into_iter().map(|end| (end.id, end)).collect();
-    let mut roots = Vec::new();
-    let mut with_ops = Vec::new();
-    let mut with_key = Vec::new();
-    let mut buried = Vec::new();
-    let mut cached = Vec::new();
+    let rows = found.iter().map(|row| ended_row(&Columns(row))).collect::<Result<Vec<EndedRow>>>()?;
     for row in &found {
-        let row = Columns(row);
-        let id = row.id("id")?;
-        let Some(end) = by_id.get(&id) else { continue };
-        let execution = row.id("execution_id")?;
-        let op = row.optional_count::<Op>("op")?;
-        let kind: TaskKind = row.word("kind")?;
-        let arrival = row.optional_count("arrival")?;
-        if let (Some(parent), Some(arrival)) = (end.parent, arrival) {
-            book.delivered(parent, arrival);
-        }
-        match (end.parent, op) {
-            (Some(parent), Some(op)) => {
-                book.arrived(parent, op);
-                tx.hint_arrived(parent);
-            }
-            (None, _) if kind == TaskKind::Orchestrator => {
-                roots.push(RootEnd { execution, ending: &end.ending, retries: row.get("retries")? });
-            }
-            _ => {}
-        }
-        if tx.catalog.is_limited(row.get("step_name")?) {
+        if tx.catalog.is_limited(Columns(row).get("step_name")?) {
             // A place under the function's limit is free.
             tx.hint_work();
         }
-        if row.get::<i64>("ops")? > 0 {
-            book.forget(id);
-            with_ops.push(id);
-        }
-        if row.get::<Option<&str>>("idempotency_key")?.is_some() {
-            with_key.push((id, &end.ending));
-        }
-        if let Some(reason) = &end.dead_letter {
-            buried.push((id, reason.as_str()));
-        }
-        if let (Some(slot), Some(result)) = (&end.cache, end.ending.result()) {
-            cached.push((slot, result));
-        }
-        ended.push(Ended { id, arrival, op });
     }
-    bury(tx, &buried).await?;
-    keep(tx, &cached).await?;
-    trees::cancel_below(tx, with_ops, trees::Cause::Ended).await?;
-    end_executions(tx, &roots).await?;
-    idempotency::hand_on(tx, &with_key).await
+    let after = Aftermath::of(&ends, rows, book);
+    after.parents.iter().for_each(|parent| tx.hint_arrived(*parent));
+    bury(tx, &after.letters).await?;
+    keep(tx, &after.results).await?;
+    trees::cancel_below(tx, after.with_operations, trees::Cause::Ended).await?;
+    end_executions(tx, &after.executions).await?;
+    ended.extend(after.ended);
+    idempotency::hand_on(tx, &after.with_key).await
+}
+
+fn ended_row(row: &Columns<'_>) -> Result<EndedRow> {
+    Ok(EndedRow {
+        id: row.id("id")?,
+        execution: row.id("execution_id")?,
+        op: row.optional_count("op")?,
+        kind: row.word("kind")?,
+        retries: row.get("retries")?,
+        arrival: row.optional_count("arrival")?,
+        has_operations: row.get::<i64>("ops")? > 0,
+        has_key: row.get::<Option<&str>>("idempotency_key")?.is_some(),
+    })
 }
 
 /// Writes the dead letters of tasks that are failed by now.
@@ -197,30 +117,19 @@ async fn keep(tx: &mut Tx, results: &[(&CacheSlot, &Payload)]) -> Result<()> {
     Ok(())
 }
 
-struct RootEnd<'a> {
-    execution: Id,
-    ending: &'a Ending,
-    retries: i64,
-}
-
 /// An execution ends as its root did. One that is being cancelled ends by [`trees::close`], when nobody holds a lease.
-async fn end_executions(tx: &mut Tx, roots: &[RootEnd<'_>]) -> Result<()> {
+async fn end_executions(tx: &mut Tx, roots: &[(Id, &Ending, i64)]) -> Result<()> {
     let mut batch = Batch::new();
-    for root in roots {
-        let state = match root.ending {
-            Ending::Completed(_) => ExecutionState::Completed,
-            Ending::Failed(_) => ExecutionState::Failed,
-            Ending::Cancelled => ExecutionState::Cancelled,
-        };
-        let error = root.ending.failure().map(codec::failure_to_column);
+    for (execution, ending, retries) in roots {
+        let error = ending.failure().map(codec::failure_to_column);
         batch
             .row()
-            .id(root.execution)
-            .text(state.as_str())
-            .bytes(root.ending.result().map(Payload::as_bytes))
+            .id(*execution)
+            .text(ending.execution_state().as_str())
+            .bytes(ending.result().map(Payload::as_bytes))
             .bytes(error.as_deref())
-            .int(root.retries);
-        tx.hint_ended(root.execution);
+            .int(*retries);
+        tx.hint_ended(*execution);
     }
     let now = tx.now.micros();
     tx.run_batch("end executions", include_str!("sql/executions_end.sql"), batch, |query| query.bind(now)).await?;

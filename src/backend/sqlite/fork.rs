@@ -1,24 +1,15 @@
 //! A dead letter's replay: a new execution with the journal up to the failure. The failed path, from the letter to
 //! the root, runs again; what was recorded beside it is copied, under ids that follow from the new root.
 
-use std::collections::{HashMap, HashSet};
-
 use sqlx::Row as _;
 
 use super::batch::Batch;
-use super::dispatch::root_task_id;
 use super::error;
 use super::rows::Columns;
 use super::tx::{Tx, nothing_more};
 use crate::backend::Replayed;
-use crate::model::{Error, Id, Result, TaskState, child_id};
-
-struct Node {
-    id: Id,
-    key: String,
-    state: TaskState,
-    arrival: Option<u64>,
-}
+use crate::backend::decide::{self, Node, root_task_id};
+use crate::model::{Error, Id, Result};
 
 pub(super) async fn replay(tx: &mut Tx, letter: Id, execution: Id) -> Result<Replayed> {
     let map = error::map("replay a dead letter");
@@ -32,11 +23,11 @@ pub(super) async fn replay(tx: &mut Tx, letter: Id, execution: Id) -> Result<Rep
     };
     let replay_of = super::tx::id_of(row.get(0))?;
     let path = path_to_root(tx, letter).await?;
-    let Some(root) = path.last().copied() else {
+    if path.is_empty() {
         return Err(Error::not_found(format!(
             "replay: task {letter} and its execution were cleaned up; dispatch anew"
         )));
-    };
+    }
 
     let now = tx.now.micros();
     sqlx::query(include_str!("sql/execution_fork.sql"))
@@ -48,27 +39,18 @@ pub(super) async fn replay(tx: &mut Tx, letter: Id, execution: Id) -> Result<Rep
         .await
         .map_err(&map)?;
 
-    let mut new_ids = HashMap::from([(root, root_task_id(execution))]);
-    let mut copies = Batch::new();
-    copies.row().id(root).id(root_task_id(execution)).id(None).int(1);
-    let on_path: HashSet<Id> = path.iter().copied().collect();
-    // From the root down to the letter: a parent's new id comes before its children's.
-    for parent in path.iter().rev() {
-        let new_parent = new_ids[parent];
-        let children = children(tx, *parent).await?;
-        let failed_at = children.iter().find(|child| on_path.contains(&child.id)).and_then(|child| child.arrival);
-        for child in &children {
-            let again = on_path.contains(&child.id);
-            if !again && !is_kept(child, failed_at) {
-                continue;
-            }
-            let new_id = child_id(new_parent, 0, &child.key);
-            new_ids.insert(child.id, new_id);
-            copies.row().id(child.id).id(new_id).id(new_parent).int(i64::from(again));
-        }
+    let mut journals = Vec::with_capacity(path.len());
+    for parent in &path {
+        journals.push(children(tx, *parent).await?);
     }
-    let parents = Batch::of_ids(path.iter().map(|id| new_ids[id]));
-    tx.run_batch("copy a journal", include_str!("sql/tasks_fork.sql"), copies, |query| {
+    let copied = decide::copies(execution, &path, &journals);
+    let mut batch = Batch::new();
+    for copy in &copied {
+        batch.row().id(copy.id).id(copy.new_id).id(copy.new_parent).int(i64::from(copy.again));
+    }
+    let on_path = copied.iter().filter(|copy| copy.again);
+    let parents = Batch::of_ids(on_path.map(|copy| copy.new_id));
+    tx.run_batch("copy a journal", include_str!("sql/tasks_fork.sql"), batch, |query| {
         query.bind(execution.as_bytes().to_vec()).bind(now)
     })
     .await?;
@@ -88,17 +70,6 @@ pub(super) async fn replay(tx: &mut Tx, letter: Id, execution: Id) -> Result<Rep
     }
     tx.hint_work();
     Ok(Replayed { execution, replay_of })
-}
-
-/// Completed work is never done twice. Other ends are part of the journal only if the handler saw them before the
-/// failure; under the letter itself all of them were there.
-fn is_kept(child: &Node, failed_at: Option<u64>) -> bool {
-    let Some(arrival) = child.arrival.filter(|arrival| *arrival > 0) else { return false };
-    match child.state {
-        TaskState::Completed => true,
-        TaskState::Failed | TaskState::Cancelled => failed_at.is_none_or(|failed_at| arrival < failed_at),
-        TaskState::Pending | TaskState::Running | TaskState::Waiting => false,
-    }
 }
 
 /// From the letter up.

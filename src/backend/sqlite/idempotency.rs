@@ -1,29 +1,14 @@
 //! Reservations of idempotency keys. Who comes first owns the key; who comes second waits by a task of its own; if the
 //! owner does not complete, the first who waits runs instead.
 
-use std::time::Duration;
-
 use sqlx::Row as _;
 
 use super::batch::Batch;
-use super::ends::{End, Ending};
 use super::error;
 use super::rows::Columns;
 use super::tx::{Tx, nothing_more};
-use crate::model::{Error, Id, Payload, Result, TaskState};
-
-/// How long a key stands: the default retention period of what it refers to.
-const KEY_TTL: Duration = Duration::from_secs(7 * 86_400);
-
-/// What a key means to the task that comes with it.
-pub(super) enum Reservation {
-    /// It is the first: it runs.
-    Owner,
-    /// Recorded already; by this task, if it is still there.
-    Done { owner: Option<Id>, result: Payload },
-    /// Another task runs for this key.
-    Join { owner: Id },
-}
+use crate::backend::decide::{self, End, Ending, Found, KEY_TTL, Reservation};
+use crate::model::{Id, Result};
 
 /// Reserves `key` of `function` for `task`, or finds who has it. Other arguments under the same key: conflict.
 pub(super) async fn reserve(
@@ -42,36 +27,9 @@ pub(super) async fn reserve(
         .await
         .map_err(&map)?;
     if let Some(row) = &found {
-        let row = Columns(row);
-        let recorded: Option<&[u8]> = row.get("args_hash")?;
-        if recorded.is_some_and(|recorded| recorded != args_hash) {
-            return Err(Error::conflict(format!(
-                "the idempotency key '{key}' of {function} is taken by a call with other arguments; use another key, \
-                 or the same arguments"
-            ))
-            .with("idempotency_key", key));
-        }
-        if let Some(value) = row.payload("value")? {
-            return Ok(Reservation::Done { owner: None, result: value });
-        }
-        if let Some(owner) = row.optional_id("owner")? {
-            match row.get::<Option<&str>>("state")?.map(str::parse::<TaskState>).transpose()? {
-                Some(TaskState::Completed) => {
-                    let result = row.payload("result")?.unwrap_or_else(Payload::null);
-                    return Ok(Reservation::Done { owner: Some(owner), result });
-                }
-                Some(TaskState::Pending | TaskState::Running | TaskState::Waiting) if owner != task => {
-                    return Ok(Reservation::Join { owner });
-                }
-                Some(
-                    TaskState::Failed
-                    | TaskState::Cancelled
-                    | TaskState::Pending
-                    | TaskState::Running
-                    | TaskState::Waiting,
-                )
-                | None => {}
-            }
+        let means = decide::reserve(function, key, args_hash, task, standing(&Columns(row))?)?;
+        if means != Reservation::Owner {
+            return Ok(means);
         }
     }
     sqlx::query(include_str!("sql/idempotency_reserve.sql"))
@@ -83,6 +41,16 @@ pub(super) async fn reserve(
         .await
         .map_err(&map)?;
     Ok(Reservation::Owner)
+}
+
+fn standing(row: &Columns<'_>) -> Result<Found> {
+    Ok(Found {
+        args_hash: row.get("args_hash")?,
+        value: row.payload("value")?,
+        owner: row.optional_id("owner")?,
+        state: row.get::<Option<&str>>("state")?.map(str::parse).transpose()?,
+        result: row.payload("result")?,
+    })
 }
 
 /// The execution whose root task this is.

@@ -3,12 +3,13 @@
 
 use sqlx::Row as _;
 
-use super::ends::{self, End, Ending};
+use super::ends;
 use super::error;
 use super::rows::Columns;
 use super::tx::{Tx, id_of};
 use super::waits::WaitBook;
 use crate::backend::NewSignal;
+use crate::backend::decide::{End, Ending};
 use crate::model::{Error, ExecutionState, Id, Payload, Result};
 
 /// Appends a signal and hands it on. The same id for the same execution and name counts once.

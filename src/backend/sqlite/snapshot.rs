@@ -7,8 +7,8 @@ use sqlx::sqlite::SqliteRow;
 
 use super::rows::{self, Columns};
 use super::{Sqlite, error, list};
-use crate::backend::Snapshot;
-use crate::model::{Id, Number, Payload, ProgressEntry, ProgressStatus, Result, TaskState, Timestamp};
+use crate::backend::{Snapshot, decide};
+use crate::model::{Id, Number, Payload, ProgressEntry, Result, TaskState, Timestamp};
 
 pub(super) async fn snapshot(store: &Sqlite, execution: Id) -> Result<Option<Snapshot>> {
     store.read_together(execution, |conn, execution| Box::pin(async move { read(conn, *execution).await })).await
@@ -24,7 +24,7 @@ async fn read(conn: &mut SqliteConnection, id: Id) -> Result<Option<Snapshot>> {
     let Some(row) = found else { return Ok(None) };
     let mut execution = rows::execution(&row)?;
     let derived = derived_progress(conn, id).await?;
-    execution.progress = merge(derived, list::stored_progress(conn, id).await?);
+    execution.progress = decide::merge(derived, list::stored_progress(conn, id).await?);
     Ok(Some(Snapshot {
         execution,
         counters: counters(conn, id).await?,
@@ -51,39 +51,10 @@ fn line(row: &SqliteRow) -> Result<(Timestamp, ProgressEntry)> {
     let started_at = row.optional_time("started_at")?;
     let state: TaskState = row.word("state")?;
     let cache_hit = row.get::<Option<i64>>("cache_hit")? == Some(1);
-    let status = match state {
-        TaskState::Completed if cache_hit => ProgressStatus::CacheHit,
-        TaskState::Completed => ProgressStatus::Completed,
-        // The protocol has no word for it: the detail says what happened.
-        TaskState::Failed | TaskState::Cancelled => ProgressStatus::Failed,
-        TaskState::Running => ProgressStatus::Running,
-        TaskState::Pending | TaskState::Waiting if started_at.is_some() => ProgressStatus::Running,
-        TaskState::Pending | TaskState::Waiting => ProgressStatus::Dispatched,
-    };
-    let detail = match state {
-        TaskState::Failed => row.payload("error")?,
-        TaskState::Cancelled => Some(Payload::from("\"cancelled\"")),
-        TaskState::Pending | TaskState::Running | TaskState::Waiting | TaskState::Completed => None,
-    };
     let completed_at = row.optional_time("completed_at")?;
-    let entry = ProgressEntry { step: row.get("step_name")?, status, started_at, completed_at, detail };
+    let error = row.payload("error")?;
+    let entry = decide::line(row.get("step_name")?, state, cache_hit, started_at, completed_at, error);
     Ok((started_at.unwrap_or(row.time("created_at")?), entry))
-}
-
-/// In order of time. What handlers said keeps its own order, whatever its times are.
-fn merge(derived: Vec<(Timestamp, ProgressEntry)>, stored: Vec<ProgressEntry>) -> Vec<ProgressEntry> {
-    let mut merged = Vec::with_capacity(derived.len() + stored.len());
-    let mut derived = derived.into_iter().peekable();
-    for entry in stored {
-        if let Some(time) = entry.started_at.or(entry.completed_at) {
-            while let Some((_, line)) = derived.next_if(|(at, _)| *at <= time) {
-                merged.push(line);
-            }
-        }
-        merged.push(entry);
-    }
-    merged.extend(derived.map(|(_, line)| line));
-    merged
 }
 
 pub(super) async fn counters(conn: &mut SqliteConnection, execution: Id) -> Result<BTreeMap<String, Number>> {
@@ -114,29 +85,4 @@ pub(super) async fn values(conn: &mut SqliteConnection, execution: Id) -> Result
         .iter()
         .map(|row| Ok((Columns(row).get("key")?, Columns(row).payload("value")?.unwrap_or_else(Payload::null))))
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(step: &str, at: Option<i64>) -> ProgressEntry {
-        let started_at = at.map(Timestamp::from_micros);
-        ProgressEntry {
-            step: step.to_owned(),
-            status: ProgressStatus::Running,
-            started_at,
-            completed_at: None,
-            detail: None,
-        }
-    }
-
-    #[test]
-    fn what_was_said_keeps_its_order_among_the_tasks() {
-        let derived = [(10, "a"), (20, "b"), (40, "c")];
-        let derived = derived.map(|(at, step)| (Timestamp::from_micros(at), entry(step, Some(at)))).to_vec();
-        let stored = vec![entry("said", Some(30)), entry("timeless", None), entry("early", Some(5))];
-        let steps: Vec<String> = merge(derived, stored).into_iter().map(|entry| entry.step).collect();
-        assert_eq!(steps, ["a", "b", "said", "timeless", "early", "c"]);
-    }
 }

@@ -7,16 +7,15 @@ use sqlx::{Row as _, SqliteConnection};
 
 use super::batch::Batch;
 use super::catalog::Catalog;
-use super::ends::{self, End, Ending};
+use super::ends;
 use super::rows::Columns;
 use super::tx::{Tx, id_of, nothing_more};
-use super::waits::{FIRST_CALL, WaitBook};
+use super::waits::WaitBook;
 use super::{clock, error, register, trees};
+use crate::backend::decide::{self, Due, DueRow, End, Ending, FIRST_CALL};
 use crate::backend::{NewWorker, Swept};
 use crate::codec;
-use crate::model::{
-    AfterFailure, Failure, Id, Payload, Result, RetryPolicy, TaskKind, TaskState, Timestamp, after_crash, after_failure,
-};
+use crate::model::{Failure, Id, Result, RetryPolicy, Timestamp};
 
 /// Rows of one kind taken in one sweep: others wait for its transaction.
 const ROWS_MAX: i64 = 500;
@@ -78,29 +77,21 @@ async fn fire(tx: &mut Tx, book: &mut WaitBook) -> Result<usize> {
     let mut retries = Vec::new();
     for row in &rows {
         let row = Columns(row);
-        let id = row.id("id")?;
-        let parent = row.optional_id("parent_task_id")?;
-        let state: TaskState = row.word("state")?;
-        match (row.word::<TaskKind>("kind")?, state) {
-            (TaskKind::Timer, _) => ends.push(End::now(id, parent, Ending::Completed(Payload::null()))),
-            (TaskKind::Signal, _) => {
-                let name: &str = row.get("step_name")?;
-                let failure = Failure::new("SignalTimeout", format!("no signal '{name}' came in time"));
-                ends.push(End::now(id, parent, Ending::Failed(failure)));
+        let due = DueRow {
+            id: row.id("id")?,
+            parent: row.optional_id("parent_task_id")?,
+            kind: row.word("kind")?,
+            state: row.word("state")?,
+            name: row.get("step_name")?,
+            retries: row.count("retries")?,
+        };
+        match decide::when_due(&due, || policy_of(&tx.catalog, &row), rand::random())? {
+            Due::End(end) => ends.push(end),
+            Due::Ready => {
+                ready.row().id(due.id);
             }
-            (TaskKind::Orchestrator | TaskKind::Activity, TaskState::Pending) => {
-                ready.row().id(id);
-            }
-            (TaskKind::Orchestrator | TaskKind::Activity, TaskState::Waiting) => {
-                let failure =
-                    Failure::new("Timeout", "the attempt took longer than the function's timeout, waits included");
-                let policy = policy_of(&tx.catalog, &row)?;
-                let attempts: u32 = row.count::<u32>("retries")? + 1;
-                let after = after_failure(&policy, attempts, &failure, rand::random());
-                decide(tx, id, parent, after, failure, &mut ends, &mut retries);
-            }
-            // Nothing else has a due time; one that has is left to its own end.
-            (TaskKind::Orchestrator | TaskKind::Activity | TaskKind::Step, _) => {}
+            Due::Retry { delay, failure } => retries.push(Retry { id: due.id, delay, failure }),
+            Due::Nothing => {}
         }
     }
     if !ready.is_empty() {
@@ -135,12 +126,11 @@ async fn recover(tx: &mut Tx, book: &mut WaitBook) -> Result<usize> {
         }
         let policy = policy_of(&tx.catalog, &row)?;
         let crashes: u32 = row.count::<u32>("crashes")? + 1;
-        let worker: Option<&str> = row.get("worker_id")?;
-        let failure = Failure::new(
-            "WorkerDied",
-            format!("worker {} let its lease end without a word", worker.unwrap_or("(unknown)")),
-        );
-        decide(tx, id, parent, after_crash(&policy, crashes), failure, &mut ends, &mut retries);
+        match decide::when_lease_ended(id, parent, row.get("worker_id")?, crashes, &policy) {
+            Due::End(end) => ends.push(end),
+            Due::Retry { delay, failure } => retries.push(Retry { id, delay, failure }),
+            Due::Ready | Due::Nothing => {}
+        }
     }
     let mut dead = Vec::new();
     for row in &rows {
@@ -206,7 +196,7 @@ async fn unpark(tx: &mut Tx, worker_id: &str) -> Result<usize> {
 
 struct Retry {
     id: Id,
-    at: Option<Timestamp>,
+    delay: Duration,
     failure: Failure,
 }
 
@@ -216,32 +206,13 @@ enum Charge {
     Crash,
 }
 
-fn decide(
-    tx: &mut Tx,
-    id: Id,
-    parent: Option<Id>,
-    after: AfterFailure,
-    failure: Failure,
-    ends: &mut Vec<End>,
-    retries: &mut Vec<Retry>,
-) {
-    match after {
-        AfterFailure::Retry { delay } => {
-            let at = (!delay.is_zero()).then(|| tx.now.after(delay));
-            retries.push(Retry { id, at, failure });
-        }
-        AfterFailure::DeadLetter { reason } => {
-            ends.push(End { dead_letter: Some(reason), ..End::now(id, parent, Ending::Failed(failure)) });
-        }
-    }
-}
-
 /// Pending again, under a new fence: whoever still runs them has lost them.
 async fn retry(tx: &mut Tx, retries: &[Retry], charge: Charge) -> Result<()> {
     let mut batch = Batch::new();
-    for Retry { id, at, failure } in retries {
+    for Retry { id, delay, failure } in retries {
+        let at = (!delay.is_zero()).then(|| tx.now.after(*delay));
         match at {
-            Some(at) => tx.hint_due(*at),
+            Some(at) => tx.hint_due(at),
             None => tx.hint_work(),
         }
         let error = codec::failure_to_column(failure);

@@ -33,7 +33,7 @@ enum Answer {
 pub(super) async fn claim(store: &Postgres, wanted: Wanted) -> Result<Response> {
     check_name("worker_id", &wanted.worker_id)?;
     loop {
-        let answer = store.write(wanted.clone(), |tx, wanted| Box::pin(attempt(tx, wanted))).await?;
+        let answer = store.write_exactly(wanted.clone(), |tx, wanted| Box::pin(attempt(tx, wanted))).await?;
         if let Answer::Claimed(task) = answer {
             return Ok(Response::Task(task));
         }

@@ -24,14 +24,15 @@ struct Batched {
 pub(super) async fn executions(store: &Postgres, older_than: Timestamp) -> Result<Response> {
     let mut total = 0;
     loop {
-        let batch = store.write(older_than, |tx, older_than| Box::pin(delete_executions(tx, older_than))).await?;
+        let batch =
+            store.write_exactly(older_than, |tx, older_than| Box::pin(delete_executions(tx, older_than))).await?;
         total += batch.done;
         if !batch.more {
             break;
         }
     }
     for sql in [include_str!("../sql/cache_expire.sql"), include_str!("../sql/idempotency_expire.sql")] {
-        while store.write((), move |tx, _| Box::pin(expire(tx, sql, None))).await?.more {}
+        while store.write_exactly((), move |tx, _| Box::pin(expire(tx, sql, None))).await?.more {}
     }
     Ok(Response::Count(total))
 }
@@ -40,7 +41,7 @@ pub(super) async fn dead_letters(store: &Postgres, older_than: Timestamp) -> Res
     let sql = include_str!("../sql/dead_letters_expire.sql");
     let mut total = 0;
     loop {
-        let batch = store.write((), move |tx, _| Box::pin(expire(tx, sql, Some(older_than)))).await?;
+        let batch = store.write_exactly((), move |tx, _| Box::pin(expire(tx, sql, Some(older_than)))).await?;
         total += batch.done;
         if !batch.more {
             return Ok(Response::Count(total));

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use super::super::tx::Tx;
 use super::super::{Postgres, error, snapshot};
 use super::executions;
-use crate::backend::Response;
-use crate::model::{Error, Id, Number, Payload, Result, check_name};
+use crate::backend::{Response, decide};
+use crate::model::{Id, Number, Payload, Result, check_name};
 
 pub(super) async fn ensure(store: &Postgres, execution: Id, counters: BTreeMap<String, Number>) -> Result<Response> {
-    counters.iter().try_for_each(|(name, value)| check_counter(name, *value))?;
+    counters.iter().try_for_each(|(name, value)| decide::check_counter(name, *value))?;
     store
-        .write((execution, counters), |tx, request| {
+        .write_exactly((execution, counters), |tx, request| {
             Box::pin(async move {
                 executions::require(tx, request.0).await?;
                 for (name, value) in &request.1 {
@@ -26,8 +26,8 @@ pub(super) async fn ensure(store: &Postgres, execution: Id, counters: BTreeMap<S
 }
 
 pub(super) async fn increment(store: &Postgres, execution: Id, name: String, amount: Number) -> Result<Response> {
-    check_counter(&name, amount)?;
-    let value = store.write((execution, name, amount), |tx, request| Box::pin(add(tx, request))).await?;
+    decide::check_counter(&name, amount)?;
+    let value = store.write_exactly((execution, name, amount), |tx, request| Box::pin(add(tx, request))).await?;
     Ok(Response::Number(value))
 }
 
@@ -42,36 +42,9 @@ async fn add(tx: &mut Tx, request: Arc<(Id, String, Number)>) -> Result<Number> 
         .fetch_one(&mut tx.conn)
         .await
         .map_err(error::map("read a counter"))?;
-    let value = sum(name, snapshot::number(&row)?, *amount)?;
+    let value = decide::sum(name, snapshot::number(&row)?, *amount)?;
     write(tx, include_str!("../sql/counter_set.sql"), *execution, name, value).await?;
     Ok(value)
-}
-
-/// Integers stay exact integers: a sum that does not fit is refused rather than rounded.
-fn sum(name: &str, value: Number, amount: Number) -> Result<Number> {
-    let real = |number: Number| match number {
-        Number::Integer(whole) => whole as f64,
-        Number::Real(real) => real,
-    };
-    let sum = match (value, amount) {
-        (Number::Integer(value), Number::Integer(amount)) => value.checked_add(amount).map(Number::Integer),
-        _ => Some(real(value) + real(amount)).filter(|sum| sum.is_finite()).map(Number::Real),
-    };
-    sum.ok_or_else(|| {
-        Error::invalid(format!("the counter '{name}' would leave the range of its numbers; it keeps its value"))
-            .with("key", "amount")
-    })
-}
-
-fn check_counter(name: &str, value: Number) -> Result<()> {
-    check_name("a counter's name", name)?;
-    match value {
-        Number::Real(real) if !real.is_finite() => {
-            Err(Error::invalid(format!("the number for the counter '{name}' is {real}; it must be finite"))
-                .with("key", "amount"))
-        }
-        _ => Ok(()),
-    }
 }
 
 async fn write(tx: &mut Tx, sql: &'static str, execution: Id, name: &str, value: Number) -> Result<()> {
@@ -114,7 +87,7 @@ async fn write_values(
 ) -> Result<Response> {
     values.keys().try_for_each(|key| check_name("a state key", key))?;
     store
-        .write((execution, values), move |tx, request| {
+        .write_exactly((execution, values), move |tx, request| {
             Box::pin(async move {
                 executions::require(tx, request.0).await?;
                 for (key, value) in &request.1 {

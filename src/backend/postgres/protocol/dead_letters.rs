@@ -2,15 +2,14 @@
 
 use super::super::rows::Columns;
 use super::super::{Postgres, dead_letters, error};
-use super::tasks;
-use crate::backend::{DeadLetterFilter, Response};
+use crate::backend::{DeadLetterFilter, Response, decide};
 use crate::codec;
 use crate::model::{Id, Result, Task};
 
 pub(super) async fn put(store: &Postgres, task: Task, reason: String) -> Result<Response> {
-    tasks::check(&task)?;
+    decide::check_task(&task)?;
     store
-        .write((task, reason), |tx, request| {
+        .write_exactly((task, reason), |tx, request| {
             Box::pin(async move {
                 let (task, reason) = &*request;
                 sqlx::query(include_str!("../sql/dead_letter_put.sql"))
@@ -58,7 +57,7 @@ pub(super) async fn count(store: &Postgres) -> Result<Response> {
 
 pub(super) async fn delete(store: &Postgres, task: Id) -> Result<Response> {
     let deleted = store
-        .write(task, |tx, task| {
+        .write_exactly(task, |tx, task| {
             Box::pin(async move {
                 let done = sqlx::query(include_str!("../sql/dead_letter_delete.sql"))
                     .bind(task)

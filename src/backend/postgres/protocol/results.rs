@@ -57,7 +57,7 @@ async fn put(
     ttl: Option<Duration>,
 ) -> Result<Response> {
     store
-        .write((key, value, ttl), move |tx, request| {
+        .write_exactly((key, value, ttl), move |tx, request| {
             Box::pin(async move {
                 let (key, value, ttl) = &*request;
                 sqlx::query(sql)

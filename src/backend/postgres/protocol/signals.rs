@@ -11,7 +11,7 @@ use crate::model::{Id, Result, Signal, check_name};
 
 pub(super) async fn create(store: &Postgres, signal: Signal) -> Result<Response> {
     check_name("name", &signal.name)?;
-    store.write(signal, |tx, signal| Box::pin(write(tx, signal))).await?;
+    store.write_exactly(signal, |tx, signal| Box::pin(write(tx, signal))).await?;
     Ok(Response::Nothing)
 }
 

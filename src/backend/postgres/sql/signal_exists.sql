@@ -1,1 +1,1 @@
-SELECT EXISTS (SELECT 1 FROM signals WHERE execution_id = $1 AND name = $2 AND id = $3) AS found
+SELECT EXISTS (SELECT 1 FROM signals WHERE sequence = $1 AND execution_id = $2) AS found

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::super::tx::Tx;
 use super::super::{Sqlite, error, snapshot};
 use super::executions;
-use crate::backend::Response;
-use crate::model::{Error, Id, Number, Payload, Result, check_name};
+use crate::backend::{Response, decide};
+use crate::model::{Id, Number, Payload, Result, check_name};
 
 pub(super) async fn ensure(store: &Sqlite, execution: Id, counters: BTreeMap<String, Number>) -> Result<Response> {
-    counters.iter().try_for_each(|(name, value)| check_counter(name, *value))?;
+    counters.iter().try_for_each(|(name, value)| decide::check_counter(name, *value))?;
     store
         .write((execution, counters), |tx, request| {
             Box::pin(async move {
@@ -26,7 +26,7 @@ pub(super) async fn ensure(store: &Sqlite, execution: Id, counters: BTreeMap<Str
 }
 
 pub(super) async fn increment(store: &Sqlite, execution: Id, name: String, amount: Number) -> Result<Response> {
-    check_counter(&name, amount)?;
+    decide::check_counter(&name, amount)?;
     let value = store.write((execution, name, amount), |tx, request| Box::pin(add(tx, request))).await?;
     Ok(Response::Number(value))
 }
@@ -41,38 +41,11 @@ async fn add(tx: &mut Tx, request: Arc<(Id, String, Number)>) -> Result<Number> 
         .await
         .map_err(error::map("read a counter"))?;
     let value = match row {
-        Some(row) => sum(name, snapshot::number(&row)?, *amount)?,
+        Some(row) => decide::sum(name, snapshot::number(&row)?, *amount)?,
         None => *amount,
     };
     write(tx, include_str!("../sql/counter_set.sql"), *execution, name, value).await?;
     Ok(value)
-}
-
-/// Integers stay exact integers: a sum that does not fit is refused rather than rounded.
-fn sum(name: &str, value: Number, amount: Number) -> Result<Number> {
-    let real = |number: Number| match number {
-        Number::Integer(whole) => whole as f64,
-        Number::Real(real) => real,
-    };
-    let sum = match (value, amount) {
-        (Number::Integer(value), Number::Integer(amount)) => value.checked_add(amount).map(Number::Integer),
-        _ => Some(real(value) + real(amount)).filter(|sum| sum.is_finite()).map(Number::Real),
-    };
-    sum.ok_or_else(|| {
-        Error::invalid(format!("the counter '{name}' would leave the range of its numbers; it keeps its value"))
-            .with("key", "amount")
-    })
-}
-
-fn check_counter(name: &str, value: Number) -> Result<()> {
-    check_name("a counter's name", name)?;
-    match value {
-        Number::Real(real) if !real.is_finite() => {
-            Err(Error::invalid(format!("the number for the counter '{name}' is {real}; it must be finite"))
-                .with("key", "amount"))
-        }
-        _ => Ok(()),
-    }
 }
 
 async fn write(tx: &mut Tx, sql: &'static str, execution: Id, name: &str, value: Number) -> Result<()> {

@@ -2,13 +2,12 @@
 
 use super::super::rows::Columns;
 use super::super::{Sqlite, dead_letters, error};
-use super::tasks;
-use crate::backend::{DeadLetterFilter, Response};
+use crate::backend::{DeadLetterFilter, Response, decide};
 use crate::codec;
 use crate::model::{Id, Result, Task};
 
 pub(super) async fn put(store: &Sqlite, task: Task, reason: String) -> Result<Response> {
-    tasks::check(&task)?;
+    decide::check_task(&task)?;
     store
         .write((task, reason), |tx, request| {
             Box::pin(async move {

@@ -5,36 +5,27 @@ use std::sync::Arc;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::super::batch::Batch;
-use super::super::ends::{self, End, Ending};
+use super::super::ends;
 use super::super::rows::{self, args_column, kwargs_column};
 use super::super::tx::{Tx, nothing_more};
 use super::super::waits::WaitBook;
 use super::super::{Sqlite, error, list};
 use super::tasks;
+use crate::backend::decide::{self, End, Ending};
 use crate::backend::{ExecutionFilter, Response};
 use crate::codec;
-use crate::model::{
-    Error, Execution, ExecutionState, Id, Payload, ProgressEntry, Result, Status, Task, TaskKind, Timestamp,
-    check_name, check_tags,
-};
+use crate::model::{Error, Execution, ExecutionState, Id, Payload, ProgressEntry, Result, Status, Task, Timestamp};
 
 pub(super) async fn create(store: &Sqlite, execution: Execution) -> Result<Response> {
-    check(&execution)?;
+    decide::check_execution(&execution)?;
     store.write(execution, |tx, execution| Box::pin(async move { insert(tx, &execution, None).await })).await?;
     Ok(Response::Nothing)
 }
 
 pub(super) async fn create_with_root(store: &Sqlite, execution: Execution, task: Task) -> Result<Response> {
-    check(&execution)?;
-    tasks::check(&task)?;
-    if task.execution_id != execution.id || task.kind != TaskKind::Orchestrator || task.parent_task_id.is_some() {
-        return Err(Error::invalid(format!(
-            "task {} can't be the root of execution {}: a root task is of kind orchestrator, has no parent_task_id, \
-             and its execution_id is the execution's",
-            task.id, execution.id
-        ))
-        .with("key", "task"));
-    }
+    decide::check_execution(&execution)?;
+    decide::check_task(&task)?;
+    decide::check_root(&execution, &task)?;
     store
         .write((execution, task), |tx, both| {
             Box::pin(async move {
@@ -45,14 +36,6 @@ pub(super) async fn create_with_root(store: &Sqlite, execution: Execution, task:
         })
         .await?;
     Ok(Response::Nothing)
-}
-
-fn check(execution: &Execution) -> Result<()> {
-    check_name("root_function", &execution.root_function)?;
-    if let Some(queue) = &execution.queue {
-        check_name("queue", queue)?;
-    }
-    check_tags(&execution.tags)
 }
 
 async fn insert(tx: &mut Tx, execution: &Execution, root: Option<Id>) -> Result<()> {
@@ -129,12 +112,7 @@ pub(super) async fn require(tx: &mut Tx, execution: Id) -> Result<()> {
         .fetch_one(&mut tx.conn)
         .await
         .map_err(error::map("look for the execution"))?;
-    if row.get("found") { Ok(()) } else { Err(unknown(execution)) }
-}
-
-fn unknown(execution: Id) -> Error {
-    Error::not_found(format!("there is no execution {execution}; its id is wrong, or it has been cleaned up"))
-        .with("execution_id", execution.to_string())
+    if row.get("found") { Ok(()) } else { Err(decide::unknown_execution(execution)) }
 }
 
 pub(super) async fn get(store: &Sqlite, id: Id) -> Result<Response> {
@@ -159,25 +137,18 @@ async fn find_bare(conn: &mut SqliteConnection, id: Id) -> Result<Option<Executi
 }
 
 pub(super) async fn update(store: &Sqlite, execution: Execution) -> Result<Response> {
-    check(&execution)?;
+    decide::check_execution(&execution)?;
     store.write(execution, |tx, execution| Box::pin(replace(tx, execution))).await?;
     Ok(Response::Nothing)
 }
 
 async fn replace(tx: &mut Tx, new: Arc<Execution>) -> Result<()> {
-    let stored = find_bare(&mut tx.conn, new.id).await?.ok_or_else(|| unknown(new.id))?;
+    let stored = find_bare(&mut tx.conn, new.id).await?.ok_or_else(|| decide::unknown_execution(new.id))?;
     if stored.state.is_terminal() {
-        return same_end(&stored, &new);
+        let ends = [&stored, &*new].map(|e| (e.state, &e.result, &e.error));
+        return decide::same_end("execution", new.id, ends[0], ends[1]);
     }
-    if stored.state == ExecutionState::Cancelling
-        && matches!(new.state, ExecutionState::Pending | ExecutionState::Running | ExecutionState::Completed)
-    {
-        return Err(Error::conflict(format!(
-            "execution {} is being cancelled and can't become {}; it may only end, as cancelled, timed_out or failed",
-            new.id, new.state
-        ))
-        .with("state", stored.state.as_str()));
-    }
+    decide::execution_may_become(new.id, stored.state, new.state)?;
     sqlx::query(include_str!("../sql/execution_update.sql"))
         .bind(new.id.as_bytes().as_slice())
         .bind(new.state.as_str())
@@ -222,18 +193,6 @@ async fn end_root(tx: &mut Tx, execution: Id) -> Result<()> {
     let mut book = WaitBook::default();
     ends::finish(tx, &mut book, vec![End::now(root, None, Ending::Cancelled)]).await?;
     book.save(tx).await
-}
-
-/// The same end again may be the repetition of a commit whose answer was lost; another one would rewrite history.
-fn same_end(stored: &Execution, new: &Execution) -> Result<()> {
-    if stored.state == new.state && stored.result == new.result && stored.error == new.error {
-        return Ok(());
-    }
-    Err(Error::conflict(format!(
-        "execution {} is {} already, and an end never changes; {} with this result and error is another end",
-        stored.id, stored.state, new.state
-    ))
-    .with("state", stored.state.as_str()))
 }
 
 pub(super) async fn list(store: &Sqlite, limit: u32, offset: u32, state: Option<ExecutionState>) -> Result<Response> {

@@ -8,18 +8,16 @@ use sqlx::SqliteConnection;
 
 use super::super::batch::Batch;
 use super::super::catalog::{Lane, stored};
-use super::super::ends::{self, End, Ending};
+use super::super::ends;
 use super::super::routes::route_of;
 use super::super::rows::{self, Columns, args_column, kwargs_column};
 use super::super::tx::{Tx, nothing_more};
 use super::super::waits::WaitBook;
 use super::super::{Sqlite, error};
 use crate::backend::Response;
+use crate::backend::decide::{self, End};
 use crate::codec;
-use crate::model::{
-    BATCH_MAX, Error, Failure, Id, Payload, Result, Route, Status, Task, TaskKind, TaskState, Timestamp, check_name,
-    check_tags,
-};
+use crate::model::{BATCH_MAX, Id, Payload, Result, Route, Status, Task, TaskKind, TaskState, Timestamp};
 
 /// The columns that follow from a record's state: where it may be claimed, when it is looked at, its lease.
 struct Place {
@@ -44,39 +42,13 @@ impl Lease {
 }
 
 pub(super) async fn create(store: &Sqlite, tasks: Vec<Task>) -> Result<Response> {
-    tasks.iter().try_for_each(check)?;
+    tasks.iter().try_for_each(decide::check_task)?;
     let mut seen = HashSet::with_capacity(tasks.len());
     if let Some(twice) = tasks.iter().find(|task| !seen.insert(task.id)) {
-        return Err(exists(twice.id));
+        return Err(decide::task_exists(twice.id));
     }
     store.write(tasks, |tx, tasks| Box::pin(async move { insert(tx, &tasks).await })).await?;
     Ok(Response::Nothing)
-}
-
-pub(super) fn check(task: &Task) -> Result<()> {
-    check_name("step_name", &task.step_name)?;
-    if let Some(queue) = &task.queue {
-        check_name("queue", queue)?;
-    }
-    if let Some(policy) = &task.retry_policy {
-        policy.check()?;
-    }
-    if i64::try_from(task.fence).is_err() {
-        return Err(Error::invalid(format!("fence is {}; it must be below 2^63", task.fence)).with("key", "fence"));
-    }
-    check_tags(&task.tags)
-}
-
-fn exists(id: Id) -> Error {
-    Error::conflict(format!(
-        "create the task: one with the id {id} exists already, or is given twice; give it an id of its own"
-    ))
-    .with("task_id", id.to_string())
-}
-
-fn unknown(id: Id) -> Error {
-    Error::not_found(format!("there is no task {id}; its id is wrong, or it has been cleaned up"))
-        .with("task_id", id.to_string())
 }
 
 /// Inserts all of them, or none where an id is taken.
@@ -135,7 +107,7 @@ async fn insert_chunk(tx: &mut Tx, tasks: &[Task]) -> Result<()> {
             let sql = include_str!("../sql/tasks_existing.sql");
             let found = tx.fetch_batch("find the task that exists", sql, ids, nothing_more).await?;
             return Err(match found.first() {
-                Some(row) => exists(Columns(row).id("id")?),
+                Some(row) => decide::task_exists(Columns(row).id("id")?),
                 None => why,
             });
         }
@@ -279,9 +251,10 @@ pub(super) async fn update(store: &Sqlite, task: Task) -> Result<Response> {
 }
 
 async fn replace(tx: &mut Tx, new: Arc<Task>) -> Result<()> {
-    let stored = find(&mut tx.conn, new.id).await?.ok_or_else(|| unknown(new.id))?;
+    let stored = find(&mut tx.conn, new.id).await?.ok_or_else(|| decide::unknown_task(new.id))?;
     if stored.state.is_terminal() {
-        return same_end(&stored, &new);
+        let ends = [&stored, &new].map(|task| (task.state, &task.result, &task.error));
+        return decide::same_end("task", new.id, ends[0], ends[1]);
     }
     // Only these change; the task keeps its name, queue and tags, and so its route.
     let merged = Task {
@@ -335,29 +308,9 @@ async fn write(tx: &mut Tx, task: &Task) -> Result<()> {
     Ok(())
 }
 
-/// The same end again may be the repetition of a commit whose answer was lost; another one would rewrite history.
-fn same_end(stored: &Task, new: &Task) -> Result<()> {
-    if stored.state == new.state && stored.result == new.result && stored.error == new.error {
-        return Ok(());
-    }
-    Err(Error::conflict(format!(
-        "task {} is {} already, and an end never changes; {} with this result and error is another end",
-        stored.id, stored.state, new.state
-    ))
-    .with("state", stored.state.as_str()))
-}
-
 /// A record that ends its task: everybody who waits for it hears of it, as of any other end.
 async fn end(tx: &mut Tx, task: &Task) -> Result<()> {
-    let ending = match task.state {
-        TaskState::Completed => Ending::Completed(task.result.clone().unwrap_or_else(Payload::null)),
-        TaskState::Failed => {
-            let unsaid = || Failure::new("Error", "the task was failed from outside, without an error");
-            Ending::Failed(task.error.clone().unwrap_or_else(unsaid))
-        }
-        TaskState::Cancelled => Ending::Cancelled,
-        TaskState::Pending | TaskState::Running | TaskState::Waiting => return Ok(()),
-    };
+    let Some(ending) = decide::from_outside(task) else { return Ok(()) };
     let mut book = WaitBook::default();
     ends::finish(tx, &mut book, vec![End::now(task.id, task.parent_task_id, ending)]).await?;
     book.save(tx).await

@@ -1,0 +1,169 @@
+//! What a call runs under, and what its idempotency key means.
+
+use std::time::Duration;
+
+use crate::model::{Error, FunctionOptions, Id, Payload, Result, RetryPolicy, Route, TaskOptions, TaskState};
+
+/// How long a key stands: the default retention period of what it refers to.
+pub(in crate::backend) const KEY_TTL: Duration = Duration::from_secs(7 * 86_400);
+
+/// What a call says that needs the function's word.
+pub(in crate::backend) struct Asked<'a> {
+    pub function: &'a str,
+    pub options: &'a TaskOptions,
+    pub idempotency_key: Option<&'a str>,
+    pub cache_key: Option<&'a str>,
+    pub args_hash: Option<&'a [u8; 32]>,
+}
+
+/// What a function's task runs under: the call's options, else the function's, else the defaults.
+#[derive(Clone, Debug, Default)]
+pub(in crate::backend) struct Resolved {
+    /// The store's number of the route.
+    pub route: i64,
+    pub queue: Option<String>,
+    pub tags: Vec<String>,
+    pub priority: i64,
+    pub retry_policy: Option<RetryPolicy>,
+    pub timeout: Option<Duration>,
+    pub idempotency_key: Option<String>,
+    pub joins: Option<Id>,
+    pub cache_key: Option<String>,
+    pub cache_ttl: Option<Duration>,
+}
+
+/// The store gives the route its number. A cached result whose function says no time is kept for ever.
+pub(in crate::backend) fn resolve(asked: &Asked<'_>, function: Option<&FunctionOptions>) -> (Resolved, Route) {
+    let options = asked.options.clone().or_function(function);
+    let version = function.and_then(|f| f.version.as_deref()).unwrap_or_default();
+    let idempotent = function.is_some_and(|f| f.idempotent);
+    let hex = |hash: &[u8; 32]| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let cache_key = match (asked.cache_key, asked.args_hash) {
+        (Some(key), _) => Some(format!("{}/{key}", asked.function)),
+        (None, Some(hash)) if options.cached == Some(true) => {
+            Some(format!("{}@{version}/{}", asked.function, hex(hash)))
+        }
+        (None, _) => None,
+    };
+    let idempotency_key = match (asked.idempotency_key, asked.args_hash) {
+        (Some(key), _) => Some(key.to_owned()),
+        (None, Some(hash)) if idempotent => Some(format!("args:{}", hex(hash))),
+        (None, _) => None,
+    };
+    let tags = options.tags.unwrap_or_default();
+    let route = Route::new(options.queue.clone(), asked.function.to_owned(), tags.clone());
+    let resolved = Resolved {
+        route: 0,
+        queue: options.queue,
+        tags,
+        priority: options.priority.unwrap_or(0),
+        retry_policy: options.retry_policy,
+        timeout: options.timeout,
+        idempotency_key,
+        joins: None,
+        cache_key,
+        cache_ttl: options.cache_ttl,
+    };
+    (resolved, route)
+}
+
+/// What a key means to the task that comes with it.
+#[derive(Debug, PartialEq)]
+pub(in crate::backend) enum Reservation {
+    /// It is the first: it runs.
+    Owner,
+    /// Recorded already; by this task, if it is still there.
+    Done { owner: Option<Id>, result: Payload },
+    /// Another task runs for this key.
+    Join { owner: Id },
+}
+
+/// A key that stands.
+#[derive(Default)]
+pub(in crate::backend) struct Found {
+    pub args_hash: Option<Vec<u8>>,
+    pub value: Option<Payload>,
+    pub owner: Option<Id>,
+    /// The owner's, if it is still there.
+    pub state: Option<TaskState>,
+    pub result: Option<Payload>,
+}
+
+/// What a key that stands means to `task`; `Owner`: it is to be taken over. Other arguments under the same key:
+/// conflict.
+pub(in crate::backend) fn reserve(
+    function: &str,
+    key: &str,
+    args_hash: &[u8; 32],
+    task: Id,
+    found: Found,
+) -> Result<Reservation> {
+    if found.args_hash.is_some_and(|recorded| recorded != args_hash) {
+        return Err(Error::conflict(format!(
+            "the idempotency key '{key}' of {function} is taken by a call with other arguments; use another key, \
+             or the same arguments"
+        ))
+        .with("idempotency_key", key));
+    }
+    if let Some(result) = found.value {
+        return Ok(Reservation::Done { owner: None, result });
+    }
+    Ok(match (found.owner, found.state) {
+        (Some(owner), Some(TaskState::Completed)) => {
+            Reservation::Done { owner: Some(owner), result: found.result.unwrap_or_else(Payload::null) }
+        }
+        (Some(owner), Some(TaskState::Pending | TaskState::Running | TaskState::Waiting)) if owner != task => {
+            Reservation::Join { owner }
+        }
+        _ => Reservation::Owner,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: [u8; 32] = [7; 32];
+
+    fn asked<'a>(options: &'a TaskOptions, cache_key: Option<&'a str>) -> Asked<'a> {
+        Asked { function: "f", options, idempotency_key: None, cache_key, args_hash: Some(&HASH) }
+    }
+
+    #[test]
+    fn keys_are_made_of_function_version_and_arguments() {
+        let (options, plain) = (TaskOptions::default(), FunctionOptions::default());
+        let none = resolve(&asked(&options, None), Some(&plain)).0;
+        assert_eq!((none.cache_key, none.idempotency_key), (None, None));
+        let function =
+            FunctionOptions { cached: true, idempotent: true, version: Some("2".into()), ..FunctionOptions::default() };
+        let both = resolve(&asked(&options, None), Some(&function)).0;
+        let digits = "07".repeat(32);
+        assert_eq!(both.cache_key, Some(format!("f@2/{digits}")));
+        assert_eq!(both.idempotency_key, Some(format!("args:{digits}")));
+        let own = resolve(&asked(&options, Some("mine")), Some(&function)).0;
+        assert_eq!(own.cache_key.as_deref(), Some("f/mine"));
+    }
+
+    #[test]
+    fn a_route_has_its_tags_once_and_the_task_as_they_were_said() {
+        let tags = vec!["b".to_owned(), "a".to_owned(), "b".to_owned()];
+        let options = TaskOptions { tags: Some(tags.clone()), ..TaskOptions::default() };
+        let (resolved, route) = resolve(&asked(&options, None), None);
+        assert_eq!((resolved.tags, route.tags), (tags, vec!["a".to_owned(), "b".to_owned()]));
+    }
+
+    #[test]
+    fn a_key_is_its_owner_s_until_the_owner_fails() {
+        let (task, owner) = (Id::from_u128(1), Id::from_u128(2));
+        let found = |state| Found { args_hash: Some(HASH.to_vec()), owner: Some(owner), state, ..Found::default() };
+        let means = |found| reserve("f", "k", &HASH, task, found).unwrap();
+        assert_eq!(means(found(Some(TaskState::Waiting))), Reservation::Join { owner });
+        let done = Reservation::Done { owner: Some(owner), result: Payload::null() };
+        assert_eq!(means(found(Some(TaskState::Completed))), done);
+        assert_eq!(means(found(Some(TaskState::Failed))), Reservation::Owner);
+        assert_eq!(means(found(None)), Reservation::Owner, "its owner was cleaned up");
+        let own = Found { owner: Some(task), ..found(Some(TaskState::Pending)) };
+        assert_eq!(means(own), Reservation::Owner, "it is its own already");
+        assert!(reserve("f", "k", &[8; 32], task, found(None)).is_err());
+    }
+}

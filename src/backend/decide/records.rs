@@ -1,0 +1,168 @@
+//! What the protocol's records may be, and become.
+
+use std::fmt::Display;
+
+use super::Ending;
+use crate::model::{
+    Error, Execution, ExecutionState, Failure, Id, Number, Payload, Result, Task, TaskKind, TaskState, check_name,
+    check_tags,
+};
+
+pub(in crate::backend) fn check_task(task: &Task) -> Result<()> {
+    check_name("step_name", &task.step_name)?;
+    if let Some(queue) = &task.queue {
+        check_name("queue", queue)?;
+    }
+    if let Some(policy) = &task.retry_policy {
+        policy.check()?;
+    }
+    if i64::try_from(task.fence).is_err() {
+        return Err(Error::invalid(format!("fence is {}; it must be below 2^63", task.fence)).with("key", "fence"));
+    }
+    check_tags(&task.tags)
+}
+
+pub(in crate::backend) fn check_execution(execution: &Execution) -> Result<()> {
+    check_name("root_function", &execution.root_function)?;
+    if let Some(queue) = &execution.queue {
+        check_name("queue", queue)?;
+    }
+    check_tags(&execution.tags)
+}
+
+pub(in crate::backend) fn check_root(execution: &Execution, task: &Task) -> Result<()> {
+    if task.execution_id == execution.id && task.kind == TaskKind::Orchestrator && task.parent_task_id.is_none() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "task {} can't be the root of execution {}: a root task is of kind orchestrator, has no parent_task_id, \
+         and its execution_id is the execution's",
+        task.id, execution.id
+    ))
+    .with("key", "task"))
+}
+
+pub(in crate::backend) fn task_exists(id: Id) -> Error {
+    Error::conflict(format!(
+        "create the task: one with the id {id} exists already, or is given twice; give it an id of its own"
+    ))
+    .with("task_id", id.to_string())
+}
+
+pub(in crate::backend) fn unknown_task(id: Id) -> Error {
+    Error::not_found(format!("there is no task {id}; its id is wrong, or it has been cleaned up"))
+        .with("task_id", id.to_string())
+}
+
+pub(in crate::backend) fn unknown_execution(id: Id) -> Error {
+    Error::not_found(format!("there is no execution {id}; its id is wrong, or it has been cleaned up"))
+        .with("execution_id", id.to_string())
+}
+
+/// How something ended: its state, its result, its error.
+type Over<'a, S> = (S, &'a Option<Payload>, &'a Option<Failure>);
+
+/// The same end again may be the repetition of a commit whose answer was lost; another one would rewrite history.
+pub(in crate::backend) fn same_end<S: PartialEq + Display>(
+    what: &str,
+    id: Id,
+    stored: Over<'_, S>,
+    new: Over<'_, S>,
+) -> Result<()> {
+    if stored == new {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "{what} {id} is {} already, and an end never changes; {} with this result and error is another end",
+        stored.0, new.0
+    ))
+    .with("state", stored.0.to_string()))
+}
+
+/// An execution that is being cancelled only ends.
+pub(in crate::backend) fn execution_may_become(id: Id, stored: ExecutionState, new: ExecutionState) -> Result<()> {
+    let goes_back = matches!(new, ExecutionState::Pending | ExecutionState::Running | ExecutionState::Completed);
+    if stored != ExecutionState::Cancelling || !goes_back {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "execution {id} is being cancelled and can't become {new}; it may only end, as cancelled, timed_out or failed"
+    ))
+    .with("state", stored.as_str()))
+}
+
+/// The end that a record says its task has come to. None: it goes on.
+pub(in crate::backend) fn from_outside(task: &Task) -> Option<Ending> {
+    match task.state {
+        TaskState::Completed => Some(Ending::Completed(task.result.clone().unwrap_or_else(Payload::null))),
+        TaskState::Failed => {
+            let unsaid = || Failure::new("Error", "the task was failed from outside, without an error");
+            Some(Ending::Failed(task.error.clone().unwrap_or_else(unsaid)))
+        }
+        TaskState::Cancelled => Some(Ending::Cancelled),
+        TaskState::Pending | TaskState::Running | TaskState::Waiting => None,
+    }
+}
+
+/// Integers stay exact integers: a sum that does not fit is refused rather than rounded.
+pub(in crate::backend) fn sum(name: &str, value: Number, amount: Number) -> Result<Number> {
+    let real = |number: Number| match number {
+        Number::Integer(whole) => whole as f64,
+        Number::Real(real) => real,
+    };
+    let sum = match (value, amount) {
+        (Number::Integer(value), Number::Integer(amount)) => value.checked_add(amount).map(Number::Integer),
+        _ => Some(real(value) + real(amount)).filter(|sum| sum.is_finite()).map(Number::Real),
+    };
+    sum.ok_or_else(|| {
+        Error::invalid(format!("the counter '{name}' would leave the range of its numbers; it keeps its value"))
+            .with("key", "amount")
+    })
+}
+
+pub(in crate::backend) fn check_counter(name: &str, value: Number) -> Result<()> {
+    check_name("a counter's name", name)?;
+    match value {
+        Number::Real(real) if !real.is_finite() => {
+            Err(Error::invalid(format!("the number for the counter '{name}' is {real}; it must be finite"))
+                .with("key", "amount"))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Status;
+
+    #[test]
+    fn the_same_end_again_is_no_other_end() {
+        let (null, none) = (Some(Payload::null()), None);
+        let end = |stored, new| same_end("task", Id::nil(), (stored, &null, &none), (new, &null, &none));
+        assert!(end(TaskState::Completed, TaskState::Completed).is_ok());
+        let other = end(TaskState::Completed, TaskState::Failed).unwrap_err();
+        assert_eq!(other.status(), Status::Conflict);
+        assert!(other.message().contains("is completed already"), "{other}");
+        let result = same_end("task", Id::nil(), (TaskState::Failed, &null, &none), (TaskState::Failed, &None, &none));
+        assert!(result.is_err(), "another result is another end");
+    }
+
+    #[test]
+    fn what_is_being_cancelled_only_ends() {
+        use ExecutionState::{Cancelled, Cancelling, Completed, Failed, Pending, Running};
+        let may = |stored, new| execution_may_become(Id::nil(), stored, new).is_ok();
+        assert!(!may(Cancelling, Running) && !may(Cancelling, Completed));
+        assert!(may(Cancelling, Cancelled) && may(Cancelling, Failed) && may(Running, Pending));
+    }
+
+    #[test]
+    fn sums_stay_exact_or_are_refused() {
+        let whole = Number::Integer;
+        assert_eq!(sum("n", whole(i64::MAX - 1), whole(1)).unwrap(), whole(i64::MAX));
+        assert!(sum("n", whole(i64::MAX), whole(1)).is_err());
+        assert_eq!(sum("n", whole(1), Number::Real(0.5)).unwrap(), Number::Real(1.5));
+        assert!(sum("n", Number::Real(f64::MAX), Number::Real(f64::MAX)).is_err());
+        assert!(check_counter("n", Number::Real(f64::NAN)).is_err());
+    }
+}

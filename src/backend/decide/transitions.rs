@@ -1,0 +1,228 @@
+//! What a transition does to its task, and why one is refused.
+
+use std::collections::HashSet;
+
+use super::{End, Ending};
+use crate::backend::{Commands, Extent, Outcome, Spawn, SpawnKind, Transition, Verdict};
+use crate::model::{ExecutionState, Failure, Id, Payload, TaskState, Timestamp};
+
+/// How a task that goes on moves; the numbers are `tasks_move.sql`'s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::backend) enum Move {
+    Hold = 0,
+    Retry = 1,
+    Suspend = 2,
+    Release = 3,
+    Park = 4,
+    Continue = 5,
+}
+
+/// A move, with what it takes along.
+#[derive(Debug, PartialEq)]
+pub(in crate::backend) struct Moved<'a> {
+    pub how: Move,
+    pub failure: Option<&'a Failure>,
+    /// Not before this time.
+    pub at: Option<Timestamp>,
+    pub version: Option<&'a str>,
+    pub args: Option<&'a Payload>,
+}
+
+impl Moved<'_> {
+    /// The task may be claimed from now on.
+    pub fn makes_work(&self) -> bool {
+        matches!(self.how, Move::Retry | Move::Release | Move::Continue) && self.at.is_none()
+    }
+}
+
+/// None: the task is over.
+pub(in crate::backend) fn moved(outcome: &Outcome, now: Timestamp) -> Option<Moved<'_>> {
+    let plain = |how| Moved { how, failure: None, at: None, version: None, args: None };
+    Some(match outcome {
+        Outcome::Hold => plain(Move::Hold),
+        Outcome::Retry { failure, delay, .. } => {
+            let at = (!delay.is_zero()).then(|| now.after(*delay));
+            Moved { failure: Some(failure), at, ..plain(Move::Retry) }
+        }
+        Outcome::Suspend { .. } => plain(Move::Suspend),
+        Outcome::Release => plain(Move::Release),
+        Outcome::Park { failure, version } => {
+            Moved { failure: Some(failure), version: version.as_deref(), ..plain(Move::Park) }
+        }
+        Outcome::Continue { args, .. } => Moved { args: Some(args), ..plain(Move::Continue) },
+        Outcome::Complete { .. } | Outcome::DeadLetter { .. } | Outcome::PassUp { .. } => return None,
+    })
+}
+
+/// None: the task goes on.
+pub(in crate::backend) fn end_of(Transition { held, outcome, .. }: &Transition) -> Option<End> {
+    let end = |ending| End { fence: Some(held.fence), ..End::now(held.task, held.parent, ending) };
+    match outcome {
+        Outcome::Complete { result, cache, cache_hit } => {
+            Some(End { cache: cache.clone(), cache_hit: *cache_hit, ..end(Ending::Completed(result.clone())) })
+        }
+        Outcome::DeadLetter { failure, reason } => {
+            Some(End { dead_letter: Some(reason.clone()), ..end(Ending::Failed(failure.clone())) })
+        }
+        Outcome::PassUp { failure } => Some(end(Ending::Failed(failure.clone()))),
+        Outcome::Hold
+        | Outcome::Retry { .. }
+        | Outcome::Suspend { .. }
+        | Outcome::Release
+        | Outcome::Park { .. }
+        | Outcome::Continue { .. } => None,
+    }
+}
+
+pub(in crate::backend) fn is_end(outcome: &Outcome) -> bool {
+    ended_state(outcome).is_some()
+}
+
+fn ended_state(outcome: &Outcome) -> Option<TaskState> {
+    match outcome {
+        Outcome::Complete { .. } => Some(TaskState::Completed),
+        Outcome::DeadLetter { .. } | Outcome::PassUp { .. } => Some(TaskState::Failed),
+        Outcome::Hold
+        | Outcome::Retry { .. }
+        | Outcome::Suspend { .. }
+        | Outcome::Release
+        | Outcome::Park { .. }
+        | Outcome::Continue { .. } => None,
+    }
+}
+
+/// How many of them, from the first on, are of different tasks. A task named again, by its next holder maybe, is spoken
+/// for after what was said before.
+pub(in crate::backend) fn apart(transitions: &[Transition]) -> usize {
+    let mut seen: HashSet<Id> = HashSet::with_capacity(transitions.len());
+    transitions.iter().position(|t| !seen.insert(t.held.task)).unwrap_or(transitions.len())
+}
+
+/// What is over already when it is said.
+pub(in crate::backend) fn steps(commands: &Commands) -> Vec<&Spawn> {
+    commands.spawns.iter().filter(|spawn| matches!(spawn.what, SpawnKind::Step { .. })).collect()
+}
+
+/// The operations that start, and whether others may be cancelled. A task that ends or starts over starts nothing more;
+/// what it ran in place is recorded.
+pub(in crate::backend) fn starts(Transition { commands, outcome, .. }: &Transition) -> (Vec<&Spawn>, bool) {
+    let goes_on = !is_end(outcome) && !matches!(outcome, Outcome::Continue { .. });
+    (if goes_on { commands.spawns.iter().collect() } else { steps(commands) }, goes_on)
+}
+
+/// Where a task stands whose transition did not hold.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::backend) struct Standing {
+    pub fence: u64,
+    pub state: TaskState,
+    pub execution: ExecutionState,
+    pub extent: Extent,
+}
+
+/// `latest`: the largest arrival of the task.
+pub(in crate::backend) fn why_not(transition: &Transition, standing: &Standing, latest: u64) -> Verdict {
+    if standing.fence != transition.held.fence {
+        return Verdict::LeaseLost;
+    }
+    if is_recorded(transition, standing) {
+        // What ended in it is in the journal, which the sender looks at when it is behind.
+        return Verdict::Recorded { arrivals: Vec::new(), latest };
+    }
+    let cancelling = standing.state == TaskState::Running && standing.execution == ExecutionState::Cancelling;
+    if cancelling { Verdict::Cancelled } else { Verdict::LeaseLost }
+}
+
+/// Is it the same again, because the answer to the first commit was lost? The row has this transition's fence.
+fn is_recorded(Transition { commands, outcome, .. }: &Transition, standing: &Standing) -> bool {
+    match outcome {
+        Outcome::Hold => {
+            standing.state == TaskState::Running
+                && matches!(standing.execution, ExecutionState::Pending | ExecutionState::Running)
+                && commands.to() == Some(standing.extent)
+                && commands.from != Some(standing.extent)
+        }
+        Outcome::Suspend { .. } => standing.state == TaskState::Waiting,
+        _ => ended_state(outcome) == Some(standing.state),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::backend::Held;
+
+    const HELD: Held = Held { task: Id::from_u128(1), execution: Id::from_u128(2), parent: None, fence: 3 };
+
+    fn said(outcome: Outcome) -> Transition {
+        Transition { held: HELD, commands: Commands::default(), outcome }
+    }
+
+    fn standing(state: TaskState) -> Standing {
+        Standing { fence: 3, state, execution: ExecutionState::Running, extent: Extent { ops: 2, effects: 1 } }
+    }
+
+    fn complete() -> Transition {
+        said(Outcome::Complete { result: Payload::null(), cache: None, cache_hit: false })
+    }
+
+    #[test]
+    fn the_same_end_again_is_recorded_and_another_s_fence_is_not() {
+        let verdict = |transition: &Transition, standing| why_not(transition, &standing, 5);
+        let recorded = Verdict::Recorded { arrivals: Vec::new(), latest: 5 };
+        assert_eq!(verdict(&complete(), standing(TaskState::Completed)), recorded);
+        assert_eq!(verdict(&complete(), standing(TaskState::Failed)), Verdict::LeaseLost);
+        let other = Standing { fence: 4, ..standing(TaskState::Completed) };
+        assert_eq!(verdict(&complete(), other), Verdict::LeaseLost);
+        let cancelling = Standing { execution: ExecutionState::Cancelling, ..standing(TaskState::Running) };
+        assert_eq!(verdict(&complete(), cancelling), Verdict::Cancelled);
+    }
+
+    #[test]
+    fn commands_said_again_are_found_by_how_far_the_record_goes() {
+        let from = |ops, effects, counters: usize| {
+            let counters = vec![("n".to_owned(), crate::model::Number::Integer(1)); counters];
+            let commands = Commands { counters, from: Some(Extent { ops, effects }), ..Commands::default() };
+            Transition { commands, ..said(Outcome::Hold) }
+        };
+        let is = |transition: &Transition| is_recorded(transition, &standing(TaskState::Running));
+        assert!(is(&from(2, 0, 1)), "from 0 to 1 effects, and there is 1");
+        assert!(!is(&from(2, 1, 1)), "they would go on from where the record ends");
+        assert!(!is(&from(2, 1, 0)), "what records nothing is not told from what was never said");
+        assert!(!is(&said(Outcome::Hold)), "who says no place says it once");
+    }
+
+    #[test]
+    fn an_end_or_a_new_start_starts_nothing_more() {
+        let step = SpawnKind::Step { started_at: Timestamp::default(), outcome: Ok(Payload::null()) };
+        let timer = SpawnKind::Timer { delay: Duration::ZERO };
+        let spawn = |op, what| Spawn { id: Id::nil(), op, key: String::new(), name: String::new(), what };
+        let commands = Commands { spawns: vec![spawn(1, step), spawn(2, timer)], ..Commands::default() };
+        let count = |outcome| {
+            let transition = Transition { commands: commands.clone(), ..said(outcome) };
+            let (spawns, cancels) = starts(&transition);
+            (spawns.len(), cancels)
+        };
+        assert_eq!(count(Outcome::Release), (2, true));
+        assert_eq!(count(Outcome::Continue { args: Payload::null(), seen: 0 }), (1, false));
+        assert_eq!(count(complete().outcome), (1, false));
+    }
+
+    #[test]
+    fn a_delayed_retry_makes_no_work_yet() {
+        let retry = |delay| Outcome::Retry { failure: Failure::new("Oops", ""), delay, reopen: false };
+        let now = Timestamp::from_micros(1);
+        assert!(moved(&retry(Duration::ZERO), now).unwrap().makes_work());
+        let (later, second) = (now.after(Duration::from_secs(1)), retry(Duration::from_secs(1)));
+        let moved = moved(&second, now).unwrap();
+        assert_eq!((moved.at, moved.makes_work()), (Some(later), false));
+    }
+
+    #[test]
+    fn a_task_named_twice_is_spoken_for_in_turn() {
+        let other = Transition { held: Held { task: Id::from_u128(9), ..HELD }, ..complete() };
+        assert_eq!(apart(&[complete(), other.clone(), complete(), other]), 2);
+        assert_eq!(apart(&[complete()]), 1);
+    }
+}

@@ -1,0 +1,147 @@
+//! Who waits for what, and under which numbers ends are delivered.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::model::{Id, Op, OpSet, Wait, WaitMode};
+
+/// How long the worker that suspended a task has first call on it. It has the journal in memory, and a poller's
+/// worker a live coroutine; others wait this long for it and no longer.
+pub(in crate::backend) const FIRST_CALL: Duration = Duration::from_secs(2);
+
+/// What one transaction knows of those to whom something is delivered: read once, changed here, written at the end.
+#[derive(Default)]
+pub(in crate::backend) struct Book {
+    rows: HashMap<Id, Row>,
+}
+
+#[derive(Default)]
+struct Row {
+    /// The largest number that an end was delivered under.
+    arrivals: u64,
+    /// The largest number that was given to an end; some come to nothing, and those after it are given again.
+    given: u64,
+    wait: Option<Wait>,
+    changed: bool,
+}
+
+impl Book {
+    pub fn knows(&self, task: Id) -> bool {
+        self.rows.contains_key(&task)
+    }
+
+    /// What is stored of a task.
+    pub fn read(&mut self, task: Id, arrivals: u64, wait: Option<Wait>) {
+        self.rows.insert(task, Row { arrivals, given: arrivals, wait, changed: false });
+    }
+
+    /// A number for an end that is about to be delivered.
+    pub fn next_arrival(&mut self, parent: Id) -> u64 {
+        let row = self.rows.entry(parent).or_default();
+        row.given += 1;
+        row.given
+    }
+
+    /// The end that has this number is in the store.
+    pub fn delivered(&mut self, parent: Id, arrival: u64) {
+        let row = self.rows.entry(parent).or_default();
+        row.arrivals = row.arrivals.max(arrival);
+        row.changed = true;
+    }
+
+    /// The number that the next end does not have any more.
+    pub fn given(&self, task: Id) -> u64 {
+        self.rows.get(&task).map_or(0, |row| row.given)
+    }
+
+    /// The largest number so far.
+    pub fn latest(&self, task: Id) -> u64 {
+        self.rows.get(&task).map_or(0, |row| row.arrivals)
+    }
+
+    /// The operation has ended: the wait that counts on it is one nearer to its end.
+    pub fn arrived(&mut self, parent: Id, op: Op) {
+        if let Some(row) = self.rows.get_mut(&parent)
+            && let Some(wait) = &mut row.wait
+        {
+            wait.arrive([op]);
+            row.changed = true;
+        }
+    }
+
+    /// From now on the task waits. What had arrived before is told by [`Book::arrived`].
+    pub fn suspend(&mut self, task: Id, mode: WaitMode, ops: OpSet) {
+        let row = self.rows.entry(task).or_default();
+        row.wait = Some(Wait::new(mode, ops));
+        row.changed = true;
+    }
+
+    /// The task waits no more, whatever arrives.
+    pub fn forget(&mut self, task: Id) {
+        if let Some(row) = self.rows.get_mut(&task) {
+            row.changed |= row.wait.take().is_some();
+        }
+    }
+
+    /// Its journal is empty again: arrivals count from the beginning.
+    pub fn restart(&mut self, task: Id) {
+        self.rows.insert(task, Row { changed: true, ..Row::default() });
+    }
+
+    /// Tells what has changed since the last time, task by task: its arrivals, its wait, and whether that is over.
+    pub fn settle(&mut self, mut tell: impl FnMut(Id, u64, Option<&Wait>, bool)) {
+        for (task, row) in &mut self.rows {
+            if std::mem::take(&mut row.changed) {
+                let over = row.wait.take_if(|wait| wait.is_over()).is_some();
+                tell(*task, row.arrivals, row.wait.as_ref(), over);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled(book: &mut Book) -> Vec<(u64, bool, bool)> {
+        let mut told = Vec::new();
+        book.settle(|_, arrivals, wait, over| told.push((arrivals, wait.is_some(), over)));
+        told
+    }
+
+    #[test]
+    fn a_batch_of_ends_is_told_once_and_wakes_once() {
+        let (mut book, parent) = (Book::default(), Id::from_u128(1));
+        book.read(parent, 4, Some(Wait::new(WaitMode::All, (1..=2).collect())));
+        assert_eq!((book.next_arrival(parent), book.next_arrival(parent)), (5, 6));
+        book.delivered(parent, 5);
+        book.arrived(parent, 1);
+        book.delivered(parent, 6);
+        book.arrived(parent, 2);
+        assert_eq!(settled(&mut book), [(6, false, true)]);
+        assert_eq!(settled(&mut book), [], "nothing has changed since");
+    }
+
+    #[test]
+    fn a_number_that_came_to_nothing_leaves_a_gap_and_is_no_arrival() {
+        let (mut book, parent) = (Book::default(), Id::from_u128(1));
+        book.next_arrival(parent);
+        let second = book.next_arrival(parent);
+        book.delivered(parent, second);
+        assert_eq!((book.latest(parent), book.given(parent)), (2, 2));
+        book.next_arrival(parent);
+        assert_eq!((book.latest(parent), book.given(parent)), (2, 3));
+    }
+
+    #[test]
+    fn who_ends_or_starts_over_waits_no_more() {
+        let (mut book, task) = (Book::default(), Id::from_u128(1));
+        book.suspend(task, WaitMode::Any, (1..=2).collect());
+        book.forget(task);
+        book.arrived(task, 1);
+        assert_eq!(settled(&mut book), [(0, false, false)]);
+        book.delivered(task, 7);
+        book.restart(task);
+        assert_eq!((settled(&mut book), book.latest(task)), (vec![(0, false, false)], 0));
+    }
+}

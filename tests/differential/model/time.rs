@@ -1,0 +1,157 @@
+//! What time brings: whatever is due, for the whole store.
+
+use stent::model::{
+    AfterFailure, ExecutionState, Failure, Id, Payload, RetryPolicy, TaskKind, TaskState, after_crash, after_failure,
+};
+
+use super::ends::{End, Ending};
+use super::state::{Lane, State};
+
+impl State {
+    /// How much was changed.
+    pub fn sweep(&mut self, worker: &str) -> u64 {
+        let changed = self.fire() + self.recover() + self.expire() + self.unpark(worker);
+        self.wake();
+        changed as u64
+    }
+
+    fn fire(&mut self) -> usize {
+        let mut due: Vec<_> = self.tasks.values().filter_map(|job| Some((job.due?, job.record.id))).collect();
+        due.retain(|(at, _)| *at <= self.now);
+        due.sort_unstable();
+        let mut ends = Vec::new();
+        for (_, id) in &due {
+            let job = self.tasks.get_mut(id).expect("it is due");
+            match (job.record.kind, job.record.state) {
+                (TaskKind::Timer, _) => ends.push(End::now(*id, Ending::Completed(Payload::null()))),
+                (TaskKind::Signal, _) => {
+                    let why = format!("no signal '{}' came in time", job.record.step_name);
+                    ends.push(End::now(*id, Ending::Failed(Failure::new("SignalTimeout", why))));
+                }
+                (TaskKind::Orchestrator | TaskKind::Activity, TaskState::Pending) => job.offer(None),
+                (TaskKind::Orchestrator | TaskKind::Activity, TaskState::Waiting) => {
+                    let why = "the attempt took longer than the function's timeout, waits included";
+                    let failure = Failure::new("Timeout", why);
+                    let attempts = job.record.retries + 1;
+                    let after = after_failure(&self.policy_of(*id), attempts, &failure, 0.5);
+                    ends.extend(self.fail(*id, after, failure, |job| {
+                        job.record.retries += 1;
+                        job.crashes = 0;
+                    }));
+                }
+                _ => {}
+            }
+        }
+        self.finish(ends);
+        due.len()
+    }
+
+    /// Leases that ended without a word.
+    fn recover(&mut self) -> usize {
+        let ended = self.ordered(|job| job.lease.is_some_and(|until| until < self.now));
+        let mut ends = Vec::new();
+        let mut cancelling = Vec::new();
+        for id in &ended {
+            let job = &self.tasks[id];
+            let execution = job.record.execution_id;
+            let worker = job.record.worker_id.clone();
+            let crashes = job.crashes + 1;
+            if self.execution_state(execution) == Some(ExecutionState::Cancelling) {
+                ends.push(End::now(*id, Ending::Cancelled));
+                cancelling.push(execution);
+            } else {
+                let name = worker.as_deref().unwrap_or("(unknown)");
+                let failure = Failure::new("WorkerDied", format!("worker {name} let its lease end without a word"));
+                let after = after_crash(&self.policy_of(*id), crashes);
+                ends.extend(self.fail(*id, after, failure, |job| job.crashes += 1));
+            }
+            if let Some(worker) = worker {
+                self.bury(&worker);
+            }
+        }
+        self.finish(ends);
+        cancelling.into_iter().for_each(|execution| self.close(execution));
+        ended.len()
+    }
+
+    /// Tried again under a new fence; or the end that it comes to.
+    fn fail(
+        &mut self,
+        id: Id,
+        after: AfterFailure,
+        failure: Failure,
+        charge: impl Fn(&mut super::state::Job),
+    ) -> Option<End> {
+        let delay = match after {
+            AfterFailure::DeadLetter { reason } => {
+                return Some(End { letter: Some(reason), ..End::now(id, Ending::Failed(failure)) });
+            }
+            AfterFailure::Retry { delay } => delay,
+        };
+        let at = self.later(Some(delay));
+        let job = self.tasks.get_mut(&id).expect("it failed");
+        charge(job);
+        job.let_go();
+        job.offer(at);
+        (job.deadline, job.joins) = (None, None);
+        let record = &mut job.record;
+        (record.scheduled_for, record.error, record.worker_id, record.started_at) = (at, Some(failure), None, None);
+        record.fence += 1;
+        None
+    }
+
+    fn policy_of(&self, task: Id) -> RetryPolicy {
+        let task = &self.tasks[&task].record;
+        let function = || self.functions.get(&task.step_name).and_then(|options| options.retry_policy.clone());
+        task.retry_policy.clone().or_else(function).unwrap_or_default()
+    }
+
+    /// Executions that took too long, and those that are being cancelled.
+    fn expire(&mut self) -> usize {
+        let mut ending = Vec::new();
+        for (id, run) in &mut self.executions {
+            let over = run.record.expiry_at.is_some_and(|at| at <= self.now);
+            if over && run.ending.is_none() && run.record.completed_at.is_none() {
+                run.record.state = ExecutionState::Cancelling;
+                run.ending = Some(ExecutionState::TimedOut);
+                run.reason = Some("it took longer than it was given".to_owned());
+                ending.push(*id);
+            }
+        }
+        let expired = ending.len();
+        let held = |id: &Id| self.tasks.values().any(|job| job.lease.is_some() && job.record.execution_id == *id);
+        let idle =
+            self.executions.iter().filter(|(id, run)| run.record.state == ExecutionState::Cancelling && !held(id));
+        let idle: Vec<Id> = idle.map(|(id, _)| *id).collect();
+        let count = expired + idle.len();
+        ending.extend(idle);
+        ending.into_iter().for_each(|execution| self.cancel_tree(execution));
+        count
+    }
+
+    /// Parked tasks that the worker has another version for.
+    fn unpark(&mut self, worker: &str) -> usize {
+        if !self.workers.contains(worker) {
+            return 0;
+        }
+        let Some(registration) = self.registered.get(worker).cloned() else { return 0 };
+        let until = self.first_call_ends();
+        let mut freed = 0;
+        for function in registration.functions {
+            let limited = self.is_limited(&function.name);
+            for job in self.tasks.values_mut().filter(|job| job.record.step_name == function.name) {
+                let parked_by = job.parked.as_ref();
+                if job.record.state != TaskState::Waiting
+                    || parked_by.is_none_or(|version| *version == function.options.version)
+                {
+                    continue;
+                }
+                job.offer(None);
+                job.lane = Some(if limited { Lane::Route } else { Lane::Worker(worker.to_owned()) });
+                (job.due, job.parked, job.record.error) = (Some(until), None, None);
+                freed += 1;
+            }
+        }
+        freed
+    }
+}
