@@ -1,6 +1,7 @@
 // What handlers may do, and what becomes of them.
 
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, test } from "node:test";
 import {
@@ -260,6 +261,20 @@ test("a store is checked beside the loop", async () => {
     for (const each of report.cases) assert.equal(each.outcome, "passed", each.name);
     await assert.rejects(stent.check({ only: ["nonsense"] }), InvalidError);
   });
+});
+
+test("what could not be opened leaves nothing open", async () => {
+  const url = freshUrl("sqlite");
+  await assert.rejects(open(url, { log: () => {}, logLevel: "loud" as "info" }), InvalidError);
+  const descriptors = () => fs.readdirSync("/proc/self/fd").map((name) => {
+    // The one of the folder itself is gone by now.
+    try {
+      return fs.readlinkSync(`/proc/self/fd/${name}`);
+    } catch {
+      return "";
+    }
+  });
+  await until("the file is closed", () => !descriptors().some((file) => file.startsWith(url)));
 });
 
 onSqlite("the log comes as lines", async () => {
