@@ -272,8 +272,9 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Verdict {
-    /// Recorded. `arrivals`: the numbers given to operations that ended in it (steps, cancelled operations, signals
-    /// that were there already). `latest`: the largest arrival number of the task so far.
+    /// Recorded. `arrivals`: the numbers given to what it ended itself, steps and cancelled operations; what else
+    /// arrived in it (signals that were there, results kept under a key) is in the journal. `latest`: the largest
+    /// arrival number of the task so far; it counts for a task that holds on or suspends.
     Recorded { arrivals: Vec<(Op, u64)>, latest: u64 },
     /// Nothing was written: the lease is another's, or the task is over.
     LeaseLost,
