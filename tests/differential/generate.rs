@@ -30,6 +30,9 @@ impl World {
         if self.executions.is_empty() && self.one_in(2) {
             return Operation::Dispatch(vec![self.new_execution()]);
         }
+        if self.deep && self.executions.len() > 2 && !self.one_in(3) {
+            return if self.letters.is_empty() || !self.one_in(6) { self.advance() } else { self.replay_dead_letter() };
+        }
         match self.rng.random_range(0..100) {
             0..12 => self.dispatch(),
             12..15 => Operation::Register(self.worker()),
