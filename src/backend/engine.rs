@@ -153,10 +153,15 @@ impl Commands {
         u32::try_from(self.progress.len() + self.counters.len() + self.state.len()).unwrap_or(u32::MAX)
     }
 
+    /// How much further a record goes by them. Each spawn counts, also one that an end leaves out: numbers go on after.
+    pub fn size(&self) -> Extent {
+        Extent { ops: u32::try_from(self.spawns.len()).unwrap_or(u32::MAX), effects: self.effects() }
+    }
+
     /// How far the record goes with them, if they say from where.
     pub fn to(&self) -> Option<Extent> {
-        let spawns = u32::try_from(self.spawns.len()).unwrap_or(u32::MAX);
-        self.from.map(|from| Extent { ops: from.ops + spawns, effects: from.effects + self.effects() })
+        let Extent { ops, effects } = self.size();
+        self.from.map(|from| Extent { ops: from.ops + ops, effects: from.effects + effects })
     }
 }
 
