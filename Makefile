@@ -10,6 +10,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
 EXAMPLES := $(TARGET)/examples_c
 ORDER_SOURCES := $(wildcard examples_c/order_*.c)
+CUSTOM_SOURCES := $(wildcard examples_c/custom_*.c)
 # The bindings' tests take the library that they are given, and the server.
 BINDINGS_LIB := $(if $(STENT_LIB_DIR),,lib)
 BESIDE_POSTGRES := $(if $(STENT_TEST_POSTGRES),,scripts/with-postgres)
@@ -24,7 +25,7 @@ demo: examples ## orders on a SQLite file, and a worker killed with SIGKILL in t
 	$(EXAMPLES)/order_workflow demo examples_c/orders.json
 
 test: ## formatting, lints and all tests; the last line is the count
-	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest go node python
+	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest go node python redis
 	@scripts/test
 
 check: ## formatting and lints only
@@ -62,11 +63,11 @@ go: $(BINDINGS_LIB) ## builds and tests the Go binding, likewise
 	@$(BESIDE_POSTGRES) bindings/go/test
 
 node: $(BINDINGS_LIB) ## builds and tests the Node binding, likewise
-	@scripts/need c++ node postgres
+	@scripts/need c++ node python postgres
 	@$(BESIDE_POSTGRES) bindings/node/run-tests
 
 python: $(BINDINGS_LIB) ## builds and tests the Python binding, likewise
-	@scripts/need python postgres
+	@scripts/need python postgres redis
 	@$(BESIDE_POSTGRES) bindings/python/test
 
 examples: lib ## builds the C examples into target/examples_c
@@ -74,6 +75,7 @@ examples: lib ## builds the C examples into target/examples_c
 	$(call compile,hello,examples_c/hello.c)
 	$(call compile,fan_out,examples_c/fan_out.c)
 	$(call compile,order_workflow,$(ORDER_SOURCES))
+	$(call compile,custom_backend,$(CUSTOM_SOURCES))
 
 clean: ## removes all that was built
 	cargo clean

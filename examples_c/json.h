@@ -97,6 +97,17 @@ static inline int json_is(const char *value, const char *text)
     return value && (size_t)(json_end(value) - value) == length && strncmp(value, text, length) == 0;
 }
 
+/* Is the value an element of the array, written in the same way? */
+static inline int json_among(const char *array, const char *value)
+{
+    size_t length = (size_t)(json_end(value) - value);
+    const char *each = json_first(array);
+    for (; each; each = json_next(each)) {
+        if ((size_t)(json_end(each) - each) == length && strncmp(each, value, length) == 0) return 1;
+    }
+    return 0;
+}
+
 /* Copies a string's characters into `out`, cut to its size; the text of any other value as it stands. Escapes stay
  * as they are. Returns `out`. */
 static inline char *json_copy(const char *value, char *out, size_t size)
@@ -109,6 +120,29 @@ static inline char *json_copy(const char *value, char *out, size_t size)
         *out = '\0';
     }
     return out;
+}
+
+/* A copy of what is short: an id, a time, a state, a number. Empty when it is not there. */
+struct json_word {
+    char text[64];
+};
+
+static inline struct json_word json_word(const char *value)
+{
+    struct json_word word;
+    json_copy(value, word.text, sizeof word.text);
+    return word;
+}
+
+/* Is this member of an object a string of these characters? */
+static inline int json_has(const char *object, const char *name, const char *characters)
+{
+    return strcmp(json_word(json_get(object, name)).text, characters) == 0;
+}
+
+static inline int json_is_null(const char *value)
+{
+    return !value || json_is(value, "null");
 }
 
 /* A value's own text, to hand on; free() it. */
@@ -136,6 +170,45 @@ static inline char *json_format(const char *format, ...)
     vsnprintf(text, (size_t)length + 1, format, list);
     va_end(list);
     return text;
+}
+
+/* An array or an object in the making: json_begin(&pile, "["), json_add(&pile, "", "7"), json_finish(&pile, "]"), which
+ * gives the text; free() it. */
+struct json_pile {
+    FILE *file;
+    char *text;
+    size_t length;
+    const char *comma;
+};
+
+static inline void json_begin(struct json_pile *pile, const char *bracket)
+{
+    pile->comma = "";
+    pile->file = open_memstream(&pile->text, &pile->length);
+    if (!pile->file) abort();
+    fputs(bracket, pile->file);
+}
+
+/* `name` is a key as it is written, quotes and all; "" in an array. */
+static inline void json_add(struct json_pile *pile, const char *name, const char *value)
+{
+    fprintf(pile->file, "%s%s%s%s", pile->comma, name, *name ? ": " : "", value);
+    pile->comma = ", ";
+}
+
+static inline char *json_finish(struct json_pile *pile, const char *bracket)
+{
+    fputs(bracket, pile->file);
+    fclose(pile->file);
+    return pile->text;
+}
+
+/* An object's text in which `name` has another value; free() it. Everything else stays to the letter. */
+static inline char *json_with(const char *object, const char *name, const char *value)
+{
+    const char *old = json_get(object, name);
+    if (old) return json_format("%.*s%s%s", (int)(old - object), object, value, json_end(old));
+    return json_format("{\"%s\": %s%s%s", name, value, json_first(object) ? ", " : "", json_space(object + 1));
 }
 
 #endif

@@ -61,12 +61,15 @@ fn every_folder_is_a_language_of_the_table() {
 }
 
 #[test]
-fn every_scenario_is_a_test_of_every_binding() {
+fn every_scenario_is_a_test_of_every_binding_on_both_stores() {
     let scenarios = scenarios();
     assert!(scenarios.len() >= 13, "scenarios.md has few scenarios: {scenarios:?}");
     let mut missing = Vec::new();
     for language in LANGUAGES {
         let tests = tests_of(language);
+        if !tests.contains(language.on_both) {
+            missing.push(format!("bindings/{}: nothing has `{}`", language.name, language.on_both));
+        }
         // This one is tests/cross_language.rs, which takes every language of the table.
         for scenario in scenarios.iter().filter(|name| *name != "cross_language") {
             let wanted = language.test.replace("{name}", scenario).replace("{Name}", &camel(scenario));

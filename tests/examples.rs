@@ -70,6 +70,37 @@ fn orders_can_be_submitted_approved_and_looked_at() {
     assert!(!unknown.status.success(), "an order that is not there can't be approved");
 }
 
+/// The store in memory, compiled to a folder of its own.
+fn custom_backend() -> (PathBuf, TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    (compile(folder.path(), "custom_backend", &[source("custom_backend.c"), source("custom_main.c")]), folder)
+}
+
+/// What came of it is said so that people understand it.
+fn is_sound(said: &str) {
+    assert!(said.contains("  yes   records/an_existing_id_is_a_conflict\n"), "{said}");
+    assert!(said.contains(" 0 failed, at the level of the protocol.") && !said.contains("  NO "), "{said}");
+    assert!(said.contains("  - Fence: ") && said.contains(r#"{"served": {"bread": "rye"}, "to": "you"}"#), "{said}");
+}
+
+#[test]
+fn the_custom_backend_passes_the_check_and_runs_a_workflow() {
+    let (program, _folder) = custom_backend();
+    let said = finish(Command::new("timeout").arg("120").arg(&program));
+    is_sound(&said);
+    let part = finish(Command::new("timeout").arg("120").arg(&program).arg("claiming/"));
+    assert!(part.starts_with("  yes   claiming/") && !part.contains("records/"), "{part}");
+}
+
+#[test]
+fn the_custom_backend_under_valgrind() {
+    let (program, _folder) = custom_backend();
+    let valgrind = ["--quiet", "--error-exitcode=99", "--fair-sched=yes", "--leak-check=full"];
+    let leaks = ["--show-leak-kinds=definite,indirect", "--errors-for-leak-kinds=definite,indirect"];
+    let mut checked = Command::new("timeout");
+    is_sound(&finish(checked.args(["300", "valgrind"]).args(valgrind).args(leaks).arg(&program)));
+}
+
 #[test]
 fn a_fan_out_is_joined() {
     let folder = tempfile::tempdir().expect("a folder");

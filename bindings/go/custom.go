@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime"
 	"runtime/cgo"
 )
 
@@ -32,7 +31,7 @@ func CustomStore(function StoreFunction, options CustomOptions) (*Store, error) 
 		operations = cText(string(names))
 		defer operations.free()
 	}
-	store := &Store{}
+	store := newStore()
 	number := C.uintptr_t(cgo.NewHandle(function))
 	err = call(func(why **C.stent_error) C.stent_status {
 		return C.stent_go_custom(operations.c, in.c, number, &store.handle, why)
@@ -40,7 +39,6 @@ func CustomStore(function StoreFunction, options CustomOptions) (*Store, error) 
 	if err != nil {
 		return nil, err
 	}
-	runtime.SetFinalizer(store, func(s *Store) { C.stent_backend_free(s.handle) })
 	return store, nil
 }
 

@@ -22,19 +22,15 @@ type Store struct{ handle *C.stent_backend }
 
 // Open opens a store, and creates or migrates its schema.
 func Open(ctx context.Context, url string, options ...SQLiteOptions) (*Store, error) {
-	text, in := "", cText(url)
-	defer in.free()
-	if given, err := firstOf(options); err != nil {
+	text, err := encodeFirst(options)
+	if err != nil {
 		return nil, err
-	} else if len(options) > 0 {
-		if text, err = encodeOptions(given); err != nil {
-			return nil, err
-		}
 	}
-	store := &Store{}
+	store := newStore()
 	open := func() error {
 		given := cstring{}
-		if text != "" {
+		// They are those of a SQLite file; other stores take none.
+		if len(options) > 0 {
 			given = cText(text)
 			defer given.free()
 		}
@@ -47,8 +43,14 @@ func Open(ctx context.Context, url string, options ...SQLiteOptions) (*Store, er
 	if err := background(ctx, open); err != nil {
 		return nil, err
 	}
-	runtime.SetFinalizer(store, func(s *Store) { C.stent_backend_free(s.handle) })
 	return store, nil
+}
+
+// A store to be, which is freed whenever it comes to be one: when ctx ends before it is open, too.
+func newStore() *Store {
+	store := &Store{}
+	runtime.SetFinalizer(store, func(s *Store) { C.stent_backend_free(s.handle) })
+	return store
 }
 
 // Close releases connections, files and locks. Not in a handler. ErrConflict: a worker on it has not been stopped.
@@ -74,11 +76,7 @@ func (s *Store) Call(ctx context.Context, operation Operation, request, response
 // Check runs the conformance suite against the store, whoever wrote it. It wants a store of its own, on which no worker
 // runs: what has ended there is cleaned away. A case that fails is no error; the report tells of it.
 func (s *Store) Check(ctx context.Context, options ...CheckOptions) (*CheckReport, error) {
-	given, err := firstOf(options)
-	if err != nil {
-		return nil, err
-	}
-	text, err := encodeOptions(given)
+	text, err := encodeFirst(options)
 	if err != nil {
 		return nil, err
 	}
@@ -111,11 +109,7 @@ func NewExecutor(store *Store) (*Executor, error) {
 // handlers of functions with typed arguments.
 func (e *Executor) Handle(function string, handler Handler, options ...FunctionOptions) error {
 	defer runtime.KeepAlive(e)
-	given, err := firstOf(options)
-	if err != nil {
-		return err
-	}
-	text, err := encodeOptions(given)
+	text, err := encodeFirst(options)
 	if err != nil {
 		return err
 	}
@@ -130,15 +124,11 @@ func (e *Executor) Handle(function string, handler Handler, options ...FunctionO
 
 // Dispatch starts an execution of a function, whoever has it, and gives its id when that is durable.
 func (e *Executor) Dispatch(ctx context.Context, function string, args Args, options ...DispatchOptions) (string, error) {
-	given, err := firstOf(options)
-	if err != nil {
-		return "", err
-	}
 	argsText, err := encodeArgs(args)
 	if err != nil {
 		return "", err
 	}
-	text, err := encodeOptions(given)
+	text, err := encodeFirst(options)
 	if err != nil {
 		return "", err
 	}
@@ -256,11 +246,7 @@ func (e *Executor) List(ctx context.Context, filter ExecutionFilter) ([]Executio
 
 // Signal sends a signal to an execution, and returns when that is durable.
 func (e *Executor) Signal(ctx context.Context, id, name string, payload any, options ...SignalOptions) error {
-	given, err := firstOf(options)
-	if err != nil {
-		return err
-	}
-	text, err := encodeOptions(given)
+	text, err := encodeFirst(options)
 	if err != nil {
 		return err
 	}

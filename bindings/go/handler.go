@@ -17,7 +17,8 @@ import (
 //
 // An error from a durable call is returned as it is, whether a suspension, a cancellation or a child's failure: that
 // does the right thing. A [Failure] says how the task failed; of any other error the failure's type is its Go type. A
-// panic fails the task too, with its stack, and the process lives on.
+// panic fails the task too, with its stack, and the process lives on. Only runtime.Goexit (which testing.T.FailNow calls)
+// must stay out of handlers: on a thread that is not its own, Go ends the program at it.
 type Handler func(task *Task) (any, error)
 
 // Func0 makes a handler of a function without arguments.

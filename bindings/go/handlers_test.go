@@ -358,6 +358,37 @@ func TestHandlersAreGivenBack(t *testing.T) {
 	})
 }
 
+func TestAWorkerThatTheProgramForgetsRunsOn(t *testing.T) {
+	here := newFilePlace(t)
+	must[*stent.Worker](t)(here.executor.StartWorker(stent.WorkerOptions{WorkerID: "forgotten"}))
+	collectGarbage(t)
+	same(t, here.result(here.dispatch("go.hello", "ada")), "hello, ada")
+	for _, worker := range stent.Working() {
+		if must[*stent.WorkerStatus](t)(worker.Status()).WorkerID == "forgotten" {
+			check(t, worker.Stop(here.ctx))
+		}
+	}
+	for _, worker := range stent.Working() {
+		if must[*stent.WorkerStatus](t)(worker.Status()).WorkerID == "forgotten" {
+			t.Fatal("a worker that has stopped is kept")
+		}
+	}
+}
+
+// Returns when what nobody has by now has met its finalizer.
+func collectGarbage(t *testing.T) {
+	t.Helper()
+	var met atomic.Bool
+	func() {
+		nobodys := &struct{ text string }{"nobody's"}
+		runtime.SetFinalizer(nobodys, func(*struct{ text string }) { met.Store(true) })
+	}()
+	waitFor(t, "the garbage is collected", func() bool {
+		runtime.GC()
+		return met.Load()
+	})
+}
+
 func TestAWorkerRunsUntilItsContextEnds(t *testing.T) {
 	here := newFilePlace(t)
 	worker := must[*stent.Worker](t)(here.executor.StartWorker(stent.WorkerOptions{CleanupInterval: stent.Never}))

@@ -46,6 +46,10 @@ func Configure(options ConfigureOptions) error {
 // callback. Not in a handler. The end of ctx ends the wait: handlers that still run then are given up.
 func Shutdown(ctx context.Context) error {
 	return background(ctx, func() error {
+		working.Range(func(worker, _ any) bool {
+			working.Delete(worker)
+			return true
+		})
 		return call(func(why **C.stent_error) C.stent_status { return C.stent_shutdown(millis(ctx), why) })
 	})
 }

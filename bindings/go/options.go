@@ -192,6 +192,15 @@ func encodeOptions(options any) (string, error) {
 	return string(text), err
 }
 
+// Optional options as JSON.
+func encodeFirst[T any](options []T) (string, error) {
+	given, err := firstOf(options)
+	if err != nil {
+		return "", err
+	}
+	return encodeOptions(given)
+}
+
 // The first of optional options.
 func firstOf[T any](options []T) (T, error) {
 	var none T

@@ -7,11 +7,16 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync"
 	"time"
 )
 
-// Worker runs the handlers of an executor's functions.
+// Worker runs the handlers of an executor's functions, until it is drained or stopped, whether the program still has it
+// or not.
 type Worker struct{ handle *C.stent_worker }
+
+// Those that nobody has told to end: one that is given back to the library ends by itself.
+var working sync.Map
 
 // StartWorker starts a worker for the functions that are registered by now, and returns at once.
 func (e *Executor) StartWorker(options WorkerOptions) (*Worker, error) {
@@ -34,6 +39,7 @@ func (e *Executor) StartWorkerJSON(options string) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
+	working.Store(worker, nil)
 	runtime.SetFinalizer(worker, func(w *Worker) { C.stent_worker_free(w.handle) })
 	return worker, nil
 }
@@ -71,6 +77,7 @@ func (w *Worker) Wait(ctx context.Context, state string) error {
 // "stopped". No attempt is charged.
 func (w *Worker) Drain() error {
 	defer runtime.KeepAlive(w)
+	working.Delete(w)
 	return call(func(why **C.stent_error) C.stent_status { return C.stent_worker_drain(w.handle, why) })
 }
 

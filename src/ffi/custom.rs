@@ -207,7 +207,8 @@ pub unsafe extern "C" fn stent_backend_check(
 pub unsafe extern "C" fn stent_reply_ok(reply: *mut stent_reply, response: *const c_char) {
     answer(reply, "stent_reply_ok", || {
         // SAFETY: text or NULL, by the header's convention.
-        unsafe { optional(response, "response") }.map(|text| text.unwrap_or("null").to_owned())
+        let text = unsafe { optional(response, "response") }.map_err(|why| no_answer("stent_reply_ok", &why))?;
+        Ok(text.unwrap_or("null").to_owned())
     });
 }
 
@@ -224,16 +225,23 @@ pub unsafe extern "C" fn stent_reply_error(
 ) {
     answer(reply, "stent_reply_error", || {
         // SAFETY: text or NULL, by the header's convention.
-        let (message, details) = unsafe { (optional(message, "message")?, optional(details, "details")?) };
-        Err(told(status, message, details)?)
+        let texts = unsafe { optional(message, "message").and_then(|text| Ok((text, optional(details, "details")?))) };
+        let error = texts.and_then(|(message, details)| told(status, message, details));
+        Err(error.unwrap_or_else(|why| no_answer("stent_reply_error", &why)))
     });
+}
+
+/// What the function said can't be handed on: told to the log, and to the caller as the backend's trouble.
+fn no_answer(function: &str, why: &Error) -> Error {
+    let message = format!("{function}: {}", why.message());
+    complain(&message);
+    Error::backend(message)
 }
 
 fn told(status: stent_status, message: Option<&str>, details: Option<&str>) -> Result<Error> {
     let known = Status::from_code(status).filter(|status| status.code() < 0);
-    let status = known.ok_or_else(|| {
-        Error::backend(format!("stent_reply_error: the status {status} is none of the header's failures (STENT_E_…)"))
-    })?;
+    let status = known
+        .ok_or_else(|| Error::invalid(format!("the status {status} is none of the header's failures (STENT_E_…)")))?;
     let usual = matches!(status, Status::Backend | Status::Timeout);
     let mut error = Error::new(status, message.unwrap_or("the custom backend gave no reason")).retryable(usual);
     if let Some(details) = details {

@@ -6,6 +6,8 @@ static char complained[4096];
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static stent_reply *_Atomic kept;
 static stent_backend *inner;
+enum { CALLERS = 4 };
+static pthread_barrier_t meeting;
 
 static void log_line(void *user_data, int32_t level, const char *json) {
     (void)user_data;
@@ -114,7 +116,7 @@ static void wrong_tables(void) {
 }
 
 static void wrong_answers(void) {
-    stent_backend *backend = custom(misbehave, NULL, "{\"timeout\": \"300ms\"}");
+    stent_backend *backend = custom(misbehave, NULL, NULL), *hasty = custom(misbehave, NULL, "{\"timeout\": \"300ms\"}");
     char *answer = NULL;
     /* Twice, and once more: the first counts. */
     OK(get(backend, "twice", &answer, ERROR));
@@ -126,7 +128,7 @@ static void wrong_answers(void) {
     CHECK(strcmp(answer, "7") == 0);
     stent_free(answer);
     /* Never; then too late. */
-    EXPECT(STENT_E_TIMEOUT, get(backend, "never", NULL, ERROR));
+    EXPECT(STENT_E_TIMEOUT, get(hasty, "never", NULL, ERROR));
     SAYS("has not answered within 0.3 s");
     WAIT_FOR(log_says("has not answered"));
     stent_reply_ok(atomic_load(&kept), "1");
@@ -140,12 +142,15 @@ static void wrong_answers(void) {
     SAYS("breaks the contract");
     SAYS("{oops");
     WAIT_FOR(log_says("breaks the contract"));
-    EXPECT(STENT_E_INVALID, get(backend, "not utf-8", NULL, ERROR));
+    EXPECT(STENT_E_BACKEND, get(backend, "not utf-8", NULL, ERROR));
+    SAYS("UTF-8");
+    WAIT_FOR(log_says("UTF-8"));
     EXPECT(STENT_E_BACKEND, stent_backend_call(backend, "count_executions", NULL, NULL, ERROR));
     SAYS("breaks the contract");
     EXPECT(STENT_E_BACKEND,
            stent_backend_call(backend, "get_task", "{\"task_id\": \"018bcfe5-6800-7101-8101-010101010101\"}", NULL, ERROR));
     SAYS("asked was for 018bcfe5-6800-7101-8101-010101010101");
+    WAIT_FOR(log_says("asked was for"));
     /* Its own failures. */
     OK(get(backend, "null", &answer, ERROR));
     CHECK(strcmp(answer, "null") == 0);
@@ -156,13 +161,47 @@ static void wrong_answers(void) {
     EXPECT(STENT_E_BACKEND, get(backend, "trouble", NULL, ERROR));
     SAYS("\"retryable\":true");
     EXPECT(STENT_E_BACKEND, get(backend, "no status", NULL, ERROR));
-    SAYS("17");
-    EXPECT(STENT_E_INVALID, get(backend, "bad details", NULL, ERROR));
+    SAYS("the status 17");
+    WAIT_FOR(log_says("the status 17"));
+    EXPECT(STENT_E_BACKEND, get(backend, "bad details", NULL, ERROR));
+    SAYS("stent_reply_error");
+    WAIT_FOR(log_says("stent_reply_error"));
     /* Any function may be called inside. */
     OK(get(backend, "inside", &answer, ERROR));
     CHECK(strcmp(answer, "0") == 0);
     stent_free(answer);
     stent_backend_free(backend);
+    stent_backend_free(hasty);
+}
+
+/* Answers when as many calls are in it as there are callers. */
+static void meet(void *user_data, const char *operation, const char *request, stent_reply *reply) {
+    (void)user_data;
+    (void)operation;
+    (void)request;
+    pthread_barrier_wait(&meeting);
+    stent_reply_ok(reply, "1");
+}
+
+static void *ask_once(void *backend) {
+    char *answer = NULL;
+    OK(stent_backend_call(backend, "count_tasks", NULL, &answer, ERROR));
+    CHECK(strcmp(answer, "1") == 0);
+    stent_free(answer);
+    forget_error();
+    return NULL;
+}
+
+static void at_once(void) {
+    pthread_t callers[CALLERS];
+    int before = atomic_load(&freed);
+    stent_backend *backend = custom(meet, NULL, NULL);
+    CHECK(pthread_barrier_init(&meeting, NULL, CALLERS) == 0);
+    for (int each = 0; each < CALLERS; each++) CHECK(pthread_create(&callers[each], NULL, ask_once, backend) == 0);
+    for (int each = 0; each < CALLERS; each++) CHECK(pthread_join(callers[each], NULL) == 0);
+    stent_backend_free(backend);
+    WAIT_FOR(atomic_load(&freed) == before + 1);
+    CHECK(pthread_barrier_destroy(&meeting) == 0);
 }
 
 static void *ask_never(void *backend) {
@@ -174,9 +213,9 @@ static void *ask_never(void *backend) {
 static void closed(void) {
     stent_backend *backend = custom(misbehave, "[\"get_cached_result\"]", NULL);
     pthread_t waiting;
-    /* Seven that failed, and the one before. */
-    WAIT_FOR(atomic_load(&freed) == 8);
-    int before = 8;
+    /* Seven that failed, and the two before. */
+    WAIT_FOR(atomic_load(&freed) == 9);
+    int before = 9;
     EXPECT(STENT_E_UNSUPPORTED, stent_backend_call(backend, "count_tasks", NULL, NULL, ERROR));
     SAYS("count_tasks");
     atomic_store(&kept, NULL);
@@ -276,6 +315,7 @@ int main(int count, char **arguments) {
     wrong_tables();
     wrong_answers();
     closed();
+    at_once();
     OK(stent_backend_close(inner, ERROR));
     stent_backend_free(inner);
     a_workflow(NULL);

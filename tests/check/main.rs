@@ -62,6 +62,11 @@ fn one_with_the_protocols_alone_passes_what_it_offers_and_is_told_what_it_gives_
         assert_eq!(report.level, "protocol");
         assert!(report.passed > 30 && report.not_offered > 100, "{report:#?}");
         assert!(report.given_up.len() > 4);
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let document = words(include_str!("../../docs/writing-a-backend.md"));
+        for given_up in report.given_up {
+            assert!(document.contains(&words(given_up)), "docs/writing-a-backend.md does not say: {given_up}");
+        }
     });
 }
 

@@ -1,8 +1,7 @@
 // C++ values as JSON and back.
-#include "house.hpp"
-#if __has_include(<nlohmann/json.hpp>)
 #include <stent/nlohmann.hpp>
-#endif
+
+#include "house.hpp"
 
 using namespace house;
 
@@ -60,6 +59,9 @@ TEST_CASE("what is not there is said") {
     CHECK_THROWS_AS(json::raw("300").get<std::uint8_t>(), stent::bad_json);
     CHECK_THROWS_AS(json::raw("\"x\"").get<double>(), stent::bad_json);
     CHECK_THROWS_AS(json::raw("1").get<std::string>(), stent::bad_json);
+    for (const char *half : {R"("\ud83d")", R"("\ud83d\u0041")", R"("\ude00")", R"("\ud83d\ud83d\ude00")", R"("\ud83d\)"}) {
+        CHECK_THROWS_AS(json::raw(half).get<std::string>(), stent::bad_json);
+    }
     CHECK_THROWS_AS(json::raw("[1").elements(), stent::bad_json);
     CHECK_THROWS_AS(json::raw("{\"a\":1}")["b"], stent::bad_json);
     CHECK_THROWS_AS(json(std::numeric_limits<double>::infinity()), stent::bad_json);
@@ -67,10 +69,10 @@ TEST_CASE("what is not there is said") {
     CHECK(json::raw("{\"a\" : [1, {\"b\":2}] , \"c\":3}")["a"].elements().at(1)["b"].get<int>() == 2);
 }
 
-#if __has_include(<nlohmann/json.hpp>)
 TEST_CASE("nlohmann's values are values") {
     const nlohmann::json value = {{"a", {1, 2}}};
     comes_back(value, R"({"a":[1,2]})");
+    comes_back(nlohmann::ordered_json{{"b", 1}, {"a", 2}}, R"({"b":1,"a":2})");
     CHECK_THROWS_AS(json::raw("{").get<nlohmann::json>(), stent::bad_json);
+    CHECK_THROWS_AS(json::raw("{").get<nlohmann::ordered_json>(), stent::bad_json);
 }
-#endif

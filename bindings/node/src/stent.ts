@@ -233,7 +233,12 @@ export class Stent {
     this.host.onWorker = ({ worker_id, state }) => this.workers.get(worker_id)?.reach(state);
     if (options.log) {
       this.host.onLog = options.log;
-      check(native.pollerLog(this.host.poller, JSON.stringify({ level: options.logLevel ?? "info" }), errorOut));
+      try {
+        check(native.pollerLog(this.host.poller, JSON.stringify({ level: options.logLevel ?? "info" }), errorOut));
+      } catch (error) {
+        this.host.close();
+        throw error;
+      }
     }
     alive.add(this);
   }
@@ -245,8 +250,16 @@ export class Stent {
     const out = new BigUint64Array(1);
     await beside(native.backendOpen, url, text, out);
     const backend = out[0];
-    check(native.executorNew(backend, null, out, errorOut));
-    return new Stent(backend, out[0], options);
+    let executor: Handle = 0n;
+    try {
+      check(native.executorNew(backend, null, out, errorOut));
+      executor = out[0];
+      return new Stent(backend, executor, options);
+    } catch (error) {
+      native.executorFree(executor);
+      native.backendFree(backend);
+      throw error;
+    }
   }
 
   /** Makes a function known to the workers that are started from now on. */

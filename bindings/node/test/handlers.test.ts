@@ -1,6 +1,7 @@
 // What handlers may do, and what becomes of them.
 
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, test } from "node:test";
 import {
@@ -126,7 +127,9 @@ for (const store of STORES) {
     });
 
     on("with one place for waiting workflows they are replayed, and come to the same", async (stent) => {
+      let begun = 0;
       stent.register("saga", async (context: Context) => {
+        begun++;
         const first = await context.call<number>("echo", [1]);
         const [second, third] = await Promise.all([context.call("echo", [2]), context.sleep("30ms")]);
         const step = await context.step("s", () => "stepped");
@@ -139,6 +142,7 @@ for (const store of STORES) {
         const result = await saga.result<unknown[]>({ timeout: "20s" });
         assert.deepEqual(result.slice(0, 4), [1, 2, null, "stepped"]);
       }
+      assert.ok(begun > sagas.length, `${begun} runs of ${sagas.length} workflows: none was replayed`);
     });
 
     on("a task that is taken away by a time-out is told, and its end is refused", async (stent) => {
@@ -260,6 +264,20 @@ test("a store is checked beside the loop", async () => {
     for (const each of report.cases) assert.equal(each.outcome, "passed", each.name);
     await assert.rejects(stent.check({ only: ["nonsense"] }), InvalidError);
   });
+});
+
+test("what could not be opened leaves nothing open", async () => {
+  const url = freshUrl("sqlite");
+  await assert.rejects(open(url, { log: () => {}, logLevel: "loud" as "info" }), InvalidError);
+  const descriptors = () => fs.readdirSync("/proc/self/fd").map((name) => {
+    // The one of the folder itself is gone by now.
+    try {
+      return fs.readlinkSync(`/proc/self/fd/${name}`);
+    } catch {
+      return "";
+    }
+  });
+  await until("the file is closed", () => !descriptors().some((file) => file.startsWith(url)));
 });
 
 onSqlite("the log comes as lines", async () => {

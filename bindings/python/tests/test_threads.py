@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import gc
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 import stent
 from stent import sync
+from stent.sync._worker import working
 
 from .hosts import lines, wait_for
 
@@ -228,6 +230,16 @@ def test_what_is_registered_is_given_back(store: str) -> None:
     executor.close()
     del executor
     wait_for(lambda: given() == before)
+
+
+def test_a_worker_that_the_program_forgets_runs_on(store: str) -> None:
+    with sync.Executor(store) as executor:
+        executor.worker(double, worker_id="forgotten").start()
+        gc.collect()
+        assert executor.dispatch(double, 1).result(30) == 2
+        (worker,) = (worker for worker in working if worker.status()["worker_id"] == "forgotten")
+        worker.stop()
+        assert worker not in working
 
 
 def test_the_worker_says_what_it_does(store: str) -> None:

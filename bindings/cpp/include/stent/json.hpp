@@ -205,9 +205,12 @@ private:
         if (text_[at] != 'u') fail("an escape that JSON knows");
         std::uint32_t code = hex(at + 1);
         at += 4;
-        const bool high = code >= 0xd800 && code < 0xdc00;
-        if (high && at + 2 < text_.size() && text_[at + 1] == '\\' && text_[at + 2] == 'u') {
-            code = 0x10000 + ((code - 0xd800) << 10) + (hex(at + 3) - 0xdc00);
+        if (code >= 0xd800 && code < 0xe000) {
+            // Half a character, which UTF-8 does not have: the other half must follow.
+            const bool more = code < 0xdc00 && text_.substr(at + 1, 2) == "\\u";
+            const std::uint32_t low = more ? hex(at + 3) : 0;
+            if (low < 0xdc00 || low >= 0xe000) fail("both halves of a character");
+            code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
             at += 6;
         }
         append_utf8(code, out);

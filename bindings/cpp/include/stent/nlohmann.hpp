@@ -10,12 +10,12 @@
 
 namespace stent {
 
-template <class T>
+template <class T, class Json = nlohmann::json>
 struct nlohmann_codec {
-    static std::string encode(const T &value) { return nlohmann::json(value).dump(); }
+    static std::string encode(const T &value) { return Json(value).dump(); }
     static T decode(std::string_view text) {
         try {
-            return nlohmann::json::parse(text).template get<T>();
+            return Json::parse(text).template get<T>();
         } catch (const nlohmann::json::exception &why) {
             throw bad_json(why.what());
         }
@@ -26,10 +26,7 @@ template <>
 struct codec<nlohmann::json> : nlohmann_codec<nlohmann::json> {};
 
 template <>
-struct codec<nlohmann::ordered_json> {
-    static std::string encode(const nlohmann::ordered_json &value) { return value.dump(); }
-    static nlohmann::ordered_json decode(std::string_view text) { return nlohmann::ordered_json::parse(text); }
-};
+struct codec<nlohmann::ordered_json> : nlohmann_codec<nlohmann::ordered_json, nlohmann::ordered_json> {};
 
 }  // namespace stent
 

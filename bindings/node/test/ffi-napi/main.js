@@ -1,10 +1,14 @@
-// A workflow by ffi-napi: no binding, handlers that are called back. Usage: main.js <libstent.so> <store url>
+// A workflow by ffi-napi: no binding, handlers that are called back. Usage, where ffi-napi or its fork is installed:
+//
+//     main.js <libstent.so> <store url> ["@2060.io/"]
 //
 // A callback comes on a thread of the library, which waits until the event loop has run it. So what waits for handlers
 // must not block the loop: result and stop are called by `.async`.
 
-const ffi = require("@2060.io/ffi-napi");
-const ref = require("@2060.io/ref-napi");
+const installed = require("node:module").createRequire(`${process.cwd()}/`);
+const scope = process.argv[4] ?? "";
+const ffi = installed(`${scope}ffi-napi`);
+const ref = installed(`${scope}ref-napi`);
 
 const text = ref.types.CString;
 const handle = ref.refType(ref.types.void);

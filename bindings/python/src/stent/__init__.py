@@ -10,9 +10,11 @@ from . import sync
 from ._activity import current
 from ._backend import Backend, CheckedCase, CheckReport
 from ._context import Context
+from ._custom import custom_backend
 from ._described import (
     CheckOptions,
     CleanupOptions,
+    CustomOptions,
     DeadLetterFilter,
     DeadLetterRecord,
     Duration,
@@ -70,6 +72,8 @@ __all__ = [
     "ConflictError",
     "Context",
     "current",
+    "custom_backend",
+    "CustomOptions",
     "DeadLetterFilter",
     "DeadLetterRecord",
     "describe",

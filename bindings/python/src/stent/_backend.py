@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, Self, TypedDict, Unpack
 
 from . import _json
 from ._described import CheckOptions, Operation, SqliteOptions
@@ -47,6 +47,13 @@ class Backend:
     def __init__(self, url: str | os.PathLike[str], **options: Unpack[SqliteOptions]) -> None:
         text = _json.dumps_options(options) if options else None
         self.handle: Any = make(lib.stent_backend_open, "stent_backend", utf8(os.fspath(url)), utf8(text))
+
+    @classmethod
+    def of(cls, handle: Any) -> Self:
+        """A backend that is open already; the handle becomes its own."""
+        backend = cls.__new__(cls)
+        backend.handle = handle
+        return backend
 
     def call(self, operation: Operation, **request: Any) -> Any:
         """One operation of the backend protocol, `backend.call("get_task", task_id=id)`: the way to look at records and

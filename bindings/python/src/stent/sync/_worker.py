@@ -86,6 +86,10 @@ def ended(function: Any, task: Any, value: Any) -> int:
     return status
 
 
+working: set[Worker] = set()
+"""Those that were started and not told to end: they run, whether the program still has them or not."""
+
+
 class Worker:
     """Runs handlers on threads of the library: between `with executor.worker(…):` and its end, or `start` and `stop`."""
 
@@ -99,6 +103,7 @@ class Worker:
         text = utf8(_json.dumps_options(self._options))
         self._handle = make(lib.stent_worker_start, "stent_worker", self._executor, text, NULL)
         self.wait("ready")
+        working.add(self)
 
     def status(self) -> WorkerStatus:
         """Its state, its slots, what runs, and what troubles it."""
@@ -112,6 +117,7 @@ class Worker:
     def drain(self) -> None:
         """Tells it to take nothing new, and returns at once. What runs, ends, and then it is stopped."""
         call(lib.stent_worker_drain, self._started())
+        working.discard(self)
 
     def stop(self, timeout: float | None = None) -> None:
         """Drains it and waits until it has stopped. What runs longer than `timeout` is given up: another worker may

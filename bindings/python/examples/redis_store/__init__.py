@@ -1,0 +1,1 @@
+"""A store for Stent on Redis, with every guarantee of the stores of the library."""

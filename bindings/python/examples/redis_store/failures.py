@@ -1,0 +1,68 @@
+"""Failures, and what becomes of a task that has one."""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+from msgspec import Raw, Struct
+
+from .rows import Function, Task, is_null
+from .transaction import Transaction
+
+
+class Failure(Struct):
+    type: str
+    message: str = ""
+    code: str | None = None
+    retryable: bool = True
+    details: Raw = Raw(b"null")
+    stack: str | None = None
+
+
+class RetryPolicy(Struct):
+    max_attempts: int = 3
+    backoff_factor: float = 2.0
+    initial_delay: float = 1.0
+    max_delay: float = 60.0
+    jitter: float = 0.1
+    retry_for: list[str] = []
+    no_retry_for: list[str] = []
+    retry_children: bool = False
+
+    def delay(self, retry: int) -> float:
+        """Before the retry of this number, from 1."""
+        try:
+            plain = min(self.initial_delay * self.backoff_factor ** (retry - 1), self.max_delay)
+        except OverflowError:
+            plain = self.max_delay
+        return max(0.0, plain * (1 + self.jitter * random.uniform(-1, 1)))
+
+
+def raw(failure: Failure) -> Raw:
+    return Raw(msgspec.json.encode(failure))
+
+
+def policy_of(tx: Transaction, task: Task) -> RetryPolicy:
+    policy = task.retry_policy
+    if is_null(policy):
+        function = tx.get(Function, task.step_name)
+        policy = function.options.retry_policy if function else policy
+    return RetryPolicy() if is_null(policy) else msgspec.json.decode(policy, type=RetryPolicy)
+
+
+def after_failure(policy: RetryPolicy, attempts: int, failure: Failure) -> float | str:
+    """So many attempts have failed: the delay before the next one, or the reason for the dead letter."""
+    is_listed = not policy.retry_for or failure.type in policy.retry_for
+    if not failure.retryable or not is_listed or failure.type in policy.no_retry_for:
+        return f"{failure.type} is not retried: {failure.message}"
+    if attempts >= policy.max_attempts:
+        return f"{attempts} of {policy.max_attempts} attempts failed; the last with {failure.type}: {failure.message}"
+    return policy.delay(attempts)
+
+
+def after_crash(policy: RetryPolicy, crashes: int) -> float | str:
+    """A crash is tried again at once: it is the worker that failed."""
+    if crashes >= policy.max_attempts:
+        return f"its worker died {crashes} times in a row without a word (max_attempts is {policy.max_attempts})"
+    return 0.0
