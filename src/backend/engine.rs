@@ -153,10 +153,15 @@ impl Commands {
         u32::try_from(self.progress.len() + self.counters.len() + self.state.len()).unwrap_or(u32::MAX)
     }
 
+    /// How much further a record goes by them. Each spawn counts, also one that an end leaves out: numbers go on after.
+    pub fn size(&self) -> Extent {
+        Extent { ops: u32::try_from(self.spawns.len()).unwrap_or(u32::MAX), effects: self.effects() }
+    }
+
     /// How far the record goes with them, if they say from where.
     pub fn to(&self) -> Option<Extent> {
-        let spawns = u32::try_from(self.spawns.len()).unwrap_or(u32::MAX);
-        self.from.map(|from| Extent { ops: from.ops + spawns, effects: from.effects + self.effects() })
+        let Extent { ops, effects } = self.size();
+        self.from.map(|from| Extent { ops: from.ops + ops, effects: from.effects + effects })
     }
 }
 
@@ -272,8 +277,9 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Verdict {
-    /// Recorded. `arrivals`: the numbers given to operations that ended in it (steps, cancelled operations, signals
-    /// that were there already). `latest`: the largest arrival number of the task so far.
+    /// Recorded. `arrivals`: the numbers given to what it ended itself, steps and cancelled operations; what else
+    /// arrived in it (signals that were there, results kept under a key) is in the journal. `latest`: the largest
+    /// arrival number of the task so far; it counts for a task that holds on or suspends.
     Recorded { arrivals: Vec<(Op, u64)>, latest: u64 },
     /// Nothing was written: the lease is another's, or the task is over.
     LeaseLost,

@@ -30,6 +30,9 @@ impl World {
         if self.executions.is_empty() && self.one_in(2) {
             return Operation::Dispatch(vec![self.new_execution()]);
         }
+        if self.deep && self.executions.len() > 2 && !self.one_in(3) {
+            return if self.letters.is_empty() || !self.one_in(6) { self.advance() } else { self.replay_dead_letter() };
+        }
         match self.rng.random_range(0..100) {
             0..12 => self.dispatch(),
             12..15 => Operation::Register(self.worker()),
@@ -147,7 +150,20 @@ impl World {
             transitions.extend(self.transition(&transitions));
         }
         let claim = (transitions.is_empty() || self.one_in(2)).then(|| self.claim());
+        // PostgreSQL chooses lanes before it looks at executions: where such a task is the best of them, it takes what
+        // is there, whatever its priority.
+        let claim = claim.filter(|_| !self.has_orphans());
         Operation::Advance(transitions, claim)
+    }
+
+    /// Tasks that tools have made, and left behind when their execution ended.
+    fn has_orphans(&self) -> bool {
+        let ready = self.tasks.iter().filter(|task| task.kind.is_run() && task.state == TaskState::Pending);
+        let goes_on = |id: Id| {
+            let execution = self.records.iter().find(|execution| execution.id == id);
+            execution.is_some_and(|e| matches!(e.state, ExecutionState::Pending | ExecutionState::Running))
+        };
+        ready.map(|task| task.execution_id).any(|execution| !goes_on(execution))
     }
 
     fn claim(&mut self) -> Claim {

@@ -29,11 +29,12 @@ impl World {
         let position = self.rng.random_range(0..from.len());
         let mut holding = from[position].clone();
         let held = holding.held();
-        for said in before.iter().filter(|said| said.held == held) {
-            holding.heard(&said.commands);
-        }
+        let before = before.iter().filter(|said| said.held == held);
+        // What counts on something that may be refused says so.
+        let counts_on = before.clone().count() > 0;
+        before.for_each(|said| holding.heard(&said.commands));
         let mut commands = if self.one_in(3) { Commands::default() } else { self.commands(&holding) };
-        commands.from = self.one_in(2).then(|| self.extent(&holding));
+        commands.from = (counts_on || self.one_in(2)).then(|| self.extent(&holding));
         let outcome = self.outcome(&holding, commands.spawns.len() as Op);
         Some(Transition { held: holding.held(), commands, outcome })
     }
@@ -127,6 +128,17 @@ impl World {
     }
 
     fn outcome(&mut self, of: &Holding, more: Op) -> Outcome {
+        if self.deep {
+            // Roots go on, and what is below them fails.
+            match of.claimed.task.parent_task_id {
+                None if self.one_in(2) => return Outcome::Hold,
+                None if self.one_in(2) => return self.suspend(of, of.ops + more),
+                Some(_) if self.one_in(3) => {
+                    return Outcome::DeadLetter { failure: failure(), reason: "attempts used up".to_owned() };
+                }
+                _ => {}
+            }
+        }
         match self.rng.random_range(0..100) {
             0..14 => Outcome::Hold,
             14..35 => self.complete(of),

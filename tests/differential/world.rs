@@ -50,6 +50,8 @@ fn now() -> Timestamp {
 
 pub struct World {
     pub rng: StdRng,
+    /// A run of few executions that are driven far; else there are many.
+    pub deep: bool,
     drawn: i64,
     /// When the run began.
     pub begin: Timestamp,
@@ -73,6 +75,7 @@ impl World {
     pub fn new(seed: u64) -> Self {
         Self {
             rng: StdRng::seed_from_u64(seed),
+            deep: seed.is_multiple_of(2),
             drawn: 0,
             begin: now(),
             made: 0,

@@ -127,7 +127,9 @@ for (const store of STORES) {
     });
 
     on("with one place for waiting workflows they are replayed, and come to the same", async (stent) => {
+      let begun = 0;
       stent.register("saga", async (context: Context) => {
+        begun++;
         const first = await context.call<number>("echo", [1]);
         const [second, third] = await Promise.all([context.call("echo", [2]), context.sleep("30ms")]);
         const step = await context.step("s", () => "stepped");
@@ -140,6 +142,7 @@ for (const store of STORES) {
         const result = await saga.result<unknown[]>({ timeout: "20s" });
         assert.deepEqual(result.slice(0, 4), [1, 2, null, "stepped"]);
       }
+      assert.ok(begun > sagas.length, `${begun} runs of ${sagas.length} workflows: none was replayed`);
     });
 
     on("a task that is taken away by a time-out is told, and its end is refused", async (stent) => {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Book;
-use crate::backend::CacheSlot;
+use crate::backend::{CacheSlot, Extent};
 use crate::model::{ExecutionState, Failure, Id, Op, Payload, TaskKind, TaskState};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -57,12 +57,24 @@ pub(in crate::backend) struct End {
     pub dead_letter: Option<String>,
     pub cache: Option<CacheSlot>,
     pub cache_hit: bool,
+    /// How much further its record goes by what was said with its end: who runs it again has a journal to load, and does
+    /// not say again what was said.
+    pub said: Extent,
 }
 
 impl End {
     /// Ends the task whatever it does.
     pub fn now(id: Id, parent: Option<Id>, ending: Ending) -> Self {
-        Self { id, parent, fence: None, ending, dead_letter: None, cache: None, cache_hit: false }
+        Self {
+            id,
+            parent,
+            fence: None,
+            ending,
+            dead_letter: None,
+            cache: None,
+            cache_hit: false,
+            said: Extent::default(),
+        }
     }
 }
 

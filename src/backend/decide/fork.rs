@@ -9,9 +9,11 @@ pub(in crate::backend) fn root_task_id(execution: Id) -> Id {
     child_id(execution, 0, "root")
 }
 
-/// A recorded operation.
+/// A child of a task.
 pub(in crate::backend) struct Node {
     pub id: Id,
+    /// A child that a tool created is none: no journal knows it.
+    pub is_operation: bool,
     pub key: String,
     pub state: TaskState,
     pub arrival: Option<u64>,
@@ -54,7 +56,7 @@ pub(in crate::backend) fn copies(execution: Id, path: &[Id], journals: &[Vec<Nod
 /// Completed work is never done twice. Other ends are part of the journal only if the handler saw them before the
 /// failure; under the letter itself all of them were there.
 fn is_kept(child: &Node, failed_at: Option<u64>) -> bool {
-    let Some(arrival) = child.arrival.filter(|arrival| *arrival > 0) else { return false };
+    let Some(arrival) = child.arrival.filter(|arrival| *arrival > 0 && child.is_operation) else { return false };
     match child.state {
         TaskState::Completed => true,
         TaskState::Failed | TaskState::Cancelled => failed_at.is_none_or(|failed_at| arrival < failed_at),
@@ -67,7 +69,8 @@ mod tests {
     use super::*;
 
     fn node(id: u128, state: TaskState, arrival: u64) -> Node {
-        Node { id: Id::from_u128(id), key: format!("f#{id}"), state, arrival: Some(arrival).filter(|n| *n < 100) }
+        let arrival = Some(arrival).filter(|n| *n < 100);
+        Node { id: Id::from_u128(id), is_operation: true, key: format!("f#{id}"), state, arrival }
     }
 
     #[test]
@@ -81,11 +84,12 @@ mod tests {
             node(6, TaskState::Failed, 5),
             node(7, TaskState::Cancelled, 0),
             node(8, TaskState::Waiting, 100),
+            Node { is_operation: false, ..node(10, TaskState::Completed, 6) },
         ];
         let below_letter = vec![node(9, TaskState::Failed, 1)];
         let copies = copies(execution, &[letter, root], &[below_letter, below_root]);
         let told: Vec<(u128, bool)> = copies.iter().map(|copy| (copy.id.as_u128(), copy.again)).collect();
-        // 3 failed before the letter, 6 after it; 7 was cancelled from above, and 8 is not over.
+        // 3 failed before the letter, 6 after it; 7 was cancelled from above, 8 is not over, and 10 is a tool's.
         assert_eq!(told, [(1, true), (2, false), (3, false), (4, true), (5, false), (9, false)]);
         assert_eq!(copies[0].new_id, root_task_id(execution));
         let new_letter = child_id(copies[0].new_id, 0, "f#4");

@@ -55,8 +55,9 @@ pub(in crate::backend) fn moved(outcome: &Outcome, now: Timestamp) -> Option<Mov
 }
 
 /// None: the task goes on.
-pub(in crate::backend) fn end_of(Transition { held, outcome, .. }: &Transition) -> Option<End> {
-    let end = |ending| End { fence: Some(held.fence), ..End::now(held.task, held.parent, ending) };
+pub(in crate::backend) fn end_of(Transition { held, outcome, commands }: &Transition) -> Option<End> {
+    let said = commands.size();
+    let end = |ending| End { fence: Some(held.fence), said, ..End::now(held.task, held.parent, ending) };
     match outcome {
         Outcome::Complete { result, cache, cache_hit } => {
             Some(End { cache: cache.clone(), cache_hit: *cache_hit, ..end(Ending::Completed(result.clone())) })
@@ -207,6 +208,14 @@ mod tests {
         assert_eq!(count(Outcome::Release), (2, true));
         assert_eq!(count(Outcome::Continue { args: Payload::null(), seen: 0 }), (1, false));
         assert_eq!(count(complete().outcome), (1, false));
+    }
+
+    #[test]
+    fn what_was_said_with_an_end_counts() {
+        let commands = Commands { state: vec![("s".to_owned(), Payload::null())], ..Commands::default() };
+        let end = end_of(&Transition { commands, ..complete() }).unwrap();
+        assert_eq!((end.fence, end.said), (Some(3), Extent { ops: 0, effects: 1 }));
+        assert!(end_of(&said(Outcome::Release)).is_none());
     }
 
     #[test]

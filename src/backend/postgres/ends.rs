@@ -40,7 +40,9 @@ async fn round(tx: &mut Tx, book: &mut WaitBook, ends: Vec<End>, ended: &mut Vec
             .bytes(end.ending.result().map(Payload::as_bytes))
             .bytes(error.as_deref())
             .int(end.parent.map(|parent| book.next_arrival(parent) as i64))
-            .flag(end.cache_hit.then_some(true));
+            .flag(end.cache_hit.then_some(true))
+            .int(i64::from(end.said.ops))
+            .int(i64::from(end.said.effects));
     }
     let now = tx.now;
     let found =

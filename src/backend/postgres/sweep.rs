@@ -56,12 +56,12 @@ pub(super) async fn sweep(tx: &mut Tx, worker_id: &str) -> Result<Swept> {
     if !tx.try_lock(Lock::Sweep).await? {
         return Ok(swept);
     }
-    for count in [
-        fire(tx, &mut book).await?,
-        recover(tx, &mut book).await?,
-        expire(tx, &mut book).await?,
-        unpark(tx, worker_id).await?,
-    ] {
+    let fired = fire(tx, &mut book).await?;
+    let (recovered, dead) = recover(tx, &mut book).await?;
+    let expired = expire(tx, &mut book).await?;
+    // One that has just been taken for dead has no first call on anything.
+    let freed = if dead.iter().any(|dead| dead == worker_id) { 0 } else { unpark(tx, worker_id).await? };
+    for count in [fired, recovered, expired, freed] {
         swept.changed += count as u64;
         swept.more |= count as i64 >= ROWS_MAX;
     }
@@ -141,8 +141,8 @@ async fn fire(tx: &mut Tx, book: &mut WaitBook) -> Result<usize> {
     Ok(found)
 }
 
-/// Tasks whose worker let the lease end without a word.
-async fn recover(tx: &mut Tx, book: &mut WaitBook) -> Result<usize> {
+/// Tasks whose worker let the lease end without a word. The answer: how many, and those workers.
+async fn recover(tx: &mut Tx, book: &mut WaitBook) -> Result<(usize, Vec<String>)> {
     let rows = sqlx::query(include_str!("sql/tasks_leases_ended.sql"))
         .bind(tx.now)
         .bind(ROWS_MAX)
@@ -176,13 +176,13 @@ async fn recover(tx: &mut Tx, book: &mut WaitBook) -> Result<usize> {
     }
     dead.sort_unstable();
     dead.dedup();
-    for worker_id in dead {
-        register::forget(tx, &worker_id).await?;
+    for worker_id in &dead {
+        register::forget(tx, worker_id).await?;
     }
     retry(tx, &retries, Charge::Crash).await?;
     ends::finish(tx, book, ends).await?;
     trees::close(tx, cancelling).await?;
-    Ok(found)
+    Ok((found, dead))
 }
 
 /// Executions that took too long end like cancelled ones; those that are being cancelled go on ending.

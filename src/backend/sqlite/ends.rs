@@ -39,7 +39,9 @@ async fn round(tx: &mut Tx, book: &mut WaitBook, ends: Vec<End>, ended: &mut Vec
             .bytes(end.ending.result().map(Payload::as_bytes))
             .bytes(error.as_deref())
             .int(end.parent.map(|parent| book.next_arrival(parent) as i64))
-            .int(end.cache_hit.then_some(1));
+            .int(end.cache_hit.then_some(1))
+            .int(i64::from(end.said.ops))
+            .int(i64::from(end.said.effects));
     }
     let now = tx.now.micros();
     let found = tx.fetch_batch("end tasks", include_str!("sql/tasks_end.sql"), batch, |query| query.bind(now)).await?;

@@ -9,7 +9,7 @@ use super::rows::Columns;
 use super::tx::{Tx, nothing_more};
 use crate::backend::Replayed;
 use crate::backend::decide::{self, Node, root_task_id};
-use crate::model::{Error, Id, Result};
+use crate::model::{Error, Id, Op, Result};
 
 pub(super) async fn replay(tx: &mut Tx, letter: Id, execution: Id) -> Result<Replayed> {
     let map = error::map("replay a dead letter");
@@ -92,6 +92,7 @@ async fn children(tx: &mut Tx, parent: Id) -> Result<Vec<Node>> {
         let row = Columns(row);
         Ok(Node {
             id: row.id("id")?,
+            is_operation: row.optional_count::<Op>("op")?.is_some(),
             key: row.get::<Option<String>>("step_key")?.unwrap_or_default(),
             state: row.word("state")?,
             arrival: row.optional_count("arrival")?,

@@ -10,6 +10,7 @@ cases! {
     the_old_execution_stays_as_it_is,
     a_failed_root_runs_again_with_its_journal,
     untaken_signals_and_what_was_told_come_along,
+    what_was_said_with_the_end_is_said_once,
     only_a_letter_is_replayed,
     what_the_handler_had_seen_fail_is_kept,
 }
@@ -145,6 +146,20 @@ async fn untaken_signals_and_what_was_told_come_along(store: Store) {
     let journal = store.journal(again.task.id).await;
     assert_eq!(text(journal[1].result.as_ref().must()), "2");
     assert_eq!(journal[2].state, TaskState::Waiting);
+}
+
+async fn what_was_said_with_the_end_is_said_once(store: Store) {
+    store.worker_with("w", vec![("root", tries(1))]).await;
+    let root = store.root("root").await;
+    let last = Commands { spawns: vec![step(&root, 1, Ok("1"))], progress: vec![progress("half")], ..counting(3) };
+    store.say(&root, last, dead("it broke")).await;
+    replay(&store, root.task.id).await;
+    let again = store.take().await;
+    assert_eq!((again.ops, again.effects), (1, 2));
+    assert_eq!(only(store.journal(again.task.id).await).op, 1);
+    // So the next one has another number.
+    let (arrivals, _) = store.hold(&again, spawns([step(&again, 2, Ok("2"))])).await;
+    assert_eq!(arrivals, [(2, 2)]);
 }
 
 async fn only_a_letter_is_replayed(store: Store) {

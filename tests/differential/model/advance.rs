@@ -219,8 +219,9 @@ fn is_end(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Complete { .. } | Outcome::DeadLetter { .. } | Outcome::PassUp { .. })
 }
 
-fn end_of(Transition { held, outcome, .. }: &Transition) -> Option<End> {
-    let end = |ending| End { fence: Some(held.fence), ..End::now(held.task, ending) };
+fn end_of(Transition { held, outcome, commands }: &Transition) -> Option<End> {
+    let said = commands.size();
+    let end = |ending| End { fence: Some(held.fence), said, ..End::now(held.task, ending) };
     match outcome {
         Outcome::Complete { result, cache, cache_hit } => {
             Some(End { cache: cache.clone(), cache_hit: *cache_hit, ..end(Ending::Completed(result.clone())) })

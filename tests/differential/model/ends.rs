@@ -1,6 +1,6 @@
 //! How tasks and executions end.
 
-use stent::backend::CacheSlot;
+use stent::backend::{CacheSlot, Extent};
 use stent::model::{DeadLetter, ExecutionState, Failure, Id, Op, Payload, Task, TaskKind, TaskState};
 
 use super::state::{Kept, State};
@@ -22,11 +22,22 @@ pub struct End {
     pub letter: Option<String>,
     pub cache: Option<CacheSlot>,
     pub cache_hit: bool,
+    /// What was said with it.
+    pub said: Extent,
 }
 
 impl End {
     pub fn now(task: Id, ending: Ending) -> Self {
-        Self { task, parent: None, fence: None, ending, letter: None, cache: None, cache_hit: false }
+        Self {
+            task,
+            parent: None,
+            fence: None,
+            ending,
+            letter: None,
+            cache: None,
+            cache_hit: false,
+            said: Extent::default(),
+        }
     }
 }
 
@@ -108,6 +119,8 @@ impl State {
         record.fence += u64::from(end.fence.is_none());
         (job.arrival, job.cache_hit) = (arrival, end.cache_hit);
         (job.parked, job.joins, job.heartbeat) = (None, None, None);
+        job.ops += end.said.ops;
+        job.effects += end.said.effects;
         let (parent, op) = (job.record.parent_task_id, job.op);
         if let (Some(parent), Some(arrival)) = (parent, arrival) {
             self.deliver(parent, arrival, op);

@@ -48,7 +48,9 @@ impl Model {
     }
 
     fn look<T>(&self, look: impl FnOnce(&State) -> T) -> Result<T> {
-        self.change(|state| Ok(look(state)))
+        let mut state = self.0.lock().unwrap();
+        state.begin();
+        Ok(look(&state))
     }
 }
 

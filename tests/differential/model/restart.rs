@@ -128,7 +128,8 @@ impl State {
     /// What has completed is never done twice. Other ends count if the handler saw them before the failure.
     fn is_kept(&self, child: Id, failed_at: Option<u64>) -> bool {
         let job = &self.tasks[&child];
-        let Some(arrival) = job.arrival.filter(|arrival| *arrival > 0) else { return false };
+        // A tool's child is no operation of its parent.
+        let Some(arrival) = job.arrival.filter(|arrival| *arrival > 0 && job.op.is_some()) else { return false };
         match job.record.state {
             TaskState::Completed => true,
             TaskState::Failed | TaskState::Cancelled => failed_at.is_none_or(|failed_at| arrival < failed_at),

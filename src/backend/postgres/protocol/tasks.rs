@@ -85,8 +85,11 @@ async fn insert_chunk(tx: &mut Tx, tasks: &[Task]) -> Result<()> {
     }
     let ids = Batch::of_ids(tasks.iter().map(|task| task.id));
     let sql = include_str!("../sql/tasks_existing.sql");
-    if let Some(row) = tx.fetch_batch("look for tasks that exist", sql, ids, nothing_more).await?.first() {
-        return Err(decide::task_exists(Columns(row).id("id")?));
+    let found = tx.fetch_batch("look for tasks that exist", sql, ids, nothing_more).await?;
+    let existing = found.iter().map(|row| Columns(row).id("id")).collect::<Result<HashSet<Id>>>()?;
+    // The first of them in the order of the call.
+    if let Some(task) = tasks.iter().find(|task| existing.contains(&task.id)) {
+        return Err(decide::task_exists(task.id));
     }
     tx.run_batch("create tasks", include_str!("../sql/tasks_create.sql"), batch, nothing_more).await?;
     for task in tasks.iter().filter(|task| task.kind == TaskKind::Orchestrator && task.parent_task_id.is_none()) {

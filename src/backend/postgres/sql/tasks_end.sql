@@ -4,7 +4,9 @@ SET state = b.state,
     error = b.error,
     arrival = b.arrival,
     cache_hit = b.cache_hit,
-    completed_at = $8,
+    ops = tasks.ops + b.ops,
+    effects = tasks.effects + b.effects,
+    completed_at = $10,
     fence = tasks.fence + CASE WHEN b.fence IS NULL THEN 1 ELSE 0 END,
     lane = NULL,
     due_at = NULL,
@@ -16,8 +18,8 @@ SET state = b.state,
     joins = NULL,
     heartbeat = NULL
 FROM unnest(
-    $1::uuid[], $2::bigint[], $3::text[], $4::bytea[], $5::bytea[], $6::bigint[], $7::boolean[]
-) AS b (id, fence, state, result, error, arrival, cache_hit)
+    $1::uuid[], $2::bigint[], $3::text[], $4::bytea[], $5::bytea[], $6::bigint[], $7::boolean[], $8::bigint[], $9::bigint[]
+) AS b (id, fence, state, result, error, arrival, cache_hit, ops, effects)
 WHERE tasks.id = ANY (ARRAY[b.id])
     AND CASE
         WHEN b.fence IS NULL THEN tasks.state IN ('pending', 'running', 'waiting')

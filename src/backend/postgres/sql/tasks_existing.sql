@@ -1,5 +1,3 @@
 SELECT t.id
-FROM unnest($1::uuid[]) WITH ORDINALITY AS b (id, position)
+FROM unnest($1::uuid[]) AS b (id)
 JOIN tasks AS t ON t.id = b.id
-ORDER BY b.position
-LIMIT 1

@@ -4,6 +4,8 @@ SET state = b.state,
     error = b.error,
     arrival = b.arrival,
     cache_hit = b.cache_hit,
+    ops = tasks.ops + b.ops,
+    effects = tasks.effects + b.effects,
     completed_at = ?3,
     fence = tasks.fence + (b.fence IS NULL),
     lane = NULL,
@@ -24,7 +26,9 @@ FROM (
         substr(?2, value ->> 4, value ->> 5) AS result,
         substr(?2, value ->> 6, value ->> 7) AS error,
         value ->> 8 AS arrival,
-        value ->> 9 AS cache_hit
+        value ->> 9 AS cache_hit,
+        value ->> 10 AS ops,
+        value ->> 11 AS effects
     FROM jsonb_each(?1)
 ) AS b
 WHERE tasks.id = b.id
