@@ -121,8 +121,7 @@ pub fn spawns(spawns: impl IntoIterator<Item = Spawn>) -> Commands {
     Commands { spawns: spawns.into_iter().collect(), ..Commands::default() }
 }
 
-pub fn cancels(of: &Claimed, spawned: &[&Spawn]) -> Commands {
-    let _same_task = of;
+pub fn cancels(spawned: &[&Spawn]) -> Commands {
     let cancels = spawned.iter().map(|spawn| stent::backend::Cancel { op: spawn.op, id: spawn.id }).collect();
     Commands { cancels, ..Commands::default() }
 }

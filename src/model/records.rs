@@ -93,6 +93,38 @@ pub struct Task {
     pub step_key: Option<String>,
 }
 
+impl Task {
+    /// A pending task that nobody has taken, without arguments, a parent or wishes.
+    pub fn new(id: Id, execution_id: Id, kind: TaskKind, step_name: &str, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            execution_id,
+            step_name: step_name.to_owned(),
+            kind,
+            parent_task_id: None,
+            state: TaskState::Pending,
+            args: Payload::empty_array(),
+            kwargs: Payload::empty_object(),
+            retries: 0,
+            created_at,
+            tags: Vec::new(),
+            priority: 0,
+            queue: None,
+            retry_policy: None,
+            result: None,
+            error: None,
+            started_at: None,
+            completed_at: None,
+            worker_id: None,
+            lease_expires_at: None,
+            idempotency_key: None,
+            scheduled_for: None,
+            fence: 0,
+            step_key: None,
+        }
+    }
+}
+
 /// A named message to an execution.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -67,7 +67,7 @@ async fn steps_and_cancelled_operations_have_numbers_too(store: Store) {
     store.hold(&root, spawns([sleep.clone(), child.clone()])).await;
     let (arrivals, latest) = store.hold(&root, spawns([step(&root, 3, Ok("3")), step(&root, 4, Err(failure()))])).await;
     assert_eq!((arrivals, latest), (vec![(3, 1), (4, 2)], 2));
-    let (arrivals, latest) = store.hold(&root, cancels(&root, &[&child, &sleep])).await;
+    let (arrivals, latest) = store.hold(&root, cancels(&[&child, &sleep])).await;
     assert_eq!(arrivals.iter().map(|(_, number)| *number).collect::<BTreeSet<_>>(), [3, 4].into());
     assert_eq!(latest, 4);
     let journal = store.journal(root.task.id).await;
@@ -77,7 +77,7 @@ async fn steps_and_cancelled_operations_have_numbers_too(store: Store) {
     let states: Vec<&str> = journal.iter().map(|entry| entry.state.as_str()).collect();
     assert_eq!(states, ["cancelled", "cancelled", "completed", "failed"]);
     // Cancelled is over: again is no news, and nobody runs it.
-    assert_eq!(store.hold(&root, cancels(&root, &[&child, &sleep])).await, (vec![], 4));
+    assert_eq!(store.hold(&root, cancels(&[&child, &sleep])).await, (vec![], 4));
     store.idle().await;
 }
 

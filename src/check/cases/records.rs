@@ -58,32 +58,7 @@ pub fn execution() -> Execution {
 
 /// An activity in a queue of its own, so that nobody else's claim takes it.
 pub fn task(execution: Id) -> Task {
-    Task {
-        id: Id::now_v7(),
-        execution_id: execution,
-        step_name: "g".into(),
-        kind: TaskKind::Activity,
-        parent_task_id: None,
-        state: TaskState::Pending,
-        args: "[]".into(),
-        kwargs: "{}".into(),
-        retries: 0,
-        created_at: now(),
-        tags: Vec::new(),
-        priority: 0,
-        queue: Some(format!("q-{execution}")),
-        retry_policy: None,
-        result: None,
-        error: None,
-        started_at: None,
-        completed_at: None,
-        worker_id: None,
-        lease_expires_at: None,
-        idempotency_key: None,
-        scheduled_for: None,
-        fence: 0,
-        step_key: None,
-    }
+    Task { queue: Some(format!("q-{execution}")), ..Task::new(Id::now_v7(), execution, TaskKind::Activity, "g", now()) }
 }
 
 pub async fn ask(store: &Store, request: Request) -> Response {

@@ -176,7 +176,7 @@ async fn a_cancelled_wait_gives_back_what_nobody_has_seen(store: Store) {
     store.hold(&root, spawns([first.clone()])).await;
     store.send(execution, "go", "1").await;
     store.send(execution, "go", "2").await;
-    let (arrivals, latest) = store.hold(&root, cancels(&root, &[&first])).await;
+    let (arrivals, latest) = store.hold(&root, cancels(&[&first])).await;
     let entry = only(store.journal(root.task.id).await);
     assert_eq!((entry.state, entry.result), (TaskState::Cancelled, None));
     // It arrives anew, after all that came before.
@@ -189,7 +189,7 @@ async fn a_cancelled_wait_gives_back_what_nobody_has_seen(store: Store) {
     let (four, five) = (wait_for(&root, 4, "go", None), wait_for(&root, 5, "go", None));
     store.hold(&root, spawns([four.clone(), five])).await;
     store.send(execution, "go", "4").await;
-    store.hold(&root, cancels(&root, &[&four])).await;
+    store.hold(&root, cancels(&[&four])).await;
     let journal = store.journal(root.task.id).await;
     assert_eq!((journal[3].state, journal[4].state), (TaskState::Cancelled, TaskState::Completed));
     assert_eq!(text(journal[4].result.as_ref().must()), "4");
@@ -200,7 +200,7 @@ async fn a_cancelled_wait_that_took_nothing_leaves_it_to_the_next(store: Store) 
     let root = store.root("root").await;
     let first = wait_for(&root, 1, "go", None);
     store.hold(&root, spawns([first.clone(), wait_for(&root, 2, "go", None)])).await;
-    store.hold(&root, cancels(&root, &[&first])).await;
+    store.hold(&root, cancels(&[&first])).await;
     store.send(root.task.execution_id, "go", "1").await;
     let journal = store.journal(root.task.id).await;
     assert_eq!((journal[0].state, journal[1].state), (TaskState::Cancelled, TaskState::Completed));

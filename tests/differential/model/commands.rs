@@ -325,32 +325,7 @@ pub fn add(to: &mut Number, amount: Number) {
 
 /// The rest is filled in by who asks for it.
 fn blank(name: &str, kind: TaskKind) -> Task {
-    Task {
-        id: Id::nil(),
-        execution_id: Id::nil(),
-        step_name: name.to_owned(),
-        kind,
-        parent_task_id: None,
-        state: TaskState::Pending,
-        args: Payload::empty_array(),
-        kwargs: Payload::empty_object(),
-        retries: 0,
-        created_at: stent::model::Timestamp::default(),
-        tags: Vec::new(),
-        priority: 0,
-        queue: None,
-        retry_policy: None,
-        result: None,
-        error: None,
-        started_at: None,
-        completed_at: None,
-        worker_id: None,
-        lease_expires_at: None,
-        idempotency_key: None,
-        scheduled_for: None,
-        fence: 0,
-        step_key: None,
-    }
+    Task::new(Id::nil(), Id::nil(), kind, name, stent::model::Timestamp::default())
 }
 
 fn waiting(name: &str, kind: TaskKind) -> Job {

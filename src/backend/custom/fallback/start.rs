@@ -47,30 +47,10 @@ pub(super) struct New<'a> {
 /// A task that waits for nothing and knows nothing yet.
 pub(super) fn blank(new: New<'_>) -> Task {
     Task {
-        id: new.id,
-        execution_id: new.execution,
-        step_name: new.name.to_owned(),
-        kind: new.kind,
         parent_task_id: new.parent,
-        state: TaskState::Pending,
-        args: Payload::empty_array(),
-        kwargs: Payload::empty_object(),
-        retries: 0,
-        created_at: now(),
-        tags: Vec::new(),
-        priority: 0,
-        queue: None,
-        retry_policy: None,
-        result: None,
-        error: None,
-        started_at: None,
-        completed_at: None,
-        worker_id: None,
-        lease_expires_at: None,
-        idempotency_key: None,
         scheduled_for: Some(new.at),
-        fence: 0,
         step_key: new.step_key,
+        ..Task::new(new.id, new.execution, new.kind, new.name, now())
     }
 }
 

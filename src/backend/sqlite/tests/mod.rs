@@ -125,32 +125,7 @@ pub(super) fn execution(state: ExecutionState) -> Execution {
 }
 
 pub(super) fn task(execution: Id) -> Task {
-    Task {
-        id: id(),
-        execution_id: execution,
-        step_name: "charge".to_owned(),
-        kind: TaskKind::Activity,
-        parent_task_id: None,
-        state: TaskState::Pending,
-        args: Payload::from("[1]"),
-        kwargs: Payload::empty_object(),
-        retries: 0,
-        created_at: now(),
-        tags: Vec::new(),
-        priority: 0,
-        queue: None,
-        retry_policy: None,
-        result: None,
-        error: None,
-        started_at: None,
-        completed_at: None,
-        worker_id: None,
-        lease_expires_at: None,
-        idempotency_key: None,
-        scheduled_for: None,
-        fence: 0,
-        step_key: None,
-    }
+    Task { args: Payload::from("[1]"), ..Task::new(id(), execution, TaskKind::Activity, "charge", now()) }
 }
 
 pub(super) fn failure() -> Failure {

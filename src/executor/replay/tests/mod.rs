@@ -25,30 +25,10 @@ fn task_id() -> Id {
 
 fn claimed() -> Claimed {
     let task = Task {
-        id: task_id(),
-        execution_id: task_id(),
-        step_name: "handler".into(),
-        kind: TaskKind::Orchestrator,
-        parent_task_id: None,
         state: TaskState::Running,
-        args: Payload::empty_array(),
-        kwargs: Payload::empty_object(),
-        retries: 0,
-        created_at: Timestamp::from_micros(1_000),
-        tags: Vec::new(),
-        priority: 0,
-        queue: None,
         retry_policy: Some(RetryPolicy::default()),
-        result: None,
-        error: None,
-        started_at: None,
-        completed_at: None,
-        worker_id: None,
-        lease_expires_at: None,
-        idempotency_key: None,
-        scheduled_for: None,
         fence: 1,
-        step_key: None,
+        ..Task::new(task_id(), task_id(), TaskKind::Orchestrator, "handler", Timestamp::from_micros(1_000))
     };
     Claimed {
         task,
