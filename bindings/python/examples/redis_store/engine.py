@@ -45,7 +45,6 @@ class Advanced(Struct):
     claimed: list[Claimed]
 
 
-
 @operation
 def advance(tx: Transaction, transitions: list[Transition], claim_: Claim | None) -> Advanced:
     verdicts: list[Verdict] = []

@@ -35,6 +35,40 @@ class Row(Struct, kw_only=True):
         yield from ()
 
 
+class Named(Row, kw_only=True):
+    """A row whose key is its name."""
+
+    name: str
+
+    @property
+    def key(self) -> str:
+        return self.name
+
+
+class Expiring(Named, kw_only=True):
+    """A row that is over at some time, if it ever is."""
+
+    expires_at: str | None = None
+
+    def entries(self) -> Iterator[Entry]:
+        if self.expires_at:
+            yield f"ending:{self.table}", f"{self.expires_at}\t{self.name}"
+
+
+class OfExecution(Row, kw_only=True):
+    """A row that an execution has under a name."""
+
+    execution_id: str
+    name: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.execution_id}/{self.name}"
+
+    def entries(self) -> Iterator[Entry]:
+        yield f"{self.table}-of:{self.execution_id}", f"\t{self.key}"
+
+
 class ExecutionRecord(Row, kw_only=True):
     """The record of the protocol. Its progress lies in rows of its own."""
 
@@ -268,71 +302,33 @@ class DeadLetter(Row, kw_only=True):
         yield "letters", f"{self.moved_at}\t{self.task.id}"
 
 
-class Cached(Row, kw_only=True):
+class Cached(Expiring, kw_only=True):
     table = "cache"
 
-    name: str
     value: Raw
-    expires_at: str | None = None
-
-    @property
-    def key(self) -> str:
-        return self.name
-
-    def entries(self) -> Iterator[Entry]:
-        if self.expires_at:
-            yield f"ending:{self.table}", f"{self.expires_at}\t{self.name}"
 
 
-class Reservation(Row, kw_only=True):
+class Reservation(Expiring, kw_only=True):
     """An idempotency key: its result, or the task that is to make it."""
 
     table = "idempotency"
 
-    name: str
     is_recorded: bool = False
     value: Raw = NULL
     owner: str | None = None
     args_hash: str | None = None
-    expires_at: str | None = None
-
-    @property
-    def key(self) -> str:
-        return self.name
-
-    def entries(self) -> Iterator[Entry]:
-        if self.expires_at:
-            yield f"ending:{self.table}", f"{self.expires_at}\t{self.name}"
 
 
-class Counter(Row, kw_only=True):
+class Counter(OfExecution, kw_only=True):
     table = "counters"
 
-    execution_id: str
-    name: str
     value: int | float
 
-    @property
-    def key(self) -> str:
-        return f"{self.execution_id}/{self.name}"
 
-    def entries(self) -> Iterator[Entry]:
-        yield f"counters-of:{self.execution_id}", f"\t{self.key}"
-
-
-class Value(Row, kw_only=True):
+class Value(OfExecution, kw_only=True):
     table = "values"
 
-    execution_id: str
-    name: str
     value: Raw
-
-    @property
-    def key(self) -> str:
-        return f"{self.execution_id}/{self.name}"
-
-    def entries(self) -> Iterator[Entry]:
-        yield f"values-of:{self.execution_id}", f"\t{self.key}"
 
 
 class FunctionOptions(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -348,15 +344,10 @@ class FunctionOptions(Struct, kw_only=True, forbid_unknown_fields=True):
     idempotent: bool = False
 
 
-class Function(Row, kw_only=True):
+class Function(Named, kw_only=True):
     table = "functions"
 
-    name: str
     options: FunctionOptions
-
-    @property
-    def key(self) -> str:
-        return self.name
 
 
 class Worker(Row, kw_only=True):
@@ -382,19 +373,14 @@ class Worker(Row, kw_only=True):
             yield "workers", f"\t{self.worker_id}"
 
 
-class Route(Row, kw_only=True):
+class Route(Named, kw_only=True):
     """Tasks that share queue, function and tags: what a worker may take is decided for all of them at once."""
 
     table = "routes"
 
-    name: str
     queue: str | None
     function: str
     tags: list[str]
-
-    @property
-    def key(self) -> str:
-        return self.name
 
     def admits(self, queues: list[str], tags: list[str]) -> bool:
         is_queue = self.queue is None or not queues or self.queue in queues

@@ -25,9 +25,6 @@ from .rows import Row, Sequence
 R = TypeVar("R", bound=Row)
 T = TypeVar("T")
 
-PAGE = 64
-"""So much of an index is read at once when nobody knows how much it takes."""
-
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
