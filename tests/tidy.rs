@@ -22,8 +22,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("src/codec", &["codec", "backend", "model"]),
     ("src/backend", &["backend", "model"]),
     ("src/backend/decide", &["backend", "backend::decide", "model"]),
-    ("src/backend/sqlite", &["backend", "backend::decide", "backend::sqlite", "codec", "model"]),
-    ("src/backend/postgres", &["backend", "backend::decide", "backend::postgres", "codec", "model"]),
+    ("src/backend/sql", &["backend", "backend::decide", "backend::sql", "codec", "model"]),
+    ("src/backend/sqlite", &["backend", "backend::sql", "backend::sqlite", "codec", "model"]),
+    ("src/backend/postgres", &["backend", "backend::sql", "backend::postgres", "codec", "model"]),
     ("src/backend/custom", &["backend", "backend::custom", "codec", "model"]),
     ("src/check", &["check", "backend", "codec", "model"]),
     ("src/executor", &["executor", "backend", "model"]),
@@ -45,7 +46,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that only those who name them above may enter, though they lie inside a bigger one.
-const INNER: &[&str] = &["backend::decide", "backend::sqlite", "backend::postgres", "backend::custom"];
+const INNER: &[&str] = &["backend::decide", "backend::sql", "backend::sqlite", "backend::postgres", "backend::custom"];
 
 /// Words that stand in some places only: the word, where, and why.
 const WORDS: &[(&str, &[&str], &str)] = &[

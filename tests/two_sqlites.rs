@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use libloading::{Library, Symbol};
+use stent::backend::Backend as _;
 use stent::backend::sqlite::{Sqlite, SqliteOptions};
 use stent::backend::{Request, Response};
 use stent::model::Payload;

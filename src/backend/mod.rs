@@ -5,6 +5,7 @@ mod decide;
 mod engine;
 pub mod postgres;
 mod protocol;
+mod sql;
 pub mod sqlite;
 
 use std::sync::Arc;

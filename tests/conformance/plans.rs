@@ -59,7 +59,6 @@ const GROWTH: &[(&str, &[&str])] = &[
     ("journals", &["tasks_journal"]),
     ("tasks_arrived_since", &["tasks_journal"]),
     ("tasks_cancel_below", &["tasks_journal"]),
-    ("tasks_running_below", &["tasks_journal"]),
     ("tasks_unpark", &["tasks_parked"]),
     ("tasks_leave_lane", &["tasks_ready"]),
     ("tasks_joining", &["tasks_joining"]),

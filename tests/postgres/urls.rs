@@ -3,6 +3,7 @@
 use std::fs;
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use stent::backend::Backend as _;
 use stent::backend::postgres::Postgres;
 use stent::model::{Result, Status};
 

@@ -5,12 +5,12 @@ use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 use super::conn::Conn;
 use super::options::Dsn;
 use super::pool::{quoted, settings};
-use super::tx::Lock;
 use super::{error, pool};
+use crate::backend::sql::lock::Lock;
 use crate::model::{Error, Result};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_initial.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_marks.sql")];
 
 /// Safe from several processes at once, and again and again. What is not Stent's, or newer, is found before anything is
 /// written.

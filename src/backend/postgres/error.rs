@@ -21,11 +21,6 @@ pub(super) fn is_collision(why: &Error) -> bool {
     matches!(sqlstate(why), Some("40001" | "40P01"))
 }
 
-/// The connection is gone.
-pub(super) fn is_cut(why: &Error) -> bool {
-    why.details().contains_key("connection")
-}
-
 /// What goes wrong while a connection is made. One that ends in the middle of its first words is told as words that are
 /// wrong.
 pub(super) fn connecting(why: sqlx::Error) -> Error {
@@ -36,12 +31,6 @@ pub(super) fn connecting(why: sqlx::Error) -> Error {
         why => translate(why),
     };
     error.doing("take a connection")
-}
-
-/// The connection went while a commit was on its way.
-pub(super) fn in_doubt(why: Error) -> Error {
-    let message = format!("{}; whether it was recorded is not known", why.message());
-    Error::new(why.status(), message).retryable(true).with("connection", "cut").with("commit", "in doubt")
 }
 
 pub(super) fn translate(why: sqlx::Error) -> Error {

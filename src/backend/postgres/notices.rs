@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use tokio::time::Instant;
 use super::options::Dsn;
 use super::pool;
 use crate::backend::Notice;
+use crate::backend::sql::listeners::Listeners;
 use crate::model::Id;
 
 /// Between two messages of one process.
@@ -117,27 +117,25 @@ fn read(message: &str, sender: &str) -> Vec<Notice> {
 
 /// Tells this process at once, and others soon.
 pub(super) struct Notices {
-    local: broadcast::Sender<Notice>,
+    local: Listeners,
     gathered: Arc<Mutex<Gathered>>,
     wake: Arc<Notify>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     across: bool,
-    heard: Arc<AtomicU64>,
 }
 
 impl Notices {
-    pub fn start(dsn: &Dsn, local: broadcast::Sender<Notice>) -> Self {
+    pub fn start(dsn: &Dsn) -> Self {
+        let local = Listeners::default();
         let gathered = Arc::<Mutex<Gathered>>::default();
-        let heard = Arc::<AtomicU64>::default();
         let wake = Arc::new(Notify::new());
         let mut tasks = Vec::new();
         if dsn.notify {
             let sender = format!("{:016x}", rand::random::<u64>());
             let mouth = Mouth { channel: channel(&dsn.schema), sender, gathered: gathered.clone(), wake: wake.clone() };
-            let ear = Ear { local: local.clone(), heard: heard.clone() };
-            tasks.push(tokio::spawn(talk(dsn.clone(), mouth, ear)));
+            tasks.push(tokio::spawn(talk(dsn.clone(), mouth, local.clone())));
         }
-        Self { local, gathered, wake, tasks: Mutex::new(tasks), across: dsn.notify, heard }
+        Self { local, gathered, wake, tasks: Mutex::new(tasks), across: dsn.notify }
     }
 
     pub fn subscribe(&self) -> broadcast::Receiver<Notice> {
@@ -146,7 +144,7 @@ impl Notices {
 
     /// Grows with whatever is told here or heard of others.
     pub fn heard(&self) -> u64 {
-        self.heard.load(SeqCst)
+        self.local.heard()
     }
 
     pub fn tell(&self, notices: Vec<Notice>) {
@@ -159,11 +157,7 @@ impl Notices {
             drop(gathered);
             self.wake.notify_one();
         }
-        self.heard.fetch_add(1, SeqCst);
-        for notice in notices {
-            // Nobody listening is the usual case in a process that only dispatches.
-            let _unheard = self.local.send(notice);
-        }
+        self.local.tell(notices);
     }
 
     pub fn stop(&self) {
@@ -204,23 +198,9 @@ impl Mouth {
     }
 }
 
-/// Passes on what others say.
-struct Ear {
-    local: broadcast::Sender<Notice>,
-    heard: Arc<AtomicU64>,
-}
-
-impl Ear {
-    /// Counted first: who looks for work because of it finds that it is new.
-    fn hear(&self, notice: Notice) {
-        self.heard.fetch_add(1, SeqCst);
-        let _unheard = self.local.send(notice);
-    }
-}
-
 /// On a connection of its own, for as long as the backend is open. What was said while there was none is not known:
 /// after each new one everybody looks for himself.
-async fn talk(dsn: Dsn, mouth: Mouth, ear: Ear) {
+async fn talk(dsn: Dsn, mouth: Mouth, ears: Listeners) {
     let mut first = true;
     loop {
         let single = pool::single(&dsn, dsn.connection.clone());
@@ -228,17 +208,17 @@ async fn talk(dsn: Dsn, mouth: Mouth, ear: Ear) {
             && listener.listen(&mouth.channel).await.is_ok()
         {
             if !first {
-                ear.hear(Notice::Foreign);
+                ears.tell([Notice::Foreign]);
             }
             first = false;
-            converse(&mut listener, &mouth, &ear).await;
+            converse(&mut listener, &mouth, &ears).await;
         }
         tokio::time::sleep(RETRY).await;
     }
 }
 
 /// Until the connection is lost. A hint that can't be sent is a hint that is lost.
-async fn converse(listener: &mut PgListener, mouth: &Mouth, ear: &Ear) {
+async fn converse(listener: &mut PgListener, mouth: &Mouth, ears: &Listeners) {
     let mut not_before = Instant::now();
     let mut news = false;
     loop {
@@ -251,7 +231,7 @@ async fn converse(listener: &mut PgListener, mouth: &Mouth, ear: &Ear) {
         };
         tokio::select! {
             heard = listener.try_recv() => match heard {
-                Ok(Some(message)) => read(message.payload(), &mouth.sender).into_iter().for_each(|notice| ear.hear(notice)),
+                Ok(Some(message)) => ears.tell(read(message.payload(), &mouth.sender)),
                 Ok(None) | Err(_) => return,
             },
             () = pause => {

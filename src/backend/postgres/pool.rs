@@ -8,10 +8,11 @@ use futures_util::future::join_all;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Executor as _};
 
-use super::catalog::SharedCatalog;
 use super::conn::Conn;
 use super::error;
 use super::options::Dsn;
+use super::session::Statements;
+use crate::backend::sql::catalog::SharedCatalog;
 use crate::model::Result;
 
 /// Every statement is one for an index, and its plan is made once: not from the first parameters that it meets, nor from
@@ -32,7 +33,7 @@ const SETTINGS: &[(&str, &str)] = &[
 pub(super) struct Pool {
     connections: PgPool,
     pub catalog: SharedCatalog,
-    schema: String,
+    schema: Arc<str>,
     begin: String,
     begin_reading: String,
     keeps_session: bool,
@@ -65,16 +66,12 @@ impl Pool {
                  catalog"
             ),
             begin_reading: format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {each}"),
-            schema: dsn.schema.clone(),
+            schema: dsn.schema.as_str().into(),
             keeps_session: dsn.keeps_session(),
             patience: dsn.connect_timeout,
             max_queries: dsn.max_queries,
             served: Mutex::default(),
         }
-    }
-
-    pub fn schema(&self) -> &str {
-        &self.schema
     }
 
     pub fn keeps_session(&self) -> bool {
@@ -98,9 +95,10 @@ impl Pool {
         self.begin_reading.clone()
     }
 
-    pub async fn acquire(&self) -> Result<Conn> {
+    /// A connection for statements.
+    pub async fn session(&self) -> Result<Statements> {
         let conn = self.connections.acquire().await.map_err(error::connecting)?;
-        Ok(Conn::new(conn, self.keeps_session))
+        Ok(Statements { conn: Conn::new(conn, self.keeps_session), schema: self.schema.clone() })
     }
 
     /// Makes the connections that are to be kept. One that can't be made is for the call that needs it to tell of.

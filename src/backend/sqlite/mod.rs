@@ -1,67 +1,50 @@
-//! The SQLite backend: a file (or memory), one writer with group commit, readers beside it.
+//! The SQLite dialect: a file (or memory), one writer with group commit, readers beside it. What is asked of the tables,
+//! and what follows, is in [`crate::backend::sql`].
 
-mod advance;
-mod batch;
-mod cancel;
-mod catalog;
-mod claim;
+mod changes;
 mod clock;
 mod connect;
-mod dead_letters;
-mod dispatch;
-mod ended;
-mod ends;
-mod engine;
 mod error;
 mod file_locks;
-mod fork;
-mod idempotency;
-mod insert;
-mod journal;
-mod list;
 mod options;
-mod protocol;
-mod register;
-mod restart;
-mod routes;
-mod rows;
-mod signals;
-mod snapshot;
-mod spawn;
-mod stats;
-mod sweep;
+mod session;
 #[cfg(test)]
 mod tests;
-mod trees;
-mod tx;
-mod waits;
+mod transaction;
 mod watch;
 mod writer;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use futures_util::future::BoxFuture;
+use sqlx::Connection as _;
 use sqlx::sqlite::SqlitePool;
-use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::broadcast;
 
 use self::options::Location;
-use self::tx::Tx;
+use self::session::{Statements, Time};
+use self::transaction::Transactions;
 use self::watch::Watch;
 use self::writer::Writer;
-use crate::backend::{Notice, Request, Response};
+use crate::backend::Notice;
+use crate::backend::sql::Sql;
+use crate::backend::sql::catalog::SharedCatalog;
+use crate::backend::sql::database::{Database, Failed, Look, Work};
+use crate::backend::sql::listeners::Listeners;
+use crate::backend::sql::tx::Tx;
 use crate::model::Result;
 pub use crate::model::{SqliteOptions, Synchronous};
 
-/// Hints kept for a listener that is slow; one that lags looks for itself.
-const NOTICES_MAX: usize = 1024;
+/// A store on a SQLite file.
+pub type Sqlite = Sql<File>;
 
 /// An open SQLite file.
-pub struct Sqlite {
+pub struct File {
     writer: Writer,
     /// None for a database in memory: it belongs to its one connection, which then reads as well.
     readers: Option<SqlitePool>,
-    notices: broadcast::Sender<Notice>,
+    catalog: Arc<SharedCatalog>,
+    listeners: Listeners,
     /// Others' commits; none in memory, where there are no others.
     watch: Mutex<Option<Watch>>,
     /// The number of this boot: a lease of another one has ended.
@@ -75,65 +58,106 @@ impl Sqlite {
         let location = options::locate(url)?;
         let (conn, boot) = connect::writer(&location, &options).await?;
         let readers = connect::readers(&location, &options);
-        let (notices, _) = broadcast::channel(NOTICES_MAX);
-        let mut tx = Tx::new(conn, boot, options.busy_timeout);
+        let (catalog, listeners) = (Arc::<SharedCatalog>::default(), Listeners::default());
+        let mut transactions = Transactions::new(conn, boot, catalog.clone(), options.busy_timeout);
         // From here on, what others commit is news.
-        tx.look().await;
-        let changes = tx.changes();
-        let writer = Writer::start(tx, notices.clone());
+        transactions.look().await;
+        let changes = transactions.changes();
+        let writer = Writer::start(transactions, listeners.clone());
         let watch = match &location {
             Location::Memory => None,
-            Location::File(path) => Watch::start(path, writer.clone(), changes, notices.clone()),
+            Location::File(path) => Watch::start(path, writer.clone(), changes, listeners.clone()),
         };
-        Ok(Arc::new(Self { writer, readers, notices, boot, watch: Mutex::new(watch) }))
+        Ok(Arc::new(Self::new(File { writer, readers, catalog, listeners, boot, watch: Mutex::new(watch) })))
+    }
+}
+
+impl File {
+    fn time(&self) -> Time {
+        Time { boot: self.boot, reading: None }
+    }
+}
+
+/// A look as a job of the writer.
+fn in_writer<R, Q, F: Look<Q, R>>(look: F) -> impl Work<Q, R>
+where
+    R: 'static,
+    Q: 'static,
+{
+    move |tx: &mut Tx<'_>, request: Arc<Q>| look(tx.session(), request)
+}
+
+impl Database for File {
+    const NAME: &'static str = "sqlite";
+
+    fn notices(&self) -> broadcast::Receiver<Notice> {
+        self.listeners.subscribe()
     }
 
-    /// A transaction that writes. `work` may be called twice: when another job spoils the transaction that it
-    /// shares, each is tried alone.
-    async fn write<R, Q, F>(&self, request: Q, work: F) -> Result<R>
+    fn tell(&self, notices: Vec<Notice>) {
+        self.listeners.tell(notices);
+    }
+
+    fn heard(&self) -> u64 {
+        self.listeners.heard()
+    }
+
+    fn catalog(&self) -> &SharedCatalog {
+        &self.catalog
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// As a job of the writer, beside others in one transaction: when another job spoils it, each is tried alone. A commit
+    /// is never in doubt.
+    async fn write_once<R, Q, F>(
+        &self,
+        _until: Instant,
+        request: Arc<Q>,
+        work: Arc<F>,
+    ) -> std::result::Result<R, Failed<R>>
     where
         R: Send + 'static,
         Q: Send + Sync + 'static,
-        F: for<'t> Fn(&'t mut Tx, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
+        F: Work<Q, R>,
     {
-        self.writer.run(request, work).await
+        Ok(self.writer.run(request, work).await?)
     }
 
-    /// Reads beside the writer; one statement sees one state of the store.
-    async fn read<R, Q, F>(&self, request: Q, work: F) -> Result<R>
+    /// Beside the writer. In memory the reading is a job of the writer, inside its transaction.
+    async fn read_once<R, Q, F>(&self, together: bool, request: Q, look: F) -> Result<R>
     where
         R: Send + 'static,
         Q: Send + Sync + 'static,
-        F: for<'t> Fn(&'t mut SqliteConnection, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
+        F: Look<Q, R>,
     {
-        match &self.readers {
-            Some(pool) => {
-                let mut conn = pool.acquire().await.map_err(error::map("take a reading connection"))?;
-                work(&mut conn, Arc::new(request)).await
-            }
-            None => self.writer.run(request, move |tx, request| work(&mut tx.conn, request)).await,
-        }
-    }
-
-    /// As [`Sqlite::read`], but all of `work`'s statements see one state of the store.
-    async fn read_together<R, Q, F>(&self, request: Q, work: F) -> Result<R>
-    where
-        R: Send + 'static,
-        Q: Send + Sync + 'static,
-        F: for<'t> Fn(&'t mut SqliteConnection, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
-    {
-        // In memory the reading is a job of the writer, inside its transaction.
-        let Some(pool) = &self.readers else { return self.read(request, work).await };
+        let request = Arc::new(request);
+        let Some(pool) = &self.readers else {
+            let work = in_writer(look);
+            return self.writer.run(request, Arc::new(work)).await;
+        };
         let mut conn = pool.acquire().await.map_err(error::map("take a reading connection"))?;
-        let mut together = conn.begin().await.map_err(error::map("begin to read"))?;
-        let result = work(&mut together, Arc::new(request)).await?;
-        together.commit().await.map_err(error::map("end reading"))?;
+        if !together {
+            return look(&mut Statements { conn, time: self.time() }, request).await;
+        }
+        let conn = conn.begin().await.map_err(error::map("begin to read"))?;
+        let mut session = Statements { conn, time: self.time() };
+        let result = look(&mut session, request).await?;
+        session.conn.commit().await.map_err(error::map("end reading"))?;
         Ok(result)
     }
 
-    /// One operation of the protocol.
-    pub async fn call(&self, request: Request) -> Result<Response> {
-        protocol::call(self, request).await
+    async fn check_schema(&self) -> Result<()> {
+        match &self.readers {
+            Some(pool) => {
+                let mut conn = pool.acquire().await.map_err(error::map("take a reading connection"))?;
+                connect::check_schema(&mut conn).await
+            }
+            // Nobody else can raise the schema of what is in memory: only whether it is open is asked.
+            None => self.writer.look().await,
+        }
     }
 
     /// Commits what was asked for, and lets go of the file. Readers go first: the last connection to close is the one

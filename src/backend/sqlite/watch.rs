@@ -4,18 +4,18 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use std::{fs, io};
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use inotify::{EventMask, EventOwned, EventStream, Inotify, WatchMask};
-use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
+use super::changes::Changes;
 use super::connect;
 use super::writer::Writer;
 use crate::backend::Notice;
+use crate::backend::sql::listeners::Listeners;
 
 /// After the first write that is seen. A commit shows in the log before it can be read: the disk is in between.
 const SOON: Duration = Duration::from_millis(1);
@@ -28,21 +28,6 @@ const LAST: Duration = Duration::from_millis(256);
 
 /// A log that has gone is looked for this often.
 const GONE: Duration = Duration::from_secs(1);
-
-/// What the writer has seen of others.
-#[derive(Default)]
-pub(super) struct Changes {
-    looks: AtomicU64,
-    changes: AtomicU64,
-}
-
-impl Changes {
-    /// The writer looked, at the beginning of a transaction or because it was asked to.
-    pub fn looked(&self, changed: bool) {
-        self.changes.fetch_add(u64::from(changed), Ordering::Release);
-        self.looks.fetch_add(1, Ordering::Release);
-    }
-}
 
 /// Watches as long as it is held.
 pub(super) struct Watch {
@@ -57,20 +42,15 @@ impl Drop for Watch {
 
 impl Watch {
     /// None where the kernel has no watch left to give: then polls have to do.
-    pub fn start(
-        path: &Path,
-        writer: Writer,
-        changes: Arc<Changes>,
-        notices: broadcast::Sender<Notice>,
-    ) -> Option<Self> {
+    pub fn start(path: &Path, writer: Writer, changes: Arc<Changes>, listeners: Listeners) -> Option<Self> {
         // SQLite puts the log beside the file itself, not beside a link to it.
         let path = fs::canonicalize(path).ok()?;
         let log = Log::open(connect::beside(&path, "-wal")).ok()?;
-        Some(Self { task: tokio::spawn(watch(log, writer, changes, notices)) })
+        Some(Self { task: tokio::spawn(watch(log, writer, changes, listeners)) })
     }
 }
 
-async fn watch(mut log: Log, writer: Writer, changes: Arc<Changes>, notices: broadcast::Sender<Notice>) {
+async fn watch(mut log: Log, writer: Writer, changes: Arc<Changes>, listeners: Listeners) {
     let mut told = 0;
     loop {
         if log.written().await.is_err() {
@@ -78,19 +58,19 @@ async fn watch(mut log: Log, writer: Writer, changes: Arc<Changes>, notices: bro
         }
         let mut pause = SOON;
         while pause <= LAST {
-            let looks = changes.looks.load(Ordering::Acquire);
+            let looks = changes.looks();
             pause = if log.is_quiet_for(pause).await { pause * 4 } else { BUSY };
-            if notices.receiver_count() == 0 {
+            if !listeners.are_there() {
                 continue;
             }
             // A writer at work looks by itself, with every transaction.
-            if changes.looks.load(Ordering::Acquire) == looks && writer.look().await.is_err() {
+            if changes.looks() == looks && writer.look().await.is_err() {
                 return;
             }
-            let seen = changes.changes.load(Ordering::Acquire);
+            let seen = changes.seen();
             if seen != told {
                 told = seen;
-                let _unheard = notices.send(Notice::Foreign);
+                listeners.tell([Notice::Foreign]);
             }
         }
     }

@@ -4,10 +4,13 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
-use super::tx::Tx;
+use super::transaction::Transactions;
 use crate::backend::Notice;
+use crate::backend::sql::database::Work;
+use crate::backend::sql::listeners::Listeners;
+use crate::backend::sql::tx::Tx;
 use crate::model::{Error, Result};
 
 /// Jobs in one transaction: others wait until it commits.
@@ -15,14 +18,14 @@ const JOBS_MAX: usize = 64;
 
 /// A piece of a transaction. It may run twice: when another job spoils the transaction, each is tried alone.
 trait Job: Send {
-    fn run<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, Result<()>>;
+    fn run<'t>(&'t mut self, tx: &'t mut Tx<'_>) -> BoxFuture<'t, Result<()>>;
     /// Answers the caller: with the result, once it is committed, or with the error.
     fn finish(self: Box<Self>, outcome: Result<()>);
 }
 
 struct Call<R, Q, F> {
     request: Arc<Q>,
-    work: F,
+    work: Arc<F>,
     result: Option<R>,
     reply: oneshot::Sender<Result<R>>,
 }
@@ -31,9 +34,9 @@ impl<R, Q, F> Job for Call<R, Q, F>
 where
     R: Send,
     Q: Send + Sync,
-    F: for<'t> Fn(&'t mut Tx, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send,
+    F: Work<Q, R>,
 {
-    fn run<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, Result<()>> {
+    fn run<'t>(&'t mut self, tx: &'t mut Tx<'_>) -> BoxFuture<'t, Result<()>> {
         Box::pin(async move {
             let work = (self.work)(tx, self.request.clone());
             self.result = Some(work.await?);
@@ -66,27 +69,27 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Takes the connection over; `notices` hears of what is committed.
-    pub fn start(tx: Tx, notices: broadcast::Sender<Notice>) -> Self {
+    /// Takes the connection over; `listeners` hear of what is committed.
+    pub fn start(transactions: Transactions, listeners: Listeners) -> Self {
         let (jobs, inbox) = mpsc::unbounded_channel();
-        tokio::spawn(serve(tx, inbox, notices));
+        tokio::spawn(serve(transactions, inbox, listeners));
         Self { jobs }
     }
 
     /// Runs `work` in a transaction and answers when it is on disk. `work` may be called twice.
-    pub async fn run<R, Q, F>(&self, request: Q, work: F) -> Result<R>
+    pub async fn run<R, Q, F>(&self, request: Arc<Q>, work: Arc<F>) -> Result<R>
     where
         R: Send + 'static,
         Q: Send + Sync + 'static,
-        F: for<'t> Fn(&'t mut Tx, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + 'static,
+        F: Work<Q, R>,
     {
         let (reply, answer) = oneshot::channel();
-        let call = Box::new(Call { request: Arc::new(request), work, result: None, reply });
+        let call = Box::new(Call { request, work, result: None, reply });
         self.jobs.send(Message::Job(call)).map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
 
-    /// Lets the writer see what others have committed, in no transaction. The answer is in its [`Tx::changes`].
+    /// Lets the writer see what others have committed, in no transaction. The answer is in its [`Transactions::changes`].
     pub async fn look(&self) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(Message::Look(reply)).map_err(|_| closed())?;
@@ -106,7 +109,7 @@ fn closed() -> Error {
     Error::closed("the backend is closed")
 }
 
-async fn serve(mut tx: Tx, mut inbox: mpsc::UnboundedReceiver<Message>, notices: broadcast::Sender<Notice>) {
+async fn serve(mut transactions: Transactions, mut inbox: mpsc::UnboundedReceiver<Message>, listeners: Listeners) {
     let mut jobs = Vec::new();
     while let Some(first) = inbox.recv().await {
         let mut closing = None;
@@ -125,59 +128,56 @@ async fn serve(mut tx: Tx, mut inbox: mpsc::UnboundedReceiver<Message>, notices:
                 message = inbox.try_recv().ok();
             }
         }
-        commit(&mut tx, &mut jobs, &notices).await;
+        commit(&mut transactions, &mut jobs, &listeners).await;
         if let Some(reply) = looking {
-            tx.look().await;
+            transactions.look().await;
             let _gone = reply.send(());
         }
         if let Some(reply) = closing {
             inbox.close();
-            let outcome = tx.close().await;
+            let outcome = transactions.close().await;
             let _gone = reply.send(outcome);
             return;
         }
     }
     // Every handle is gone: nobody is left to tell of a failure to close.
-    let _unheard = tx.close().await;
+    let _unheard = transactions.close().await;
 }
 
-async fn commit(tx: &mut Tx, jobs: &mut Vec<Box<dyn Job>>, notices: &broadcast::Sender<Notice>) {
+async fn commit(transactions: &mut Transactions, jobs: &mut Vec<Box<dyn Job>>, listeners: &Listeners) {
     if jobs.is_empty() {
         return;
     }
-    match attempt(tx, jobs).await {
-        Ok(()) => {
-            tell(tx, notices);
+    match attempt(transactions, jobs).await {
+        Ok(notices) => {
+            listeners.tell(notices);
             jobs.drain(..).for_each(|job| job.finish(Ok(())));
         }
         Err(why) if jobs.len() == 1 => jobs.drain(..).for_each(|job| job.finish(Err(why.clone()))),
         Err(_) => {
             for job in jobs.drain(..) {
                 let mut alone = vec![job];
-                let outcome = attempt(tx, &mut alone).await;
-                if outcome.is_ok() {
-                    tell(tx, notices);
-                }
+                let outcome = attempt(transactions, &mut alone).await.map(|notices| listeners.tell(notices));
                 alone.drain(..).for_each(|job| job.finish(outcome.clone()));
             }
         }
     }
 }
 
-async fn attempt(tx: &mut Tx, jobs: &mut [Box<dyn Job>]) -> Result<()> {
-    tx.begin().await?;
+async fn attempt(transactions: &mut Transactions, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Notice>> {
+    let (now, catalog) = transactions.begin().await?;
+    let shared = transactions.shared.clone();
+    let mut tx = Tx::new(&mut transactions.session, now, catalog, &shared);
     for job in jobs {
-        if let Err(why) = job.run(tx).await {
-            tx.rollback().await;
+        if let Err(why) = job.run(&mut tx).await {
+            drop(tx);
+            transactions.rollback().await;
             return Err(why);
         }
     }
-    tx.commit().await
-}
-
-fn tell(tx: &mut Tx, notices: &broadcast::Sender<Notice>) {
-    for notice in tx.take_notices() {
-        // Nobody listening is the usual case in a process that only dispatches.
-        let _unheard = notices.send(notice);
-    }
+    let (now, notices) = (tx.now, tx.take_notices());
+    drop(tx);
+    transactions.last = now;
+    transactions.commit().await?;
+    Ok(notices)
 }

@@ -1,12 +1,10 @@
--- what time brings next, and whether there is anything in these lanes, by which version of the catalog
+-- how long until something is due, and whether there is anything in these lanes, by which version of the catalog; what
+-- is due at the end of time never is
 SELECT
-    now() AS now,
-    (SELECT min(t.due_at) FROM tasks AS t WHERE t.due_at IS NOT NULL) AS due_at,
-    (
-        SELECT min(e.expiry_at) FROM executions AS e
-        WHERE e.expiry_at IS NOT NULL AND e.ending IS NULL AND e.completed_at IS NULL
-    ) AS expiry_at,
-    (SELECT min(t.lease_expires_at) FROM tasks AS t WHERE t.lease_expires_at IS NOT NULL) AS lease_expires_at,
+    CASE
+        WHEN isfinite(due.at) THEN (extract(epoch FROM due.at - now()) * 1000000)::bigint
+        WHEN due.at < now() THEN -1::bigint
+    END AS wait,
     EXISTS (SELECT 1 FROM executions AS e WHERE e.state = 'cancelling' AND e.ending IS NOT NULL AND e.completed_at IS NULL)
         OR EXISTS (SELECT 1 FROM unfinished_trees)
         OR EXISTS (SELECT 1 FROM tasks AS t WHERE t.parked IS NOT NULL) AS other,
@@ -15,3 +13,15 @@ SELECT
         WHERE (SELECT t.lane FROM tasks AS t WHERE t.lane = l.lane LIMIT 1) IS NOT NULL
     ) AS ready,
     (SELECT c.version FROM catalog AS c) AS version
+FROM (
+    SELECT
+        least(
+            (SELECT min(t.due_at) FROM tasks AS t WHERE t.due_at IS NOT NULL),
+            (
+                SELECT min(e.expiry_at) FROM executions AS e
+                WHERE e.expiry_at IS NOT NULL AND e.ending IS NULL AND e.completed_at IS NULL
+            ),
+            (SELECT min(t.lease_expires_at) FROM tasks AS t WHERE t.lease_expires_at IS NOT NULL)
+        ) AS at
+    OFFSET 0
+) AS due

@@ -4,5 +4,5 @@ INSERT INTO executions (
 )
 VALUES (
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
-    CASE $4 WHEN 'cancelling' THEN 'cancelled' END, $12::jsonb, $13, $14, $15, $16
+    CASE $4::text WHEN 'cancelling' THEN 'cancelled' END, $12::text::jsonb, $13, $14, $15, $16
 )

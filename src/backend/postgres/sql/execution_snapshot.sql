@@ -1,43 +1,38 @@
--- all of an execution in one row, so that all of it is seen at one moment: what belongs to it as arrays, in order
+-- all of an execution, so that all of it is seen at one moment: a row for each part, with that part's columns; `place`
+-- is where a line of progress stands
 SELECT
-    e.id, e.root_function, e.state, e.args, e.kwargs, e.retries, e.created_at, e.started_at, e.completed_at, e.expiry_at,
-    e.tags::text AS tags, e.priority, e.queue, e.result, e.error, e.replay_of, e.cancel_reason,
-    t.task_names, t.task_states, t.task_created, t.task_started, t.task_completed, t.task_cache_hits, t.task_errors,
-    p.steps, p.statuses, p.started, p.completed, p.details,
-    c.counter_names, c.wholes, c.fractions,
-    s.keys, s.values
-FROM executions AS e
-CROSS JOIN LATERAL (
-    SELECT
-        array_agg(o.step_name) AS task_names, array_agg(o.state) AS task_states, array_agg(o.created_at) AS task_created,
-        array_agg(o.started_at) AS task_started, array_agg(o.completed_at) AS task_completed,
-        array_agg(o.cache_hit) AS task_cache_hits, array_agg(o.error) AS task_errors
-    FROM (
-        SELECT i.step_name, i.state, i.created_at, i.started_at, i.completed_at, i.cache_hit, i.error
-        FROM tasks AS i
-        WHERE i.execution_id = e.id
-        ORDER BY i.created_at, i.id
-    ) AS o
-) AS t
-CROSS JOIN LATERAL (
-    SELECT
-        array_agg(o.step) AS steps, array_agg(o.status) AS statuses, array_agg(o.started_at) AS started,
-        array_agg(o.completed_at) AS completed, array_agg(o.detail) AS details
-    FROM (
-        SELECT i.step, i.status, i.started_at, i.completed_at, i.detail
-        FROM execution_progress AS i
-        WHERE i.execution_id = e.id
-        ORDER BY i.sequence
-    ) AS o
-) AS p
-CROSS JOIN LATERAL (
-    SELECT array_agg(i.name) AS counter_names, array_agg(i.whole) AS wholes, array_agg(i.fraction) AS fractions
-    FROM execution_counters AS i
-    WHERE i.execution_id = e.id
-) AS c
-CROSS JOIN LATERAL (
-    SELECT array_agg(i.key) AS keys, array_agg(i.value) AS values
-    FROM execution_state AS i
-    WHERE i.execution_id = e.id
-) AS s
-WHERE e.id = $1
+    'execution' AS part, id, root_function, state, args, kwargs, retries, created_at, started_at, completed_at,
+    expiry_at, tags::text AS tags, priority, queue, result, error, replay_of, cancel_reason, NULL::text AS name,
+    NULL::boolean AS cache_hit, NULL::bigint AS place, NULL::bigint AS whole, NULL::double precision AS fraction,
+    NULL::bytea AS value
+FROM executions
+WHERE id = $1
+UNION ALL
+SELECT
+    'task', id, NULL, state, NULL, NULL, NULL, created_at, started_at, completed_at, NULL,
+    NULL, NULL, NULL, NULL, error, NULL, NULL, step_name, cache_hit, NULL,
+    NULL, NULL, NULL
+FROM tasks
+WHERE execution_id = $1
+UNION ALL
+SELECT
+    'progress', NULL, NULL, status, NULL, NULL, NULL, NULL, started_at, completed_at, NULL,
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, step, NULL, sequence,
+    NULL, NULL, detail
+FROM execution_progress
+WHERE execution_id = $1
+UNION ALL
+SELECT
+    'counter', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, name, NULL, NULL,
+    whole, fraction, NULL
+FROM execution_counters
+WHERE execution_id = $1
+UNION ALL
+SELECT
+    'value', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, key, NULL, NULL,
+    NULL, NULL, value
+FROM execution_state
+WHERE execution_id = $1
+ORDER BY created_at, id, place

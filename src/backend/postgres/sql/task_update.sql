@@ -1,3 +1,4 @@
+-- not needed: lease
 UPDATE tasks
 SET state = $2,
     result = $3,

@@ -9,4 +9,4 @@ WITH RECURSIVE up (id, parent_task_id) AS (
         SELECT j.id, j.parent_task_id FROM tasks AS j WHERE j.joins = up.id
     ) AS n
 )
-SELECT EXISTS (SELECT 1 FROM up WHERE up.id = $2)
+SELECT EXISTS (SELECT 1 FROM up WHERE up.id = $2) AS waits

@@ -12,9 +12,9 @@ WITH best AS MATERIALIZED (
             ORDER BY t.priority DESC, t.created_at, t.id
             LIMIT $2::bigint
         ) AS t
-        WHERE NOT $7
+        WHERE NOT $7::boolean
         ORDER BY t.priority DESC, t.created_at, t.id
-        LIMIT $2
+        LIMIT $2::bigint
     ) AS c
     GROUP BY c.lane
 ),
@@ -28,10 +28,10 @@ chosen AS MATERIALIZED (
         WHERE t.lane = l.lane
             AND (SELECT e.state FROM executions AS e WHERE e.id = t.execution_id) IN ('pending', 'running')
         ORDER BY t.priority DESC, t.created_at, t.id
-        LIMIT CASE WHEN $7 THEN $2::bigint ELSE coalesce(best.count, 0) END
+        LIMIT CASE WHEN $7::boolean THEN $2::bigint ELSE coalesce(best.count, 0) END
         FOR UPDATE OF t SKIP LOCKED
     ) AS c
-    LIMIT $2
+    LIMIT $2::bigint
 ),
 claimed AS (
     UPDATE tasks
@@ -40,8 +40,8 @@ claimed AS (
         fence = fence + 1,
         lane = NULL,
         due_at = NULL,
-        lease_expires_at = $4::timestamptz + $5::bigint * interval '1 microsecond',
-        limited = $6,
+        lease_expires_at = $5::timestamptz,
+        limited = $6::boolean,
         started_at = coalesce(started_at, $4::timestamptz),
         deadline_at = coalesce(deadline_at, $4::timestamptz + timeout * interval '1 microsecond')
     WHERE id = ANY(ARRAY(SELECT chosen.id FROM chosen))

@@ -12,9 +12,10 @@ FROM unnest(
     $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bigint[],
     $10::bigint[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::bigint[], $15::text[],
     $16::timestamptz[], $17::boolean[], $18::timestamptz[], $19::timestamptz[], $20::bigint[], $21::bigint[],
-    $22::text[], $23::text[], $24::text[], $25::text[], $26::bytea[], $27::bytea[], $28::bytea[], $29::bytea[]
+    $22::text[], $23::text[], $24::text[], $25::text[], $26::bytea[], $27::bytea[], $28::bytea[], $29::bytea[],
+    $30::timestamptz[]
 ) AS b (
     id, execution_id, parent_task_id, step_name, step_key, kind, state, lane, route, priority, created_at, due_at,
     scheduled_for, fence, worker_id, lease_expires_at, limited, started_at, completed_at, retries, timeout,
-    idempotency_key, queue, tags, retry_policy, args, kwargs, result, error
+    idempotency_key, queue, tags, retry_policy, args, kwargs, result, error, lease
 )

@@ -1,4 +1,4 @@
-SELECT id, execution_id, parent_task_id, kind, state, step_name, retries, retry_policy, ops
+SELECT id, execution_id, parent_task_id, kind, state, step_name, retries, retry_policy
 FROM tasks
 WHERE due_at IS NOT NULL AND due_at <= $1
 ORDER BY due_at, id

@@ -4,8 +4,8 @@ SET stopped = true
 WHERE id = ANY(
     ARRAY(
         SELECT t.id
-        FROM unnest($1::uuid[]) AS b (id)
-        JOIN executions AS e ON e.id = ANY (ARRAY[b.id]) AND e.state = 'cancelling'
+        FROM unnest($1::uuid[]) AS b (execution_id)
+        JOIN executions AS e ON e.id = ANY (ARRAY[b.execution_id]) AND e.state = 'cancelling'
         JOIN tasks AS t ON t.id = ANY (ARRAY[e.root_task_id])
         WHERE t.state IN ('pending', 'running', 'waiting')
         UNION
@@ -16,4 +16,4 @@ WHERE id = ANY(
     )
 )
     AND state IN ('pending', 'running', 'waiting')
-RETURNING id, state, kind, parent_task_id
+RETURNING id, state, parent_task_id

@@ -1,5 +1,5 @@
 -- still due, and nobody else is at it
-SELECT id, state
+SELECT id
 FROM tasks
 WHERE id = ANY($1::uuid[]) AND (due_at <= $2 OR lease_expires_at < $2)
 ORDER BY id

@@ -12,8 +12,8 @@ SET state = 'pending',
 WHERE id = ANY(
     ARRAY(
         SELECT t.id
-        FROM unnest($1::text[], $2::text[]) AS b (name, version)
-        JOIN tasks AS t ON t.step_name = b.name AND t.parked IS NOT NULL
+        FROM unnest($1::text[], $2::text[]) AS b (step_name, version)
+        JOIN tasks AS t ON t.step_name = b.step_name AND t.parked IS NOT NULL
         WHERE t.state = 'waiting' AND t.parked_version IS DISTINCT FROM b.version
         LIMIT $4
         FOR UPDATE OF t SKIP LOCKED

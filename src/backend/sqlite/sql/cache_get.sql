@@ -1,1 +1,1 @@
-SELECT value FROM cache WHERE key = ?1 AND value IS NOT NULL AND (expires_at IS NULL OR expires_at > ?2)
+SELECT value FROM cache WHERE key = ?1 AND (expires_at IS NULL OR expires_at > ?2)

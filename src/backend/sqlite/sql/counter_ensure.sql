@@ -1,2 +1,2 @@
-INSERT INTO execution_counters (execution_id, name, value) VALUES (?1, ?2, ?3)
+INSERT INTO execution_counters (execution_id, name, value) VALUES (?1, ?2, coalesce(?3, ?4))
 ON CONFLICT (execution_id, name) DO NOTHING

@@ -1,2 +1,1 @@
-INSERT INTO execution_counters (execution_id, name, value) VALUES (?1, ?2, ?3)
-ON CONFLICT (execution_id, name) DO UPDATE SET value = excluded.value
+UPDATE execution_counters SET value = coalesce(?3, ?4) WHERE execution_id = ?1 AND name = ?2

@@ -1,7 +1,7 @@
 SELECT
     name,
     CASE typeof(value) WHEN 'integer' THEN value END AS whole,
-    CASE typeof(value) WHEN 'real' THEN value END AS real
+    CASE typeof(value) WHEN 'real' THEN value END AS fraction
 FROM execution_counters
 WHERE execution_id = ?1
 ORDER BY name

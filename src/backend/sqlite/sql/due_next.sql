@@ -1,12 +1,25 @@
+-- how long until something is due: a time of the wall clock, or a lease of this boot by the time since it; a lease of
+-- another boot has ended
 SELECT
-    (SELECT min(t.due_at) FROM tasks AS t WHERE t.due_at IS NOT NULL) AS due_at,
     (
-        SELECT min(e.expiry_at) FROM executions AS e
-        WHERE e.expiry_at IS NOT NULL AND e.ending IS NULL AND e.completed_at IS NULL
-    ) AS expiry_at,
-    (SELECT min(t.lease_until) FROM tasks AS t WHERE t.lease_until IS NOT NULL AND t.lease_boot = ?1) AS lease_until,
+        SELECT CAST(min(due.wait) AS INTEGER)
+        FROM (
+            SELECT (SELECT min(t.due_at) FROM tasks AS t WHERE t.due_at IS NOT NULL) - ?2 AS wait
+            UNION ALL
+            SELECT (
+                SELECT min(e.expiry_at) FROM executions AS e
+                WHERE e.expiry_at IS NOT NULL AND e.ending IS NULL AND e.completed_at IS NULL
+            ) - ?2
+            UNION ALL
+            SELECT (
+                SELECT min(t.lease_until) FROM tasks AS t WHERE t.lease_until IS NOT NULL AND t.lease_boot = ?3
+            ) - ?4
+        ) AS due
+    ) AS wait,
     EXISTS (SELECT 1 FROM executions AS e WHERE e.state = 'cancelling')
         OR EXISTS (SELECT 1 FROM unfinished_trees)
         OR EXISTS (SELECT 1 FROM tasks AS t WHERE t.parked IS NOT NULL)
-        OR EXISTS (SELECT 1 FROM tasks AS t WHERE t.lease_until IS NOT NULL AND t.lease_boot < ?1)
-        OR EXISTS (SELECT 1 FROM tasks AS t WHERE t.lease_until IS NOT NULL AND t.lease_boot > ?1) AS other
+        OR EXISTS (SELECT 1 FROM tasks AS t WHERE t.lease_until IS NOT NULL AND t.lease_boot < ?3)
+        OR EXISTS (SELECT 1 FROM tasks AS t WHERE t.lease_until IS NOT NULL AND t.lease_boot > ?3) AS other,
+    EXISTS (SELECT 1 FROM json_each(?1) AS l CROSS JOIN tasks AS t ON t.lane = l.value) AS ready,
+    (SELECT version FROM catalog) AS version

@@ -1,4 +1,4 @@
-SELECT t.id, t.state
+SELECT t.id
 FROM jsonb_each(?1) AS b
 JOIN executions AS e ON e.id = substr(?2, b.value ->> 0, 16)
 JOIN tasks AS t ON t.id = e.root_task_id

@@ -1,13 +1,13 @@
 UPDATE tasks
 SET state = 'running',
-    worker_id = ?5,
+    worker_id = ?6,
     fence = fence + 1,
-    lease_expires_at = ?6,
-    lease_boot = ?3,
-    lease_until = ?7,
-    started_at = ifnull(started_at, ?2),
-    deadline_at = ?2 + timeout,
-    limited = (SELECT 1 FROM json_each(?8) AS l WHERE l.value = tasks.step_name),
+    lease_expires_at = ?7,
+    lease_boot = ?8,
+    lease_until = ?9,
+    started_at = ifnull(started_at, ?3),
+    deadline_at = ?3 + timeout,
+    limited = (SELECT 1 FROM json_each(?10) AS l WHERE l.value = tasks.step_name),
     -- whoever held it before died without a word
     crashes = crashes + (state = 'running'),
     lane = NULL,
@@ -23,7 +23,7 @@ WHERE id = (
             FROM tasks AS r INDEXED BY tasks_ready
             WHERE r.lane = l.value ->> 0
                 AND r.route IN (SELECT value ->> 1 FROM jsonb_each(?1))
-                AND (r.scheduled_for IS NULL OR r.scheduled_for <= ?2)
+                AND (r.scheduled_for IS NULL OR r.scheduled_for <= ?3)
                 AND NOT EXISTS (
                     SELECT 1 FROM executions AS e
                     WHERE e.id = r.execution_id AND e.state NOT IN ('pending', 'running')
@@ -35,7 +35,7 @@ WHERE id = (
         SELECT t.id, t.priority, t.created_at
         FROM tasks AS t INDEXED BY tasks_leased
         WHERE t.lease_until IS NOT NULL
-            AND (t.lease_boot <> ?3 OR t.lease_until < ?4)
+            AND (t.lease_boot <> ?4 OR t.lease_until < ?5)
             AND t.state = 'running'
             AND t.route IN (SELECT value ->> 1 FROM jsonb_each(?1))
             AND NOT EXISTS (

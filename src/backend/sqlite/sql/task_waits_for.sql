@@ -5,4 +5,4 @@ WITH RECURSIVE up (id, parent_task_id) AS (
     UNION
     SELECT j.id, j.parent_task_id FROM up JOIN tasks AS j ON j.joins = up.id
 )
-SELECT EXISTS (SELECT 1 FROM up WHERE up.id = ?2)
+SELECT EXISTS (SELECT 1 FROM up WHERE up.id = ?2) AS waits

@@ -1,25 +1,34 @@
+-- what runs in an execution that is being cancelled keeps its lease, and is only told; it comes last: it may be there
+-- again and again
 UPDATE tasks
-SET state = 'cancelled',
-    arrival = 0,
-    completed_at = ?4,
-    fence = fence + 1,
+SET state = CASE WHEN b.stays THEN tasks.state ELSE 'cancelled' END,
+    arrival = CASE WHEN NOT b.stays THEN 0 END,
+    completed_at = CASE WHEN b.stays THEN tasks.completed_at ELSE ?4 END,
+    fence = tasks.fence + CASE WHEN b.stays THEN 0 ELSE 1 END,
     lane = NULL,
-    due_at = NULL,
-    lease_expires_at = NULL,
-    lease_boot = NULL,
-    lease_until = NULL,
-    limited = NULL,
+    due_at = CASE WHEN b.stays THEN tasks.due_at END,
+    lease_expires_at = CASE WHEN b.stays THEN tasks.lease_expires_at END,
+    lease_boot = CASE WHEN b.stays THEN tasks.lease_boot END,
+    lease_until = CASE WHEN b.stays THEN tasks.lease_until END,
+    limited = CASE WHEN b.stays THEN tasks.limited END,
     parked = NULL,
     joins = NULL
-WHERE rowid IN (
-    SELECT t.rowid
-    FROM jsonb_each(?1) AS b
-    CROSS JOIN tasks AS t ON t.parent_task_id = substr(?2, b.value ->> 0, 16) AND t.arrival IS NULL
+FROM (
+    SELECT t.rowid AS number, false AS stays
+    FROM jsonb_each(?1) AS l
+    CROSS JOIN tasks AS t ON t.parent_task_id = substr(?2, l.value ->> 0, 16) AND t.arrival IS NULL
     WHERE t.state IN ('pending', 'waiting')
         OR (
             t.state = 'running'
             AND (SELECT e.state FROM executions AS e WHERE e.id = t.execution_id) <> 'cancelling'
         )
+    UNION ALL
+    SELECT t.rowid, true
+    FROM jsonb_each(?1) AS l
+    CROSS JOIN tasks AS t ON t.parent_task_id = substr(?2, l.value ->> 0, 16) AND t.arrival IS NULL
+    WHERE t.state = 'running'
+        AND (SELECT e.state FROM executions AS e WHERE e.id = t.execution_id) = 'cancelling'
     LIMIT ?3
-)
-RETURNING id, ops, worker_id, idempotency_key
+) AS b
+WHERE tasks.rowid = b.number
+RETURNING id, state, ops, worker_id, idempotency_key

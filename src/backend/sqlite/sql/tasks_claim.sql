@@ -1,12 +1,13 @@
+-- not needed: whatever
 UPDATE tasks
 SET state = 'running',
     worker_id = ?3,
     fence = fence + 1,
     lane = NULL,
     due_at = NULL,
-    lease_expires_at = ?4 + ?5,
+    lease_expires_at = ?5,
     lease_boot = ?6,
-    lease_until = ?7 + ?5,
+    lease_until = ?7,
     limited = ?8,
     started_at = ifnull(started_at, ?4),
     deadline_at = ifnull(deadline_at, ?4 + timeout)
@@ -25,7 +26,8 @@ WHERE rowid IN (
     LIMIT ?2
 )
 RETURNING
-    id, execution_id, step_name, kind, parent_task_id, state, args, kwargs, retries, created_at, tags, priority, queue,
-    retry_policy, result, error, started_at, completed_at, worker_id, lease_expires_at, idempotency_key,
-    scheduled_for, fence, step_key, run, ops, effects, heartbeat, crashes, deadline_at, cache_key, cache_ttl,
+    NULL AS best, id, execution_id, step_name, kind, parent_task_id, state, args, kwargs, retries, created_at, tags,
+    priority, queue, retry_policy, result, error, started_at, completed_at, worker_id, lease_expires_at,
+    idempotency_key, scheduled_for, fence, step_key, run, ops, effects, heartbeat, crashes, deadline_at, cache_key,
+    cache_ttl,
     (SELECT e.traceparent FROM executions AS e WHERE e.id = tasks.execution_id) AS traceparent

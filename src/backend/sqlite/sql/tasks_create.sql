@@ -1,7 +1,7 @@
 INSERT INTO tasks (
     id, execution_id, parent_task_id, step_name, step_key, kind, state, lane, route, priority, created_at, due_at,
-    scheduled_for, fence, worker_id, lease_expires_at, lease_boot, lease_until, limited, started_at, completed_at,
-    retries, timeout, idempotency_key, queue, tags, retry_policy, args, kwargs, result, error
+    scheduled_for, fence, worker_id, lease_expires_at, limited, started_at, completed_at, retries, timeout,
+    idempotency_key, queue, tags, retry_policy, args, kwargs, result, error, lease_boot, lease_until
 )
 SELECT
     substr(?2, value ->> 0, 16),
@@ -25,14 +25,14 @@ SELECT
     value ->> 23,
     value ->> 24,
     value ->> 25,
-    value ->> 26,
-    value ->> 27,
+    CAST(substr(?2, value ->> 26, value ->> 27) AS TEXT),
     CAST(substr(?2, value ->> 28, value ->> 29) AS TEXT),
     CAST(substr(?2, value ->> 30, value ->> 31) AS TEXT),
     CAST(substr(?2, value ->> 32, value ->> 33) AS TEXT),
-    CAST(substr(?2, value ->> 34, value ->> 35) AS TEXT),
+    substr(?2, value ->> 34, value ->> 35),
     substr(?2, value ->> 36, value ->> 37),
     substr(?2, value ->> 38, value ->> 39),
     substr(?2, value ->> 40, value ->> 41),
-    substr(?2, value ->> 42, value ->> 43)
+    value ->> 43,
+    value ->> 44
 FROM jsonb_each(?1)

@@ -1,4 +1,4 @@
-SELECT r.queue AS queue, r.function AS function, sum(ready.count) AS count, min(ready.oldest) AS oldest
+SELECT r.queue AS queue, r.function AS function, sum(ready.count) AS count, min(ready.oldest) AS oldest, ?1 AS now
 FROM (
     SELECT lane AS id, count(*) AS count, min(created_at) AS oldest
     FROM tasks INDEXED BY tasks_ready

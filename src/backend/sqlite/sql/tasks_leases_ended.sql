@@ -3,5 +3,5 @@ SELECT
     (SELECT e.state FROM executions AS e WHERE e.id = t.execution_id) AS execution_state
 FROM tasks AS t
 WHERE t.lease_until IS NOT NULL
-    AND (t.lease_boot < ?1 OR t.lease_boot > ?1 OR (t.lease_boot = ?1 AND t.lease_until < ?2))
-LIMIT ?3
+    AND (t.lease_boot < ?2 OR t.lease_boot > ?2 OR (t.lease_boot = ?2 AND t.lease_until < ?3))
+LIMIT ?4

@@ -1,4 +1,5 @@
 use super::*;
+use crate::backend::sql::statement::Kind;
 use std::collections::HashSet;
 
 #[tokio::test]
@@ -135,16 +136,8 @@ async fn schedules_and_leases_are_judged_by_the_callers_now() {
         assert_eq!(store.task(later.id).await.unwrap().started_at, claimed.started_at);
         assert_eq!(at(133).await, None);
         // Of another boot: ended.
-        store
-            .sqlite
-            .write((), |tx, _| {
-                Box::pin(async move {
-                    sqlx::query("UPDATE tasks SET lease_boot = lease_boot + 1").execute(&mut tx.conn).await.unwrap();
-                    Ok(())
-                })
-            })
-            .await
-            .unwrap();
+        static ANOTHER_BOOT: Statement = statement("UPDATE tasks SET lease_boot = lease_boot + 1", &[]);
+        store.run(&ANOTHER_BOOT).await;
         assert_eq!(at(133).await, Some((later.id, 3)));
     })
     .await;
@@ -204,17 +197,15 @@ async fn many_claimers_never_share() {
 #[tokio::test]
 async fn a_claim_goes_by_the_index() {
     on_both(async |store| {
-        let plan = store
-            .sqlite
-            .read((), |conn, _| {
-                Box::pin(async move {
-                    let sql = concat!("EXPLAIN QUERY PLAN ", include_str!("../sql/task_claim_next.sql"));
-                    let rows: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).fetch_all(conn).await.unwrap();
-                    Ok(rows.into_iter().map(|row| row.3).collect::<Vec<_>>())
-                })
-            })
-            .await
-            .unwrap();
+        const COLUMNS: &[Column] = &[
+            Column { name: "id", kind: Kind::Int },
+            Column { name: "parent", kind: Kind::Int },
+            Column { name: "notused", kind: Kind::Int },
+            Column { name: "detail", kind: Kind::Text },
+        ];
+        static EXPLAIN: Statement =
+            statement(concat!("EXPLAIN QUERY PLAN ", include_str!("../sql/task_claim_next.sql")), COLUMNS);
+        let plan: Vec<String> = store.run(&EXPLAIN).await.iter().map(|row| row.string("detail").unwrap()).collect();
         let has = |text: &str| plan.iter().any(|line| line.contains(text));
         assert!(has("SEARCH r USING INDEX tasks_ready (lane=?)"), "{plan:#?}");
         assert!(!has("SCAN r") && !plan.iter().any(|line| line == "SCAN t"), "{plan:#?}");

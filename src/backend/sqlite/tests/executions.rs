@@ -1,4 +1,5 @@
 use super::*;
+use crate::backend::sql::statement::Kind;
 use crate::model::{Number, ProgressEntry, ProgressStatus, Signal};
 
 fn full() -> Execution {
@@ -188,18 +189,14 @@ async fn cleanup_takes_old_ends_with_all_that_is_theirs() {
         let count = store.call(Request::CountTasks { queue: None, state: None }).await;
         assert_eq!(count, Ok(Response::Count(1)));
         assert!(store.task(survivor.id).await.is_some());
-        let left = store
-            .sqlite
-            .read((), |conn, _| {
-                Box::pin(async move {
-                    let sql = "SELECT (SELECT count(*) FROM execution_progress) + (SELECT count(*) FROM signals) \
-                               + (SELECT count(*) FROM execution_counters) + (SELECT count(*) FROM execution_state), \
-                               (SELECT group_concat(key) FROM cache)";
-                    Ok(sqlx::query_as::<_, (i64, String)>(sql).fetch_one(conn).await.unwrap())
-                })
-            })
-            .await;
-        assert_eq!(left.unwrap(), (0, "stays".to_owned()));
+        static LEFT: Statement = statement(
+            "SELECT (SELECT count(*) FROM execution_progress) + (SELECT count(*) FROM signals) \
+             + (SELECT count(*) FROM execution_counters) + (SELECT count(*) FROM execution_state), \
+             (SELECT group_concat(key) FROM cache)",
+            &[Column { name: "rows", kind: Kind::Int }, Column { name: "kept", kind: Kind::Text }],
+        );
+        let left = store.run(&LEFT).await;
+        assert_eq!((left[0].int("rows"), left[0].text("kept")), (Ok(0), Ok("stays")));
         assert_eq!(store.call(Request::CleanupExecutions { older_than: limit }).await, Ok(Response::Count(0)));
     })
     .await;

@@ -227,17 +227,9 @@ async fn a_full_disk() {
     let folder = tempfile::tempdir().unwrap();
     let path = disk.as_ref().map_or(folder.path(), |disk| disk.folder.path()).join("stent.db");
     let store = open(&path).await.unwrap();
-    let limit = async |sql: &'static str| {
-        let job = store.sqlite.write((), move |tx, _| {
-            Box::pin(async move {
-                tx.conn.execute(sql).await.unwrap();
-                Ok(())
-            })
-        });
-        job.await.unwrap();
-    };
+    static SMALL: Statement = statement("PRAGMA max_page_count = 500", &[]);
     if disk.is_none() {
-        limit("PRAGMA max_page_count = 500").await;
+        store.run(&SMALL).await;
     }
     let mut kept = 0;
     let why = loop {
@@ -258,7 +250,10 @@ async fn a_full_disk() {
 
     match &disk {
         Some(disk) => assert!(disk.run("remount,size=64m")),
-        None => limit("PRAGMA max_page_count = 100000").await,
+        None => {
+            static LARGE: Statement = statement("PRAGMA max_page_count = 100000", &[]);
+            store.run(&LARGE).await;
+        }
     }
     store.ok(keep(format!("k{kept}"), 50_000)).await;
     store.ok(Request::Close {}).await;

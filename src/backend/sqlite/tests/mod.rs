@@ -4,6 +4,7 @@ mod claims;
 mod executions;
 mod files;
 mod records;
+mod statements;
 mod tasks;
 mod views;
 mod watching;
@@ -14,10 +15,25 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::{Sqlite, SqliteOptions};
-use crate::backend::{Request, Response};
+use crate::backend::sql::row::Row;
+use crate::backend::sql::statement::{Column, Statement, Text};
+use crate::backend::{Backend as _, Request, Response};
 use crate::model::{
     Error, Execution, ExecutionState, Failure, Id, Payload, Result, Status, Task, TaskKind, TaskState, Timestamp,
 };
+
+/// A statement of a test's own.
+pub(super) const fn statement(sql: &'static str, columns: &'static [Column]) -> Statement {
+    Statement {
+        name: "test",
+        doing: "test",
+        rows: &[],
+        parameters: &[],
+        columns,
+        sqlite: Text::Sql(sql),
+        postgres: Text::Nothing("a test of SQLite"),
+    }
+}
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
@@ -39,6 +55,11 @@ impl Store {
 
     pub async fn refused(&self, request: Request) -> Error {
         self.call(request).await.unwrap_err()
+    }
+
+    /// Runs a statement of the test's own in a transaction.
+    pub async fn run(&self, statement: &'static Statement) -> Vec<Row> {
+        self.sqlite.write((), move |tx, _| Box::pin(async move { tx.fetch(&statement.call()).await })).await.unwrap()
     }
 
     pub async fn execution(&self, id: Id) -> Option<Execution> {

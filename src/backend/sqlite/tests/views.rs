@@ -1,8 +1,7 @@
 //! Snapshots, lists by filter, statistics, sets of executions.
 
-use super::super::{dead_letters, ended, list, snapshot, stats};
 use super::*;
-use crate::backend::{DeadLetterFilter, Depth, ExecutionFilter};
+use crate::backend::{Backend as _, DeadLetterFilter, Depth, ExecutionFilter};
 use crate::model::{Number, ProgressEntry, ProgressStatus};
 
 #[tokio::test]
@@ -47,7 +46,7 @@ async fn a_snapshot_tells_the_progress_of_tasks_from_their_rows() {
         let (key, value) = ("k".to_owned(), Payload::from("{}"));
         store.ok(Request::SetExecutionStateValue { execution_id: parent.id, key, value }).await;
 
-        let shot = snapshot::snapshot(&store.sqlite, parent.id).await.unwrap().unwrap();
+        let shot = store.sqlite.snapshot(parent.id).await.unwrap().unwrap();
         let told: Vec<_> = shot.execution.progress.iter().map(|p| (p.step.as_str(), p.status.as_str())).collect();
         let expected = [
             ("a", "completed"),
@@ -64,7 +63,7 @@ async fn a_snapshot_tells_the_progress_of_tasks_from_their_rows() {
         assert_eq!(shot.state["k"], Payload::from("{}"));
         // What handlers said is what is stored.
         assert_eq!(store.execution(parent.id).await.unwrap().progress, [said]);
-        assert_eq!(snapshot::snapshot(&store.sqlite, id()).await.unwrap(), None);
+        assert_eq!(store.sqlite.snapshot(id()).await.unwrap(), None);
     })
     .await;
 }
@@ -86,7 +85,7 @@ async fn filters_choose() {
             made.push((new.id, task.id));
         }
         let list = async |filter: ExecutionFilter| -> Vec<usize> {
-            let found = list::executions(&store.sqlite, ExecutionFilter { limit: 10, ..filter }).await.unwrap();
+            let found = store.sqlite.list(ExecutionFilter { limit: 10, ..filter }).await.unwrap();
             found.iter().map(|e| made.iter().position(|(id, _)| *id == e.id).unwrap()).collect()
         };
         let all = ExecutionFilter::default;
@@ -98,7 +97,7 @@ async fn filters_choose() {
         assert_eq!(list(ExecutionFilter { created_after: after, created_before: before, ..all() }).await, [3, 2]);
 
         let letters = async |filter: DeadLetterFilter| -> Vec<usize> {
-            let found = dead_letters::list(&store.sqlite, DeadLetterFilter { limit: 10, ..filter }).await.unwrap();
+            let found = store.sqlite.dead_letters(DeadLetterFilter { limit: 10, ..filter }).await.unwrap();
             found.iter().map(|d| made.iter().position(|(_, id)| *id == d.task.id).unwrap()).collect()
         };
         let all = DeadLetterFilter::default;
@@ -121,11 +120,11 @@ async fn sets_of_executions_that_are_over() {
             store.ok(Request::CreateExecution { execution: new }).await;
         }
         // unknown, pending, running, completed, failed, timed_out, cancelling, cancelled
-        let over = ended::ended_among(&store.sqlite, ids.clone()).await.unwrap();
+        let over = store.sqlite.ended_among(ids.clone()).await.unwrap();
         assert_eq!(over, [0, 3, 4, 5, 7].map(|n| ids[n]));
-        let cancelled = ended::cancelled_among(&store.sqlite, ids.clone()).await.unwrap();
+        let cancelled = store.sqlite.cancelled_among(ids.clone()).await.unwrap();
         assert_eq!(cancelled, [0, 3, 4, 5, 6, 7].map(|n| ids[n]));
-        assert!(ended::ended_among(&store.sqlite, Vec::new()).await.unwrap().is_empty());
+        assert!(store.sqlite.ended_among(Vec::new()).await.unwrap().is_empty());
     })
     .await;
 }
@@ -146,7 +145,7 @@ async fn statistics_count_what_there_is() {
         store.ok(Request::CreateTask { task: Task { scheduled_for, ..task(parent.id) } }).await;
         store.ok(Request::CreateTask { task: Task { state: TaskState::Completed, ..task(parent.id) } }).await;
         store.ok(Request::MoveTaskToDeadLetter { task: task(parent.id), reason: "r".into() }).await;
-        let found = stats::stats(&store.sqlite).await.unwrap();
+        let found = store.sqlite.stats().await.unwrap();
         assert_eq!(found.executions, [("running", 1)].into());
         assert_eq!(found.tasks, [("pending", 6), ("completed", 1)].into());
         assert_eq!((found.scheduled, found.dead_letters, found.parked, found.workers), (1, 1, 0, 0));

@@ -23,7 +23,7 @@ async fn the_commits_of_others_are_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stent.db");
     let (here, there) = (open(&path).await, open(&path).await);
-    let mut notices = here.sqlite.notices.subscribe();
+    let mut notices = here.sqlite.notices();
     for n in 0..20 {
         commit(&there).await;
         let heard = timeout(5 * SECOND, foreign(&mut notices)).await;
@@ -48,7 +48,7 @@ async fn the_commits_of_others_are_noticed() {
 async fn own_commits_are_not_noticed_as_others() {
     let folder = tempfile::tempdir().unwrap();
     let here = open(&folder.path().join("stent.db")).await;
-    let mut notices = here.sqlite.notices.subscribe();
+    let mut notices = here.sqlite.notices();
     for _ in 0..50 {
         commit(&here).await;
     }
@@ -60,7 +60,7 @@ async fn the_watch_ends_with_the_store() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stent.db");
     let here = open(&path).await;
-    let mut notices = here.sqlite.notices.subscribe();
+    let mut notices = here.sqlite.notices();
     drop(here);
     // The sender is gone when nobody watches or writes any more.
     let closed = async { while notices.recv().await.is_ok() {} };

@@ -1,0 +1,145 @@
+//! Statements on a connection: how PostgreSQL takes their values and gives its answers. A batch is an array for each of
+//! its columns, for `unnest` to put together.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::{Decode, Row as _, ValueRef as _};
+
+use super::conn::Conn;
+use super::error;
+use crate::backend::sql::call::{Call, Value};
+use crate::backend::sql::lock::Lock;
+use crate::backend::sql::row::{Cell, Row};
+use crate::backend::sql::session::{Answer, Session};
+use crate::backend::sql::statement::{Column, Kind, Statement, Text};
+use crate::model::{Error, Id, Result, Timestamp};
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, PgArguments>;
+
+/// A connection on which statements run.
+pub(super) struct Statements {
+    pub conn: Conn,
+    pub schema: Arc<str>,
+}
+
+impl Session for Statements {
+    fn run<'s>(&'s mut self, call: &Call<'_>) -> BoxFuture<'s, Result<Answer>> {
+        let statement = call.statement();
+        let Text::Sql(sql) = statement.postgres else { return Box::pin(async { Ok(Answer::default()) }) };
+        let query = bound(sqlx::query(sql), call);
+        Box::pin(async move {
+            if statement.columns.is_empty() {
+                let done = query.execute(&mut self.conn).await.map_err(error::map(statement.doing))?;
+                return Ok(Answer { rows: Vec::new(), changed: done.rows_affected() });
+            }
+            let found = query.fetch_all(&mut self.conn).await.map_err(error::map(statement.doing))?;
+            let rows = found.iter().map(|row| read(statement, row)).collect::<Result<Vec<Row>>>()?;
+            Ok(Answer { changed: rows.len() as u64, rows })
+        })
+    }
+
+    /// Advisory locks, in the order of their numbers.
+    fn lock<'s>(&'s mut self, locks: &[Lock<'_>], wait: bool) -> BoxFuture<'s, Result<bool>> {
+        let mut keys: Vec<i64> = locks.iter().map(|lock| lock.key(&self.schema)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        Box::pin(async move {
+            if wait {
+                let query = sqlx::query(include_str!("sql/advisory_lock.sql")).bind(keys);
+                query.execute(&mut self.conn).await.map_err(error::map("wait for a lock"))?;
+                return Ok(true);
+            }
+            let query = sqlx::query(include_str!("sql/advisory_try_lock.sql")).bind(keys);
+            let row = query.fetch_one(&mut self.conn).await.map_err(error::map("take a lock"))?;
+            Ok(row.get("taken"))
+        })
+    }
+
+    fn is_alone(&self) -> bool {
+        false
+    }
+}
+
+fn bound<'q>(query: Query<'q>, call: &Call<'_>) -> Query<'q> {
+    let columns = call.statement().rows;
+    let query = (0..columns.len()).fold(query, |query, place| {
+        let values = call.batch().map(|row| &row[place]);
+        let kind = columns[place].kind;
+        match kind {
+            Kind::Id => query.bind(values.map(id).collect::<Vec<_>>()),
+            Kind::Int => query.bind(values.map(int).collect::<Vec<_>>()),
+            Kind::Real => query.bind(values.map(real).collect::<Vec<_>>()),
+            Kind::Flag => query.bind(values.map(flag).collect::<Vec<_>>()),
+            Kind::Time | Kind::Lease => query.bind(values.map(time).collect::<Vec<_>>()),
+            Kind::Text => query.bind(values.map(text).collect::<Vec<_>>()),
+            Kind::Bytes => query.bind(values.map(bytes).collect::<Vec<_>>()),
+            Kind::Clock | Kind::Ints | Kind::Texts => unreachable!("no batch has a column of {kind:?}"),
+        }
+    });
+    call.parameters().iter().zip(call.statement().parameters).fold(query, |query, (value, column)| match column.kind {
+        Kind::Id => query.bind(id(value)),
+        Kind::Int => query.bind(int(value)),
+        Kind::Real => query.bind(real(value)),
+        Kind::Flag => query.bind(flag(value)),
+        Kind::Time | Kind::Lease => query.bind(time(value)),
+        Kind::Text => query.bind(text(value)),
+        Kind::Bytes => query.bind(bytes(value)),
+        Kind::Clock => query,
+        Kind::Ints => query.bind(if let Value::Ints(ints) = value { Some(ints.clone()) } else { None }),
+        Kind::Texts => query.bind(if let Value::Texts(texts) = value { Some(texts.clone()) } else { None }),
+    })
+}
+
+/// Makes the functions that take a value of one kind out; whatever else it is, is null.
+macro_rules! taken {
+    ($($name:ident: $($variant:ident)|* => |$value:ident| $take:expr => $type:ty;)*) => {
+        $(
+            fn $name(value: &Value<'_>) -> Option<$type> {
+                match value {
+                    $(Value::$variant($value))|* => Some($take),
+                    _ => None,
+                }
+            }
+        )*
+    };
+}
+
+taken! {
+    id: Id => |id| *id => Id;
+    int: Int => |int| *int => i64;
+    real: Real => |real| *real => f64;
+    flag: Flag => |flag| *flag => bool;
+    time: Time | Lease => |time| *time => Timestamp;
+    text: Text => |text| text.clone().into_owned() => String;
+    bytes: Bytes => |bytes| bytes.clone().into_owned() => Vec<u8>;
+}
+
+fn read(statement: &'static Statement, row: &PgRow) -> Result<Row> {
+    let cell = |(place, column): (usize, &Column)| cell(row, place, column).map_err(|why| why.doing(statement.doing));
+    let cells = statement.columns.iter().enumerate().map(cell).collect::<Result<Vec<Cell>>>()?;
+    Ok(Row::new(statement.columns, cells))
+}
+
+/// A wrong type means a damaged or foreign table.
+fn cell(row: &PgRow, place: usize, column: &Column) -> Result<Cell> {
+    fn get<'r, T: Decode<'r, sqlx::Postgres>>(row: &'r PgRow, place: usize) -> Result<T> {
+        row.try_get_unchecked(place).map_err(error::map("read a row"))
+    }
+    if row.try_get_raw(place).map_err(error::map("read a row"))?.is_null() {
+        return Ok(Cell::Null);
+    }
+    Ok(match column.kind {
+        Kind::Id => Cell::Id(get(row, place)?),
+        Kind::Int => Cell::Int(get(row, place)?),
+        Kind::Real => Cell::Real(get(row, place)?),
+        Kind::Flag => Cell::Flag(get(row, place)?),
+        Kind::Time | Kind::Lease | Kind::Clock => Cell::Time(get(row, place)?),
+        Kind::Text => Cell::Text(get(row, place)?),
+        Kind::Bytes => Cell::Bytes(get::<Vec<u8>>(row, place)?.into()),
+        Kind::Ints | Kind::Texts => {
+            return Err(Error::backend(format!("the column {} can't be a list", column.name)));
+        }
+    })
+}

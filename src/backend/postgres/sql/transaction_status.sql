@@ -1,1 +1,0 @@
-SELECT txid_status($1) AS status

@@ -1,0 +1,236 @@
+//! Transitions: what workers say of the tasks that they hold. Fences first, in two statements for the whole set; then
+//! the commands of those that held; then deliveries. Nothing is read before it is written.
+
+use std::collections::{HashMap, HashSet};
+
+use super::lock::Lock;
+use super::row::Row;
+use super::spawn::{self, Start};
+use super::statements::{TASKS_ARRIVED_SINCE, TASKS_MOVE, TASKS_STANDING};
+use super::tx::Tx;
+use super::waits::WaitBook;
+use super::{cancel, ends, restart};
+use crate::backend::decide::{self, End, Ending, Moved, Standing};
+use crate::backend::{Commands, Extent, Held, Outcome, Spawn, SpawnKind, Transition, Verdict};
+use crate::codec;
+use crate::model::{Id, Result};
+
+/// Records transitions in order, each with its own verdict.
+pub(super) async fn apply(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<Vec<Verdict>> {
+    let mut verdicts = Vec::with_capacity(transitions.len());
+    let mut rest = transitions;
+    while !rest.is_empty() {
+        let (set, others) = rest.split_at(decide::apart(rest));
+        verdicts.extend(apply_set(tx, set).await?);
+        rest = others;
+    }
+    Ok(verdicts)
+}
+
+/// Each task at most once.
+async fn apply_set(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<Vec<Verdict>> {
+    let mut book = WaitBook::default();
+    // Before anything changes: what a suspending task waits for, and how many ends it has been given.
+    let asks = |t: &&Transition| matches!(t.outcome, Outcome::Suspend { .. } | Outcome::Hold) || !t.commands.is_empty();
+    lock(tx, transitions).await?;
+    let own = transitions.iter().filter(asks).map(|t| t.held.task);
+    let parents = transitions.iter().filter(|t| decide::is_end(&t.outcome)).filter_map(|t| t.held.parent);
+    book.load(tx, own.chain(parents)).await?;
+
+    // Those that go on come first: what they start is there to be cancelled when a parent ends in the same set.
+    let mut held = move_tasks(tx, transitions).await?;
+    let mut arrivals = command(tx, &mut book, transitions, &held).await?;
+    suspend(tx, &mut book, transitions, &held).await?;
+    begin_anew(tx, &mut book, transitions, &held).await?;
+    let ended = end_tasks(tx, &mut book, transitions).await?;
+    arrivals.extend(command(tx, &mut book, transitions, &ended).await?);
+    held.extend(ended);
+    let refused = explain(tx, &mut book, transitions, &held).await?;
+    book.save(tx).await?;
+
+    let verdict = |t: &Transition| match refused.get(&t.held.task) {
+        Some(verdict) => verdict.clone(),
+        None => Verdict::Recorded {
+            arrivals: arrivals.remove(&t.held.task).unwrap_or_default(),
+            latest: book.latest(t.held.task),
+        },
+    };
+    Ok(transitions.iter().map(verdict).collect())
+}
+
+/// Journals that are opened again, wholly or in part.
+async fn begin_anew(
+    tx: &mut Tx<'_>,
+    book: &mut WaitBook,
+    transitions: &[Transition],
+    held: &HashSet<Id>,
+) -> Result<()> {
+    for transition in transitions.iter().filter(|t| held.contains(&t.held.task)) {
+        match &transition.outcome {
+            Outcome::Retry { reopen: true, .. } => restart::reopen_children(tx, transition.held.task).await?,
+            Outcome::Continue { seen, .. } => restart::from_the_start(tx, book, &transition.held, *seen).await?,
+            Outcome::Retry { reopen: false, .. }
+            | Outcome::Hold
+            | Outcome::Complete { .. }
+            | Outcome::DeadLetter { .. }
+            | Outcome::PassUp { .. }
+            | Outcome::Suspend { .. }
+            | Outcome::Release
+            | Outcome::Park { .. } => {}
+        }
+    }
+    Ok(())
+}
+
+/// What comes first in the order of locks.
+async fn lock(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<()> {
+    let touches_signals = |t: &&Transition| {
+        let waits = |spawn: &Spawn| matches!(spawn.what, SpawnKind::Signal { .. });
+        let Commands { spawns, cancels, .. } = &t.commands;
+        !cancels.is_empty() || matches!(t.outcome, Outcome::Continue { .. }) || spawns.iter().any(waits)
+    };
+    let signals: Vec<Lock<'_>> =
+        transitions.iter().filter(touches_signals).map(|t| Lock::Signals(t.held.execution)).collect();
+    tx.lock(&signals).await?;
+    let roots = transitions.iter().filter(|t| t.held.parent.is_none() && decide::is_end(&t.outcome));
+    tx.lock_executions(roots.map(|t| t.held.execution)).await
+}
+
+/// Tasks that are not over. The answer: those whose fence held.
+async fn move_tasks(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<HashSet<Id>> {
+    let mut call = TASKS_MOVE.call();
+    for Transition { held, commands, outcome } in transitions {
+        let Some(moved) = decide::moved(outcome, tx.now) else { continue };
+        if moved.makes_work() {
+            tx.hint_work();
+        }
+        if let Some(at) = moved.at {
+            tx.hint_due(at);
+        }
+        let Moved { how, failure, at, version, args } = moved;
+        call.row()
+            .id(held.task)
+            .int(held.fence as i64)
+            .int(how as i64)
+            .time(at)
+            .made_bytes(failure.map(codec::failure_to_column))
+            .int(commands.spawns.len() as i64)
+            .int(i64::from(commands.effects()))
+            .payload(commands.heartbeat.as_ref())
+            .text(version)
+            .payload(args)
+            .int(commands.from.map(|from| i64::from(from.ops)))
+            .int(commands.from.map(|from| i64::from(from.effects)));
+    }
+    let found = tx.fetch(&call.by_id()).await?;
+    for row in &found {
+        if tx.catalog.is_limited(row.text("step_name")?) {
+            tx.hint_work();
+        }
+    }
+    found.iter().map(|row| row.id("id")).collect()
+}
+
+/// Tasks that are over. The answer: those whose fence held.
+async fn end_tasks(tx: &mut Tx<'_>, book: &mut WaitBook, transitions: &[Transition]) -> Result<HashSet<Id>> {
+    let ends = transitions.iter().filter_map(decide::end_of).collect();
+    let ended = ends::finish(tx, book, ends).await?;
+    Ok(ended.into_iter().map(|ended| ended.id).collect())
+}
+
+type Arrivals = HashMap<Id, Vec<(crate::model::Op, u64)>>;
+
+/// The commands of the tasks whose fence held. The answer: arrivals of what ended at once.
+async fn command(
+    tx: &mut Tx<'_>,
+    book: &mut WaitBook,
+    transitions: &[Transition],
+    held: &HashSet<Id>,
+) -> Result<Arrivals> {
+    let mut arrivals = Arrivals::new();
+    let mut told: Vec<(Id, &Commands)> = Vec::new();
+    let mut starts = Vec::new();
+    let mut cancels = Vec::new();
+    for transition in transitions {
+        let Transition { held: of, commands, .. } = transition;
+        if commands.is_empty() || !held.contains(&of.task) {
+            continue;
+        }
+        told.push((of.execution, commands));
+        // Steps are numbered from here on, in order, before anything else arrives.
+        let before = book.given(of.task);
+        let numbered = decide::steps(commands).into_iter().zip(before + 1..).map(|(step, number)| (step.op, number));
+        arrivals.entry(of.task).or_default().extend(numbered);
+        let (spawns, cancels_too) = decide::starts(transition);
+        if cancels_too {
+            cancels.push((of, commands.cancels.as_slice()));
+        }
+        starts.push(Start { held: of, spawns });
+    }
+    spawn::start(tx, book, &starts).await?;
+    for (of, cancels) in cancels {
+        let cancelled = spawn::cancel(tx, book, of, cancels).await?;
+        arrivals.entry(of.task).or_default().extend(cancelled);
+    }
+    spawn::tell(tx, &told).await?;
+    Ok(arrivals)
+}
+
+/// Tasks that wait from now on: what has come that they did not know of counts at once.
+async fn suspend(tx: &mut Tx<'_>, book: &mut WaitBook, transitions: &[Transition], held: &HashSet<Id>) -> Result<()> {
+    let mut unknown = TASKS_ARRIVED_SINCE.call();
+    for Transition { held: of, outcome, .. } in transitions {
+        if let Outcome::Suspend { mode, ops, known } = outcome
+            && held.contains(&of.task)
+        {
+            book.suspend(of.task, *mode, ops.clone());
+            if book.latest(of.task) > *known {
+                unknown.row().id(of.task).int(*known as i64);
+            }
+        }
+    }
+    for row in tx.fetch(&unknown).await? {
+        if let Some(op) = row.optional_count("op")? {
+            book.arrived(row.id("parent_task_id")?, op);
+        }
+    }
+    Ok(())
+}
+
+/// Why a fence did not hold. A task whose execution is being cancelled gives up its lease here.
+async fn explain(
+    tx: &mut Tx<'_>,
+    book: &mut WaitBook,
+    transitions: &[Transition],
+    held: &HashSet<Id>,
+) -> Result<HashMap<Id, Verdict>> {
+    let refused: Vec<&Transition> = transitions.iter().filter(|t| !held.contains(&t.held.task)).collect();
+    let mut verdicts: HashMap<Id, Verdict> = refused.iter().map(|t| (t.held.task, Verdict::LeaseLost)).collect();
+    let found = tx.fetch(&TASKS_STANDING.call().ids(refused.iter().map(|t| t.held.task))).await?;
+    let rows: HashMap<Id, &Row> = found.iter().map(|row| Ok((row.id("id")?, row))).collect::<Result<_>>()?;
+    let mut cancelled = Vec::new();
+    let mut executions = Vec::new();
+    // In order: ends of one parent are numbered as they were said.
+    for transition in refused {
+        let Held { task: id, execution, parent, .. } = transition.held;
+        let Some(row) = rows.get(&id) else { continue };
+        let verdict = decide::why_not(transition, &standing_of(row)?, book.latest(id));
+        if verdict == Verdict::Cancelled && transition.outcome != Outcome::Hold {
+            cancelled.push(End::now(id, parent, Ending::Cancelled));
+            executions.push(execution);
+        }
+        verdicts.insert(id, verdict);
+    }
+    ends::finish(tx, book, cancelled).await?;
+    cancel::close(tx, executions).await?;
+    Ok(verdicts)
+}
+
+fn standing_of(row: &Row) -> Result<Standing> {
+    Ok(Standing {
+        fence: row.count("fence")?,
+        state: row.word("state")?,
+        execution: row.word("execution_state")?,
+        extent: Extent { ops: row.count("ops")?, effects: row.count("effects")? },
+    })
+}

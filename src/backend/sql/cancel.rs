@@ -1,0 +1,84 @@
+//! Cancelling an execution: one commit, and from then on nothing of its tree is claimed or recorded. It is over when
+//! nobody holds a lease in it any more. One that took too long ends in the same way.
+
+use super::below;
+use super::dispatch;
+use super::ended::execution_state;
+use super::ends;
+use super::row::Row;
+use super::rows;
+use super::statements::{EXECUTION_CANCEL, EXECUTIONS_CLOSE, EXECUTIONS_ROOTS, TASKS_STOP, WAITS_LOCK_BELOW};
+use super::tx::Tx;
+use super::waits::WaitBook;
+use crate::backend::NewExecution;
+use crate::backend::decide::{End, Ending};
+use crate::codec;
+use crate::model::{DispatchOptions, Error, ExecutionState, Id, Payload, Result, Timestamp};
+
+pub(super) async fn cancel(tx: &mut Tx<'_>, execution: Id, reason: Option<&str>) -> Result<()> {
+    if tx.change(EXECUTION_CANCEL.call().id(execution).text(reason)).await? == 0 {
+        return match execution_state(tx.session(), execution).await? {
+            None => Err(Error::not_found(format!("cancel: there is no execution {execution}"))),
+            Some(state) if state.is_terminal() => {
+                Err(Error::conflict(format!("cancel: execution {execution} is {state} already")))
+            }
+            // It is being cancelled: the same wish again.
+            Some(_) => Ok(()),
+        };
+    }
+    tx.hint_cancelling(execution);
+    let mut book = WaitBook::default();
+    cancel_executions(tx, &mut book, vec![execution]).await?;
+    book.save(tx).await
+}
+
+/// The same again, after a commit whose answer was lost.
+pub(super) async fn cancel_again(tx: &mut Tx<'_>, execution: Id, reason: Option<&str>) -> Result<()> {
+    match execution_state(tx.session(), execution).await? {
+        Some(ExecutionState::Cancelled) => Ok(()),
+        _ => cancel(tx, execution, reason).await,
+    }
+}
+
+/// Ends what can be ended of executions that are being cancelled, and closes those in which nothing runs any more.
+pub(super) async fn cancel_executions(tx: &mut Tx<'_>, book: &mut WaitBook, executions: Vec<Id>) -> Result<()> {
+    let set = || executions.iter().copied();
+    tx.fetch(&WAITS_LOCK_BELOW.call().ids(set())).await?;
+    let stopped = tx.fetch(&TASKS_STOP.call().ids(set())).await?;
+    let roots = rows::ids(&tx.fetch(&EXECUTIONS_ROOTS.call().ids(set())).await?)?;
+    let mut idle = Vec::new();
+    for row in &stopped {
+        if row.text("state")? != "running" {
+            idle.push(End::now(row.id("id")?, row.optional_id("parent_task_id")?, Ending::Cancelled));
+        }
+    }
+    below::cancel_below(tx, roots).await?;
+    ends::finish(tx, book, idle).await?;
+    close(tx, executions).await
+}
+
+/// Executions that are being cancelled are over when nobody holds a lease in them; then their compensation starts.
+pub(super) async fn close(tx: &mut Tx<'_>, executions: Vec<Id>) -> Result<()> {
+    let mut call = EXECUTIONS_CLOSE.call().ids(executions);
+    let closed = tx.fetch(call.time(tx.now)).await?;
+    let mut compensations = Vec::new();
+    for row in &closed {
+        tx.hint_ended(row.id("id")?);
+        compensations.extend(compensation(row, tx.now)?);
+    }
+    dispatch::insert(tx, &compensations).await.map(drop)
+}
+
+/// What was to be dispatched when this execution ends from outside, if anything was.
+fn compensation(ended: &Row, now: Timestamp) -> Result<Option<NewExecution>> {
+    let Some(function) = ended.optional_string("on_cancel")? else { return Ok(None) };
+    let args = codec::compensation_args(
+        ended.id("id")?,
+        ended.word("state")?,
+        ended.optional_string("cancel_reason")?,
+        &ended.payload("args")?.unwrap_or_else(Payload::empty_array),
+        &ended.payload("kwargs")?.unwrap_or_else(Payload::empty_object),
+    );
+    let options = DispatchOptions::default();
+    Ok(Some(NewExecution { id: dispatch::draw_id(now), function, args, options, args_hash: [0; 32] }))
+}

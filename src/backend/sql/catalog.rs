@@ -1,0 +1,203 @@
+//! Functions, routes and workers: small tables that every claim and dispatch needs, kept in memory and read again when
+//! their version has changed. A transaction has one state of them, and what it changes itself.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::row::Row;
+use super::session::Session;
+use super::statements::{FUNCTIONS_LIST, ROUTES_LIST, WORKERS_LIST};
+use crate::backend::NewWorker;
+use crate::codec;
+use crate::model::{FunctionOptions, Result, Route};
+
+/// A number for a route, or (negative) for a worker's own lane.
+pub(in crate::backend) type Lane = i64;
+
+#[derive(Clone, Default)]
+pub(in crate::backend) struct Catalog {
+    version: i64,
+    functions: HashMap<String, FunctionOptions>,
+    routes: HashMap<Route, Lane>,
+    /// Every worker of the store, by its id.
+    workers: HashMap<String, i64>,
+}
+
+/// The newest state that this process has read, and its own workers.
+#[derive(Default)]
+pub(in crate::backend) struct SharedCatalog {
+    newest: Mutex<Arc<Catalog>>,
+    local: Mutex<HashMap<String, LocalWorker>>,
+}
+
+/// A worker registered through this backend, with what it can run.
+struct LocalWorker {
+    registration: Arc<NewWorker>,
+    /// Where it may claim, by that version of the catalog.
+    lanes: Option<(i64, Arc<Lanes>)>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lanes {
+    /// Its own lane first.
+    pub free: Vec<Lane>,
+    /// By function.
+    pub limited: Vec<Limited>,
+}
+
+/// A function that may run only so often at once, and its routes.
+#[derive(Clone, Debug)]
+pub(super) struct Limited {
+    pub function: String,
+    pub max: u32,
+    pub lanes: Vec<Lane>,
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl SharedCatalog {
+    /// The catalog as of this version, or newer.
+    pub async fn at(&self, version: i64, session: &mut dyn Session) -> Result<Arc<Catalog>> {
+        let newest = held(&self.newest).clone();
+        if newest.version == version {
+            return Ok(newest);
+        }
+        let loaded = Arc::new(Catalog::load(session, version).await?);
+        let mut newest = held(&self.newest);
+        if newest.version < version {
+            *newest = loaded.clone();
+        }
+        Ok(loaded)
+    }
+
+    pub fn add_local(&self, registration: NewWorker) {
+        let worker = LocalWorker { registration: Arc::new(registration), lanes: None };
+        held(&self.local).insert(worker.registration.worker_id.clone(), worker);
+    }
+
+    pub fn remove_local(&self, worker_id: &str) {
+        held(&self.local).remove(worker_id);
+    }
+
+    pub fn local(&self, worker_id: &str) -> Option<Arc<NewWorker>> {
+        held(&self.local).get(worker_id).map(|worker| worker.registration.clone())
+    }
+
+    /// Where a registered worker may claim. `None`: it was not registered here.
+    pub(super) fn lanes(&self, catalog: &Catalog, worker_id: &str) -> Option<Arc<Lanes>> {
+        let mut local = held(&self.local);
+        let worker = local.get_mut(worker_id)?;
+        match &worker.lanes {
+            Some((version, lanes)) if *version == catalog.version && *version != Catalog::OWN => Some(lanes.clone()),
+            _ => {
+                let lanes = Arc::new(catalog.lanes(&worker.registration));
+                worker.lanes = Some((catalog.version, lanes.clone()));
+                Some(lanes)
+            }
+        }
+    }
+
+    /// Where a worker claimed last, and by which version of the catalog.
+    pub fn known_lanes(&self, worker_id: &str) -> Option<(i64, Vec<Lane>)> {
+        let local = held(&self.local);
+        let (version, lanes) = local.get(worker_id)?.lanes.as_ref()?;
+        let limited = lanes.limited.iter().flat_map(|limited| &limited.lanes);
+        Some((*version, lanes.free.iter().chain(limited).copied().collect()))
+    }
+}
+
+impl Catalog {
+    /// The version of a state that a transaction has made and not committed: nobody else may see it.
+    pub const OWN: i64 = 0;
+
+    pub async fn load(session: &mut dyn Session, version: i64) -> Result<Self> {
+        let mut catalog = Self { version, ..Self::default() };
+        for row in session.fetch(&FUNCTIONS_LIST.call()).await? {
+            catalog.functions.insert(row.string("name")?, function(&row)?);
+        }
+        for row in session.fetch(&ROUTES_LIST.call()).await? {
+            let (queue, function) = (row.optional_string("queue")?, row.string("function")?);
+            catalog.routes.insert(Route { queue, function, tags: row.tags("tags")? }, row.int("id")?);
+        }
+        for row in session.fetch(&WORKERS_LIST.call()).await? {
+            catalog.workers.insert(row.string("worker_id")?, row.int("number")?);
+        }
+        Ok(catalog)
+    }
+
+    pub fn function(&self, name: &str) -> Option<&FunctionOptions> {
+        self.functions.get(name)
+    }
+
+    pub fn route(&self, route: &Route) -> Option<Lane> {
+        self.routes.get(route).copied()
+    }
+
+    /// A route that this transaction has made.
+    pub fn add_route(&mut self, route: Route, lane: Lane) {
+        self.version = Self::OWN;
+        self.routes.insert(route, lane);
+    }
+
+    pub fn routes(&self) -> impl Iterator<Item = (&Route, Lane)> {
+        self.routes.iter().map(|(route, lane)| (route, *lane))
+    }
+
+    /// The lane of a worker that is known to the store.
+    pub fn worker_lane(&self, worker_id: &str) -> Option<Lane> {
+        self.workers.get(worker_id).map(|number| -number)
+    }
+
+    pub fn is_limited(&self, function: &str) -> bool {
+        self.function(function).is_some_and(|options| options.max_concurrent.is_some())
+    }
+
+    /// The functions that have a limit.
+    pub fn limited(&self) -> Vec<String> {
+        let limited = self.functions.iter().filter(|(_, options)| options.max_concurrent.is_some());
+        limited.map(|(name, _)| name.clone()).collect()
+    }
+
+    fn lanes(&self, registration: &NewWorker) -> Lanes {
+        let mut lanes = Lanes::default();
+        lanes.free.extend(self.worker_lane(&registration.worker_id));
+        for function in &registration.functions {
+            let routes = self.routes.iter().filter(|(route, _)| {
+                route.function == function.name && route.admits(&registration.queues, &registration.tags)
+            });
+            let found: Vec<Lane> = routes.map(|(_, lane)| *lane).collect();
+            match self.functions.get(&function.name).and_then(|options| options.max_concurrent) {
+                None => lanes.free.extend(found),
+                Some(max) => lanes.limited.push(Limited { function: function.name.clone(), max, lanes: found }),
+            }
+        }
+        lanes.limited.sort_unstable_by(|a, b| a.function.cmp(&b.function));
+        lanes
+    }
+}
+
+fn function(row: &Row) -> Result<FunctionOptions> {
+    Ok(FunctionOptions {
+        queue: row.optional_string("queue")?,
+        tags: row.tags("tags")?,
+        priority: row.optional_int("priority")?,
+        retry_policy: row.optional_text("retry_policy")?.map(codec::policy_from_column).transpose()?,
+        timeout: micros(row.optional_int("timeout")?),
+        version: row.optional_string("version")?,
+        max_concurrent: row.optional_count("max_concurrent")?,
+        cached: row.flag("cached")?,
+        cache_ttl: micros(row.optional_int("cache_ttl")?),
+        idempotent: row.flag("idempotent")?,
+    })
+}
+
+pub(super) fn micros(stored: Option<i64>) -> Option<Duration> {
+    stored.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0)))
+}
+
+pub(super) fn stored(duration: Option<Duration>) -> Option<i64> {
+    duration.map(|duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,130 @@
+//! Taking tasks: the best of the routes that a worker may take, and under their functions' limits the limited ones.
+
+use std::time::Duration;
+
+use super::catalog::{Lane, Limited, micros};
+use super::lock::Lock;
+use super::row::Row;
+use super::rows;
+use super::statements::{EXECUTIONS_START, TASKS_CLAIM, TASKS_COUNT_LIMITED};
+use super::tx::Tx;
+use crate::backend::{CacheSlot, Claim, Claimed};
+use crate::model::{Error, Result, TaskKind, Timestamp};
+
+/// Claims for a registered worker: free functions up to `count`, limited ones up to `limited`, best first.
+pub(super) async fn claim(tx: &mut Tx<'_>, claim: &Claim) -> Result<Vec<Claimed>> {
+    let Some(lanes) = tx.shared.lanes(&tx.catalog, &claim.worker_id) else {
+        return Err(Error::not_found(format!("claim: worker {} is not registered here", claim.worker_id)));
+    };
+    let mut claimed = Vec::new();
+    if claim.count > 0 && !lanes.free.is_empty() {
+        let taking = Taking { lanes: &lanes.free, count: claim.count, limited: false };
+        take(tx, claim, &taking, &mut claimed).await?;
+    }
+    let mut room = claim.limited;
+    for Limited { function, max, lanes } in &lanes.limited {
+        if room == 0 {
+            break;
+        }
+        if lanes.is_empty() {
+            continue;
+        }
+        tx.lock(&[Lock::Limit(function)]).await?;
+        let running = count_running(tx, function).await?;
+        let count = room.min(usize::try_from(i64::from(*max) - running).unwrap_or(0));
+        if count > 0 {
+            let before = claimed.len();
+            take(tx, claim, &Taking { lanes, count, limited: true }, &mut claimed).await?;
+            room -= claimed.len() - before;
+        }
+    }
+    // Fewer than it asked for: there is no more for it, and what is limited goes to it when a slot is free.
+    if claimed.len() < claim.count {
+        tx.hint_served(&claim.worker_id);
+    }
+    start_executions(tx, &claimed).await?;
+    claimed.sort_by(|a, b| {
+        let order = |c: &Claimed| (std::cmp::Reverse(c.task.priority), c.task.created_at, c.task.id);
+        order(a).cmp(&order(b))
+    });
+    Ok(claimed)
+}
+
+struct Taking<'a> {
+    lanes: &'a [Lane],
+    count: usize,
+    limited: bool,
+}
+
+/// The best of all lanes. Where there were enough and others are at them just now, whatever else is there: nobody tells
+/// of it again.
+async fn take(tx: &mut Tx<'_>, claim: &Claim, taking: &Taking<'_>, claimed: &mut Vec<Claimed>) -> Result<()> {
+    let before = claimed.len();
+    let one_lane = taking.lanes.len() == 1;
+    let best = take_some(tx, claim, taking, taking.count, one_lane, claimed).await?;
+    let missing = taking.count - (claimed.len() - before);
+    if missing > 0 && best >= taking.count {
+        take_some(tx, claim, taking, missing, true, claimed).await?;
+    }
+    Ok(())
+}
+
+/// The answer: how many there were to choose from, at most as many as were asked for.
+async fn take_some(
+    tx: &mut Tx<'_>,
+    claim: &Claim,
+    taking: &Taking<'_>,
+    count: usize,
+    whatever: bool,
+    claimed: &mut Vec<Claimed>,
+) -> Result<usize> {
+    let mut call = TASKS_CLAIM.call();
+    call.ints(taking.lanes)
+        .int(count as i64)
+        .text(claim.worker_id.as_str())
+        .time(tx.now)
+        .lease(tx.now.after(claim.lease))
+        .flag(taking.limited.then_some(true))
+        .flag(whatever);
+    let mut best = 0;
+    for row in tx.fetch(&call).await? {
+        best = row.optional_count("best")?.unwrap_or(0);
+        if row.optional_id("id")?.is_some() {
+            claimed.push(read(&row, tx.now)?);
+        }
+    }
+    Ok(best)
+}
+
+fn read(row: &Row, now: Timestamp) -> Result<Claimed> {
+    let ttl: Option<Duration> = micros(row.optional_int("cache_ttl")?);
+    Ok(Claimed {
+        task: rows::task(row)?,
+        run: row.count("run")?,
+        ops: row.count("ops")?,
+        effects: row.count("effects")?,
+        heartbeat: row.payload("heartbeat")?,
+        crashes: row.count("crashes")?,
+        deadline: row.optional_time("deadline_at")?,
+        cache: row.optional_string("cache_key")?.map(|key| CacheSlot { key, ttl }),
+        traceparent: row.optional_string("traceparent")?,
+        claimed_at: now,
+    })
+}
+
+/// Live leases of a limited function. Ended ones don't count, whether they were swept already or not.
+async fn count_running(tx: &mut Tx<'_>, function: &str) -> Result<i64> {
+    tx.one(TASKS_COUNT_LIMITED.call().text(function).lease(tx.now)).await?.int("count")
+}
+
+/// An execution runs from its root's first claim on.
+async fn start_executions(tx: &mut Tx<'_>, claimed: &[Claimed]) -> Result<()> {
+    let first = |c: &&Claimed| {
+        c.task.kind == TaskKind::Orchestrator
+            && c.task.parent_task_id.is_none()
+            && c.task.started_at == Some(c.claimed_at)
+    };
+    let roots = claimed.iter().filter(first).map(|c| c.task.execution_id);
+    let mut call = EXECUTIONS_START.call().ids(roots);
+    tx.change(call.time(tx.now)).await.map(drop)
+}

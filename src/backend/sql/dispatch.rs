@@ -1,0 +1,161 @@
+//! New executions with their root tasks.
+
+use super::ends;
+use super::idempotency;
+use super::insert::{self, NewTask};
+use super::rows::{args_column, kwargs_column};
+use super::statements::{EXECUTIONS_INSERT_MANY, EXECUTIONS_SAME};
+use super::tx::Tx;
+use super::waits::WaitBook;
+use crate::backend::NewExecution;
+use crate::backend::decide::{Asked, End, Ending, Reservation, root_task_id};
+use crate::codec;
+use crate::model::{Error, ExecutionState, Id, Payload, Result, TaskKind, TaskState, Timestamp, execution_id};
+
+/// A new execution's identity, drawn here for those that the store itself starts.
+pub(super) fn draw_id(now: Timestamp) -> Id {
+    execution_id(now, rand::random())
+}
+
+/// Starts executions; the answer is their ids, or that of the execution which holds the idempotency key.
+pub(super) async fn insert(tx: &mut Tx<'_>, executions: &[NewExecution]) -> Result<Vec<Id>> {
+    insert_all(tx, executions, false).await
+}
+
+/// The same again, after a commit whose answer was lost: what is there was started by it.
+pub(super) async fn insert_again(tx: &mut Tx<'_>, executions: &[NewExecution]) -> Result<Vec<Id>> {
+    insert_all(tx, executions, true).await
+}
+
+async fn insert_all(tx: &mut Tx<'_>, executions: &[NewExecution], again: bool) -> Result<Vec<Id>> {
+    let keyed = |new: &NewExecution| {
+        new.options.idempotency_key.is_some() || tx.catalog.function(&new.function).is_some_and(|f| f.idempotent)
+    };
+    if !executions.iter().any(keyed) {
+        return insert_set(tx, executions, again).await;
+    }
+    // One by one: the second of two with the same key must find the first.
+    let mut ids = Vec::with_capacity(executions.len());
+    for new in executions {
+        ids.extend(insert_set(tx, std::slice::from_ref(new), again).await?);
+    }
+    Ok(ids)
+}
+
+/// Is each that has its own id for an answer there, as it was said?
+async fn are_there(tx: &mut Tx<'_>, executions: &[NewExecution], answers: &[Id]) -> Result<bool> {
+    let empty = Payload::empty_object();
+    let mut call = EXECUTIONS_SAME.call();
+    for (new, _) in executions.iter().zip(answers).filter(|(new, answer)| new.id == **answer) {
+        let kwargs = new.options.kwargs.as_ref().unwrap_or(&empty);
+        call.row().id(new.id).text(new.function.as_str()).bytes(args_column(&new.args)).bytes(kwargs_column(kwargs));
+    }
+    let wanted = call.len() as i64;
+    let found = tx.find(&call).await?;
+    Ok(found.is_some_and(|row| row.int("count").is_ok_and(|count| count == wanted)))
+}
+
+async fn execution_of(tx: &mut Tx<'_>, root: Option<Id>) -> Result<Option<Id>> {
+    match root {
+        Some(root) => idempotency::root_execution(tx, root).await,
+        None => Ok(None),
+    }
+}
+
+async fn insert_set(tx: &mut Tx<'_>, executions: &[NewExecution], again: bool) -> Result<Vec<Id>> {
+    let mut answers = Vec::with_capacity(executions.len());
+    let mut call = EXECUTIONS_INSERT_MANY.call();
+    let mut roots = Vec::with_capacity(executions.len());
+    let mut done = Vec::new();
+    let empty = Payload::empty_object();
+    for new in executions {
+        let options = &new.options;
+        let asked = Asked {
+            function: &new.function,
+            options: &options.task,
+            idempotency_key: options.idempotency_key.as_deref(),
+            cache_key: None,
+            args_hash: Some(&new.args_hash),
+        };
+        let mut run = insert::resolve(tx, &asked).await?;
+        let root = root_task_id(new.id);
+        let mut state = TaskState::Pending;
+        if let Some(key) = &run.idempotency_key {
+            match insert::reserve(tx, &asked, key, root).await? {
+                Reservation::Owner => {}
+                Reservation::Done { owner, result } => {
+                    if let Some(execution) = execution_of(tx, owner).await? {
+                        answers.push(execution);
+                        continue;
+                    }
+                    done.push(End::now(root, None, Ending::Completed(result)));
+                }
+                Reservation::Join { owner } => {
+                    if let Some(execution) = execution_of(tx, Some(owner)).await? {
+                        answers.push(execution);
+                        continue;
+                    }
+                    run.joins = Some(owner);
+                    state = TaskState::Waiting;
+                }
+            }
+        }
+        answers.push(new.id);
+        let now = tx.now;
+        let due_at = options.delay.filter(|delay| !delay.is_zero()).map(|delay| now.after(delay));
+        let expiry_at = options.expiry_at(now);
+        if let Some(expiry_at) = expiry_at {
+            tx.hint_due(expiry_at);
+        }
+        let kwargs = options.kwargs.as_ref().unwrap_or(&empty);
+        let created_at = tx.next_time();
+        call.row()
+            .id(new.id)
+            .text(new.function.as_str())
+            .id(root)
+            .text(ExecutionState::Pending.as_str())
+            .int(run.priority)
+            .time(created_at)
+            .time(expiry_at)
+            .text(options.on_cancel.as_deref())
+            .text(options.traceparent.as_deref())
+            .made(run.queue.clone())
+            .made(codec::tags_to_column(&run.tags))
+            .bytes(args_column(&new.args))
+            .bytes(kwargs_column(kwargs));
+        roots.push(NewTask {
+            id: root,
+            execution: new.id,
+            parent: None,
+            op: None,
+            name: &new.function,
+            key: None,
+            kind: TaskKind::Orchestrator,
+            state,
+            due_at: due_at.filter(|_| state == TaskState::Pending),
+            run: Some(run),
+            arrival: None,
+            started_at: None,
+            completed_at: None,
+            args: &new.args,
+            kwargs,
+            result: None,
+            error: None,
+        });
+    }
+    let wanted = call.len() as u64;
+    let inserted = tx.change(&call).await?;
+    if again && wanted > 0 && inserted == 0 && are_there(tx, executions, &answers).await? {
+        return Ok(answers);
+    }
+    if inserted < wanted {
+        return Err(Error::conflict(
+            "dispatch: an execution with one of the given ids exists already; nothing was started",
+        ));
+    }
+    insert::insert(tx, &roots).await?;
+    let mut book = WaitBook::default();
+    ends::finish(tx, &mut book, done).await?;
+    book.save(tx).await?;
+    Ok(answers)
+}

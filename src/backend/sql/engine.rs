@@ -1,0 +1,214 @@
+//! The backend's trait, operation by operation, each with the function that does it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use tokio::sync::broadcast;
+
+use super::database::Database;
+use super::store::Sql;
+use super::tx::Tx;
+use super::{
+    advance, cancel, claim, dead_letters, dispatch, doubt, ended, fork, journal, list, parked, protocol, register,
+    signals, snapshot, stats, sweep,
+};
+use crate::backend::{
+    Backend, Claim, Claimed, DeadLetterFilter, ExecutionFilter, JournalEntry, JournalRequest, NewExecution, NewSignal,
+    NewWorker, Notice, Renew, Renewed, Replayed, Request, Response, Snapshot, StoreStats, Swept, Transition, Verdict,
+};
+use crate::model::{DeadLetter, Execution, Id, Payload, Result};
+
+/// What a worker has to say, what it asks for, and what it may have been given before.
+struct Advance {
+    transitions: Vec<Transition>,
+    claim: Option<Claim>,
+    doubtful: Vec<Claimed>,
+}
+
+fn advance_once<'t>(tx: &'t mut Tx<'_>, request: Arc<Advance>) -> BoxFuture<'t, Result<(Vec<Verdict>, Vec<Claimed>)>> {
+    Box::pin(async move {
+        let Advance { transitions, claim, doubtful } = request.as_ref();
+        let verdicts = advance::apply(tx, transitions).await?;
+        let Some(claim) = claim else { return Ok((verdicts, Vec::new())) };
+        if doubtful.is_empty() {
+            return Ok((verdicts, claim::claim(tx, claim).await?));
+        }
+        let mut claimed = doubt::adopt(tx, &claim.worker_id, claim.lease, doubtful.clone()).await?;
+        let count = claim.count.saturating_sub(claimed.len());
+        let limited = claim.limited.saturating_sub(claimed.len());
+        claimed.extend(claim::claim(tx, &Claim { count, limited, ..claim.clone() }).await?);
+        Ok((verdicts, claimed))
+    })
+}
+
+#[expect(private_bounds, reason = "the databases are this crate's")]
+impl<D: Database> Sql<D> {
+    /// Also notes when there is nothing for this worker to claim.
+    async fn peek(&self, worker_id: &str) -> Result<sweep::Peek> {
+        let heard = self.database.heard();
+        let lanes = self.database.catalog().known_lanes(worker_id);
+        let peek = self
+            .read(lanes, |session, lanes| Box::pin(async move { sweep::peek(session, lanes.as_ref().as_ref()).await }))
+            .await?;
+        if !peek.due && !peek.ready {
+            self.idle.found_nothing(worker_id, heard);
+        }
+        Ok(peek)
+    }
+}
+
+#[async_trait]
+impl<D: Database> Backend for Sql<D> {
+    fn name(&self) -> &'static str {
+        D::NAME
+    }
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        protocol::call(self, request).await
+    }
+
+    fn notices(&self) -> broadcast::Receiver<Notice> {
+        self.database.notices()
+    }
+
+    async fn dispatch(&self, executions: Vec<NewExecution>) -> Result<Vec<Id>> {
+        self.write_surely(
+            executions,
+            |tx, executions| Box::pin(async move { dispatch::insert(tx, &executions).await }),
+            |tx, said| Box::pin(async move { dispatch::insert_again(tx, &said.0).await }),
+        )
+        .await
+    }
+
+    async fn register_worker(&self, worker: NewWorker) -> Result<()> {
+        self.write_exactly(worker.clone(), |tx, worker| Box::pin(async move { register::register(tx, &worker).await }))
+            .await?;
+        self.database.catalog().add_local(worker);
+        Ok(())
+    }
+
+    async fn remove_worker(&self, worker_id: &str) -> Result<()> {
+        let doubtful = self.doubts.take(worker_id);
+        self.write_exactly((worker_id.to_owned(), doubtful), |tx, request| {
+            Box::pin(async move {
+                let (worker_id, doubtful) = request.as_ref();
+                if !doubtful.is_empty() {
+                    doubt::give_back(tx, worker_id, doubtful.clone()).await?;
+                }
+                register::forget(tx, std::slice::from_ref(worker_id)).await
+            })
+        })
+        .await?;
+        self.database.catalog().remove_local(worker_id);
+        Ok(())
+    }
+
+    async fn advance(
+        &self,
+        transitions: Vec<Transition>,
+        claim: Option<Claim>,
+    ) -> Result<(Vec<Verdict>, Vec<Claimed>)> {
+        if transitions.is_empty()
+            && let Some(claim) = &claim
+            && self.idle.take(&claim.worker_id, self.database.heard())
+        {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let doubtful = claim.as_ref().map(|claim| self.doubts.take(&claim.worker_id)).unwrap_or_default();
+        let request = Arc::new(Advance { transitions, claim, doubtful });
+        // The worker tries again by itself.
+        let outcome = self.database.write_once(Instant::now(), request.clone(), Arc::new(advance_once)).await;
+        outcome.map_err(|failed| {
+            if let Some(claim) = &request.claim {
+                let claimed = failed.in_doubt.map(|doubt| doubt.result.1).unwrap_or_default();
+                self.doubts.put(&claim.worker_id, request.doubtful.iter().cloned().chain(claimed));
+            }
+            failed.why
+        })
+    }
+
+    async fn journals(&self, requests: Vec<JournalRequest>) -> Result<Vec<Vec<JournalEntry>>> {
+        self.read(requests, |session, requests| Box::pin(async move { journal::journals(session, &requests).await }))
+            .await
+    }
+
+    async fn cached(&self, keys: Vec<String>) -> Result<Vec<Option<Payload>>> {
+        self.read(keys, |session, keys| Box::pin(async move { journal::cached(session, &keys).await })).await
+    }
+
+    async fn renew(&self, renew: Renew) -> Result<Renewed> {
+        self.write(renew, |tx, renew| Box::pin(async move { journal::renew(tx, &renew).await })).await
+    }
+
+    async fn sweep(&self, worker_id: &str) -> Result<Swept> {
+        let before = self.peek(worker_id).await?;
+        if !before.due {
+            return Ok(Swept { next_due: before.next_due, ..Swept::default() });
+        }
+        let swept = self
+            .write(worker_id.to_owned(), |tx, worker_id: Arc<String>| {
+                Box::pin(async move { sweep::sweep(tx, &worker_id).await })
+            })
+            .await?;
+        let after = self.peek(worker_id).await?;
+        Ok(Swept { next_due: after.next_due, ..swept })
+    }
+
+    async fn cancel(&self, execution: Id, reason: Option<String>) -> Result<()> {
+        self.write_surely(
+            (execution, reason),
+            |tx, request| Box::pin(async move { cancel::cancel(tx, request.0, request.1.as_deref()).await }),
+            |tx, said| Box::pin(async move { cancel::cancel_again(tx, said.0.0, said.0.1.as_deref()).await }),
+        )
+        .await
+    }
+
+    async fn signal(&self, signal: NewSignal) -> Result<()> {
+        self.write_surely(
+            signal,
+            |tx, signal| Box::pin(async move { signals::send(tx, &signal).await }),
+            |tx, said| Box::pin(async move { signals::send_again(tx, &said.0, said.1).await }),
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn ended_among(&self, executions: Vec<Id>) -> Result<Vec<Id>> {
+        self.read(executions, |session, ids| Box::pin(async move { ended::ended_among(session, &ids).await })).await
+    }
+
+    async fn cancelled_among(&self, executions: Vec<Id>) -> Result<Vec<Id>> {
+        self.read(executions, |session, ids| Box::pin(async move { ended::cancelled_among(session, &ids).await })).await
+    }
+
+    async fn snapshot(&self, execution: Id) -> Result<Option<Snapshot>> {
+        self.read(execution, |session, id| Box::pin(async move { snapshot::snapshot(session, *id).await })).await
+    }
+
+    async fn list(&self, filter: ExecutionFilter) -> Result<Vec<Execution>> {
+        self.read(filter, |session, filter| Box::pin(async move { list::executions(session, &filter).await })).await
+    }
+
+    async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>> {
+        self.read(filter, |session, filter| Box::pin(async move { dead_letters::list(session, &filter).await })).await
+    }
+
+    async fn replay_dead_letter(&self, task: Id, new_execution: Id) -> Result<Replayed> {
+        self.write_surely(
+            (task, new_execution),
+            |tx, request| Box::pin(async move { fork::replay(tx, request.0, request.1).await }),
+            |tx, said| Box::pin(async move { fork::replay_again(tx, said.0.0, said.0.1).await }),
+        )
+        .await
+    }
+
+    async fn resume(&self, task: Id) -> Result<()> {
+        self.write_exactly(task, |tx, task| Box::pin(async move { parked::resume(tx, *task).await })).await
+    }
+
+    async fn stats(&self) -> Result<StoreStats> {
+        self.read_together((), |session, _| Box::pin(async move { stats::stats(session).await })).await
+    }
+}

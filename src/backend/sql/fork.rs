@@ -1,0 +1,69 @@
+//! A dead letter's replay: a new execution with the journal up to the failure. The failed path, from the letter to
+//! the root, runs again; what was recorded beside it is copied, under ids that follow from the new root.
+
+use super::row::Row;
+use super::rows;
+use super::statements::{
+    COUNTERS_FORK, DEAD_LETTER_TAKE, EXECUTION_FORK, EXECUTION_REPLAY_OF, PROGRESS_FORK, SIGNALS_FORK, STATE_FORK,
+    TASK_CHILDREN, TASK_PATH, TASKS_FORK, WAITS_FORK,
+};
+use super::tx::Tx;
+use crate::backend::Replayed;
+use crate::backend::decide::{self, Node, root_task_id};
+use crate::model::{Error, Id, Op, Result};
+
+/// The same again, after a commit whose answer was lost.
+pub(super) async fn replay_again(tx: &mut Tx<'_>, letter: Id, execution: Id) -> Result<Replayed> {
+    match tx.find(EXECUTION_REPLAY_OF.call().id(execution)).await? {
+        Some(row) => Ok(Replayed { execution, replay_of: row.id("replay_of")? }),
+        None => replay(tx, letter, execution).await,
+    }
+}
+
+pub(super) async fn replay(tx: &mut Tx<'_>, letter: Id, execution: Id) -> Result<Replayed> {
+    let Some(row) = tx.find(DEAD_LETTER_TAKE.call().id(letter)).await? else {
+        return Err(Error::not_found(format!("replay: there is no dead letter of task {letter}")));
+    };
+    let replay_of = row.id("execution_id")?;
+    // From the letter up to the root.
+    let path = rows::ids(&tx.fetch(TASK_PATH.call().id(letter)).await?)?;
+    if path.is_empty() {
+        return Err(Error::not_found(format!(
+            "replay: task {letter} and its execution were cleaned up; dispatch anew"
+        )));
+    }
+    let mut fork = EXECUTION_FORK.call();
+    tx.change(fork.id(replay_of).id(execution).id(root_task_id(execution)).time(tx.now)).await?;
+    copy_journals(tx, &path, execution).await?;
+    for statement in [&SIGNALS_FORK, &COUNTERS_FORK, &STATE_FORK, &PROGRESS_FORK] {
+        tx.change(statement.call().id(replay_of).id(execution)).await?;
+    }
+    tx.hint_work();
+    Ok(Replayed { execution, replay_of })
+}
+
+async fn copy_journals(tx: &mut Tx<'_>, path: &[Id], execution: Id) -> Result<()> {
+    let mut journals = Vec::with_capacity(path.len());
+    for parent in path {
+        let children = tx.fetch(TASK_CHILDREN.call().id(*parent)).await?;
+        journals.push(children.iter().map(node).collect::<Result<Vec<Node>>>()?);
+    }
+    let copied = decide::copies(execution, path, &journals);
+    let mut call = TASKS_FORK.call();
+    for copy in &copied {
+        call.row().id(copy.id).id(copy.new_id).id(copy.new_parent).flag(copy.again);
+    }
+    tx.change(call.id(execution).time(tx.now)).await?;
+    let on_path = copied.iter().filter(|copy| copy.again).map(|copy| copy.new_id);
+    tx.change(&WAITS_FORK.call().ids(on_path)).await.map(drop)
+}
+
+fn node(row: &Row) -> Result<Node> {
+    Ok(Node {
+        id: row.id("id")?,
+        is_operation: row.optional_count::<Op>("op")?.is_some(),
+        key: row.optional_string("step_key")?.unwrap_or_default(),
+        state: row.word("state")?,
+        arrival: row.optional_count("arrival")?,
+    })
+}

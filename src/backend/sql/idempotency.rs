@@ -1,0 +1,112 @@
+//! Reservations of idempotency keys. Who comes first owns the key; who comes second waits by a task of its own; if the
+//! owner does not complete, the first who waits runs instead.
+
+use super::lock::Lock;
+use super::row::Row;
+use super::statements::{
+    IDEMPOTENCY_FIND, IDEMPOTENCY_INHERIT, IDEMPOTENCY_LOCK, IDEMPOTENCY_LOCK_OWNED, IDEMPOTENCY_RESERVE,
+    IDEMPOTENCY_TAKE_OVER, TASK_ROOT_EXECUTION, TASK_WAITS_FOR, TASKS_JOINING, TASKS_REJOIN, TASKS_START_HEIR,
+};
+use super::tx::Tx;
+use crate::backend::decide::{self, End, Ending, Found, KEY_TTL, Reservation};
+use crate::model::{Id, Result};
+
+/// Reserves `key` of `function` for `task`, or finds who has it. Other arguments under the same key: conflict.
+pub(super) async fn reserve(
+    tx: &mut Tx<'_>,
+    function: &str,
+    key: &str,
+    args_hash: &[u8; 32],
+    task: Id,
+) -> Result<Reservation> {
+    let full_key = format!("{function}/{key}");
+    let expires_at = tx.now.after(KEY_TTL);
+    loop {
+        let mut reserve = IDEMPOTENCY_RESERVE.call();
+        reserve.text(full_key.as_str()).id(task).bytes(args_hash.as_slice()).time(expires_at);
+        if tx.change(&reserve).await? > 0 {
+            return Ok(Reservation::Owner);
+        }
+        // Its owner may be about to end: what it is is looked at when the key is ours.
+        let held = tx.find(IDEMPOTENCY_LOCK.call().text(full_key.as_str())).await?;
+        if held.is_some() || tx.is_alone() {
+            break;
+        }
+    }
+    let mut find = IDEMPOTENCY_FIND.call();
+    if let Some(row) = tx.find(find.text(full_key.as_str()).time(tx.now)).await? {
+        let means = decide::reserve(function, key, args_hash, task, standing(&row)?)?;
+        if means != Reservation::Owner {
+            return Ok(means);
+        }
+    }
+    let mut take_over = IDEMPOTENCY_TAKE_OVER.call();
+    take_over.text(full_key.as_str()).id(task).bytes(args_hash.as_slice()).time(expires_at);
+    tx.change(&take_over).await?;
+    Ok(Reservation::Owner)
+}
+
+fn standing(row: &Row) -> Result<Found> {
+    Ok(Found {
+        args_hash: row.optional_bytes("args_hash")?.map(<[u8]>::to_vec),
+        value: row.payload("value")?,
+        owner: row.optional_id("owner")?,
+        state: row.optional_text("state")?.map(str::parse).transpose()?,
+        result: row.payload("result")?,
+    })
+}
+
+/// The execution whose root task this is.
+pub(super) async fn root_execution(tx: &mut Tx<'_>, task: Id) -> Result<Option<Id>> {
+    let row = tx.find(TASK_ROOT_EXECUTION.call().id(task)).await?;
+    row.map(|row| row.id("execution_id")).transpose()
+}
+
+/// Is `ancestor` the task itself, or above it, directly or by what they wait for?
+pub(super) async fn waits_for(tx: &mut Tx<'_>, ancestor: Id, task: Id) -> Result<bool> {
+    tx.lock(&[Lock::Joins]).await?;
+    tx.one(TASK_WAITS_FOR.call().id(task).id(ancestor)).await?.flag("waits")
+}
+
+/// Tasks that had keys have ended: those who joined them get the result, or the first of them runs instead.
+pub(super) async fn hand_on(tx: &mut Tx<'_>, ended: &[(Id, &Ending)]) -> Result<Vec<End>> {
+    lock(tx, ended.iter().map(|(id, _)| *id)).await?;
+    let mut ends = Vec::new();
+    let mut freed = Vec::new();
+    for (id, ending) in ended {
+        match ending {
+            Ending::Completed(result) => {
+                for (joiner, parent) in joiners(tx, *id).await? {
+                    ends.push(End::now(joiner, parent, Ending::Completed(result.clone())));
+                }
+            }
+            Ending::Failed(_) | Ending::Cancelled => freed.push(*id),
+        }
+    }
+    release(tx, &freed).await?;
+    Ok(ends)
+}
+
+/// From here on nobody joins these owners: who is about to has done it, or will see that they have ended.
+async fn lock(tx: &mut Tx<'_>, owners: impl Iterator<Item = Id>) -> Result<()> {
+    tx.change(&IDEMPOTENCY_LOCK_OWNED.call().ids(owners)).await.map(drop)
+}
+
+/// Owners that did not complete: the first who joined each runs instead, and the others wait for that one.
+pub(super) async fn release(tx: &mut Tx<'_>, owners: &[Id]) -> Result<()> {
+    lock(tx, owners.iter().copied()).await?;
+    for owner in owners {
+        let Some((heir, _)) = joiners(tx, *owner).await?.into_iter().next() else { continue };
+        tx.change(IDEMPOTENCY_INHERIT.call().id(*owner).id(heir)).await?;
+        tx.change(TASKS_START_HEIR.call().id(heir)).await?;
+        tx.change(TASKS_REJOIN.call().id(*owner).id(heir)).await?;
+        tx.hint_work();
+    }
+    Ok(())
+}
+
+/// In order of arrival, with their parents.
+async fn joiners(tx: &mut Tx<'_>, owner: Id) -> Result<Vec<(Id, Option<Id>)>> {
+    let found = tx.fetch(TASKS_JOINING.call().id(owner)).await?;
+    found.iter().map(|row| Ok((row.id("id")?, row.optional_id("parent_task_id")?))).collect()
+}

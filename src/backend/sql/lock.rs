@@ -1,0 +1,43 @@
+//! What an advisory lock is about: things that are no rows, or not yet.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::model::Id;
+
+#[derive(Clone, Copy, Debug)]
+pub(in crate::backend) enum Lock<'a> {
+    /// Sending and waiting for signals of an execution.
+    Signals(Id),
+    /// The number of a function's tasks that may run at once.
+    Limit(&'a str),
+    /// Tasks that wait for the owner of their key: two at once could wait for each other.
+    Joins,
+    /// What time brings: one sweep at a time.
+    Sweep,
+    Schema,
+}
+
+impl Lock<'_> {
+    /// The number of the lock, for a store that is one schema of a database.
+    pub fn key(self, schema: &str) -> i64 {
+        let mut hash = Sha256::new();
+        hash.update(b"stent\0");
+        hash.update(schema.as_bytes());
+        match self {
+            Self::Signals(execution) => {
+                hash.update(b"\0signals\0");
+                hash.update(execution.as_bytes());
+            }
+            Self::Limit(function) => {
+                hash.update(b"\0limit\0");
+                hash.update(function.as_bytes());
+            }
+            Self::Joins => hash.update(b"\0joins"),
+            Self::Sweep => hash.update(b"\0sweep"),
+            Self::Schema => hash.update(b"\0schema"),
+        }
+        let mut key = [0; 8];
+        key.copy_from_slice(&hash.finalize()[..8]);
+        i64::from_be_bytes(key)
+    }
+}

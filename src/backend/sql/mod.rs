@@ -1,0 +1,49 @@
+//! What both SQL stores do, once: the flow. What is asked of the tables, in which order, and what follows. It knows no
+//! database: statements have names ([`statements`]), and a dialect runs them ([`database`]).
+//!
+//! Begin with [`engine`], which has the trait's operations, each with the function that does it; a task's life is in
+//! `dispatch`, `claim`, `advance` and `ends`.
+
+mod advance;
+mod below;
+pub(super) mod call;
+mod cancel;
+pub(super) mod catalog;
+mod claim;
+pub(super) mod database;
+mod dead_letters;
+mod dispatch;
+mod doubt;
+mod ended;
+mod ends;
+mod engine;
+mod fork;
+mod hints;
+mod idempotency;
+mod idle;
+mod insert;
+mod journal;
+mod list;
+pub(super) mod listeners;
+pub(super) mod lock;
+mod parked;
+pub(super) mod patience;
+mod protocol;
+mod register;
+mod restart;
+pub(super) mod routes;
+pub(super) mod row;
+mod rows;
+pub(super) mod session;
+mod signals;
+mod snapshot;
+mod spawn;
+pub(super) mod statement;
+pub(super) mod statements;
+mod stats;
+mod store;
+mod sweep;
+pub(super) mod tx;
+mod waits;
+
+pub use store::Sql;

@@ -1,0 +1,127 @@
+//! The protocol's claim: one task, chosen by filters that come with the call instead of a registered worker.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::catalog::Lane;
+use super::super::database::Database;
+use super::super::lock::Lock;
+use super::super::rows;
+use super::super::statements::{EXECUTION_START, TASK_CLAIM_NEXT, TASKS_COUNT_RUNNING, TASKS_RELEASE_SCHEDULED};
+use super::super::store::Sql;
+use super::super::tx::Tx;
+use crate::backend::Response;
+use crate::model::{Result, Task, Timestamp, check_name};
+
+/// Scheduled tasks released in one transaction.
+const RELEASED_MAX: i64 = 1_000;
+
+#[derive(Clone)]
+pub(super) struct Wanted {
+    pub worker_id: String,
+    pub queues: Option<Vec<String>>,
+    pub tags: Option<Vec<String>>,
+    /// The caller's clock, by which all is judged here; else the store's.
+    pub now: Option<Timestamp>,
+    pub lease: Duration,
+    pub concurrency_limits: BTreeMap<String, u32>,
+}
+
+#[derive(Clone)]
+enum Answer {
+    Claimed(Option<Box<Task>>),
+    /// More is due than one transaction should release.
+    Again,
+}
+
+/// Where a call may take from.
+struct Eligible {
+    /// Lanes with their routes; the worker's own lane has none.
+    lanes: Vec<(Lane, Option<Lane>)>,
+    /// The functions among them that have a limit.
+    limited: Vec<String>,
+}
+
+pub(super) async fn claim<D: Database>(store: &Sql<D>, wanted: Wanted) -> Result<Response> {
+    check_name("worker_id", &wanted.worker_id)?;
+    loop {
+        let answer = store.write_exactly(wanted.clone(), |tx, wanted| Box::pin(attempt(tx, wanted))).await?;
+        if let Answer::Claimed(task) = answer {
+            return Ok(Response::Task(task));
+        }
+    }
+}
+
+async fn attempt(tx: &mut Tx<'_>, wanted: Arc<Wanted>) -> Result<Answer> {
+    let now = wanted.now.unwrap_or(tx.now);
+    if release_scheduled(tx, now).await? {
+        return Ok(Answer::Again);
+    }
+    let Eligible { lanes, limited } = eligible(tx, &wanted, now).await?;
+    let mut call = TASK_CLAIM_NEXT.call();
+    for (lane, route) in lanes {
+        call.row().int(lane).int(route);
+    }
+    call.lease(now).text(wanted.worker_id.as_str()).lease(now.after(wanted.lease)).texts(limited);
+    let Some(row) = tx.find(&call).await? else { return Ok(Answer::Claimed(None)) };
+    let task = rows::task(&row)?;
+    tx.change(EXECUTION_START.call().id(task.execution_id).time(now)).await?;
+    if let Some(expires_at) = task.lease_expires_at {
+        tx.hint_due(expires_at);
+    }
+    Ok(Answer::Claimed(Some(Box::new(task))))
+}
+
+/// What was scheduled and is due may be claimed. True: there is more of it.
+async fn release_scheduled(tx: &mut Tx<'_>, now: Timestamp) -> Result<bool> {
+    let released = tx.change(TASKS_RELEASE_SCHEDULED.call().time(now).int(RELEASED_MAX)).await?;
+    if released > 0 {
+        tx.hint_work();
+    }
+    Ok(released == RELEASED_MAX as u64)
+}
+
+async fn eligible(tx: &mut Tx<'_>, wanted: &Wanted, now: Timestamp) -> Result<Eligible> {
+    let queues = wanted.queues.as_deref().unwrap_or(&[]);
+    let tags = wanted.tags.as_deref().unwrap_or(&[]);
+    let mut routes: Vec<(String, Lane)> = tx
+        .catalog
+        .routes()
+        .filter(|(route, _)| route.admits(queues, tags))
+        .map(|(route, lane)| (route.function.clone(), lane))
+        .collect();
+    routes.sort_unstable();
+    let mut limits: HashMap<String, u32> = HashMap::new();
+    for (function, _) in &routes {
+        let own = tx.catalog.function(function).and_then(|options| options.max_concurrent);
+        let asked = wanted.concurrency_limits.get(function).copied();
+        if let Some(limit) = own.into_iter().chain(asked).min() {
+            limits.insert(function.clone(), limit);
+        }
+    }
+    let mut limited: Vec<String> = limits.keys().cloned().collect();
+    limited.sort_unstable();
+    let locks: Vec<Lock<'_>> = limited.iter().map(|function| Lock::Limit(function)).collect();
+    tx.lock(&locks).await?;
+    let running = count_running(tx, &limited, now).await?;
+    let full = |function: &String| {
+        limits.get(function).is_some_and(|limit| running.get(function).copied().unwrap_or(0) >= u64::from(*limit))
+    };
+    let free = routes.iter().filter(|(function, _)| !full(function));
+    let mut lanes: Vec<(Lane, Option<Lane>)> = free.map(|(_, lane)| (*lane, Some(*lane))).collect();
+    if let Some(own) = tx.catalog.worker_lane(&wanted.worker_id)
+        && !lanes.is_empty()
+    {
+        lanes.push((own, None));
+    }
+    Ok(Eligible { lanes, limited })
+}
+
+async fn count_running(tx: &mut Tx<'_>, functions: &[String], now: Timestamp) -> Result<HashMap<String, u64>> {
+    if functions.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = tx.fetch(TASKS_COUNT_RUNNING.call().lease(now).texts(functions.to_vec())).await?;
+    found.iter().map(|row| Ok((row.string("step_name")?, row.count("count")?))).collect()
+}

@@ -1,0 +1,88 @@
+//! Taking away what is old, in batches that others need not wait for.
+
+use super::super::database::Database;
+use super::super::rows;
+use super::super::statement::Statement;
+use super::super::statements::{
+    CACHE_EXPIRE, DEAD_LETTERS_EXPIRE, EXECUTIONS_DELETE, EXECUTIONS_DELETE_COUNTERS, EXECUTIONS_DELETE_PROGRESS,
+    EXECUTIONS_DELETE_SIGNALS, EXECUTIONS_DELETE_STATE, EXECUTIONS_DELETE_TASKS, EXECUTIONS_LIST_OLD,
+    IDEMPOTENCY_EXPIRE, MARKS_EXPIRE, TASKS_FORGET_TREES, TASKS_FORGET_WAITS,
+};
+use super::super::store::Sql;
+use super::super::tx::Tx;
+use crate::backend::Response;
+use crate::model::{Result, Timestamp};
+
+/// Executions in one transaction.
+const EXECUTIONS_MAX: i64 = 200;
+
+/// Rows of one table deleted in one transaction: a single execution may have a million tasks.
+const ROWS_MAX: i64 = 2_000;
+
+#[derive(Clone, Copy)]
+struct Batched {
+    done: u64,
+    more: bool,
+}
+
+/// Ended executions with all that belongs to them; and, on the way, cached results, keys and marks whose time is over.
+pub(super) async fn executions<D: Database>(store: &Sql<D>, older_than: Timestamp) -> Result<Response> {
+    let mut total = 0;
+    loop {
+        let batch =
+            store.write_exactly(older_than, |tx, older_than| Box::pin(delete_executions(tx, *older_than))).await?;
+        total += batch.done;
+        if !batch.more {
+            break;
+        }
+    }
+    for what in [&CACHE_EXPIRE, &IDEMPOTENCY_EXPIRE, &MARKS_EXPIRE] {
+        expire_all(store, what, None).await?;
+    }
+    Ok(Response::Count(total))
+}
+
+pub(super) async fn dead_letters<D: Database>(store: &Sql<D>, older_than: Timestamp) -> Result<Response> {
+    expire_all(store, &DEAD_LETTERS_EXPIRE, Some(older_than)).await.map(Response::Count)
+}
+
+/// Rows whose time is over by `time`, or by the store's clock. The answer: how many.
+async fn expire_all<D: Database>(store: &Sql<D>, what: &'static Statement, time: Option<Timestamp>) -> Result<u64> {
+    let mut total = 0;
+    loop {
+        let batch = store.write_exactly((), move |tx, _| Box::pin(expire(tx, what, time))).await?;
+        total += batch.done;
+        if !batch.more {
+            return Ok(total);
+        }
+    }
+}
+
+async fn expire(tx: &mut Tx<'_>, what: &'static Statement, time: Option<Timestamp>) -> Result<Batched> {
+    let done = tx.change(what.call().time(time.unwrap_or(tx.now)).int(ROWS_MAX)).await?;
+    Ok(Batched { done, more: done == ROWS_MAX as u64 })
+}
+
+/// An execution goes when nothing of it is left: a crash between two batches leaves nothing without its execution.
+async fn delete_executions(tx: &mut Tx<'_>, older_than: Timestamp) -> Result<Batched> {
+    let found = tx.fetch(EXECUTIONS_LIST_OLD.call().time(older_than).int(EXECUTIONS_MAX)).await?;
+    let ids = rows::ids(&found)?;
+
+    let mut call = EXECUTIONS_DELETE_TASKS.call().ids(ids.iter().copied());
+    let tasks = rows::ids(&tx.fetch(call.int(ROWS_MAX)).await?)?;
+    for what in [&TASKS_FORGET_WAITS, &TASKS_FORGET_TREES] {
+        tx.change(&what.call().ids(tasks.iter().copied())).await?;
+    }
+    let mut rows_left = tasks.len() == ROWS_MAX as usize;
+    for what in [&EXECUTIONS_DELETE_PROGRESS, &EXECUTIONS_DELETE_SIGNALS] {
+        let mut call = what.call().ids(ids.iter().copied());
+        rows_left |= tx.change(call.int(ROWS_MAX)).await? == ROWS_MAX as u64;
+    }
+    if rows_left {
+        return Ok(Batched { done: 0, more: true });
+    }
+    for what in [&EXECUTIONS_DELETE_COUNTERS, &EXECUTIONS_DELETE_STATE, &EXECUTIONS_DELETE] {
+        tx.change(&what.call().ids(ids.iter().copied())).await?;
+    }
+    Ok(Batched { done: ids.len() as u64, more: ids.len() == EXECUTIONS_MAX as usize })
+}

@@ -1,0 +1,108 @@
+//! Workers and their functions, made known to the whole store.
+
+use super::catalog::stored;
+use super::lock::Lock;
+use super::routes::bump_catalog;
+use super::statements::{
+    FUNCTION_PUT, TASKS_LEAVE_LANE, TASKS_LIMIT_RUNNING, TASKS_LIMIT_WOKEN, WORKER_DELETE, WORKER_PUT, WORKER_SEEN,
+};
+use super::tx::Tx;
+use crate::backend::{Function, NewWorker};
+use crate::codec;
+use crate::model::{FunctionOptions, Result};
+
+/// What this process knows of its own workers the caller adds to when this is committed.
+pub(super) async fn register(tx: &mut Tx<'_>, worker: &NewWorker) -> Result<()> {
+    for function in &worker.functions {
+        if tx.catalog.function(&function.name) != Some(&function.options) {
+            declare(tx, function).await?;
+        }
+    }
+    put(tx, worker).await?;
+    catalog_changed(tx).await?;
+    tx.hint_work();
+    Ok(())
+}
+
+async fn declare(tx: &mut Tx<'_>, Function { name, options }: &Function) -> Result<()> {
+    let FunctionOptions {
+        queue,
+        tags,
+        priority,
+        retry_policy,
+        timeout,
+        version,
+        max_concurrent,
+        cached,
+        cache_ttl,
+        idempotent,
+    } = options;
+    let mut call = FUNCTION_PUT.call();
+    call.text(name.as_str())
+        .text(queue.as_deref())
+        .made(codec::tags_to_column(tags))
+        .int(*priority)
+        .made(retry_policy.as_ref().map(codec::policy_to_column))
+        .int(stored(*timeout))
+        .text(version.as_deref())
+        .int(max_concurrent.map(i64::from))
+        .flag(*cached)
+        .int(stored(*cache_ttl))
+        .flag(*idempotent);
+    tx.change(&call).await?;
+    if max_concurrent.is_some() && !tx.catalog.is_limited(name) {
+        limit(tx, name).await?;
+    }
+    Ok(())
+}
+
+/// A function has a limit from now on: what runs counts already, and what was woken for one worker alone goes to the
+/// route, where it is counted.
+async fn limit(tx: &mut Tx<'_>, function: &str) -> Result<()> {
+    tx.lock(&[Lock::Limit(function)]).await?;
+    for statement in [&TASKS_LIMIT_RUNNING, &TASKS_LIMIT_WOKEN] {
+        tx.change(statement.call().text(function)).await?;
+    }
+    Ok(())
+}
+
+async fn put(tx: &mut Tx<'_>, worker: &NewWorker) -> Result<()> {
+    let mut call = WORKER_PUT.call();
+    call.text(worker.worker_id.as_str())
+        .made(codec::tags_to_column(&worker.queues))
+        .made(codec::tags_to_column(&worker.tags))
+        .time(tx.now);
+    tx.change(&call).await.map(drop)
+}
+
+/// A worker of this process lives; if it was taken for dead, it is known again.
+pub(super) async fn seen(tx: &mut Tx<'_>, worker_id: &str) -> Result<()> {
+    if tx.change(WORKER_SEEN.call().text(worker_id).time(tx.now)).await? > 0 {
+        return Ok(());
+    }
+    let Some(worker) = tx.shared.local(worker_id) else { return Ok(()) };
+    put(tx, &worker).await?;
+    catalog_changed(tx).await
+}
+
+/// What waited for these workers alone goes to everyone; whoever is called by such a name again is another.
+pub(super) async fn forget(tx: &mut Tx<'_>, worker_ids: &[String]) -> Result<()> {
+    let mut changed = false;
+    for worker_id in worker_ids {
+        let Some(lane) = tx.catalog.worker_lane(worker_id) else { continue };
+        tx.change(TASKS_LEAVE_LANE.call().int(lane)).await?;
+        tx.change(WORKER_DELETE.call().text(worker_id.as_str())).await?;
+        changed = true;
+    }
+    if changed {
+        catalog_changed(tx).await?;
+        tx.hint_work();
+    }
+    Ok(())
+}
+
+/// Others hear of it with the commit; the rest of this transaction goes by it at once.
+async fn catalog_changed(tx: &mut Tx<'_>) -> Result<()> {
+    bump_catalog(tx).await?;
+    tx.reload_catalog().await
+}

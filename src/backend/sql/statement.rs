@@ -1,0 +1,65 @@
+//! What a statement is: a name with a text for each database, and what goes in and comes out, declared once.
+
+/// What a column or a parameter holds. Each dialect knows how it stores them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::backend) enum Kind {
+    Id,
+    Int,
+    Real,
+    Flag,
+    Time,
+    /// An instant by the clock that leases are judged by, which nobody can set. PostgreSQL has one clock: the time itself.
+    /// SQLite: three parameters, the wall time, the number of the boot and the microseconds since it.
+    Lease,
+    /// The store's clock when the statement runs. PostgreSQL has it: no parameter. SQLite: three, as of [`Kind::Lease`].
+    Clock,
+    Text,
+    Bytes,
+    /// A list as one parameter: an array on PostgreSQL, a JSON array on SQLite.
+    Ints,
+    /// As [`Kind::Ints`].
+    Texts,
+}
+
+/// A named column or parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::backend) struct Column {
+    pub name: &'static str,
+    pub kind: Kind,
+}
+
+/// The text of a statement in one of the databases.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::backend) enum Text {
+    Sql(&'static str),
+    /// There is nothing to do here, for this reason: the statement runs without a journey and answers nothing.
+    Nothing(#[cfg_attr(not(test), expect(dead_code, reason = "for whoever reads it, and for its test"))] &'static str),
+}
+
+#[derive(Debug)]
+pub(in crate::backend) struct Statement {
+    /// The files' name in both dialects.
+    pub name: &'static str,
+    /// For errors: what was being done.
+    pub doing: &'static str,
+    /// The columns of its batch; none: it takes no batch.
+    pub rows: &'static [Column],
+    /// What it takes beside the batch.
+    pub parameters: &'static [Column],
+    /// The columns of its answer.
+    pub columns: &'static [Column],
+    pub sqlite: Text,
+    pub postgres: Text,
+}
+
+impl Statement {
+    /// The declared kind of a value, by its place in a call of so many rows.
+    pub fn kind_at(&self, rows: usize, place: usize) -> Option<Kind> {
+        let in_batch = rows * self.rows.len();
+        let column = match place.checked_sub(in_batch) {
+            None => &self.rows[place % self.rows.len()],
+            Some(parameter) => self.parameters.get(parameter)?,
+        };
+        Some(column.kind)
+    }
+}

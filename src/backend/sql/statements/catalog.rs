@@ -1,0 +1,36 @@
+//! Functions, routes and workers.
+
+statements! {
+    CATALOG_BUMP "catalog_bump" "raise the catalog's version" gives (version: Int);
+
+    FUNCTIONS_LIST "functions_list" "read the catalog of functions" gives (
+        name: Text, queue: Text, tags: Text, priority: Int, retry_policy: Text, timeout: Int, version: Text,
+        max_concurrent: Int, cached: Flag, cache_ttl: Int, idempotent: Flag,
+    );
+
+    FUNCTION_PUT "function_put" "declare a function" with (
+        name: Text, queue: Text, tags: Text, priority: Int, retry_policy: Text, timeout: Int, version: Text,
+        max_concurrent: Int, cached: Flag, cache_ttl: Int, idempotent: Flag,
+    );
+
+    ROUTES_LIST "routes_list" "read the catalog of routes" gives (id: Int, queue: Text, function: Text, tags: Text);
+
+    /// Its number, if it was not there.
+    ROUTE_INSERT "route_insert" "add a route" with (queue: Text, function: Text, tags: Text) gives (id: Int);
+
+    WORKERS_LIST "workers_list" "read the catalog of workers" gives (number: Int, worker_id: Text);
+
+    WORKER_PUT "worker_put" "register a worker" with (worker_id: Text, queues: Text, tags: Text, now: Time);
+
+    WORKER_SEEN "worker_seen" "note a worker's sign of life" with (worker_id: Text, now: Time);
+
+    WORKER_DELETE "worker_delete" "remove a worker" with (worker_id: Text);
+
+    /// What waited for a worker alone goes to everyone.
+    TASKS_LEAVE_LANE "tasks_leave_lane" "let others claim what waited for a worker" with (lane: Int);
+
+    TASKS_LIMIT_RUNNING "tasks_limit_running" "count what runs of a limited function" with (function: Text);
+
+    TASKS_LIMIT_WOKEN "tasks_limit_woken" "let a limited function's tasks be claimed by their routes"
+        with (function: Text);
+}

@@ -1,0 +1,30 @@
+//! Taking away what is old.
+
+statements! {
+    EXECUTIONS_LIST_OLD "executions_list_old" "find old executions" with (older_than: Time, limit: Int) gives (id: Id);
+
+    EXECUTIONS_DELETE_TASKS "executions_delete_tasks" "delete old tasks" rows (execution_id: Id) with (limit: Int)
+        gives (id: Id);
+
+    EXECUTIONS_DELETE_PROGRESS "executions_delete_progress" "delete old progress" rows (execution_id: Id)
+        with (limit: Int);
+
+    EXECUTIONS_DELETE_SIGNALS "executions_delete_signals" "delete old signals" rows (execution_id: Id)
+        with (limit: Int);
+
+    EXECUTIONS_DELETE_COUNTERS "executions_delete_counters" "delete old counters" rows (execution_id: Id);
+
+    EXECUTIONS_DELETE_STATE "executions_delete_state" "delete old state" rows (execution_id: Id);
+
+    EXECUTIONS_DELETE "executions_delete" "delete old executions" rows (id: Id);
+
+    TASKS_FORGET_WAITS "tasks_forget_waits" "delete what tasks waited for" rows (task_id: Id);
+
+    TASKS_FORGET_TREES "tasks_forget_trees" "forget unfinished trees" rows (task_id: Id);
+
+    CACHE_EXPIRE "cache_expire" "delete cached results that have expired" with (now: Time, limit: Int);
+
+    IDEMPOTENCY_EXPIRE "idempotency_expire" "delete idempotency keys that have expired" with (now: Time, limit: Int);
+
+    DEAD_LETTERS_EXPIRE "dead_letters_expire" "delete old dead letters" with (older_than: Time, limit: Int);
+}

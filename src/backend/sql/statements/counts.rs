@@ -1,0 +1,20 @@
+//! How many there are.
+
+statements! {
+    EXECUTIONS_COUNT "executions_count" "count executions" with (state: Text) gives (count: Int);
+
+    TASKS_COUNT "tasks_count" "count tasks" with (queue: Text, state: Text) gives (count: Int);
+
+    DEAD_LETTERS_COUNT "dead_letters_count" "count dead letters" gives (count: Int);
+
+    EXECUTIONS_COUNT_BY_STATE "executions_count_by_state" "count what is in the store" gives (state: Text, count: Int);
+
+    TASKS_COUNT_BY_STATE "tasks_count_by_state" "count what is in the store" gives (state: Text, count: Int);
+
+    /// What may be claimed, by queue and function.
+    TASKS_DEPTHS "tasks_depths" "count what is ready" with (now: Clock)
+        gives (queue: Text, function: Text, count: Int, oldest: Time, now: Time);
+
+    STATS_TOTALS "stats_totals" "count what is in the store"
+        gives (scheduled: Int, dead_letters: Int, parked: Int, workers: Int);
+}

@@ -1,0 +1,25 @@
+//! A dead letter's replay: a new execution, with what is copied to it.
+
+statements! {
+    EXECUTION_FORK "execution_fork" "replay a dead letter" with (replay_of: Id, id: Id, root_task_id: Id, now: Time);
+
+    /// From the task up to its root.
+    TASK_PATH "task_path" "find a failed path" with (id: Id) gives (id: Id);
+
+    TASK_CHILDREN "task_children" "read a journal" with (parent_task_id: Id)
+        gives (id: Id, op: Int, step_key: Text, state: Text, arrival: Int);
+
+    /// `again`: it runs again; else it is copied as it is.
+    TASKS_FORK "tasks_fork" "copy a journal" rows (old_id: Id, new_id: Id, new_parent: Id, again: Flag)
+        with (execution_id: Id, now: Time);
+
+    WAITS_FORK "waits_fork" "count a copied journal" rows (task_id: Id);
+
+    SIGNALS_FORK "signals_fork" "copy signals" with (replay_of: Id, execution_id: Id);
+
+    COUNTERS_FORK "counters_fork" "copy counters" with (replay_of: Id, execution_id: Id);
+
+    STATE_FORK "state_fork" "copy state" with (replay_of: Id, execution_id: Id);
+
+    PROGRESS_FORK "progress_fork" "copy progress" with (replay_of: Id, execution_id: Id);
+}

@@ -1,0 +1,44 @@
+//! Idempotency keys with their owners and those who wait for them, and the cache.
+
+statements! {
+    /// Where the key is not there.
+    IDEMPOTENCY_RESERVE "idempotency_reserve" "reserve an idempotency key"
+        with (key: Text, owner: Id, args_hash: Bytes, expires_at: Time);
+
+    IDEMPOTENCY_FIND "idempotency_find" "reserve an idempotency key" with (key: Text, now: Time)
+        gives (value: Bytes, owner: Id, args_hash: Bytes, state: Text, result: Bytes);
+
+    IDEMPOTENCY_TAKE_OVER "idempotency_take_over" "reserve an idempotency key"
+        with (key: Text, owner: Id, args_hash: Bytes, expires_at: Time);
+
+    IDEMPOTENCY_INHERIT "idempotency_inherit" "hand an idempotency key on" with (owner: Id, heir: Id);
+
+    /// Of owners that go away: their results become plain values.
+    IDEMPOTENCY_KEEP "idempotency_keep" "keep the results of idempotency keys" rows (owner: Id);
+
+    TASK_ROOT_EXECUTION "task_root_execution" "find an execution by its root" with (id: Id) gives (execution_id: Id);
+
+    /// Is the second task the first one, or above it, directly or by what they wait for?
+    TASK_WAITS_FOR "task_waits_for" "look for a join that would wait for itself" with (id: Id, ancestor: Id)
+        gives (waits: Flag);
+
+    /// In the order in which they came.
+    TASKS_JOINING "tasks_joining" "find joined tasks" with (owner: Id) gives (id: Id, parent_task_id: Id);
+
+    TASKS_START_HEIR "tasks_start_heir" "hand an idempotency key on" with (id: Id);
+
+    TASKS_REJOIN "tasks_rejoin" "hand an idempotency key on" with (owner: Id, heir: Id);
+
+    IDEMPOTENCY_GET "idempotency_get" "read a kept result" with (key: Text, now: Clock) gives (value: Bytes);
+
+    IDEMPOTENCY_PUT "idempotency_put" "keep a result" with (key: Text, value: Bytes, expires_at: Time);
+
+    CACHE_GET "cache_get" "read a kept result" with (key: Text, now: Clock) gives (value: Bytes);
+
+    CACHE_GET_MANY "cache_get_many" "look for cached results" rows (key: Text) with (now: Clock)
+        gives (key: Text, value: Bytes);
+
+    CACHE_PUT "cache_put" "keep a result" with (key: Text, value: Bytes, expires_at: Time);
+
+    CACHE_PUT_MANY "cache_put_many" "keep results" rows (key: Text, value: Bytes, expires_at: Time);
+}

@@ -1,0 +1,24 @@
+//! What workers say of the tasks that they hold.
+
+statements! {
+    /// Tasks that are not over; of each row whose fence holds.
+    TASKS_MOVE "tasks_move" "move tasks" rows (
+        id: Id, fence: Int, move: Int, due_at: Time, error: Bytes, ops: Int, effects: Int, heartbeat: Bytes,
+        version: Text, args: Bytes, from_ops: Int, from_effects: Int,
+    ) gives (id: Id, step_name: Text);
+
+    /// Tasks that are over; of each row whose fence holds, or has none and whose task is not over yet.
+    TASKS_END "tasks_end" "end tasks" rows (
+        id: Id, fence: Int, state: Text, result: Bytes, error: Bytes, arrival: Int, cache_hit: Flag, ops: Int,
+        effects: Int,
+    ) with (now: Time) gives (
+        id: Id, execution_id: Id, step_name: Text, op: Int, kind: Text, retries: Int, ops: Int, arrival: Int,
+        idempotency_key: Text,
+    );
+
+    TASKS_STANDING "tasks_standing" "look at refused tasks" rows (id: Id)
+        gives (id: Id, state: Text, fence: Int, ops: Int, effects: Int, execution_state: Text);
+
+    TASKS_ARRIVED_SINCE "tasks_arrived_since" "look at what has come" rows (id: Id, known: Int)
+        gives (parent_task_id: Id, op: Int);
+}

@@ -1,0 +1,236 @@
+//! What time brings: delays, timers, time-outs, ended leases, expiries. Any worker sweeps for the whole store, one at a
+//! time, in bounded batches; what is decided is decided by the model.
+
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
+
+use super::catalog::{Catalog, Lane, micros};
+use super::lock::Lock;
+use super::row::Row;
+use super::session::Session;
+use super::statements::{
+    DUE_NEXT, EXECUTIONS_CLOSABLE, EXECUTIONS_EXPIRE, TASKS_DUE, TASKS_LEASES_ENDED, TASKS_READY, TASKS_RETRY,
+    TASKS_TAKE_DUE, TASKS_UNPARK,
+};
+use super::tx::Tx;
+use super::waits::WaitBook;
+use super::{below, cancel, ends, register, rows};
+use crate::backend::Swept;
+use crate::backend::decide::{self, Due, DueRow, End, Ending, FIRST_CALL};
+use crate::codec;
+use crate::model::{Failure, Id, Result, RetryPolicy};
+
+/// Rows of one kind taken in one sweep: others wait for its transaction.
+const ROWS_MAX: i64 = 500;
+
+/// What a look at the store says.
+pub(super) struct Peek {
+    pub due: bool,
+    pub next_due: Option<Duration>,
+    /// There may be something to claim.
+    pub ready: bool,
+}
+
+/// Is anything due? Is there something to claim in these lanes, if they are those of the catalog's version? Reads a few
+/// index entries, and one for each lane.
+pub(super) async fn peek(session: &mut dyn Session, known: Option<&(i64, Vec<Lane>)>) -> Result<Peek> {
+    let (version, lanes) = known.map_or((None, [].as_slice()), |(version, lanes)| (Some(*version), lanes.as_slice()));
+    let row = session.one(DUE_NEXT.call().ints(lanes).clock()).await?;
+    let wait = row.optional_int("wait")?;
+    Ok(Peek {
+        due: row.flag("other")? || wait.is_some_and(|wait| wait <= 0),
+        next_due: micros(wait),
+        ready: row.flag("ready")? || version != Some(row.int("version")?),
+    })
+}
+
+/// Takes what is due. The answer: how much was changed, and whether there is more. While somebody else sweeps: nothing.
+pub(super) async fn sweep(tx: &mut Tx<'_>, worker_id: &str) -> Result<Swept> {
+    let mut book = WaitBook::default();
+    let mut swept = Swept::default();
+    if !tx.try_lock(Lock::Sweep).await? {
+        return Ok(swept);
+    }
+    for count in [
+        fire(tx, &mut book).await?,
+        recover(tx, &mut book).await?,
+        expire(tx, &mut book).await?,
+        // After those whose leases have ended: one that has just been taken for dead has no first call on anything.
+        unpark(tx, worker_id).await?,
+    ] {
+        swept.changed += count as u64;
+        swept.more |= count as i64 >= ROWS_MAX;
+    }
+    let more = below::go_on(tx).await?;
+    swept.more |= more;
+    swept.changed += u64::from(more);
+    book.save(tx).await?;
+    Ok(swept)
+}
+
+/// Locks what was found, in the order of locks, and leaves out what others are at or have changed since.
+async fn take(tx: &mut Tx<'_>, book: &mut WaitBook, mut found: Vec<Row>) -> Result<Vec<Row>> {
+    if tx.is_alone() {
+        // There are no others.
+        return Ok(found);
+    }
+    let mut roots = Vec::new();
+    let mut parents = Vec::new();
+    for row in &found {
+        match row.optional_id("parent_task_id")? {
+            Some(parent) => parents.push(parent),
+            None => roots.push(row.id("execution_id")?),
+        }
+    }
+    let ids = rows::ids(&found)?;
+    tx.lock_executions(roots).await?;
+    book.load(tx, parents).await?;
+    tx.lock_waits(ids.iter().copied()).await?;
+    let mut call = TASKS_TAKE_DUE.call().ids(ids);
+    let taken: HashSet<Id> = rows::ids(&tx.fetch(call.time(tx.now)).await?)?.into_iter().collect();
+    found.retain(|row| row.id("id").is_ok_and(|id| taken.contains(&id)));
+    Ok(found)
+}
+
+/// What becomes of tasks that were taken.
+#[derive(Default)]
+struct Plan {
+    ready: Vec<Id>,
+    retries: Vec<Retry>,
+    ends: Vec<End>,
+}
+
+struct Retry {
+    id: Id,
+    delay: Duration,
+    failure: Failure,
+}
+
+/// What a retry counts as.
+#[derive(Clone, Copy)]
+enum Charge {
+    Retry,
+    Crash,
+}
+
+impl Plan {
+    fn add(&mut self, id: Id, due: Due) {
+        match due {
+            Due::End(end) => self.ends.push(end),
+            Due::Ready => self.ready.push(id),
+            Due::Retry { delay, failure } => self.retries.push(Retry { id, delay, failure }),
+            Due::Nothing => {}
+        }
+    }
+
+    async fn carry_out(self, tx: &mut Tx<'_>, book: &mut WaitBook, charge: Charge) -> Result<()> {
+        if !self.ready.is_empty() {
+            tx.hint_work();
+        }
+        tx.change(&TASKS_READY.call().ids(self.ready)).await?;
+        retry(tx, &self.retries, charge).await?;
+        ends::finish(tx, book, self.ends).await.map(drop)
+    }
+}
+
+/// Everything whose time is stored in `due_at`.
+async fn fire(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
+    let found = tx.fetch(TASKS_DUE.call().time(tx.now).int(ROWS_MAX)).await?;
+    let count = found.len();
+    let mut plan = Plan::default();
+    for row in &take(tx, book, found).await? {
+        let due = DueRow {
+            id: row.id("id")?,
+            parent: row.optional_id("parent_task_id")?,
+            kind: row.word("kind")?,
+            state: row.word("state")?,
+            name: row.text("step_name")?,
+            retries: row.count("retries")?,
+        };
+        plan.add(due.id, decide::when_due(&due, || policy_of(&tx.catalog, row), rand::random())?);
+    }
+    plan.carry_out(tx, book, Charge::Retry).await?;
+    Ok(count)
+}
+
+/// Tasks whose worker let the lease end without a word, and those workers.
+async fn recover(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
+    let found = tx.fetch(TASKS_LEASES_ENDED.call().lease(tx.now).int(ROWS_MAX)).await?;
+    let count = found.len();
+    let mut plan = Plan::default();
+    let mut cancelling = Vec::new();
+    let mut dead = BTreeSet::new();
+    for row in &take(tx, book, found).await? {
+        let id = row.id("id")?;
+        let parent = row.optional_id("parent_task_id")?;
+        let worker = row.optional_text("worker_id")?;
+        dead.extend(worker.map(str::to_owned));
+        if row.optional_text("execution_state")? == Some("cancelling") {
+            plan.ends.push(End::now(id, parent, Ending::Cancelled));
+            cancelling.push(row.id("execution_id")?);
+            continue;
+        }
+        let policy = policy_of(&tx.catalog, row)?;
+        let crashes: u32 = row.count::<u32>("crashes")? + 1;
+        plan.add(id, decide::when_lease_ended(id, parent, worker, crashes, &policy));
+    }
+    let dead: Vec<String> = dead.into_iter().collect();
+    register::forget(tx, &dead).await?;
+    plan.carry_out(tx, book, Charge::Crash).await?;
+    cancel::close(tx, cancelling).await?;
+    Ok(count)
+}
+
+/// Executions that took too long end like cancelled ones; those that are being cancelled go on ending.
+async fn expire(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
+    let mut ids = rows::ids(&tx.fetch(EXECUTIONS_EXPIRE.call().time(tx.now).int(ROWS_MAX)).await?)?;
+    ids.iter().for_each(|id| tx.hint_cancelling(*id));
+    ids.extend(rows::ids(&tx.fetch(EXECUTIONS_CLOSABLE.call().int(ROWS_MAX)).await?)?);
+    let count = ids.len();
+    cancel::cancel_executions(tx, book, ids).await?;
+    Ok(count)
+}
+
+/// Parked tasks that another version of their function may free go to the worker that has one, which has first call.
+async fn unpark(tx: &mut Tx<'_>, worker_id: &str) -> Result<usize> {
+    let Some(lane) = tx.catalog.worker_lane(worker_id) else { return Ok(0) };
+    let Some(worker) = tx.shared.local(worker_id) else { return Ok(0) };
+    let until = tx.now.after(FIRST_CALL);
+    let mut call = TASKS_UNPARK.call();
+    for function in &worker.functions {
+        call.row().text(function.name.as_str()).text(function.options.version.as_deref());
+    }
+    let freed = tx.change(call.int(lane).int(ROWS_MAX).time(until)).await?;
+    if freed > 0 {
+        tx.hint_work();
+        tx.hint_due(until);
+    }
+    Ok(freed as usize)
+}
+
+/// Pending again, under a new fence: whoever still runs them has lost them.
+async fn retry(tx: &mut Tx<'_>, retries: &[Retry], charge: Charge) -> Result<()> {
+    let mut call = TASKS_RETRY.call();
+    for Retry { id, delay, failure } in retries {
+        let at = (!delay.is_zero()).then(|| tx.now.after(*delay));
+        match at {
+            Some(at) => tx.hint_due(at),
+            None => tx.hint_work(),
+        }
+        call.row().id(*id).time(at).made_bytes(codec::failure_to_column(failure));
+        tx.hint_lost(*id);
+    }
+    let (retried, crashed) = match charge {
+        Charge::Retry => (1_i64, 0_i64),
+        Charge::Crash => (0, 1),
+    };
+    tx.change(call.int(retried).int(crashed)).await.map(drop)
+}
+
+fn policy_of(catalog: &Catalog, row: &Row) -> Result<RetryPolicy> {
+    if let Some(text) = row.optional_text("retry_policy")? {
+        return codec::policy_from_column(text);
+    }
+    let function = catalog.function(row.text("step_name")?);
+    Ok(function.and_then(|function| function.retry_policy.clone()).unwrap_or_default())
+}
