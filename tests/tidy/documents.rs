@@ -112,6 +112,33 @@ fn the_map_names_every_folder_of_the_sources() {
     );
 }
 
+/// The table that follows one task names a file and its functions in each row.
+#[test]
+fn the_map_follows_a_task_through_functions_that_exist() {
+    let map = read("ARCHITECTURE.md");
+    let quoted = |cell: &str| -> Vec<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+    let mut problems = Vec::new();
+    let mut rows = 0;
+    for row in map.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        let [_, file, functions] = cells.as_slice() else { continue };
+        let [file] = quoted(file).try_into().unwrap_or_default();
+        if !file.ends_with(".rs") {
+            continue;
+        }
+        rows += 1;
+        let source = read(&file);
+        for function in quoted(functions) {
+            let name = function.rsplit("::").next().unwrap_or_default();
+            if !source.contains(&format!("fn {name}(")) && !source.contains(&format!("fn {name}<")) {
+                problems.push(format!("ARCHITECTURE.md: there is no function {function} in {file}"));
+            }
+        }
+    }
+    assert!(rows > 10, "the table is not where this test looks for it");
+    check(problems);
+}
+
 #[test]
 fn the_changelog_knows_this_version() {
     let version = env!("CARGO_PKG_VERSION");

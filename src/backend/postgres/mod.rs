@@ -1,5 +1,26 @@
 //! The PostgreSQL dialect: a pool of connections, each transaction on one of them, for many workers on many machines. What
 //! is asked of the tables, and what follows, is in [`crate::backend::sql`].
+//!
+//! The clock of a transaction is the server's, read with `BEGIN`, and so is the version of the catalog (functions, routes,
+//! workers), which is kept in memory. Sets go in as arrays, one for each column, that `unnest` puts together.
+//!
+//! **Plans.** Every session asks for generic plans and for indexes, so that a plan depends neither on the first parameters
+//! nor on what the server believes of new tables. A plan that is kept must be right whatever the tables become: to a server
+//! that has just vacuumed an empty table, reading all of it costs nothing, and an hour later the same plan reads a million
+//! rows. So the texts leave it no choice: a join of a batch with a table by its key is `t.id = ANY (ARRAY[b.id])`, of which
+//! no order can be made; one by a partial index is a `LATERAL … OFFSET 0`; no index has an id behind other columns. A test
+//! reads the plans of empty, vacuumed tables.
+//!
+//! **Cancels.** A cancel marks what runs in the tree (`tasks.stopped`). A result that was on its way is either there before
+//! the cancel, or finds the mark, whatever its statement saw when it began. So results need no lock on the execution.
+//!
+//! **Routes** that are new are made in a transaction of their own, and the one that wanted it begins again.
+//!
+//! **Behind a pooler** (`statement_cache=0`) a session keeps nothing: settings are `SET LOCAL` in each transaction,
+//! statements have no names, advisory locks are those of transactions anyway, and nobody listens.
+//!
+//! **Hints** go to other processes by `NOTIFY`, gathered and sent outside of the transactions at most every few
+//! milliseconds, on the one connection that listens.
 
 mod conn;
 mod connect;

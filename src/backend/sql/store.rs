@@ -1,4 +1,10 @@
 //! A store on a SQL database: the ways to read and to write, by how an answer that was lost is dealt with.
+//!
+//! A commit whose answer was lost is recorded or not. What has an identity is said again, and finds itself there
+//! ([`Sql::write_surely`]): an end by its fence and state, commands by how far the task's record goes (`Commands::from`), a
+//! dispatch by its id and what it says, a signal by the number that it had. All else leaves a mark
+//! ([`Sql::write_exactly`]). What may have been claimed is kept for the worker's next claim, which takes it over if the
+//! lease is there (`doubt`). So no body runs again for it, and no lease has to run out.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,5 +1,12 @@
 //! The SQLite dialect: a file (or memory), one writer with group commit, readers beside it. What is asked of the tables,
 //! and what follows, is in [`crate::backend::sql`].
+//!
+//! The one writing connection commits many callers' work in one transaction. A statement crosses a thread to get to SQLite,
+//! so one statement does much: sets go in as JSON arrays, and no hot path has a loop of statements.
+//!
+//! Before the first file is opened, SQLite's locks are made open-file-description locks (`file_locks`), so that another
+//! copy of SQLite in this process can't drop them. Leases carry the number of the machine's boot and the time since that
+//! boot, so setting the clock moves none.
 
 mod changes;
 mod clock;

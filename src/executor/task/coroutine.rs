@@ -1,5 +1,17 @@
 //! A poller's task. Its coroutine is in the host's memory and outlives leases: the task waits as rows only, and goes on
 //! where it stopped when the worker that suspended it has it again.
+//!
+//! There are three ways to host a handler. It is called back on a thread of a pool, and its task ends when it returns; or it
+//! returns `STENT_PENDING`, keeps its slot, and is ended from another thread; or there is no handler: the worker has an
+//! `Inbox` (`events`), and a task is deferred from its beginning, with slots that need no thread (`worker/desk`).
+//!
+//! In the third, a `Task` points to its `Coroutine`, and that to the lease it is under now; a lease has only a weak
+//! reference back. Turns (`turns`) go to and fro: the host runs until it has nothing left to do, then `next_turn` decides:
+//! hand over the next arrival, commit, stay (a step runs), or suspend. A suspended coroutine is kept with its machine
+//! (`worker/coroutines`). When its task is claimed again and the machine fits the claim, the same pass goes on under the
+//! new lease; else it is evicted, and a new one replays. Events of one task are posted under its lock, so they come in
+//! order, and each task that is handed over is closed by one of them. A coroutine's last reference takes that lock when it
+//! is dropped: never drop one under it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
