@@ -83,11 +83,11 @@ fn rooms_import_only_whom_they_may() {
         if is_test(&file) {
             continue;
         }
-        if climbs_out(&file, product(&code)) {
+        if climbs_out(&file, &product(&code)) {
             problems
                 .push(format!("{file}: leaves its room by `super::`; write `crate::…`, so that the arrow can be seen"));
         }
-        for path in imports(product(&code)) {
+        for path in imports(&product(&code)) {
             let inner = INNER.iter().find(|inner| path == **inner || path.starts_with(&format!("{inner}::")));
             let may = match inner {
                 Some(inner) => allowed.contains(inner),
@@ -126,7 +126,7 @@ fn what_decides_is_pure() {
     for file in PURE.iter().flat_map(|room| files(room, &["rs"])).filter(|file| !is_test(file)) {
         let code = code(&read(&file));
         for word in NOT_IN_PURE {
-            for line in lines_with(product(&code), word) {
+            for line in lines_with(&product(&code), word) {
                 problems.push(format!(
                     "{file}:{line}: `{word}`; this room only decides: take time, chance and news as arguments"
                 ));
@@ -156,7 +156,7 @@ fn nothing_unfinished_is_left() {
         if file.starts_with("src/") && file.ends_with(".rs") && !is_test(file) {
             let code = code(&text);
             for word in LEFT_BEHIND {
-                for line in lines_with(product(&code), word) {
+                for line in lines_with(&product(&code), word) {
                     problems.push(format!("{file}:{line}: {word}(…); a library says nothing on its own: use the logger, or finish the code"));
                 }
             }
