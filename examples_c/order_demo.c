@@ -6,7 +6,10 @@
  * process of its own (this program again, in the mode "worker"). All of them use one SQLite file. The shop waits for
  * things to be so, never for a time to pass. */
 #define _GNU_SOURCE
+#include "order_demo.h"
 #include "json.h"
+#include "order_client.h"
+#include "order_watch.h"
 #include "order_workflow.h"
 
 #include <errno.h>

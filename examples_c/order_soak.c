@@ -2,7 +2,10 @@
  * or frozen (SIGSTOP) for longer than its lease, so that its tasks are another's when it wakes up. In the end every
  * order must have ended, with every step recorded once and every customer charged once. */
 #define _GNU_SOURCE
+#include "order_soak.h"
 #include "json.h"
+#include "order_client.h"
+#include "order_watch.h"
 #include "order_workflow.h"
 
 #include <signal.h>

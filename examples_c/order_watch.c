@@ -1,7 +1,7 @@
 /* What the demo and the soak share: they start workers as processes of their own, and look at orders from outside. */
 #define _GNU_SOURCE
+#include "order_watch.h"
 #include "json.h"
-#include "order_workflow.h"
 
 #include <spawn.h>
 #include <string.h>

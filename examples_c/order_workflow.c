@@ -1,19 +1,9 @@
 /* An order's way through a shop, as a durable workflow: check it, reserve every line, wait for an approval if it is
- * a big one, charge the card, leave time to cancel, ship.
- *
- *     order_workflow demo [ORDERS.json [DIRECTORY]]   the story with a kill -9 in the middle (order_demo.c)
- *     order_workflow soak ORDERS.json SECONDS         the same under random kills (order_soak.c)
- *     order_workflow worker DATABASE                  runs handlers until SIGTERM or SIGINT
- *     order_workflow submit DATABASE ORDERS.json      starts a workflow for each order of the file
- *     order_workflow approve DATABASE ORDER yes|no    sends the approval signal
- *     order_workflow status DATABASE                  what the outside sees of every order
- */
+ * a big one, charge the card, leave time to cancel, ship. */
 #define _GNU_SOURCE
 #include "order_workflow.h"
 #include "json.h"
 
-#include <signal.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 /* ---- activities: each does one thing in the world, and Stent records its result once ---- */
@@ -182,80 +172,7 @@ end:
     return status;
 }
 
-/* ---- the program around it ---- */
-
-stent_executor *shop_open(const struct shop *shop, stent_backend **backend)
-{
-    stent_executor *executor = NULL;
-    stent_error *error = NULL;
-    must(stent_backend_open(shop->database, NULL, backend, &error), &error, "opening the database");
-    must(stent_executor_new(*backend, NULL, &executor, &error), &error, "making the executor");
-    return executor;
-}
-
-char *submit(stent_executor *executor, const char *order)
-{
-    char *id = NULL, number[32];
-    stent_error *error = NULL;
-    json_copy(json_get(order, "id"), number, sizeof number);
-    char *args = json_format("[%s]", order), *options = json_format("{\"idempotency_key\": \"%s\"}", number);
-    must(stent_executor_dispatch(executor, "order", args, options, &id, &error), &error, "starting an order");
-    free(args), free(options);
-    return id;
-}
-
-static int submit_all(const struct shop *shop, const char *path)
-{
-    stent_backend *backend = NULL;
-    stent_executor *executor = shop_open(shop, &backend);
-    char *orders = read_file(path);
-    int count = 0;
-    for (const char *at = json_first(json_space(orders)); at; at = json_next(at), count++) {
-        char *text = json_text(at), *id = submit(executor, text), number[32];
-        printf("%s is execution %s\n", json_copy(json_get(text, "id"), number, sizeof number), id);
-        free(text), stent_free(id);
-    }
-    if (count == 0) fprintf(stderr, "%s: no orders there; a JSON array of them is expected\n", path);
-    free(orders);
-    stent_executor_free(executor);
-    stent_backend_free(backend);
-    return count == 0;
-}
-
-/* Prints every order; or, with an answer, sends the approval to the one that is named. */
-static int each_order(const struct shop *shop, const char *named, const char *answer)
-{
-    stent_backend *backend = NULL;
-    stent_executor *executor = shop_open(shop, &backend);
-    stent_error *error = NULL;
-    char *list = NULL;
-    int found = 0;
-    must(stent_executor_list(executor, "{\"limit\": 1000}", &list, &error), &error, "listing the orders");
-    for (const char *at = json_first(list); at; at = json_next(at)) {
-        char id[40], number[32], state[16], stage[64], result[96], *seen = NULL;
-        json_copy(json_get(at, "id"), id, sizeof id);
-        json_copy(json_get(json_at(json_get(at, "args"), 0), "id"), number, sizeof number);
-        if (named && strcmp(number, named) != 0) continue;
-        found = 1;
-        if (answer) {
-            char *payload = json_format("{\"approved\": %s}", strcmp(answer, "yes") == 0 ? "true" : "false");
-            must(stent_executor_signal(executor, id, "approval", payload, NULL, &error), &error, "sending the answer");
-            free(payload);
-        } else {
-            must(stent_executor_state(executor, id, &seen, &error), &error, "looking at an order");
-            json_copy(json_get(seen, "state"), state, sizeof state);
-            json_copy(json_get(json_get(seen, "state_values"), "stage"), stage, sizeof stage);
-            json_copy(json_get(seen, "result"), result, sizeof result);
-            printf("%-9s %s %-10s %-22s %s\n", number, id, state, stage, result);
-            stent_free(seen);
-        }
-    }
-    if (named && !found) fprintf(stderr, "there is no order %s\n", named);
-    stent_free(list);
-    stent_executor_free(executor);
-    stent_backend_free(backend);
-    return named && !found;
-}
+/* ---- what a worker has code for ---- */
 
 static const struct {
     const char *name;
@@ -265,63 +182,11 @@ static const struct {
 /* How failures are tried again. A worker that dies costs its tasks an attempt too. */
 static const char *const retries = "{\"retry_policy\": {\"max_attempts\": 8, \"initial_delay\": 0.3, \"jitter\": 0}}";
 
-/* Runs handlers until it is told to stop. */
-static int work(struct shop *shop)
+void register_functions(stent_executor *executor, struct shop *shop)
 {
-    stent_backend *backend = NULL;
-    stent_worker *worker = NULL;
     stent_error *error = NULL;
-    sigset_t stop;
-    int got;
-
-    /* Before the library makes threads, so that all of them leave these signals to the sigwait below. */
-    sigemptyset(&stop);
-    sigaddset(&stop, SIGTERM);
-    sigaddset(&stop, SIGINT);
-    sigprocmask(SIG_BLOCK, &stop, NULL);
-    if (getenv("ORDER_DEMO")) prctl(PR_SET_PDEATHSIG, SIGKILL); /* the demo leaves no worker behind */
-    say_as("worker");
-
-    stent_executor *executor = shop_open(shop, &backend);
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         must(stent_executor_register(executor, functions[i].name, retries, functions[i].handler, shop, NULL, &error),
              &error, functions[i].name);
     }
-    /* The default lease is 30 s. This one is short, so that a dead worker's task is soon taken over. */
-    char *options = json_format("{\"worker_id\": \"worker-%d\", \"max_concurrency\": 8, \"lease_duration\": \"2s\"}",
-                                (int)getpid());
-    must(stent_worker_start(executor, options, NULL, &worker, &error), &error, "starting the worker");
-    must(stent_worker_wait(worker, "ready", 10000, &error), &error, "waiting for the worker to be ready");
-    say("", "", "ready");
-
-    sigwait(&stop, &got);
-    must(stent_worker_stop(worker, 10000, &error), &error, "stopping the worker");
-    say("", "", "stopped");
-    free(options);
-    stent_worker_free(worker);
-    stent_executor_free(executor);
-    stent_backend_free(backend);
-    return 0;
-}
-
-int main(int argc, char **argv)
-{
-    const char *mode = argc > 1 ? argv[1] : "";
-    struct shop shop = shop_at(argc > 2 ? argv[2] : "");
-    if (strcmp(mode, "demo") == 0 && argc <= 4) {
-        return demo(argc > 2 ? argv[2] : "orders.json", argc > 3 ? argv[3] : NULL);
-    }
-    if (strcmp(mode, "soak") == 0 && argc == 4) return soak(argv[2], atoi(argv[3]));
-    if (strcmp(mode, "worker") == 0 && argc == 3) return work(&shop);
-    if (strcmp(mode, "submit") == 0 && argc == 4) return submit_all(&shop, argv[3]);
-    if (strcmp(mode, "approve") == 0 && argc == 5) return each_order(&shop, argv[3], argv[4]);
-    if (strcmp(mode, "status") == 0 && argc == 3) return each_order(&shop, NULL, NULL);
-    fprintf(stderr,
-            "usage: order_workflow demo [ORDERS.json [DIRECTORY]]\n"
-            "       order_workflow soak ORDERS.json SECONDS\n"
-            "       order_workflow worker DATABASE\n"
-            "       order_workflow submit DATABASE ORDERS.json\n"
-            "       order_workflow approve DATABASE ORDER yes|no\n"
-            "       order_workflow status DATABASE\n");
-    return 2;
 }

@@ -1,7 +1,7 @@
 /* The world around the order workflow: a payment gateway, side files, the screen. Nothing here is Stent's. */
 #define _GNU_SOURCE
+#include "order_world.h"
 #include "json.h"
-#include "order_workflow.h"
 
 #include <fcntl.h>
 #include <sys/file.h>

@@ -97,13 +97,3 @@ macro_rules! panic {
         $crate::check::broken::broken(format_args!("another answer"), format_args!($($told)*))
     };
 }
-
-/// Declares a file's cases. One that is not listed is dead code, which the lints refuse.
-macro_rules! cases {
-    ($($case:ident),* $(,)?) => {
-        pub(super) const CASES: &[$crate::check::Case] = &[$($crate::check::Case {
-            name: stringify!($case),
-            run: |store| Box::pin($case(store)),
-        }),*];
-    };
-}

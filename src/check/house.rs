@@ -18,6 +18,7 @@ use stent::model::{
     WaitMode,
 };
 
+pub use super::must::Must;
 pub use super::words::*;
 
 /// Nothing here takes so long; a case that waits this long has failed.
@@ -28,8 +29,6 @@ pub const LEASE: Duration = Duration::from_secs(600);
 
 /// A lease that ends at once: its worker is as good as dead.
 pub const DYING: Duration = Duration::from_micros(1);
-
-pub const HOUR: Duration = Duration::from_secs(3600);
 
 /// Opens the same store again, as another process would.
 pub type Twin = Arc<dyn Fn() -> BoxFuture<'static, SharedBackend> + Send + Sync>;
@@ -42,64 +41,6 @@ pub struct Store {
     pub twin: Option<Twin>,
     /// Where it is, if that is known.
     pub url: Option<String>,
-}
-
-/// What must be there, or must have failed.
-pub trait Must {
-    type There;
-    type Failed;
-
-    fn must(self) -> Self::There;
-
-    fn must_fail(self) -> Self::Failed;
-}
-
-impl<T: Debug, E: Debug + 'static> Must for std::result::Result<T, E> {
-    type There = T;
-    type Failed = E;
-
-    #[track_caller]
-    fn must(self) -> T {
-        match self {
-            Ok(there) => there,
-            Err(why) => failed(Box::new(why)),
-        }
-    }
-
-    #[track_caller]
-    fn must_fail(self) -> E {
-        match self {
-            Ok(there) => panic!("an error is due, and it is {there:?}"),
-            Err(why) => why,
-        }
-    }
-}
-
-impl<T: Debug> Must for Option<T> {
-    type There = T;
-    type Failed = ();
-
-    #[track_caller]
-    fn must(self) -> T {
-        let Some(there) = self else { panic!("nothing is there") };
-        there
-    }
-
-    #[track_caller]
-    fn must_fail(self) {
-        assert!(self.is_none(), "it is {self:?}");
-    }
-}
-
-/// What a spawned part of a case has found goes on to the case.
-#[track_caller]
-fn failed<E: Debug + 'static>(why: Box<E>) -> ! {
-    let shown = format!("{why:?}");
-    let any: Box<dyn Any> = why;
-    match any.downcast::<tokio::task::JoinError>() {
-        Ok(join) if join.is_panic() => std::panic::resume_unwind(join.into_panic()),
-        _ => panic!("{shown}"),
-    }
 }
 
 /// Raised when it is dropped: what runs beside a case ends with it, whatever becomes of the case.

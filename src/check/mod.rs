@@ -6,21 +6,13 @@
 
 #[macro_use]
 mod broken;
+#[macro_use]
+mod case;
 mod cases;
 mod house;
+mod must;
 mod run;
 mod scoped;
 mod words;
 
 pub use run::{Outcome, Report, Told, check};
-
-use futures_util::future::LocalBoxFuture;
-
-use self::house::Store;
-
-/// A promise that a store makes.
-#[derive(Clone, Copy)]
-struct Case {
-    name: &'static str,
-    run: fn(Store) -> LocalBoxFuture<'static, ()>,
-}

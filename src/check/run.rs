@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt as _;
 use serde::Serialize;
 
-use super::Case;
 use super::broken::Broken;
+use super::case::Case;
 use super::cases::{ALL, Level};
 use super::house::Store;
 use super::scoped::Scoped;

@@ -12,7 +12,9 @@ use stent::model::{
     ProgressEntry, ProgressStatus, Result, RetryPolicy, Task, TaskState, WaitMode, child_id,
 };
 
-use super::house::{HOUR, Must as _};
+use super::must::Must as _;
+
+pub const HOUR: Duration = Duration::from_secs(3600);
 
 pub fn strings(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()

@@ -1,33 +1,18 @@
 //! The client's side: dispatch, wait, signal, cancel, look.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
-use super::{Executor, MetricValues, WorkerStatus};
+use super::cleanup::Cleaned;
+use super::stats::Stats;
+use super::sync::wall_clock;
+use super::{Executor, Worker};
 use crate::backend::{
-    DeadLetterFilter, ExecutionFilter, NewExecution, NewSignal, Replayed, Request, Response, Snapshot, StoreStats,
+    DeadLetterFilter, ExecutionFilter, NewExecution, NewSignal, Replayed, Request, Response, Snapshot,
 };
 use crate::model::{
     BATCH_MAX, CleanupOptions, DeadLetter, DispatchOptions, DispatchRequest, Error, Execution, ExecutionState, Id,
-    PAYLOAD_MAX, Payload, Result, Status, Timestamp, check_name, execution_id,
+    Payload, Result, Status, check_name, check_size, execution_id,
 };
-
-/// How much was cleaned up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Cleaned {
-    pub executions: u64,
-    pub dead_letters: u64,
-}
-
-/// The store's counts, and what this executor measured in this process.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Stats {
-    pub store: StoreStats,
-    pub metrics: MetricValues,
-    pub workers: Vec<WorkerStatus>,
-}
 
 impl Executor {
     /// Starts an execution and gives its id. With an idempotency key that is taken, the id of the execution that
@@ -163,7 +148,7 @@ impl Executor {
     /// The store's counts in one snapshot, and this process's own.
     pub async fn stats(&self) -> Result<Stats> {
         let store = self.0.core.backend.stats().await?;
-        let workers = self.workers().iter().map(super::Worker::status).collect();
+        let workers = self.workers().iter().map(Worker::status).collect();
         Ok(Stats { store, metrics: self.0.core.metrics.values(), workers })
     }
 
@@ -208,58 +193,6 @@ impl Executor {
     }
 }
 
-impl super::Core {
-    pub(super) async fn cleanup(&self, options: CleanupOptions) -> Result<Cleaned> {
-        let count = |response| match response {
-            Response::Count(count) => count,
-            _ => 0,
-        };
-        let older_than = wall_clock().before(options.older_than);
-        let executions = self.backend.call(Request::CleanupExecutions { older_than }).await?;
-        let dead_letters = match options.dead_letters {
-            None => Response::Count(0),
-            Some(age) => {
-                let older_than = wall_clock().before(age);
-                self.backend.call(Request::CleanupDeadLetters { older_than }).await?
-            }
-        };
-        Ok(Cleaned { executions: count(executions), dead_letters: count(dead_letters) })
-    }
-}
-
-impl Stats {
-    /// In Prometheus's text format.
-    pub fn to_prometheus(&self) -> String {
-        super::prometheus::render(self)
-    }
-
-    /// Latency bounds by name, in microseconds, for those who do not read histograms.
-    pub fn latencies_us(&self) -> BTreeMap<&'static str, [u64; 3]> {
-        let of = |values: &super::HistogramValues| [0.5, 0.95, 0.99].map(|part| values.quantile_us(part));
-        BTreeMap::from([
-            ("schedule_to_start", of(&self.metrics.schedule_to_start)),
-            ("run_time", of(&self.metrics.run_time)),
-        ])
-    }
-}
-
-pub(super) fn check_size(what: &'static str, payload: &Payload) -> Result<()> {
-    if payload.len() > PAYLOAD_MAX {
-        return Err(Error::invalid(format!(
-            "{what} is {} bytes long; at most {PAYLOAD_MAX} are allowed",
-            payload.len()
-        ))
-        .with("key", what));
-    }
-    Ok(())
-}
-
 fn fresh_id() -> Id {
     execution_id(wall_clock(), rand::random())
-}
-
-/// This host's clock: good for ids and ages in days, never for leases.
-fn wall_clock() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

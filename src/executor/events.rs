@@ -1,26 +1,14 @@
-//! What a worker tells a host that is not called back: a stream of events into the host's inbox.
+//! What a host that is not called back is told of a task that it has.
 
 use serde::Serialize;
 
-use super::{Task, WorkerStatus};
 use crate::model::{Error, Failure, Id, Payload, Result, Status};
 
-/// Takes events for a host that looks for them when it likes. Called from any thread, under locks: it must not block,
-/// must not call back, and must not drop what it refuses.
-pub trait Inbox: Send + Sync {
-    /// Gives the event back when the inbox is closed.
-    fn post(&self, event: Event) -> Option<Event>;
-
-    /// Nobody looks any more, and nobody will.
-    fn is_closed(&self) -> bool;
-}
-
-/// Each task that is handed over is closed by exactly one [`Event::Ended`] or [`Event::Evict`], unless its host dropped
-/// it before. All events of a task bear its tag, but for [`Event::Op`], which bears the one that was asked with.
+/// Each task that is handed over is closed by exactly one [`TaskEvent::Ended`] or [`TaskEvent::Evict`], unless its host
+/// dropped it before. All events of a task bear its tag, but for [`TaskEvent::Op`], which bears the one that was asked
+/// with.
 #[derive(Debug)]
-pub enum Event {
-    /// A task to run, from the top.
-    Task(Task),
+pub enum TaskEvent {
     /// What was asked for has arrived; it is the coroutine's turn.
     Op { tag: u64, outcome: Result<Arrived> },
     /// The end that the host gave its task is recorded; or it is not, and the error says why.
@@ -29,8 +17,6 @@ pub enum Event {
     Cancel { tag: u64, notice: TaskNotice },
     /// The coroutine is to be dropped; the task, if it goes on, comes anew.
     Evict { tag: u64, notice: TaskNotice },
-    /// A worker has come to another state.
-    Worker(WorkerStatus),
 }
 
 /// What arrived: the result of an operation, or those of a group, in the order in which it was asked for.
@@ -88,23 +74,20 @@ impl Reason {
     }
 }
 
-impl Event {
+impl TaskEvent {
     /// How what it tells of came out.
     pub fn status(&self) -> Status {
         let of = |error: Option<&Error>| error.map_or(Status::Ok, Error::status);
         match self {
-            Self::Task(_) | Self::Worker(_) => Status::Ok,
             Self::Op { outcome, .. } => of(outcome.as_ref().err()),
             Self::Ended { outcome, .. } => of(outcome.as_ref().err()),
             Self::Cancel { notice, .. } | Self::Evict { notice, .. } => notice.reason.status(),
         }
     }
 
-    pub fn tag(&self) -> u64 {
+    pub const fn tag(&self) -> u64 {
         match self {
-            Self::Task(task) => task.tag(),
             Self::Op { tag, .. } | Self::Ended { tag, .. } | Self::Cancel { tag, .. } | Self::Evict { tag, .. } => *tag,
-            Self::Worker(_) => 0,
         }
     }
 }

@@ -7,49 +7,43 @@
 //! - [`Worker`]: claims tasks, runs their handlers on threads of its own, records what becomes of them.
 //! - [`Task`]: what a handler is given.
 
+mod cleanup;
 mod client;
+mod core;
 mod events;
+mod inbox;
 mod log;
 mod metrics;
 mod prometheus;
+mod registry;
 pub mod replay;
+mod stats;
+mod status;
 mod sync;
 mod task;
 mod waiters;
 mod worker;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::Duration;
 
-pub use client::{Cleaned, Stats};
-pub use events::{Arrived, Event, Inbox, Reason, TaskEnd, TaskNotice};
+pub use cleanup::Cleaned;
+pub use events::{Arrived, Reason, TaskEnd, TaskEvent, TaskNotice};
+pub use inbox::{Event, Inbox};
 pub use log::{LogRecord, Logger, Silent};
 pub use metrics::{BUCKETS_US, CounterValues, HistogramValues, MetricValues};
+pub use registry::Handler;
+pub use stats::Stats;
+pub use status::{WorkerState, WorkerStatus};
 pub use task::{Task, TaskInfo};
-pub use worker::{Worker, WorkerState, WorkerStatus, on_handler_thread};
+pub use worker::{Worker, on_handler_thread};
 
+use self::core::Core;
 use crate::backend::SharedBackend;
-use crate::model::{Canonical, Error, FunctionOptions, Level, Result, Status, WorkerOptions, check_name};
+use crate::model::{Canonical, Error, FunctionOptions, Result, WorkerOptions, check_name};
 use metrics::Metrics;
+use registry::{Registered, Registry};
 use waiters::Waiters;
-
-/// The code of a function. Called on a handler thread of a worker, many at once, and again from the top whenever a
-/// suspended task is resumed.
-///
-/// The status says what became of the call: [`Status::Ok`] with an outcome staged by [`Task::complete`],
-/// [`Task::fail`], [`Task::suspend`] or [`Task::continue_with`]; [`Status::Pending`] when the handler kept a clone of
-/// the task and ends it later from any thread; or the status of the error that stopped it. A panic is a failure of
-/// type `Panic`.
-pub trait Handler: Send + Sync {
-    fn run(&self, task: &Task) -> Status;
-}
-
-impl<F: Fn(&Task) -> Status + Send + Sync> Handler for F {
-    fn run(&self, task: &Task) -> Status {
-        self(task)
-    }
-}
 
 /// Starts executions, waits for them and runs workers on one store. Cheap to clone. Every method may be called from
 /// any thread; the async ones need no runtime in particular.
@@ -61,33 +55,6 @@ struct Inner {
     waiters: Waiters,
     functions: RwLock<Registry>,
     workers: Mutex<Vec<Weak<worker::Handle>>>,
-}
-
-/// What workers and tasks need of their executor.
-struct Core {
-    backend: SharedBackend,
-    canonical: Arc<dyn Canonical>,
-    runtime: tokio::runtime::Handle,
-    logger: Arc<dyn Logger>,
-    metrics: Metrics,
-}
-
-/// Functions by name; in order, so that what a worker declares is the same in every run.
-type Registry = BTreeMap<String, Arc<Registered>>;
-
-struct Registered {
-    name: String,
-    options: FunctionOptions,
-    /// None: for workers whose host takes events.
-    handler: Option<Arc<dyn Handler>>,
-}
-
-impl Core {
-    fn log(&self, level: Level, record: impl FnOnce() -> LogRecord) {
-        if self.logger.enabled(level) {
-            self.logger.log(level, &record());
-        }
-    }
 }
 
 impl Executor {
@@ -119,7 +86,8 @@ impl Executor {
                  executor"
             )));
         }
-        functions.insert(function.to_owned(), Arc::new(Registered { name: function.to_owned(), options, handler }));
+        let registered = Registered { name: function.to_owned(), options: Arc::new(options), handler };
+        functions.insert(function.to_owned(), Arc::new(registered));
         Ok(())
     }
 

@@ -2,10 +2,18 @@
 
 use std::fmt::Write as _;
 
-use super::{BUCKETS_US, HistogramValues, Stats};
+use super::metrics::{BUCKETS_US, HistogramValues};
+use super::stats::Stats;
+
+impl Stats {
+    /// In Prometheus's text format.
+    pub fn to_prometheus(&self) -> String {
+        render(self)
+    }
+}
 
 /// Every metric's name begins with `stent_`.
-pub(super) fn render(stats: &Stats) -> String {
+fn render(stats: &Stats) -> String {
     let mut page = Page::default();
     page.head("executions", "gauge", "Executions in the store, by state.");
     for (state, count) in &stats.store.executions {

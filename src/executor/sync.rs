@@ -1,7 +1,9 @@
-//! Small helpers around locks and chance.
+//! Small helpers around locks, chance and the clock.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::model::Timestamp;
 
 /// Locks, also after a panic elsewhere: what these locks guard is changed in steps that can't panic half way.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -11,4 +13,10 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Moved by chance, up to a fifth up or down, so that many processes do not act in step.
 pub(super) fn jittered(duration: Duration) -> Duration {
     duration.mul_f64(0.8 + 0.4 * rand::random::<f64>())
+}
+
+/// This host's clock: good for ids and ages in days, never for leases.
+pub(super) fn wall_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

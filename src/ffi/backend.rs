@@ -3,14 +3,13 @@
 use std::ffi::c_char;
 use std::sync::Arc;
 
-use super::error::stent_error;
 use super::plumbing::background::Unhurried;
 use super::plumbing::handles::{self, Object, Table};
 use super::plumbing::store::Store;
 use super::plumbing::{
     block_on, borrow, guard, optional, registry, required, runtime, text, threads, write, write_text,
 };
-use super::stent_status;
+use super::{stent_error, stent_status};
 use crate::backend::SharedBackend;
 use crate::backend::postgres::Postgres;
 use crate::backend::sqlite::Sqlite;

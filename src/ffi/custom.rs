@@ -5,13 +5,12 @@ use std::ffi::{c_char, c_void};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::backend::{BackendObject, stent_backend};
-use super::error::stent_error;
 use super::plumbing::context::OwnedContext;
 use super::plumbing::handles::{self, Object, Table};
 use super::plumbing::{
     block_on, borrow, guard, logging, optional, required, runtime, text as texts, threads, write, write_text,
 };
-use super::{stent_free_fn, stent_status};
+use super::{stent_error, stent_free_fn, stent_status};
 use crate::backend::SharedBackend;
 use crate::backend::custom::{Answerer, Custom, Reply};
 use crate::check::check;

@@ -1,51 +1,12 @@
 //! Errors: what went wrong with a call.
 
-use std::ffi::{CStr, CString, c_char};
-use std::sync::OnceLock;
+use std::ffi::{CStr, c_char};
 
-use super::plumbing::handles::{self, Object, Table};
-use super::plumbing::{fork, guard, text};
-use super::stent_status;
+use super::plumbing::error::ErrorObject;
+use super::plumbing::{fork, guard, handles, text};
+use super::{stent_error, stent_status};
 use crate::codec;
-use crate::model::{Error, Status};
-
-/// What went wrong: a status, a sentence for people, whether the same call may succeed later, and details as JSON.
-/// Made by the call that failed, freed by the caller with stent_error_free.
-#[allow(non_camel_case_types, reason = "the name is C's")]
-pub struct stent_error {
-    _opaque: [u8; 0],
-}
-
-pub(super) struct ErrorObject {
-    error: Error,
-    message: CString,
-    /// Made when it is asked for: most errors are looked at by their status alone.
-    json: OnceLock<CString>,
-}
-
-static ERRORS: Table<ErrorObject> = Table::new();
-
-impl Object for ErrorObject {
-    type Opaque = stent_error;
-    const NAME: &'static str = "error";
-    const ORIGIN: &'static str = "a call that fails writes one";
-
-    fn table() -> &'static Table<Self> {
-        &ERRORS
-    }
-}
-
-/// Stands for the one error of a forked child, where the table can't be used.
-static FORKED: u8 = 0;
-
-pub(super) fn to_handle(error: Error) -> *mut stent_error {
-    if fork::is_child() {
-        return (&raw const FORKED).cast_mut().cast();
-    }
-    let message = text::owned(error.message());
-    // Without room for one more handle the status has to do.
-    handles::give(ErrorObject { error, message, json: OnceLock::new() }).unwrap_or(std::ptr::null_mut())
-}
+use crate::model::Status;
 
 /// The text of one error, for as long as its handle lives.
 fn text_of(error: *const stent_error, forked: &'static CStr, read: impl Fn(&ErrorObject) -> &CStr) -> *const c_char {

@@ -4,10 +4,9 @@ use std::ffi::{CString, c_char, c_void};
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use super::error::stent_error;
 use super::plumbing::context::OwnedContext;
 use super::plumbing::{background, guard, logging, optional, registry, runtime, text as texts, threads};
-use super::{stent_free_fn, stent_log_fn, stent_status};
+use super::{stent_error, stent_free_fn, stent_log_fn, stent_status};
 use crate::codec;
 use crate::model::{Error, Status};
 

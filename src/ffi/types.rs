@@ -1,8 +1,6 @@
-//! Statuses, constants and the types of callbacks.
+//! Statuses, the error that goes with them, constants and the types of callbacks.
 
 use std::ffi::{c_char, c_void};
-
-use super::task::stent_task;
 
 /// What became of a call: 0, STENT_PENDING, STENT_SUSPEND, or one of the negative STENT_E_ numbers.
 pub type stent_status = i32;
@@ -43,6 +41,12 @@ pub const STENT_E_FORKED: stent_status = -13;
 /// A defect of the library, caught at the border.
 pub const STENT_E_PANIC: stent_status = -99;
 
+/// What went wrong: a status, a sentence for people, whether the same call may succeed later, and details as JSON.
+/// Made by the call that failed, freed by the caller with stent_error_free.
+pub struct stent_error {
+    _opaque: [u8; 0],
+}
+
 /// For stent_task_await: until every one of the operations has ended.
 pub const STENT_WAIT_ALL: u32 = 0;
 /// For stent_task_await: until the first of the operations has ended.
@@ -61,14 +65,6 @@ pub type stent_free_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 /// "lost" (lines before it that the handler was too slow for). `json` is the library's and lives until the function
 /// returns. Called on one thread, one line at a time, in order.
 pub type stent_log_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, json: *const c_char)>;
-
-/// Runs a task. `task` is lent until the function returns; stent_task_ref keeps it longer. Returns STENT_OK after
-/// stent_task_complete, stent_task_fail, stent_task_suspend or stent_task_continue; STENT_PENDING when another thread
-/// will do that; or whatever status a durable call on the task gave it, which does the right thing. STENT_OK without
-/// any of these is a failure of the task: in many languages it is what a thrown exception leaves behind.
-///
-/// Called on threads of the library, several at once.
-pub type stent_handler_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, task: *mut stent_task) -> stent_status>;
 
 #[cfg(test)]
 mod tests {

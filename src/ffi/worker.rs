@@ -3,7 +3,6 @@
 use std::ffi::c_char;
 use std::sync::Arc;
 
-use super::error::stent_error;
 use super::executor::{ExecutorObject, stent_executor};
 use super::plumbing::background::Unhurried;
 use super::plumbing::handles::{self, Object, Table};
@@ -11,7 +10,7 @@ use super::plumbing::{
     block_on, borrow, guard, optional, registry, required, runtime, text, threads, write, write_text,
 };
 use super::poller::{PollerObject, stent_poller};
-use super::stent_status;
+use super::{stent_error, stent_status};
 use crate::codec;
 use crate::executor::{Inbox, Worker};
 

@@ -119,9 +119,25 @@ pub fn code(text: &str) -> String {
     out
 }
 
-/// Code before the tests at a file's end.
-pub fn product(code: &str) -> &str {
-    code.split("#[cfg(test)]\nmod ").next().unwrap_or(code)
+/// Code without its modules of tests, be they declared or written out; line breaks stay.
+pub fn product(code: &str) -> String {
+    let mut out = String::with_capacity(code.len());
+    let mut rest = code;
+    while let Some((before, after)) = rest.split_once("#[cfg(test)]\n") {
+        out.push_str(before);
+        out.push('\n');
+        let item = after.split_inclusive('\n').find(|line| !line.starts_with("#[")).unwrap_or("");
+        rest = if item.starts_with("mod ") {
+            // rustfmt closes a module in the first column.
+            let end = if item.ends_with(";\n") { ";\n" } else { "\n}\n" };
+            let (tests, after) = after.split_once(end).unwrap_or((after, ""));
+            out.extend(tests.chars().chain(end.chars()).filter(|c| *c == '\n'));
+            after
+        } else {
+            after
+        };
+    }
+    out + rest
 }
 
 pub fn is_word(c: char) -> bool {
@@ -211,6 +227,8 @@ fn the_reader_of_sources_sees_code_only() {
     assert!(
         lines_with(&seen, "sqlx").is_empty() && lines_with(&seen, "libc").is_empty() && seen.contains("fn f<'a>()")
     );
+    let tests = "mod a;\n#[cfg(test)]\nmod tests;\nfn b() {}\n#[cfg(test)]\nfn c() {}\n#[cfg(test)]\n#[path = \"\"]\nmod d {\n    fn e() {}\n}\n";
+    assert_eq!(product(tests), "mod a;\n\n\nfn b() {}\n\nfn c() {}\n\n\n\n\n\n");
     let paths = imports("use crate::{model::{Error, Id}, backend::sqlite::Sqlite}; crate::codec::x(); $crate::y");
     assert_eq!(paths, ["model::Error", "model::Id", "backend::sqlite::Sqlite", "codec::x"]);
     assert!(

@@ -5,7 +5,6 @@ import { randomUUID } from "node:crypto";
 import * as net from "node:net";
 import { CancelledError, check, ClosedError, errorOf, errorOut, STATUS, StentError } from "./errors";
 import { duplicate, type Handle, native } from "./native";
-import type { Run } from "./run";
 
 /** Every event that the library knows; a test compares. */
 export const EVENTS = ["task", "op", "ended", "cancel", "evict", "reply", "log", "worker"] as const;
@@ -26,6 +25,21 @@ export interface LogLine {
 
 export type WorkerState = "starting" | "ready" | "draining" | "stopped";
 
+/** A task in the hands of its handler, as far as events are for it. */
+export interface Hosted {
+  readonly tag: number;
+  start(): void;
+  /** What was asked for under this number has ended: a new turn. */
+  answer(tag: number, status: number, json: string): void;
+  /** All microtasks have run. Something that the handler awaits is durable: then the turn is given back. */
+  giveTurn(): void;
+  ended(): void;
+  /** The work is in vain: what is awaited fails, so that the handler comes to its end. */
+  cancel(timedOut: boolean): void;
+  /** The task is somebody else's, or comes anew. A workflow that waits is dropped where it stands; what runs is told. */
+  evict(): void;
+}
+
 interface Question {
   resolve(answer: unknown): void;
   reject(error: StentError): void;
@@ -34,7 +48,7 @@ interface Question {
 export class Host {
   readonly poller: Handle;
   /** Makes the run of a task that has come. */
-  newRun: (tag: number, event: Handle) => Run = () => {
+  newRun: (tag: number, event: Handle) => Hosted = () => {
     throw new Error("no worker runs here");
   };
   onLog: (line: LogLine) => void = () => {};
@@ -43,10 +57,10 @@ export class Host {
   private readonly socket: net.Socket;
   private readonly events = new BigUint64Array(BATCH);
   private readonly count = new BigUint64Array(1);
-  private readonly runs = new Map<number, Run>();
-  private readonly answers = new Map<number, Run>();
+  private readonly runs = new Map<number, Hosted>();
+  private readonly answers = new Map<number, Hosted>();
   private readonly questions = new Map<number, Question>();
-  private readonly touched = new Set<Run>();
+  private readonly touched = new Set<Hosted>();
   private flushSet = false;
   private lastTag = 0;
   private reasonsToStay = 0;
@@ -94,7 +108,7 @@ export class Host {
   }
 
   /** A number under which the run is answered. */
-  ask(run: Run): number {
+  ask(run: Hosted): number {
     const tag = ++this.lastTag;
     this.answers.set(tag, run);
     return tag;
@@ -104,13 +118,13 @@ export class Host {
     for (const tag of tags) this.answers.delete(tag);
   }
 
-  forget(run: Run): void {
+  forget(run: Hosted): void {
     this.runs.delete(run.tag);
     this.touched.delete(run);
   }
 
   /** The run has had a turn: when nothing of it is left to do, its turn is given back. */
-  touch(run: Run): void {
+  touch(run: Hosted): void {
     this.touched.add(run);
     if (this.flushSet) return;
     this.flushSet = true;

@@ -11,7 +11,7 @@ import {
   STATUS,
   StentError,
 } from "./errors";
-import { cancelled, type Host } from "./host";
+import { cancelled, type Host, type Hosted } from "./host";
 import { type Handle, native } from "./native";
 
 /** A result that says: from the start again, with these arguments. */
@@ -38,7 +38,7 @@ interface Waiting {
 const opOut = new Uint32Array(1);
 const recordedOut = new Int32Array(1);
 
-export class Run {
+export class Run implements Hosted {
   readonly aborts = new AbortController();
   private readonly waiting = new Map<number, Waiting>();
   private turn = true;
@@ -171,7 +171,6 @@ export class Run {
     }
   }
 
-  /** What was asked for under this number has ended: a new turn. */
   answer(tag: number, status: number, json: string): void {
     const waiting = this.waiting.get(tag);
     this.waiting.delete(tag);
@@ -185,7 +184,6 @@ export class Run {
     this.host.touch(this);
   }
 
-  /** All microtasks have run. Something that the handler awaits is durable: then the turn is given back. */
   giveTurn(): void {
     if (!this.turn || this.done || this.freed || this.waiting.size === 0) return;
     this.turn = false;
@@ -234,7 +232,6 @@ export class Run {
     this.free();
   }
 
-  /** The work is in vain: what is awaited fails, so that the handler comes to its end. */
   cancel(timedOut: boolean): void {
     const why = timedOut ? "the attempt took longer than its time-out" : "the execution is cancelled";
     const error = timedOut
@@ -252,7 +249,6 @@ export class Run {
     for (const one of waiting) one.reject(error);
   }
 
-  /** The task is somebody else's, or comes anew. A workflow that waits is dropped where it stands; what runs is told. */
   evict(): void {
     this.evicted = true;
     if (this.done || (this.waiting.size > 0 && this.steps === 0)) return this.free();

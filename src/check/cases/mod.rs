@@ -1,6 +1,7 @@
 //! The cases, by what they are about.
 
-use super::{Case, house};
+use super::case::Case;
+use super::house;
 
 /// Cases that need more than the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

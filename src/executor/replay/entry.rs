@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::backend::JournalEntry;
 use crate::model::{Failure, Id, Payload, TaskKind, TaskState, Timestamp};
 
-use super::OpOutcome;
+use super::answers::OpOutcome;
 
 /// What was asked for: compared when the same key is asked for again.
 #[derive(Clone, Debug)]

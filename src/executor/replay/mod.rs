@@ -14,6 +14,7 @@
 //! attempt or heartbeat, or whose new version needs less. None of these contradicts the journal, and parking them
 //! would stop work that is right. [`Machine::left_over`] names them, for a log.
 
+mod answers;
 mod commands;
 mod delivery;
 mod effects;
@@ -27,46 +28,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::backend::{Claimed, Commands, Extent, JournalEntry};
-use crate::model::{Error, Failure, Id, Op, OpSet, Payload, Result, Timestamp, WaitMode};
+use crate::model::{Error, Id, Op, Result, Timestamp};
 
+pub use answers::{Delivery, OpOutcome, Poll, StepBegun};
 use entry::{Cancelling, Entry, Stage};
-
-/// What a poll found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Poll {
-    /// What was awaited is there, and is handed over. `first`: the one that arrived first; 0 if nothing was awaited.
-    Ready { first: Op },
-    /// Not yet; `ops` are those that have not arrived.
-    Waiting { mode: WaitMode, ops: OpSet },
-    /// More has arrived than the machine knows: load the journal after [`Machine::high_water`], absorb it, poll again.
-    NeedNews,
-}
-
-/// The next thing that a coroutine host is to be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    Op(Op),
-    /// Nothing that is known; what is asked for may arrive.
-    Nothing,
-    /// As [`Poll::NeedNews`].
-    NeedNews,
-}
-
-/// How an operation ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OpOutcome {
-    /// A timer's payload is `null`.
-    Completed(Payload),
-    Failed(Failure),
-    Cancelled,
-}
-
-/// A step that was begun. `recorded`: its outcome is there, and the body must not be run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StepBegun {
-    pub op: Op,
-    pub recorded: bool,
-}
 
 /// The journal of one task and what one pass of its handler does with it.
 #[derive(Debug)]

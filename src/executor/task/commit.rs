@@ -3,9 +3,8 @@
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::core::{Phase, State, TaskCore, flag};
+use super::core::{Alarm, Phase, State, TaskCore, flag};
 use crate::backend::{Outcome, Transition};
-use crate::executor::worker::Alarm;
 use crate::model::{BATCH_MAX, Error, Op, Result};
 
 /// What a handler says is shown to the outside within this time, together with what else it says until then. Most
@@ -21,7 +20,7 @@ impl TaskCore {
             polled.urgent = false;
         }
         self.set(flag::HOLD);
-        self.shared.post(Arc::clone(self), Transition { held: self.held, commands, outcome: Outcome::Hold });
+        self.holder.post(Arc::clone(self), Transition { held: self.held, commands, outcome: Outcome::Hold });
     }
 
     /// Why waiting for a commit makes no sense any more.
@@ -76,12 +75,12 @@ impl TaskCore {
     pub(super) fn flush_soon(self: &Arc<Self>, state: &mut State) {
         if !state.flush_set && state.has_commands() {
             state.flush_set = true;
-            self.shared.alarms.set(Instant::now() + FLUSH, Alarm::Flush, Arc::downgrade(self));
+            self.holder.set_alarm(Instant::now() + FLUSH, Alarm::Flush, Arc::downgrade(self));
         }
     }
 
     /// The time to flush has come.
-    pub(in crate::executor) fn flush(self: &Arc<Self>) {
+    pub(super) fn flush(self: &Arc<Self>) {
         let mut state = self.state();
         state.flush_set = false;
         let going = matches!(state.phase, Phase::Running | Phase::Deferred) && state.staged.is_none();

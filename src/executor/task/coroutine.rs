@@ -17,50 +17,52 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 
-use super::core::TaskCore;
-use crate::executor::events::Inbox;
-use crate::executor::replay::Machine;
 use crate::executor::sync::lock;
 use crate::model::{Error, Op, Result};
 
-/// What the host holds.
-pub(super) struct Coroutine {
-    tag: u64,
-    /// The lease that the task is under now, or was last. std Mutex: a leaf.
-    lease: Mutex<Arc<TaskCore>>,
+/// What a coroutine runs under.
+pub(in crate::executor) trait Lease {
+    /// The host has dropped the coroutine of this tag.
+    fn deserted(self: Arc<Self>, tag: u64);
 }
 
-impl Coroutine {
-    pub(super) fn new(tag: u64, core: Arc<TaskCore>) -> Arc<Self> {
-        Arc::new(Self { tag, lease: Mutex::new(core) })
+/// What the host holds.
+pub(in crate::executor) struct Coroutine<L: Lease> {
+    tag: u64,
+    /// The lease that the task is under now, or was last. std Mutex: a leaf.
+    lease: Mutex<Arc<L>>,
+}
+
+impl<L: Lease> Coroutine<L> {
+    pub(super) fn new(tag: u64, lease: Arc<L>) -> Arc<Self> {
+        Arc::new(Self { tag, lease: Mutex::new(lease) })
     }
 
     pub(super) const fn tag(&self) -> u64 {
         self.tag
     }
 
-    pub(super) fn core(&self) -> Arc<TaskCore> {
+    pub(super) fn lease(&self) -> Arc<L> {
         Arc::clone(&lock(&self.lease))
     }
 
-    pub(super) fn renew(&self, core: Arc<TaskCore>) {
-        *lock(&self.lease) = core;
+    pub(super) fn renew(&self, lease: Arc<L>) {
+        *lock(&self.lease) = lease;
     }
 }
 
 /// The host has freed its task.
-impl Drop for Coroutine {
+impl<L: Lease> Drop for Coroutine<L> {
     fn drop(&mut self) {
-        self.core().deserted(self.tag);
+        self.lease().deserted(self.tag);
     }
 }
 
 /// What a lease knows of the coroutine that runs under it.
-pub(in crate::executor) struct Polled {
+pub(in crate::executor) struct Polled<L: Lease> {
     pub(super) tag: u64,
-    pub(super) inbox: Arc<dyn Inbox>,
     /// The host's; dangling before the task was handed over.
-    pub(super) coroutine: Weak<Coroutine>,
+    pub(super) coroutine: Weak<Coroutine<L>>,
     pub(super) asked: Asked,
     /// The host has something to do; else it is for the library to say what is next.
     pub(super) hosts_turn: bool,
@@ -72,21 +74,12 @@ pub(in crate::executor) struct Polled {
     pub(super) told: bool,
 }
 
-/// A coroutine whose task waits as rows.
-pub(in crate::executor) struct Warm {
-    pub(in crate::executor) machine: Machine,
-    pub(in crate::executor) polled: Polled,
-    /// The lease under which it was suspended.
-    pub(in crate::executor) last: Arc<TaskCore>,
-}
-
-impl Polled {
-    pub(in crate::executor) fn new(inbox: Arc<dyn Inbox>) -> Self {
+impl<L: Lease> Polled<L> {
+    pub(in crate::executor) fn new() -> Self {
         // Unique in the process, so that several pollers of one host can't be mixed up.
         static LAST: AtomicU64 = AtomicU64::new(0);
         Self {
             tag: LAST.fetch_add(1, Relaxed) + 1,
-            inbox,
             coroutine: Weak::new(),
             asked: Asked::default(),
             hosts_turn: false,

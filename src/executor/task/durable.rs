@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::Task;
 use super::core::{State, TaskCore};
-use crate::executor::client::check_size;
 use crate::executor::replay::{Machine, OpOutcome, Poll, StepBegun};
-use crate::model::{CallOptions, Error, Failure, Op, Payload, Result, WaitMode, WaitSignalOptions, check_name};
+use crate::model::{
+    CallOptions, Error, Failure, Op, Payload, Result, WaitMode, WaitSignalOptions, check_name, check_size,
+};
 
 impl Task {
     /// Calls a function and takes its result: [`Task::spawn_call`], await, [`Task::result`].
@@ -131,7 +132,7 @@ impl TaskCore {
         if let Some(kwargs) = &options.kwargs {
             check_size("kwargs", kwargs)?;
         }
-        let canonical = &self.shared.core.canonical;
+        let canonical = &self.holder.core().canonical;
         let hash = self.needs_hash(function, &options).then(|| match &options.kwargs {
             Some(kwargs) => canonical.hash(&args, kwargs),
             None => canonical.hash(&args, &Payload::empty_object()),
@@ -145,8 +146,7 @@ impl TaskCore {
     /// The store uses it for caches and idempotency keys. Only a function that is registered here, and uses neither,
     /// is known to do without.
     fn needs_hash(&self, function: &str, options: &CallOptions) -> bool {
-        let by_function =
-            self.shared.functions.get(function).is_none_or(|known| known.options.cached || known.options.idempotent);
+        let by_function = self.holder.options_of(function).is_none_or(|known| known.cached || known.idempotent);
         by_function
             || options.task.cached == Some(true)
             || options.cache_key.is_some()

@@ -3,9 +3,8 @@
 
 use super::Task;
 use super::core::{Phase, flag};
-use crate::executor::client::check_size;
-use crate::executor::worker::Staged;
-use crate::model::{Error, Failure, Payload, Result, Status};
+use super::decide::Staged;
+use crate::model::{Error, Failure, Payload, Result, Status, check_size};
 
 impl Task {
     /// The task is done, with this result.

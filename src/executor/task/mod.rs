@@ -3,22 +3,25 @@
 mod commit;
 mod core;
 mod coroutine;
+mod decide;
 mod durable;
 mod ending;
+mod lifecycle;
 mod says;
+mod tells;
 mod turns;
 mod waiting;
+mod warm;
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
 
-pub(super) use self::core::{TaskCore, flag};
-pub(super) use self::coroutine::{Polled, Warm};
+pub(super) use self::core::{Alarm, AlarmKey, LeaseHolder, Polled, TaskCore, flag};
+pub(super) use self::warm::Warm;
 
 use self::coroutine::Coroutine;
-
 use crate::model::{Id, Payload, TaskKind, Timestamp};
 
 /// A claimed task in the hands of its handler. Clones are handles of the same task and may be used from any thread;
@@ -47,7 +50,7 @@ enum Holder {
     /// To a handler, for one lease.
     Lent(Arc<TaskCore>),
     /// By a poller's host.
-    Kept(Arc<Coroutine>),
+    Kept(Arc<Coroutine<TaskCore>>),
 }
 
 /// What is known of a task beside its arguments.
@@ -90,7 +93,7 @@ impl Task {
     fn core(&self) -> Arc<TaskCore> {
         match &self.0 {
             Holder::Lent(core) => Arc::clone(core),
-            Holder::Kept(coroutine) => coroutine.core(),
+            Holder::Kept(coroutine) => coroutine.lease(),
         }
     }
 
@@ -115,7 +118,7 @@ impl Task {
             step_key: task.step_key.clone(),
             attempt: task.retries.saturating_add(1),
             fence: task.fence,
-            worker_id: core.shared.worker_id.clone(),
+            worker_id: core.holder.worker_id().to_owned(),
             deadline: core.deadline(),
             queue: task.queue.clone(),
             tags: task.tags.clone(),

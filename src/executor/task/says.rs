@@ -3,9 +3,8 @@
 use uuid::Uuid;
 
 use super::Task;
-use crate::executor::LogRecord;
-use crate::executor::client::check_size;
-use crate::model::{Error, Level, Number, Payload, ProgressEntry, ProgressStatus, Result, Timestamp};
+use crate::executor::log::LogRecord;
+use crate::model::{Error, Level, Number, Payload, ProgressEntry, ProgressStatus, Result, Timestamp, check_size};
 
 impl Task {
     /// The time of the last event that was handed over, else of the task's creation: the same in every replay.
@@ -99,7 +98,7 @@ impl Task {
         }
         let core = self.core();
         let task = &core.claimed.task;
-        core.shared.log(level, || {
+        core.log(level, || {
             LogRecord::new("stent.task", message)
                 .with("function", &task.step_name)
                 .with("task", task.id)

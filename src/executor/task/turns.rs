@@ -6,14 +6,13 @@
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::core::{Phase, State, TaskCore, flag};
-use super::coroutine::{Coroutine, Polled, Question, Warm};
+use super::core::{Alarm, Phase, Polled, State, TaskCore, flag};
+use super::coroutine::{Coroutine, Lease, Question};
 use super::{Holder, Task};
-use crate::backend::{JournalEntry, JournalRequest, Outcome};
-use crate::executor::events::{Arrived, Event, Reason, TaskEnd, TaskNotice};
+use crate::backend::{JournalEntry, JournalRequest};
+use crate::executor::events::{Arrived, Reason, TaskEvent};
 use crate::executor::replay::Delivery;
 use crate::executor::sync::jittered;
-use crate::executor::worker::Alarm;
 use crate::model::{BATCH_MAX, Error, Op, Result, Status, Wait, WaitMode};
 
 /// While a step keeps the task here, arrivals are looked for this often: notices are hints.
@@ -90,8 +89,9 @@ impl TaskCore {
         asked
     }
 
-    /// The slot is there: hands the task over, or lets its coroutine go on.
-    pub(in crate::executor) fn begin_polled(self: &Arc<Self>) {
+    /// The slot is there: hands the task over, or lets its coroutine go on. `hand_over` gives back what a host that is
+    /// gone refused.
+    pub(in crate::executor) fn begin_polled<R>(self: &Arc<Self>, hand_over: impl FnOnce(Task) -> R) {
         // Dropped after the lock: the last reference to a coroutine takes the lock itself.
         let mut kept = None;
         let mut refused = None;
@@ -102,7 +102,7 @@ impl TaskCore {
             let coroutine = kept.insert(Coroutine::new(polled.tag, Arc::clone(self)));
             polled.coroutine = Arc::downgrade(coroutine);
             polled.hosts_turn = true;
-            refused = polled.inbox.post(Event::Task(Task(Holder::Kept(Arc::clone(coroutine)))));
+            refused = Some(hand_over(Task(Holder::Kept(Arc::clone(coroutine)))));
         } else {
             kept = polled.coroutine.upgrade();
             if let Some(coroutine) = &kept {
@@ -164,7 +164,7 @@ impl TaskCore {
                 let status = error.status();
                 return self.end_deferred(state, status, false);
             }
-            if self.shared.draining() && !local && !on_its_way {
+            if self.holder.draining() && !local && !on_its_way {
                 state.gave_way = true;
                 return self.end_deferred(state, Status::Suspend, false);
             }
@@ -214,12 +214,12 @@ impl TaskCore {
         }
         let Some(polled) = &mut state.polled else { return };
         if !std::mem::replace(&mut polled.look_set, true) {
-            self.shared.alarms.set(Instant::now() + LOOK, Alarm::Look, Arc::downgrade(self));
+            self.holder.set_alarm(Instant::now() + LOOK, Alarm::Look, Arc::downgrade(self));
         }
     }
 
     /// The time to look has come.
-    pub(in crate::executor) fn look(self: &Arc<Self>) {
+    pub(super) fn look(self: &Arc<Self>) {
         let mut state = self.state();
         if let Some(polled) = &mut state.polled {
             polled.look_set = false;
@@ -255,8 +255,7 @@ impl TaskCore {
         polled.hosts_turn = true;
         self.unset(flag::AWAITING);
         if polled.is_kept() {
-            // A closed inbox takes nothing; its worker drains.
-            let _closed = polled.inbox.post(Event::Op { tag: question.tag, outcome });
+            self.holder.tell_host(TaskEvent::Op { tag: question.tag, outcome });
         }
     }
 
@@ -268,7 +267,7 @@ impl TaskCore {
             return;
         }
         let core = Arc::clone(self);
-        self.shared.core.runtime.spawn(async move {
+        self.holder.core().runtime.spawn(async move {
             let news = core.journal_after(after).await;
             core.loaded(news);
         });
@@ -278,7 +277,7 @@ impl TaskCore {
         let request = JournalRequest { task: self.held.task, after };
         let mut loads = 0;
         loop {
-            match self.shared.core.backend.journals(vec![request]).await {
+            match self.holder.core().backend.journals(vec![request]).await {
                 Ok(mut journals) => return Ok(journals.pop().unwrap_or_default()),
                 Err(error) if error.is_retryable() && loads < LOADS && !self.in_vain() => {
                     tokio::time::sleep(jittered(LOAD_PAUSE * (1 << loads))).await;
@@ -309,17 +308,18 @@ impl TaskCore {
             }
         }
     }
+}
 
-    /// The host has dropped its coroutine.
-    pub(super) fn deserted(self: &Arc<Self>, tag: u64) {
+impl Lease for TaskCore {
+    fn deserted(self: Arc<Self>, tag: u64) {
         let mut state = self.state();
         let local = !state.steps.is_empty();
         let Some(polled) = &state.polled else {
             drop(state);
-            return self.shared.coroutines.forget(self.held.task, tag);
+            return self.holder.forget_coroutine(self.held.task, tag);
         };
         let waits = !polled.hosts_turn && !local;
-        let nobodys_fault = waits || polled.inbox.is_closed() || self.shared.draining();
+        let nobodys_fault = waits || self.holder.is_host_gone() || self.holder.draining();
         match state.phase {
             Phase::Deferred if nobodys_fault => {
                 state.gave_way = true;
@@ -328,113 +328,5 @@ impl TaskCore {
             Phase::Deferred => self.end_deferred(state, Status::Pending, true),
             Phase::Queued | Phase::Running | Phase::Closed => {}
         }
-    }
-
-    /// What goes on in the host's memory while the task waits; its suspension is recorded.
-    pub(in crate::executor) fn take_warm(self: &Arc<Self>, arrivals: &[(Op, u64)], latest: u64) -> Option<Warm> {
-        let machine = self.take_machine(arrivals, latest)?;
-        let polled = self.state().polled.take()?;
-        polled.is_kept().then(|| Warm { machine, polled, last: Arc::clone(self) })
-    }
-}
-
-// What the host is told.
-impl TaskCore {
-    fn notice(&self, reason: Reason) -> TaskNotice {
-        TaskNotice { task_id: self.held.task, execution_id: self.held.execution, reason }
-    }
-
-    pub(super) fn tell_cancel(&self, state: &mut State) {
-        let Some(polled) = &state.polled else { return };
-        if state.phase == Phase::Deferred && polled.is_kept() && !polled.told {
-            let reason = if self.is(flag::TIMED_OUT) { Reason::TimedOut } else { Reason::Cancelled };
-            let notice = self.notice(reason);
-            let _closed = polled.inbox.post(Event::Cancel { tag: polled.tag, notice });
-        }
-    }
-
-    pub(super) fn tell_evict(&self, state: &mut State, reason: Reason) {
-        let notice = self.notice(reason);
-        close(state, |tag| Event::Evict { tag, notice });
-    }
-
-    /// The host has ended the task, and that is over.
-    pub(super) fn tell_ended(&self, state: &mut State, outcome: Result<&Outcome>) {
-        let (task_id, execution_id) = (self.held.task, self.held.execution);
-        let outcome = outcome.map(|outcome| {
-            let (outcome, failure) = name_of(outcome);
-            TaskEnd { task_id, execution_id, outcome, failure: failure.cloned() }
-        });
-        close(state, |tag| Event::Ended { tag, outcome });
-    }
-
-    /// The store has answered the task's last transition.
-    pub(in crate::executor) fn tell_verdict(&self, outcome: &Outcome, verdict: Result<()>) {
-        let mut state = self.state();
-        // Its lease ended under it, and the host has not ended it: it is told when it does.
-        if state.polled.is_none() || state.phase != Phase::Closed {
-            return;
-        }
-        let gives_way = matches!(outcome, Outcome::Suspend { .. } | Outcome::Release) && !self.is(flag::CANCELLED);
-        match verdict {
-            Ok(()) if matches!(outcome, Outcome::Suspend { .. }) => {}
-            Ok(()) if gives_way => {
-                let reason = if self.shared.draining() { Reason::Draining } else { Reason::Released };
-                self.tell_evict(&mut state, reason);
-            }
-            Ok(()) if self.is(flag::CANCELLED) => self.tell_ended(&mut state, Err(self.cancelled())),
-            Ok(()) => self.tell_ended(&mut state, Ok(outcome)),
-            Err(error) if gives_way && error.status() == Status::Cancelled => {
-                self.tell_evict(&mut state, Reason::Cancelled);
-            }
-            Err(_) if gives_way => self.tell_evict(&mut state, Reason::TakenOver),
-            Err(error) => self.tell_ended(&mut state, Err(error)),
-        }
-    }
-
-    pub(in crate::executor) fn cancelled(&self) -> Error {
-        let name = &self.claimed.task.step_name;
-        Error::new(Status::Cancelled, format!("the execution of this task of '{name}' is cancelled"))
-    }
-
-    pub(in crate::executor) fn lease_lost(&self) -> Error {
-        let name = &self.claimed.task.step_name;
-        let told = format!("the lease of this task of '{name}' is over; nothing more of it is recorded here");
-        Error::new(Status::LeaseLost, told)
-    }
-}
-
-impl Warm {
-    /// The coroutine's memory is asked back; the task goes on as rows.
-    pub(in crate::executor) fn evict(mut self, reason: Reason) {
-        self.last.lose(flag::LOST);
-        let notice = self.last.notice(reason);
-        close_polled(&mut self.polled, |tag| Event::Evict { tag, notice });
-    }
-}
-
-fn close(state: &mut State, event: impl FnOnce(u64) -> Event) {
-    if let Some(polled) = &mut state.polled {
-        close_polled(polled, event);
-    }
-}
-
-fn close_polled(polled: &mut Polled, event: impl FnOnce(u64) -> Event) {
-    if !std::mem::replace(&mut polled.told, true) && polled.is_kept() {
-        let _closed = polled.inbox.post(event(polled.tag));
-    }
-}
-
-fn name_of(outcome: &Outcome) -> (&'static str, Option<&crate::model::Failure>) {
-    match outcome {
-        Outcome::Hold => ("held", None),
-        Outcome::Complete { .. } => ("completed", None),
-        Outcome::Retry { failure, .. } => ("retried", Some(failure)),
-        Outcome::DeadLetter { failure, .. } => ("dead_lettered", Some(failure)),
-        Outcome::PassUp { failure } => ("failed", Some(failure)),
-        Outcome::Suspend { .. } => ("suspended", None),
-        Outcome::Release => ("released", None),
-        Outcome::Park { failure, .. } => ("parked", Some(failure)),
-        Outcome::Continue { .. } => ("continued", None),
     }
 }

@@ -30,7 +30,7 @@ impl Task {
     /// `SUSPEND`; `INVALID` for operations that are not this task's; `NONDETERMINISM`; `BACKEND`.
     pub fn await_ops(&self, ops: &[Op], mode: WaitMode, hold: Option<Duration>) -> Result<Op> {
         let core = self.core();
-        let hold = hold.unwrap_or(core.shared.options.hold);
+        let hold = hold.unwrap_or(core.holder.hold_time());
         let first = core.may_wait().and_then(|()| core.await_ops(ops, mode, hold));
         core.noted(first)
     }
@@ -89,7 +89,7 @@ impl TaskCore {
                     continue;
                 }
             };
-            if self.shared.draining() {
+            if self.holder.draining() {
                 state.gave_way = true;
                 self.check(&state)?;
             }
@@ -118,7 +118,7 @@ impl TaskCore {
             return if state.has_commands() { self.commit(state) } else { self.load_news(state) };
         }
         let until = Instant::now() + left.min(LOOK);
-        while !state.arrived && !self.in_vain() && !self.shared.draining() {
+        while !state.arrived && !self.in_vain() && !self.holder.draining() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -136,7 +136,7 @@ impl TaskCore {
         let after = state.machine(&self.claimed).high_water();
         drop(state);
         let request = JournalRequest { task: self.held.task, after };
-        let core = &self.shared.core;
+        let core = self.holder.core();
         let mut loads = 0;
         let news = loop {
             match core.runtime.block_on(core.backend.journals(vec![request])) {
@@ -161,7 +161,7 @@ impl TaskCore {
         self.check(&state)?;
         if state.polled.is_some() {
             self.check_turn(&state)?;
-        } else if self.shared.draining() {
+        } else if self.holder.draining() {
             state.gave_way = true;
             self.check(&state)?;
         }

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::engine::Engine;
-use super::run::Run;
+use super::run::{Code, Run};
 use super::shared::Shared;
 use crate::backend::{Claimed, JournalEntry, JournalRequest, Outcome};
-use crate::executor::LogRecord;
 use crate::executor::events::Reason;
+use crate::executor::log::LogRecord;
 use crate::executor::metrics::count_many;
+use crate::executor::registry::Registered;
 use crate::executor::replay::Machine;
 use crate::executor::sync::jittered;
-use crate::executor::task::{Polled, TaskCore};
-use crate::model::{Level, Payload, Result};
+use crate::executor::task::{LeaseHolder as _, Polled, TaskCore};
+use crate::model::{FunctionOptions, Level, Payload, Result};
 
 /// Between tries of a store that does not answer.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
@@ -22,7 +23,7 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(2);
 
 /// A task to be looked up before it runs.
 struct Lookup {
-    task: Arc<TaskCore>,
+    run: Run,
     kept: Kept,
 }
 
@@ -39,11 +40,11 @@ impl Lookup {
             Kept::Nothing => 0,
             Kept::Journal(machine) | Kept::Coroutine(machine, _) => machine.high_water(),
         };
-        JournalRequest { task: self.task.held.task, after }
+        JournalRequest { task: self.run.task.held.task, after }
     }
 
     fn needs_journal(&self) -> bool {
-        self.task.claimed.ops > 0
+        self.run.task.claimed.ops > 0
     }
 
     /// A task that has issued operations has missed already.
@@ -51,7 +52,7 @@ impl Lookup {
         if self.needs_journal() {
             return None;
         }
-        self.task.claimed.cache.as_ref().map(|slot| slot.key.as_str())
+        self.run.task.claimed.cache.as_ref().map(|slot| slot.key.as_str())
     }
 }
 
@@ -67,26 +68,25 @@ impl Engine {
         let mut tasks = Vec::with_capacity(claimed.len());
         let (mut limited, mut ready, mut lookups) = (Vec::new(), Vec::with_capacity(claimed.len()), Vec::new());
         for claimed in claimed {
-            let Some(function) = self.shared.functions.get(&claimed.task.step_name).map(Arc::clone) else {
+            let Some((function, code)) = self.find(&claimed.task.step_name) else {
                 self.send_back(claimed, now);
                 continue;
             };
             let kept = self.kept(&claimed);
             let (journal, cached) = (claimed.ops > 0, claimed.cache.is_some());
             let is_limited = function.options.max_concurrent.is_some();
-            let task = TaskCore::new(Arc::clone(&self.shared), function, claimed, now);
+            let task = self.lease(&function.options, claimed, now);
             tasks.push(Arc::clone(&task));
-            if let Some(inbox) = &self.shared.inbox
-                && !matches!(kept, Kept::Coroutine(..))
-            {
-                task.set_polled(Polled::new(Arc::clone(inbox)));
+            if matches!(code, Code::Host(_)) && !matches!(kept, Kept::Coroutine(..)) {
+                task.set_polled(Polled::new());
             }
+            let run = Run { task, code };
             if journal || cached {
-                lookups.push(Lookup { task, kept });
+                lookups.push(Lookup { run, kept });
             } else if is_limited {
-                limited.push(Run(task));
+                limited.push(run);
             } else {
-                ready.push(Run(task));
+                ready.push(run);
             }
         }
         self.shared.hold(&tasks);
@@ -94,6 +94,20 @@ impl Engine {
         if !lookups.is_empty() {
             self.shared.core.runtime.spawn(look_up(Arc::clone(&self.shared), lookups));
         }
+    }
+
+    /// A function of this worker, and its code.
+    fn find(&self, function: &str) -> Option<(Arc<Registered>, Code)> {
+        let function = self.shared.functions.get(function)?;
+        let code = match (&function.handler, &self.shared.inbox) {
+            (Some(handler), _) => Code::Handler(Arc::clone(handler)),
+            (None, inbox) => Code::Host(Arc::clone(inbox.as_ref()?)),
+        };
+        Some((Arc::clone(function), code))
+    }
+
+    fn lease(&self, function: &Arc<FunctionOptions>, claimed: Claimed, now: Instant) -> Arc<TaskCore> {
+        TaskCore::new(Arc::clone(&self.shared) as _, Arc::clone(function), claimed, now)
     }
 
     /// What was kept of the task, if it fits what the store says of it.
@@ -116,8 +130,7 @@ impl Engine {
                 .with("function", &claimed.task.step_name)
                 .with("task", claimed.task.id)
         });
-        let function = Arc::new(super::unknown_function(&claimed.task.step_name));
-        let task = TaskCore::new(Arc::clone(&self.shared), function, claimed, now);
+        let task = self.lease(&Arc::default(), claimed, now);
         self.shared.hold(&[Arc::clone(&task)]);
         task.give_back();
         self.pause_claims();
@@ -127,7 +140,7 @@ impl Engine {
 /// Limited tasks first: others wait for them to end.
 fn start(shared: &Shared, limited: Vec<Run>, ready: Vec<Run>) {
     if shared.draining() {
-        limited.iter().chain(&ready).for_each(|job| job.0.give_back());
+        limited.iter().chain(&ready).for_each(|run| run.task.give_back());
         return;
     }
     if limited.is_empty() && ready.is_empty() {
@@ -149,8 +162,8 @@ async fn look_up(shared: Arc<Shared>, lookups: Vec<Lookup>) {
                 match find(&shared, &one).await {
                     Ok((journals, cached)) => begin(&shared, one, journals, cached),
                     // Asked no longer, because the worker drains.
-                    Err(error) if error.is_retryable() => one[0].task.give_back(),
-                    Err(error) => one[0].task.fail_unstarted(&error.doing("load the task's journal")),
+                    Err(error) if error.is_retryable() => one[0].run.task.give_back(),
+                    Err(error) => one[0].run.task.fail_unstarted(&error.doing("load the task's journal")),
                 }
             }
         }
@@ -187,7 +200,8 @@ fn begin(shared: &Shared, lookups: Vec<Lookup>, journals: Vec<Vec<JournalEntry>>
     let (mut limited, mut ready) = (Vec::new(), Vec::with_capacity(lookups.len()));
     for lookup in lookups {
         let hit = lookup.cache_key().is_some().then(|| cached.next().flatten()).flatten();
-        let Lookup { task, kept } = lookup;
+        let Lookup { run, kept } = lookup;
+        let task = &run.task;
         if let Some(result) = hit {
             task.end_unstarted(Outcome::Complete { result, cache: None, cache_hit: true });
             continue;
@@ -207,10 +221,10 @@ fn begin(shared: &Shared, lookups: Vec<Lookup>, journals: Vec<Vec<JournalEntry>>
                 }
             });
         }
-        if task.function.options.max_concurrent.is_some() {
-            limited.push(Run(task));
+        if task.function.max_concurrent.is_some() {
+            limited.push(run);
         } else {
-            ready.push(Run(task));
+            ready.push(run);
         }
     }
     start(shared, limited, ready);

@@ -7,21 +7,10 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use crate::executor::sync::lock;
-use crate::executor::task::TaskCore;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::executor) enum Alarm {
-    Deadline,
-    Flush,
-    /// For arrivals that no notice told of.
-    Look,
-}
-
-/// Names an alarm that is set: its moment, and a number for those of the same moment.
-pub(in crate::executor) type AlarmKey = (Instant, u64);
+use crate::executor::task::{Alarm, AlarmKey, TaskCore};
 
 #[derive(Default)]
-pub(in crate::executor) struct Alarms {
+pub(super) struct Alarms {
     set: Mutex<Set>,
     bell: Notify,
 }
@@ -33,7 +22,7 @@ struct Set {
 }
 
 impl Alarms {
-    pub(in crate::executor) fn set(&self, at: Instant, alarm: Alarm, task: Weak<TaskCore>) -> AlarmKey {
+    pub(super) fn set(&self, at: Instant, alarm: Alarm, task: Weak<TaskCore>) -> AlarmKey {
         let mut set = lock(&self.set);
         set.last += 1;
         let key = (at, set.last);
@@ -46,7 +35,7 @@ impl Alarms {
         key
     }
 
-    pub(in crate::executor) fn clear(&self, key: AlarmKey) {
+    pub(super) fn clear(&self, key: AlarmKey) {
         lock(&self.set).alarms.remove(&key);
     }
 
@@ -68,11 +57,8 @@ impl Alarms {
         loop {
             let (due, next) = self.due(Instant::now());
             for (alarm, task) in due {
-                let Some(task) = task.upgrade() else { continue };
-                match alarm {
-                    Alarm::Deadline => task.time_out(),
-                    Alarm::Flush => task.flush(),
-                    Alarm::Look => task.look(),
+                if let Some(task) = task.upgrade() {
+                    task.ring(alarm);
                 }
             }
             match next {

@@ -15,7 +15,7 @@ use crate::model::Id;
 const ENTRIES_MAX: usize = 2_000_000;
 
 /// std Mutex: events are posted without it.
-pub(in crate::executor) struct Coroutines(Mutex<Cache<Warm>>);
+pub(super) struct Coroutines(Mutex<Cache<Warm>>);
 
 impl Coroutines {
     pub(super) fn new(most: usize) -> Self {
@@ -33,7 +33,7 @@ impl Coroutines {
     }
 
     /// The host has dropped it.
-    pub(in crate::executor) fn forget(&self, task: Id, tag: u64) {
+    pub(super) fn forget(&self, task: Id, tag: u64) {
         let mut kept = lock(&self.0);
         let forgotten = match kept.get(task) {
             Some(warm) if warm.polled.tag() == tag => kept.take(task),

@@ -9,14 +9,15 @@ use tokio::task::JoinSet;
 
 use super::cache::{Cache, ENTRIES_MAX, TASKS_MAX};
 use super::shared::{Message, Shared};
-use super::{WorkerState, notices, renewals, sweeps};
+use super::{notices, renewals, sweeps};
 use crate::backend::{Claim, Claimed, Function, NewWorker, Outcome, Verdict};
-use crate::executor::LogRecord;
 use crate::executor::events::Reason;
+use crate::executor::log::LogRecord;
 use crate::executor::metrics::count;
 use crate::executor::replay::Machine;
+use crate::executor::status::WorkerState;
 use crate::executor::sync::jittered;
-use crate::executor::task::flag;
+use crate::executor::task::{LeaseHolder as _, flag};
 use crate::model::{BATCH_MAX, Error, Level, Result, Status};
 
 /// Between tries of a store that does not answer.
@@ -67,7 +68,7 @@ async fn register(shared: &Shared) -> bool {
         worker_id: shared.worker_id.clone(),
         queues: shared.options.queues.clone(),
         tags: shared.options.tags.clone(),
-        functions: functions.map(|f| Function { name: f.name.clone(), options: f.options.clone() }).collect(),
+        functions: functions.map(|f| Function { name: f.name.clone(), options: (*f.options).clone() }).collect(),
     };
     let mut pause = RETRY_FIRST;
     while !shared.draining() {
@@ -127,7 +128,7 @@ impl Engine {
             return;
         }
         for job in self.shared.pool.take_queued() {
-            job.0.give_back();
+            job.task.give_back();
         }
         self.shared.coroutines.evict_all(Reason::Draining);
         if self.shared.abandoned() {

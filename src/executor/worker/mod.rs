@@ -9,7 +9,6 @@
 //! | `desk` | slots without threads, for a poller's worker |
 //! | `slots` | the one or the other |
 //! | `coroutines` | those in a poller's host whose tasks wait |
-//! | `decide` | from what a handler left behind to an outcome |
 //! | `cache` | journals of suspended tasks |
 //! | `alarms` `notices` `renewals` `sweeps` | the keepers: what happens beside the loop |
 
@@ -17,7 +16,6 @@ mod admit;
 mod alarms;
 mod cache;
 mod coroutines;
-mod decide;
 mod desk;
 mod engine;
 mod notices;
@@ -32,84 +30,18 @@ mod sweeps;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
-
-pub(super) use alarms::{Alarm, AlarmKey};
-pub(super) use decide::{Returned, Rules, Staged, decide, fail};
 pub use pool::on_handler_thread;
-pub(super) use shared::Shared;
 
-use super::events::{Event, Inbox};
-use super::{Core, Registry};
+use shared::Shared;
+
+use super::core::Core;
+use super::inbox::{Event, Inbox};
+use super::registry::Registry;
+use super::status::{WorkerState, WorkerStatus};
 use crate::model::{Error, Result, Status, WorkerOptions};
-
-/// What stands in for a function that nobody registered here.
-fn unknown_function(name: &str) -> super::Registered {
-    super::Registered { name: name.to_owned(), options: crate::model::FunctionOptions::default(), handler: None }
-}
 
 /// How long [`Worker::stop`] waits, after its time-out, for the store to take the leases back.
 const GIVE_BACK: Duration = Duration::from_secs(2);
-
-/// Where a worker stands. It only goes forward.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WorkerState {
-    /// The store does not know it yet.
-    Starting,
-    Ready,
-    /// Claims nothing more; what runs is ended.
-    Draining,
-    /// None of its handlers runs any more, and it holds no lease.
-    Stopped,
-}
-
-impl WorkerState {
-    pub const ALL: [Self; 4] = [Self::Starting, Self::Ready, Self::Draining, Self::Stopped];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Ready => "ready",
-            Self::Draining => "draining",
-            Self::Stopped => "stopped",
-        }
-    }
-}
-
-impl std::str::FromStr for WorkerState {
-    type Err = Error;
-
-    fn from_str(word: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word).ok_or_else(|| {
-            let known = Self::ALL.map(Self::as_str).join(", ");
-            Error::invalid(format!("'{word}' is not a worker's state: it is one of {known}"))
-        })
-    }
-}
-
-/// A worker at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct WorkerStatus {
-    pub worker_id: String,
-    pub state: WorkerState,
-    pub slots: usize,
-    /// Slots in use: handlers that run, and deferred tasks.
-    pub running: usize,
-    /// Tasks that wait here for a slot.
-    pub prefetched: usize,
-    /// Leases it has.
-    pub held: usize,
-    /// Empty: every queue.
-    pub queues: Vec<String>,
-    /// Empty: every tag.
-    pub tags: Vec<String>,
-    pub functions: Vec<String>,
-    /// Coroutines in a poller's host whose tasks wait as rows.
-    pub coroutines: usize,
-    /// Why its last call to the store failed, while that is so.
-    pub trouble: Option<String>,
-}
 
 /// A running worker. Cheap to clone; when the last clone is dropped the worker drains and stops by itself. Its
 /// methods may be called from any thread.

@@ -1,24 +1,38 @@
-//! A claimed task on its handler thread.
+//! A claimed task that has a slot: on its handler thread, or handed to a host that takes events.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::pool::{Job, Slot};
+use crate::executor::inbox::{Event, Inbox};
+use crate::executor::registry::Handler;
 use crate::executor::task::{Task, TaskCore};
 use crate::model::{Error, Status};
 
-pub(in crate::executor) struct Run(pub(super) Arc<TaskCore>);
+/// Who runs a task.
+pub(super) enum Code {
+    Handler(Arc<dyn Handler>),
+    Host(Arc<dyn Inbox>),
+}
+
+pub(super) struct Run {
+    pub(super) task: Arc<TaskCore>,
+    pub(super) code: Code,
+}
 
 impl Job for Run {
     fn run(self) -> Slot {
-        let core = self.0;
+        let Self { task: core, code } = self;
         if !core.begin() {
             return Slot::Free;
         }
-        let Some(handler) = core.function.handler.as_ref().map(Arc::clone) else {
-            core.begin_polled();
-            return Slot::Kept;
+        let handler = match code {
+            Code::Handler(handler) => handler,
+            Code::Host(inbox) => {
+                core.begin_polled(|task| inbox.post(Event::Task(task)));
+                return Slot::Kept;
+            }
         };
         let task = Task::first(Arc::clone(&core));
         let status = match catch_unwind(AssertUnwindSafe(|| handler.run(&task))) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::engine::Engine;
 use super::shared::Message;
 use crate::backend::{Commands, Outcome, Transition, Verdict};
-use crate::executor::LogRecord;
+use crate::executor::log::LogRecord;
 use crate::executor::metrics::{Counters, count};
 use crate::executor::task::{TaskCore, flag};
 use crate::model::{Error, Level};

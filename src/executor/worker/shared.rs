@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
-use super::WorkerState;
 use super::alarms::Alarms;
 use super::coroutines::Coroutines;
 use super::desk::Desk;
@@ -15,23 +14,27 @@ use super::pool::Pool;
 use super::run::Run;
 use super::slots::Slots;
 use crate::backend::Transition;
-use crate::executor::events::Inbox;
+use crate::executor::core::Core;
+use crate::executor::events::TaskEvent;
+use crate::executor::inbox::{Event, Inbox};
+use crate::executor::log::LogRecord;
 use crate::executor::metrics::count;
+use crate::executor::registry::Registry;
+use crate::executor::status::WorkerState;
 use crate::executor::sync::lock;
-use crate::executor::task::TaskCore;
-use crate::executor::{Core, LogRecord, Registry};
-use crate::model::{Error, Id, Level, WorkerOptions};
+use crate::executor::task::{Alarm, AlarmKey, LeaseHolder, TaskCore};
+use crate::model::{Error, FunctionOptions, Id, Level, WorkerOptions};
 
-pub(in crate::executor) struct Shared {
-    pub(in crate::executor) core: Arc<Core>,
-    pub(in crate::executor) functions: Registry,
-    pub(in crate::executor) options: WorkerOptions,
-    pub(in crate::executor) worker_id: String,
+pub(super) struct Shared {
+    pub(super) core: Arc<Core>,
+    pub(super) functions: Registry,
+    pub(super) options: WorkerOptions,
+    pub(super) worker_id: String,
     /// Of a poller's worker: the host that takes its events.
-    pub(in crate::executor) inbox: Option<Arc<dyn Inbox>>,
-    pub(in crate::executor) coroutines: Coroutines,
+    pub(super) inbox: Option<Arc<dyn Inbox>>,
+    pub(super) coroutines: Coroutines,
     pub(super) pool: Slots<Run>,
-    pub(in crate::executor) alarms: Alarms,
+    pub(super) alarms: Alarms,
     /// Tasks whose lease this worker has, to its knowledge.
     held: Mutex<HashMap<Id, Arc<TaskCore>>>,
     /// Leases that may be lost: to be looked at now.
@@ -55,9 +58,9 @@ pub(in crate::executor) struct Shared {
 }
 
 /// A transition on its way to the store, and whose it is.
-pub(in crate::executor) struct Message {
-    pub(in crate::executor) task: Arc<TaskCore>,
-    pub(in crate::executor) transition: Transition,
+pub(super) struct Message {
+    pub(super) task: Arc<TaskCore>,
+    pub(super) transition: Transition,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,17 +143,6 @@ impl Shared {
 
     // The outbox.
 
-    /// Rings only when the outbox was empty: who empties it takes all.
-    pub(in crate::executor) fn post(&self, task: Arc<TaskCore>, transition: Transition) {
-        let mut outbox = lock(&self.outbox);
-        outbox.push(Message { task, transition });
-        let first = outbox.len() == 1;
-        drop(outbox);
-        if first {
-            self.bell.notify_one();
-        }
-    }
-
     pub(super) fn empty_outbox(&self, into: &mut impl Extend<Message>) {
         into.extend(lock(&self.outbox).drain(..));
     }
@@ -188,22 +180,6 @@ impl Shared {
 
     pub(super) fn add_load(&self, tasks: usize) {
         self.load.fetch_add(tasks, SeqCst);
-    }
-
-    /// The last transition of a task that takes no slot any more: the loop, woken by it, sees the slot free.
-    pub(in crate::executor) fn post_last(&self, task: Arc<TaskCore>, transition: Transition) {
-        self.load.fetch_sub(1, SeqCst);
-        self.post(task, transition);
-    }
-
-    /// A task takes no slot any more and has nothing to say.
-    pub(in crate::executor) fn unload(&self) {
-        self.load.fetch_sub(1, SeqCst);
-        self.bell.notify_one();
-    }
-
-    pub(in crate::executor) fn kept_slot_freed(&self) {
-        self.pool.slot_freed();
     }
 
     // Held tasks.
@@ -257,10 +233,6 @@ impl Shared {
 
     // Control.
 
-    pub(in crate::executor) fn draining(&self) -> bool {
-        self.draining.load(SeqCst)
-    }
-
     pub(super) fn drain(&self) {
         if !self.draining.swap(true, SeqCst) {
             self.phase.send_if_modified(|phase| {
@@ -307,7 +279,7 @@ impl Shared {
 
     // Trouble.
 
-    pub(in crate::executor) fn log(&self, level: Level, make: impl FnOnce() -> LogRecord) {
+    pub(super) fn log(&self, level: Level, make: impl FnOnce() -> LogRecord) {
         self.core.log(level, || make().with("worker", &self.worker_id));
     }
 
@@ -332,5 +304,76 @@ impl Shared {
 
     pub(super) fn last_trouble(&self) -> Option<String> {
         lock(&self.troubles).first_key_value().map(|(doing, told)| format!("{doing}: {told}"))
+    }
+}
+
+impl LeaseHolder for Shared {
+    fn core(&self) -> &Core {
+        &self.core
+    }
+
+    fn worker_id(&self) -> &str {
+        &self.worker_id
+    }
+
+    fn options_of(&self, function: &str) -> Option<&FunctionOptions> {
+        self.functions.get(function).map(|registered| &*registered.options)
+    }
+
+    fn hold_time(&self) -> Duration {
+        self.options.hold
+    }
+
+    fn draining(&self) -> bool {
+        self.draining.load(SeqCst)
+    }
+
+    /// Rings only when the outbox was empty: who empties it takes all.
+    fn post(&self, task: Arc<TaskCore>, transition: Transition) {
+        let mut outbox = lock(&self.outbox);
+        outbox.push(Message { task, transition });
+        let first = outbox.len() == 1;
+        drop(outbox);
+        if first {
+            self.bell.notify_one();
+        }
+    }
+
+    /// The loop, woken by the transition, sees the slot free.
+    fn post_last(&self, task: Arc<TaskCore>, transition: Transition) {
+        self.load.fetch_sub(1, SeqCst);
+        self.post(task, transition);
+    }
+
+    fn unload(&self) {
+        self.load.fetch_sub(1, SeqCst);
+        self.bell.notify_one();
+    }
+
+    fn kept_slot_freed(&self) {
+        self.pool.slot_freed();
+    }
+
+    fn set_alarm(&self, at: Instant, alarm: Alarm, task: Weak<TaskCore>) -> AlarmKey {
+        self.alarms.set(at, alarm, task)
+    }
+
+    fn clear_alarm(&self, key: AlarmKey) {
+        self.alarms.clear(key);
+    }
+
+    fn tell_host(&self, event: TaskEvent) {
+        if let Some(inbox) = &self.inbox {
+            // A closed inbox takes nothing; its worker drains.
+            let _closed = inbox.post(Event::Told(event));
+        }
+    }
+
+    fn is_host_gone(&self) -> bool {
+        self.inbox.as_ref().is_none_or(|inbox| inbox.is_closed())
+    }
+
+    fn forget_coroutine(&self, task: Id, tag: u64) {
+        self.coroutines.forget(task, tag);
     }
 }

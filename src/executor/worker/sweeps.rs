@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::shared::Shared;
-use crate::executor::LogRecord;
+use crate::executor::log::LogRecord;
 use crate::executor::metrics::count;
 use crate::executor::sync::jittered;
 use crate::model::{CleanupOptions, Level};

@@ -5,9 +5,8 @@ use std::ffi::c_char;
 use super::{ExecutorObject, stent_executor};
 use crate::backend::NewSignal;
 use crate::codec;
-use crate::ffi::error::stent_error;
 use crate::ffi::plumbing::{block_on, borrow, guard, id, optional, runtime, text, write_text};
-use crate::ffi::stent_status;
+use crate::ffi::{stent_error, stent_status};
 use crate::model::{Id, Payload};
 
 /// Starts an execution of a function, whoever has registered it, in this process or another; until a worker has it,

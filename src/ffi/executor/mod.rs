@@ -7,15 +7,14 @@ mod submit;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-use super::error::stent_error;
 use super::plumbing::background::Unhurried;
 use super::plumbing::context::OwnedContext;
 use super::plumbing::handles::{self, Object, Table};
 use super::plumbing::logging::ToHost;
 use super::plumbing::store::Store;
 use super::plumbing::{borrow, guard, optional, required, runtime, text, write};
-use super::task::HostHandler;
-use super::{stent_free_fn, stent_handler_fn, stent_status};
+use super::task::{HostHandler, stent_handler_fn};
+use super::{stent_error, stent_free_fn, stent_status};
 use crate::codec;
 use crate::executor::{Executor, Handler};
 use crate::ffi::backend::{BackendObject, stent_backend};

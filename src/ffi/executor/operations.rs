@@ -4,9 +4,8 @@ use std::ffi::c_char;
 
 use super::{ExecutorObject, stent_executor};
 use crate::codec;
-use crate::ffi::error::stent_error;
 use crate::ffi::plumbing::{block_on, borrow, guard, id, optional, write_text};
-use crate::ffi::stent_status;
+use crate::ffi::{stent_error, stent_status};
 use crate::model::{Id, StatsFormat};
 
 /// How the store and this executor's workers are doing: counts by state, depths and ages of queues, dead letters,

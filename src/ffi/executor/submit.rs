@@ -6,10 +6,9 @@ use std::sync::Arc;
 use super::{ExecutorObject, stent_executor};
 use crate::codec::{self, Submission};
 use crate::executor::Worker;
-use crate::ffi::error::stent_error;
 use crate::ffi::plumbing::{borrow, guard, optional, runtime, text};
 use crate::ffi::poller::{PollerObject, stent_poller};
-use crate::ffi::stent_status;
+use crate::ffi::{stent_error, stent_status};
 use crate::model::{Error, Result, StatsFormat, Status};
 
 /// Starts an operation of the executor and returns at once; the answer comes to the poller, as exactly one "reply" event

@@ -3,10 +3,10 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::error;
 use super::handles::{self, Object};
 use super::{fork, text};
-use crate::ffi::error::{self, stent_error};
-use crate::ffi::stent_status;
+use crate::ffi::{stent_error, stent_status};
 use crate::model::{Error, Result, Status};
 
 /// Runs the body of an export. `error` is written on every path: NULL, or what went wrong. Statuses that are not
@@ -57,6 +57,7 @@ fn from_panic(panic: &(dyn Any + Send)) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ffi::error;
 
     #[test]
     fn a_panic_is_a_status() {

@@ -2,6 +2,7 @@
 
 pub mod background;
 pub mod context;
+pub mod error;
 pub mod fork;
 pub mod guard;
 pub mod handles;

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::queue::Message;
 use crate::codec;
-use crate::executor::{Arrived, Event, Task, TaskEnd, TaskInfo, TaskNotice, WorkerStatus};
+use crate::executor::{Arrived, Event, Task, TaskEnd, TaskEvent, TaskInfo, TaskNotice, WorkerStatus};
 use crate::ffi::plumbing::handles::{self, Object, Table};
 use crate::ffi::plumbing::{guard, text as texts};
 use crate::ffi::stent_status;
@@ -98,10 +98,10 @@ fn of_worker(event: Event) -> (&'static CStr, u64, Status, Body) {
     let (tag, status) = (event.tag(), event.status());
     let (kind, body) = match event {
         Event::Task(task) => (c"task", Body::Task(task)),
-        Event::Op { outcome, .. } => (c"op", Body::Op(outcome)),
-        Event::Ended { outcome, .. } => (c"ended", Body::Ended(outcome)),
-        Event::Cancel { notice, .. } => (c"cancel", Body::Notice(notice)),
-        Event::Evict { notice, .. } => (c"evict", Body::Notice(notice)),
+        Event::Told(TaskEvent::Op { outcome, .. }) => (c"op", Body::Op(outcome)),
+        Event::Told(TaskEvent::Ended { outcome, .. }) => (c"ended", Body::Ended(outcome)),
+        Event::Told(TaskEvent::Cancel { notice, .. }) => (c"cancel", Body::Notice(notice)),
+        Event::Told(TaskEvent::Evict { notice, .. }) => (c"evict", Body::Notice(notice)),
         Event::Worker(status) => (c"worker", Body::Worker(status)),
     };
     (kind, tag, status, body)

@@ -40,11 +40,10 @@ pub(in crate::ffi) mod queue;
 use std::ffi::c_char;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::error::stent_error;
 use super::plumbing::handles::{self, Object, Table};
 use super::plumbing::logging;
 use super::plumbing::{borrow, guard, optional, required, runtime, write};
-use super::stent_status;
+use super::{stent_error, stent_status};
 use crate::codec;
 use crate::executor::Worker;
 use crate::model::{Error, Status};

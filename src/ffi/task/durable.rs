@@ -4,9 +4,8 @@ use std::ffi::c_char;
 
 use super::{on_task, stent_task};
 use crate::codec;
-use crate::ffi::error::stent_error;
 use crate::ffi::plumbing::{optional, required, text, write, write_text};
-use crate::ffi::stent_status;
+use crate::ffi::{stent_error, stent_status};
 use crate::model::{Error, Op, Payload};
 
 /// Calls a function as a child of this task, and gives its result: the one that is recorded, or, the first time,

@@ -4,10 +4,9 @@ use std::ffi::c_char;
 
 use super::{on_task, stent_task};
 use crate::codec;
-use crate::ffi::error::stent_error;
 use crate::ffi::plumbing::{borrow, optional, required, runtime, text, write, write_text};
 use crate::ffi::poller::{PollerObject, stent_poller};
-use crate::ffi::{STENT_WAIT_ALL, STENT_WAIT_ANY, stent_status};
+use crate::ffi::{STENT_WAIT_ALL, STENT_WAIT_ANY, stent_error, stent_status};
 use crate::model::{Error, OPS_MAX, Op, Result, WaitMode};
 
 /// Starts a call as stent_task_call does, without waiting. `*op` is its number in this task, for stent_task_await,

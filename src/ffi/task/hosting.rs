@@ -6,8 +6,16 @@ use super::{TaskObject, stent_task};
 use crate::executor::{Handler, Task};
 use crate::ffi::plumbing::context::OwnedContext;
 use crate::ffi::plumbing::{handles, threads};
-use crate::ffi::{stent_handler_fn, stent_status};
+use crate::ffi::stent_status;
 use crate::model::{Failure, Status};
+
+/// Runs a task. `task` is lent until the function returns; stent_task_ref keeps it longer. Returns STENT_OK after
+/// stent_task_complete, stent_task_fail, stent_task_suspend or stent_task_continue; STENT_PENDING when another thread
+/// will do that; or whatever status a durable call on the task gave it, which does the right thing. STENT_OK without
+/// any of these is a failure of the task: in many languages it is what a thrown exception leaves behind.
+///
+/// Called on threads of the library, several at once.
+pub type stent_handler_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, task: *mut stent_task) -> stent_status>;
 
 type HandlerFn = unsafe extern "C" fn(user_data: *mut c_void, task: *mut stent_task) -> stent_status;
 

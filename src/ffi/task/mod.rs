@@ -9,15 +9,15 @@ mod outside;
 use std::ffi::{CStr, CString, c_char};
 use std::sync::OnceLock;
 
-use super::error::stent_error;
 use super::plumbing::handles::{self, Object, Table};
 use super::plumbing::{borrow, guard, text as texts};
-use super::stent_status;
+use super::{stent_error, stent_status};
 use crate::codec;
 use crate::executor::Task;
 use crate::model::Result;
 
 pub(super) use hosting::HostHandler;
+pub use hosting::stent_handler_fn;
 
 /// One run of a function: lent to its handler for the time of the call, kept longer by stent_task_ref.
 pub struct stent_task {

@@ -5,9 +5,8 @@ use std::ffi::c_char;
 
 use super::{on_task, stent_task};
 use crate::codec;
-use crate::ffi::error::stent_error;
 use crate::ffi::plumbing::{optional, text};
-use crate::ffi::stent_status;
+use crate::ffi::{stent_error, stent_status};
 use crate::model::Payload;
 
 /// The task has its result: any JSON value, NULL for null. It is staged: recorded when the handler has returned

@@ -4,9 +4,8 @@ use std::ffi::c_char;
 
 use super::{on_task, stent_task};
 use crate::codec;
-use crate::ffi::error::stent_error;
 use crate::ffi::plumbing::{optional, text};
-use crate::ffi::stent_status;
+use crate::ffi::{stent_error, stent_status};
 use crate::model::{Error, Level, Payload};
 
 /// Adds a line to the execution's progress: any JSON value, NULL for null. As the two below, it is recorded with the

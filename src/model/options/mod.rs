@@ -16,7 +16,7 @@ pub use custom::{CheckOptions, CustomOptions};
 pub use sqlite::{SqliteOptions, Synchronous};
 pub use worker::WorkerOptions;
 
-use super::{Error, Id, NAME_MAX, Payload, Result, RetryPolicy, TAGS_MAX, Timestamp};
+use super::{Error, Id, NAME_MAX, PAYLOAD_MAX, Payload, Result, RetryPolicy, TAGS_MAX, Timestamp};
 
 /// What a worker declares of a function when it starts; kept in the store for every caller.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -175,6 +175,18 @@ pub fn check_name(what: &'static str, name: &str) -> Result<()> {
     }
     if name.chars().any(char::is_control) {
         return Err(Error::invalid(format!("{what} {name:?} has a control character in it")).with("key", what));
+    }
+    Ok(())
+}
+
+/// A payload that can be kept in the store.
+pub fn check_size(what: &'static str, payload: &Payload) -> Result<()> {
+    if payload.len() > PAYLOAD_MAX {
+        return Err(Error::invalid(format!(
+            "{what} is {} bytes long; at most {PAYLOAD_MAX} are allowed",
+            payload.len()
+        ))
+        .with("key", what));
     }
     Ok(())
 }

@@ -7,6 +7,11 @@
 #include <exception>
 #include <memory>
 #include <string>
+#if __has_include(<cxxabi.h>)
+#include <cxxabi.h>
+
+#include <cstdlib>
+#endif
 
 #include "values.hpp"
 
@@ -194,6 +199,36 @@ public:
 private:
     char *text_ = nullptr;
 };
+
+// The type of the exception that is being handled, as its author wrote it.
+inline std::string type_of_exception() {
+#if __has_include(<cxxabi.h>)
+    if (const std::type_info *type = abi::__cxa_current_exception_type()) {
+        int status = 0;
+        const std::unique_ptr<char, decltype(&std::free)> name(abi::__cxa_demangle(type->name(), nullptr, nullptr, &status),
+                                                               &std::free);
+        return name ? name.get() : type->name();
+    }
+#endif
+    return "exception";
+}
+
+// The exception that is being handled as a task's failure.
+inline failure failure_of_exception() {
+    try {
+        throw;
+    } catch (const failure &thrown) {
+        return thrown;
+    } catch (const failed &thrown) {
+        return thrown.failure();
+    } catch (const error &thrown) {
+        return failure(thrown.status_name(), thrown.what()).retryable(true).details(thrown.as_json());
+    } catch (const std::exception &thrown) {
+        return failure(type_of_exception(), thrown.what());
+    } catch (...) {
+        return failure(type_of_exception(), "an exception that is no std::exception");
+    }
+}
 
 }  // namespace detail
 

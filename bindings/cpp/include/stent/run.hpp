@@ -3,47 +3,12 @@
 #define STENT_RUN_HPP
 
 #include <functional>
-#if __has_include(<cxxabi.h>)
-#include <cxxabi.h>
-
-#include <cstdlib>
-#endif
 
 #include "task.hpp"
 
 namespace stent {
 
 namespace detail {
-
-// The type of the exception that is being handled, as its author wrote it.
-inline std::string type_of_exception() {
-#if __has_include(<cxxabi.h>)
-    if (const std::type_info *type = abi::__cxa_current_exception_type()) {
-        int status = 0;
-        const std::unique_ptr<char, decltype(&std::free)> name(abi::__cxa_demangle(type->name(), nullptr, nullptr, &status),
-                                                               &std::free);
-        return name ? name.get() : type->name();
-    }
-#endif
-    return "exception";
-}
-
-// The exception that is being handled as a task's failure.
-inline failure failure_of_exception() {
-    try {
-        throw;
-    } catch (const failure &thrown) {
-        return thrown;
-    } catch (const failed &thrown) {
-        return thrown.failure();
-    } catch (const error &thrown) {
-        return failure(thrown.status_name(), thrown.what()).retryable(true).details(thrown.as_json());
-    } catch (const std::exception &thrown) {
-        return failure(type_of_exception(), thrown.what());
-    } catch (...) {
-        return failure(type_of_exception(), "an exception that is no std::exception");
-    }
-}
 
 inline stent_status fail(stent_task *handle, const failure &why) {
     return stent_task_fail(handle, why.text().c_str(), nullptr);
@@ -173,42 +138,6 @@ private:
 inline deferred task::defer() {
     state_->deferred = true;
     return deferred(stent_task_ref(handle_));
-}
-
-inline void task::step_failed(std::uint32_t number) {
-    const failure why = detail::failure_of_exception();
-    if (why.retryable()) {
-        state_->broken = why;
-        throw detail::unwinding{};
-    }
-    end_step(number, nullptr, why.text().c_str());
-    ended(op<json>{number});
-    throw detail::unwinding{};
-}
-
-template <class Body>
-auto task::step(const std::string &name, const Body &body, const step_options &options) -> decltype(body()) {
-    using R = decltype(body());
-    std::uint32_t number = 0;
-    std::int32_t recorded = 0;
-    ask([&](stent_error **why) {
-        return stent_task_step_begin(handle_, name.c_str(), options.text().c_str(), &number, &recorded, why);
-    });
-    if (recorded) return ended(op<R>{number});
-    try {
-        if constexpr (std::is_void_v<R>) {
-            body();
-            end_step(number, "null", nullptr);
-        } else {
-            R result = body();
-            end_step(number, json(result).text().c_str(), nullptr);
-            return result;
-        }
-    } catch (const detail::unwinding &) {
-        throw;
-    } catch (...) {
-        step_failed(number);
-    }
 }
 
 }  // namespace stent

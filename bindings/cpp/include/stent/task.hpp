@@ -125,7 +125,29 @@ public:
     // a stent::failure that is not retryable is recorded, and thrown as stent::failed in this and every later run;
     // anything else fails this attempt of the task, and the next one runs the step again.
     template <class Body>
-    auto step(const std::string &name, const Body &body, const step_options &options = {}) -> decltype(body());
+    auto step(const std::string &name, const Body &body, const step_options &options = {}) -> decltype(body()) {
+        using R = decltype(body());
+        std::uint32_t number = 0;
+        std::int32_t recorded = 0;
+        ask([&](stent_error **why) {
+            return stent_task_step_begin(handle_, name.c_str(), options.text().c_str(), &number, &recorded, why);
+        });
+        if (recorded) return ended(op<R>{number});
+        try {
+            if constexpr (std::is_void_v<R>) {
+                body();
+                end_step(number, "null", nullptr);
+            } else {
+                R result = body();
+                end_step(number, json(result).text().c_str(), nullptr);
+                return result;
+            }
+        } catch (const detail::unwinding &) {
+            throw;
+        } catch (...) {
+            step_failed(number);
+        }
+    }
 
     // Starts a call without waiting. What is started is committed together, at the next wait.
     template <class R = json>
@@ -241,7 +263,7 @@ public:
     }
 
     // Another thread will end the task. Return after it; what is returned is not used.
-    deferred defer();
+    deferred defer();  // defined in run.hpp, beside the deferred task
 
 private:
     friend class deferred;
@@ -284,14 +306,21 @@ private:
         ask([&](stent_error **why) { return stent_task_step_end(handle_, number, result, failure, why); });
     }
 
-    [[noreturn]] void step_failed(std::uint32_t number);
+    [[noreturn]] void step_failed(std::uint32_t number) {
+        const failure why = detail::failure_of_exception();
+        if (why.retryable()) {
+            state_->broken = why;
+            throw detail::unwinding{};
+        }
+        end_step(number, nullptr, why.text().c_str());
+        ended(op<json>{number});
+        throw detail::unwinding{};
+    }
 
     stent_task *handle_;
     detail::run_state *state_;
 };
 
 }  // namespace stent
-
-#include "run.hpp"
 
 #endif

@@ -9,7 +9,7 @@ from msgspec import Raw, Struct
 
 import stent
 
-from . import ends, restart, signals, start
+from . import cancelling, ends, restart, signals, start
 from .failures import Failure
 from .rows import GOING, NULL, Counter, Execution, Progress, ProgressRecord, Task, Value, is_null
 from .transaction import Transaction
@@ -163,7 +163,7 @@ def transition(tx: Transaction, said: Transition) -> Verdict:
     if task.state == "running" and execution.state == "cancelling":
         if said.outcome != "hold":
             ends.finish(tx, task, ends.CANCELLED)
-            ends.close(tx, execution)
+            cancelling.close(tx, execution)
         return "cancelled"
     return "lease_lost"
 

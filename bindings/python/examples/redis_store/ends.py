@@ -3,17 +3,11 @@ unfinished below, the handing on of an idempotency key."""
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Iterator
-from datetime import datetime
-from hashlib import sha256
 from typing import Literal
 
-import msgspec
 from msgspec import Raw, Struct
 
-from . import start
 from .failures import Failure, raw
 from .rows import (
     GOING,
@@ -53,25 +47,6 @@ def completed(result: Raw) -> Ending:
 
 def failed(failure: Failure) -> Ending:
     return Ending("failed", error=raw(failure))
-
-
-def child_id(parent: str, run: int, key: str) -> str:
-    """The id of the operation of this key in a task's run."""
-    of = uuid.UUID(parent).bytes
-    digest = sha256(of + run.to_bytes(4, "big") + key.encode()).digest()
-    return _uuid(of[:6] + digest[:10], version=8)
-
-
-def execution_id(tx: Transaction) -> str:
-    millis = int(datetime.fromisoformat(tx.now).timestamp() * 1000)
-    return _uuid(millis.to_bytes(6, "big") + os.urandom(10), version=7)
-
-
-def _uuid(octets: bytes, version: int) -> str:
-    made = bytearray(octets)
-    made[6] = made[6] & 0x0F | version << 4
-    made[8] = made[8] & 0x3F | 0x80
-    return str(uuid.UUID(bytes=bytes(made)))
 
 
 def record(task: Task) -> TaskRecord:
@@ -229,42 +204,6 @@ def _cancel(tx: Transaction, task: Task) -> None:
     tx.put(task)
     if task.idempotency_key is not None:
         _release(tx, task)
-
-
-def begin_cancelling(tx: Transaction, execution: Execution, ending: str, reason: str | None) -> None:
-    """From now on nothing of it is claimed, and no result of it is recorded."""
-    execution.state, execution.ending, execution.cancel_reason = "cancelling", ending, reason
-    tx.put(execution)
-    tx.hint("cancelling", execution.id)
-    go_on_cancelling(tx, execution)
-
-
-def go_on_cancelling(tx: Transaction, execution: Execution) -> None:
-    root = tx.get(Task, execution.root) if execution.root else None
-    if root:
-        cancel_below(tx, root)
-        if root.state != "running":
-            finish(tx, root, CANCELLED)
-    close(tx, execution)
-
-
-def close(tx: Transaction, execution: Execution) -> None:
-    """An execution that is being cancelled is over when nobody holds a lease in it; then its compensation starts."""
-    if execution.state != "cancelling" or any(tx.count(f"{index}:{execution.id}") for index in ("leases-of", "unfinished-of")):
-        return
-    execution.state, execution.completed_at = execution.ending or "cancelled", tx.now
-    tx.put(execution)
-    tx.hint("ended", execution.id)
-    if execution.on_cancel:
-        told = {
-            "execution_id": execution.id,
-            "state": execution.state,
-            "reason": execution.cancel_reason,
-            "args": execution.args,
-            "kwargs": execution.kwargs,
-        }
-        args = Raw(msgspec.json.encode([told]))
-        start.execution(tx, start.NewExecution(execution_id(tx), execution.on_cancel, args, start.DispatchOptions(), "0" * 64))
 
 
 # Idempotency keys.

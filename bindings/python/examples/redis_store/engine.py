@@ -9,9 +9,10 @@ from msgspec import Raw, Struct
 
 import stent
 
-from . import ends, signals, start
+from . import signals, start
 from .advance import Transition, Verdict, transition
 from .claims import Claim, Claimed, claim
+from .ids import child_id
 from .operations import operation, unknown
 from .rows import (
     GOING,
@@ -316,7 +317,7 @@ def replay_dead_letter(tx: Transaction, task_id: str, new_execution_id: str) -> 
     fork.result = fork.error = NULL
     fork.started_at = fork.completed_at = None
     fork.retries = 0
-    fork.on_cancel, fork.traceparent, fork.root = old.on_cancel, old.traceparent, ends.child_id(new_execution_id, 0, "root")
+    fork.on_cancel, fork.traceparent, fork.root = old.on_cancel, old.traceparent, child_id(new_execution_id, 0, "root")
     if old.expiry_at:
         given = datetime.fromisoformat(old.expiry_at) - datetime.fromisoformat(old.created_at)
         fork.expiry_at = tx.after(given.total_seconds())
@@ -357,7 +358,7 @@ def _copy(tx: Transaction, old: Task, fork: Execution, id: str, parent: str | No
     failed_at = next((child.arrival for child in children if child.id in path), None)
     for child in children:
         if child.id in path or _is_kept(child, failed_at):
-            _copy(tx, child, fork, ends.child_id(id, 0, child.step_key or ""), id, path)
+            _copy(tx, child, fork, child_id(id, 0, child.step_key or ""), id, path)
             new.arrivals = max(new.arrivals, 0 if child.id in path else child.arrival or 0)
     tx.put(new)
 

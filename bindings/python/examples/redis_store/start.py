@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 import stent
 
 from . import ends
+from .ids import child_id
 from .rows import NULL, OBJECT, Execution, Function, FunctionOptions, Reservation, Route, Task, is_null
 from .transaction import Transaction
 
@@ -129,7 +130,7 @@ def execution(tx: Transaction, new: NewExecution) -> str:
     options = new.options
     created = tx.next_time()
     root = Task(
-        id=ends.child_id(new.id, 0, "root"),
+        id=child_id(new.id, 0, "root"),
         execution_id=new.id,
         step_name=new.function,
         kind="orchestrator",

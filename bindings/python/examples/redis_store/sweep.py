@@ -9,7 +9,7 @@ from msgspec import Struct
 
 import stent
 
-from . import ends
+from . import cancelling, ends
 from .advance import try_again
 from .claims import forget_worker
 from .failures import Failure, after_crash, after_failure, policy_of, raw
@@ -93,7 +93,7 @@ def _recover(tx: Transaction) -> int:
         execution = tx.get(Execution, task.execution_id)
         if execution and execution.state == "cancelling":
             ends.finish(tx, task, ends.CANCELLED)
-            ends.close(tx, execution)
+            cancelling.close(tx, execution)
             continue
         task.crashes += 1
         failure = Failure("WorkerDied", f"worker {task.worker_id} let its lease end without a word")
@@ -105,7 +105,7 @@ def _expire(tx: Transaction) -> int:
     expired = _due(tx, "expiring")
     for execution in tx.get_all(Execution, expired):
         if execution and execution.state not in TERMINAL:
-            ends.begin_cancelling(tx, execution, "timed_out", "it took longer than it was given")
+            cancelling.begin(tx, execution, "timed_out", "it took longer than it was given")
     return len(expired)
 
 
@@ -126,7 +126,7 @@ def _close(tx: Transaction) -> int:
     for id in islice(tx.find("cancelling"), BATCH):
         execution = tx.get(Execution, id)
         if execution and not any(tx.count(f"{index}:{id}") for index in ("leases-of", "unfinished-of")):
-            ends.go_on_cancelling(tx, execution)
+            cancelling.go_on(tx, execution)
             count += 1
     return count
 
@@ -166,4 +166,4 @@ def cancel(tx: Transaction, execution_id: str, reason: str | None) -> None:
     if execution.state in TERMINAL:
         raise stent.ConflictError(f"cancel: execution {execution_id} is {execution.state} already")
     if execution.state != "cancelling":
-        ends.begin_cancelling(tx, execution, "cancelled", reason)
+        cancelling.begin(tx, execution, "cancelled", reason)

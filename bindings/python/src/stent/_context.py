@@ -5,24 +5,37 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
 from . import _json
 from ._errors import Error, InvalidError
 from ._functions import Function, P, R, request
 from ._library import ffi, lib, utf8
+from ._requests import TaskInfo
 from ._task import DurableContext, Suspended
 
-if TYPE_CHECKING:
-    from ._hosting import DurableRun
-
 T = TypeVar("T")
+
+
+class Run(Protocol):
+    """What durable operations need of the run that they belong to."""
+
+    task: Any
+    info: TaskInfo
+    over: bool
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+    def operation(self, op: int) -> Operation[Any]: ...
+    def group(self, ops: list[int]) -> Operation[Any]: ...
+    def cancel_op(self, op: int) -> None: ...
+    def begin_step(self, op: int, body: Callable[[], Any]) -> None: ...
 
 
 class Operation(asyncio.Future[T]):
     """What was started: a call, a sleep, a wait for a signal, a step. To cancel it is recorded too."""
 
-    def __init__(self, run: DurableRun, ops: list[int]) -> None:
+    def __init__(self, run: Run, ops: list[int]) -> None:
         super().__init__(loop=run.loop)
         self._run = run
         self._ops = ops
@@ -51,7 +64,7 @@ class Context(DurableContext):
     operation begins when it is asked for, not when it is awaited. Cancelling the future cancels the operation.
     """
 
-    def __init__(self, run: DurableRun) -> None:
+    def __init__(self, run: Run) -> None:
         super().__init__(run.task)
         self._run = run
         self._info = run.info

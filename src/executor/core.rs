@@ -1,0 +1,24 @@
+//! What workers and tasks need of their executor.
+
+use std::sync::Arc;
+
+use super::log::{LogRecord, Logger};
+use super::metrics::Metrics;
+use crate::backend::SharedBackend;
+use crate::model::{Canonical, Level};
+
+pub(super) struct Core {
+    pub(super) backend: SharedBackend,
+    pub(super) canonical: Arc<dyn Canonical>,
+    pub(super) runtime: tokio::runtime::Handle,
+    pub(super) logger: Arc<dyn Logger>,
+    pub(super) metrics: Metrics,
+}
+
+impl Core {
+    pub(super) fn log(&self, level: Level, record: impl FnOnce() -> LogRecord) {
+        if self.logger.enabled(level) {
+            self.logger.log(level, &record());
+        }
+    }
+}

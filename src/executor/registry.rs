@@ -1,0 +1,35 @@
+//! Functions that are registered, and their code.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::task::Task;
+use crate::model::{FunctionOptions, Status};
+
+/// The code of a function. Called on a handler thread of a worker, many at once, and again from the top whenever a
+/// suspended task is resumed.
+///
+/// The status says what became of the call: [`Status::Ok`] with an outcome staged by [`Task::complete`],
+/// [`Task::fail`], [`Task::suspend`] or [`Task::continue_with`]; [`Status::Pending`] when the handler kept a clone of
+/// the task and ends it later from any thread; or the status of the error that stopped it. A panic is a failure of
+/// type `Panic`.
+pub trait Handler: Send + Sync {
+    fn run(&self, task: &Task) -> Status;
+}
+
+impl<F: Fn(&Task) -> Status + Send + Sync> Handler for F {
+    fn run(&self, task: &Task) -> Status {
+        self(task)
+    }
+}
+
+/// Functions by name; in order, so that what a worker declares is the same in every run.
+pub(super) type Registry = BTreeMap<String, Arc<Registered>>;
+
+pub(super) struct Registered {
+    pub(super) name: String,
+    /// Shared with the function's tasks.
+    pub(super) options: Arc<FunctionOptions>,
+    /// None: for workers whose host takes events.
+    pub(super) handler: Option<Arc<dyn Handler>>,
+}

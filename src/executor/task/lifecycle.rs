@@ -1,0 +1,287 @@
+//! How a lease goes: its handler starts and returns, its end is decided and sent on its way.
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, MutexGuard};
+use std::time::Instant;
+
+use super::core::{Alarm, Phase, State, TaskCore, flag};
+use super::decide::{Returned, Rules, decide, fail};
+use crate::backend::{Commands, Outcome, Transition};
+use crate::executor::events::Reason;
+use crate::executor::log::LogRecord;
+use crate::executor::metrics::count;
+use crate::executor::replay::Machine;
+use crate::model::{Error, Failure, Level, Op, RetryPolicy, Status};
+
+impl TaskCore {
+    // The handler's run.
+
+    /// The handler may start. False: there is nothing to run any more, and its slot is free.
+    pub(in crate::executor) fn begin(self: &Arc<Self>) -> bool {
+        let now = Instant::now();
+        let mut state = self.state();
+        if state.phase != Phase::Queued || self.is(flag::GONE | flag::CANCELLED) {
+            drop(state);
+            self.give_back();
+            return false;
+        }
+        state.phase = Phase::Running;
+        state.started = Some(now);
+        if let Some(deadline) = self.claimed.deadline {
+            let at = now + deadline.since(self.claimed.claimed_at);
+            state.deadline = Some(self.holder.set_alarm(at, Alarm::Deadline, Arc::downgrade(self)));
+        }
+        drop(state);
+        let metrics = &self.holder.core().metrics;
+        let task = &self.claimed.task;
+        if self.claimed.ops > 0 {
+            count(&metrics.counters.resumed);
+        } else {
+            let due = task.scheduled_for.unwrap_or(task.created_at).max(task.created_at);
+            let waited = self.claimed.claimed_at.since(due) + now.duration_since(self.claimed_at);
+            metrics.schedule_to_start.observe(waited);
+        }
+        true
+    }
+
+    /// The handler has returned. True: another thread ends the task, and its slot stays taken.
+    pub(in crate::executor) fn returned(self: &Arc<Self>, status: Status) -> bool {
+        let mut state = self.state();
+        if status == Status::Pending && state.staged.is_none() && !self.is(flag::GONE) {
+            state.phase = Phase::Deferred;
+            return true;
+        }
+        self.end(state, status, false);
+        false
+    }
+
+    pub(super) fn add_handle(&self) {
+        self.handles.fetch_add(1, SeqCst);
+    }
+
+    pub(super) fn drop_handle(self: &Arc<Self>) {
+        if self.handles.fetch_sub(1, SeqCst) == 1 {
+            let state = self.state();
+            if state.phase == Phase::Deferred {
+                self.end_deferred(state, Status::Pending, true);
+            }
+        }
+    }
+
+    /// Keeps an error that a call gave the handler: it may come back as its status.
+    pub(in crate::executor) fn note(&self, error: &Error) {
+        self.state().last_error = Some(error.clone());
+    }
+
+    // The end.
+
+    pub(super) fn end_deferred(self: &Arc<Self>, state: MutexGuard<'_, State>, status: Status, abandoned: bool) {
+        self.end(state, status, abandoned);
+        self.holder.kept_slot_freed();
+    }
+
+    /// Decides what becomes of the task and sends it on its way. Never blocks.
+    fn end(self: &Arc<Self>, mut state: MutexGuard<'_, State>, status: Status, abandoned: bool) {
+        state.phase = Phase::Closed;
+        if let Some(started) = state.started {
+            self.holder.core().metrics.run_time.observe(started.elapsed());
+        }
+        if let Some(key) = state.deadline.take() {
+            self.holder.clear_alarm(key);
+        }
+        if self.is(flag::GONE) {
+            self.tell_ended(&mut state, Err(self.lease_lost()));
+            drop(state);
+            self.holder.unload();
+            return;
+        }
+        let (outcome, commands) = self.decide(&mut state, status, abandoned);
+        state.waiting = state.polled.is_some() && matches!(outcome, Outcome::Suspend { .. } | Outcome::Release);
+        drop(state);
+        self.holder.post_last(Arc::clone(self), Transition { held: self.held, commands, outcome });
+    }
+
+    fn decide(&self, state: &mut State, status: Status, abandoned: bool) -> (Outcome, Commands) {
+        let cancelled = self.is(flag::CANCELLED);
+        if let Some(error) = state.refused.as_ref().filter(|_| !cancelled) {
+            return (self.after_error(error), Commands::default());
+        }
+        let returned = Returned {
+            status,
+            staged: state.staged.take(),
+            suspended: state.suspended.take(),
+            gave_way: state.gave_way,
+            cancelled,
+            mismatch: state.mismatch().cloned(),
+            last_error: state.last_error.take(),
+            abandoned,
+        };
+        let outcome = self.with_rules(state.machine.as_ref(), |rules| decide(returned, rules));
+        let commands = match (&outcome, &mut state.machine) {
+            // What was asked for beside a mismatch is not to be trusted.
+            (Outcome::Park { .. }, _) | (_, None) => Commands::default(),
+            (_, Some(machine)) => machine.take_commands(),
+        };
+        (outcome, commands)
+    }
+
+    /// Gives the lease back before the handler has started.
+    pub(in crate::executor) fn give_back(self: &Arc<Self>) {
+        self.end_unstarted(Outcome::Release);
+    }
+
+    /// Ends a task whose handler will not be started: there is no need, or no way.
+    pub(in crate::executor) fn end_unstarted(self: &Arc<Self>, outcome: Outcome) {
+        let mut state = self.state();
+        if state.phase != Phase::Queued {
+            return;
+        }
+        state.phase = Phase::Closed;
+        let gone = self.is(flag::GONE);
+        // A coroutine that was to go on, and now does not.
+        let reason = if self.holder.draining() { Reason::Draining } else { Reason::Released };
+        self.tell_evict(&mut state, reason);
+        drop(state);
+        if gone {
+            self.holder.unload();
+        } else {
+            let transition = Transition { held: self.held, commands: Commands::default(), outcome };
+            self.holder.post_last(Arc::clone(self), transition);
+        }
+    }
+
+    /// As [`TaskCore::end_unstarted`], with a failed attempt.
+    pub(in crate::executor) fn fail_unstarted(self: &Arc<Self>, error: &Error) {
+        let outcome = self.after_error(error);
+        self.end_unstarted(outcome);
+    }
+
+    /// Ends the lease under a handler that runs: its calls are told, its slot stays taken until it returns.
+    fn end_under(self: &Arc<Self>, flags: u8, outcome: impl FnOnce() -> Outcome) {
+        let mut state = self.state();
+        if matches!(state.phase, Phase::Closed | Phase::Queued) || self.is(flag::GONE) {
+            return;
+        }
+        self.set(flags | flag::GONE);
+        if flags & flag::LOST == 0 {
+            self.tell_cancel(&mut state);
+        } else {
+            let reason = if self.holder.draining() { Reason::Draining } else { Reason::TakenOver };
+            self.tell_evict(&mut state, reason);
+        }
+        drop(state);
+        self.changed.notify_all();
+        let transition = Transition { held: self.held, commands: Commands::default(), outcome: outcome() };
+        self.holder.post(Arc::clone(self), transition);
+    }
+
+    /// An alarm of this task is due.
+    pub(in crate::executor) fn ring(self: &Arc<Self>, alarm: Alarm) {
+        match alarm {
+            Alarm::Deadline => self.time_out(),
+            Alarm::Flush => self.flush(),
+            Alarm::Look => self.look(),
+        }
+    }
+
+    /// The attempt ran longer than it may.
+    fn time_out(self: &Arc<Self>) {
+        self.end_under(flag::TIMED_OUT, || {
+            count(&self.holder.core().metrics.counters.timeouts);
+            let failure = Failure::new("Timeout", "the attempt took longer than its timeout, waits included");
+            self.with_rules(None, |rules| fail(failure, rules))
+        });
+    }
+
+    /// The worker stops without waiting for the handler any longer.
+    pub(in crate::executor) fn abandon(self: &Arc<Self>) {
+        self.end_under(flag::LOST, || Outcome::Release);
+    }
+
+    /// The lease is not ours any more. False: that was known.
+    pub(in crate::executor) fn lose(&self, flags: u8) -> bool {
+        let mut state = self.state();
+        let news = !self.is(flag::GONE);
+        self.set(flags | flag::GONE);
+        self.tell_evict(&mut state, Reason::TakenOver);
+        drop(state);
+        self.changed.notify_all();
+        news
+    }
+
+    pub(in crate::executor) fn cancel(&self) {
+        if !self.is(flag::CANCELLED) {
+            let mut state = self.state();
+            self.set(flag::CANCELLED);
+            self.tell_cancel(&mut state);
+            drop(state);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Has its end been sent on its way, so that a lease that is lost means nothing?
+    pub(in crate::executor) fn is_ending(&self) -> bool {
+        self.state().phase == Phase::Closed || self.is(flag::GONE)
+    }
+
+    /// The outcome for a task that an error stopped, outside of its handler.
+    pub(in crate::executor) fn after_error(&self, error: &Error) -> Outcome {
+        let mut failure = Failure::new(error.status().name(), error.message());
+        failure.retryable = error.is_retryable();
+        self.with_rules(None, |rules| fail(failure, rules))
+    }
+
+    fn with_rules<R>(&self, machine: Option<&Machine>, act: impl FnOnce(&Rules<'_>) -> R) -> R {
+        let default;
+        let options = &self.function;
+        let policy = match self.claimed.task.retry_policy.as_ref().or(options.retry_policy.as_ref()) {
+            Some(policy) => policy,
+            None => {
+                default = RetryPolicy::default();
+                &default
+            }
+        };
+        act(&Rules {
+            policy,
+            retries: self.claimed.task.retries,
+            version: options.version.as_deref(),
+            cache: self.claimed.cache.as_ref(),
+            seen: machine.map_or(0, Machine::seen),
+            known: machine.map_or(0, Machine::high_water),
+            chance: rand::random(),
+            is_child_failure: &|failure| machine.is_some_and(|machine| machine.is_child_failure(failure)),
+        })
+    }
+
+    /// Tells the operator of an outcome that needs one.
+    pub(in crate::executor) fn tell(&self, outcome: &Outcome) {
+        let (what, failure) = match outcome {
+            Outcome::Park { failure, .. } => ("the task is parked: its code does not match its journal", failure),
+            Outcome::DeadLetter { failure, .. } => ("the task is dead-lettered", failure),
+            _ => return,
+        };
+        self.log(Level::Error, || {
+            LogRecord::new("stent.worker", format!("{what}: {}: {}", failure.kind, failure.message))
+                .with("function", &self.claimed.task.step_name)
+                .with("task", self.held.task)
+                .with("execution", self.held.execution)
+        });
+    }
+
+    // After the store has answered.
+
+    /// The machine of a suspended task whose suspension is recorded.
+    pub(in crate::executor) fn take_machine(&self, arrivals: &[(Op, u64)], latest: u64) -> Option<Machine> {
+        let mut machine = self.state().machine.take()?;
+        machine.committed(arrivals, latest);
+        Some(machine)
+    }
+
+    pub(super) fn is_replaying(&self) -> bool {
+        let mut state = self.state();
+        match state.phase {
+            Phase::Running | Phase::Deferred => state.machine(&self.claimed).is_replaying(),
+            Phase::Queued | Phase::Closed => false,
+        }
+    }
+}
