@@ -417,13 +417,23 @@ static int is_older(const char *execution, const char *time) {
     return is_over && strcmp(WORD(execution, "completed_at"), time) < 0;
 }
 
+/* Then its replay needs the execution. */
+static int has_letter(struct call *call, const char *id) {
+    const char *tasks = FORMAT(call, "task-of/%s/", id);
+    const struct row *row;
+    for (size_t at = map_place(call->map, tasks); (row = map_row(call->map, at, tasks)) != NULL; at++) {
+        if (map_get(call->map, "letter/%s", json_word(row->text).text)) return 1;
+    }
+    return 0;
+}
+
 static char *cleanup_executions(struct call *call) {
     const char *time = FORMAT(call, "%s", WORD(call->request, "older_than")), *next = "execution/";
     const struct row *row;
     size_t gone = 0;
     while ((row = map_row(call->map, map_place(call->map, next), "execution/")) != NULL) {
         next = FORMAT(call, "%s+", row->key); /* behind this one, wherever it is when others have gone */
-        if (!is_older(row->text, time)) continue;
+        if (!is_older(row->text, time) || has_letter(call, id_of(call, row->text))) continue;
         remove_execution(call, id_of(call, row->text));
         gone++;
     }
