@@ -29,6 +29,24 @@ pub(in crate::backend) struct Copy {
     pub again: bool,
 }
 
+/// From a letter's task up to its root, given the task and those above it, each with its parent. None: they form a
+/// circle.
+pub(in crate::backend) fn path(letter: Id, above: &[(Id, Option<Id>)]) -> Option<Vec<Id>> {
+    let parents: HashMap<Id, Option<Id>> = above.iter().copied().collect();
+    let mut path = Vec::with_capacity(parents.len());
+    let mut at = Some(letter);
+    while let Some(id) = at
+        && let Some(parent) = parents.get(&id)
+    {
+        if path.len() == parents.len() {
+            return None;
+        }
+        path.push(id);
+        at = *parent;
+    }
+    Some(path)
+}
+
 /// The journal up to the failure, without the failed path. `path`: from the letter up to the root, which is not
 /// missing; `journals`: of each task on it, in the same order.
 pub(in crate::backend) fn copies(execution: Id, path: &[Id], journals: &[Vec<Node>]) -> Vec<Copy> {
@@ -71,6 +89,17 @@ mod tests {
     fn node(id: u128, state: TaskState, arrival: u64) -> Node {
         let arrival = Some(arrival).filter(|n| *n < 100);
         Node { id: Id::from_u128(id), is_operation: true, key: format!("f#{id}"), state, arrival }
+    }
+
+    #[test]
+    fn a_path_ends_at_a_root_or_is_none() {
+        let id = Id::from_u128;
+        let above = [(id(1), None), (id(3), Some(id(2))), (id(2), Some(id(1)))];
+        assert_eq!(path(id(3), &above), Some(vec![id(3), id(2), id(1)]));
+        assert_eq!(path(id(3), &above[1..]), Some(vec![id(3), id(2)]), "the root is missing");
+        assert_eq!(path(id(3), &[]), Some(vec![]));
+        assert_eq!(path(id(1), &[(id(1), Some(id(1)))]), None);
+        assert_eq!(path(id(4), &[(id(4), Some(id(2))), (id(2), Some(id(3))), (id(3), Some(id(2)))]), None);
     }
 
     #[test]

@@ -78,23 +78,22 @@ impl State {
         let path = self.path_to_root(letter.id);
         let root = *path.last().ok_or_else(|| Error::not_found("the task was cleaned up"))?;
         let now = self.now;
-        if let Some(run) = self.executions.get(&old) {
-            let mut fork = Run { replay_of: Some(old), ending: None, reason: None, ..run.clone() };
-            fork.root = Some(child_id(execution, 0, "root"));
-            fork.record = Execution {
-                id: execution,
-                state: ExecutionState::Pending,
-                retries: 0,
-                created_at: now,
-                started_at: None,
-                completed_at: None,
-                expiry_at: run.record.expiry_at.map(|at| now.after(at.since(run.record.created_at))),
-                result: None,
-                error: None,
-                ..run.record.clone()
-            };
-            self.executions.insert(execution, fork);
-        }
+        let run = self.executions.get(&old).ok_or_else(|| Error::not_found("its execution was cleaned up"))?;
+        let mut fork = Run { replay_of: Some(old), ending: None, reason: None, ..run.clone() };
+        fork.root = Some(child_id(execution, 0, "root"));
+        fork.record = Execution {
+            id: execution,
+            state: ExecutionState::Pending,
+            retries: 0,
+            created_at: now,
+            started_at: None,
+            completed_at: None,
+            expiry_at: run.record.expiry_at.map(|at| now.after(at.since(run.record.created_at))),
+            result: None,
+            error: None,
+            ..run.record.clone()
+        };
+        self.executions.insert(execution, fork);
         let mut new_ids = BTreeMap::from([(root, child_id(execution, 0, "root"))]);
         self.copy(root, &new_ids, execution, true);
         for parent in path.iter().rev() {

@@ -300,6 +300,7 @@ class DeadLetter(Row, kw_only=True):
 
     def entries(self) -> Iterator[Entry]:
         yield "letters", f"{self.moved_at}\t{self.task.id}"
+        yield f"letters-of:{self.task.execution_id}", f"{self.moved_at}\t{self.task.id}"
 
 
 class Cached(Expiring, kw_only=True):

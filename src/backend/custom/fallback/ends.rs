@@ -100,7 +100,10 @@ impl Fallback {
         let mut below = vec![parent];
         let mut at = 0;
         while let Some(parent) = below.get(at).copied() {
-            below.extend(all.iter().filter(|task| task.parent_task_id == Some(parent)).map(|task| task.id));
+            // Records may be each other's ancestors: each is met once.
+            let children = all.iter().filter(|task| task.parent_task_id == Some(parent)).map(|task| task.id);
+            let new: Vec<Id> = children.filter(|child| !below.contains(child)).collect();
+            below.extend(new);
             at += 1;
         }
         let is_root = parent == root_of(execution);

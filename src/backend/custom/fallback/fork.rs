@@ -128,6 +128,10 @@ fn copies(letter: &DeadLetter, tasks: &[Task], new: Id) -> Option<(Task, Vec<Tas
     let by_id: HashMap<Id, &Task> = tasks.iter().map(|task| (task.id, task)).collect();
     let mut path = vec![letter.task.id];
     while let Some(parent) = by_id.get(path.last()?)?.parent_task_id {
+        if path.contains(&parent) {
+            // A circle: there is no root to begin with.
+            return None;
+        }
         path.push(parent);
     }
     let old = *by_id.get(path.last()?)?;

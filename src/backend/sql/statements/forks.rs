@@ -3,8 +3,8 @@
 statements! {
     EXECUTION_FORK "execution_fork" "replay a dead letter" with (replay_of: Id, id: Id, root_task_id: Id, now: Time);
 
-    /// From the task up to its root.
-    TASK_PATH "task_path" "find a failed path" with (id: Id) gives (id: Id);
+    /// The task and those above it, in no order.
+    TASK_PATH "task_path" "find a failed path" with (id: Id) gives (id: Id, parent_task_id: Id, execution_id: Id);
 
     TASK_CHILDREN "task_children" "read a journal" with (parent_task_id: Id)
         gives (id: Id, op: Int, step_key: Text, state: Text, arrival: Int);
