@@ -71,7 +71,13 @@ impl Graftable<'_> {
     /// The first operation of which this is true.
     pub(super) fn first(&self, is: &dyn Fn(&Task) -> bool) -> Option<Op> {
         let of = |task: &&Task| task.parent_task_id == Some(self.of) && is(task);
-        self.tasks.iter().filter(of).filter_map(Place::of).filter(|place| place.run == self.run).map(|place| place.op).min()
+        self.tasks
+            .iter()
+            .filter(of)
+            .filter_map(Place::of)
+            .filter(|place| place.run == self.run)
+            .map(|place| place.op)
+            .min()
     }
 }
 
