@@ -184,7 +184,7 @@ typedef stent_status (*stent_handler_fn)(void *user_data, stent_task *task);
 /** The task is another worker's by now, or over: nothing that this handler does can be recorded any more. */
 #define STENT_E_LEASE_LOST (-7)
 
-/** The handler asks for something else than what its journal holds at this place. */
+/** The handler asks for something else than what its journal holds at this place, or not for all of it. */
 #define STENT_E_NONDETERMINISM (-8)
 
 /** A child, or the awaited execution, failed: its failure is in the error's JSON. */
@@ -935,6 +935,7 @@ stent_status stent_task_cancel_op(stent_task *task, uint32_t op, stent_error **e
  * STENT_OK, or, for a deferred task, soon; a poller's task gets its verdict as an "ended" event. Never blocks. Any
  * thread. STENT_E_CONFLICT: the task was ended already, or is suspended. STENT_E_INVALID: the result is not JSON; then
  * the task is not ended. STENT_E_LEASE_LOST, STENT_E_CANCELLED: the result will not be taken.
+ * STENT_E_NONDETERMINISM: something is recorded that this run has not asked for; the task is parked.
  */
 stent_status stent_task_complete(stent_task *task, const char *result, stent_error **error);
 
@@ -966,21 +967,30 @@ stent_status stent_task_continue(stent_task *task, const char *args, stent_error
 
 /**
  * Adds a line to the execution's progress: any JSON value, NULL for null. As the two below, it is recorded with the
- * task's next transition, once, whatever is replayed. Any thread that may block. Statuses as for stent_task_call.
+ * task's next transition, and not said again when the task's journal is replayed. An attempt that has no journal yet is
+ * heard in full: lines are added, counters are added at least once, the last state value stands. Any thread that may
+ * block. Statuses as for stent_task_call.
  */
 stent_status stent_task_progress(stent_task *task, const char *detail, stent_error **error);
 
 /**
- * Adds to a counter of the execution, which begins at 0. amount: a JSON number; integers of 64 bits stay exact. Any
- * thread that may block. Statuses as for stent_task_call.
- */
-stent_status stent_task_counter_add(stent_task *task, const char *name, const char *amount, stent_error **error);
-
-/**
- * Sets a named value of the execution: any JSON value, NULL for null. Any thread that may block. Statuses as for
+ * Adds to a counter of the execution, which begins at 0: once for all replays of a journal, and once in each attempt that
+ * has no journal yet. amount: a JSON number; integers of 64 bits stay exact. Any thread that may block. Statuses as for
  * stent_task_call.
  */
-stent_status stent_task_state_set(stent_task *task, const char *key, const char *value, stent_error **error);
+stent_status stent_task_counter_add(stent_task *task,
+                                    const char *name,
+                                    const char *amount,
+                                    stent_error **error);
+
+/**
+ * Sets a named value of the execution: any JSON value, NULL for null. The last one stands. Any thread that may block. Statuses as for
+ * stent_task_call.
+ */
+stent_status stent_task_state_set(stent_task *task,
+                                  const char *key,
+                                  const char *value,
+                                  stent_error **error);
 
 /**
  * Says how far the handler has come, for its next attempt, which finds the last of it in stent_task_info: any JSON

@@ -7,6 +7,8 @@ mod around;
 mod ends;
 #[path = "executor/house.rs"]
 mod house;
+#[path = "executor/order.rs"]
+mod order;
 #[path = "executor/replays.rs"]
 mod replays;
 #[path = "executor/waits.rs"]

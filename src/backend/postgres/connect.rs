@@ -10,10 +10,11 @@ use crate::backend::sql::lock::Lock;
 use crate::model::{Error, Result};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_marks.sql"),
     include_str!("migrations/0003_leases_and_letters.sql"),
+    include_str!("migrations/0004_opened.sql"),
 ];
 
 /// Safe from several processes at once, and again and again. What is not Stent's, or newer, is found before anything is

@@ -96,7 +96,7 @@ fn bound<'q>(query: Query<'q>, call: &Call<'_>) -> Query<'q> {
 macro_rules! taken {
     ($($name:ident: $($variant:ident)|* => |$value:ident| $take:expr => $type:ty;)*) => {
         $(
-            fn $name(value: &Value<'_>) -> Option<$type> {
+            fn $name<'v>(value: &'v Value<'_>) -> Option<$type> {
                 match value {
                     $(Value::$variant($value))|* => Some($take),
                     _ => None,
@@ -112,8 +112,8 @@ taken! {
     real: Real => |real| *real => f64;
     flag: Flag => |flag| *flag => bool;
     time: Time | Lease => |time| *time => Timestamp;
-    text: Text => |text| text.clone().into_owned() => String;
-    bytes: Bytes => |bytes| bytes.clone().into_owned() => Vec<u8>;
+    text: Text => |text| text.as_ref() => &'v str;
+    bytes: Bytes => |bytes| bytes.as_ref() => &'v [u8];
 }
 
 fn read(statement: &'static Statement, row: &PgRow) -> Result<Row> {

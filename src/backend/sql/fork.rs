@@ -9,7 +9,7 @@ use super::statements::{
 use super::tx::Tx;
 use crate::backend::Replayed;
 use crate::backend::decide::{self, Node, root_task_id};
-use crate::model::{Error, Id, Op, Result};
+use crate::model::{Error, Id, Result};
 
 /// The same again, after a commit whose answer was lost.
 pub(super) async fn replay_again(tx: &mut Tx<'_>, letter: Id, execution: Id) -> Result<Replayed> {
@@ -57,7 +57,7 @@ async fn copy_journals(tx: &mut Tx<'_>, path: &[Id], execution: Id) -> Result<()
     let copied = decide::copies(execution, path, &journals);
     let mut call = TASKS_FORK.call();
     for copy in &copied {
-        call.row().id(copy.id).id(copy.new_id).id(copy.new_parent).flag(copy.again);
+        call.row().id(copy.id).id(copy.new_id).id(copy.new_parent).flag(copy.again).int(copy.opened.map(i64::from));
     }
     tx.change(call.id(execution).time(tx.now)).await?;
     let on_path = copied.iter().filter(|copy| copy.again).map(|copy| copy.new_id);
@@ -67,7 +67,7 @@ async fn copy_journals(tx: &mut Tx<'_>, path: &[Id], execution: Id) -> Result<()
 fn node(row: &Row) -> Result<Node> {
     Ok(Node {
         id: row.id("id")?,
-        is_operation: row.optional_count::<Op>("op")?.is_some(),
+        op: row.optional_count("op")?,
         key: row.optional_string("step_key")?.unwrap_or_default(),
         state: row.word("state")?,
         arrival: row.optional_count("arrival")?,

@@ -14,8 +14,11 @@ use super::{clock, error, file_locks};
 use crate::model::{BATCH_MAX, Error, Result, SqliteOptions, Synchronous};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_letters.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_letters.sql"),
+    include_str!("migrations/0003_opened.sql"),
+];
 
 /// Compiled statements kept for each connection: more than there are files in `sql/`.
 const STATEMENTS: usize = 256;

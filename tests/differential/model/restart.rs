@@ -25,6 +25,12 @@ impl State {
             let from_above = self.children(*task).into_iter().filter(|child| self.tasks[child].arrival == Some(0));
             self.forget(from_above.collect());
         }
+        for task in &failed {
+            let (parent, op) = (self.tasks[task].record.parent_task_id, self.tasks[task].op);
+            if let Some(job) = parent.and_then(|parent| self.tasks.get_mut(&parent)) {
+                job.opened = job.opened.into_iter().chain(op).min();
+            }
+        }
         for task in failed {
             self.letters.remove(&task);
             let Some(job) = self.tasks.get_mut(&task) else { continue };
@@ -99,6 +105,10 @@ impl State {
         for parent in path.iter().rev() {
             let children = self.children_by_op(*parent);
             let failed_at = children.iter().find(|child| path.contains(child)).and_then(|c| self.tasks[c].arrival);
+            let again = children.iter().find(|child| path.contains(child)).and_then(|child| self.tasks[child].op);
+            if let Some(copy) = self.tasks.get_mut(&new_ids[parent]) {
+                copy.opened = copy.opened.into_iter().chain(again).min();
+            }
             for child in children {
                 let again = path.contains(&child);
                 if again || self.is_kept(child, failed_at) {
@@ -160,6 +170,7 @@ impl State {
             cache: job.cache,
             op: job.op,
             effects: job.effects,
+            opened: job.opened,
             ..Job::new(job.record)
         };
         let mut new = kept;

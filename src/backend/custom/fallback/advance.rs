@@ -220,6 +220,7 @@ impl Fallback {
                     args: Some(args),
                     ops: 0,
                     effects: 0,
+                    opened: None,
                     crashes: 0,
                     arrived: Vec::new(),
                     heartbeat: None,
@@ -247,6 +248,7 @@ impl Fallback {
         let from = Graftable { tasks: &all, of: task.id, run: notes.run };
         let kept = graft(&from, (task.execution_id, task.id, run), &what, &mut copies);
         notes.arrived.retain(|op| kept.contains(op));
+        notes.opened = notes.opened.into_iter().chain(from.first(&|child| child.state == TaskState::Failed)).min();
         notes.run = run;
         if !copies.is_empty() {
             self.create(copies).await?;

@@ -150,6 +150,10 @@ impl Fallback {
         }
         notes.wait = None;
         notes.taken = true;
+        if notes.ops == 0 {
+            // It replays nothing, and is heard in full.
+            notes.effects = 0;
+        }
         notes.deadline = notes.deadline.or_else(|| notes.timeout.map(|timeout| now().after(timeout)));
         notes.keep(&mut task);
         task.started_at = task.started_at.or(Some(now()));
@@ -305,6 +309,7 @@ fn claimed(mut task: Task, notes: Notes) -> Claimed {
         run: notes.run,
         ops: notes.ops,
         effects: notes.effects,
+        opened: notes.opened,
         heartbeat: notes.heartbeat,
         crashes: notes.crashes,
         deadline: notes.deadline,

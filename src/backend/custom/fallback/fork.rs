@@ -67,6 +67,20 @@ pub(super) struct Graftable<'a> {
     pub run: u32,
 }
 
+impl Graftable<'_> {
+    /// The first operation of which this is true.
+    pub(super) fn first(&self, is: &dyn Fn(&Task) -> bool) -> Option<Op> {
+        let of = |task: &&Task| task.parent_task_id == Some(self.of) && is(task);
+        self.tasks
+            .iter()
+            .filter(of)
+            .filter_map(Place::of)
+            .filter(|place| place.run == self.run)
+            .map(|place| place.op)
+            .min()
+    }
+}
+
 /// Copies a journal below another task (its execution, its id, its run); the operations that were kept as they stand.
 pub(super) fn graft(
     from: &Graftable<'_>,
@@ -113,6 +127,7 @@ fn afresh(mut copy: Task, old: &Task, tasks: &[Task], what: &dyn Fn(&Task) -> Gr
     let notes = Notes {
         run,
         ops: ended.iter().map(|(_, place)| place.op).max().unwrap_or(0),
+        opened: from.first(&|child| what(child) == Graft::Afresh),
         arrived: ended.iter().map(|(_, place)| place.op).filter(|op| kept.contains(op)).collect(),
         ..Notes::default()
     };

@@ -22,6 +22,8 @@ pub(super) struct Notes {
     pub run: u32,
     pub ops: u32,
     pub effects: u32,
+    /// The first operation that was opened again.
+    pub opened: Option<Op>,
     pub crashes: u32,
     /// A worker has it: found by the next claim, that worker died.
     pub taken: bool,
