@@ -28,6 +28,7 @@ mod error;
 mod notices;
 mod options;
 mod pool;
+mod rights;
 mod session;
 #[cfg(test)]
 mod tests;
