@@ -129,7 +129,7 @@ fn login(rest: &str) -> Option<(usize, usize)> {
     let is_port = behind[digits..].chars().next().is_none_or(|next| "/?#,'\")];. \t".contains(next));
     let end = match rest.rfind('@') {
         // Behind a port, the '@' of another word is not this URL's.
-        Some(at) if at > colon && !(is_port && !rest[..word].contains('@')) => at,
+        Some(at) if at > colon && (!is_port || rest[..word].contains('@')) => at,
         // Without an '@', what should be a port and is none.
         _ if !is_port && colon < host => host.max(colon + 1),
         _ => return None,
