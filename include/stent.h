@@ -302,8 +302,9 @@ void stent_error_free(stent_error *error);
 /**
  * Opens a store, and creates or migrates its schema. url: a file ("workflow.db", "sqlite:/var/lib/workflow.db"),
  * ":memory:" for a store that ends with its handle, or a PostgreSQL database
- * ("postgresql://user:password@host:5432/database?schema=stent&max_size=10"). A file may be open in several processes,
- * and more than once in this one.
+ * ("postgresql://user:password@host:5432/database?schema=stent&max_size=10", or "host=... dbname=... user=..." as libpq
+ * reads it). Schemes have no case. A path that looks like a URL or like name=value is written with "sqlite:" before it.
+ * A file may be open in several processes, and more than once in this one.
  *
  * options: for a file, see stent_describe; for PostgreSQL none, they stand in the url. `*backend` is the caller's, to be freed by stent_backend_free. Any thread.
  * STENT_E_BACKEND: the file can't be opened, is no SQLite database, or not one of Stent's; the server can't be

@@ -5,6 +5,7 @@ use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 use super::conn::Conn;
 use super::options::Dsn;
 use super::pool::{quoted, settings};
+use super::rights::Rights;
 use super::{error, pool};
 use crate::backend::sql::lock::Lock;
 use crate::model::{Error, Result};
@@ -45,7 +46,14 @@ pub(super) async fn prepare(dsn: &Dsn) -> Result<()> {
 async fn migrate(conn: &mut Conn, schema: &str) -> Result<()> {
     let map = error::map("create the schema");
     let found = version(conn, schema).await?;
-    if !exists(conn, schema).await? {
+    let rights = Rights::look(conn, schema).await?;
+    match found {
+        0 => rights.to_create()?,
+        _ if found < MIGRATIONS.len() as i64 => rights.to_change(found, MIGRATIONS.len() as i64)?,
+        // Another process was quicker.
+        _ => return Ok(()),
+    }
+    if !rights.found() {
         let create = format!("CREATE SCHEMA {}", quoted(schema));
         conn.execute(sqlx::raw_sql(AssertSqlSafe(create))).await.map_err(&map)?;
     }
@@ -64,15 +72,6 @@ async fn migrate(conn: &mut Conn, schema: &str) -> Result<()> {
     Ok(())
 }
 
-async fn exists(conn: &mut Conn, schema: &str) -> Result<bool> {
-    let row = sqlx::query(include_str!("sql/schema_exists.sql"))
-        .bind(schema)
-        .fetch_one(conn)
-        .await
-        .map_err(error::map("look for the schema"))?;
-    Ok(row.get("found"))
-}
-
 /// The version that the schema has; 0: it is new. Refuses what is not Stent's and what is newer than this library.
 async fn version(conn: &mut Conn, schema: &str) -> Result<i64> {
     let map = error::map("read the schema");
@@ -80,6 +79,7 @@ async fn version(conn: &mut Conn, schema: &str) -> Result<i64> {
         sqlx::query(include_str!("sql/schema_tables.sql")).bind(schema).fetch_all(&mut *conn).await.map_err(&map)?;
     let tables: Vec<String> = tables.iter().map(|row| row.get("name")).collect();
     if tables.iter().any(|name| name == "stent_schema") {
+        Rights::look(conn, schema).await?.to_work()?;
         conn.execute(sqlx::raw_sql(AssertSqlSafe(settings(schema, "SET LOCAL")))).await.map_err(&map)?;
         return check_schema(conn).await;
     }

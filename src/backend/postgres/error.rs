@@ -59,13 +59,21 @@ pub(super) fn translate(why: sqlx::Error) -> Error {
         "22021" | "22P05" => ("a text has a character that PostgreSQL does not store, such as NUL", false),
         "28P01" | "28000" => ("the server refused the user or the password", false),
         "3D000" => ("there is no such database; create it first", false),
-        "42501" => ("the user has not the right to do this", false),
+        "42501" => (
+            "the user has not the right to do this; it needs USAGE on the schema, and SELECT, INSERT, UPDATE and DELETE on all \
+             tables in it",
+            false,
+        ),
+        "42P01" => {
+            ("the store's tables are not to be seen: the schema is gone, or the user may not use it any more", false)
+        }
         "40001" | "40P01" => ("other transactions were in the way every time it was tried", true),
         "57014" => ("the server gave up the statement", true),
         code if code.starts_with("57P") || code.starts_with("08") => ("the server ended the connection", true),
         code if code.starts_with("53") => ("the server is out of something: disk, memory or connections", true),
         code if code.starts_with("58") => ("the server could not reach its files", true),
         code if code.starts_with("25006") => ("the server is read-only: a standby, perhaps", true),
+        code if code.starts_with("23") => ("a row is not as its table wants it", false),
         _ => ("PostgreSQL refused", false),
     };
     let status = match code.as_str() {
@@ -73,7 +81,13 @@ pub(super) fn translate(why: sqlx::Error) -> Error {
         "22021" | "22P05" => Status::Invalid,
         _ => Status::Backend,
     };
-    let error = Error::new(status, format!("{advice} (SQLSTATE {code}: {})", database.message()))
+    // What it says of a row names the constraint, and may repeat the row. Of a relation that it does not see it says that
+    // there is none.
+    let said = match code.as_str() {
+        code if code == "42P01" || code.starts_with("23") => String::new(),
+        _ => format!(": {}", database.message()),
+    };
+    let error = Error::new(status, format!("{advice} (SQLSTATE {code}{said})"))
         .retryable(retryable)
         .with("sqlstate", code.as_str());
     if code.starts_with("57P") || code.starts_with("08") { error.with("connection", "ended") } else { error }

@@ -25,14 +25,20 @@
 mod conn;
 mod connect;
 mod error;
+mod hosts;
 mod notices;
 mod options;
 mod pool;
+mod rights;
+mod service;
 mod session;
 #[cfg(test)]
 mod tests;
 mod time;
+mod tls;
 mod transaction;
+mod words;
+mod written;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -68,7 +74,8 @@ impl Postgres {
     /// Connects, and creates the schema or brings it up to date. Must be called on a tokio runtime, which the backend
     /// uses as long as it is open.
     pub async fn open(url: &str) -> Result<Arc<Self>> {
-        let dsn = Dsn::parse(url)?;
+        let mut dsn = Dsn::parse(url)?;
+        dsn.find().await.map_err(|why| why.doing(&format!("open {}", dsn.describe())))?;
         connect::prepare(&dsn).await?;
         let pool = Arc::new(Pool::new(&dsn));
         let notices = Notices::start(&dsn);

@@ -203,7 +203,9 @@ impl Mouth {
 async fn talk(dsn: Dsn, mouth: Mouth, ears: Listeners) {
     let mut first = true;
     loop {
-        let single = pool::single(&dsn, dsn.connection.clone());
+        // Where there are several servers, another one may serve by now.
+        let found = dsn.hosts.find(dsn.connect_timeout).await;
+        let single = pool::single(&dsn, found.ok().flatten().unwrap_or_else(|| dsn.connection.clone()));
         if let Ok(mut listener) = PgListener::connect_with(&single).await
             && listener.listen(&mouth.channel).await.is_ok()
         {

@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use super::conn::Conn;
 use super::error;
+use super::hosts::{self, Hosts};
 use super::options::Dsn;
 use super::session::Statements;
 use crate::backend::sql::catalog::SharedCatalog;
@@ -30,8 +32,12 @@ const SETTINGS: &[(&str, &str)] = &[
     ("idle_in_transaction_session_timeout", "60000"),
 ];
 
+/// How long a connection is waited for before another server is looked for, where several are named.
+const LOOK: Duration = Duration::from_millis(500);
+
 pub(super) struct Pool {
     connections: PgPool,
+    hosts: Hosts,
     pub catalog: SharedCatalog,
     schema: Arc<str>,
     begin: String,
@@ -47,10 +53,16 @@ impl Pool {
     pub fn new(dsn: &Dsn) -> Self {
         let settings = settings(&dsn.schema, if dsn.keeps_session() { "SET" } else { "SET LOCAL" });
         let (session, each) = if dsn.keeps_session() { (Some(settings), String::new()) } else { (None, settings) };
+        let must_be_writable = dsn.hosts.must_be_writable();
         let connections = options(dsn)
             .after_connect(move |conn, _| {
                 let session = session.clone();
+                // The pool tries again, and by then perhaps another server.
+                let refused = "the server is read-only: a standby, perhaps";
                 Box::pin(async move {
+                    if must_be_writable && !hosts::is_writable(conn).await? {
+                        return Err(sqlx::Error::Configuration(refused.into()));
+                    }
                     if let Some(session) = session {
                         conn.execute(sqlx::raw_sql(AssertSqlSafe(session))).await?;
                     }
@@ -60,6 +72,7 @@ impl Pool {
             .connect_lazy_with(dsn.connection.clone());
         Self {
             connections,
+            hosts: dsn.hosts.clone(),
             catalog: SharedCatalog::default(),
             begin: format!(
                 "BEGIN; {each}SELECT (extract(epoch FROM now()) * 1000000)::bigint, version, pg_backend_pid()::bigint FROM \
@@ -97,8 +110,38 @@ impl Pool {
 
     /// A connection for statements.
     pub async fn session(&self) -> Result<Statements> {
-        let conn = self.connections.acquire().await.map_err(error::connecting)?;
+        let conn = self.acquire().await.map_err(error::connecting)?;
         Ok(Statements { conn: Conn::new(conn, self.keeps_session), schema: self.schema.clone() })
+    }
+
+    /// Of several servers, another may serve by now: whoever waits for a connection looks.
+    async fn acquire(&self) -> sqlx::Result<PoolConnection<sqlx::Postgres>> {
+        if !self.hosts.is_choice() {
+            return self.connections.acquire().await;
+        }
+        let taken = tokio::select! {
+            biased;
+            taken = self.connections.acquire() => taken,
+            () = self.follow() => Err(sqlx::Error::PoolTimedOut),
+        };
+        if taken.is_err() {
+            self.look().await;
+        }
+        taken
+    }
+
+    /// Looks for the server that serves as long as it is waited for.
+    async fn follow(&self) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            self.look().await;
+        }
+    }
+
+    async fn look(&self) {
+        if let Ok(Some(found)) = self.hosts.find(self.patience).await {
+            self.connections.set_connect_options(found);
+        }
     }
 
     /// Makes the connections that are to be kept. One that can't be made is for the call that needs it to tell of.

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use super::options::Location;
 use super::{clock, error, file_locks};
-use crate::model::{BATCH_MAX, Error, Result, SqliteOptions, Synchronous};
+use crate::model::{BATCH_MAX, Error, Result, SqliteOptions, Synchronous, shown};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
 const MIGRATIONS: [&str; 3] = [
@@ -92,7 +92,7 @@ pub(super) fn readers(location: &Location, chosen: &SqliteOptions) -> Option<Sql
 pub(super) fn describe(location: &Location) -> String {
     match location {
         Location::Memory => "the SQLite database in memory".to_owned(),
-        Location::File(path) => format!("the SQLite file {}", path.display()),
+        Location::File(path) => format!("the SQLite file {}", shown(&path.to_string_lossy())),
     }
 }
 
@@ -109,7 +109,7 @@ fn look_at(path: &Path) -> Result<()> {
     if !folder.is_dir() {
         return Err(Error::backend(format!(
             "the folder {} does not exist, or is no folder; create it first",
-            folder.display()
+            shown(&folder.to_string_lossy())
         )));
     }
     check_writable("the folder", folder)?;
