@@ -96,7 +96,7 @@ fn bound<'q>(query: Query<'q>, call: &Call<'_>) -> Query<'q> {
 macro_rules! taken {
     ($($name:ident: $($variant:ident)|* => |$value:ident| $take:expr => $type:ty;)*) => {
         $(
-            fn $name<'v>(value: &'v Value<'_>) -> Option<$type> {
+            fn $name(value: &Value<'_>) -> Option<$type> {
                 match value {
                     $(Value::$variant($value))|* => Some($take),
                     _ => None,
@@ -112,8 +112,14 @@ taken! {
     real: Real => |real| *real => f64;
     flag: Flag => |flag| *flag => bool;
     time: Time | Lease => |time| *time => Timestamp;
-    text: Text => |text| text.as_ref() => &'v str;
-    bytes: Bytes => |bytes| bytes.as_ref() => &'v [u8];
+}
+
+fn text<'v>(value: &'v Value<'_>) -> Option<&'v str> {
+    if let Value::Text(text) = value { Some(text) } else { None }
+}
+
+fn bytes<'v>(value: &'v Value<'_>) -> Option<&'v [u8]> {
+    if let Value::Bytes(bytes) = value { Some(bytes) } else { None }
 }
 
 fn read(statement: &'static Statement, row: &PgRow) -> Result<Row> {
