@@ -158,6 +158,8 @@ class Task(TaskRecord, kw_only=True):
     run: int = 0
     ops: int = 0
     effects: int = 0
+    opened: int | None = None
+    """The first operation that was opened again: from there on the handler may go another way."""
     crashes: int = 0
     heartbeat: Raw = NULL
     op: int | None = None
