@@ -211,6 +211,32 @@ fn a_result_is_kept_for_calls_with_the_same_arguments() {
 }
 
 #[test]
+fn a_replayed_letter_runs_again_and_what_was_done_does_not() {
+    let house = House::new();
+    let (failing, fine) = (Count::default(), Count::default());
+    let counted = failing.clone();
+    house.function_with("fails once", tries(1), move |task| {
+        if counted.up() == 1 { task.fail(Failure::new("Oops", "")) } else { task.complete("7".into()) }
+    });
+    let counted = fine.clone();
+    house.function("fine", move |task| {
+        counted.up();
+        task.complete("1".into())
+    });
+    house.function_with("root", tries(1), |task| {
+        task.call("fine", "[]".into(), CallOptions::default())?;
+        task.complete(task.call("fails once", "[]".into(), CallOptions::default())?)
+    });
+    let _worker = house.worker(4);
+    assert!(house.run("root", "[]").is_err());
+    let letters = house.on(house.executor.dead_letters(DeadLetterFilter { limit: 10, ..Default::default() })).unwrap();
+    let replayed = house.on(house.executor.replay_dead_letter(letters[0].task.id)).unwrap();
+    assert_eq!(replayed.replay_of, letters[0].task.execution_id);
+    assert_eq!(text(&house.result(replayed.execution).unwrap()), "7");
+    assert_eq!((failing.get(), fine.get()), (2, 1));
+}
+
+#[test]
 fn continue_starts_over_with_new_arguments() {
     let house = House::new();
     house.echo("child");

@@ -13,7 +13,7 @@ mod waits;
 pub(super) use calls::{Asked, Found, KEY_TTL, Reservation, Resolved, reserve, resolve};
 pub(super) use due::{Due, Row as DueRow, when_due, when_lease_ended};
 pub(super) use ends::{Aftermath, End, Ended, EndedRow, Ending};
-pub(super) use fork::{Node, copies, path, root_task_id};
+pub(super) use fork::{Copy, Node, copies, path, root_task_id};
 pub(super) use progress::{line, merge};
 pub(super) use records::{
     check_counter, check_execution, check_root, check_runs, check_task, circle_among, execution_is_over,

@@ -2,7 +2,6 @@
 
 use super::Fallback;
 use super::ends::Ending;
-use super::fork::{Graft, Graftable, graft};
 use super::notes::{Notes, Parked, Place, Waiting, held_by, now};
 use super::start::{Asked, New, blank};
 use crate::backend::{Claim, Claimed, Commands, Notice, Outcome, Request, Spawn, SpawnKind, Transition, Verdict};
@@ -154,21 +153,6 @@ impl Fallback {
         Ok(task)
     }
 
-    /// All at once; those that are there already were committed before.
-    async fn create(&self, tasks: Vec<Task>) -> Result<()> {
-        let created = self.call(Request::CreateTasks { tasks: tasks.clone() }).await;
-        if !super::is_conflict(&created) {
-            return created.map(drop);
-        }
-        for task in tasks {
-            let created = self.call(Request::CreateTask { task }).await;
-            if !super::is_conflict(&created) {
-                created?;
-            }
-        }
-        Ok(())
-    }
-
     async fn decide(&self, mut task: Task, mut notes: Notes, outcome: Outcome) -> Result<()> {
         notes.taken = outcome == Outcome::Hold;
         match outcome {
@@ -229,31 +213,6 @@ impl Fallback {
                 self.put_back(task, &notes, now()).await
             }
         }
-    }
-
-    /// Failed children run again; failed steps, waits and timers are made anew. Ends never change, so it is a new run,
-    /// with copies of what stands.
-    async fn reopen(&self, task: &Task, notes: &mut Notes) -> Result<()> {
-        let all = self.tasks_of(task.execution_id).await?;
-        let run = notes.run + 1;
-        let what = |child: &Task| match child.state {
-            TaskState::Failed if child.kind.is_run() => Graft::Afresh,
-            TaskState::Completed => Graft::Keep,
-            _ => Graft::Leave,
-        };
-        for failed in all.iter().filter(|failed| what(failed) == Graft::Afresh) {
-            self.call(Request::DeleteDeadTask { task_id: failed.id }).await?;
-        }
-        let mut copies = Vec::new();
-        let from = Graftable { tasks: &all, of: task.id, run: notes.run };
-        let kept = graft(&from, (task.execution_id, task.id, run), &what, &mut copies);
-        notes.arrived.retain(|op| kept.contains(op));
-        notes.opened = notes.opened.into_iter().chain(from.first(&|child| child.state == TaskState::Failed)).min();
-        notes.run = run;
-        if !copies.is_empty() {
-            self.create(copies).await?;
-        }
-        Ok(())
     }
 
     /// What goes on from the old run is cancelled; signals that it took and had not seen are sent again.

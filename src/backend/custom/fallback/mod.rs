@@ -11,6 +11,7 @@
 
 mod advance;
 mod claim;
+mod copies;
 mod ends;
 mod fork;
 mod look;
@@ -99,6 +100,24 @@ impl Fallback {
             Response::Tasks(tasks) => Ok(tasks),
             other => Err(unexpected("list_tasks_for_execution", &other)),
         }
+    }
+
+    /// All at once; those that are there already were committed before.
+    async fn create(&self, tasks: Vec<Task>) -> Result<()> {
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        let created = self.call(Request::CreateTasks { tasks: tasks.clone() }).await;
+        if !is_conflict(&created) {
+            return created.map(drop);
+        }
+        for task in tasks {
+            let created = self.call(Request::CreateTask { task }).await;
+            if !is_conflict(&created) {
+                created?;
+            }
+        }
+        Ok(())
     }
 
     async fn update(&self, task: Task) -> Result<()> {
