@@ -234,6 +234,9 @@ fn a_replayed_letter_runs_again_and_what_was_done_does_not() {
     assert_eq!(replayed.replay_of, letters[0].task.execution_id);
     assert_eq!(text(&house.result(replayed.execution).unwrap()), "7");
     assert_eq!((failing.get(), fine.get()), (2, 1));
+    let steps = house.on(house.executor.state(replayed.execution)).unwrap().execution.progress;
+    let steps: Vec<&str> = steps.iter().map(|line| line.step.as_str()).collect();
+    assert!(["root", "fine", "fails once"].iter().all(|name| steps.contains(name)), "{steps:?}");
 }
 
 #[test]
