@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::backend::CacheSlot;
 use crate::codec::{from_json, to_json};
 use crate::model::{
-    Failure, Id, Op, OpSet, Payload, Result, Task, TaskState, Timestamp, WaitMode, digest, optional_seconds,
+    Failure, Id, Op, OpSet, Payload, Result, Task, TaskState, Timestamp, Wait, WaitMode, digest, optional_seconds,
 };
 
 /// Waits are looked at again after this, and then after half as long again each time.
@@ -30,7 +30,8 @@ pub(super) struct Notes {
     /// Of a later run.
     pub args: Option<Payload>,
     pub heartbeat: Option<Payload>,
-    /// Operations in order of their arrival.
+    /// Operations in order of their arrival. Their places are their numbers: no book is needed where nobody but the
+    /// task's holder numbers anything.
     pub arrived: Vec<Op>,
     pub wait: Option<Waiting>,
     pub parked: Option<Parked>,
@@ -65,14 +66,9 @@ pub(super) struct Parked {
 impl Waiting {
     /// Is what it waits for there?
     pub fn is_over(&self, arrived: &[Op]) -> bool {
-        let known = arrived.get(..usize::try_from(self.known).unwrap_or(usize::MAX)).unwrap_or(arrived);
-        let news = arrived.get(known.len()..).unwrap_or_default();
-        match self.mode {
-            _ if self.ops.is_empty() => true,
-            WaitMode::Any => news.iter().any(|op| self.ops.contains(*op)),
-            // What it knew is not awaited again.
-            WaitMode::All => self.ops.iter().all(|op| arrived.contains(&op)),
-        }
+        let known = usize::try_from(self.known).unwrap_or(usize::MAX);
+        let news = arrived.get(known..).unwrap_or_default();
+        Wait::new(self.mode, self.ops.clone()).arrive(news.iter().copied())
     }
 
     pub fn next_look(&self, now: Timestamp) -> Timestamp {
