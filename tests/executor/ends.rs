@@ -211,6 +211,33 @@ fn a_result_is_kept_for_calls_with_the_same_arguments() {
 }
 
 #[test]
+fn a_dispatch_with_the_key_of_a_call_gets_the_calls_result() {
+    let house = House::new();
+    let (runs, go) = (Count::default(), Count::default());
+    let (run, wait) = (runs.clone(), go.clone());
+    house.function("work", move |task| {
+        run.up();
+        while wait.get() == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        task.complete("7".into())
+    });
+    house.function("parent", |task| {
+        let options = CallOptions { idempotency_key: Some("k".into()), ..CallOptions::default() };
+        task.complete(task.call("work", "[]".into(), options)?)
+    });
+    let _worker = house.worker(4);
+    let parent = house.dispatch("parent", "[]");
+    until("the call runs", || runs.get() == 1);
+    let options = DispatchOptions { idempotency_key: Some("k".into()), ..DispatchOptions::default() };
+    let joined = house.on(house.executor.dispatch("work", "[]".into(), options)).unwrap();
+    assert_ne!(joined, parent);
+    go.up();
+    assert_eq!((text(&house.result(joined).unwrap()), text(&house.result(parent).unwrap())), ("7", "7"));
+    assert_eq!(runs.get(), 1);
+}
+
+#[test]
 fn a_replayed_letter_runs_again_and_what_was_done_does_not() {
     let house = House::new();
     let (failing, fine) = (Count::default(), Count::default());

@@ -3,9 +3,10 @@
 use super::Fallback;
 use super::ends::Ending;
 use super::notes::{Notes, Parked, Place, Waiting, held_by, now};
-use super::start::{Asked, New, blank};
+use super::start::{New, blank};
+use crate::backend::decide::Asked;
 use crate::backend::{Claim, Claimed, Commands, Notice, Outcome, Request, Spawn, SpawnKind, Transition, Verdict};
-use crate::model::{CallOptions, Error, ExecutionState, NAME_MAX, Op, Result, Task, TaskKind, TaskState};
+use crate::model::{CallOptions, Error, ExecutionState, NAME_MAX, Op, Payload, Result, Task, TaskKind, TaskState};
 
 impl Fallback {
     pub(in crate::backend::custom) async fn advance(
@@ -120,14 +121,14 @@ impl Fallback {
                 let CallOptions { kwargs, delay, idempotency_key, cache_key, task: options, key: _ } = *options;
                 let mut notes = Notes { traceparent: Notes::of(parent)?.traceparent, ..Notes::default() };
                 let asked = Asked {
+                    function: &name,
                     options: &options,
-                    kwargs: kwargs.as_ref(),
-                    args: &args,
-                    args_hash,
                     idempotency_key: idempotency_key.as_deref(),
                     cache_key: cache_key.as_deref(),
+                    args_hash: args_hash.as_ref(),
                 };
-                self.resolve(&mut task, &mut notes, asked).await?;
+                self.resolve(&mut task, &mut notes, &asked).await?;
+                (task.args, task.kwargs) = (args, kwargs.unwrap_or_else(Payload::empty_object));
                 if let Some(delay) = delay.filter(|delay| !delay.is_zero()) {
                     task.scheduled_for = Some(now().after(delay));
                     self.look_at(now().after(delay));

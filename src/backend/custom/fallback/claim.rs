@@ -7,9 +7,10 @@ use super::Fallback;
 use super::ends::Ending;
 use super::notes::{Notes, held_by, holder, now, root_of};
 use super::start::EXPIRY;
+use crate::backend::decide::Reservation;
 use crate::backend::{Claim, Claimed, NewWorker, Renew, Renewed, Request, Response};
 use crate::model::{
-    AfterFailure, Error, ExecutionState, Failure, Id, Payload, Result, RetryPolicy, Task, TaskKind, TaskState,
+    AfterFailure, Error, ExecutionState, Failure, Id, Payload, Result, RetryPolicy, Status, Task, TaskKind, TaskState,
     after_crash, after_failure,
 };
 
@@ -145,7 +146,7 @@ impl Fallback {
             };
             return self.put_back(task, &notes, at).await.map(|()| None);
         }
-        if task.parent_task_id.is_some() && !self.may_run(&task, &notes).await? {
+        if !self.may_run(&task, &notes).await? {
             return Ok(None);
         }
         notes.wait = None;
@@ -194,31 +195,21 @@ impl Fallback {
         Ok(notes.deadline.map_or(at, |deadline| at.min(deadline)))
     }
 
-    /// Whoever comes first with an idempotency key runs; the others get the result, or run if the first one fails.
+    /// Whoever comes first with an idempotency key runs; the others look again until they get the result, or run if the
+    /// first one fails.
     async fn may_run(&self, task: &Task, notes: &Notes) -> Result<bool> {
-        let owner = match self.owner(task, notes).await {
-            Ok(owner) => owner.filter(|owner| owner.task != task.id),
-            Err(why) if why.status() == crate::model::Status::Conflict => {
-                let failure = Failure::new("Conflict", why.message()).final_();
-                self.end(task.clone(), &Ending::Failed(failure)).await?;
-                return Ok(false);
+        let ending = match self.reserve(task, notes).await {
+            Ok(Reservation::Owner) => return self.own(task, notes).await.map(|()| true),
+            Ok(Reservation::Join { .. }) => {
+                return self.put_back(task.clone(), notes, now().after(NOT_HERE / 4)).await.map(|()| false);
+            }
+            Ok(Reservation::Done { result, .. }) => Ending::Completed(result),
+            Err(why) if why.status() == Status::Conflict => {
+                Ending::Failed(Failure::new("Conflict", why.message()).final_())
             }
             Err(why) => return Err(why),
         };
-        let standing = match owner {
-            Some(owner) => self.task(owner.task).await?,
-            None => None,
-        };
-        match standing {
-            Some(owner) if owner.state == TaskState::Completed => {
-                let result = owner.result.unwrap_or_else(Payload::null);
-                self.end(task.clone(), &Ending::Completed(result)).await.map(|()| false)
-            }
-            Some(owner) if !owner.state.is_terminal() => {
-                self.put_back(task.clone(), notes, now().after(NOT_HERE / 4)).await.map(|()| false)
-            }
-            _ => self.own(task, notes).await.map(|()| true),
-        }
+        self.end(task.clone(), &ending).await.map(|()| false)
     }
 
     /// A failure of the attempt that no handler told.

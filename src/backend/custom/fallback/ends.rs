@@ -5,12 +5,11 @@
 use std::time::Duration;
 
 use super::notes::{Notes, now, root_of};
-use super::start::{Asked, New, blank};
 use super::{Fallback, is_conflict, no_execution, over};
-use crate::backend::{Notice, Request, Response};
-use crate::codec;
+use crate::backend::{NewExecution, Notice, Request, Response};
+use crate::codec::{self, CanonicalJson};
 use crate::model::{
-    Execution, ExecutionState, Failure, Id, Payload, Result, Task, TaskKind, TaskOptions, TaskState, child_id,
+    Canonical, DispatchOptions, Execution, ExecutionState, Failure, Id, Payload, Result, Task, TaskState, child_id,
 };
 
 /// An execution that is to be ended says so by this failure; it is taken away when the end is there.
@@ -197,54 +196,20 @@ impl Fallback {
         reason: Option<String>,
     ) -> Result<()> {
         let Some(function) = Notes::of(root)?.on_cancel else { return Ok(()) };
-        let id = child_id(execution.id, 0, "on_cancel");
         let args = codec::compensation_args(execution.id, state, reason, &execution.args, &execution.kwargs);
-        let kind = TaskKind::Orchestrator;
-        let mut task = blank(New {
-            id: root_of(id),
-            execution: id,
-            parent: None,
-            kind,
-            name: &function,
-            step_key: None,
-            at: now(),
-        });
-        let mut notes = Notes::default();
-        let options = TaskOptions::default();
-        let asked = Asked {
-            options: &options,
-            kwargs: None,
-            args: &args,
-            args_hash: None,
-            idempotency_key: None,
-            cache_key: None,
+        let new = NewExecution {
+            id: child_id(execution.id, 0, "on_cancel"),
+            function,
+            args_hash: CanonicalJson.hash(&args, &Payload::empty_object()),
+            args,
+            options: DispatchOptions::default(),
         };
-        self.resolve(&mut task, &mut notes, asked).await?;
-        notes.keep(&mut task);
-        let execution = Execution {
-            id,
-            root_function: function.clone(),
-            state: ExecutionState::Pending,
-            args: task.args.clone(),
-            kwargs: task.kwargs.clone(),
-            retries: 0,
-            created_at: now(),
-            started_at: None,
-            completed_at: None,
-            expiry_at: None,
-            progress: Vec::new(),
-            tags: task.tags.clone(),
-            priority: task.priority,
-            queue: task.queue.clone(),
-            result: None,
-            error: None,
-        };
-        let created = self.call(Request::CreateExecutionWithRootTask { execution, task }).await;
-        if is_conflict(&created) {
+        let started = self.start(new).await;
+        if is_conflict(&started) {
             return Ok(());
         }
         self.hint(Notice::Work { served: None });
-        created.map(drop)
+        started.map(drop)
     }
 }
 
