@@ -1,10 +1,9 @@
 //! What a worker says of a task that it holds.
 
 use super::Fallback;
-use super::ends::Ending;
 use super::notes::{Notes, Parked, Place, Waiting, held_by, now};
 use super::start::{New, blank};
-use crate::backend::decide::Asked;
+use crate::backend::decide::{self, Asked, End, Ending};
 use crate::backend::{Claim, Claimed, Commands, Notice, Outcome, Request, Spawn, SpawnKind, Transition, Verdict};
 use crate::model::{CallOptions, Error, ExecutionState, NAME_MAX, Op, Payload, Result, Task, TaskKind, TaskState};
 
@@ -26,6 +25,7 @@ impl Fallback {
     }
 
     async fn record(&self, transition: Transition) -> Result<Verdict> {
+        let end = decide::end_of(&transition);
         let Transition { held, commands, outcome } = transition;
         let Some(mut task) = self.task(held.task).await? else { return Ok(Verdict::LeaseLost) };
         if task.state.is_terminal() {
@@ -44,10 +44,12 @@ impl Fallback {
             }
             return Ok(Verdict::Cancelled);
         }
-        let ends = matches!(outcome, Outcome::Complete { .. } | Outcome::DeadLetter { .. } | Outcome::PassUp { .. });
-        let arrivals = self.apply(&task, &mut notes, commands, ends).await?;
+        let arrivals = self.apply(&task, &mut notes, commands, end.is_some()).await?;
         let latest = notes.latest();
-        self.decide(task, notes, outcome).await?;
+        match end {
+            Some(end) => self.end(task, end).await?,
+            None => self.decide(task, notes, outcome).await?,
+        }
         Ok(Verdict::Recorded { arrivals, latest })
     }
 
@@ -82,7 +84,7 @@ impl Fallback {
             for cancel in &commands.cancels {
                 if let Some(child) = self.task(cancel.id).await?.filter(|child| !child.state.is_terminal()) {
                     self.hint(Notice::Lost(vec![child.id]));
-                    self.end(child, &Ending::Cancelled).await?;
+                    self.end(child, End::now(cancel.id, Some(task.id), Ending::Cancelled)).await?;
                 }
             }
             let before = notes.arrived.len();
@@ -161,16 +163,7 @@ impl Fallback {
                 notes.keep(&mut task);
                 self.update(task).await
             }
-            Outcome::Complete { result, cache, cache_hit: _ } => {
-                if let Some(slot) = cache {
-                    let (key, value) = (slot.key, result.clone());
-                    let ttl = slot.ttl.map(|ttl| ttl.as_secs_f64());
-                    self.call(Request::SetCachedResult { key, value, ttl }).await?;
-                }
-                self.end(task, &Ending::Completed(result)).await
-            }
-            Outcome::DeadLetter { failure, reason } => self.bury(task, failure, reason).await,
-            Outcome::PassUp { failure } => self.end(task, &Ending::Failed(failure)).await,
+            Outcome::Complete { .. } | Outcome::DeadLetter { .. } | Outcome::PassUp { .. } => Ok(()),
             Outcome::Retry { failure, delay, reopen } => {
                 task.retries += 1;
                 task.error = Some(failure);
@@ -226,7 +219,8 @@ impl Fallback {
                 self.send(crate::backend::NewSignal { execution, name, payload, id: None }).await?;
             }
             if !child.state.is_terminal() {
-                self.end(child, &Ending::Cancelled).await?;
+                let end = End::now(child.id, Some(task.id), Ending::Cancelled);
+                self.end(child, end).await?;
             }
         }
         Ok(())
@@ -234,7 +228,7 @@ impl Fallback {
 
     /// A parked task goes on.
     pub(in crate::backend::custom) async fn resume(&self, id: crate::model::Id) -> Result<()> {
-        let task = self.task(id).await?.ok_or_else(|| Error::not_found(format!("there is no task {id}")))?;
+        let task = self.task(id).await?.ok_or_else(|| decide::unknown_task(id))?;
         let mut notes = Notes::of(&task)?;
         if notes.parked.take().is_none() {
             return Err(Error::conflict(format!("the task {id} is not parked; it is {}", task.state)));

@@ -6,6 +6,9 @@
 //! done by creating a task with an id that follows from it: an existing id is a conflict. Ends are written so that
 //! whoever claims a half-done one next can finish it.
 //!
+//! What is to be done is decided in `backend/decide`, as for every store. Where the protocol leaves no way to do it, a
+//! comment says so. What a record may be, and what its counters come to, the user's store decides itself.
+//!
 //! What is given up: exact fences and transactions over several records (there are moments between the question and
 //! the write, and between two writes), waits that cost nothing, and what rests on these.
 
@@ -200,11 +203,6 @@ fn is_conflict<T>(outcome: &Result<T>) -> bool {
     outcome.as_ref().is_err_and(|why| why.status() == Status::Conflict)
 }
 
-/// It is not there, or over.
 fn over(id: Id, state: ExecutionState) -> Error {
     Error::conflict(format!("the execution {id} is {state}"))
-}
-
-fn no_execution(id: Id) -> Error {
-    Error::not_found(format!("there is no execution {id}"))
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::backend::CacheSlot;
 use crate::codec::{from_json, to_json};
 use crate::model::{
-    Failure, Id, Op, OpSet, Payload, Result, Task, TaskState, Timestamp, Wait, WaitMode, digest, optional_seconds,
+    Failure, Op, OpSet, Payload, Result, Task, TaskState, Timestamp, Wait, WaitMode, digest, optional_seconds,
 };
 
 /// Waits are looked at again after this, and then after half as long again each time.
@@ -132,10 +132,6 @@ pub(super) fn held_by(task: &Task) -> Option<(&str, u64)> {
     let (worker, fence) = task.worker_id.as_deref()?.rsplit_once('~')?;
     (task.state == TaskState::Running).then_some(())?;
     Some((worker, fence.parse().ok()?))
-}
-
-pub(super) fn root_of(execution: Id) -> Id {
-    crate::model::child_id(execution, 0, "root")
 }
 
 /// The host's clock: schedules are made by it, and judged by the store's.
