@@ -5,6 +5,8 @@
 mod around;
 #[path = "executor/ends.rs"]
 mod ends;
+#[path = "executor/fallback.rs"]
+mod fallback;
 #[path = "executor/house.rs"]
 mod house;
 #[path = "executor/order.rs"]

@@ -20,5 +20,5 @@ pub(super) use records::{
     execution_may_become, from_outside, no_root, own_ancestor, same_end, sum, task_exists, unknown_execution,
     unknown_task,
 };
-pub(super) use transitions::{Moved, Standing, apart, end_of, is_end, moved, starts, steps, why_not};
+pub(super) use transitions::{Moved, Standing, apart, end_of, holds, is_end, moved, starts, steps, why_not};
 pub(super) use waits::{Book, FIRST_CALL};

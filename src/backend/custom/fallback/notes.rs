@@ -5,11 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::CacheSlot;
+use crate::backend::{CacheSlot, Extent};
 use crate::codec::{from_json, to_json};
-use crate::model::{
-    Failure, Op, OpSet, Payload, Result, Task, TaskState, Timestamp, Wait, WaitMode, digest, optional_seconds,
-};
+use crate::model::{Failure, Op, OpSet, Payload, Result, Task, Timestamp, Wait, WaitMode, digest, optional_seconds};
 
 /// Waits are looked at again after this, and then after half as long again each time.
 const LOOK_FIRST: Duration = Duration::from_millis(20);
@@ -93,6 +91,10 @@ impl Notes {
         task.result = Some(Payload::from(to_json(self)));
     }
 
+    pub const fn extent(&self) -> Extent {
+        Extent { ops: self.ops, effects: self.effects }
+    }
+
     pub fn latest(&self) -> u64 {
         self.arrived.len() as u64
     }
@@ -127,10 +129,9 @@ pub(super) fn holder(worker_id: &str, fence: u64) -> String {
     format!("{worker_id}~{fence}")
 }
 
-/// The worker and the fence of a running task.
+/// The worker and the fence of a task that runs, or of its last run if it is over.
 pub(super) fn held_by(task: &Task) -> Option<(&str, u64)> {
     let (worker, fence) = task.worker_id.as_deref()?.rsplit_once('~')?;
-    (task.state == TaskState::Running).then_some(())?;
     Some((worker, fence.parse().ok()?))
 }
 
