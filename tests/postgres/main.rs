@@ -6,6 +6,7 @@ mod hints;
 #[path = "../executor/house.rs"]
 mod house;
 mod idle;
+mod kills;
 mod libpq;
 mod lost_answers;
 mod orders;
