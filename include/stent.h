@@ -258,9 +258,11 @@ stent_status stent_set_log_handler(const char *options,
  * to be freed and answer STENT_E_CLOSED; new ones may be made.
  *
  * Any thread but the library's own. STENT_E_TIMEOUT: handlers were still running; what they do is lost to them, and
- * other workers take their tasks over. STENT_E_WRONG_THREAD: called in a callback.
+ * other workers take their tasks over. Or a store did not answer: it has two seconds more to take leases back, and one to
+ * close. STENT_E_WRONG_THREAD: called in a callback.
  */
-stent_status stent_shutdown(int64_t timeout_ms, stent_error **error);
+stent_status stent_shutdown(int64_t timeout_ms,
+                            stent_error **error);
 
 /** Frees a text that a function gave by a `char **`. NULL is nothing. Any thread, in a forked child too. */
 void stent_free(void *pointer);
@@ -477,7 +479,8 @@ stent_status stent_executor_dispatch_many(stent_executor *executor,
  * Waits until an execution is over, for at most `timeout_ms` (negative: as long as it takes; 0: just looks).
  * `*execution` is as stent_executor_state gives it, to be freed with stent_free; its "state" says how it ended.
  *
- * Any thread; in a handler it holds a slot meanwhile. STENT_E_NOT_FOUND. STENT_E_TIMEOUT: it goes on.
+ * Any thread; in a handler it holds a slot meanwhile. STENT_E_NOT_FOUND. STENT_E_TIMEOUT: it goes on (the error's detail
+ * "state" says where it stands), or the store did not answer; it is given a second at least, whatever the time.
  */
 stent_status stent_executor_wait(stent_executor *executor,
                                  const char *execution_id,
@@ -670,7 +673,8 @@ stent_status stent_worker_drain(stent_worker *worker, stent_error **error);
  * that run longer than that are given up: other workers may take them at once, no attempt is charged, and what their
  * handlers do is lost to them. Again: nothing.
  *
- * Any thread but the library's own. STENT_E_TIMEOUT: handlers were still running. STENT_E_WRONG_THREAD: called in a
+ * Any thread but the library's own. STENT_E_TIMEOUT: handlers were still running, or the store did not take the leases
+ * back, for which it has two more seconds; they run out then. STENT_E_WRONG_THREAD: called in a
  * callback, where it would wait for itself; stent_worker_drain may be called there.
  */
 stent_status stent_worker_stop(stent_worker *worker, int64_t timeout_ms, stent_error **error);

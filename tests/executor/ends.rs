@@ -37,6 +37,8 @@ fn a_failure_is_retried_and_then_dead_lettered() {
     let _worker = house.worker(4);
     let error = house.run("bad", "[]").unwrap_err();
     assert_eq!((error.status(), error.failure().unwrap().kind.as_str()), (Status::Failed, "Oops"));
+    // The failure could have been tried again; what has failed stays so, however often it is asked.
+    assert!(error.failure().unwrap().retryable && !error.is_retryable());
     assert_eq!(runs.get(), 3);
     let letters = house.on(house.executor.dead_letters(DeadLetterFilter { limit: 10, ..Default::default() })).unwrap();
     assert_eq!(letters.len(), 1);

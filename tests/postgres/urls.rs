@@ -120,7 +120,7 @@ fn every_option_is_taken() {
         let server = Server::new("options", "");
         let url = format!(
             "postgres://stent@localhost:{}/postgres?min_size=1&max_size=3&max_queries=9&max_inactive_connection_lifetime=2.5\
-             &connect_timeout=4&sslmode=prefer&schema=of%20its%20own&statement_cache=16&notify=off&application_name=named",
+             &connect_timeout=4&call_timeout=7&sslmode=prefer&schema=of%20its%20own&statement_cache=16&notify=off&application_name=named",
             server.port
         );
         let store = Postgres::open(&url).await.unwrap();

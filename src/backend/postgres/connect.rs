@@ -1,5 +1,8 @@
 //! Opening the store: its schema, brought up to date under a lock.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
 use super::conn::Conn;
@@ -18,6 +21,9 @@ const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0004_opened.sql"),
 ];
 
+/// To wait for others that bring the schema up to date, and to do it. Tables may be large.
+const MIGRATION: Duration = Duration::from_secs(3600);
+
 /// Safe from several processes at once, and again and again. What is not Stent's, or newer, is found before anything is
 /// written.
 pub(super) async fn prepare(dsn: &Dsn) -> Result<()> {
@@ -26,9 +32,10 @@ pub(super) async fn prepare(dsn: &Dsn) -> Result<()> {
     let single = pool::single(dsn, connection);
     let outcome = async {
         let conn = single.acquire().await.map_err(error::connecting)?;
-        let mut conn = Conn::new(conn, false);
+        let mut conn = Conn::new(conn, false, dsn.limits(), Arc::default());
         conn.execute(sqlx::raw_sql("BEGIN")).await.map_err(error::map("begin"))?;
         if version(&mut conn, &dsn.schema).await? < MIGRATIONS.len() as i64 {
+            conn.wait_for(MIGRATION);
             sqlx::query(include_str!("sql/advisory_lock.sql"))
                 .bind(vec![Lock::Schema.key(&dsn.schema)])
                 .execute(&mut conn)

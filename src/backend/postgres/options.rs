@@ -8,6 +8,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::hosts::{self, Hosts};
 use super::service::{self, Env, Given};
+use super::silence::Limits;
 use super::written::{self, wrong};
 use super::{tls, words};
 use crate::model::{Error, Result};
@@ -19,6 +20,7 @@ const NAMES: &[&str] = &[
     "max_queries",
     "max_inactive_connection_lifetime",
     "connect_timeout",
+    "call_timeout",
     "schema",
     "statement_cache",
     "notify",
@@ -63,6 +65,8 @@ pub(super) struct Dsn {
     pub max_inactive_connection_lifetime: Duration,
     /// How long a call waits for a connection.
     pub connect_timeout: Duration,
+    /// How long it waits for an answer on it.
+    pub call_timeout: Duration,
     pub schema: String,
     /// 0 behind a pooler that gives every transaction another connection.
     pub statement_cache: usize,
@@ -97,6 +101,7 @@ impl Dsn {
             max_queries: 50_000,
             max_inactive_connection_lifetime: Duration::from_secs(300),
             connect_timeout: Duration::from_secs(10),
+            call_timeout: Duration::from_secs(30),
             schema: "stent".to_owned(),
             statement_cache: STATEMENTS,
             notify: true,
@@ -159,6 +164,12 @@ impl Dsn {
             "max_queries" => self.max_queries = at_least_one(name, value)?,
             "max_inactive_connection_lifetime" => self.max_inactive_connection_lifetime = seconds(name, value)?,
             "connect_timeout" => self.connect_timeout = seconds(name, value)?,
+            "call_timeout" => {
+                self.call_timeout = seconds(name, value)?;
+                if self.call_timeout.is_zero() {
+                    return Err(wrong("call_timeout is 0; it must be more").with("key", name));
+                }
+            }
             "schema" => {
                 if value.is_empty() || value.len() > IDENTIFIER_MAX || value.starts_with("pg_") || value.contains('\0')
                 {
@@ -174,6 +185,11 @@ impl Dsn {
             _ => return Err(unknown(name, "")),
         }
         Ok(())
+    }
+
+    /// How long answers are waited for.
+    pub fn limits(&self) -> Limits {
+        Limits::new(self.call_timeout, self.connect_timeout)
     }
 
     /// What is set for a session stays set.
@@ -351,6 +367,8 @@ mod tests {
             ("sslcert=/nowhere", "can't be read"),
             ("keepalives=1", "'keepalives' is not known"),
             ("port=1,2", "port names 2, and there are 1 servers"),
+            ("call_timeout=0", "call_timeout is 0; it must be more"),
+            ("call_timeout=soon", "call_timeout is 'soon'"),
             ("schema=", "schema is ''"),
             ("schema=%zz", "two hexadecimal digits"),
             ("statement_cache=0&notify=on", "notify is on and statement_cache is 0"),
