@@ -1,5 +1,5 @@
-//! The engine's own operations: what an executor needs beyond the protocol to keep the laws. Sets go in, sets come
-//! out; each is one transaction unless it says otherwise.
+//! The engine's operations: what an executor needs of a store beyond the protocol, as the types that go in and come
+//! out. They work on batches; each is one transaction unless it says otherwise.
 #![expect(clippy::result_large_err, reason = "in what serde derives to read a step's outcome")]
 
 use std::collections::BTreeMap;
@@ -67,11 +67,11 @@ pub struct Claimed {
     pub run: u32,
     /// Durable operations it has issued so far; 0: there is no journal to load.
     pub ops: u32,
-    /// Progress lines, counter additions and state values that its journal's runs have recorded so far; 0 while `ops`
-    /// is: an attempt that replays nothing is heard in full.
+    /// Effects (progress lines, counter additions, state values) that are recorded for this journal so far. 0 while
+    /// `ops` is 0: without a journal nothing is replayed, and the attempt's effects are recorded in full.
     pub effects: u32,
-    /// The first operation that was opened again, by a retry of failed children or a dead letter's replay: what was issued
-    /// after it may be of a way that the handler does not go again.
+    /// The first operation that a retry of failed children or a dead letter's replay set to run again. The handler may
+    /// take another path after it, so operations issued later need not be asked for again.
     pub opened: Option<Op>,
     pub heartbeat: Option<Payload>,
     /// Workers in a row that died with it.
@@ -106,7 +106,7 @@ pub struct Held {
     pub fence: u64,
 }
 
-/// What a worker says of a task that it holds: commands, then what becomes of the task. All or nothing.
+/// What a worker writes for a task that it holds: commands, then the outcome. All or nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Transition {
@@ -125,14 +125,15 @@ pub struct Commands {
     pub progress: Vec<ProgressEntry>,
     pub counters: Vec<(String, Number)>,
     pub state: Vec<(String, Payload)>,
-    /// What the handler last said of its work, for its next attempt; the last one stands.
+    /// The details of the last heartbeat, for the next attempt.
     pub heartbeat: Option<Payload>,
-    /// How far the task's record went before these, by the sender's count from the claim on. Where the record goes
-    /// further, these are in it: the answer to their commit was lost, and they are said again. `None`: never said again.
+    /// The extent of the task's record before these commands, as the worker counts it since the claim. If the record
+    /// goes further than this, the commands are recorded already and are sent again because the answer to their commit
+    /// was lost. `None`: they are never sent again.
     pub from: Option<Extent>,
 }
 
-/// How far a task's record goes.
+/// How many operations and effects of a task are recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Extent {
@@ -157,12 +158,13 @@ impl Commands {
         u32::try_from(self.progress.len() + self.counters.len() + self.state.len()).unwrap_or(u32::MAX)
     }
 
-    /// How much further a record goes by them. Each spawn counts, also one that an end leaves out: numbers go on after.
+    /// By how much these commands extend the record. Each spawn counts, also one that is dropped because the task ends:
+    /// later operations are numbered after it.
     pub fn size(&self) -> Extent {
         Extent { ops: u32::try_from(self.spawns.len()).unwrap_or(u32::MAX), effects: self.effects() }
     }
 
-    /// How far the record goes with them, if they say from where.
+    /// The extent of the record after these commands, if they say from where.
     pub fn to(&self) -> Option<Extent> {
         let Extent { ops, effects } = self.size();
         self.from.map(|from| Extent { ops: from.ops + ops, effects: from.effects + effects })
@@ -255,8 +257,8 @@ pub enum Outcome {
     PassUp {
         failure: Failure,
     },
-    /// Rows only from now on, until what is awaited is there.
-    /// `known`: the largest arrival number that the task knows without a gap; what arrived later is looked at.
+    /// The task waits for these operations; it holds no lease meanwhile. `known`: the task knows all arrivals up to
+    /// this number; the store checks for later ones at once.
     Suspend {
         mode: WaitMode,
         ops: OpSet,
@@ -281,13 +283,14 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Verdict {
-    /// Recorded. `arrivals`: the numbers given to what it ended itself, steps and cancelled operations; what else
-    /// arrived in it (signals that were there, results kept under a key) is in the journal. `latest`: the largest
-    /// arrival number of the task so far; it counts for a task that holds on or suspends.
+    /// Recorded. `arrivals`: the arrival numbers of operations that ended within the transition, which are steps and
+    /// cancelled operations. Others that ended in it (signals that were there already, results kept under a key) are in
+    /// the journal. `latest`: the task's largest arrival number so far; of use only for a task that is held or
+    /// suspended.
     Recorded { arrivals: Vec<(Op, u64)>, latest: u64 },
     /// Nothing was written: the lease is another's, or the task is over.
     LeaseLost,
-    /// Nothing of it was written but the end of the lease: the execution is cancelled or timed out.
+    /// The execution is being cancelled or has timed out. Only the end of the lease was written.
     Cancelled,
     /// Nothing was written: this transition can't be carried out as it is.
     Refused(crate::model::Error),
@@ -312,7 +315,7 @@ pub struct JournalEntry {
     pub completed_at: Option<Timestamp>,
 }
 
-/// What is asked of a journal: all of it (`after` 0), or what arrived after.
+/// A request for a journal: all of it (`after` is 0), or what arrived after that number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JournalRequest {
@@ -410,7 +413,7 @@ pub struct Snapshot {
 pub struct StoreStats {
     pub executions: BTreeMap<ExecutionStateKey, u64>,
     pub tasks: BTreeMap<TaskStateKey, u64>,
-    /// Claimable now, by queue (empty: none of its own) and function.
+    /// Tasks that can be claimed now, by queue (`None`: no queue) and function.
     pub ready: Vec<Depth>,
     /// Pending, but not before a later time.
     pub scheduled: u64,
@@ -447,7 +450,8 @@ pub struct Replayed {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Notice {
-    /// There may be work to claim. The worker named, if any, has claimed in the same transaction all that it can take.
+    /// There may be work to claim. `served`: this worker has claimed all that it can take in the same transaction, and
+    /// needs no wake-up.
     Work { served: Option<String> },
     /// Something is due this long from now.
     Due(#[serde(with = "seconds")] Duration),
@@ -455,7 +459,7 @@ pub enum Notice {
     Ended(Vec<Id>),
     /// These executions are being cancelled.
     Cancelling(Vec<Id>),
-    /// These tasks ended under the hands of the worker that runs them: their parent ended or cancelled them.
+    /// These tasks were ended by their parent while a worker was running them.
     Lost(Vec<Id>),
     /// Operations of these tasks have arrived.
     Arrived(Vec<Id>),

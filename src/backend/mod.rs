@@ -1,4 +1,5 @@
-//! The door to the stores. The trait is the contract; its documentation says what a backend must and must not do.
+//! The stores. [`Backend`] is the trait that each of them implements; its documentation says what a store must and must
+//! not do.
 
 pub mod custom;
 mod decide;
@@ -20,8 +21,8 @@ use crate::model::{Id, Payload, Result};
 
 /// A store that answers the backend protocol and the engine's operations.
 ///
-/// Every method may be called concurrently. What changes several records is one transaction. Times are judged by
-/// the store's clock. An error says what was being done and whether the same call may succeed later.
+/// Every method may be called concurrently. A method that changes several records does so in one transaction. Times are
+/// judged by the store's clock. An error says what was being done and whether the same call may succeed later.
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
     /// `sqlite`, `postgres`, `custom`; for messages and metrics.
@@ -35,18 +36,19 @@ pub trait Backend: Send + Sync + 'static {
     /// One operation of the protocol.
     async fn call(&self, request: Request) -> Result<Response>;
 
-    /// Hints from now on. A receiver that lags must look for itself.
+    /// The hints that are sent from now on. A receiver that has lagged (`RecvError::Lagged`) has missed some and must
+    /// query the store.
     fn notices(&self) -> broadcast::Receiver<Notice>;
 
     /// Starts executions with their root tasks, in one transaction, in order. Where an idempotency key of the same
     /// function is held by another execution's root (going on or completed), that execution's id is the answer.
     async fn dispatch(&self, executions: Vec<NewExecution>) -> Result<Vec<Id>>;
 
-    /// Makes a worker and its functions known; wakes tasks that are parked for another version of them. Again for the
-    /// same worker: replaces.
+    /// Registers a worker and its functions, and frees tasks that are parked by another version of them. A worker that
+    /// is registered already is replaced.
     async fn register_worker(&self, worker: NewWorker) -> Result<()>;
 
-    /// The worker is gone: what waits for it alone goes to everyone. Unknown: no error.
+    /// The worker is gone: tasks that only it could claim may be claimed by any worker. An unknown id is no error.
     async fn remove_worker(&self, worker_id: &str) -> Result<()>;
 
     /// Records transitions, each with its own verdict, and claims: in this order, in one transaction.
@@ -65,8 +67,8 @@ pub trait Backend: Send + Sync + 'static {
     /// Renews all leases of a worker in one statement.
     async fn renew(&self, renew: Renew) -> Result<Renewed>;
 
-    /// Takes what is due, in bounded batches: timers, delays, ended leases, expiries, cancelled trees. On behalf of
-    /// `worker_id`, which also takes over parked tasks that its versions of the functions may free.
+    /// Handles what is due, in bounded batches: timers, delays, ended leases, expiries, cancelled trees. `worker_id` is
+    /// the worker that sweeps; it also gets the parked tasks that its versions of the functions may be able to run.
     async fn sweep(&self, worker_id: &str) -> Result<Swept>;
 
     /// Turns the execution to `cancelling` in one commit. Unknown: not found. Already over: conflict.

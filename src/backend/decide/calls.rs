@@ -1,13 +1,13 @@
-//! What a call runs under, and what its idempotency key means.
+//! The options that a called function's task gets, and what an idempotency key means for it.
 
 use std::time::Duration;
 
 use crate::model::{Error, FunctionOptions, Id, Payload, Result, RetryPolicy, Route, TaskOptions, TaskState};
 
-/// How long a key stands: the default retention period of what it refers to.
+/// How long a key is kept: as long as the tasks that it refers to are kept by default.
 pub(in crate::backend) const KEY_TTL: Duration = Duration::from_secs(7 * 86_400);
 
-/// What a call says that needs the function's word.
+/// The parts of a call that have to be combined with the function's options.
 pub(in crate::backend) struct Asked<'a> {
     pub function: &'a str,
     pub options: &'a TaskOptions,
@@ -16,7 +16,7 @@ pub(in crate::backend) struct Asked<'a> {
     pub args_hash: Option<&'a [u8; 32]>,
 }
 
-/// What a function's task runs under: the call's options, else the function's, else the defaults.
+/// What a task of a function gets: the call's options, else the function's, else the defaults.
 #[derive(Clone, Debug, Default)]
 pub(in crate::backend) struct Resolved {
     /// The store's number of the route.
@@ -32,7 +32,7 @@ pub(in crate::backend) struct Resolved {
     pub cache_ttl: Option<Duration>,
 }
 
-/// The store gives the route its number. A cached result whose function says no time is kept for ever.
+/// The store replaces the route by its number. A cached result without a TTL is kept for ever.
 pub(in crate::backend) fn resolve(asked: &Asked<'_>, function: Option<&FunctionOptions>) -> (Resolved, Route) {
     let options = asked.options.clone().or_function(function);
     let version = function.and_then(|f| f.version.as_deref()).unwrap_or_default();
@@ -70,15 +70,15 @@ pub(in crate::backend) fn resolve(asked: &Asked<'_>, function: Option<&FunctionO
 /// What a key means to the task that comes with it.
 #[derive(Debug, PartialEq)]
 pub(in crate::backend) enum Reservation {
-    /// It is the first: it runs.
+    /// The key is this task's: it runs.
     Owner,
-    /// Recorded already; by this task, if it is still there.
+    /// The result is recorded already; `owner` is the task that produced it, if it still exists.
     Done { owner: Option<Id>, result: Payload },
-    /// Another task runs for this key.
+    /// Another task has the key and is not finished; this one waits for it.
     Join { owner: Id },
 }
 
-/// A key that stands.
+/// A key that is in the store.
 #[derive(Default)]
 pub(in crate::backend) struct Found {
     pub args_hash: Option<Vec<u8>>,
@@ -89,8 +89,8 @@ pub(in crate::backend) struct Found {
     pub result: Option<Payload>,
 }
 
-/// What a key that stands means to `task`; `Owner`: it is to be taken over. Other arguments under the same key:
-/// conflict.
+/// What a stored key means for `task`. `Owner`: the task is to take the key over. The same key with other arguments is
+/// a conflict.
 pub(in crate::backend) fn reserve(
     function: &str,
     key: &str,

@@ -1,4 +1,4 @@
-//! What becomes of a task whose time has come, or whose worker is gone.
+//! What happens to a task whose time has come, or whose worker has died.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ pub(in crate::backend) enum Due {
         delay: Duration,
         failure: Failure,
     },
-    /// Nothing else has a due time; one that has is left to its own end.
+    /// Not due for anything: tasks in other states have no due time that counts.
     Nothing,
 }
 
-/// A task as its row tells.
+/// The columns of a task that the decision needs.
 pub(in crate::backend) struct Row<'a> {
     pub id: Id,
     pub parent: Option<Id>,
@@ -30,7 +30,7 @@ pub(in crate::backend) struct Row<'a> {
     pub retries: u32,
 }
 
-/// `policy` is asked where it is needed; `chance` in 0..1 moves a retry's delay.
+/// `policy` is called only if it is needed; `chance` (0 to 1) is the random part of a retry's delay.
 pub(in crate::backend) fn when_due(
     row: &Row<'_>,
     policy: impl FnOnce() -> Result<RetryPolicy>,
@@ -54,7 +54,7 @@ pub(in crate::backend) fn when_due(
     })
 }
 
-/// `crashes`: workers in a row that died with it, this one included.
+/// `crashes`: how many workers in a row have died while they ran the task, this one included.
 pub(in crate::backend) fn when_lease_ended(
     id: Id,
     parent: Option<Id>,

@@ -1,4 +1,5 @@
-//! The one way to end, as far as it is decided: what follows from tasks that did.
+//! What follows from the end of tasks: for their executions, parents, descendants and dead letters. Every task ends
+//! this way.
 
 use std::collections::HashMap;
 
@@ -51,19 +52,20 @@ impl Ending {
 pub(in crate::backend) struct End {
     pub id: Id,
     pub parent: Option<Id>,
-    /// Only if it runs under this fence, in an execution that may go on. None: whatever it does, if it is not over.
+    /// `Some`: end the task only if it runs under this fence and its execution goes on. `None`: end it in whatever
+    /// state it is, unless it has ended.
     pub fence: Option<u64>,
     pub ending: Ending,
     pub dead_letter: Option<String>,
     pub cache: Option<CacheSlot>,
     pub cache_hit: bool,
-    /// How much further its record goes by what was said with its end: who runs it again has a journal to load, and does
-    /// not say again what was said.
+    /// By how much the transition's commands extend the record. If the task is run again, its next attempt knows by
+    /// this that there is a journal to load, and which effects not to record again.
     pub said: Extent,
 }
 
 impl End {
-    /// Ends the task whatever it does.
+    /// Ends the task in whatever state it is, unless it has ended.
     pub fn now(id: Id, parent: Option<Id>, ending: Ending) -> Self {
         Self {
             id,
@@ -86,7 +88,7 @@ pub(in crate::backend) struct Ended {
     pub op: Option<Op>,
 }
 
-/// A task that did end, as its row tells.
+/// The columns of a task that has just been ended.
 pub(in crate::backend) struct EndedRow {
     pub id: Id,
     pub execution: Id,
@@ -98,24 +100,24 @@ pub(in crate::backend) struct EndedRow {
     pub has_key: bool,
 }
 
-/// What is to be done for tasks that did end.
+/// What is to be done after tasks have ended.
 #[derive(Default)]
 pub(in crate::backend) struct Aftermath<'a> {
     pub ended: Vec<Ended>,
     /// Executions that end as these roots did, with the roots' retries.
     pub executions: Vec<(Id, &'a Ending, i64)>,
-    /// What is unfinished below them is to be cancelled.
+    /// Tasks that have operations: their unfinished descendants are to be cancelled.
     pub with_operations: Vec<Id>,
-    /// Others may have joined them.
+    /// Tasks that own an idempotency key, so others may be waiting for their result.
     pub with_key: Vec<(Id, &'a Ending)>,
     pub letters: Vec<(Id, &'a str)>,
     pub results: Vec<(&'a CacheSlot, &'a Payload)>,
-    /// Those to whom an operation has arrived.
+    /// Parents to which an end was delivered.
     pub parents: Vec<Id>,
 }
 
 impl<'a> Aftermath<'a> {
-    /// `rows`: of those among `ends` that did end. What they deliver is noted in the book.
+    /// `rows`: those of `ends` that did end. Their delivery to the parents is entered into the book.
     pub fn of(ends: &'a [End], rows: impl IntoIterator<Item = EndedRow>, book: &mut Book) -> Self {
         let by_id: HashMap<Id, &End> = ends.iter().map(|end| (end.id, end)).collect();
         let mut after = Self::default();

@@ -1,4 +1,4 @@
-//! What of a dead letter's execution its replay keeps.
+//! Which tasks of a dead letter's execution are copied for its replay.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,7 +12,7 @@ pub(in crate::backend) fn root_task_id(execution: Id) -> Id {
 /// A child of a task.
 pub(in crate::backend) struct Node {
     pub id: Id,
-    /// None: a tool created it, and no journal knows it.
+    /// `None`: it was created by a tool through the protocol, and belongs to no journal.
     pub op: Option<Op>,
     pub key: String,
     pub state: TaskState,
@@ -25,14 +25,14 @@ pub(in crate::backend) struct Copy {
     pub id: Id,
     pub new_id: Id,
     pub new_parent: Option<Id>,
-    /// It runs again; else it is recorded as it is.
+    /// The copy runs again; else its end is copied too.
     pub again: bool,
-    /// The operation of its journal that runs again.
+    /// The operation of its journal that runs again, if there is one.
     pub opened: Option<Op>,
 }
 
-/// From a letter's task up to its root, given the task and those above it, each with its parent. None: they form a
-/// circle.
+/// The path from a dead letter's task up to its root. `above`: the task and its ancestors, each with its parent.
+/// `None`: they form a circle.
 pub(in crate::backend) fn path(letter: Id, above: &[(Id, Option<Id>)]) -> Option<Vec<Id>> {
     let parents: HashMap<Id, Option<Id>> = above.iter().copied().collect();
     let mut path = Vec::with_capacity(parents.len());
@@ -49,8 +49,8 @@ pub(in crate::backend) fn path(letter: Id, above: &[(Id, Option<Id>)]) -> Option
     Some(path)
 }
 
-/// The journal up to the failure, without the failed path. `path`: from the letter up to the root, which is not
-/// missing; `journals`: of each task on it, in the same order.
+/// The copies that make the journal up to the failure, in which the failed path runs again. `path`: from the letter's
+/// task up to the root, which must be there; `journals`: those of the tasks on it, in the same order.
 pub(in crate::backend) fn copies(execution: Id, path: &[Id], journals: &[Vec<Node>]) -> Vec<Copy> {
     let on_path: HashSet<Id> = path.iter().copied().collect();
     let root = path.last().copied().unwrap_or_default();
@@ -77,8 +77,8 @@ pub(in crate::backend) fn copies(execution: Id, path: &[Id], journals: &[Vec<Nod
     copies
 }
 
-/// Completed work is never done twice. Other ends are part of the journal only if the handler saw them before the
-/// failure; under the letter itself all of them were there.
+/// Completed operations are always kept. Failed and cancelled ones are kept only if the handler saw them before the
+/// failure; in the journal of the letter's own task it saw all of them.
 fn is_kept(child: &Node, failed_at: Option<u64>) -> bool {
     let Some(arrival) = child.arrival.filter(|arrival| *arrival > 0 && child.op.is_some()) else { return false };
     match child.state {

@@ -1,5 +1,5 @@
-//! What the stores decide, apart from how they read and write: one place for both. It is given rows and says what
-//! follows; it does no I/O, reads no clock and draws nothing by chance.
+//! What the stores decide, separate from how they read and write, so that all stores decide alike. Pure functions: rows
+//! go in and decisions come out, without I/O, clock or random numbers.
 
 mod calls;
 mod due;

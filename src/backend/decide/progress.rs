@@ -1,8 +1,8 @@
-//! What an execution tells of itself: a line for each task, and what its handlers said.
+//! An execution's progress: a line for each task, made from its row, merged with the lines that handlers wrote.
 
 use crate::model::{Payload, ProgressEntry, ProgressStatus, TaskState, Timestamp};
 
-/// A task's line.
+/// The progress line of a task.
 pub(in crate::backend) fn line(
     step: String,
     state: TaskState,
@@ -28,7 +28,7 @@ pub(in crate::backend) fn line(
     ProgressEntry { step, status, started_at, completed_at, detail }
 }
 
-/// In order of time. What handlers said keeps its own order, whatever its times are.
+/// Merges the lines by time. The handlers' lines keep their own order, whatever their times are.
 pub(in crate::backend) fn merge(
     derived: Vec<(Timestamp, ProgressEntry)>,
     stored: Vec<ProgressEntry>,

@@ -1,4 +1,4 @@
-//! What the protocol's records may be, and become.
+//! Checks of the records that the protocol writes, and of the changes that it may make to them.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -53,7 +53,7 @@ pub(in crate::backend) fn task_exists(id: Id) -> Error {
     .with("task_id", id.to_string())
 }
 
-/// Its end would be waited for by itself, and who looks for its root would find none.
+/// Such a task would wait for itself, and its root would never be found.
 pub(in crate::backend) fn own_ancestor(id: Id) -> Error {
     Error::invalid(format!(
         "task {id} would be its own ancestor; parent_task_id is the task that called it, and in the end a root has none"
@@ -62,16 +62,16 @@ pub(in crate::backend) fn own_ancestor(id: Id) -> Error {
     .with("task_id", id.to_string())
 }
 
-/// A letter's task from which no way leads up to a root.
+/// The letter's task has no root: its ancestors form a circle.
 pub(in crate::backend) fn no_root(letter: Id) -> Error {
     Error::conflict(format!("replay: the parents of task {letter} form a circle, so there is no root to begin with"))
         .with("task_id", letter.to_string())
 }
 
-/// Are there some among these tasks whose parents form a circle? One of them.
+/// Finds a task that is its own ancestor among these.
 pub(in crate::backend) fn circle_among(tasks: &[Task]) -> Option<Id> {
     let parents: HashMap<Id, Option<Id>> = tasks.iter().map(|task| (task.id, task.parent_task_id)).collect();
-    // Each is gone up from once: what was seen on an earlier way leads to no circle.
+    // `seen` holds the walk that reached each task first: meeting an earlier walk's task means that there is no circle.
     let mut seen: HashMap<Id, usize> = HashMap::with_capacity(tasks.len());
     for (way, task) in tasks.iter().enumerate() {
         let mut at = Some(task.id);
@@ -86,7 +86,7 @@ pub(in crate::backend) fn circle_among(tasks: &[Task]) -> Option<Id> {
     None
 }
 
-/// A root that is to run, with its execution.
+/// Refuses an unfinished root task in an execution that has ended or is being cancelled.
 pub(in crate::backend) fn check_runs(execution: &Execution, root: &Task) -> Result<()> {
     let runs = matches!(execution.state, ExecutionState::Pending | ExecutionState::Running);
     if runs || root.state.is_terminal() {
@@ -117,7 +117,7 @@ pub(in crate::backend) fn unknown_execution(id: Id) -> Error {
 /// How something ended: its state, its result, its error.
 type Over<'a, S> = (S, &'a Option<Payload>, &'a Option<Failure>);
 
-/// The same end again may be the repetition of a commit whose answer was lost; another one would rewrite history.
+/// Writing the same end again is accepted: it may repeat a commit whose answer was lost. Any other end is a conflict.
 pub(in crate::backend) fn same_end<S: PartialEq + Display>(
     what: &str,
     id: Id,
@@ -134,7 +134,7 @@ pub(in crate::backend) fn same_end<S: PartialEq + Display>(
     .with("state", stored.0.to_string()))
 }
 
-/// An execution that is being cancelled only ends.
+/// An execution that is being cancelled may only end.
 pub(in crate::backend) fn execution_may_become(id: Id, stored: ExecutionState, new: ExecutionState) -> Result<()> {
     let goes_back = matches!(new, ExecutionState::Pending | ExecutionState::Running | ExecutionState::Completed);
     if stored != ExecutionState::Cancelling || !goes_back {
@@ -146,7 +146,7 @@ pub(in crate::backend) fn execution_may_become(id: Id, stored: ExecutionState, n
     .with("state", stored.as_str()))
 }
 
-/// The end that a record says its task has come to. None: it goes on.
+/// The end that a record's state stands for. `None`: the task has not ended.
 pub(in crate::backend) fn from_outside(task: &Task) -> Option<Ending> {
     match task.state {
         TaskState::Completed => Some(Ending::Completed(task.result.clone().unwrap_or_else(Payload::null))),

@@ -1,4 +1,4 @@
-//! What a transition does to its task, and why one is refused.
+//! How a transition changes its task, and why a transition is refused.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use super::{End, Ending};
 use crate::backend::{Commands, Extent, Outcome, Spawn, SpawnKind, Transition, Verdict};
 use crate::model::{ExecutionState, Failure, Id, Payload, TaskState, Timestamp};
 
-/// How a task that goes on moves; the numbers are `tasks_move.sql`'s.
+/// The changes of a task that has not ended. The numbers are those of `tasks_move.sql`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::backend) enum Move {
     Hold = 0,
@@ -17,7 +17,7 @@ pub(in crate::backend) enum Move {
     Continue = 5,
 }
 
-/// A move, with what it takes along.
+/// A change, with the values that it writes.
 #[derive(Debug, PartialEq)]
 pub(in crate::backend) struct Moved<'a> {
     pub how: Move,
@@ -35,7 +35,7 @@ impl Moved<'_> {
     }
 }
 
-/// None: the task is over.
+/// `None`: the outcome ends the task.
 pub(in crate::backend) fn moved(outcome: &Outcome, now: Timestamp) -> Option<Moved<'_>> {
     let plain = |how| Moved { how, failure: None, at: None, version: None, args: None };
     Some(match outcome {
@@ -54,7 +54,7 @@ pub(in crate::backend) fn moved(outcome: &Outcome, now: Timestamp) -> Option<Mov
     })
 }
 
-/// None: the task goes on.
+/// `None`: the outcome does not end the task.
 pub(in crate::backend) fn end_of(Transition { held, outcome, commands }: &Transition) -> Option<End> {
     let said = commands.size();
     let end = |ending| End { fence: Some(held.fence), said, ..End::now(held.task, held.parent, ending) };
@@ -92,26 +92,26 @@ fn ended_state(outcome: &Outcome) -> Option<TaskState> {
     }
 }
 
-/// How many of them, from the first on, are of different tasks. A task named again, by its next holder maybe, is spoken
-/// for after what was said before.
+/// The length of the longest prefix in which no task occurs twice. The rest is recorded after it, because a later
+/// transition of the same task (of its next holder, perhaps) depends on the earlier one.
 pub(in crate::backend) fn apart(transitions: &[Transition]) -> usize {
     let mut seen: HashSet<Id> = HashSet::with_capacity(transitions.len());
     transitions.iter().position(|t| !seen.insert(t.held.task)).unwrap_or(transitions.len())
 }
 
-/// What is over already when it is said.
+/// Steps: operations that have ended before they are recorded.
 pub(in crate::backend) fn steps(commands: &Commands) -> Vec<&Spawn> {
     commands.spawns.iter().filter(|spawn| matches!(spawn.what, SpawnKind::Step { .. })).collect()
 }
 
-/// The operations that start, and whether others may be cancelled. A task that ends or starts over starts nothing more;
-/// what it ran in place is recorded.
+/// The operations to start, and whether cancellations are to be carried out. A task that ends or continues starts
+/// nothing more; only steps that it has run already are recorded.
 pub(in crate::backend) fn starts(Transition { commands, outcome, .. }: &Transition) -> (Vec<&Spawn>, bool) {
     let goes_on = !is_end(outcome) && !matches!(outcome, Outcome::Continue { .. });
     (if goes_on { commands.spawns.iter().collect() } else { steps(commands) }, goes_on)
 }
 
-/// Where a task stands.
+/// The columns of a task by which a transition is accepted or refused.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::backend) struct Standing {
     pub fence: u64,
@@ -120,7 +120,8 @@ pub(in crate::backend) struct Standing {
     pub extent: Extent,
 }
 
-/// May it be recorded? A statement asks so as it writes; who can't write so asks before.
+/// May the transition be recorded? The SQL stores check this within the statement that writes; other stores check it
+/// before they write.
 pub(in crate::backend) fn holds(Transition { held, commands, outcome }: &Transition, standing: &Standing) -> bool {
     standing.fence == held.fence
         && standing.state == TaskState::Running
@@ -132,20 +133,20 @@ const fn is_going_on(execution: ExecutionState) -> bool {
     matches!(execution, ExecutionState::Pending | ExecutionState::Running)
 }
 
-/// `latest`: the largest arrival of the task.
+/// Why a transition was not recorded. `latest`: the task's largest arrival number.
 pub(in crate::backend) fn why_not(transition: &Transition, standing: &Standing, latest: u64) -> Verdict {
     if standing.fence != transition.held.fence {
         return Verdict::LeaseLost;
     }
     if is_recorded(transition, standing) {
-        // What ended in it is in the journal, which the sender looks at when it is behind.
+        // The arrivals of this transition are in the journal: the worker loads it when it sees that `latest` is ahead.
         return Verdict::Recorded { arrivals: Vec::new(), latest };
     }
     let cancelling = standing.state == TaskState::Running && standing.execution == ExecutionState::Cancelling;
     if cancelling { Verdict::Cancelled } else { Verdict::LeaseLost }
 }
 
-/// Is it the same again, because the answer to the first commit was lost? The row has this transition's fence.
+/// Has this transition been recorded before, by a commit whose answer was lost? The row has its fence.
 fn is_recorded(Transition { commands, outcome, .. }: &Transition, standing: &Standing) -> bool {
     match outcome {
         Outcome::Hold => {

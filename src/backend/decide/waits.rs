@@ -1,15 +1,15 @@
-//! Who waits for what, and under which numbers ends are delivered.
+//! Which operations a suspended task waits for, and the arrival numbers under which ends are delivered to it.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::model::{Id, Op, OpSet, Wait, WaitMode};
 
-/// How long the worker that suspended a task has first call on it. It has the journal in memory, and a poller's
-/// worker a live coroutine; others wait this long for it and no longer.
+/// For how long only the worker that suspended a task may claim it again. That worker has the journal in memory, or
+/// (with a poller) a live coroutine.
 pub(in crate::backend) const FIRST_CALL: Duration = Duration::from_secs(2);
 
-/// What one transaction knows of those to whom something is delivered: read once, changed here, written at the end.
+/// The `waits` rows that one transaction touches: read once, changed in memory, written at the end.
 #[derive(Default)]
 pub(in crate::backend) struct Book {
     rows: HashMap<Id, Row>,
@@ -17,9 +17,10 @@ pub(in crate::backend) struct Book {
 
 #[derive(Default)]
 struct Row {
-    /// The largest number that an end was delivered under.
+    /// The largest arrival number that is in use.
     arrivals: u64,
-    /// The largest number that was given to an end; some come to nothing, and those after it are given again.
+    /// The largest arrival number handed out. A number whose end was refused stays unused; the next transaction hands
+    /// it out again.
     given: u64,
     wait: Option<Wait>,
     changed: bool,
@@ -30,36 +31,36 @@ impl Book {
         self.rows.contains_key(&task)
     }
 
-    /// What is stored of a task.
+    /// Enters the stored row of a task.
     pub fn read(&mut self, task: Id, arrivals: u64, wait: Option<Wait>) {
         self.rows.insert(task, Row { arrivals, given: arrivals, wait, changed: false });
     }
 
-    /// A number for an end that is about to be delivered.
+    /// Hands out an arrival number for an end that is about to be written.
     pub fn next_arrival(&mut self, parent: Id) -> u64 {
         let row = self.rows.entry(parent).or_default();
         row.given += 1;
         row.given
     }
 
-    /// The end that has this number is in the store.
+    /// The end with this number has been written.
     pub fn delivered(&mut self, parent: Id, arrival: u64) {
         let row = self.rows.entry(parent).or_default();
         row.arrivals = row.arrivals.max(arrival);
         row.changed = true;
     }
 
-    /// The number that the next end does not have any more.
+    /// The last arrival number handed out.
     pub fn given(&self, task: Id) -> u64 {
         self.rows.get(&task).map_or(0, |row| row.given)
     }
 
-    /// The largest number so far.
+    /// The largest arrival number in use.
     pub fn latest(&self, task: Id) -> u64 {
         self.rows.get(&task).map_or(0, |row| row.arrivals)
     }
 
-    /// The operation has ended: the wait that counts on it is one nearer to its end.
+    /// The operation has ended: if the parent waits for it, one less is missing.
     pub fn arrived(&mut self, parent: Id, op: Op) {
         if let Some(row) = self.rows.get_mut(&parent)
             && let Some(wait) = &mut row.wait
@@ -69,26 +70,27 @@ impl Book {
         }
     }
 
-    /// From now on the task waits. What had arrived before is told by [`Book::arrived`].
+    /// The task waits from now on. The caller enters earlier arrivals with [`Book::arrived`].
     pub fn suspend(&mut self, task: Id, mode: WaitMode, ops: OpSet) {
         let row = self.rows.entry(task).or_default();
         row.wait = Some(Wait::new(mode, ops));
         row.changed = true;
     }
 
-    /// The task waits no more, whatever arrives.
+    /// The task has ended or does not wait any more.
     pub fn forget(&mut self, task: Id) {
         if let Some(row) = self.rows.get_mut(&task) {
             row.changed |= row.wait.take().is_some();
         }
     }
 
-    /// Its journal is empty again: arrivals count from the beginning.
+    /// The task has an empty journal again, and arrivals are numbered from the beginning.
     pub fn restart(&mut self, task: Id) {
         self.rows.insert(task, Row { changed: true, ..Row::default() });
     }
 
-    /// Tells what has changed since the last time, task by task: its arrivals, its wait, and whether that is over.
+    /// Calls `tell` for each row that has changed since the last call: its arrivals, its wait, and whether that wait is
+    /// over.
     pub fn settle(&mut self, mut tell: impl FnMut(Id, u64, Option<&Wait>, bool)) {
         for (task, row) in &mut self.rows {
             if std::mem::take(&mut row.changed) {

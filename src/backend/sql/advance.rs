@@ -1,5 +1,6 @@
-//! Transitions: what workers say of the tasks that they hold. Fences first, in two statements for the whole set; then
-//! the commands of those that held; then deliveries. Nothing is read before it is written.
+//! Records the transitions of workers as a batch. Two statements check the fences and write the outcomes of all tasks;
+//! then come the commands of the tasks whose fence was right, then deliveries to parents. Nothing is read before it is
+//! written.
 
 use std::collections::{HashMap, HashSet};
 
@@ -27,17 +28,19 @@ pub(super) async fn apply(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result
     Ok(verdicts)
 }
 
-/// Each task at most once.
+/// Records transitions of different tasks.
 async fn apply_set(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<Vec<Verdict>> {
     let mut book = WaitBook::default();
-    // Before anything changes: what a suspending task waits for, and how many ends it has been given.
+    // The `waits` rows are locked and read before anything changes: for these tasks, and for the parents of tasks that
+    // end.
     let asks = |t: &&Transition| matches!(t.outcome, Outcome::Suspend { .. } | Outcome::Hold) || !t.commands.is_empty();
     lock(tx, transitions).await?;
     let own = transitions.iter().filter(asks).map(|t| t.held.task);
     let parents = transitions.iter().filter(|t| decide::is_end(&t.outcome)).filter_map(|t| t.held.parent);
     book.load(tx, own.chain(parents)).await?;
 
-    // Those that go on come first: what they start is there to be cancelled when a parent ends in the same set.
+    // First the tasks that go on: operations that they start must exist before the end of a parent in the same batch
+    // can cancel them.
     let mut held = move_tasks(tx, transitions).await?;
     let mut arrivals = command(tx, &mut book, transitions, &held).await?;
     suspend(tx, &mut book, transitions, &held).await?;
@@ -58,7 +61,7 @@ async fn apply_set(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<Vec<Ve
     Ok(transitions.iter().map(verdict).collect())
 }
 
-/// Journals that are opened again, wholly or in part.
+/// Retries that run failed children again, and tasks that continue with an empty journal.
 async fn begin_anew(
     tx: &mut Tx<'_>,
     book: &mut WaitBook,
@@ -82,7 +85,7 @@ async fn begin_anew(
     Ok(())
 }
 
-/// What comes first in the order of locks.
+/// Takes the locks that come first in the order of locks (see [`super::tx`]).
 async fn lock(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<()> {
     let touches_signals = |t: &&Transition| {
         let waits = |spawn: &Spawn| matches!(spawn.what, SpawnKind::Signal { .. });
@@ -96,7 +99,7 @@ async fn lock(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<()> {
     tx.lock_executions(roots.map(|t| t.held.execution)).await
 }
 
-/// Tasks that are not over. The answer: those whose fence held.
+/// Writes the outcomes of tasks that go on. Returns the ids of those whose fence was right.
 async fn move_tasks(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<HashSet<Id>> {
     let mut call = TASKS_MOVE.call();
     for Transition { held, commands, outcome } in transitions {
@@ -131,7 +134,7 @@ async fn move_tasks(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<HashS
     found.iter().map(|row| row.id("id")).collect()
 }
 
-/// Tasks that are over. The answer: those whose fence held.
+/// Writes the outcomes of tasks that end. Returns the ids of those whose fence was right.
 async fn end_tasks(tx: &mut Tx<'_>, book: &mut WaitBook, transitions: &[Transition]) -> Result<HashSet<Id>> {
     let ends = transitions.iter().filter_map(decide::end_of).collect();
     let ended = ends::finish(tx, book, ends).await?;
@@ -140,7 +143,7 @@ async fn end_tasks(tx: &mut Tx<'_>, book: &mut WaitBook, transitions: &[Transiti
 
 type Arrivals = HashMap<Id, Vec<(crate::model::Op, u64)>>;
 
-/// The commands of the tasks whose fence held. The answer: arrivals of what ended at once.
+/// Carries out the commands of the tasks in `held`. Returns the arrival numbers of operations that ended at once.
 async fn command(
     tx: &mut Tx<'_>,
     book: &mut WaitBook,
@@ -157,7 +160,7 @@ async fn command(
             continue;
         }
         told.push((of.execution, commands));
-        // Steps are numbered from here on, in order, before anything else arrives.
+        // Steps get the next arrival numbers, in their order, before anything else arrives.
         let before = book.given(of.task);
         let numbered = decide::steps(commands).into_iter().zip(before + 1..).map(|(step, number)| (step.op, number));
         arrivals.entry(of.task).or_default().extend(numbered);
@@ -176,7 +179,7 @@ async fn command(
     Ok(arrivals)
 }
 
-/// Tasks that wait from now on: what has come that they did not know of counts at once.
+/// Records what suspended tasks wait for. Arrivals that a task did not know of when it suspended count at once.
 async fn suspend(tx: &mut Tx<'_>, book: &mut WaitBook, transitions: &[Transition], held: &HashSet<Id>) -> Result<()> {
     let mut unknown = TASKS_ARRIVED_SINCE.call();
     for Transition { held: of, outcome, .. } in transitions {
@@ -197,7 +200,7 @@ async fn suspend(tx: &mut Tx<'_>, book: &mut WaitBook, transitions: &[Transition
     Ok(())
 }
 
-/// Why a fence did not hold. A task whose execution is being cancelled gives up its lease here.
+/// Finds out why a transition was refused. A task whose execution is being cancelled gives up its lease here.
 async fn explain(
     tx: &mut Tx<'_>,
     book: &mut WaitBook,
@@ -210,7 +213,7 @@ async fn explain(
     let rows: HashMap<Id, &Row> = found.iter().map(|row| Ok((row.id("id")?, row))).collect::<Result<_>>()?;
     let mut cancelled = Vec::new();
     let mut executions = Vec::new();
-    // In order: ends of one parent are numbered as they were said.
+    // In the given order, so that ends of one parent's children are numbered in that order.
     for transition in refused {
         let Held { task: id, execution, parent, .. } = transition.held;
         let Some(row) = rows.get(&id) else { continue };

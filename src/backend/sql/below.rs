@@ -1,5 +1,5 @@
-//! Trees of tasks that end from above: the unfinished descendants of what has ended or is being cancelled. In bounded
-//! batches; what is left over is noted and swept later.
+//! Cancels the unfinished descendants of tasks that have ended or are being cancelled. It works in bounded batches; if
+//! a tree is larger, the rest is noted in `unfinished_trees` and done by sweeps.
 
 use std::collections::HashSet;
 
@@ -9,10 +9,10 @@ use super::statements::{TASKS_CANCEL_BELOW, UNFINISHED_TREES_ADD, UNFINISHED_TRE
 use super::tx::Tx;
 use crate::model::{Id, Result};
 
-/// Rows cancelled in one transaction that others wait for.
+/// Rows cancelled in one transaction, while others wait for its locks.
 const ROWS_MAX: usize = 1_000;
 
-/// Cancels the unfinished descendants of these tasks; of a large tree a part, and the rest is swept later.
+/// Cancels the unfinished descendants of these tasks. If there are too many, the rest is left to sweeps.
 pub(super) async fn cancel_below(tx: &mut Tx<'_>, tasks: Vec<Id>) -> Result<()> {
     let rest = cancel_some(tx, tasks).await?;
     if rest.is_empty() {
@@ -23,7 +23,7 @@ pub(super) async fn cancel_below(tx: &mut Tx<'_>, tasks: Vec<Id>) -> Result<()> 
     Ok(())
 }
 
-/// Cancels all unfinished descendants of these tasks, for one who takes their rows away.
+/// Cancels all unfinished descendants of these tasks, however many, because the caller is about to delete their rows.
 pub(super) async fn cancel_all_below(tx: &mut Tx<'_>, tasks: Vec<Id>) -> Result<()> {
     let mut rest = tasks;
     while !rest.is_empty() {
@@ -32,7 +32,7 @@ pub(super) async fn cancel_all_below(tx: &mut Tx<'_>, tasks: Vec<Id>) -> Result<
     Ok(())
 }
 
-/// Goes on with trees that were too large for one transaction. True: there is more.
+/// Continues with trees that were too large for one transaction. True: there may be more.
 pub(super) async fn go_on(tx: &mut Tx<'_>) -> Result<bool> {
     let rows = tx.fetch(&UNFINISHED_TREES_TAKE.call()).await?;
     let tasks = rows.iter().map(|row| row.id("task_id")).collect::<Result<Vec<Id>>>()?;
@@ -40,15 +40,15 @@ pub(super) async fn go_on(tx: &mut Tx<'_>) -> Result<bool> {
     Ok(!rows.is_empty())
 }
 
-/// As much as one transaction should. The answer: tasks below which there may be more.
+/// Cancels as many rows as one transaction should. Returns the tasks below which there may be more.
 async fn cancel_some(tx: &mut Tx<'_>, tasks: Vec<Id>) -> Result<Vec<Id>> {
     let mut level = tasks;
-    // Old records may be each other's ancestors: nobody is gone below twice.
+    // Records written by old versions may form circles, so no task is visited twice.
     let mut seen: HashSet<Id> = level.iter().copied().collect();
     let mut room = ROWS_MAX;
     let mut freed = Vec::new();
     while !level.is_empty() {
-        // Who delivers to these tasks has their waits locked before he touches what is below them.
+        // Deliveries to these tasks lock their `waits` rows before their children, so the same order is kept here.
         tx.lock_waits(level.iter().copied()).await?;
         let mut call = TASKS_CANCEL_BELOW.call().ids(level.iter().copied());
         let found = tx.fetch(call.int(room as i64).time(tx.now)).await?;
@@ -58,13 +58,14 @@ async fn cancel_some(tx: &mut Tx<'_>, tasks: Vec<Id>) -> Result<Vec<Id>> {
             if row.int("ops")? > 0 && seen.insert(row.id("id")?) {
                 below.push(row.id("id")?);
             }
-            // What runs in an execution that is being cancelled keeps its lease until its handler returns.
+            // In an execution that is being cancelled a running task keeps its lease until its handler returns.
             if row.text("state")? != "running" {
                 changed = true;
                 note(tx, row, &mut freed)?;
             }
         }
-        // Those that run are found again however often one looks: where there are no others, it goes on below them.
+        // Running tasks are not changed, and would be found again by every query. If only such tasks are left, go on
+        // below them.
         if found.len() == room && changed {
             level.extend(below);
             break;
@@ -76,7 +77,7 @@ async fn cancel_some(tx: &mut Tx<'_>, tasks: Vec<Id>) -> Result<Vec<Id>> {
     Ok(level)
 }
 
-/// What follows from a task's being cancelled from above.
+/// Notes what follows from a task that was cancelled from above: a hint to its worker, and the release of its key.
 fn note(tx: &mut Tx<'_>, row: &Row, freed: &mut Vec<Id>) -> Result<()> {
     let id = row.id("id")?;
     if row.optional_text("worker_id")?.is_some() {

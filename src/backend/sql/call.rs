@@ -1,12 +1,12 @@
-//! A statement with what it is given: rows of a batch, then single parameters. It knows no database: each dialect turns
-//! the values into parameters of its own.
+//! A statement together with the values for it: the rows of its batch, then its parameters. Each database turns the
+//! values into parameters of its own kind.
 
 use std::borrow::Cow;
 
 use super::statement::{Kind, Statement};
 use crate::model::{Id, Payload, Timestamp};
 
-/// One value on its way to a database. Null goes for every kind.
+/// A value for a statement. `Null` fits every kind.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::backend) enum Value<'a> {
     Null,
@@ -53,7 +53,7 @@ pub(in crate::backend) struct Call<'a> {
 }
 
 impl Statement {
-    /// To be given its values.
+    /// Begins a call, to which the values are added.
     pub fn call<'a>(&'static self) -> Call<'a> {
         Call { statement: self, rows: 0, by_id: false, values: Vec::new() }
     }
@@ -85,7 +85,8 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// A batch of one column of ids, each once and in order: whoever locks by it locks in the one order that all keep to.
+    /// A batch of one column of ids, sorted and without duplicates: a statement that locks rows by it locks them in the
+    /// same order as all others.
     pub fn ids(mut self, ids: impl IntoIterator<Item = Id>) -> Self {
         let mut ids: Vec<Id> = ids.into_iter().collect();
         ids.sort_unstable();
@@ -96,8 +97,8 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// The rows may be somebody else's too: where others write at the same time, they are taken in the order of their
-    /// first column, an id, so that nobody waits for who waits for him.
+    /// Other transactions may write the same rows. On a store with several writers the batch is then sorted by its
+    /// first column, an id, so that all lock in the same order and don't deadlock.
     pub fn by_id(mut self) -> Self {
         self.by_id = true;
         self
@@ -153,7 +154,7 @@ impl<'a> Call<'a> {
         self.push_some(value.into(), |text| Value::Text(Cow::Borrowed(text)))
     }
 
-    /// A text that was made for this call.
+    /// As [`Call::text`], for an owned text.
     pub fn made(&mut self, value: impl Into<Option<String>>) -> &mut Self {
         self.push_some(value.into(), |text| Value::Text(Cow::Owned(text)))
     }
@@ -162,7 +163,7 @@ impl<'a> Call<'a> {
         self.push_some(value.into(), |bytes| Value::Bytes(Cow::Borrowed(bytes)))
     }
 
-    /// Bytes that were made for this call.
+    /// As [`Call::bytes`], for owned bytes.
     pub fn made_bytes(&mut self, value: impl Into<Option<Vec<u8>>>) -> &mut Self {
         self.push_some(value.into(), |bytes| Value::Bytes(Cow::Owned(bytes)))
     }

@@ -1,5 +1,5 @@
-//! Cancelling an execution: one commit, and from then on nothing of its tree is claimed or recorded. It is over when
-//! nobody holds a lease in it any more. One that took too long ends in the same way.
+//! Cancels an execution. From the first commit on nothing of its tree is claimed or recorded. The execution ends when
+//! nobody holds a lease in it any more. Executions that time out end in the same way.
 
 use super::below;
 use super::dispatch;
@@ -22,7 +22,7 @@ pub(super) async fn cancel(tx: &mut Tx<'_>, execution: Id, reason: Option<&str>)
             Some(state) if state.is_terminal() => {
                 Err(Error::conflict(format!("cancel: execution {execution} is {state} already")))
             }
-            // It is being cancelled: the same wish again.
+            // It is being cancelled already.
             Some(_) => Ok(()),
         };
     }
@@ -40,7 +40,7 @@ pub(super) async fn cancel_again(tx: &mut Tx<'_>, execution: Id, reason: Option<
     }
 }
 
-/// Ends what can be ended of executions that are being cancelled, and closes those in which nothing runs any more.
+/// Ends all tasks of these executions that nobody runs, and closes those executions in which nothing runs any more.
 pub(super) async fn cancel_executions(tx: &mut Tx<'_>, book: &mut WaitBook, executions: Vec<Id>) -> Result<()> {
     let set = || executions.iter().copied();
     tx.fetch(&WAITS_LOCK_BELOW.call().ids(set())).await?;
@@ -57,7 +57,7 @@ pub(super) async fn cancel_executions(tx: &mut Tx<'_>, book: &mut WaitBook, exec
     close(tx, executions).await
 }
 
-/// Executions that are being cancelled are over when nobody holds a lease in them; then their compensation starts.
+/// Ends those of these executions in which nobody holds a lease, and dispatches their compensations.
 pub(super) async fn close(tx: &mut Tx<'_>, executions: Vec<Id>) -> Result<()> {
     let mut call = EXECUTIONS_CLOSE.call().ids(executions);
     let closed = tx.fetch(call.time(tx.now)).await?;
@@ -69,7 +69,7 @@ pub(super) async fn close(tx: &mut Tx<'_>, executions: Vec<Id>) -> Result<()> {
     dispatch::insert(tx, &compensations).await.map(drop)
 }
 
-/// What was to be dispatched when this execution ends from outside, if anything was.
+/// The compensation (`on_cancel`) of an execution that was cancelled or timed out, if it has one.
 fn compensation(ended: &Row, now: Timestamp) -> Result<Option<NewExecution>> {
     let Some(function) = ended.optional_string("on_cancel")? else { return Ok(None) };
     let args = codec::compensation_args(

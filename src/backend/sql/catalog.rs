@@ -1,5 +1,6 @@
-//! Functions, routes and workers: small tables that every claim and dispatch needs, kept in memory and read again when
-//! their version has changed. A transaction has one state of them, and what it changes itself.
+//! Functions, routes and workers. Every claim and dispatch needs these small tables, so they are kept in memory and
+//! read again when their version in the database has changed. A transaction works with one version, plus its own
+//! changes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,8 @@ use crate::backend::NewWorker;
 use crate::codec;
 use crate::model::{FunctionOptions, Result, Route};
 
-/// A number for a route, or (negative) for a worker's own lane.
+/// Where a task waits to be claimed: the number of its route, or the negative number of the one worker that may claim
+/// it.
 pub(in crate::backend) type Lane = i64;
 
 #[derive(Clone, Default)]
@@ -24,7 +26,7 @@ pub(in crate::backend) struct Catalog {
     workers: HashMap<String, i64>,
 }
 
-/// The newest state that this process has read, and its own workers.
+/// What the process shares: the newest catalog that it has read, and its own workers.
 #[derive(Default)]
 pub(in crate::backend) struct SharedCatalog {
     newest: Mutex<Arc<Catalog>>,
@@ -34,19 +36,19 @@ pub(in crate::backend) struct SharedCatalog {
 /// A worker registered through this backend, with what it can run.
 struct LocalWorker {
     registration: Arc<NewWorker>,
-    /// Where it may claim, by that version of the catalog.
+    /// Its lanes, with the version of the catalog that they were computed from.
     lanes: Option<(i64, Arc<Lanes>)>,
 }
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lanes {
-    /// Its own lane first.
+    /// Lanes of functions without a limit; the worker's own lane comes first.
     pub free: Vec<Lane>,
     /// By function.
     pub limited: Vec<Limited>,
 }
 
-/// A function that may run only so often at once, and its routes.
+/// A function with a `max_concurrent`, and the lanes of its routes.
 #[derive(Clone, Debug)]
 pub(super) struct Limited {
     pub function: String,
@@ -86,7 +88,7 @@ impl SharedCatalog {
         held(&self.local).get(worker_id).map(|worker| worker.registration.clone())
     }
 
-    /// Where a registered worker may claim. `None`: it was not registered here.
+    /// The lanes from which a worker may claim. `None`: it was not registered by this process.
     pub(super) fn lanes(&self, catalog: &Catalog, worker_id: &str) -> Option<Arc<Lanes>> {
         let mut local = held(&self.local);
         let worker = local.get_mut(worker_id)?;
@@ -100,7 +102,7 @@ impl SharedCatalog {
         }
     }
 
-    /// Where a worker claimed last, and by which version of the catalog.
+    /// The lanes of the worker's last claim, and the version of the catalog that they come from.
     pub fn known_lanes(&self, worker_id: &str) -> Option<(i64, Vec<Lane>)> {
         let local = held(&self.local);
         let (version, lanes) = local.get(worker_id)?.lanes.as_ref()?;
@@ -110,7 +112,7 @@ impl SharedCatalog {
 }
 
 impl Catalog {
-    /// The version of a state that a transaction has made and not committed: nobody else may see it.
+    /// Stands for a catalog that an uncommitted transaction has changed, and that others must not use.
     pub const OWN: i64 = 0;
 
     pub async fn load(session: &mut dyn Session, version: i64) -> Result<Self> {

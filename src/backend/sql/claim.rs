@@ -1,4 +1,5 @@
-//! Taking tasks: the best of the routes that a worker may take, and under their functions' limits the limited ones.
+//! Claims tasks for a worker: the best ones of the lanes that it may take from, and those of functions with a
+//! `max_concurrent` as far as their limit allows.
 
 use std::time::Duration;
 
@@ -38,7 +39,8 @@ pub(super) async fn claim(tx: &mut Tx<'_>, claim: &Claim) -> Result<Vec<Claimed>
             room -= claimed.len() - before;
         }
     }
-    // Fewer than it asked for: there is no more for it, and what is limited goes to it when a slot is free.
+    // It got fewer than it asked for, so there is nothing left for it and it needs no wake-up. Limited tasks are
+    // claimed when it has a free slot.
     if claimed.len() < claim.count {
         tx.hint_served(&claim.worker_id);
     }
@@ -56,8 +58,8 @@ struct Taking<'a> {
     limited: bool,
 }
 
-/// The best of all lanes. Where there were enough and others are at them just now, whatever else is there: nobody tells
-/// of it again.
+/// Claims the best tasks of all lanes. If there were enough of them but other transactions had locked some, any other
+/// tasks are taken instead: nobody will send another hint for these.
 async fn take(tx: &mut Tx<'_>, claim: &Claim, taking: &Taking<'_>, claimed: &mut Vec<Claimed>) -> Result<()> {
     let before = claimed.len();
     let one_lane = taking.lanes.len() == 1;
@@ -69,7 +71,7 @@ async fn take(tx: &mut Tx<'_>, claim: &Claim, taking: &Taking<'_>, claimed: &mut
     Ok(())
 }
 
-/// The answer: how many there were to choose from, at most as many as were asked for.
+/// `whatever`: take any tasks instead of the best. Returns how many tasks there were to choose from, up to `count`.
 async fn take_some(
     tx: &mut Tx<'_>,
     claim: &Claim,
@@ -113,12 +115,13 @@ fn read(row: &Row, now: Timestamp) -> Result<Claimed> {
     })
 }
 
-/// Live leases of a limited function. Ended ones don't count, whether they were swept already or not.
+/// How many leases on a function's tasks are valid. Those that have ended don't count, even if no sweep has handled
+/// them yet.
 async fn count_running(tx: &mut Tx<'_>, function: &str) -> Result<i64> {
     tx.one(TASKS_COUNT_LIMITED.call().text(function).lease(tx.now)).await?.int("count")
 }
 
-/// An execution runs from its root's first claim on.
+/// An execution is running from the first claim of its root task on.
 async fn start_executions(tx: &mut Tx<'_>, claimed: &[Claimed]) -> Result<()> {
     let first = |c: &&Claimed| {
         c.task.kind == TaskKind::Orchestrator

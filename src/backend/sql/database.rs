@@ -1,4 +1,5 @@
-//! What the flow needs of a database, beside the [`Session`] in which statements run: how transactions are opened.
+//! What the shared code needs of a database, besides the [`Session`] in which statements run: transactions, reads,
+//! hints.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,15 +14,15 @@ use super::tx::Tx;
 use crate::backend::Notice;
 use crate::model::{Error, Result};
 
-/// Why a transaction did not answer.
+/// Why a transaction failed.
 #[derive(Debug)]
 pub(in crate::backend) struct Failed<R> {
     pub why: Error,
-    /// Its commit was sent, and the answer is lost: it may be recorded.
+    /// The commit was sent and its answer was lost: the transaction may be recorded or not.
     pub in_doubt: Option<Doubt<R>>,
 }
 
-/// What a transaction that may be recorded would have answered.
+/// The result and hints of a transaction of which nobody knows whether it is recorded.
 #[derive(Debug)]
 pub(in crate::backend) struct Doubt<R> {
     pub result: R,
@@ -34,27 +35,28 @@ impl<R> From<Error> for Failed<R> {
     }
 }
 
-/// A database with the store's tables. What is decided is decided by the flow.
+/// A database that has the store's tables.
 pub(in crate::backend) trait Database: Send + Sync + 'static {
     /// For messages and metrics.
     const NAME: &'static str;
 
-    /// Hints from now on.
+    /// Subscribes to hints.
     fn notices(&self) -> broadcast::Receiver<Notice>;
 
-    /// Hands hints to whoever listens, here and elsewhere.
+    /// Sends hints to the listeners in this process and in others.
     fn tell(&self, notices: Vec<Notice>);
 
-    /// A number that grows with whatever is heard of others.
+    /// Grows with every hint, own or from other processes.
     fn heard(&self) -> u64;
 
     fn catalog(&self) -> &SharedCatalog;
 
-    /// How long a call goes on when connections are cut.
+    /// For how long a call is tried again when its connections are cut.
     fn patience(&self) -> Duration;
 
-    /// A transaction that writes: commits, tells its hints, and answers. `work` may be called again, as long as nothing
-    /// is committed: after a collision, for a route that is new, on a connection that was cut before `until`.
+    /// Runs `work` in a transaction, commits, sends the hints and returns the result. `work` may be called again as
+    /// long as nothing is committed: after a conflict with another transaction, when a new route had to be created
+    /// first, or until `until` when the connection was cut.
     fn write_once<R, Q, F>(
         &self,
         until: Instant,
@@ -66,20 +68,21 @@ pub(in crate::backend) trait Database: Send + Sync + 'static {
         Q: Send + Sync + 'static,
         F: Work<Q, R>;
 
-    /// Reads. `together`: all statements see one state of the store; else each sees one.
+    /// Runs `work` without writing. `together`: all its statements see the same snapshot of the store; else each has
+    /// its own.
     fn read_once<R, Q, F>(&self, together: bool, request: Q, work: F) -> impl Future<Output = Result<R>> + Send
     where
         R: Send + 'static,
         Q: Send + Sync + 'static,
         F: Look<Q, R>;
 
-    /// A newer library may have raised the schema since it was opened.
+    /// Checks the schema's version, which a newer library may have raised since the store was opened.
     fn check_schema(&self) -> impl Future<Output = Result<()>> + Send;
 
     fn close(&self) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// What is done in a transaction.
+/// The body of a transaction.
 pub(in crate::backend) trait Work<Q, R>:
     for<'t, 'c> Fn(&'t mut Tx<'c>, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + Sync + 'static
 {
@@ -90,7 +93,7 @@ impl<Q, R, F> Work<Q, R> for F where
 {
 }
 
-/// What is looked at.
+/// The body of a read.
 pub(in crate::backend) trait Look<Q, R>:
     for<'t> Fn(&'t mut (dyn Session + 't), Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + Sync + 'static
 {

@@ -1,4 +1,4 @@
-//! Tasks that used up their attempts, for listings.
+//! Lists dead letters.
 
 use super::row::Row;
 use super::session::Session;
@@ -9,7 +9,8 @@ use crate::model::{DeadLetter, Result};
 
 /// Newest first, ties by id.
 pub(super) async fn list(session: &mut dyn Session, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
-    // One letter is found by its key, many in the order of time. But for the key both are given the same.
+    // One letter is found by its key, many in order of time. Apart from the key both statements take the same
+    // parameters.
     let mut call = if filter.task.is_some() { DEAD_LETTER_GET.call() } else { DEAD_LETTERS_LIST.call() };
     if let Some(task) = filter.task {
         call.id(task);

@@ -1,4 +1,4 @@
-//! New executions with their root tasks.
+//! Inserts new executions with their root tasks.
 
 use super::ends;
 use super::idempotency;
@@ -12,17 +12,18 @@ use crate::backend::decide::{Asked, End, Ending, Reservation, root_task_id};
 use crate::codec;
 use crate::model::{Error, ExecutionState, Id, Payload, Result, TaskKind, TaskState, Timestamp, execution_id};
 
-/// A new execution's identity, drawn here for those that the store itself starts.
+/// A random id for an execution that the store itself starts.
 pub(super) fn draw_id(now: Timestamp) -> Id {
     execution_id(now, rand::random())
 }
 
-/// Starts executions; the answer is their ids, or that of the execution which holds the idempotency key.
+/// Starts executions and returns their ids. For one whose idempotency key another execution has, the id is that of the
+/// other.
 pub(super) async fn insert(tx: &mut Tx<'_>, executions: &[NewExecution]) -> Result<Vec<Id>> {
     insert_all(tx, executions, false).await
 }
 
-/// The same again, after a commit whose answer was lost: what is there was started by it.
+/// Repeats `insert` after its commit's answer was lost: executions that exist were started by that commit.
 pub(super) async fn insert_again(tx: &mut Tx<'_>, executions: &[NewExecution]) -> Result<Vec<Id>> {
     insert_all(tx, executions, true).await
 }
@@ -42,7 +43,7 @@ async fn insert_all(tx: &mut Tx<'_>, executions: &[NewExecution], again: bool) -
     Ok(ids)
 }
 
-/// Is each that has its own id for an answer there, as it was said?
+/// Are all executions that should have been inserted there, with the same function and arguments?
 async fn are_there(tx: &mut Tx<'_>, executions: &[NewExecution], answers: &[Id]) -> Result<bool> {
     let empty = Payload::empty_object();
     let mut call = EXECUTIONS_SAME.call();

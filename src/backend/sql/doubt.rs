@@ -1,5 +1,5 @@
-//! Claims whose commit had no answer: recorded or not, nobody knows. They are kept here for the worker's next claim,
-//! which finds out whether it has them.
+//! Claims whose commit got no answer, so that nobody knows whether the worker has the tasks. They are kept for the
+//! worker's next claim, which finds out.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,7 +24,7 @@ impl Doubts {
         self.held().remove(worker_id).unwrap_or_default()
     }
 
-    /// Two claims of one task differ in their fences.
+    /// The same task may be there twice, by two claims; these have different fences.
     pub fn put(&self, worker_id: &str, claimed: impl IntoIterator<Item = Claimed>) {
         let mut claimed = claimed.into_iter().peekable();
         if claimed.peek().is_none() {
@@ -41,7 +41,8 @@ impl Doubts {
     }
 }
 
-/// Which of these the worker has, with a new lease from now on. One whose commit is still on its way is waited for.
+/// Returns those of these tasks that the worker holds, and gives them a new lease. Waits for a commit that is still on
+/// its way.
 pub(super) async fn adopt(
     tx: &mut Tx<'_>,
     worker_id: &str,
@@ -65,7 +66,7 @@ pub(super) async fn adopt(
     Ok(claimed)
 }
 
-/// A worker that claims no more gives back what it may have.
+/// Releases the tasks that a worker may hold by such claims, because it will not claim again.
 pub(super) async fn give_back(tx: &mut Tx<'_>, worker_id: &str, claimed: Vec<Claimed>) -> Result<()> {
     let adopted = adopt(tx, worker_id, Duration::ZERO, claimed).await?;
     let release = |Claimed { task, .. }: Claimed| Transition {

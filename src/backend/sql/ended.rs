@@ -1,4 +1,4 @@
-//! Whether executions are over, or about to be: one, or whole sets.
+//! Queries whether executions have ended or are being cancelled: for one, or for a list.
 
 use super::rows;
 use super::session::Session;
@@ -12,7 +12,7 @@ pub(super) async fn execution_state(session: &mut dyn Session, execution: Id) ->
     row.map(|row| row.word("state")).transpose()
 }
 
-/// Which of these are over. One that is not there (any more) is over: nothing will become of it.
+/// Which of these have ended. One that does not exist (any more) counts as ended.
 pub(super) async fn ended_among(session: &mut dyn Session, executions: &[Id]) -> Result<Vec<Id>> {
     among(session, &EXECUTIONS_ENDED, executions).await
 }
@@ -22,7 +22,7 @@ pub(super) async fn cancelled_among(session: &mut dyn Session, executions: &[Id]
     among(session, &EXECUTIONS_CANCELLED, executions).await
 }
 
-/// The answer is in the order of the question.
+/// In the order of `executions`.
 async fn among(session: &mut dyn Session, statement: &'static Statement, executions: &[Id]) -> Result<Vec<Id>> {
     let mut call = statement.call();
     for execution in executions {

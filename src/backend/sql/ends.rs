@@ -1,6 +1,6 @@
-//! The one way to end. Complete, fail, cancel, expire and dead-letter all pass here: the task's end, its dead letter,
-//! its cached result, its execution's end, the end of its unfinished descendants, and the delivery to its parent and
-//! to those who joined it by an idempotency key, in the caller's transaction.
+//! The one way in which tasks end. Complete, fail, cancel, expire and dead-letter all pass here. In the caller's
+//! transaction it writes the task's end, its dead letter, its cached result and its execution's end, cancels its
+//! unfinished descendants, and delivers the end to its parent and to the tasks that joined it by an idempotency key.
 
 use std::collections::HashMap;
 
@@ -14,8 +14,8 @@ use crate::backend::decide::{Aftermath, End, Ended, EndedRow, Ending};
 use crate::codec;
 use crate::model::{Id, Payload, Result};
 
-/// Ends tasks; those that were over already, or whose fence does not hold, are left alone and not in the answer.
-/// The caller saves the book afterwards.
+/// Ends tasks and returns those that it has ended: not the ones that had ended before or whose fence is wrong. The
+/// caller must save the book afterwards.
 pub(super) async fn finish(tx: &mut Tx<'_>, book: &mut WaitBook, ends: Vec<End>) -> Result<Vec<Ended>> {
     let mut ended = Vec::new();
     let mut next = ends;
@@ -25,10 +25,11 @@ pub(super) async fn finish(tx: &mut Tx<'_>, book: &mut WaitBook, ends: Vec<End>)
     Ok(ended)
 }
 
-/// One set of ends; what follows from them is the next set.
+/// Ends one batch of tasks. Returns the ends that follow from it, which are the next batch.
 async fn round(tx: &mut Tx<'_>, book: &mut WaitBook, ends: Vec<End>, ended: &mut Vec<Ended>) -> Result<Vec<End>> {
     book.load(tx, ends.iter().filter_map(|end| end.parent)).await?;
-    // A task that is not held by who ends it may be woken just now, by whom has its wait.
+    // A task that is ended by somebody else than its holder may be about to be woken, which needs its `waits` row: lock
+    // it.
     tx.lock_waits(ends.iter().filter(|end| end.fence.is_none() && !book.knows(end.id)).map(|end| end.id)).await?;
     let mut call = TASKS_END.call();
     for end in &ends {
@@ -76,7 +77,7 @@ fn ended_row(row: &Row) -> Result<EndedRow> {
     })
 }
 
-/// Writes the dead letters of tasks that are failed by now.
+/// Writes the dead letters of failed tasks.
 async fn bury(tx: &mut Tx<'_>, letters: &[(Id, &str)]) -> Result<()> {
     let reasons: HashMap<Id, &str> = letters.iter().copied().collect();
     let found = tx.fetch(&TASKS_GET.call().ids(reasons.keys().copied())).await?;
@@ -93,7 +94,7 @@ async fn bury(tx: &mut Tx<'_>, letters: &[(Id, &str)]) -> Result<()> {
     tx.change(call.time(tx.now)).await.map(drop)
 }
 
-/// Keeps results for later calls.
+/// Writes results to the cache.
 async fn keep(tx: &mut Tx<'_>, results: &[(&CacheSlot, &Payload)]) -> Result<()> {
     let mut call = CACHE_PUT_MANY.call();
     for (slot, result) in results {
@@ -102,8 +103,8 @@ async fn keep(tx: &mut Tx<'_>, results: &[(&CacheSlot, &Payload)]) -> Result<()>
     tx.change(&call).await.map(drop)
 }
 
-/// An execution ends as its root did. One that is being cancelled ends by [`super::cancel::close`], when nobody holds a
-/// lease.
+/// Ends executions as their roots have ended. One that is being cancelled ends in [`super::cancel::close`] instead,
+/// when nobody holds a lease in it.
 async fn end_executions(tx: &mut Tx<'_>, roots: &[(Id, &Ending, i64)]) -> Result<()> {
     let mut call = EXECUTIONS_END.call();
     for (execution, ending, retries) in roots {

@@ -1,4 +1,4 @@
-//! The backend's trait, operation by operation, each with the function that does it.
+//! Implements the trait `Backend`: each operation, with the function that does it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,7 +20,7 @@ use crate::backend::{
 };
 use crate::model::{DeadLetter, Execution, Id, Payload, Result};
 
-/// What a worker has to say, what it asks for, and what it may have been given before.
+/// The arguments of an `advance`, and the worker's claims in doubt.
 struct Advance {
     transitions: Vec<Transition>,
     claim: Option<Claim>,
@@ -45,7 +45,7 @@ fn advance_once<'t>(tx: &'t mut Tx<'_>, request: Arc<Advance>) -> BoxFuture<'t, 
 
 #[expect(private_bounds, reason = "the databases are this crate's")]
 impl<D: Database> Sql<D> {
-    /// Also notes when there is nothing for this worker to claim.
+    /// Looks for due work. Also remembers if there was nothing for this worker to claim.
     async fn peek(&self, worker_id: &str) -> Result<sweep::Peek> {
         let heard = self.database.heard();
         let lanes = self.database.catalog().known_lanes(worker_id);
@@ -118,7 +118,7 @@ impl<D: Database> Backend for Sql<D> {
         }
         let doubtful = claim.as_ref().map(|claim| self.doubts.take(&claim.worker_id)).unwrap_or_default();
         let request = Arc::new(Advance { transitions, claim, doubtful });
-        // The worker tries again by itself.
+        // Not repeated here: the worker repeats it.
         let outcome = self.database.write_once(Instant::now(), request.clone(), Arc::new(advance_once)).await;
         outcome.map_err(|failed| {
             if let Some(claim) = &request.claim {

@@ -1,5 +1,5 @@
-//! A dead letter's replay: a new execution with the journal up to the failure. The failed path, from the letter to
-//! the root, runs again; what was recorded beside it is copied, under ids that follow from the new root.
+//! Replays a dead letter: a new execution with the journal up to the failure. The failed path, from the letter's task
+//! to the root, runs again; recorded operations beside it are copied, under ids that follow from the new root.
 
 use super::row::Row;
 use super::statements::{
@@ -11,7 +11,7 @@ use crate::backend::Replayed;
 use crate::backend::decide::{self, Node, root_task_id};
 use crate::model::{Error, Id, Result};
 
-/// The same again, after a commit whose answer was lost.
+/// Repeats [`replay`] after its commit's answer was lost.
 pub(super) async fn replay_again(tx: &mut Tx<'_>, letter: Id, execution: Id) -> Result<Replayed> {
     match tx.find(EXECUTION_REPLAY_OF.call().id(execution)).await? {
         Some(row) => Ok(Replayed { execution, replay_of: row.id("replay_of")? }),

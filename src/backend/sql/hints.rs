@@ -1,4 +1,4 @@
-//! What goes out when a transaction commits: who may have something to do now.
+//! The hints of a transaction, which are sent when it has committed: who may have something to do now.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

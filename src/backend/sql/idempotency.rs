@@ -1,5 +1,5 @@
-//! Reservations of idempotency keys. Who comes first owns the key; who comes second waits by a task of its own; if the
-//! owner does not complete, the first who waits runs instead.
+//! Idempotency keys. The first task with a key owns it. Later ones join it: they wait for its end. If the owner
+//! completes, they get its result; if not, the first of them becomes the owner and runs.
 
 use super::lock::Lock;
 use super::row::Row;
@@ -11,7 +11,7 @@ use super::tx::Tx;
 use crate::backend::decide::{self, End, Ending, Found, KEY_TTL, Reservation};
 use crate::model::{Id, Result};
 
-/// Reserves `key` of `function` for `task`, or finds who has it. Other arguments under the same key: conflict.
+/// Reserves `key` of `function` for `task`, or finds its owner. The same key with other arguments is a conflict.
 pub(super) async fn reserve(
     tx: &mut Tx<'_>,
     function: &str,
@@ -27,7 +27,7 @@ pub(super) async fn reserve(
         if tx.change(&reserve).await? > 0 {
             return Ok(Reservation::Owner);
         }
-        // Its owner may be about to end: what it is is looked at when the key is ours.
+        // The owner may be about to end, so its state is read after the key's row is locked.
         let held = tx.find(IDEMPOTENCY_LOCK.call().text(full_key.as_str())).await?;
         if held.is_some() || tx.is_alone() {
             break;
@@ -62,13 +62,14 @@ pub(super) async fn root_execution(tx: &mut Tx<'_>, task: Id) -> Result<Option<I
     row.map(|row| row.id("execution_id")).transpose()
 }
 
-/// Is `ancestor` the task itself, or above it, directly or by what they wait for?
+/// Is `ancestor` the task itself, one of its ancestors, or a task that one of these waits for by a key?
 pub(super) async fn waits_for(tx: &mut Tx<'_>, ancestor: Id, task: Id) -> Result<bool> {
     tx.lock(&[Lock::Joins]).await?;
     tx.one(TASK_WAITS_FOR.call().id(task).id(ancestor)).await?.flag("waits")
 }
 
-/// Tasks that had keys have ended: those who joined them get the result, or the first of them runs instead.
+/// Called when owners of keys have ended: tasks that joined them get the result, or the first of them runs instead.
+/// Returns the ends that follow.
 pub(super) async fn hand_on(tx: &mut Tx<'_>, ended: &[(Id, &Ending)]) -> Result<Vec<End>> {
     lock(tx, ended.iter().map(|(id, _)| *id)).await?;
     let mut ends = Vec::new();
@@ -87,12 +88,13 @@ pub(super) async fn hand_on(tx: &mut Tx<'_>, ended: &[(Id, &Ending)]) -> Result<
     Ok(ends)
 }
 
-/// From here on nobody joins these owners: who is about to has done it, or will see that they have ended.
+/// Locks the keys of these owners. Nobody can join them after this; tasks that joined before are visible now.
 async fn lock(tx: &mut Tx<'_>, owners: impl Iterator<Item = Id>) -> Result<()> {
     tx.change(&IDEMPOTENCY_LOCK_OWNED.call().ids(owners)).await.map(drop)
 }
 
-/// Owners that did not complete: the first who joined each runs instead, and the others wait for that one.
+/// For owners that did not complete: the first task that joined each becomes the owner and runs, and the others wait
+/// for it.
 pub(super) async fn release(tx: &mut Tx<'_>, owners: &[Id]) -> Result<()> {
     lock(tx, owners.iter().copied()).await?;
     for owner in owners {
@@ -105,7 +107,7 @@ pub(super) async fn release(tx: &mut Tx<'_>, owners: &[Id]) -> Result<()> {
     Ok(())
 }
 
-/// In order of arrival, with their parents.
+/// The tasks that joined `owner`, oldest first, with their parents.
 async fn joiners(tx: &mut Tx<'_>, owner: Id) -> Result<Vec<(Id, Option<Id>)>> {
     let found = tx.fetch(TASKS_JOINING.call().id(owner)).await?;
     found.iter().map(|row| Ok((row.id("id")?, row.optional_id("parent_task_id")?))).collect()

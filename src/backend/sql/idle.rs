@@ -1,21 +1,21 @@
-//! A worker that has nothing to do asks one question in a poll. The look for what is due also tells whether there is
-//! anything for it to claim; when there is not, the claim that follows is answered from that.
+//! Saves an idle worker one of two queries in each poll. The query for due work also tells whether there is anything to
+//! claim; if not, the claim that follows is answered from memory.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The claim of a poll follows its sweep within this time. Another claim asks for itself.
+/// For how long the answer may be used: the claim of a poll follows its sweep within this time.
 const FRESH: Duration = Duration::from_millis(100);
 
-/// What looks have found, by worker.
+/// Workers for which the last query found nothing to claim.
 #[derive(Default)]
 pub(super) struct Idle(Mutex<HashMap<String, Nothing>>);
 
-/// There was nothing to claim.
+/// When the query found nothing.
 struct Nothing {
     at: Instant,
-    /// How much had been heard of others before the question was asked.
+    /// [`Database::heard`](super::database::Database::heard) before the query.
     heard: u64,
 }
 
@@ -24,12 +24,12 @@ impl Idle {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A look was begun when so much had been heard, and found nothing.
+    /// The query found nothing to claim; `heard` was read before it.
     pub fn found_nothing(&self, worker_id: &str, heard: u64) {
         self.held().insert(worker_id.to_owned(), Nothing { at: Instant::now(), heard });
     }
 
-    /// Is there nothing to claim, as far as is known? Whatever was heard since then may be work. Good for one claim.
+    /// Is it known that there is nothing to claim? Not if a hint has come since the query. True for one claim only.
     pub fn take(&self, worker_id: &str, heard: u64) -> bool {
         let found = self.held().remove(worker_id);
         found.is_some_and(|nothing| nothing.heard == heard && nothing.at.elapsed() < FRESH)

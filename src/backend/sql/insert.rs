@@ -1,4 +1,4 @@
-//! New tasks: what the call leaves out is taken from the function's row, and the task gets its route.
+//! Inserts tasks. Options that the call leaves out are the function's, and each task gets its route.
 
 use super::catalog::stored;
 use super::idempotency;
@@ -10,7 +10,7 @@ use crate::backend::decide::{self, Asked, Reservation, Resolved};
 use crate::codec;
 use crate::model::{Failure, Id, Op, Payload, Result, TaskKind, TaskState, Timestamp};
 
-/// A row of `tasks` in the making.
+/// A row of `tasks` to be inserted.
 pub(super) struct NewTask<'a> {
     pub id: Id,
     pub execution: Id,
@@ -20,7 +20,7 @@ pub(super) struct NewTask<'a> {
     pub key: Option<&'a str>,
     pub kind: TaskKind,
     pub state: TaskState,
-    /// Where and how it is run; none for what no worker runs.
+    /// Its route and options; `None` for operations that no worker runs (timers, signal waits, steps).
     pub run: Option<Resolved>,
     /// Not before this time: the delay of a task, the time of a timer, the time-out of a wait.
     pub due_at: Option<Timestamp>,
@@ -33,19 +33,19 @@ pub(super) struct NewTask<'a> {
     pub error: Option<&'a Failure>,
 }
 
-/// What a call runs under, with the number of its route.
+/// The options of a call, with the number of its route.
 pub(super) async fn resolve(tx: &mut Tx<'_>, asked: &Asked<'_>) -> Result<Resolved> {
     let (run, route) = decide::resolve(asked, tx.catalog.function(asked.function));
     Ok(Resolved { route: route_of(tx, route).await?, ..run })
 }
 
-/// Takes the key of an idempotent call for `task`, or finds who has it.
+/// Reserves the key of an idempotent call for `task`, or finds its owner.
 pub(super) async fn reserve(tx: &mut Tx<'_>, asked: &Asked<'_>, key: &str, task: Id) -> Result<Reservation> {
     const NO_ARGUMENTS: [u8; 32] = [0; 32];
     idempotency::reserve(tx, asked.function, key, asked.args_hash.unwrap_or(&NO_ARGUMENTS), task).await
 }
 
-/// Inserts tasks in order. One that is there already was inserted by the same command before, and stays as it is.
+/// Inserts tasks in order. One that exists was inserted by the same command before, and is left as it is.
 pub(super) async fn insert(tx: &mut Tx<'_>, tasks: &[NewTask<'_>]) -> Result<()> {
     let mut call = TASKS_INSERT_MANY.call();
     let mut work = false;

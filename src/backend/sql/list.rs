@@ -1,4 +1,4 @@
-//! Executions and their progress, for listings.
+//! Lists executions, and the progress that handlers wrote.
 
 use super::rows;
 use super::session::Session;
@@ -6,7 +6,7 @@ use super::statements::{EXECUTION_PROGRESS_LIST, EXECUTIONS_LIST};
 use crate::backend::ExecutionFilter;
 use crate::model::{Execution, ExecutionState, Id, ProgressEntry, Result, Timestamp};
 
-/// Newest first, ties by id; without progress. Both bounds of the time are outside of what is listed.
+/// Newest first, ties by id; without progress. Both time bounds are exclusive.
 pub(super) async fn executions(session: &mut dyn Session, filter: &ExecutionFilter) -> Result<Vec<Execution>> {
     let mut call = EXECUTIONS_LIST.call();
     call.time(filter.created_after.unwrap_or(Timestamp::from_micros(i64::MIN)))
@@ -20,7 +20,7 @@ pub(super) async fn executions(session: &mut dyn Session, filter: &ExecutionFilt
     session.fetch(&call).await?.iter().map(rows::execution).collect()
 }
 
-/// What was said of an execution, in the order in which it was said.
+/// The progress lines that handlers wrote, in the order of writing.
 pub(super) async fn stored_progress(session: &mut dyn Session, execution: Id) -> Result<Vec<ProgressEntry>> {
     session.fetch(EXECUTION_PROGRESS_LIST.call().id(execution)).await?.iter().map(rows::progress).collect()
 }

@@ -1,4 +1,4 @@
-//! Who listens for hints in this process.
+//! Sends hints to listeners in this process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -7,7 +7,7 @@ use tokio::sync::broadcast;
 
 use crate::backend::Notice;
 
-/// Hints kept for a listener that is slow; one that lags looks for itself.
+/// Hints kept for a slow listener. One that lags further loses some and has to query the store.
 const NOTICES_MAX: usize = 1024;
 
 #[derive(Clone)]
@@ -27,17 +27,17 @@ impl Listeners {
         self.sender.subscribe()
     }
 
-    /// Does anybody listen?
+    /// Is anybody listening?
     pub fn are_there(&self) -> bool {
         self.sender.receiver_count() > 0
     }
 
-    /// Grows with whatever is told.
+    /// Grows with every hint.
     pub fn heard(&self) -> u64 {
         self.heard.load(SeqCst)
     }
 
-    /// Counted first: who looks for work because of it finds that it is new.
+    /// Counts before it sends: whoever claims because of this hint must see that it is newer than its last query.
     pub fn tell(&self, notices: impl IntoIterator<Item = Notice>) {
         for notice in notices {
             self.heard.fetch_add(1, SeqCst);

@@ -1,4 +1,4 @@
-//! What an advisory lock is about: things that are no rows, or not yet.
+//! Advisory locks: on things that have no row, or not yet.
 
 use sha2::{Digest as _, Sha256};
 
@@ -8,17 +8,17 @@ use crate::model::Id;
 pub(in crate::backend) enum Lock<'a> {
     /// Sending and waiting for signals of an execution.
     Signals(Id),
-    /// The number of a function's tasks that may run at once.
+    /// The count of a function's running tasks.
     Limit(&'a str),
-    /// Tasks that wait for the owner of their key: two at once could wait for each other.
+    /// Joining a key's owner: two tasks that did so at once could wait for each other.
     Joins,
-    /// What time brings: one sweep at a time.
+    /// Sweeping: one at a time.
     Sweep,
     Schema,
 }
 
 impl Lock<'_> {
-    /// The number of the lock, for a store that is one schema of a database.
+    /// The lock's number. A store is one schema of a database, so it depends on the schema's name.
     pub fn key(self, schema: &str) -> i64 {
         let mut hash = Sha256::new();
         hash.update(b"stent\0");

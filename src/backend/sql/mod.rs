@@ -1,8 +1,8 @@
-//! What both SQL stores do, once: the flow. What is asked of the tables, in which order, and what follows. It knows no
-//! database: statements have names ([`statements`]), and a dialect runs them ([`database`]).
+//! What both SQL stores have in common: which statements run for an operation, in which order, and what follows from
+//! the answers. Statements are known by name ([`statements`]), and the database runs them ([`database`]).
 //!
-//! Begin with [`engine`], which has the trait's operations, each with the function that does it; a task's life is in
-//! `dispatch`, `claim`, `advance` and `ends`.
+//! Begin with [`engine`], which lists the trait's operations, each with the function that does it. The modules
+//! `dispatch`, `claim`, `advance` and `ends` follow a task through its life.
 
 mod advance;
 mod below;

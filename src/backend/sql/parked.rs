@@ -1,10 +1,10 @@
-//! Tasks that no worker at hand could run, and that wait for somebody to say that they go on.
+//! Resumes parked tasks: those that were stopped because the code did not fit their journal.
 
 use super::statements::{TASK_RESUME, TASK_STATE_WORD};
 use super::tx::Tx;
 use crate::model::{Error, Id, Result};
 
-/// A parked task goes on, whoever takes it.
+/// Any worker may claim the task again.
 pub(super) async fn resume(tx: &mut Tx<'_>, task: Id) -> Result<()> {
     if tx.change(TASK_RESUME.call().id(task)).await? > 0 {
         tx.hint_work();

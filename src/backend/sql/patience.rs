@@ -1,10 +1,10 @@
-//! How long a call goes on when connections are cut, one after the other.
+//! For how long a call is tried again when connections are cut, and with which pauses.
 
 use std::time::{Duration, Instant};
 
 use crate::model::Error;
 
-/// Between two tries, at first.
+/// The first pause between two tries.
 const PAUSE: Duration = Duration::from_millis(20);
 
 pub(in crate::backend) struct Patience {
@@ -17,7 +17,7 @@ impl Patience {
         Self { deadline, pause: PAUSE }
     }
 
-    /// True, after a pause: try again.
+    /// Should the call be tried again? Pauses before it answers true.
     pub async fn allows(&mut self, why: &Error) -> bool {
         let goes_on = is_cut(why) && Instant::now() < self.deadline;
         if goes_on {
@@ -28,12 +28,12 @@ impl Patience {
     }
 }
 
-/// The connection is gone.
+/// Did the call fail because its connection was cut?
 pub(in crate::backend) fn is_cut(why: &Error) -> bool {
     why.details().contains_key("connection")
 }
 
-/// The connection went while a commit was on its way.
+/// The error for a connection that was cut after a commit was sent.
 pub(in crate::backend) fn in_doubt(why: Error) -> Error {
     let message = format!("{}; whether it was recorded is not known", why.message());
     Error::new(why.status(), message).retryable(true).with("connection", "cut").with("commit", "in doubt")

@@ -1,4 +1,4 @@
-//! Workers and their functions, made known to the whole store.
+//! Registers workers and their functions, and removes workers.
 
 use super::catalog::stored;
 use super::lock::Lock;
@@ -11,7 +11,7 @@ use crate::backend::{Function, NewWorker};
 use crate::codec;
 use crate::model::{FunctionOptions, Result};
 
-/// What this process knows of its own workers the caller adds to when this is committed.
+/// The caller adds the worker to the process's own (`SharedCatalog::add_local`) after the commit.
 pub(super) async fn register(tx: &mut Tx<'_>, worker: &NewWorker) -> Result<()> {
     for function in &worker.functions {
         if tx.catalog.function(&function.name) != Some(&function.options) {
@@ -56,8 +56,8 @@ async fn declare(tx: &mut Tx<'_>, Function { name, options }: &Function) -> Resu
     Ok(())
 }
 
-/// A function has a limit from now on: what runs counts already, and what was woken for one worker alone goes to the
-/// route, where it is counted.
+/// The function had no limit before. Its running tasks are marked, so that they count; tasks that are in one worker's
+/// own lane move to the route's, where the limit is checked.
 async fn limit(tx: &mut Tx<'_>, function: &str) -> Result<()> {
     tx.lock(&[Lock::Limit(function)]).await?;
     for statement in [&TASKS_LIMIT_RUNNING, &TASKS_LIMIT_WOKEN] {
@@ -75,7 +75,7 @@ async fn put(tx: &mut Tx<'_>, worker: &NewWorker) -> Result<()> {
     tx.change(&call).await.map(drop)
 }
 
-/// A worker of this process lives; if it was taken for dead, it is known again.
+/// Notes that a worker of this process is alive. If it has been removed as dead, it is registered again.
 pub(super) async fn seen(tx: &mut Tx<'_>, worker_id: &str) -> Result<()> {
     if tx.change(WORKER_SEEN.call().text(worker_id).time(tx.now)).await? > 0 {
         return Ok(());
@@ -85,7 +85,8 @@ pub(super) async fn seen(tx: &mut Tx<'_>, worker_id: &str) -> Result<()> {
     catalog_changed(tx).await
 }
 
-/// What waited for these workers alone goes to everyone; whoever is called by such a name again is another.
+/// Removes workers. Tasks in their own lanes may be claimed by any worker. A new worker of the same name gets another
+/// lane.
 pub(super) async fn forget(tx: &mut Tx<'_>, worker_ids: &[String]) -> Result<()> {
     let mut changed = false;
     for worker_id in worker_ids {
@@ -101,7 +102,7 @@ pub(super) async fn forget(tx: &mut Tx<'_>, worker_ids: &[String]) -> Result<()>
     Ok(())
 }
 
-/// Others hear of it with the commit; the rest of this transaction goes by it at once.
+/// Others see the new catalog after the commit; this transaction uses it from here on.
 async fn catalog_changed(tx: &mut Tx<'_>) -> Result<()> {
     bump_catalog(tx).await?;
     tx.reload_catalog().await

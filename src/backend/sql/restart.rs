@@ -1,4 +1,5 @@
-//! Journals that begin anew: failed children opened again for a retry, and tasks that continue from the start.
+//! Changes journals so that they can be run again: failed children run again for a retry, and a task that continues
+//! gets an empty journal.
 
 use super::statements::{
     DEAD_LETTERS_TAKE_BACK, IDEMPOTENCY_KEEP, SIGNAL_WAITS_UNSEEN, TASKS_BELOW, TASKS_FAILED_BELOW, TASKS_FORGET,
@@ -10,19 +11,19 @@ use super::{below, rows, signals};
 use crate::backend::Held;
 use crate::model::{Id, Result};
 
-/// What of a task's journal goes.
+/// Which part of a journal is deleted.
 #[derive(Clone, Copy)]
 enum Part {
-    /// Operations that were cancelled because the task had ended: it runs again, and asks for them anew.
+    /// Operations that were cancelled because their task had ended. It runs again, and asks for them anew.
     CancelledFromAbove,
     All,
 }
 
-/// The failed activities of a task run again, in their place in the journal, and so do those below that they failed of;
-/// failed steps, timers and waits leave it, and are made anew by the retry. Their dead letters are taken back.
+/// Failed activities of a task run again, in their place in the journal, and so do the failed ones below them. Failed
+/// steps, timers and waits are deleted, and the retry asks for them anew. The dead letters of all of these are deleted.
 pub(super) async fn reopen_children(tx: &mut Tx<'_>, task: Id) -> Result<()> {
     let failed = rows::ids(&tx.fetch(TASKS_FAILED_BELOW.call().id(task)).await?)?;
-    // Where they ended, a large tree may not be cancelled to its end yet.
+    // The tree below a failed task may be large and not cancelled to its end yet.
     below::cancel_all_below(tx, failed.clone()).await?;
     forget(tx, &failed, Part::CancelledFromAbove).await?;
     let statements =
@@ -34,8 +35,8 @@ pub(super) async fn reopen_children(tx: &mut Tx<'_>, task: Id) -> Result<()> {
     Ok(())
 }
 
-/// An empty journal: unfinished operations are cancelled, recorded ones go, signals that were taken but not seen by
-/// the handler (arrived after `seen`) are there again.
+/// Empties a task's journal: unfinished operations are cancelled, recorded ones deleted. Signals that were taken but
+/// arrived after `seen`, so that the handler has not seen them, can be taken again.
 pub(super) async fn from_the_start(tx: &mut Tx<'_>, book: &mut WaitBook, held: &Held, seen: u64) -> Result<()> {
     below::cancel_all_below(tx, vec![held.task]).await?;
     let unseen = rows::ids(&tx.fetch(SIGNAL_WAITS_UNSEEN.call().id(held.task).int(seen as i64)).await?)?;
@@ -47,7 +48,7 @@ pub(super) async fn from_the_start(tx: &mut Tx<'_>, book: &mut WaitBook, held: &
     Ok(())
 }
 
-/// Takes operations of these tasks away, with all that is below them. The results of idempotent calls stay with their
+/// Deletes operations of these tasks and all their descendants. The results of idempotent calls are kept under their
 /// keys.
 async fn forget(tx: &mut Tx<'_>, tasks: &[Id], part: Part) -> Result<()> {
     let mut call = TASKS_BELOW.call();

@@ -1,5 +1,5 @@
-//! Queue, function and tags as one number: what tasks wait at, and what claims choose from. It is never taken away: a
-//! stored task may name it.
+//! Routes: queue, function and tags as one number, which tasks wait under and claims select by. A route is never
+//! deleted, since stored tasks may have its number.
 
 use std::sync::Arc;
 
@@ -9,8 +9,9 @@ use super::tx::Tx;
 use crate::codec;
 use crate::model::{Error, Result, Route};
 
-/// The number of a route. Where others write meanwhile, one that is new is made in a transaction of its own, so that
-/// none of them waits for this one to end; this one then begins again.
+/// The number of a route. On a store with several writers a new route is created in a transaction of its own, so that
+/// others that need it don't wait for this transaction's end. This one fails with [`Tx::missing`] set, and begins
+/// again.
 pub(super) async fn route_of(tx: &mut Tx<'_>, route: Route) -> Result<Lane> {
     if let Some(lane) = tx.catalog.route(&route) {
         return Ok(lane);
@@ -25,7 +26,7 @@ pub(super) async fn route_of(tx: &mut Tx<'_>, route: Route) -> Result<Lane> {
     Ok(lane)
 }
 
-/// Makes a route that another transaction lacks, in this one of its own.
+/// Creates a route in a transaction of its own, for another one that needs it.
 pub(in crate::backend) async fn make(tx: &mut Tx<'_>, route: &Route) -> Result<()> {
     if tx.catalog.route(route).is_none() {
         add(tx, route).await?;
@@ -33,7 +34,7 @@ pub(in crate::backend) async fn make(tx: &mut Tx<'_>, route: &Route) -> Result<(
     Ok(())
 }
 
-/// None: another has made it meanwhile, and has told of it.
+/// `None`: another transaction has created it in the meantime.
 async fn add(tx: &mut Tx<'_>, route: &Route) -> Result<Option<Lane>> {
     let mut call = ROUTE_INSERT.call();
     call.text(route.queue.as_deref()).text(route.function.as_str()).made(codec::tags_to_column(&route.tags));
@@ -42,8 +43,7 @@ async fn add(tx: &mut Tx<'_>, route: &Route) -> Result<Option<Lane>> {
     row.int("id").map(Some)
 }
 
-/// Tells the store's users that functions, routes or workers have changed. What this transaction changed must be in its
-/// own catalog too.
+/// Raises the catalog's version, so that other processes read it again. The caller also changes its own copy.
 pub(super) async fn bump_catalog(tx: &mut Tx<'_>) -> Result<()> {
     tx.one(&CATALOG_BUMP.call()).await.map(drop)
 }

@@ -1,11 +1,11 @@
-//! A row of an answer, read by the names of the statement's declaration.
+//! A row of an answer, whose columns are read by their declared names.
 
 use super::statement::{Kind, Statement};
 use crate::codec;
 use crate::model::{Error, Failure, Id, Payload, Result, Timestamp};
 
-/// A row as a database gave it. Each value is read when it is asked for, where it lies; null is `None`. A value of
-/// another type than the column's is an error: the table is damaged, or somebody else's.
+/// A row as the database returned it. Values are read in place when they are asked for; null is `None`. A value of
+/// another type than declared is an error: the table is damaged, or not ours.
 pub(in crate::backend) trait Cells: Send + Sync {
     fn id(&self, place: usize) -> Result<Option<Id>>;
     fn int(&self, place: usize) -> Result<Option<i64>>;
@@ -16,13 +16,13 @@ pub(in crate::backend) trait Cells: Send + Sync {
     fn bytes(&self, place: usize) -> Result<Option<&[u8]>>;
 }
 
-/// What a statement answered, in the columns that it declares.
+/// A row of a statement's answer.
 pub(in crate::backend) struct Row {
     statement: &'static Statement,
     cells: Box<dyn Cells>,
 }
 
-/// Makes a reader of one kind, and one where it may be null.
+/// Defines the readers of one kind: for a value that must be there, and for one that may be null.
 macro_rules! readers {
     ($($kind:ident $(| $like:ident)*: $get:ident, $optional:ident -> $type:ty;)*) => {
         $(
@@ -47,7 +47,7 @@ impl Row {
         Self { statement, cells: Box::new(cells) }
     }
 
-    /// Where the column stands.
+    /// The index of a column.
     fn place(&self, name: &'static str, is_of_kind: impl Fn(Kind) -> bool) -> Result<usize> {
         let columns = self.statement.columns;
         let place = columns

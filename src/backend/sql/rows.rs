@@ -1,4 +1,4 @@
-//! Rows to records.
+//! Reads records from rows.
 
 use super::row::Row;
 use crate::codec;

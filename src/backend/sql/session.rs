@@ -1,4 +1,4 @@
-//! Where statements run, as the flow sees it.
+//! The interface in which statements run.
 
 use futures_util::future::BoxFuture;
 
@@ -15,16 +15,16 @@ pub(in crate::backend) struct Answer {
     pub changed: u64,
 }
 
-/// Where statements run: a transaction, or a connection that reads.
+/// A transaction, or a connection that reads.
 pub(in crate::backend) trait Session: Send {
-    /// Runs one statement. The values are taken before the first await.
+    /// Runs one statement. It copies the values before it first awaits, so `call` need not outlive that.
     fn run<'s>(&'s mut self, call: &Call<'_>) -> BoxFuture<'s, Result<Answer>>;
 
-    /// Takes locks that are held until the transaction ends, in an order of their own. `wait`: as long as others have
-    /// them. False: others have one, and nothing was taken. Where nobody else writes, there is nothing to take.
+    /// Takes locks, sorted by their numbers, and holds them until the transaction ends. `wait`: waits for those that
+    /// others hold; else it returns false, and holds none, if one is taken. A store with one writer takes nothing.
     fn lock<'s>(&'s mut self, locks: &[Lock<'_>], wait: bool) -> BoxFuture<'s, Result<bool>>;
 
-    /// No other transaction writes while this one is open: what was read stays as it is, and nothing has to be locked.
+    /// No other transaction writes while this one is open, so what was read stays valid without locks.
     fn is_alone(&self) -> bool;
 }
 

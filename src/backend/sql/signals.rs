@@ -1,5 +1,5 @@
-//! Signals are a log: kept in order, taken by the oldest wait for their name. Sending and waiting take the same lock of
-//! the execution first, so no signal falls between.
+//! Signals are a log: kept in order, each taken by the oldest wait for its name. Sending and waiting take the same
+//! advisory lock on the execution, so a signal can't be missed by a wait that starts at the same time.
 
 use super::ended::execution_state;
 use super::ends;
@@ -13,8 +13,8 @@ use crate::backend::NewSignal;
 use crate::backend::decide::{End, Ending};
 use crate::model::{Error, ExecutionState, Id, Payload, Result};
 
-/// Appends a signal and hands it on. The same id for the same execution and name counts once. The answer: its number, if
-/// it was not there already.
+/// Appends a signal and gives it to a waiting task. A second signal of the same id, execution and name is ignored.
+/// Returns the number of the signal, if it is new.
 pub(super) async fn send(tx: &mut Tx<'_>, signal: &NewSignal) -> Result<Option<i64>> {
     tx.lock(&[Lock::Signals(signal.execution)]).await?;
     match execution_state(tx.session(), signal.execution).await? {
@@ -45,11 +45,11 @@ pub(super) async fn send(tx: &mut Tx<'_>, signal: &NewSignal) -> Result<Option<i
     added.int("sequence").map(Some)
 }
 
-/// The same again, after a commit whose answer was lost, in which it had this number: no other signal ever has it. Its
-/// execution may be over by now.
+/// Repeats [`send`] after its commit's answer was lost. `number` is what the signal got in that commit; no other signal
+/// can have it. The execution may have ended in the meantime.
 pub(super) async fn send_again(tx: &mut Tx<'_>, signal: &NewSignal, number: Option<i64>) -> Result<Option<i64>> {
     let Some(sequence) = number else { return Ok(None) };
-    // That commit may still be on its way; it has this lock until it is over.
+    // That commit may still be running; it holds this lock until it has ended.
     tx.lock(&[Lock::Signals(signal.execution)]).await?;
     let row = tx.one(SIGNAL_EXISTS.call().int(sequence).id(signal.execution)).await?;
     if row.flag("found")? { Ok(number) } else { send(tx, signal).await }
@@ -62,10 +62,11 @@ pub(super) async fn hand_out(tx: &mut Tx<'_>, book: &mut WaitBook, execution: Id
         let Some(wait) = tx.find(SIGNAL_WAIT_OLDEST.call().id(execution).text(name)).await? else { return Ok(()) };
         let task = wait.id("id")?;
         let parent = wait.optional_id("parent_task_id")?;
-        // Who else may end the wait has this lock first: if it still waits now, it does so to the end.
+        // Others that end this wait lock the same row first: if it is still waiting after this, it stays so until this
+        // transaction ends.
         book.load(tx, parent).await?;
         let Some(payload) = take(tx, execution, name, task).await? else {
-            // Another may have ended that wait meanwhile: look once more.
+            // Another transaction may have ended that wait before the lock was taken: look again.
             if tx.is_alone() || last == Some(task) {
                 return Ok(());
             }
@@ -76,14 +77,14 @@ pub(super) async fn hand_out(tx: &mut Tx<'_>, book: &mut WaitBook, execution: Id
     }
 }
 
-/// Marks the oldest signal that nobody has taken as this wait's.
+/// Marks the oldest untaken signal as taken by this wait.
 async fn take(tx: &mut Tx<'_>, execution: Id, name: &str, task: Id) -> Result<Option<Payload>> {
     let row = tx.find(SIGNAL_TAKE.call().id(execution).text(name).id(task).time(tx.now)).await?;
     row.map(|row| Ok(row.payload("payload")?.unwrap_or_else(Payload::null))).transpose()
 }
 
-/// A wait that is cancelled after it took a signal which its handler has not seen: the wait ends again, as cancelled,
-/// under a new arrival number, and the signal is offered again. None: it had taken nothing.
+/// Cancels a wait that took a signal which its handler has not seen: the wait ends again, as cancelled and under a new
+/// arrival number, and the signal can be taken by others. `None`: it had taken none.
 pub(super) async fn put_back(tx: &mut Tx<'_>, book: &mut WaitBook, wait: Id, parent: Id) -> Result<Option<u64>> {
     let Some(row) = tx.find(SIGNAL_PUT_BACK.call().id(wait)).await? else { return Ok(None) };
     let arrival = book.next_arrival(parent);

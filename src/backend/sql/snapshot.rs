@@ -1,4 +1,5 @@
-//! An execution as the outside sees it. What follows from its tasks' rows is not stored a second time.
+//! Reads an execution with its progress, counters and state values. Progress lines of tasks are made from the tasks'
+//! rows.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +10,18 @@ use super::statements::{COUNTERS_LIST, EXECUTION_SNAPSHOT, STATE_VALUES_LIST};
 use crate::backend::{Snapshot, decide};
 use crate::model::{Error, Id, Number, Payload, ProgressEntry, Result, Timestamp};
 
-/// What was found of an execution.
+/// The parts of an execution, as they are read.
 #[derive(Default)]
 struct Parts {
-    /// A line for each task, with the time by which it is put in order.
+    /// A progress line for each task, with the time to sort it by.
     derived: Vec<(Timestamp, ProgressEntry)>,
-    /// What handlers said, in the order in which they said it.
+    /// The handlers' progress lines, in the order of writing.
     stored: Vec<ProgressEntry>,
     counters: BTreeMap<String, Number>,
     values: BTreeMap<String, Payload>,
 }
 
-/// One statement, so that all of it is of one moment.
+/// One statement reads all, so that all parts are of the same moment.
 pub(super) async fn snapshot(session: &mut dyn Session, id: Id) -> Result<Option<Snapshot>> {
     let mut parts = Parts::default();
     let mut found = None;

@@ -1,4 +1,5 @@
-//! What a task commands beside its outcome: new operations, cancelled ones, and what the outside sees.
+//! Carries out a task's commands: starts operations, cancels operations, and writes progress, counters and state
+//! values.
 
 use super::ends;
 use super::idempotency;
@@ -11,14 +12,14 @@ use crate::backend::decide::{Asked, End, Ended, Ending, Reservation, Resolved};
 use crate::backend::{Cancel, Commands, Held, Spawn, SpawnKind};
 use crate::model::{Error, Failure, Id, Number, Op, Payload, Result, TaskState};
 
-/// What one task starts, in order.
+/// The operations that one task starts, in order.
 pub(super) struct Start<'a> {
     pub held: &'a Held,
     pub spawns: Vec<&'a Spawn>,
 }
 
-/// Starts the operations of a set of tasks. Those that end at once (steps, signals that are there, results that are
-/// recorded under an idempotency key) are delivered in the same transaction. The book must know the tasks.
+/// Starts operations of these tasks. Those that end at once (steps, signals that are there, results recorded under an
+/// idempotency key) are delivered in the same transaction. The book must have the tasks' rows.
 pub(super) async fn start(tx: &mut Tx<'_>, book: &mut WaitBook, starts: &[Start<'_>]) -> Result<()> {
     let mut rows = Vec::new();
     let mut ends = Vec::new();
@@ -63,7 +64,7 @@ pub(super) async fn start(tx: &mut Tx<'_>, book: &mut WaitBook, starts: &[Start<
                 row.args = args;
                 row.kwargs = options.kwargs.as_ref().unwrap_or(&no_kwargs);
                 if run.idempotency_key.is_some() {
-                    // What came before in this set must be there to be found.
+                    // Earlier operations of this batch may have the same key, and must be in the table to be found.
                     insert::insert(tx, &rows).await?;
                     rows.clear();
                     match join(tx, held, &asked, &mut run, spawn.id).await? {
@@ -110,7 +111,8 @@ enum Joined {
     IsOver(Ending),
 }
 
-/// What an idempotency key makes of a new activity. A conflict is the operation's failure, recorded like any other.
+/// What an idempotency key means for a new activity. A conflict becomes the operation's failure, recorded like any
+/// other.
 async fn join(tx: &mut Tx<'_>, held: &Held, asked: &Asked<'_>, run: &mut Resolved, task: Id) -> Result<Joined> {
     let key = run.idempotency_key.clone().unwrap_or_default();
     let conflict = |why: &Error| Joined::IsOver(Ending::Failed(Failure::new("Conflict", why.message()).final_()));
@@ -135,8 +137,8 @@ async fn join(tx: &mut Tx<'_>, held: &Held, asked: &Asked<'_>, run: &mut Resolve
     }
 }
 
-/// Cancels operations of one task. One that is over already stays as it is, but for a wait that took a signal which
-/// the handler has not seen: the signal goes back.
+/// Cancels operations of one task. One that has ended stays as it is, except a signal wait whose signal the handler has
+/// not seen: the signal can then be taken by others. Returns the arrivals of what it ended.
 pub(super) async fn cancel(
     tx: &mut Tx<'_>,
     book: &mut WaitBook,
@@ -162,7 +164,7 @@ pub(super) async fn cancel(
     Ok(arrivals)
 }
 
-/// Progress, counters and state, as the handler said them.
+/// Writes the handlers' progress lines, state values and counter additions.
 pub(super) async fn tell(tx: &mut Tx<'_>, told: &[(Id, &Commands)]) -> Result<()> {
     let mut progress = EXECUTION_PROGRESS_APPEND.call();
     let mut values = STATE_SET_MANY.call();
@@ -191,7 +193,7 @@ pub(super) async fn tell(tx: &mut Tx<'_>, told: &[(Id, &Commands)]) -> Result<()
     Ok(())
 }
 
-/// Adds to a counter, which starts at 0. Integers that leave 64 bits go on as real numbers.
+/// Adds to a counter, which starts at 0. A sum that does not fit 64 bits becomes a real number.
 async fn add_to_counter(tx: &mut Tx<'_>, execution: Id, name: &str, amount: Number) -> Result<()> {
     let (whole, fraction) = snapshot::columns(amount);
     tx.change(COUNTER_ADD.call().id(execution).text(name).int(whole).real(fraction)).await.map(drop)

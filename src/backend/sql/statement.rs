@@ -1,4 +1,4 @@
-//! What a statement is: a name with a text for each database, and what goes in and comes out, declared once.
+//! What a statement is: a name, its parameters and columns, and a text for each database.
 
 /// What a column or a parameter holds. Each dialect knows how it stores them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(in crate::backend) struct Column {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::backend) enum Text {
     Sql(&'static str),
-    /// There is nothing to do here, for this reason: the statement runs without a journey and answers nothing.
+    /// This database has nothing to do, for the given reason: the statement is not sent, and answers nothing.
     Nothing(#[cfg_attr(not(test), expect(dead_code, reason = "for whoever reads it, and for its test"))] &'static str),
 }
 
@@ -40,11 +40,11 @@ pub(in crate::backend) enum Text {
 pub(in crate::backend) struct Statement {
     /// The files' name in both dialects.
     pub name: &'static str,
-    /// For errors: what was being done.
+    /// What it does, for error messages.
     pub doing: &'static str,
-    /// The columns of its batch; none: it takes no batch.
+    /// The columns of its batch; empty if it takes no batch.
     pub rows: &'static [Column],
-    /// What it takes beside the batch.
+    /// Its single parameters.
     pub parameters: &'static [Column],
     /// The columns of its answer.
     pub columns: &'static [Column],
@@ -53,7 +53,7 @@ pub(in crate::backend) struct Statement {
 }
 
 impl Statement {
-    /// The declared kind of a value, by its place in a call of so many rows.
+    /// The declared kind of the value at `place`, in a call with `rows` rows.
     pub fn kind_at(&self, rows: usize, place: usize) -> Option<Kind> {
         let in_batch = rows * self.rows.len();
         let column = match place.checked_sub(in_batch) {

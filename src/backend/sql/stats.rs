@@ -1,4 +1,4 @@
-//! Counts of the whole store.
+//! Counts over the whole store.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;

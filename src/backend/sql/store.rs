@@ -1,10 +1,14 @@
-//! A store on a SQL database: the ways to read and to write, by how an answer that was lost is dealt with.
+//! The store on a SQL database, and its ways to read and to write. If the answer to a commit was lost, nobody knows
+//! whether it is recorded. What happens then depends on the request:
 //!
-//! A commit whose answer was lost is recorded or not. What has an identity is said again, and finds itself there
-//! ([`Sql::write_surely`]): an end by its fence and state, commands by how far the task's record goes (`Commands::from`), a
-//! dispatch by its id and what it says, a signal by the number that it had. All else leaves a mark
-//! ([`Sql::write_exactly`]). What may have been claimed is kept for the worker's next claim, which takes it over if the
-//! lease is there (`doubt`). So no body runs again for it, and no lease has to run out.
+//! * [`Sql::write_surely`] repeats a request that can be recognised in the store: a dispatch by its id, a signal by the
+//!   number that it got.
+//! * [`Sql::write_exactly`] is for requests that can't be recognised: their transaction writes a token, which can.
+//! * Transitions are repeated by the worker: an end is recognised by its fence and state, commands by the extent of the
+//!   task's record (`Commands::from`).
+//! * A claim is kept for the worker's next claim, which takes the tasks over if the worker holds them (`doubt`).
+//!
+//! So no handler runs again because of a lost answer, and no lease has to run out.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,10 +20,10 @@ use super::patience::{Patience, in_doubt};
 use super::statements::{MARK_IF_WRITTEN, MARK_PUT};
 use crate::model::{Id, Result};
 
-/// Much longer than any call goes on.
+/// How long a token is kept: much longer than any call is repeated.
 const MARK_TTL: Duration = Duration::from_secs(24 * 3600);
 
-/// A store of the tables that both dialects have.
+/// The store, on one of the databases.
 #[expect(private_bounds, reason = "the databases are this crate's")]
 pub struct Sql<D: Database> {
     pub(super) database: D,
@@ -37,7 +41,7 @@ impl<D: Database> Sql<D> {
         Instant::now() + self.database.patience()
     }
 
-    /// A transaction that writes. `work` may be called again, as long as nothing is committed.
+    /// Runs `work` in a transaction. It may be called again as long as nothing is committed.
     pub(in crate::backend) async fn write<R, Q, F>(&self, request: Q, work: F) -> Result<R>
     where
         R: Send + 'static,
@@ -48,8 +52,8 @@ impl<D: Database> Sql<D> {
         outcome.map_err(|failed| failed.why)
     }
 
-    /// As [`Sql::write`]. When the answer to the commit was lost, `again` records what is not recorded yet; it is given
-    /// what came with the commit.
+    /// As [`Sql::write`]. If the answer to the commit was lost, `again` runs in a new transaction and writes what is
+    /// not recorded yet; it gets the request and the first transaction's result.
     pub(super) async fn write_surely<R, Q, F, G>(&self, request: Q, work: F, again: G) -> Result<R>
     where
         R: Send + Sync + 'static,
@@ -60,7 +64,7 @@ impl<D: Database> Sql<D> {
         let request = Arc::new(request);
         let again = Arc::new(again);
         let mut outcome = self.database.write_once(self.deadline(), request.clone(), Arc::new(work)).await;
-        // From the doubt on: the answer may have been waited for until all of the time before was over.
+        // Counted anew: waiting for the lost answer may have used up the first deadline.
         let deadline = self.deadline();
         let mut patience = Patience::until(deadline);
         loop {
@@ -78,16 +82,16 @@ impl<D: Database> Sql<D> {
                     self.database.tell(notices);
                     return Ok(result);
                 }
-                // The doubt stays.
+                // It is still unknown whether the first commit is recorded.
                 Err(Failed { why, in_doubt: None }) if why.is_retryable() => return Err(in_doubt(why)),
                 other => other,
             };
         }
     }
 
-    /// As [`Sql::write`], for what can't be known again by itself: the transaction leaves a mark, a token of its own. When
-    /// the answer to the commit was lost, the mark is made again. Where it is there already, the first transaction is
-    /// recorded; to make it waits for one that is still at its commit.
+    /// As [`Sql::write`], for requests that can't be recognised in the store: the transaction also inserts a token (a
+    /// "mark"). If the answer to the commit was lost, the token is inserted again. If it exists already, the first
+    /// transaction is recorded. The insert waits for a first transaction that is still committing.
     pub(super) async fn write_exactly<R, Q, F>(&self, request: Q, work: F) -> Result<R>
     where
         R: Clone + Send + Sync + 'static,
@@ -120,7 +124,7 @@ impl<D: Database> Sql<D> {
         .await
     }
 
-    /// Reads; one statement sees one state of the store.
+    /// Runs `look` without writing; each of its statements sees one state of the store.
     pub(super) async fn read<R, Q, F>(&self, request: Q, look: F) -> Result<R>
     where
         R: Send + 'static,

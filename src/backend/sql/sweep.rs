@@ -1,5 +1,5 @@
-//! What time brings: delays, timers, time-outs, ended leases, expiries. Any worker sweeps for the whole store, one at a
-//! time, in bounded batches; what is decided is decided by the model.
+//! Handles what is due: delays, timers, time-outs, ended leases, expiries. Any worker sweeps for the whole store, one
+//! at a time and in bounded batches. What happens to a task is decided in `backend/decide`.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
@@ -20,10 +20,10 @@ use crate::backend::decide::{self, Due, DueRow, End, Ending, FIRST_CALL};
 use crate::codec;
 use crate::model::{ExecutionState, Failure, Id, Result, RetryPolicy};
 
-/// Rows of one kind taken in one sweep: others wait for its transaction.
+/// Rows of one kind handled in one sweep: others wait for its locks.
 const ROWS_MAX: i64 = 500;
 
-/// What a look at the store says.
+/// What [`peek`] found.
 pub(super) struct Peek {
     pub due: bool,
     pub next_due: Option<Duration>,
@@ -31,8 +31,8 @@ pub(super) struct Peek {
     pub ready: bool,
 }
 
-/// Is anything due? Is there something to claim in these lanes, if they are those of the catalog's version? Reads a few
-/// index entries, and one for each lane.
+/// Is anything due, and is there something to claim in these lanes? The lanes count only if they are of the catalog's
+/// current version. Reads a few index entries, and one for each lane.
 pub(super) async fn peek(session: &mut dyn Session, known: Option<&(i64, Vec<Lane>)>) -> Result<Peek> {
     let (version, lanes) = known.map_or((None, [].as_slice()), |(version, lanes)| (Some(*version), lanes.as_slice()));
     let row = session.one(DUE_NEXT.call().ints(lanes).clock()).await?;
@@ -44,7 +44,8 @@ pub(super) async fn peek(session: &mut dyn Session, known: Option<&(i64, Vec<Lan
     })
 }
 
-/// Takes what is due. The answer: how much was changed, and whether there is more. While somebody else sweeps: nothing.
+/// Handles what is due. Returns how much was changed, and whether there is more. Does nothing while another worker
+/// sweeps.
 pub(super) async fn sweep(tx: &mut Tx<'_>, worker_id: &str) -> Result<Swept> {
     let mut book = WaitBook::default();
     let mut swept = Swept::default();
@@ -55,7 +56,7 @@ pub(super) async fn sweep(tx: &mut Tx<'_>, worker_id: &str) -> Result<Swept> {
         fire(tx, &mut book).await?,
         recover(tx, &mut book).await?,
         expire(tx, &mut book).await?,
-        // After those whose leases have ended: one that has just been taken for dead has no first call on anything.
+        // After `recover`: a worker that was just found dead must not be given tasks.
         unpark(tx, worker_id).await?,
     ] {
         swept.changed += count as u64;
@@ -68,10 +69,10 @@ pub(super) async fn sweep(tx: &mut Tx<'_>, worker_id: &str) -> Result<Swept> {
     Ok(swept)
 }
 
-/// Locks what was found, in the order of locks, and leaves out what others are at or have changed since.
+/// Locks the tasks that were found, in the order of locks, and drops those that others have locked or changed since.
 async fn take(tx: &mut Tx<'_>, book: &mut WaitBook, mut found: Vec<Row>) -> Result<Vec<Row>> {
     if tx.is_alone() {
-        // There are no others.
+        // Nobody else writes.
         return Ok(found);
     }
     let mut roots = Vec::new();
@@ -92,7 +93,7 @@ async fn take(tx: &mut Tx<'_>, book: &mut WaitBook, mut found: Vec<Row>) -> Resu
     Ok(found)
 }
 
-/// What becomes of tasks that were taken.
+/// What is to be done with the tasks that were found.
 #[derive(Default)]
 struct Plan {
     ready: Vec<Id>,
@@ -106,7 +107,7 @@ struct Retry {
     failure: Failure,
 }
 
-/// What a retry counts as.
+/// Which counter of the task a retry raises.
 #[derive(Clone, Copy)]
 enum Charge {
     Retry,
@@ -133,7 +134,7 @@ impl Plan {
     }
 }
 
-/// Everything whose time is stored in `due_at`.
+/// Handles tasks by their `due_at`: delays, timers, time-outs.
 async fn fire(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
     let found = tx.fetch(TASKS_DUE.call().time(tx.now).int(ROWS_MAX)).await?;
     let count = found.len();
@@ -153,7 +154,7 @@ async fn fire(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
     Ok(count)
 }
 
-/// Tasks whose worker let the lease end without a word, and those workers.
+/// Handles tasks whose lease has ended, and removes the workers that had them.
 async fn recover(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
     let found = tx.fetch(TASKS_LEASES_ENDED.call().lease(tx.now).int(ROWS_MAX)).await?;
     let count = found.len();
@@ -165,7 +166,8 @@ async fn recover(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
         let parent = row.optional_id("parent_task_id")?;
         let worker = row.optional_text("worker_id")?;
         dead.extend(worker.map(str::to_owned));
-        // In an execution that is over nobody would take it up again. One that nobody knows of is no execution's end.
+        // In an execution that has ended or is being cancelled the task would never be claimed again. A task whose
+        // execution does not exist is treated like any other.
         let state = row.optional_text("execution_state")?.map(str::parse::<ExecutionState>).transpose()?;
         if state.is_some_and(|state| state == ExecutionState::Cancelling || state.is_terminal()) {
             plan.ends.push(End::now(id, parent, Ending::Cancelled));
@@ -183,7 +185,7 @@ async fn recover(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
     Ok(count)
 }
 
-/// Executions that took too long end like cancelled ones; those that are being cancelled go on ending.
+/// Begins to cancel executions that have timed out, and continues with those that are being cancelled.
 async fn expire(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
     let mut ids = rows::ids(&tx.fetch(EXECUTIONS_EXPIRE.call().time(tx.now).int(ROWS_MAX)).await?)?;
     ids.iter().for_each(|id| tx.hint_cancelling(*id));
@@ -193,7 +195,8 @@ async fn expire(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
     Ok(count)
 }
 
-/// Parked tasks that another version of their function may free go to the worker that has one, which has first call.
+/// Gives parked tasks to this worker if it has another version of their function; for a short time only it may claim
+/// them.
 async fn unpark(tx: &mut Tx<'_>, worker_id: &str) -> Result<usize> {
     let Some(lane) = tx.catalog.worker_lane(worker_id) else { return Ok(0) };
     let Some(worker) = tx.shared.local(worker_id) else { return Ok(0) };
@@ -210,7 +213,7 @@ async fn unpark(tx: &mut Tx<'_>, worker_id: &str) -> Result<usize> {
     Ok(freed as usize)
 }
 
-/// Pending again, under a new fence: whoever still runs them has lost them.
+/// Sets tasks to pending under a new fence, so that a worker that still runs one loses it.
 async fn retry(tx: &mut Tx<'_>, retries: &[Retry], charge: Charge) -> Result<()> {
     let mut call = TASKS_RETRY.call();
     for Retry { id, delay, failure } in retries {

@@ -1,11 +1,10 @@
-//! A transaction that writes, as the flow sees it: a session, the store's clock, the catalog, and the hints that go out
-//! with the commit.
+//! A transaction that writes: a session, the store's clock, the catalog, and the hints to send after the commit.
 //!
-//! **Locks** are taken in one order, each kind by id: advisory locks (an execution's signals), executions that end, `waits`
-//! rows of those to whom something is delivered, tasks, idempotency keys, limits of functions, the catalog. Claims and
-//! sweeps lock out of this order, and so take only what nobody has. A deadlock that is possible all the same ends by the
-//! database giving one transaction up, which is tried again. Who delivers to a task has its `waits` row locked, so no
-//! number of arrival is given twice, and no wake-up falls between. On a store with one writer a lock is nothing.
+//! **Locks** are taken in one order, and those of one kind by id: advisory locks, executions that end, `waits` rows of
+//! tasks that something is delivered to, tasks, idempotency keys, limits of functions, the catalog. Claims and sweeps
+//! don't follow this order, and so skip rows that are locked instead of waiting. If a deadlock happens all the same,
+//! the database aborts one of the transactions, which is tried again. Every delivery to a task locks the task's `waits`
+//! row first, so no arrival number is given twice and no wake-up is missed. A store with one writer needs no locks.
 
 use std::sync::Arc;
 
@@ -27,7 +26,7 @@ pub(in crate::backend) struct Tx<'c> {
     pub catalog: Arc<Catalog>,
     /// What this process knows of its own workers.
     pub shared: &'c SharedCatalog,
-    /// A route that nobody has used before: it is made outside, and the transaction begins again.
+    /// A route that does not exist yet: the database creates it in another transaction, and this one begins again.
     pub missing: Option<Route>,
     hints: Hints,
 }
@@ -37,7 +36,7 @@ impl<'c> Tx<'c> {
         Self { session, now, catalog, shared, missing: None, hints: Hints::default() }
     }
 
-    /// For what only reads.
+    /// The session, for functions that only read.
     pub fn session(&mut self) -> &mut (dyn Session + 'c) {
         self.session
     }
@@ -77,35 +76,36 @@ impl<'c> Tx<'c> {
         self.session.lock(&[lock], false).await
     }
 
-    /// Executions that this transaction is going to end.
+    /// Locks executions that this transaction is going to end.
     pub async fn lock_executions(&mut self, executions: impl IntoIterator<Item = Id>) -> Result<()> {
         self.change(&EXECUTIONS_LOCK.call().ids(executions)).await.map(drop)
     }
 
-    /// The waits of these tasks, as far as there are any: who has them may deliver to the tasks and wake them.
+    /// Locks the `waits` rows of these tasks, where they exist. Whoever holds them may deliver to the tasks and wake
+    /// them.
     pub async fn lock_waits(&mut self, tasks: impl IntoIterator<Item = Id>) -> Result<()> {
         self.fetch(&WAITS_LOCK.call().ids(tasks)).await.map(drop)
     }
 
-    /// What this transaction has changed of the catalog counts for the rest of it.
+    /// Reads the catalog again, after this transaction has changed it.
     pub async fn reload_catalog(&mut self) -> Result<()> {
         self.catalog = Arc::new(Catalog::load(self.session, Catalog::OWN).await?);
         Ok(())
     }
 
-    /// A time for a new row: later than any given before, so that rows made together keep their order.
+    /// A time for a new row, later than any given before: rows that are inserted together keep their order.
     pub fn next_time(&mut self) -> Timestamp {
         self.now = Timestamp::from_micros(self.now.micros() + 1);
         self.now
     }
 
-    /// Somebody may claim something now.
+    /// There may be something to claim.
     pub fn hint_work(&mut self) {
         self.hints.work = true;
         self.hints.served = None;
     }
 
-    /// This worker has claimed what it can take of all that there is up to now: it needs no hint.
+    /// This worker has claimed all that it can take, so it needs no hint.
     pub fn hint_served(&mut self, worker_id: &str) {
         self.hints.served = Some(worker_id.to_owned());
     }
@@ -124,7 +124,7 @@ impl<'c> Tx<'c> {
         self.hints.cancelling.push(execution);
     }
 
-    /// A worker may be running this task, which is over.
+    /// This task has ended while a worker may be running it.
     pub fn hint_lost(&mut self, task: Id) {
         self.hints.lost.push(task);
     }

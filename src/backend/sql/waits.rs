@@ -1,5 +1,6 @@
-//! Who waits for what. All that one transaction delivers to a parent touches its row once: it is locked and read before,
-//! changed in memory, and written at the end.
+//! Reads and writes the `waits` rows: what suspended tasks wait for, and how many ends were delivered to each. In one
+//! transaction a row is locked and read once, changed in memory and written at the end, however many ends are
+//! delivered.
 
 use std::ops::{Deref, DerefMut};
 
@@ -9,7 +10,7 @@ use super::tx::Tx;
 use crate::backend::decide::{Book, FIRST_CALL};
 use crate::model::{Id, OpSet, Result, Wait};
 
-/// The book, and how it is read and written.
+/// [`Book`], with the statements that read and write it.
 #[derive(Default)]
 pub(super) struct WaitBook(Book);
 
@@ -28,24 +29,25 @@ impl DerefMut for WaitBook {
 }
 
 impl WaitBook {
-    /// Locks and reads the rows of these tasks, but for those that are here already; makes those that are not there.
+    /// Locks and reads the rows of these tasks, except those that are in the book already; inserts rows that don't
+    /// exist.
     pub async fn load(&mut self, tx: &mut Tx<'_>, tasks: impl IntoIterator<Item = Id>) -> Result<()> {
         let mut missing = self.lock(tx, tasks).await?;
         if tx.is_alone() {
-            // Nobody else can make them: they are made when the book is saved.
+            // Nobody else can insert them, so they are inserted when the book is saved.
             missing.drain(..).for_each(|task| self.read(task, 0, None));
         }
         while !missing.is_empty() {
             for row in tx.fetch(&WAITS_ENSURE.call().ids(missing.iter().copied())).await? {
                 self.read(row.id("task_id")?, 0, None);
             }
-            // What others have made in between.
+            // Rows that another transaction has inserted in the meantime are read now.
             missing = self.lock(tx, missing).await?;
         }
         Ok(())
     }
 
-    /// The answer: those that are not there.
+    /// Returns the tasks that have no row.
     async fn lock(&mut self, tx: &mut Tx<'_>, tasks: impl IntoIterator<Item = Id>) -> Result<Vec<Id>> {
         let mut tasks: Vec<Id> = tasks.into_iter().filter(|task| !self.knows(*task)).collect();
         for row in tx.fetch(&WAITS_GET.call().ids(tasks.iter().copied())).await? {
@@ -55,7 +57,7 @@ impl WaitBook {
         Ok(tasks)
     }
 
-    /// Writes what changed and wakes those whose wait is over, each once.
+    /// Writes the changed rows, and wakes the tasks whose wait is over.
     pub async fn save(&mut self, tx: &mut Tx<'_>) -> Result<()> {
         let mut changed = WAITS_SAVE.call();
         let mut woken = Vec::new();
@@ -79,7 +81,7 @@ fn wait(row: &Row) -> Result<Option<Wait>> {
     Ok(Some(Wait { mode: mode.parse()?, ops: OpSet::from_text(row.text("ops")?)?, missing: row.count("missing")? }))
 }
 
-/// Suspended tasks whose wait is over may be claimed: first by the worker that suspended them.
+/// Suspended tasks may be claimed again: for a short time only by the worker that suspended them.
 async fn wake(tx: &mut Tx<'_>, tasks: Vec<Id>) -> Result<()> {
     let until = tx.now.after(FIRST_CALL);
     let mut call = TASKS_WAKE.call().ids(tasks);
