@@ -138,8 +138,9 @@ impl Notices {
         let mut tasks = Vec::new();
         if dsn.notify {
             let sender = format!("{:016x}", rand::random::<u64>());
-            let mouth = Mouth { channel: channel(&dsn.schema), sender, gathered: gathered.clone(), wake: wake.clone() };
-            tasks.push(tokio::spawn(talk(dsn.clone(), mouth, local.clone())));
+            let outbox =
+                Outbox { channel: channel(&dsn.schema), sender, gathered: gathered.clone(), wake: wake.clone() };
+            tasks.push(tokio::spawn(run(dsn.clone(), outbox, local.clone())));
         }
         Self { local, gathered, wake, tasks: Mutex::new(tasks), across: dsn.notify }
     }
@@ -188,16 +189,16 @@ fn channel(schema: &str) -> String {
 }
 
 /// Tells others what has happened here.
-struct Mouth {
+struct Outbox {
     channel: String,
     sender: String,
     gathered: Arc<Mutex<Gathered>>,
     wake: Arc<Notify>,
 }
 
-impl Mouth {
+impl Outbox {
     /// All that has happened since the last message.
-    async fn say(&self, listener: &mut PgListener) -> sqlx::Result<()> {
+    async fn send(&self, listener: &mut PgListener) -> sqlx::Result<()> {
         let news = std::mem::take(&mut *self.gathered.lock().unwrap_or_else(PoisonError::into_inner));
         let Some(message) = news.into_message(&self.sender) else { return Ok(()) };
         sqlx::query(include_str!("sql/notify.sql")).bind(&self.channel).bind(message).execute(listener).await.map(drop)
@@ -206,7 +207,7 @@ impl Mouth {
 
 /// On a connection of its own, for as long as the backend is open. What was said while there was none is not known:
 /// after each new one everybody looks for himself.
-async fn talk(dsn: Dsn, mouth: Mouth, ears: Listeners) {
+async fn run(dsn: Dsn, outbox: Outbox, local: Listeners) {
     let limit = dsn.limits().short;
     let watch = WATCH.min(dsn.connect_timeout.max(limit));
     let mut first = true;
@@ -216,14 +217,14 @@ async fn talk(dsn: Dsn, mouth: Mouth, ears: Listeners) {
         let single = pool::single(&dsn, found.ok().flatten().unwrap_or_else(|| dsn.connection.clone()));
         if let Ok(mut listener) = PgListener::connect_with(&single).await {
             listener.eager_reconnect(false);
-            if in_time(limit, listener.listen(&mouth.channel)).await.is_ok() {
+            if in_time(limit, listener.listen(&outbox.channel)).await.is_ok() {
                 if !first {
-                    ears.tell([Notice::Foreign]);
+                    local.tell([Notice::Foreign]);
                 }
                 first = false;
-                converse(&mut listener, &mouth, &ears, limit, watch).await;
+                exchange(&mut listener, &outbox, &local, limit, watch).await;
             }
-            bury(listener);
+            close_at_once(listener);
         }
         tokio::time::sleep(RETRY).await;
     }
@@ -231,16 +232,16 @@ async fn talk(dsn: Dsn, mouth: Mouth, ears: Listeners) {
 
 /// A listener takes its leave of the server in a task, which on a silent connection would stay for ever. So it is given to
 /// a runtime that ends before the task begins, and the socket is closed with it.
-fn bury(listener: PgListener) {
-    let Ok(grave) = tokio::runtime::Builder::new_current_thread().build() else { return };
-    let inside = grave.enter();
+fn close_at_once(listener: PgListener) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return };
+    let inside = runtime.enter();
     drop(listener);
     drop(inside);
-    grave.shutdown_background();
+    runtime.shutdown_background();
 }
 
 /// Until the connection is lost, or silent. A hint that can't be sent is a hint that is lost.
-async fn converse(listener: &mut PgListener, mouth: &Mouth, ears: &Listeners, limit: Duration, watch: Duration) {
+async fn exchange(listener: &mut PgListener, outbox: &Outbox, local: &Listeners, limit: Duration, watch: Duration) {
     let mut not_before = Instant::now();
     let mut news = false;
     loop {
@@ -248,12 +249,12 @@ async fn converse(listener: &mut PgListener, mouth: &Mouth, ears: &Listeners, li
             if news {
                 tokio::time::sleep_until(not_before).await;
             } else {
-                mouth.wake.notified().await;
+                outbox.wake.notified().await;
             }
         };
         tokio::select! {
             heard = listener.try_recv() => match heard {
-                Ok(Some(message)) => ears.tell(read(message.payload(), &mouth.sender)),
+                Ok(Some(message)) => local.tell(read(message.payload(), &outbox.sender)),
                 Ok(None) | Err(_) => return,
             },
             () = tokio::time::sleep(watch) => {
@@ -265,7 +266,7 @@ async fn converse(listener: &mut PgListener, mouth: &Mouth, ears: &Listeners, li
             () = pause => {
                 news = !news;
                 if !news {
-                    if in_time(limit, mouth.say(listener)).await.is_err() {
+                    if in_time(limit, outbox.send(listener)).await.is_err() {
                         return;
                     }
                     not_before = Instant::now() + PAUSE;

@@ -151,7 +151,7 @@ async fn command(
     held: &HashSet<Id>,
 ) -> Result<Arrivals> {
     let mut arrivals = Arrivals::new();
-    let mut told: Vec<(Id, &Commands)> = Vec::new();
+    let mut effects: Vec<(Id, &Commands)> = Vec::new();
     let mut starts = Vec::new();
     let mut cancels = Vec::new();
     for transition in transitions {
@@ -159,7 +159,7 @@ async fn command(
         if commands.is_empty() || !held.contains(&of.task) {
             continue;
         }
-        told.push((of.execution, commands));
+        effects.push((of.execution, commands));
         // Steps get the next arrival numbers, in their order, before anything else arrives.
         let before = book.given(of.task);
         let numbered = decide::steps(commands).into_iter().zip(before + 1..).map(|(step, number)| (step.op, number));
@@ -175,7 +175,7 @@ async fn command(
         let cancelled = spawn::cancel(tx, book, of, cancels).await?;
         arrivals.entry(of.task).or_default().extend(cancelled);
     }
-    spawn::tell(tx, &told).await?;
+    spawn::write_effects(tx, &effects).await?;
     Ok(arrivals)
 }
 

@@ -56,12 +56,12 @@ async fn round(tx: &mut Tx<'_>, book: &mut WaitBook, ends: Vec<End>, ended: &mut
     }
     let after = Aftermath::of(&ends, rows, book);
     after.parents.iter().for_each(|parent| tx.hint_arrived(*parent));
-    bury(tx, &after.letters).await?;
-    keep(tx, &after.results).await?;
+    write_dead_letters(tx, &after.letters).await?;
+    write_cached(tx, &after.results).await?;
     below::cancel_below(tx, after.with_operations).await?;
     end_executions(tx, &after.executions).await?;
     ended.extend(after.ended);
-    idempotency::hand_on(tx, &after.with_key).await
+    idempotency::resolve_joins(tx, &after.with_key).await
 }
 
 fn ended_row(row: &Row) -> Result<EndedRow> {
@@ -78,7 +78,7 @@ fn ended_row(row: &Row) -> Result<EndedRow> {
 }
 
 /// Writes the dead letters of failed tasks.
-async fn bury(tx: &mut Tx<'_>, letters: &[(Id, &str)]) -> Result<()> {
+async fn write_dead_letters(tx: &mut Tx<'_>, letters: &[(Id, &str)]) -> Result<()> {
     let reasons: HashMap<Id, &str> = letters.iter().copied().collect();
     let found = tx.fetch(&TASKS_GET.call().ids(reasons.keys().copied())).await?;
     let tasks = found.iter().map(rows::task).collect::<Result<Vec<_>>>()?;
@@ -95,7 +95,7 @@ async fn bury(tx: &mut Tx<'_>, letters: &[(Id, &str)]) -> Result<()> {
 }
 
 /// Writes results to the cache.
-async fn keep(tx: &mut Tx<'_>, results: &[(&CacheSlot, &Payload)]) -> Result<()> {
+async fn write_cached(tx: &mut Tx<'_>, results: &[(&CacheSlot, &Payload)]) -> Result<()> {
     let mut call = CACHE_PUT_MANY.call();
     for (slot, result) in results {
         call.row().text(slot.key.as_str()).payload(*result).time(slot.ttl.map(|ttl| tx.now.after(ttl)));

@@ -70,7 +70,7 @@ pub(super) async fn waits_for(tx: &mut Tx<'_>, ancestor: Id, task: Id) -> Result
 
 /// Called when owners of keys have ended: tasks that joined them get the result, or the first of them runs instead.
 /// Returns the ends that follow.
-pub(super) async fn hand_on(tx: &mut Tx<'_>, ended: &[(Id, &Ending)]) -> Result<Vec<End>> {
+pub(super) async fn resolve_joins(tx: &mut Tx<'_>, ended: &[(Id, &Ending)]) -> Result<Vec<End>> {
     lock(tx, ended.iter().map(|(id, _)| *id)).await?;
     let mut ends = Vec::new();
     let mut freed = Vec::new();

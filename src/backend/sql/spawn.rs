@@ -165,10 +165,10 @@ pub(super) async fn cancel(
 }
 
 /// Writes the handlers' progress lines, state values and counter additions.
-pub(super) async fn tell(tx: &mut Tx<'_>, told: &[(Id, &Commands)]) -> Result<()> {
+pub(super) async fn write_effects(tx: &mut Tx<'_>, effects: &[(Id, &Commands)]) -> Result<()> {
     let mut progress = EXECUTION_PROGRESS_APPEND.call();
     let mut values = STATE_SET_MANY.call();
-    for (execution, commands) in told {
+    for (execution, commands) in effects {
         for entry in &commands.progress {
             progress
                 .row()
@@ -185,7 +185,7 @@ pub(super) async fn tell(tx: &mut Tx<'_>, told: &[(Id, &Commands)]) -> Result<()
     }
     tx.change(&progress).await?;
     tx.change(&values).await?;
-    for (execution, commands) in told {
+    for (execution, commands) in effects {
         for (name, amount) in &commands.counters {
             add_to_counter(tx, *execution, name, *amount).await?;
         }

@@ -62,7 +62,7 @@ async fn open(location: &Location, chosen: &SqliteOptions) -> Result<(SqliteConn
     file_locks::install()?;
     let _one_at_a_time = OPENING.lock().await;
     if let Location::File(path) = location {
-        look_at(path)?;
+        check_file(path)?;
     }
     let mut conn = options(location, chosen).connect().await.map_err(error::map("connect"))?;
     match prepare(&mut conn, location, chosen).await {
@@ -101,7 +101,7 @@ const SHORTEST: u64 = 512;
 
 /// What can be said without opening the file. It must not be opened but by SQLite: closing it would drop the locks that
 /// another copy of SQLite in this process holds on it.
-fn look_at(path: &Path) -> Result<()> {
+fn check_file(path: &Path) -> Result<()> {
     // The log is beside the file itself, not beside a link to it.
     let real = fs::canonicalize(path);
     let path = real.as_deref().unwrap_or(path);
@@ -170,9 +170,11 @@ async fn prepare(conn: &mut SqliteConnection, location: &Location, chosen: &Sqli
         conn.execute(sqlx::raw_sql(sql)).await.map_err(error::map("set up the connection"))?;
     }
     if let Location::File(_) = location {
-        log_ahead(conn, patience).await?;
+        enable_wal(conn, patience).await?;
     }
-    patiently(conn, "BEGIN IMMEDIATE", patience).await.map_err(|why| why.doing("lock the file for the schema"))?;
+    retry_while_busy(conn, "BEGIN IMMEDIATE", patience)
+        .await
+        .map_err(|why| why.doing("lock the file for the schema"))?;
     let outcome = async {
         migrate(conn).await?;
         boot(conn).await
@@ -191,7 +193,7 @@ async fn prepare(conn: &mut SqliteConnection, location: &Location, chosen: &Sqli
 /// Runs a statement that takes the write lock, as long as another process has it. SQLite itself waits in longer and
 /// longer steps, up to 100 ms, and so loses to everybody who has just begun to wait; the writer's own `busy_timeout` is
 /// short, and its steps begin anew.
-pub(super) async fn patiently(
+pub(super) async fn retry_while_busy(
     conn: &mut SqliteConnection,
     sql: &'static str,
     patience: Duration,
@@ -209,7 +211,7 @@ pub(super) async fn patiently(
 }
 
 /// Puts the file into WAL mode. While another process does the same, SQLite says that it is locked without waiting.
-async fn log_ahead(conn: &mut SqliteConnection, patience: Duration) -> Result<()> {
+async fn enable_wal(conn: &mut SqliteConnection, patience: Duration) -> Result<()> {
     const PAUSE: Duration = Duration::from_millis(10);
     let deadline = Instant::now() + patience;
     loop {

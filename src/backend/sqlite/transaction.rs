@@ -51,7 +51,7 @@ impl Transactions {
 
     async fn try_to_begin(&mut self) -> Result<(Timestamp, Arc<Catalog>)> {
         let sql = "BEGIN IMMEDIATE; SELECT version AS found FROM catalog; PRAGMA data_version";
-        let rows = connect::patiently(&mut self.session.conn, sql, self.patience).await?;
+        let rows = connect::retry_while_busy(&mut self.session.conn, sql, self.patience).await?;
         let [catalog, data] = rows.as_slice() else {
             return Err(Error::backend("the table 'catalog' has lost its row"));
         };
