@@ -1,4 +1,4 @@
--- integers that leave 64 bits go on as real numbers
+-- a sum that does not fit 64 bits becomes a real number
 INSERT INTO execution_counters AS c (execution_id, name, whole, fraction) VALUES ($1, $2, $3, $4)
 ON CONFLICT (execution_id, name) DO UPDATE SET
     whole = CASE

@@ -1,5 +1,5 @@
--- how long until something is due, and whether there is anything in these lanes, by which version of the catalog; what
--- is due at the end of time never is
+-- how long until something is due, and whether anything is ready in these lanes, which are of one version of the
+-- catalog; what is due at infinity never is
 SELECT
     CASE
         WHEN isfinite(due.at) THEN (extract(epoch FROM due.at - now()) * 1000000)::bigint

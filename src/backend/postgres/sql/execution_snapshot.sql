@@ -1,5 +1,5 @@
--- all of an execution, so that all of it is seen at one moment: a row for each part, with that part's columns; `place`
--- is where a line of progress stands
+-- one statement, so that all parts are of the same moment: a row for each part, with the columns of that part; `place`
+-- orders lines of progress
 SELECT
     'execution' AS part, id, root_function, state, args, kwargs, retries, created_at, started_at, completed_at,
     expiry_at, tags::text AS tags, priority, queue, result, error, replay_of, cancel_reason, NULL::text AS name,

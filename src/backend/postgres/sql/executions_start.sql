@@ -1,4 +1,4 @@
--- one that others are at is about to end
+-- skip locked rows: whoever locks an execution is about to end it
 UPDATE executions
 SET state = 'running', started_at = $2
 WHERE id = ANY(

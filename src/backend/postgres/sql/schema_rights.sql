@@ -1,4 +1,4 @@
--- What this user may do with the schema, and what of it is missing for a store whose tables are there.
+-- what this user may do with the schema, and which rights are missing to use the tables that are there
 SELECT current_user::text AS me,
        current_database()::text AS database,
        has_database_privilege(current_database(), 'CREATE') AS may_make_schemas,

@@ -6,7 +6,7 @@ SET state = 'running',
     started_at = coalesce(started_at, $3),
     deadline_at = $3::timestamptz + timeout * interval '1 microsecond',
     limited = CASE WHEN step_name = ANY($6::text[]) THEN true END,
-    -- whoever held it before died without a word
+    -- it was running under a lease that has ended: the worker died
     crashes = crashes + CASE state WHEN 'running' THEN 1 ELSE 0 END,
     lane = NULL,
     due_at = NULL
@@ -15,7 +15,7 @@ WHERE id = (
     FROM (
         SELECT r.id, r.priority, r.created_at
         FROM unnest($1::bigint[]) AS l (lane)
-        -- the best of each lane: what waits behind them is not looked at
+        -- only the best task of each lane is read
         CROSS JOIN LATERAL (
             SELECT r.id, r.priority, r.created_at
             FROM tasks AS r

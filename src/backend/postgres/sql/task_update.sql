@@ -12,7 +12,7 @@ SET state = $2,
     fence = fence + 1,
     lane = $11,
     route = coalesce(route, $12),
-    -- one that waits and goes on waiting keeps what it waits for
+    -- a task that stays waiting keeps what it waits for
     due_at = CASE WHEN state = 'waiting' AND $2 = 'waiting' THEN coalesce($13, due_at) ELSE $13 END,
     limited = $14,
     deadline_at = NULL,

@@ -1,4 +1,5 @@
--- the second column of a task: true all that is below it, false what was cancelled from above
+-- second column of the batch: true all descendants, false those of operations that were cancelled from above (arrival
+-- 0)
 WITH RECURSIVE below (id) AS (
     SELECT t.id
     FROM unnest($1::uuid[], $2::boolean[]) AS b (id, everything)

@@ -1,4 +1,4 @@
--- what runs in an execution that is being cancelled keeps its lease, and is only told
+-- a running task of an execution that is being cancelled is returned but not changed: it keeps its lease
 UPDATE tasks
 SET state = CASE WHEN tasks.state = 'running' AND e.state = 'cancelling' THEN 'running' ELSE 'cancelled' END,
     stopped = CASE WHEN tasks.state = 'running' AND e.state = 'cancelling' THEN true END,

@@ -1,4 +1,4 @@
--- the roots, and whatever is leased in their executions: what they say from now on does not count
+-- the roots and all running tasks of these executions: what these write from now on is refused
 UPDATE tasks
 SET stopped = true
 WHERE id = ANY(

@@ -1,4 +1,4 @@
--- still due, and nobody else is at it
+-- those that are still due and that no other transaction has locked
 SELECT id
 FROM tasks
 WHERE id = ANY($1::uuid[]) AND (due_at <= $2 OR (lease_expires_at < $2 AND state = 'running'))

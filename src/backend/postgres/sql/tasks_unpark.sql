@@ -1,6 +1,6 @@
 UPDATE tasks
 SET state = 'pending',
-    -- what is limited is claimed by its route alone, where it is counted
+    -- tasks of functions with a limit go to the lane of their route, where the limit is checked
     lane = CASE
         WHEN EXISTS (SELECT 1 FROM functions AS f WHERE f.name = tasks.step_name AND f.max_concurrent IS NOT NULL) THEN route
         ELSE $3

@@ -1,4 +1,4 @@
--- those to whom what is leased in these executions will be delivered
+-- the parents of running tasks in these executions
 SELECT w.task_id
 FROM waits AS w
 WHERE w.task_id = ANY(

@@ -1,4 +1,4 @@
-//! The protocol's claim: one task, chosen by filters that come with the call instead of a registered worker.
+//! The protocol's claim: one task, chosen by filters in the call instead of by a registered worker.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(super) struct Wanted {
     pub worker_id: String,
     pub queues: Option<Vec<String>>,
     pub tags: Option<Vec<String>>,
-    /// The caller's clock, by which all is judged here; else the store's.
+    /// The caller's clock, if it gives one: all times of this call are judged by it. Else the store's clock is used.
     pub now: Option<Timestamp>,
     pub lease: Duration,
     pub concurrency_limits: BTreeMap<String, u32>,
@@ -31,11 +31,11 @@ pub(super) struct Wanted {
 #[derive(Clone)]
 enum Answer {
     Claimed(Option<Box<Task>>),
-    /// More is due than one transaction should release.
+    /// More scheduled tasks are due than one transaction should release.
     Again,
 }
 
-/// Where a call may take from.
+/// The lanes that a call may claim from.
 struct Eligible {
     /// Lanes with their routes; the worker's own lane has none.
     lanes: Vec<(Lane, Option<Lane>)>,
@@ -73,7 +73,7 @@ async fn attempt(tx: &mut Tx<'_>, wanted: Arc<Wanted>) -> Result<Answer> {
     Ok(Answer::Claimed(Some(Box::new(task))))
 }
 
-/// What was scheduled and is due may be claimed. True: there is more of it.
+/// Lets scheduled tasks that are due be claimed. True: there are more.
 async fn release_scheduled(tx: &mut Tx<'_>, now: Timestamp) -> Result<bool> {
     let released = tx.change(TASKS_RELEASE_SCHEDULED.call().time(now).int(RELEASED_MAX)).await?;
     if released > 0 {

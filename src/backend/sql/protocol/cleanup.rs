@@ -1,4 +1,4 @@
-//! Taking away what is old, in batches that others need not wait for.
+//! Deletes what is old, in batches, so that others don't wait long for locks.
 
 use super::super::database::Database;
 use super::super::rows;
@@ -29,12 +29,13 @@ struct Batched {
 #[derive(Clone, Copy)]
 struct Old {
     older_than: Timestamp,
-    /// Those that ended before were looked at: what is kept is not met again by every batch.
+    /// Executions that ended before this time were looked at by earlier batches; those that are kept are not read
+    /// again.
     from: Option<Timestamp>,
 }
 
-/// Ended executions with all that belongs to them, but for those whose dead letters need it; and, on the way, cached
-/// results, keys and marks whose time is over.
+/// Deletes ended executions with everything that belongs to them, except those that a dead letter needs. Also deletes
+/// cached results, keys and tokens that have expired.
 pub(super) async fn executions<D: Database>(store: &Sql<D>, older_than: Timestamp) -> Result<Response> {
     let mut total = 0;
     let mut old = Old { older_than, from: None };
@@ -56,7 +57,7 @@ pub(super) async fn dead_letters<D: Database>(store: &Sql<D>, older_than: Timest
     expire_all(store, &DEAD_LETTERS_EXPIRE, Some(older_than)).await.map(Response::Count)
 }
 
-/// Rows whose time is over by `time`, or by the store's clock. The answer: how many.
+/// Deletes rows that have expired by `time`, or by the store's clock. Returns how many.
 async fn expire_all<D: Database>(store: &Sql<D>, what: &'static Statement, time: Option<Timestamp>) -> Result<u64> {
     let mut total = 0;
     loop {
@@ -73,8 +74,8 @@ async fn expire(tx: &mut Tx<'_>, what: &'static Statement, time: Option<Timestam
     Ok(Batched { done, more: done == ROWS_MAX as u64 })
 }
 
-/// An execution goes when nothing of it is left: a crash between two batches leaves nothing without its execution.
-/// The answer tells where the next batch begins.
+/// Deletes the execution's row last: after a crash between two batches nothing is left without its execution. Returns
+/// where the next batch begins.
 async fn delete_executions(tx: &mut Tx<'_>, old: Old) -> Result<(Batched, Option<Timestamp>)> {
     let found = tx.fetch(EXECUTIONS_LIST_OLD.call().time(old.older_than).time(old.from).int(EXECUTIONS_MAX)).await?;
     let ids = rows::ids(&found)?;

@@ -1,4 +1,4 @@
-//! Counters and named values of an execution.
+//! Counters and state values of an execution.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub(super) async fn increment<D: Database>(
 async fn add(tx: &mut Tx<'_>, request: Arc<(Id, String, Number)>) -> Result<Number> {
     let (execution, name, amount) = request.as_ref();
     executions::require(tx, *execution).await?;
-    // It is there then, and from the look at it on it is ours, whoever made it.
+    // The row exists then, and reading it locks it.
     write(tx, &COUNTER_ENSURE, *execution, name, Number::Integer(0)).await?;
     let row = tx.one(COUNTER_GET.call().id(*execution).text(name.as_str())).await?;
     let value = decide::sum(name, snapshot::number(&row)?, *amount)?;

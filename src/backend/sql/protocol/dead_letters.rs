@@ -1,4 +1,4 @@
-//! Tasks that used up their attempts.
+//! The protocol's dead letters.
 
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ pub(super) async fn delete<D: Database>(store: &Sql<D>, task: Id) -> Result<Resp
     Ok(Response::Flag(deleted))
 }
 
-/// True: it was there.
+/// True: it existed.
 async fn take_away(tx: &mut Tx<'_>, task: Id) -> Result<bool> {
     Ok(tx.change(DEAD_LETTER_DELETE.call().id(task)).await? == 1)
 }

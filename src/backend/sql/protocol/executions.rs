@@ -1,4 +1,4 @@
-//! Executions and what they tell of themselves.
+//! The protocol's executions, with their progress.
 
 use std::sync::Arc;
 
@@ -105,7 +105,7 @@ async fn append_one(tx: &mut Tx<'_>, request: Arc<(Id, ProgressEntry)>) -> Resul
     append(tx, *execution, std::slice::from_ref(progress)).await
 }
 
-/// What belongs to an execution can't be written for one that is not there: it would never be cleaned up.
+/// Refuses to write for an execution that does not exist: the row would never be cleaned up.
 pub(super) async fn require(tx: &mut Tx<'_>, execution: Id) -> Result<()> {
     let row = tx.one(EXECUTION_EXISTS.call().id(execution)).await?;
     if row.flag("found")? { Ok(()) } else { Err(decide::unknown_execution(execution)) }
@@ -146,7 +146,7 @@ async fn replace(tx: &mut Tx<'_>, new: Arc<Execution>) -> Result<()> {
         tx.hint_due(expiry_at);
     }
     if new.state == ExecutionState::Cancelling && stored.state != ExecutionState::Cancelling {
-        // The record is what was written, until the next sweep takes the tree.
+        // The record stays as written until the next sweep cancels the tree.
         tx.hint_cancelling(new.id);
         tx.hint_due(tx.now);
     }
@@ -175,7 +175,7 @@ async fn write(tx: &mut Tx<'_>, execution: &Execution) -> Result<()> {
     tx.change(&call).await.map(drop)
 }
 
-/// An execution that was ended from outside takes its tree with it.
+/// Ends the root task, and with it the tree, of an execution that was ended through the protocol.
 async fn end_root(tx: &mut Tx<'_>, execution: Id) -> Result<()> {
     let row = tx.one(EXECUTION_ROOT.call().id(execution)).await?;
     let Some(root) = row.optional_id("root_task_id")? else { return Ok(()) };

@@ -1,7 +1,8 @@
-//! The protocol's operations, one by one. The engine's laws hold here too: what ends something wakes who waits for it.
+//! The protocol's operations, one by one. The rules of the engine hold here too: whatever ends a task wakes those that
+//! wait for it.
 //!
-//! What a request does stands in functions of a transaction or a session, which are the same for every database; the
-//! functions of a store only check it and pass it on.
+//! A store's function checks the request and opens a transaction or session; the work is done by functions of these,
+//! which are the same for both databases.
 
 mod claim_next;
 mod cleanup;

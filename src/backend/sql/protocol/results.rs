@@ -1,4 +1,4 @@
-//! Results kept by key: the cache, and values under idempotency keys.
+//! The protocol's results by key: the cache, and values under idempotency keys.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Signals as records.
+//! The protocol's signals.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ async fn write(tx: &mut Tx<'_>, signal: Arc<Signal>) -> Result<()> {
     if tx.change(&call).await? == 0 { insert(tx, &signal).await } else { Ok(()) }
 }
 
-/// A signal was sent: it goes to the oldest wait for its name.
+/// Appends a signal and gives it to the oldest wait for its name.
 async fn append(tx: &mut Tx<'_>, signal: &Signal) -> Result<()> {
     insert(tx, signal).await?;
     let mut book = WaitBook::default();

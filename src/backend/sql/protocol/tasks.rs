@@ -1,4 +1,5 @@
-//! Tasks as records, outside the fence. The engine's own columns follow from what is written.
+//! The protocol's tasks: records that are written without a fence. The columns that the engine needs beside the record
+//! are derived from it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -22,13 +23,13 @@ use crate::backend::decide::{self, End};
 use crate::codec;
 use crate::model::{BATCH_MAX, Id, Result, Route, Task, TaskKind, TaskState, Timestamp};
 
-/// The columns that follow from a record's state: where it may be claimed, when it is looked at, its lease.
+/// The engine's columns, as they follow from a record's state: lane, due time, lease.
 #[derive(Default)]
 struct Place {
     route: Option<Lane>,
     lane: Option<Lane>,
     due_at: Option<Timestamp>,
-    /// Only of a task that runs, whatever its record says.
+    /// Only for a running task, whatever the record's own lease is.
     lease: Option<Timestamp>,
     limited: Option<bool>,
 }
@@ -55,7 +56,7 @@ fn check_new(tasks: &[Task]) -> Result<()> {
 
 /// Inserts all of them, or none where an id is taken.
 pub(super) async fn insert(tx: &mut Tx<'_>, tasks: &[Task]) -> Result<()> {
-    // Tasks that are there name these as their parents: a circle that is not among the new ones goes through one of them.
+    // A new circle can go through existing tasks only if these have a new task as their parent.
     let mut expected = Vec::new();
     for chunk in tasks.chunks(BATCH_MAX) {
         let below = chunk.iter().filter(|task| task.parent_task_id.is_some()).map(|task| task.id);
@@ -73,11 +74,11 @@ pub(super) async fn insert(tx: &mut Tx<'_>, tasks: &[Task]) -> Result<()> {
     Ok(())
 }
 
-/// Unfinished tasks of executions that are over or being cancelled. What has ended is a record like any other.
+/// Refuses unfinished tasks of executions that have ended or are being cancelled. Ended tasks may be written.
 async fn refuse_what_nobody_runs(tx: &mut Tx<'_>, tasks: &[Task]) -> Result<()> {
     let unfinished: BTreeMap<Id, Id> =
         tasks.iter().filter(|task| !task.state.is_terminal()).map(|task| (task.execution_id, task.id)).collect();
-    // So that they don't end in between.
+    // Locked so that they can't end in the meantime.
     tx.lock_executions(unfinished.keys().copied()).await?;
     let over = tx.find(&EXECUTIONS_OVER.call().ids(unfinished.keys().copied())).await?;
     let Some(row) = over else { return Ok(()) };
@@ -89,7 +90,7 @@ async fn refuse_what_nobody_runs(tx: &mut Tx<'_>, tasks: &[Task]) -> Result<()> 
 async fn insert_chunk(tx: &mut Tx<'_>, tasks: &[Task]) -> Result<()> {
     let found = tx.fetch(&TASKS_EXISTING.call().ids(tasks.iter().map(|task| task.id))).await?;
     let existing: HashSet<Id> = rows::ids(&found)?.into_iter().collect();
-    // The first of them in the order of the call.
+    // Name the first of them, in the order of the call.
     if let Some(task) = tasks.iter().find(|task| existing.contains(&task.id)) {
         return Err(decide::task_exists(task.id));
     }
@@ -249,7 +250,7 @@ async fn replace(tx: &mut Tx<'_>, new: Arc<Task>) -> Result<()> {
         let ends = [&stored, &*new].map(|task| (task.state, &task.result, &task.error));
         return decide::same_end("task", new.id, ends[0], ends[1]);
     }
-    // Only these change; the task keeps its name, queue and tags, and so its route.
+    // Only these fields change. Name, queue and tags stay, and so does the route.
     let merged = Task {
         state: new.state,
         result: new.result.clone(),
@@ -272,7 +273,7 @@ async fn replace(tx: &mut Tx<'_>, new: Arc<Task>) -> Result<()> {
     Ok(())
 }
 
-/// The task as it is from here on, with all that its end would touch, locked in order.
+/// Reads the task and locks it, with all rows that its end would touch, in the order of locks.
 async fn hold(tx: &mut Tx<'_>, id: Id) -> Result<Task> {
     let found = require(tx.session(), id).await?;
     if tx.is_alone() {
@@ -308,7 +309,7 @@ async fn write(tx: &mut Tx<'_>, task: &Task) -> Result<()> {
     tx.change(&call).await.map(drop)
 }
 
-/// A record that ends its task: everybody who waits for it hears of it, as of any other end.
+/// If the record ends the task, delivers the end as for any other task.
 async fn end(tx: &mut Tx<'_>, task: &Task) -> Result<()> {
     let Some(ending) = decide::from_outside(task) else { return Ok(()) };
     let mut book = WaitBook::default();

@@ -15,7 +15,7 @@ statements! {
 
     ROUTES_LIST "routes_list" "read the catalog of routes" gives (id: Int, queue: Text, function: Text, tags: Text);
 
-    /// Its number, if it was not there.
+    /// Inserts a route; returns its number if it is new.
     ROUTE_INSERT "route_insert" "add a route" with (queue: Text, function: Text, tags: Text) gives (id: Int);
 
     WORKERS_LIST "workers_list" "read the catalog of workers" gives (number: Int, worker_id: Text);
@@ -26,7 +26,7 @@ statements! {
 
     WORKER_DELETE "worker_delete" "remove a worker" with (worker_id: Text);
 
-    /// What waited for a worker alone goes to everyone.
+    /// Tasks in a worker's own lane go to the lane of their route.
     TASKS_LEAVE_LANE "tasks_leave_lane" "let others claim what waited for a worker" with (lane: Int);
 
     TASKS_LIMIT_RUNNING "tasks_limit_running" "count what runs of a limited function" with (function: Text);

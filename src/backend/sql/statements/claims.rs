@@ -1,8 +1,8 @@
-//! Taking tasks, and keeping the leases on them.
+//! Claiming tasks, and renewing leases.
 
 statements! {
-    /// The best of these lanes. It may answer a row without a task: `best` tells how many there were to choose from,
-    /// where others may be at them; null where nobody else can be. `whatever`: not the best, but what is there.
+    /// Claims the best tasks of these lanes. `best`: how many there were to choose from, also in a row without a task;
+    /// null on a database with one writer. `whatever`: claim any tasks instead of the best.
     TASKS_CLAIM "tasks_claim" "claim" with (
         lanes: Ints, count: Int, worker_id: Text, now: Time, lease: Lease, limited: Flag, whatever: Flag,
     ) gives (
@@ -10,18 +10,18 @@ statements! {
         deadline_at: Time, cache_key: Text, cache_ttl: Int, traceparent: Text,
     );
 
-    /// Live leases of a limited function.
+    /// Counts the valid leases on tasks of a function with a limit.
     TASKS_COUNT_LIMITED "tasks_count_limited" "count a limited function's tasks" with (function: Text, now: Lease)
         gives (count: Int);
 
     EXECUTIONS_START "executions_start" "start executions" rows (id: Id) with (now: Time);
 
-    /// Leases that still hold. Of an execution that is being cancelled they are renewed too.
+    /// Renews the leases whose fence is right, also in executions that are being cancelled.
     TASKS_RENEW "tasks_renew" "renew leases" rows (id: Id, fence: Int) with (lease: Lease)
         gives (id: Id, execution_state: Text);
 
-    /// The protocol's claim: the best task of these lanes, or of these routes where a lease has ended. A worker's own
-    /// lane comes without a route.
+    /// Claims one task for the protocol: the best of these lanes, or of running tasks of these routes whose lease has
+    /// ended. A worker's own lane has no route.
     TASK_CLAIM_NEXT "task_claim_next" "claim a task" rows (lane: Int, route: Int)
         with (now: Lease, worker_id: Text, lease: Lease, limited: Texts) gives (..task);
 

@@ -1,7 +1,7 @@
-//! Taking away what is old.
+//! Deleting what is old.
 
 statements! {
-    /// Oldest first; those with a dead letter are kept, for its replay.
+    /// Oldest first, without those that have a dead letter: its replay needs them.
     EXECUTIONS_LIST_OLD "executions_list_old" "find old executions" with (older_than: Time, from: Time, limit: Int)
         gives (id: Id, completed_at: Time);
 

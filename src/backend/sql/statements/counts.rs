@@ -1,4 +1,4 @@
-//! How many there are.
+//! Counts for statistics and limits.
 
 statements! {
     EXECUTIONS_COUNT "executions_count" "count executions" with (state: Text) gives (count: Int);
@@ -11,7 +11,7 @@ statements! {
 
     TASKS_COUNT_BY_STATE "tasks_count_by_state" "count what is in the store" gives (state: Text, count: Int);
 
-    /// What may be claimed, by queue and function.
+    /// Tasks that can be claimed, by queue and function.
     TASKS_DEPTHS "tasks_depths" "count what is ready" with (now: Clock)
         gives (queue: Text, function: Text, count: Int, oldest: Time, now: Time);
 

@@ -1,5 +1,5 @@
-//! What only a store needs that has many writers and is reached over a network: locks of rows, and looks whether a
-//! commit is recorded whose answer was lost.
+//! Statements that only a database with several writers, reached over a network, needs: row locks, and queries for
+//! whether a commit whose answer was lost is recorded.
 
 statements! {
     EXECUTIONS_LOCK "executions_lock" "lock executions" rows (id: Id) gives (id: Id)
@@ -11,11 +11,11 @@ statements! {
     WAITS_LOCK "waits_lock" "lock waits" rows (task_id: Id) gives (task_id: Id)
         sqlite needs not "it has one writer";
 
-    /// Of those to whom what is leased in these executions will be delivered.
+    /// Locks the `waits` rows of the parents of all running tasks in these executions.
     WAITS_LOCK_BELOW "waits_lock_below" "lock waits" rows (execution_id: Id) gives (task_id: Id)
         sqlite needs not "it has one writer";
 
-    /// Those that were not there.
+    /// Inserts missing rows and returns them.
     WAITS_ENSURE "waits_ensure" "make waits" rows (task_id: Id) gives (task_id: Id)
         sqlite needs not "it has one writer, and makes them when they are saved";
 
@@ -25,11 +25,11 @@ statements! {
     IDEMPOTENCY_LOCK_OWNED "idempotency_lock_owned" "lock idempotency keys" rows (owner: Id) gives (key: Text)
         sqlite needs not "it has one writer";
 
-    /// Those of them that are still due, and that nobody else is at.
+    /// Locks and returns those that are still due, skipping those that others have locked.
     TASKS_TAKE_DUE "tasks_take_due" "take what is due" rows (id: Id) with (now: Time) gives (id: Id)
         sqlite needs not "it has one writer";
 
-    /// A claim whose answer was lost: which of these the worker has, with a new lease.
+    /// For claims whose answer was lost: returns the tasks that the worker holds, with a new lease.
     TASKS_ADOPT "tasks_adopt" "find claims again" rows (id: Id, fence: Int) with (lease: Lease, worker_id: Text)
         gives (id: Id, fence: Int)
         sqlite needs not "a commit in the same process has an answer";

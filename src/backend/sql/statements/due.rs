@@ -1,8 +1,9 @@
-//! What time brings.
+//! Finding and handling what is due.
 
 statements! {
-    /// How long until something is due, in microseconds: negative, it is over; null, nothing is. Whether there is
-    /// something that waits for no time, and something to claim in these lanes, by which version of the catalog.
+    /// `wait`: microseconds until something is due; negative if it is overdue, null if nothing is scheduled. `other`:
+    /// there is work for a sweep that has no due time. `ready`: there is something to claim in these lanes. `version`:
+    /// the catalog's.
     DUE_NEXT "due_next" "look for what is due" with (lanes: Ints, now: Clock)
         gives (wait: Int, other: Flag, ready: Flag, version: Int);
 
@@ -18,17 +19,17 @@ statements! {
 
     TASKS_READY "tasks_ready" "let due tasks be claimed" rows (id: Id);
 
-    /// Pending again, under a new fence.
+    /// Sets tasks to pending, under a new fence.
     TASKS_RETRY "tasks_retry" "try tasks again" rows (id: Id, due_at: Time, error: Bytes)
         with (retries: Int, crashes: Int);
 
-    /// They begin to be cancelled.
+    /// Begins to cancel executions that have expired.
     EXECUTIONS_EXPIRE "executions_expire" "expire executions" with (now: Time, limit: Int) gives (id: Id);
 
-    /// Those being cancelled in which nothing is leased.
+    /// Executions that are being cancelled and in which nobody holds a lease.
     EXECUTIONS_CLOSABLE "executions_closable" "find cancelled executions" with (limit: Int) gives (id: Id);
 
-    /// Tasks parked by another version than these.
+    /// Frees tasks that were parked by other versions of these functions.
     TASKS_UNPARK "tasks_unpark" "free parked tasks" rows (step_name: Text, version: Text)
         with (lane: Int, limit: Int, due_at: Time);
 

@@ -1,25 +1,25 @@
-//! Executions.
+//! Writing and reading executions.
 
 statements! {
-    /// Those that were not there.
+    /// Inserts those that don't exist.
     EXECUTIONS_INSERT_MANY "executions_insert_many" "insert executions" rows (
         id: Id, root_function: Text, root_task_id: Id, state: Text, priority: Int, created_at: Time, expiry_at: Time,
         on_cancel: Text, traceparent: Text, queue: Text, tags: Text, args: Bytes, kwargs: Bytes,
     );
 
-    /// As their roots did. Those that are being cancelled end otherwise.
+    /// Ends executions as their roots have ended, except those that are being cancelled.
     EXECUTIONS_END "executions_end" "end executions"
         rows (id: Id, state: Text, result: Bytes, error: Bytes, retries: Int) with (now: Time);
 
     EXECUTION_CANCEL "execution_cancel" "cancel an execution" with (id: Id, reason: Text);
 
-    /// What runs in executions that are being cancelled, roots first of all: it is to end, and what does not run yet is
-    /// ended by the caller.
+    /// Marks the running tasks and the roots of executions that are being cancelled, so that what they write is
+    /// refused. The caller ends those of them that are not running.
     TASKS_STOP "tasks_stop" "stop what runs" rows (execution_id: Id) gives (id: Id, state: Text, parent_task_id: Id);
 
     EXECUTIONS_ROOTS "executions_roots" "find cancelled roots" rows (execution_id: Id) gives (id: Id);
 
-    /// Those being cancelled in which nobody holds a lease.
+    /// Ends the executions that are being cancelled and in which nobody holds a lease.
     EXECUTIONS_CLOSE "executions_close" "end cancelled executions" rows (id: Id) with (now: Time) gives (
         id: Id, state: Text, on_cancel: Text, cancel_reason: Text, args: Bytes, kwargs: Bytes,
     );
@@ -30,7 +30,7 @@ statements! {
 
     EXECUTION_GET "execution_get" "read an execution" with (id: Id) gives (..execution);
 
-    /// Newest first. Both bounds of the time are outside of what is listed.
+    /// Newest first. Both time bounds are exclusive.
     EXECUTIONS_LIST "executions_list" "list executions" with (
         created_after: Time, created_before: Time, state: Text, function: Text, queue: Text, tag: Text, limit: Int,
         offset: Int,
@@ -40,8 +40,8 @@ statements! {
 
     EXECUTIONS_CANCELLED "executions_cancelled" "look for cancelled executions" rows (id: Id) gives (id: Id);
 
-    /// All of an execution: each row is of one `part` of it (the execution, a task, a line of progress, a counter, a
-    /// value of its state) and has that part's columns. Tasks are in the order of their creation, progress is in its own.
+    /// Reads all of an execution. Each row is one `part` (the execution, a task, a line of progress, a counter, a state
+    /// value) and fills the columns of that part. Tasks come in the order of creation, progress in its own.
     EXECUTION_SNAPSHOT "execution_snapshot" "read an execution" with (id: Id) gives (
         part: Text, ..execution, replay_of: Id, cancel_reason: Text, name: Text, cache_hit: Flag, place: Int,
         whole: Int, fraction: Real, value: Bytes,

@@ -1,15 +1,16 @@
-//! A dead letter's replay: a new execution, with what is copied to it.
+//! The copies for a dead letter's replay.
 
 statements! {
     EXECUTION_FORK "execution_fork" "replay a dead letter" with (replay_of: Id, id: Id, root_task_id: Id, now: Time);
 
-    /// The task and those above it, in no order.
+    /// The task and its ancestors, unordered.
     TASK_PATH "task_path" "find a failed path" with (id: Id) gives (id: Id, parent_task_id: Id, execution_id: Id);
 
     TASK_CHILDREN "task_children" "read a journal" with (parent_task_id: Id)
         gives (id: Id, op: Int, step_key: Text, state: Text, arrival: Int);
 
-    /// `again`: it runs again; else it is copied as it is. `opened`: the operation of its journal that runs again.
+    /// `again`: the copy runs again; else its end is copied too. `opened`: the operation of its journal that runs
+    /// again.
     TASKS_FORK "tasks_fork" "copy a journal" rows (old_id: Id, new_id: Id, new_parent: Id, again: Flag, opened: Int)
         with (execution_id: Id, now: Time);
 

@@ -1,7 +1,7 @@
-//! Idempotency keys with their owners and those who wait for them, and the cache.
+//! Idempotency keys, the tasks that joined their owners, and the cache.
 
 statements! {
-    /// Where the key is not there.
+    /// Inserts the key if it does not exist.
     IDEMPOTENCY_RESERVE "idempotency_reserve" "reserve an idempotency key"
         with (key: Text, owner: Id, args_hash: Bytes, expires_at: Time);
 
@@ -13,16 +13,16 @@ statements! {
 
     IDEMPOTENCY_INHERIT "idempotency_inherit" "hand an idempotency key on" with (owner: Id, heir: Id);
 
-    /// Of owners that go away: their results become plain values.
+    /// For owners that are deleted: their results are kept as plain values.
     IDEMPOTENCY_KEEP "idempotency_keep" "keep the results of idempotency keys" rows (owner: Id);
 
     TASK_ROOT_EXECUTION "task_root_execution" "find an execution by its root" with (id: Id) gives (execution_id: Id);
 
-    /// Is the second task the first one, or above it, directly or by what they wait for?
+    /// Is `ancestor` the task itself, one of its ancestors, or a task that one of these waits for by a key?
     TASK_WAITS_FOR "task_waits_for" "look for a join that would wait for itself" with (id: Id, ancestor: Id)
         gives (waits: Flag);
 
-    /// In the order in which they came.
+    /// Oldest first.
     TASKS_JOINING "tasks_joining" "find joined tasks" with (owner: Id) gives (id: Id, parent_task_id: Id);
 
     TASKS_START_HEIR "tasks_start_heir" "hand an idempotency key on" with (id: Id);

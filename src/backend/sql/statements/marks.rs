@@ -1,12 +1,12 @@
-//! Marks: what a transaction leaves of itself, so that it is known again when the answer to its commit was lost.
+//! Tokens ("marks") that a transaction writes so that it can be recognised if the answer to its commit was lost.
 
 statements! {
-    /// Changes one row, or none where this transaction is recorded already.
+    /// Inserts a token. Changes no row if it exists, which means that the transaction is recorded already.
     MARK_PUT "mark_put" "mark a transaction"
         with (token: Id, expires_at: Time)
         sqlite needs not "a commit to a file is answered as long as the process lives";
 
-    /// At the end of a transaction, if it has written something.
+    /// Inserts a token if the transaction has written anything.
     MARK_IF_WRITTEN "mark_if_written" "mark a transaction"
         with (token: Id, expires_at: Time)
         sqlite needs not "a commit to a file is answered as long as the process lives";

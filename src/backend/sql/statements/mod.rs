@@ -1,7 +1,8 @@
-//! Every statement of the flow: its name, what it is given and what it answers, and where both texts are. They stand in
-//! `sqlite/sql/` and `postgres/sql/`, under the same name. A test prepares each on both databases and compares.
+//! Declares every statement: its name, its parameters, the columns of its answer, and where its two texts are. These
+//! stand in `sqlite/sql/` and `postgres/sql/`, under the same name. Tests compare each text with its declaration, on
+//! both databases.
 //!
-//! A statement that one database needs not says why, and does nothing there.
+//! A statement that does nothing on one database gives the reason, and has no text there.
 
 use super::statement::{Column, Kind, Statement, Text};
 
@@ -36,7 +37,7 @@ macro_rules! statements {
     };
 }
 
-/// `name: Kind, …`; among them `..task` and `..execution` stand for the columns of such a record.
+/// `name: Kind, …`. In the list `..task` and `..execution` stand for the columns of such a record.
 macro_rules! columns {
     ($($first:ident: $first_kind:ident,)* ..task $(, $more:ident: $more_kind:ident)* $(,)?) => {
         columns!(
@@ -75,7 +76,7 @@ macro_rules! text {
     };
 }
 
-/// Declares the files, and for the tests `all` of their statements.
+/// Declares the submodules and re-exports their statements; `all` lists them for the tests.
 macro_rules! files {
     ($($file:ident)*) => {
         $(

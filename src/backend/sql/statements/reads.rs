@@ -1,4 +1,4 @@
-//! Tasks and journals, for those who only read.
+//! Reading tasks and journals.
 
 statements! {
     TASK_GET "task_get" "read a task" with (id: Id) gives (..task);
@@ -13,7 +13,7 @@ statements! {
 
     TASK_STATE_WORD "task_state_word" "read a task's state" with (id: Id) gives (state: Text);
 
-    /// Each journal from an arrival on; from 0 on also what has not arrived.
+    /// Operations that arrived after `after`; for 0 the whole journal, with operations that have not ended.
     JOURNALS "journals" "load journals" rows (id: Id, after: Int) gives (
         parent_task_id: Id, op: Int, id: Id, step_key: Text, step_name: Text, kind: Text, args: Bytes, kwargs: Bytes,
         state: Text, result: Bytes, error: Bytes, arrival: Int, completed_at: Time,

@@ -1,7 +1,7 @@
-//! Tasks as records, written as they are given.
+//! The protocol's tasks, written as records.
 
 statements! {
-    /// Those that were not there.
+    /// Inserts those that don't exist.
     TASKS_INSERT_MANY "tasks_insert_many" "insert tasks" rows (
         id: Id, execution_id: Id, parent_task_id: Id, step_name: Text, step_key: Text, kind: Text, state: Text,
         lane: Int, route: Int, priority: Int, created_at: Time, due_at: Time, scheduled_for: Time, started_at: Time,
@@ -12,16 +12,16 @@ statements! {
 
     TASKS_EXISTING "tasks_existing" "look for tasks that exist" rows (id: Id) gives (id: Id);
 
-    /// Those of these that are there, and neither pending nor running.
+    /// Those that exist and are neither pending nor running.
     EXECUTIONS_OVER "executions_over" "look whether executions are over" rows (id: Id) gives (id: Id, state: Text);
 
-    /// Those that tasks which are there name as their parent.
+    /// Those that existing tasks have as their parent.
     TASKS_EXPECTED "tasks_expected" "look for tasks below new ones" rows (id: Id) gives (id: Id);
 
-    /// One of these that is its own ancestor.
+    /// Finds one that is its own ancestor.
     TASKS_CIRCLE "tasks_circle" "look for tasks that are their own ancestors" rows (id: Id) gives (id: Id);
 
-    /// `lease_expires_at` is what the record says; `lease` is that of a task that runs.
+    /// `lease_expires_at` is the record's field; `lease` is the lease that counts, if the task is running.
     TASKS_CREATE "tasks_create" "create tasks" rows (
         id: Id, execution_id: Id, parent_task_id: Id, step_name: Text, step_key: Text, kind: Text, state: Text,
         lane: Int, route: Int, priority: Int, created_at: Time, due_at: Time, scheduled_for: Time, fence: Int, worker_id: Text,

@@ -1,5 +1,5 @@
-//! The declarations say what stands in the texts. What only a database knows is asked of SQLite in
-//! `sqlite/tests/statements.rs` and of PostgreSQL in `postgres/tests.rs`: whether a text prepares, and what it answers.
+//! The declarations fit the texts. Whether a text prepares, and what it answers, only a database knows: that is tested
+//! in `sqlite/tests/statements.rs` and `postgres/tests.rs`.
 
 use std::collections::BTreeSet;
 use std::fs;

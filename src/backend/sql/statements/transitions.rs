@@ -1,13 +1,13 @@
-//! What workers say of the tasks that they hold.
+//! The transitions of workers.
 
 statements! {
-    /// Tasks that are not over; of each row whose fence holds.
+    /// Changes tasks that go on. Returns those whose fence is right.
     TASKS_MOVE "tasks_move" "move tasks" rows (
         id: Id, fence: Int, move: Int, due_at: Time, error: Bytes, ops: Int, effects: Int, heartbeat: Bytes,
         version: Text, args: Bytes, from_ops: Int, from_effects: Int,
     ) gives (id: Id, step_name: Text);
 
-    /// Tasks that are over; of each row whose fence holds, or has none and whose task is not over yet.
+    /// Ends tasks. Returns those whose fence is right, or that had no fence given and had not ended.
     TASKS_END "tasks_end" "end tasks" rows (
         id: Id, fence: Int, state: Text, result: Bytes, error: Bytes, arrival: Int, cache_hit: Flag, ops: Int,
         effects: Int,

@@ -1,7 +1,7 @@
-//! What an execution tells of itself: counters, named values, progress.
+//! What handlers report of an execution: counters, state values, progress.
 
 statements! {
-    /// Integers that leave 64 bits go on as real numbers.
+    /// A sum that does not fit 64 bits becomes a real number.
     COUNTER_ADD "counter_add" "add to a counter" with (execution_id: Id, name: Text, whole: Int, fraction: Real);
 
     COUNTER_ENSURE "counter_ensure" "write a counter" with (execution_id: Id, name: Text, whole: Int, fraction: Real);
@@ -26,7 +26,7 @@ statements! {
         execution_id: Id, step: Text, status: Text, started_at: Time, completed_at: Time, detail: Bytes,
     );
 
-    /// In the order in which it was said.
+    /// In the order of writing.
     EXECUTION_PROGRESS_LIST "execution_progress_list" "read an execution's progress" with (execution_id: Id)
         gives (step: Text, status: Text, started_at: Time, completed_at: Time, detail: Bytes);
 }

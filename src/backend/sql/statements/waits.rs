@@ -1,4 +1,4 @@
-//! Who waits for what.
+//! What suspended tasks wait for.
 
 statements! {
     WAITS_GET "waits_get" "read waits" rows (task_id: Id)
@@ -6,7 +6,8 @@ statements! {
 
     WAITS_SAVE "waits_save" "record waits" rows (task_id: Id, arrivals: Int, mode: Text, ops: Text, missing: Int);
 
-    /// For a while only by the workers that suspended them, but for those of limited functions.
+    /// Suspended tasks may be claimed again: for a while only by the worker that suspended them, unless their function
+    /// has a limit.
     TASKS_WAKE "tasks_wake" "wake suspended tasks" rows (id: Id) with (until: Time, limited: Texts);
 
     TASK_WAIT_FORGET "task_wait_forget" "forget what the task waited for" with (task_id: Id);

@@ -1,3 +1,3 @@
--- integers that leave 64 bits go on as real numbers
+-- a sum that does not fit 64 bits becomes a real number
 INSERT INTO execution_counters (execution_id, name, value) VALUES (?1, ?2, coalesce(?3, ?4))
 ON CONFLICT (execution_id, name) DO UPDATE SET value = value + excluded.value

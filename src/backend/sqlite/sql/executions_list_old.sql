@@ -1,4 +1,4 @@
--- from the second time on: what is before it was looked at
+-- executions that ended before the second time were looked at by an earlier batch
 SELECT e.id, e.completed_at
 FROM executions AS e
 WHERE e.completed_at < ?1

@@ -1,4 +1,4 @@
--- a child that a tool created is no operation: only its id says whose it is
+-- a child without op was created by a tool: it is not part of the journal
 SELECT
     t.parent_task_id, t.op, t.id, t.step_key, t.step_name, t.kind, t.args, t.kwargs, t.state, t.result, t.error,
     t.arrival, t.completed_at

@@ -8,7 +8,7 @@ SET state = 'running',
     started_at = ifnull(started_at, ?3),
     deadline_at = ?3 + timeout,
     limited = (SELECT 1 FROM json_each(?10) AS l WHERE l.value = tasks.step_name),
-    -- whoever held it before died without a word
+    -- it was running under a lease that has ended: the worker died
     crashes = crashes + (state = 'running'),
     lane = NULL,
     due_at = NULL
@@ -17,7 +17,7 @@ WHERE id = (
     FROM (
         SELECT t.id AS id, t.priority AS priority, t.created_at AS created_at
         FROM jsonb_each(?1) AS l
-        -- the best of each lane: what waits behind it is not looked at
+        -- only the best task of each lane is read
         CROSS JOIN tasks AS t ON t.id = (
             SELECT r.id
             FROM tasks AS r INDEXED BY tasks_ready

@@ -1,4 +1,4 @@
--- the second column of a task: 1 all that is below it, 0 what was cancelled from above
+-- second column of the batch: 1 all descendants, 0 those of operations that were cancelled from above (arrival 0)
 WITH RECURSIVE below (id) AS (
     SELECT t.id
     FROM jsonb_each(?1) AS b

@@ -1,5 +1,5 @@
--- what runs in an execution that is being cancelled keeps its lease, and is only told; it comes last: it may be there
--- again and again
+-- a running task of an execution that is being cancelled is returned but not changed: it keeps its lease. Such tasks
+-- come last, because every query finds them again
 UPDATE tasks
 SET state = CASE WHEN b.stays THEN tasks.state ELSE 'cancelled' END,
     arrival = CASE WHEN NOT b.stays THEN 0 END,

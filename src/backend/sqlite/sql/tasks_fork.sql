@@ -1,4 +1,4 @@
--- again: 1 runs again, 0 is recorded as it is
+-- again: 1 the copy runs again, 0 the end is copied too
 INSERT INTO tasks (
     id, execution_id, parent_task_id, step_name, step_key, kind, state, lane, route, priority, created_at, ops, effects,
     op, arrival, started_at, completed_at, retries, timeout, queue, tags, retry_policy, args, kwargs, result, error,

@@ -1,5 +1,5 @@
--- moves: 0 hold, 1 retry, 2 suspend, 3 release, 4 park, 5 continue. What an attempt without a journal says is said by
--- the next one too, so it does not make up for a death
+-- moves: 0 hold, 1 retry, 2 suspend, 3 release, 4 park, 5 continue. New operations reset `crashes`; effects alone do so
+-- only with a journal, as without one the next attempt records them again
 UPDATE tasks
 SET state = CASE b.move WHEN 0 THEN 'running' WHEN 2 THEN 'waiting' WHEN 4 THEN 'waiting' ELSE 'pending' END,
     lane = CASE WHEN b.move IN (1, 3, 5) AND b.due_at IS NULL THEN tasks.route END,

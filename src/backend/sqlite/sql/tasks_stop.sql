@@ -1,4 +1,4 @@
--- the roots alone: what is leased in an execution that is being cancelled is asked for its execution's state
+-- the roots only: what running tasks write is refused by the state of their execution
 SELECT t.id, t.state, t.parent_task_id
 FROM jsonb_each(?1) AS b
 JOIN executions AS e ON e.id = substr(?2, b.value ->> 0, 16)
