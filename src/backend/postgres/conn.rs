@@ -1,4 +1,5 @@
-//! A connection of the pool, as every statement sees it: the one place where an answer is waited for.
+//! A connection from the pool. All statements go through it, so it is the one place that limits how long an answer may
+//! take.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,14 +17,14 @@ use super::silence::{Limits, Silences, Timed, in_time, silence};
 #[derive(Debug)]
 pub(super) struct Conn {
     conn: PoolConnection<Postgres>,
-    /// False behind a pooler: the next transaction is on another session of the server, which knows nothing of what this
-    /// one has prepared.
+    /// False behind a pooler: the next transaction runs in another session of the server, which does not have the
+    /// statements that this one has prepared.
     keeps_session: bool,
     statements: u64,
     limits: Limits,
-    /// That of the next statements.
+    /// The time limit of the next statements.
     limit: Duration,
-    /// An answer did not come in time. Nothing is sent any more.
+    /// An answer did not come in time. Nothing more is sent.
     silent: bool,
     closing: bool,
     silences: Arc<Silences>,
@@ -34,42 +35,42 @@ impl Conn {
         Self { conn, keeps_session, statements: 0, limits, limit: limits.call, silent: false, closing: false, silences }
     }
 
-    /// How many it has run since it was taken.
+    /// Statements run since the connection was taken from the pool.
     pub fn statements(&self) -> u64 {
         self.statements
     }
 
-    /// From now on an answer has the time of a call.
+    /// From now on answers may take as long as a call.
     pub fn patient(&mut self) {
         self.limit = self.limits.call;
     }
 
-    /// From now on an answer has the time of what nobody is in the way of.
+    /// From now on answers may take only as long as what waits for no lock.
     pub fn impatient(&mut self) {
         self.limit = self.limits.short;
     }
 
-    /// From now on an answer has this time.
+    /// From now on answers may take this long.
     pub fn wait_for(&mut self, limit: Duration) {
         self.limit = limit;
     }
 
-    /// Not used again by anybody.
+    /// The connection is closed instead of going back to the pool.
     pub fn close_on_drop(&mut self) {
         self.conn.close_on_drop();
         self.closing = true;
     }
 }
 
-/// Back to the pool, which asks for a sign of life first. That has its time too, as else a place in the pool would be
-/// lost with it.
+/// Returns the connection to the pool, which pings it first. The ping has a time limit, as a dead connection would
+/// otherwise occupy its place in the pool.
 impl Drop for Conn {
     fn drop(&mut self) {
         if self.closing && !self.silent {
             return;
         }
         let back = self.conn.return_to_pool();
-        // Dropped without being begun it closes the socket, at once.
+        // If `back` is dropped before it is polled, it closes the socket at once.
         if let Ok(runtime) = Handle::try_current()
             && !self.silent
         {
@@ -115,7 +116,7 @@ impl<'c> Executor<'c> for &'c mut Conn {
         let mut answers = self.fetch_many(query);
         Box::pin(async move {
             let mut first = None;
-            // To the end: an error may come behind a row.
+            // Read to the end: an error may follow a row.
             while let Some(answer) = answers.try_next().await? {
                 first = first.or(answer.right());
             }
@@ -133,8 +134,8 @@ impl<'c> Executor<'c> for &'c mut Conn {
     }
 }
 
-/// A statement that has a name on the server, or has none and is gone with the next one. Without a cache sqlx would name
-/// it all the same, and never take the name back.
+/// A statement that is prepared under a name on the server, or is unnamed and replaced by the next one. Without a
+/// statement cache sqlx would name it anyway, and never deallocate the name.
 struct Named<E> {
     query: E,
     named: bool,

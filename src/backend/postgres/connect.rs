@@ -1,4 +1,4 @@
-//! Opening the store: its schema, brought up to date under a lock.
+//! Opens the store: brings its schema up to date, under a lock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +21,13 @@ const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0004_opened.sql"),
 ];
 
-/// To wait for others that bring the schema up to date, and to do it. Tables may be large.
+/// The time limit of migrations, and of waiting for those of others. Tables may be large.
 const MIGRATION: Duration = Duration::from_secs(3600);
 
-/// Safe from several processes at once, and again and again. What is not Stent's, or newer, is found before anything is
-/// written.
+/// Safe when several processes do it at once, and when repeated. A schema that is not Stent's, or of a newer version,
+/// is refused before anything is written.
 pub(super) async fn prepare(dsn: &Dsn) -> Result<()> {
-    // No statement is prepared here: the tables come and go.
+    // No statement is kept prepared here, because the tables change.
     let connection = dsn.connection.clone().statement_cache_capacity(0);
     let single = pool::single(dsn, connection);
     let outcome = async {
@@ -57,7 +57,7 @@ async fn migrate(conn: &mut Conn, schema: &str) -> Result<()> {
     match found {
         0 => rights.to_create()?,
         _ if found < MIGRATIONS.len() as i64 => rights.to_change(found, MIGRATIONS.len() as i64)?,
-        // Another process was quicker.
+        // Another process has done it.
         _ => return Ok(()),
     }
     if !rights.found() {
@@ -79,7 +79,8 @@ async fn migrate(conn: &mut Conn, schema: &str) -> Result<()> {
     Ok(())
 }
 
-/// The version that the schema has; 0: it is new. Refuses what is not Stent's and what is newer than this library.
+/// The schema's version; 0 for a new one. Refuses a schema that is not Stent's, or of a newer version than this
+/// library.
 async fn version(conn: &mut Conn, schema: &str) -> Result<i64> {
     let map = error::map("read the schema");
     let tables =
@@ -101,7 +102,7 @@ async fn version(conn: &mut Conn, schema: &str) -> Result<i64> {
     .with("tables", tables))
 }
 
-/// The version of the schema; by now a newer library may have raised it.
+/// The schema's version, which a newer library may have raised since the store was opened.
 pub(super) async fn check_schema(conn: &mut Conn) -> Result<i64> {
     let row = sqlx::query(include_str!("sql/schema_version.sql"))
         .fetch_one(conn)

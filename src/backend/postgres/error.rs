@@ -1,10 +1,10 @@
-//! What PostgreSQL says, in our words. Mapped by SQLSTATE, never by text.
+//! Errors of PostgreSQL as errors of this library. Mapped by SQLSTATE, never by text.
 
 use std::io::ErrorKind;
 
 use crate::model::{Detail, Error, Status};
 
-/// Turns an error of sqlx into ours; `doing` says what was being done.
+/// Converts an error of sqlx; `doing` says what was being done.
 pub(super) fn map(doing: &'static str) -> impl Fn(sqlx::Error) -> Error {
     move |why| translate(why).doing(doing)
 }
@@ -16,18 +16,18 @@ fn sqlstate(why: &Error) -> Option<&str> {
     }
 }
 
-/// Another transaction was in the way, and this one was given up for it: the whole of it can be tried again.
+/// The transaction was aborted because of a conflict or deadlock with another: all of it can be tried again.
 pub(super) fn is_collision(why: &Error) -> bool {
     matches!(sqlstate(why), Some("40001" | "40P01"))
 }
 
-/// Something was in the way for longer than it may take, and this may pass: the whole transaction can be tried again.
+/// A lock or a statement took too long, which may pass: the whole transaction can be tried again.
 pub(super) fn is_passing(why: &Error) -> bool {
     matches!(sqlstate(why), Some("55P03" | "57014"))
 }
 
-/// What goes wrong while a connection is made. One that ends in the middle of its first words is told as words that are
-/// wrong.
+/// Converts an error in connecting. A connection that is cut during the handshake is reported by sqlx as a protocol
+/// error.
 pub(super) fn connecting(why: sqlx::Error) -> Error {
     let error = match why {
         sqlx::Error::Protocol(why) => Error::backend(format!("the connection to the server is cut: {why}"))
@@ -47,7 +47,7 @@ pub(super) fn translate(why: sqlx::Error) -> Error {
             )
             .retryable(true),
             sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Error::closed("the backend is closed"),
-            // A handshake that fails is told as one that is wrong in what it says.
+            // A failed TLS handshake is reported as invalid data.
             sqlx::Error::Io(why) if why.kind() == ErrorKind::InvalidData => Error::backend(format!(
                 "the server's certificate is not accepted: {why}; look at sslmode, sslrootcert and the host's name"
             )),
@@ -88,8 +88,8 @@ pub(super) fn translate(why: sqlx::Error) -> Error {
         "22021" | "22P05" => Status::Invalid,
         _ => Status::Backend,
     };
-    // What it says of a row names the constraint, and may repeat the row. Of a relation that it does not see it says that
-    // there is none.
+    // The message of a constraint violation names the constraint and may repeat the row. For a table that the user may
+    // not see it says that there is none.
     let said = match code.as_str() {
         code if code == "42P01" || code.starts_with("23") => String::new(),
         _ => format!(": {}", database.message()),
@@ -100,7 +100,7 @@ pub(super) fn translate(why: sqlx::Error) -> Error {
     if ends_connection(&code) { error.with("connection", "ended") } else { error }
 }
 
-/// The server shuts down, has lost the client, or has waited too long for it.
+/// The server has ended the connection: it shuts down, or the client was idle or silent for too long.
 fn ends_connection(code: &str) -> bool {
     code.starts_with("57P") || code.starts_with("08") || matches!(code, "25P03" | "25P04")
 }

@@ -1,4 +1,4 @@
-//! The servers that a URL names, in the order in which they are tried, and who we are there.
+//! The servers that a URL names, in the order in which they are tried, with user and password for each.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::model::{Error, Result};
 #[derive(Clone)]
 pub(super) struct Hosts {
     all: Vec<PgConnectOptions>,
-    /// The server that is taken has to be one that is written to.
+    /// Only a server that accepts writes is taken.
     writable: bool,
 }
 
@@ -44,17 +44,17 @@ impl Hosts {
         places.join(", ")
     }
 
-    /// The server that is taken has to be looked at.
+    /// A server must be checked before it is taken.
     pub fn must_be_writable(&self) -> bool {
         self.writable
     }
 
-    /// True: which one it is has to be found out, and may be another tomorrow.
+    /// True: the server has to be chosen, and may be another one later.
     pub fn is_choice(&self) -> bool {
         self.all.len() > 1 || self.writable
     }
 
-    /// The first that answers and is as it should be. Without a choice nobody is asked.
+    /// Finds the first server that answers and is writable, if it must be. With only one server none is asked.
     pub async fn find(&self, patience: Duration) -> Result<Option<PgConnectOptions>> {
         if !self.is_choice() {
             return Ok(None);
@@ -78,7 +78,7 @@ impl Hosts {
     async fn try_one(&self, one: &PgConnectOptions) -> Result<()> {
         let mut conn: PgConnection = one.connect().await.map_err(error::connecting)?;
         let serves = if self.writable { is_writable(&mut conn).await } else { Ok(true) };
-        // It was made to see whether it can be made.
+        // The connection was a test only.
         let _closed = conn.close().await;
         if serves.map_err(error::map("look at the server"))? {
             return Ok(());
@@ -91,7 +91,7 @@ pub(super) async fn is_writable(conn: &mut PgConnection) -> sqlx::Result<bool> {
     Ok(sqlx::query(include_str!("sql/server_is_writable.sql")).fetch_one(conn).await?.get("writable"))
 }
 
-/// The servers, as they are given by `host`, `hostaddr`, `port`, `user`, `password`, `dbname` and `passfile`.
+/// The servers given by `host`, `hostaddr`, `port`, `user`, `password`, `dbname` and `passfile`.
 pub(super) fn named(given: &Given, env: Env, connection: &PgConnectOptions) -> Result<Vec<PgConnectOptions>> {
     let text = |word: &str| given.get(word).map_or("", String::as_str);
     let list = |word: &str| text(word).split(',').map(str::trim).collect::<Vec<_>>();

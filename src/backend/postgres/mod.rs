@@ -1,29 +1,31 @@
-//! The PostgreSQL dialect: a pool of connections, each transaction on one of them, for many workers on many machines. What
-//! is asked of the tables, and what follows, is in [`crate::backend::sql`].
+//! The PostgreSQL store: a pool of connections, each transaction on one of them, for workers on many machines. Which
+//! statements an operation runs is in [`crate::backend::sql`].
 //!
-//! The clock of a transaction is the server's, read with `BEGIN`, and so is the version of the catalog (functions, routes,
-//! workers), which is kept in memory. Sets go in as arrays, one for each column, that `unnest` puts together.
+//! The clock of a transaction is the server's, read with `BEGIN`, together with the version of the catalog (functions,
+//! routes, workers), which is kept in memory. Batches go in as arrays, one for each column, which `unnest` turns into
+//! rows.
 //!
-//! **Plans.** Every session asks for generic plans and for indexes, so that a plan depends neither on the first parameters
-//! nor on what the server believes of new tables. A plan that is kept must be right whatever the tables become: to a server
-//! that has just vacuumed an empty table, reading all of it costs nothing, and an hour later the same plan reads a million
-//! rows. So the texts leave it no choice: a join of a batch with a table by its key is `t.id = ANY (ARRAY[b.id])`, of which
-//! no order can be made; one by a partial index is a `LATERAL … OFFSET 0`; no index has an id behind other columns. A test
-//! reads the plans of empty, vacuumed tables.
+//! **Plans.** Every session asks for generic plans and prefers indexes, so that a plan depends neither on its first
+//! parameters nor on early statistics. A cached plan must stay good whatever size the tables get: just after an empty
+//! table was vacuumed a sequential scan seems free, and an hour later the same plan reads a million rows. So the texts
+//! leave the planner no choice. A batch is joined with a table by its key as `t.id = ANY (ARRAY[b.id])`, for which no
+//! hash or merge join exists; a join by a partial index is a `LATERAL … OFFSET 0`; no index has an id after other
+//! columns. A test reads the plans of empty, vacuumed tables.
 //!
-//! **Cancels.** A cancel marks what runs in the tree (`tasks.stopped`). A result that was on its way is either there before
-//! the cancel, or finds the mark, whatever its statement saw when it began. So results need no lock on the execution.
+//! **Cancels.** A cancel sets `tasks.stopped` on all running tasks of the execution. A result that is written at the
+//! same time either commits before the cancel, or sees `stopped`, because the row is checked again after waiting for
+//! its lock. So writing results needs no lock on the execution.
 //!
-//! **Routes** that are new are made in a transaction of their own, and the one that wanted it begins again.
+//! **Routes** that are new are created in a transaction of their own; the transaction that needs one begins again.
 //!
-//! **Silence.** Every answer is waited for in one place, [`conn::Conn`], and for a time ([`silence`]). sqlx lets nobody set
-//! TCP's own keepalive; the server is told to watch its side.
+//! **Time limits.** Every answer is awaited in one place, [`conn::Conn`], with a time limit (see [`silence`]). sqlx
+//! can't set TCP keepalive on the client's side; the server is asked to use it on its own.
 //!
-//! **Behind a pooler** (`statement_cache=0`) a session keeps nothing: settings are `SET LOCAL` in each transaction,
-//! statements have no names, advisory locks are those of transactions anyway, and nobody listens.
+//! **Behind a pooler** (`statement_cache=0`) a session keeps no state: settings are `SET LOCAL` in each transaction,
+//! statements are unnamed, advisory locks are those of transactions anyway, and LISTEN is not used.
 //!
-//! **Hints** go to other processes by `NOTIFY`, gathered and sent outside of the transactions at most every few
-//! milliseconds, on the one connection that listens.
+//! **Hints** go to other processes by `NOTIFY`. They are gathered, and sent outside the transactions at most every few
+//! milliseconds, on the connection that also listens.
 
 mod conn;
 mod connect;
@@ -62,13 +64,13 @@ use crate::backend::sql::patience::{Patience, in_doubt, is_cut};
 use crate::backend::sql::{Sql, routes};
 use crate::model::{Error, Result, Route};
 
-/// How often a transaction is tried that others are in the way of.
+/// How often a transaction that conflicts with others is tried.
 const TRIES: u32 = 12;
 
-/// A store in a PostgreSQL database, as one schema of it.
+/// A store in one schema of a PostgreSQL database.
 pub type Postgres = Sql<Server>;
 
-/// A PostgreSQL server, and one schema there.
+/// One schema on a PostgreSQL server.
 pub struct Server {
     pool: SharedPool,
     notices: Notices,
@@ -89,7 +91,7 @@ impl Postgres {
 }
 
 impl Server {
-    /// One try: begins, works, commits.
+    /// One try: begin, work, commit.
     async fn try_to_write<R, Q, F>(&self, request: &Arc<Q>, work: &F) -> std::result::Result<R, Refused<R>>
     where
         R: Send + 'static,
@@ -108,7 +110,7 @@ impl Server {
                     self.notices.tell(notices);
                     return Ok(result);
                 }
-                // A commit that brought no good answer.
+                // The connection was cut during the commit.
                 Err(why) if is_cut(&why) => Failed { why: in_doubt(why), in_doubt: Some(Doubt { result, notices }) },
                 Err(why) => why.into(),
             },
@@ -118,7 +120,7 @@ impl Server {
         Err(Refused { failed, missing })
     }
 
-    /// A route is made in a transaction of its own, so that no other waits for the one that needs it.
+    /// Creates a route in a transaction of its own, so that others that need it don't wait for the end of a longer one.
     async fn make(&self, route: &Route) -> Result<()> {
         let mut transaction = Transaction::begin(&self.pool).await?;
         let made = routes::make(&mut transaction.tx(), route).await;
@@ -132,15 +134,15 @@ impl Server {
     }
 }
 
-/// Why a try did not answer.
+/// Why a try failed.
 struct Refused<R> {
     failed: Failed<R>,
-    /// The route that it lacked.
+    /// The route that it needed and that does not exist yet.
     missing: Option<Route>,
 }
 
 impl<R> Refused<R> {
-    /// Nothing was begun.
+    /// The transaction could not be begun.
     fn before(why: Error) -> Self {
         Self { failed: why.into(), missing: None }
     }
@@ -210,7 +212,7 @@ impl Database for Server {
         Q: Send + Sync + 'static,
         F: Look<Q, R>,
     {
-        // Where a session keeps its settings, a statement alone needs no transaction.
+        // If the session keeps its settings, a single statement needs no transaction.
         let begin = (together || !self.pool.keeps_session()).then(|| self.pool.begin_reading());
         let request = Arc::new(request);
         let mut tries = self.pool.size() + 1;
@@ -222,7 +224,7 @@ impl Database for Server {
                 taken => taken?,
             };
             match (Reading { session, open: true }).run(begin.clone(), request.clone(), &look).await {
-                // Reading again does no harm; those that were idle may all be cut.
+                // A read can be repeated. All idle connections of the pool may have been cut, so each may be tried.
                 Err(why) if tries > 0 && is_cut(&why) && Instant::now() < deadline => tries -= 1,
                 Err(why) if cut.allows(&why).await => {}
                 done => return done,
@@ -249,7 +251,7 @@ impl Database for Server {
 /// A connection that reads, in a transaction or alone.
 struct Reading {
     session: Statements,
-    /// Left like this, the connection is not used again.
+    /// If this is still true when it is dropped, the connection is closed.
     open: bool,
 }
 

@@ -1,5 +1,6 @@
-//! Hints across processes, by LISTEN and NOTIFY. They are gathered and sent outside of the transactions, at most once in
-//! a few milliseconds: NOTIFY takes a lock that all committers of a database share. Like every hint they may be lost.
+//! Sends hints to other processes by NOTIFY, and receives theirs by LISTEN. Hints are gathered and sent outside the
+//! transactions, at most every few milliseconds: NOTIFY takes a lock that all committing transactions of a database
+//! share. They may be lost, as all hints.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -20,20 +21,21 @@ use crate::backend::Notice;
 use crate::backend::sql::listeners::Listeners;
 use crate::model::Id;
 
-/// Between two messages of one process.
+/// The pause between two messages.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Ids in one message, which PostgreSQL keeps below 8,000 bytes. More of them: everybody looks for himself.
+/// Ids in one message, which PostgreSQL limits to 8,000 bytes. If there are more, the others are told to query the
+/// store.
 const IDS_MAX: usize = 100;
 
-/// When nothing was heard or said for so long, the server is asked whether it is there: hints that do not come are
-/// missed by nobody.
+/// After this long without a message the server is pinged: otherwise nobody would notice that hints have stopped
+/// coming.
 const WATCH: Duration = Duration::from_secs(10);
 
-/// After a failure to listen.
+/// The pause after a failure to listen.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// What has happened since the last message.
+/// The hints since the last message.
 #[derive(Default)]
 struct Gathered {
     work: bool,
@@ -57,7 +59,7 @@ impl Gathered {
         }
     }
 
-    /// `None`: nothing has happened.
+    /// `None`: there are no hints.
     fn into_message(self, sender: &str) -> Option<String> {
         let lists = [('e', &self.ended), ('c', &self.cancelling), ('l', &self.lost), ('a', &self.arrived)];
         let ids: usize = lists.iter().map(|(_, ids)| ids.len()).sum();
@@ -84,7 +86,7 @@ impl Gathered {
     }
 }
 
-/// What another process says; of what is not understood, that something has happened.
+/// Reads a message of another process. Parts that are not understood become [`Notice::Foreign`].
 fn read(message: &str, sender: &str) -> Vec<Notice> {
     let mut words = message.split(' ');
     if words.next() == Some(sender) {
@@ -121,7 +123,7 @@ fn read(message: &str, sender: &str) -> Vec<Notice> {
     notices
 }
 
-/// Tells this process at once, and others soon.
+/// Sends hints to this process at once, and to others soon.
 pub(super) struct Notices {
     local: Listeners,
     gathered: Arc<Mutex<Gathered>>,
@@ -149,7 +151,7 @@ impl Notices {
         self.local.subscribe()
     }
 
-    /// Grows with whatever is told here or heard of others.
+    /// Grows with every hint, own or from other processes.
     pub fn heard(&self) -> u64 {
         self.local.heard()
     }
@@ -179,7 +181,7 @@ impl Drop for Notices {
     }
 }
 
-/// One for each schema: a channel belongs to the whole database.
+/// The channel's name. Each schema has its own, because channels belong to the whole database.
 fn channel(schema: &str) -> String {
     let hash = Sha256::digest(schema.as_bytes());
     hash[..8].iter().fold("stent_".to_owned(), |mut name, byte| {
@@ -188,7 +190,7 @@ fn channel(schema: &str) -> String {
     })
 }
 
-/// Tells others what has happened here.
+/// What is to be sent to other processes.
 struct Outbox {
     channel: String,
     sender: String,
@@ -197,7 +199,7 @@ struct Outbox {
 }
 
 impl Outbox {
-    /// All that has happened since the last message.
+    /// Sends the hints since the last message.
     async fn send(&self, listener: &mut PgListener) -> sqlx::Result<()> {
         let news = std::mem::take(&mut *self.gathered.lock().unwrap_or_else(PoisonError::into_inner));
         let Some(message) = news.into_message(&self.sender) else { return Ok(()) };
@@ -205,14 +207,14 @@ impl Outbox {
     }
 }
 
-/// On a connection of its own, for as long as the backend is open. What was said while there was none is not known:
-/// after each new one everybody looks for himself.
+/// Sends and receives on a connection of its own, until the backend is closed. Hints that came while there was no
+/// connection are lost, so after each new one the listeners are told to query the store.
 async fn run(dsn: Dsn, outbox: Outbox, local: Listeners) {
     let limit = dsn.limits().short;
     let watch = WATCH.min(dsn.connect_timeout.max(limit));
     let mut first = true;
     loop {
-        // Where there are several servers, another one may serve by now.
+        // With several servers another one may be the writable one by now.
         let found = dsn.hosts.find(dsn.connect_timeout).await;
         let single = pool::single(&dsn, found.ok().flatten().unwrap_or_else(|| dsn.connection.clone()));
         if let Ok(mut listener) = PgListener::connect_with(&single).await {
@@ -230,8 +232,8 @@ async fn run(dsn: Dsn, outbox: Outbox, local: Listeners) {
     }
 }
 
-/// A listener takes its leave of the server in a task, which on a silent connection would stay for ever. So it is given to
-/// a runtime that ends before the task begins, and the socket is closed with it.
+/// Drops a listener without talking to the server. Its own drop starts a task that says goodbye, which on a dead
+/// connection would never end. Here that task goes to a runtime that ends before it runs, which closes the socket.
 fn close_at_once(listener: PgListener) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return };
     let inside = runtime.enter();
@@ -240,7 +242,7 @@ fn close_at_once(listener: PgListener) {
     runtime.shutdown_background();
 }
 
-/// Until the connection is lost, or silent. A hint that can't be sent is a hint that is lost.
+/// Sends and receives until the connection is lost or does not answer. A hint that can't be sent is lost.
 async fn exchange(listener: &mut PgListener, outbox: &Outbox, local: &Listeners, limit: Duration, watch: Duration) {
     let mut not_before = Instant::now();
     let mut news = false;

@@ -1,4 +1,4 @@
-//! Where the server is and how it is used.
+//! The options of a PostgreSQL URL: which servers, and how they are used.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::written::{self, wrong};
 use super::{tls, words};
 use crate::model::{Error, Result};
 
-/// What may stand behind the `?`, or in a list of `name=value`.
+/// This library's own options, after the `?` or in a list of `name=value`.
 const NAMES: &[&str] = &[
     "min_size",
     "max_size",
@@ -27,7 +27,7 @@ const NAMES: &[&str] = &[
     "application_name",
 ];
 
-/// libpq's, with its meaning.
+/// libpq's options that are supported, with the same meaning.
 const LIBPQ: &[&str] = &[
     "host",
     "hostaddr",
@@ -47,15 +47,15 @@ const LIBPQ: &[&str] = &[
     "sslkey",
 ];
 
-/// More than there are files in `sql/`.
+/// Prepared statements kept for each connection: more than there are files in `sql/`.
 const STATEMENTS: usize = 256;
 
-/// PostgreSQL cuts longer names off.
+/// PostgreSQL truncates longer names.
 const IDENTIFIER_MAX: usize = 63;
 
 #[derive(Clone)]
 pub(super) struct Dsn {
-    /// To the server that is named first, or that was found to serve.
+    /// How to connect to the server that is named first, or that was found to be usable.
     pub connection: PgConnectOptions,
     pub hosts: Hosts,
     pub min_size: u32,
@@ -65,18 +65,18 @@ pub(super) struct Dsn {
     pub max_inactive_connection_lifetime: Duration,
     /// How long a call waits for a connection.
     pub connect_timeout: Duration,
-    /// How long it waits for an answer on it.
+    /// How long a call waits for an answer.
     pub call_timeout: Duration,
     pub schema: String,
-    /// 0 behind a pooler that gives every transaction another connection.
+    /// Prepared statements kept; 0 behind a pooler that runs each transaction on another connection.
     pub statement_cache: usize,
-    /// False: no LISTEN and NOTIFY; other processes' work is found by polling. So it is behind a pooler: LISTEN needs a
-    /// session of its own.
+    /// False: LISTEN and NOTIFY are not used, and work of other processes is found by polling. False behind a pooler,
+    /// because LISTEN needs a session of its own.
     pub notify: bool,
 }
 
 impl Dsn {
-    /// Errors name what is wrong, and never the password.
+    /// Errors say what is wrong without the password.
     pub fn parse(url: &str) -> Result<Self> {
         Self::read(url, &|name| std::env::var(name).ok())
     }
@@ -88,7 +88,7 @@ impl Dsn {
         {
             return Err(unknown(name, "; a SQLite file whose name has a '=' is written with sqlite: before it"));
         }
-        // A later one counts. Of libpq's, an empty one is none.
+        // The last value of a name counts. An empty value of a libpq option counts as not given.
         let mut given: Given =
             pairs.into_iter().filter(|(name, value)| !value.is_empty() || !is_libpqs(name)).collect();
         service::complete(&mut given, env)?;
@@ -132,7 +132,7 @@ impl Dsn {
         Ok(dsn)
     }
 
-    /// How to connect to each server that is named.
+    /// How to connect to each of the servers.
     fn hosts(given: &Given, env: Env) -> Result<Hosts> {
         let mut connection = connection();
         let name = given.get("application_name").or_else(|| given.get("fallback_application_name"));
@@ -150,7 +150,7 @@ impl Dsn {
         Ok(Hosts::new(all, writable))
     }
 
-    /// The server that serves, of several.
+    /// Chooses the server, if several are named.
     pub async fn find(&mut self) -> Result<()> {
         if let Some(found) = self.hosts.find(self.connect_timeout).await? {
             self.connection = found;
@@ -187,17 +187,17 @@ impl Dsn {
         Ok(())
     }
 
-    /// How long answers are waited for.
+    /// The time limits for answers.
     pub fn limits(&self) -> Limits {
         Limits::new(self.call_timeout, self.connect_timeout)
     }
 
-    /// What is set for a session stays set.
+    /// Do sessions keep their settings? Not behind a pooler.
     pub fn keeps_session(&self) -> bool {
         self.statement_cache > 0
     }
 
-    /// For messages: where it is, without the password.
+    /// The store's place without the password, for messages.
     pub fn describe(&self) -> String {
         let database = self.connection.get_database().unwrap_or_else(|| self.connection.get_username());
         format!("the PostgreSQL database '{database}' at {}, schema '{}'", self.hosts.places(), self.schema)
@@ -214,7 +214,7 @@ impl fmt::Debug for Dsn {
 fn connection() -> PgConnectOptions {
     PgConnectOptions::new_without_pgpass()
         .application_name("stent")
-        // A pooler would refuse it, and no number here is a float.
+        // A pooler would refuse this setting, and no statement here answers a number that needs it.
         .extra_float_digits(None)
         .disable_statement_logging()
 }

@@ -1,4 +1,4 @@
-//! The connections, and how each of them is set up.
+//! The pool of connections, and their settings.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -18,9 +18,9 @@ use super::silence::{Limits, Silences, in_time};
 use crate::backend::sql::catalog::SharedCatalog;
 use crate::model::Result;
 
-/// Every statement is one for an index, and its plan is made once: not from the first parameters that it meets, nor from
-/// what the server believes of tables that have just been created. A bitmap has no order: by one, a claim would read its
-/// whole backlog and sort it.
+/// Settings of each session. Plans are generic and use indexes: not made for the first parameters, nor from the
+/// statistics of tables that were just created. Bitmap scans have no order: with one a claim would read and sort its
+/// whole backlog.
 const SETTINGS: &[(&str, &str)] = &[
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
@@ -31,18 +31,18 @@ const SETTINGS: &[(&str, &str)] = &[
     ("client_min_messages", "warning"),
 ];
 
-/// How long a connection is waited for before another server is looked for, where several are named.
+/// How long to wait for a connection before another server is looked for, if several are named.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// For a server of whose clients one vanishes: it asks whether they are there. One behind a pooler has the pooler as its
-/// client.
+/// TCP keepalive of the server, so that it notices clients that have vanished. Behind a pooler its client is the
+/// pooler.
 const KEEPALIVE: &[(&str, &str)] =
     &[("tcp_keepalives_idle", "30"), ("tcp_keepalives_interval", "10"), ("tcp_keepalives_count", "3")];
 
-/// Between two looks whether there are as many connections as are to be kept.
+/// How often it is checked that the minimum number of connections is open.
 const KEEP: Duration = Duration::from_secs(5);
 
-/// Those in use are waited for, while a pool closes.
+/// How long to wait for connections in use when a pool is closed.
 const CLOSE: Duration = Duration::from_secs(5);
 
 pub(super) struct Pool {
@@ -57,7 +57,7 @@ pub(super) struct Pool {
     limits: Limits,
     silences: Arc<Silences>,
     max_queries: u64,
-    /// Statements by the number of the server's process.
+    /// Statements run, by the server's process id.
     served: Mutex<HashMap<i64, u64>>,
 }
 
@@ -76,7 +76,7 @@ impl Pool {
         let connections = options(dsn)
             .after_connect(move |conn, _| {
                 let session = session.clone();
-                // The pool tries again, and by then perhaps another server.
+                // The pool tries again, perhaps with another server by then.
                 let refused = "the server is read-only: a standby, perhaps";
                 Box::pin(async move {
                     let begun = async {
@@ -119,7 +119,7 @@ impl Pool {
         self.keeps_session
     }
 
-    /// How long a call waits for the server.
+    /// For how long a call is repeated when connections are cut.
     pub fn patience(&self) -> Duration {
         self.patience
     }
@@ -136,7 +136,7 @@ impl Pool {
         self.begin_reading.clone()
     }
 
-    /// A connection for statements.
+    /// Takes a connection to run statements.
     pub async fn session(&self) -> Result<Statements> {
         Ok(Statements { conn: self.take().await?, schema: self.schema.clone() })
     }
@@ -146,7 +146,8 @@ impl Pool {
         Ok(Conn::new(conn, self.keeps_session, self.limits, self.silences.clone()))
     }
 
-    /// Of several servers, another may serve by now: whoever waits for a connection looks.
+    /// With several servers another one may be the writable one by now, so this is checked while waiting for a
+    /// connection.
     async fn acquire(&self) -> sqlx::Result<PoolConnection<sqlx::Postgres>> {
         if !self.hosts.is_choice() {
             return self.connections.acquire().await;
@@ -162,7 +163,7 @@ impl Pool {
         taken
     }
 
-    /// Looks for the server that serves as long as it is waited for.
+    /// Looks for the writable server again and again, until it is dropped.
     async fn follow(&self) {
         loop {
             tokio::time::sleep(LOOK).await;
@@ -176,8 +177,9 @@ impl Pool {
         }
     }
 
-    /// Keeps so many connections, as long as there is a pool. One that can't be made is for the call that needs it to
-    /// tell of. (What sqlx has for it would try for minutes where nobody answers, and calls would find no place.)
+    /// Keeps `count` connections open while the pool exists. Failures are left to the call that needs a connection.
+    /// (sqlx's own `min_connections` would retry for minutes if the server is down, and calls would get no place in the
+    /// pool.)
     pub async fn keep(pool: Weak<Self>, count: u32) {
         while let Some(pool) = pool.upgrade().filter(|pool| count > 0 && !pool.connections.is_closed()) {
             if pool.connections.size() < count {
@@ -188,7 +190,7 @@ impl Pool {
         }
     }
 
-    /// Counts the statements of a connection. True: it has run as many as it should, and is to be replaced.
+    /// Counts the statements of a connection. True: it has run its maximum, and is to be replaced.
     pub fn has_served(&self, server_process: i64, statements: u64) -> bool {
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
         let count = served.entry(server_process).or_default();
@@ -200,7 +202,7 @@ impl Pool {
         enough
     }
 
-    /// What is still on its way then goes on, and its connection is closed after it.
+    /// Calls that still run after `CLOSE` go on, and their connections are closed after them.
     pub async fn close(&self) {
         let _late = tokio::time::timeout(CLOSE, self.connections.close()).await;
     }
@@ -215,7 +217,7 @@ fn options(dsn: &Dsn) -> PgPoolOptions {
         .test_before_acquire(false)
 }
 
-/// A pool of one connection, beside the others: for what listens or sets up the schema.
+/// A separate pool of one connection, to listen or to migrate the schema.
 pub(super) fn single(dsn: &Dsn, connection: PgConnectOptions) -> PgPool {
     PgPoolOptions::new()
         .max_connections(1)
@@ -228,8 +230,8 @@ pub(super) fn settings(schema: &str, how: &str) -> String {
     format!("{how} search_path TO {}; {}", quoted(schema), set(how, SETTINGS))
 }
 
-/// What the server gives up by itself: statements, and transactions of a client that was cut off in the middle. Where it
-/// has less patience already, it keeps it.
+/// Time limits for the server: of statements, and of transactions whose client has gone. Shorter limits that the server
+/// has already are kept.
 fn times(local: bool, limits: Limits) -> String {
     let millis = limits.of_server().as_millis().min(i32::MAX as u128);
     ["statement_timeout", "idle_in_transaction_session_timeout"].iter().fold(String::new(), |text, name| {
@@ -244,7 +246,7 @@ fn set(how: &str, settings: &[(&str, &str)]) -> String {
     settings.iter().fold(String::new(), |text, (name, value)| format!("{text}{how} {name} TO '{value}'; "))
 }
 
-/// A name as an identifier.
+/// Quotes a name as an identifier.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

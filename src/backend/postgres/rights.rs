@@ -1,4 +1,4 @@
-//! What the user may do with the schema; what is missing is told with the statement that gives it.
+//! Checks the user's rights on the schema. Errors for missing ones name the GRANT that gives them.
 
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
@@ -30,7 +30,7 @@ impl Rights {
         self.row.get(right)
     }
 
-    /// The schema is there.
+    /// Does the schema exist?
     pub fn found(&self) -> bool {
         self.has("found")
     }
@@ -40,7 +40,7 @@ impl Rights {
             .with("grants", grants.to_vec())
     }
 
-    /// Needed for a schema whose tables are there.
+    /// Are there the rights to use the tables of a schema?
     pub fn to_work(&self) -> Result<()> {
         let (schema, me) = (&self.schema, &self.me);
         let missing: Vec<String> = self.row.get("missing");
@@ -58,7 +58,7 @@ impl Rights {
         Err(self.refused(&format!("lacks rights on the schema {schema} or its tables ({})", lacks.join(", ")), &grants))
     }
 
-    /// Needed to make the tables of a schema that has none.
+    /// Are there the rights to create the tables in a schema?
     pub fn to_create(&self) -> Result<()> {
         let (schema, me) = (&self.schema, &self.me);
         if !self.found() {
@@ -84,7 +84,7 @@ impl Rights {
         Err(self.refused(&format!("may not create tables in the schema {schema} ({lacks} is missing)"), &[grant]))
     }
 
-    /// Needed to bring tables that are there from one version to another.
+    /// Are there the rights to migrate tables from one version to another?
     pub fn to_change(&self, from: i64, to: i64) -> Result<()> {
         let owner: String = self.row.get("owner");
         if !self.has("is_owner") {

@@ -1,4 +1,5 @@
-//! Where libpq's users keep what they do not write into a URL: service files, the environment, password files.
+//! Where libpq's users keep parts of a connection that are not in the URL: service files, environment variables,
+//! password files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,13 +9,14 @@ use std::path::{Path, PathBuf};
 use super::written::wrong;
 use crate::model::Result;
 
-/// Values by libpq's words, and by those of this library.
+/// Values by option name: libpq's and this library's.
 pub(super) type Given = BTreeMap<String, String>;
 
 /// Environment variables.
 pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// `PGSERVICE` and those that name files are read apart; `PGOPTIONS` is read by the driver.
+/// Environment variables and the options that they set. `PGSERVICE` and those that name files are read elsewhere;
+/// `PGOPTIONS` is read by sqlx.
 const VARIABLES: &[(&str, &str)] = &[
     ("PGHOST", "host"),
     ("PGHOSTADDR", "hostaddr"),
@@ -41,7 +43,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("PGGSSENCMODE", "gssencmode"),
 ];
 
-/// Adds what is not given: from the service that is named, then from the environment.
+/// Adds values that are not given: from the service that is named, then from the environment.
 pub(super) fn complete(given: &mut Given, env: Env) -> Result<()> {
     let file = given.remove("servicefile");
     if let Some(name) = given.remove("service").or_else(|| env("PGSERVICE")) {
@@ -51,7 +53,7 @@ pub(super) fn complete(given: &mut Given, env: Env) -> Result<()> {
     }
     let named = given.contains_key("host");
     for (variable, word) in VARIABLES {
-        // An address from outside is not that of a host that is given.
+        // An address from the environment does not belong to a host that was given.
         if given.contains_key(*word) || (named && *word == "hostaddr") {
             continue;
         }
@@ -72,7 +74,7 @@ fn service_files(named: Option<String>, env: Env) -> Vec<PathBuf> {
     own.into_iter().chain([Path::new(&folder).join("pg_service.conf")]).collect()
 }
 
-/// What the first file with this service says of it.
+/// Reads the service from the first file that has it.
 fn service(name: &str, files: &[PathBuf]) -> Result<Vec<(String, String)>> {
     for file in files {
         let Ok(text) = fs::read_to_string(file) else { continue };
@@ -92,7 +94,7 @@ fn service(name: &str, files: &[PathBuf]) -> Result<Vec<(String, String)>> {
 
 type Section = std::result::Result<Vec<(String, String)>, usize>;
 
-/// `[name]`, and lines of `name=value`. The error is the number of a line.
+/// Reads a section: `[name]`, then lines of `name=value`. The error is a line's number.
 fn section(text: &str, name: &str) -> Option<Section> {
     let lines = (1..).zip(text.lines().map(str::trim)).filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     let mut inside =
@@ -110,16 +112,16 @@ fn section(text: &str, name: &str) -> Option<Section> {
     )
 }
 
-/// Whom a password is for.
+/// What a password is looked up by.
 pub(super) struct Login<'a> {
-    /// A folder, for a socket.
+    /// A host name, or a directory with a socket.
     pub host: &'a str,
     pub port: u16,
     pub database: &'a str,
     pub user: &'a str,
 }
 
-/// The password that the file has for this login, as libpq finds it. A file that others may read is refused.
+/// Finds the password for a login as libpq does. A file that others may read is refused.
 pub(super) fn password(passfile: Option<&str>, env: Env, login: &Login) -> Result<Option<String>> {
     let Some(file) = passfile.map(PathBuf::from).or_else(|| in_home(env, ".pgpass")) else { return Ok(None) };
     let Ok(text) = fs::read_to_string(&file) else { return Ok(None) };
@@ -133,7 +135,7 @@ pub(super) fn password(passfile: Option<&str>, env: Env, login: &Login) -> Resul
     Ok(Some(found))
 }
 
-/// `host:port:database:user:password`; `*` is any, `\` takes the next character as it is.
+/// Matches a line `host:port:database:user:password`; `*` matches anything, and `\` escapes the next character.
 fn matching(line: &str, login: &Login) -> Option<String> {
     if line.starts_with('#') {
         return None;

@@ -1,5 +1,5 @@
-//! Statements on a connection: how PostgreSQL takes their values and gives its answers. A batch is an array for each of
-//! its columns, for `unnest` to put together.
+//! Runs statements on a connection: how their values are passed to PostgreSQL, and its answers read. A batch is an
+//! array for each of its columns, which `unnest` turns into rows.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::model::{Id, Result, Timestamp};
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, PgArguments>;
 
-/// A connection on which statements run.
+/// A connection that runs statements.
 pub(super) struct Statements {
     pub conn: Conn,
     pub schema: Arc<str>,
@@ -93,7 +93,7 @@ fn bound<'q>(query: Query<'q>, call: &Call<'_>) -> Query<'q> {
     })
 }
 
-/// Makes the functions that take a value of one kind out; whatever else it is, is null.
+/// Defines functions that take the value of one kind; any other value becomes null.
 macro_rules! taken {
     ($($name:ident: $($variant:ident)|* => |$value:ident| $take:expr => $type:ty;)*) => {
         $(

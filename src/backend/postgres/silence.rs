@@ -1,6 +1,6 @@
-//! Silence is an answer. A peer that is gone without a word, a server that is stopped, a wire that swallows what is sent:
-//! none of them ends a connection by itself. So every answer has its time. A connection that says nothing for that long is
-//! dropped, and is not even told so: to close it politely could take as long again.
+//! Time limits for answers. If the peer vanishes, the server is stopped or the network drops packets, a connection is
+//! not closed by itself: it just says nothing. So every answer has a time limit, and a connection that exceeds it is
+//! dropped, without closing it politely, which could take as long again.
 
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
@@ -14,48 +14,47 @@ use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use tokio::time::Sleep;
 
-/// One that has not been used for so long is asked before it is used: a router on the way forgets connections that say
-/// nothing.
+/// A connection that was idle for this long is pinged before it is used: a router on the way may have forgotten it.
 const PROBED_AFTER: Duration = Duration::from_secs(10);
 
-/// What takes no time where there is a server gets this at least.
+/// The shortest limit for answers that take no time if the server is there.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// How long an answer is waited for.
+/// How long to wait for an answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// That of a statement or a commit, its waits for locks among it.
+    /// For statements and commits, including waits for locks.
     pub call: Duration,
-    /// That of a begin, a rollback, a sign of life: nobody is in the way of these.
+    /// For begin, rollback and ping, which wait for no locks.
     pub short: Duration,
 }
 
 impl Limits {
-    /// A connection that turns out to be silent leaves time to make another one.
+    /// The short limit is half of the time to connect, so that there is time to open another connection instead of a
+    /// dead one.
     pub fn new(call_timeout: Duration, connect_timeout: Duration) -> Self {
         Self { call: call_timeout, short: (connect_timeout / 2).max(SHORTEST).min(call_timeout) }
     }
 
-    /// The server gives up what it is asked a little before nobody waits for it any more. So no lock outlives the call,
-    /// and what is asked again finds no one in its way.
+    /// The limit for the server, a little shorter than ours: it aborts a statement before the caller stops waiting. So
+    /// no lock outlives the call, and a repeated call does not wait for its predecessor.
     pub fn of_server(&self) -> Duration {
         (self.call - self.call / 10).max(Duration::from_millis(1))
     }
 }
 
-/// No answer came in time.
+/// The error for an answer that did not come in time.
 pub(super) fn silence(limit: Duration) -> sqlx::Error {
     let what = format!("it has said nothing for {} s", limit.as_secs_f64());
     sqlx::Error::Io(io::Error::new(ErrorKind::TimedOut, what))
 }
 
-/// No answer in time is an error.
+/// Waits for an answer up to a limit.
 pub(super) async fn in_time<T>(limit: Duration, answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
     tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(silence(limit)))
 }
 
-/// What follows for the others of a pool when one of its connections says nothing: what was idle since before may be as
-/// dead.
+/// When did a connection of the pool last fail to answer? Connections that have been idle since before may be dead too.
 #[derive(Debug, Default)]
 pub(super) struct Silences(Mutex<Option<Instant>>);
 
@@ -64,13 +63,13 @@ impl Silences {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection has said nothing since then.
+    /// A connection has not answered since then.
     pub fn since(&self, begin: Instant) {
         let mut last = self.last();
         *last = (*last).max(Some(begin));
     }
 
-    /// Before an idle connection is used again. An error: it is not.
+    /// Checks an idle connection before it is used. An error: it is dead.
     pub async fn check(&self, conn: &mut PgConnection, idle: Duration, limits: Limits) -> sqlx::Result<bool> {
         let doubtful = self.last().is_some_and(|begin| begin.elapsed() < idle);
         if doubtful {
@@ -88,12 +87,12 @@ impl Silences {
     }
 }
 
-/// Answers that come in time, or an end with an error.
+/// A stream of answers that must all arrive within one time limit.
 pub(super) struct Timed<'e, T, F> {
     answers: BoxStream<'e, sqlx::Result<T>>,
     limit: Duration,
     time: Pin<Box<Sleep>>,
-    /// Told of the silence.
+    /// Called when the limit is exceeded.
     silent: F,
 }
 

@@ -1,4 +1,4 @@
-//! Every statement of the flow prepares, takes the types that are declared, and answers the columns that are.
+//! Every declared statement can be prepared, and has the declared types of parameters and columns.
 
 #[path = "../../../tests/common/postgres.rs"]
 mod server;
@@ -15,7 +15,7 @@ use crate::backend::sql::statements::tests::{files, none};
 /// Users with some rights and not others.
 mod rights;
 
-/// The server's name for what holds such a value.
+/// The server's type for a kind.
 const fn type_of(kind: Kind) -> &'static str {
     match kind {
         Kind::Id => "UUID",
@@ -30,7 +30,7 @@ const fn type_of(kind: Kind) -> &'static str {
     }
 }
 
-/// A schema with the store's tables and nothing in them.
+/// Connects to a fresh schema with empty tables.
 async fn connect() -> PgConnection {
     let url = server::fresh_url("");
     let schema = url.split("schema=").nth(1).unwrap().split('&').next().unwrap();
@@ -63,7 +63,7 @@ async fn they_prepare_take_and_answer_what_is_declared() {
         let rows = statement.rows.iter().map(|column| format!("{}[]", type_of(column.kind)));
         let parameters = statement.parameters.iter().filter(|parameter| parameter.kind != Kind::Clock);
         let given: Vec<String> = rows.chain(parameters.map(|parameter| type_of(parameter.kind).to_owned())).collect();
-        // What the text does not need comes last, and the server does not know of it.
+        // Parameters that a text does not need come last, and the server does not know of them.
         if taken.len() > given.len() || taken.iter().zip(&given).any(|(taken, given)| taken != given) {
             problems.push(format!("{}.sql takes {taken:?}, and is given {given:?}", statement.name));
         }

@@ -1,4 +1,4 @@
-//! Instants as PostgreSQL keeps them: microseconds since 2000.
+//! Timestamps as PostgreSQL stores them: microseconds since 2000.
 
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
@@ -11,11 +11,11 @@ use crate::model::Timestamp;
 /// 2000-01-01T00:00:00Z.
 const EPOCH: i64 = 946_684_800_000_000;
 
-/// The instants that PostgreSQL takes: 4713 BC and the year 294276. What is outside is its infinity.
+/// PostgreSQL's range: from 4713 BC to the year 294276. Instants outside become its infinity.
 const FIRST: i64 = -211_813_488_000_000_000;
 const LAST: i64 = 9_223_371_331_199_999_999;
 
-/// `timestamptz`, alone and in arrays: built into the server, under these numbers.
+/// The fixed type ids of `timestamptz` and of arrays of it.
 const TIMESTAMPTZ: PgTypeInfo = PgTypeInfo::with_oid(Oid(1184));
 const ARRAY: PgTypeInfo = PgTypeInfo::with_oid(Oid(1185));
 

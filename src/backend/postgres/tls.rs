@@ -1,4 +1,4 @@
-//! Secure connections: what libpq's words ask for, in the driver's.
+//! TLS: libpq's options as settings of sqlx.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use super::service::{Env, Given, in_home};
 use super::written::wrong;
 use crate::model::Result;
 
-/// How to connect, in the order in which it is tried: `allow` tries twice.
+/// The settings to try, in order: for `allow` two, without TLS and with it.
 pub(super) fn ways(given: &Given, env: Env, connection: PgConnectOptions) -> Result<Vec<PgConnectOptions>> {
     let connection = with_client(given, env, connection)?;
     let root = given.get("sslrootcert").map(String::as_str);
@@ -19,7 +19,7 @@ pub(super) fn ways(given: &Given, env: Env, connection: PgConnectOptions) -> Res
                 wrong("sslrootcert is 'system', which goes with sslmode=verify-full only").with("key", "sslmode")
             );
         }
-        // Those are known without a file.
+        // The system's certificates need no file.
         return Ok(vec![connection.ssl_root_cert_from_pem(Vec::new()).ssl_mode(PgSslMode::VerifyFull)]);
     }
     let root = match root {
@@ -30,7 +30,7 @@ pub(super) fn ways(given: &Given, env: Env, connection: PgConnectOptions) -> Res
         "disable" => &[PgSslMode::Disable],
         "allow" => &[PgSslMode::Disable, PgSslMode::Require],
         "prefer" => &[PgSslMode::Prefer],
-        // Who names those whose word counts wants it asked for.
+        // With a root certificate, `require` also checks the server's, as in libpq.
         "require" if root.is_some() => &[PgSslMode::VerifyCa],
         "require" => &[PgSslMode::Require],
         "verify-ca" => &[PgSslMode::VerifyCa],
@@ -49,7 +49,7 @@ pub(super) fn ways(given: &Given, env: Env, connection: PgConnectOptions) -> Res
     Ok(modes.iter().map(|mode| connection.clone().ssl_mode(*mode)).collect())
 }
 
-/// The client's own certificate.
+/// Adds the client's certificate.
 fn with_client(given: &Given, env: Env, connection: PgConnectOptions) -> Result<PgConnectOptions> {
     let part = |word: &str, usual: &str| match given.get(word) {
         Some(file) => read(word, file).map(Some),

@@ -1,4 +1,4 @@
-//! A transaction: one connection of the pool, the server's clock, and the catalog.
+//! A transaction: a connection of the pool, the server's time, and the catalog.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,7 +23,7 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
-    /// On a connection that turns out to be cut, another one is tried: nothing has been done yet.
+    /// If the connection turns out to be cut, another one is tried: nothing has been done yet.
     pub async fn begin(pool: &Arc<Pool>) -> Result<Self> {
         let mut tries = pool.size() + 1;
         let deadline = Instant::now() + pool.patience();
@@ -59,7 +59,7 @@ impl Transaction {
         Ok(this)
     }
 
-    /// The transaction as the flow sees it.
+    /// The transaction for the shared code.
     pub fn tx(&mut self) -> Tx<'_> {
         Tx::new(&mut self.session, self.now, self.catalog.clone(), &self.pool.catalog)
     }
@@ -73,7 +73,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// A connection that can't even roll back is not used again.
+    /// A connection that can't roll back is not used again.
     pub async fn rollback(mut self) {
         self.session.conn.impatient();
         if self.session.conn.execute(sqlx::raw_sql("ROLLBACK")).await.is_ok() {
@@ -83,7 +83,7 @@ impl Transaction {
 }
 
 impl Drop for Transaction {
-    /// Left in the middle: the connection is in a transaction that nobody ends, and the server ends it with it.
+    /// Dropped in the middle: closing the connection makes the server end the transaction.
     fn drop(&mut self) {
         if self.open {
             self.session.conn.close_on_drop();

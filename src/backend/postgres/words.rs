@@ -1,10 +1,10 @@
-//! libpq's words that this library does not do as libpq does: what may be said, since it is so anyway, and what to do
-//! instead of the rest.
+//! Options of libpq that this library does not implement: the values that are accepted because they change nothing, and
+//! what to do instead of others.
 
 use super::written::wrong;
 use crate::model::Result;
 
-/// A word, the values that say what happens anyway, and what to do instead of another.
+/// An option, its values that change nothing, and what to do instead of other values.
 pub(super) const WORDS: &[(&str, &[&str], &str)] = &[
     (
         "channel_binding",
@@ -44,7 +44,7 @@ pub(super) const WORDS: &[(&str, &[&str], &str)] = &[
     ),
 ];
 
-/// True: a word of libpq's that asks for nothing more than what is done. One that asks for more is refused.
+/// True: an option of libpq whose value changes nothing. Other values of such an option are refused.
 pub(super) fn is_so_anyway(word: &str, value: &str) -> Result<bool> {
     let Some((_, values, instead)) = WORDS.iter().find(|(known, _, _)| *known == word) else { return Ok(false) };
     if values.contains(&value) {
@@ -54,7 +54,7 @@ pub(super) fn is_so_anyway(word: &str, value: &str) -> Result<bool> {
     Err(wrong(&format!("{word}={value} can't be done here{known}: {instead}")).with("key", word))
 }
 
-/// `-c name=value -cname=value --name=value`: settings of the session.
+/// Reads settings of the session: `-c name=value -cname=value --name=value`.
 pub(super) fn settings(options: &str) -> Result<Vec<(String, String)>> {
     let broken = || {
         wrong(

@@ -1,8 +1,8 @@
-//! What the caller has written, a URL or libpq's `name=value name='value'`, as names and values in libpq's words.
+//! Parses what the caller wrote, a URL or libpq's `name=value name='value'`, into names and values.
 
 use crate::model::{Error, Result};
 
-/// Names with their values, in order: a later one counts.
+/// Names with their values, in order. The last value of a name counts.
 pub(super) type Pairs = Vec<(String, String)>;
 
 pub(super) fn wrong(why: &str) -> Error {
@@ -11,7 +11,7 @@ pub(super) fn wrong(why: &str) -> Error {
     ))
 }
 
-/// Errors name what is wrong, and never the password.
+/// Errors say what is wrong without the password.
 pub(super) fn pairs(text: &str) -> Result<Pairs> {
     let text = text.trim_start();
     match text.split_once("://") {
@@ -50,7 +50,7 @@ fn url(rest: &str) -> Result<Pairs> {
     if let Some(password) = password {
         add("password", "the password", password)?;
     }
-    // Several servers are given as a list; a port that is left out is an empty one.
+    // Several servers become lists; a missing port becomes an empty entry.
     let servers = place.split(',').map(host_and_port).collect::<Result<Vec<_>>>()?;
     let list = |part: fn(&(&str, &str)) -> String| servers.iter().map(part).collect::<Vec<_>>().join(",");
     let (hosts, ports) = (list(|(host, _)| (*host).to_owned()), list(|(_, port)| (*port).to_owned()));
@@ -72,7 +72,7 @@ fn url(rest: &str) -> Result<Pairs> {
 }
 
 fn host_and_port(place: &str) -> Result<(&str, &str)> {
-    // An IPv6 address stands in brackets, and has colons of its own.
+    // An IPv6 address is in brackets, because it has colons itself.
     let (host, port) = match place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, rest)) => (host, rest.strip_prefix(':').unwrap_or("")),
         None => place.rsplit_once(':').unwrap_or((place, "")),
@@ -88,7 +88,7 @@ fn host_and_port(place: &str) -> Result<(&str, &str)> {
     Ok((host, port))
 }
 
-/// `%2F` is `/`, and so on.
+/// Decodes percent-encoding.
 fn decoded(what: &str, text: &str) -> Result<String> {
     let broken = || {
         wrong(&format!("{what} has a '%' that two hexadecimal digits do not follow, or is not UTF-8; write % as %25"))
@@ -113,8 +113,8 @@ fn decoded(what: &str, text: &str) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| broken())
 }
 
-/// As libpq reads it: white space may stand around the `=`, a `\` takes the next character as it is, and a value with
-/// white space stands in `'`.
+/// Parses as libpq does: white space may surround the `=`, `\` escapes the next character, and a value with white space
+/// is in `'`.
 fn words(text: &str) -> Result<Pairs> {
     let mut pairs = Pairs::new();
     let mut rest = text.trim();
@@ -134,7 +134,7 @@ fn words(text: &str) -> Result<Pairs> {
     Ok(pairs)
 }
 
-/// The value, and what stands behind it.
+/// Parses a value; returns it and the rest.
 fn value_of<'a>(name: &str, text: &'a str) -> Result<(String, &'a str)> {
     let (quoted, text) = match text.strip_prefix('\'') {
         Some(text) => (true, text),

@@ -1,4 +1,4 @@
-//! What the writer has seen of others' commits.
+//! Counts the commits of other processes that the writer's connection has noticed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,18 +9,18 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// The writer looked, at the beginning of a transaction or because it was asked to.
+    /// The writer has read `data_version`, at the beginning of a transaction or because it was asked to.
     pub fn looked(&self, changed: bool) {
         self.changes.fetch_add(u64::from(changed), Ordering::Release);
         self.looks.fetch_add(1, Ordering::Release);
     }
 
-    /// How often it has looked.
+    /// How often it has been read.
     pub fn looks(&self) -> u64 {
         self.looks.load(Ordering::Acquire)
     }
 
-    /// How often there was something new.
+    /// How often it had changed.
     pub fn seen(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }

@@ -1,5 +1,5 @@
-//! The store's clock is the host's. Wall time for timers, expiry and records; for leases the time since boot, which
-//! nobody sets.
+//! The store's clock is the host's: wall time for timers, expiry and records; for leases the time since boot, which
+//! nobody can set.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,7 +9,7 @@ use crate::model::{Error, Result, Timestamp};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading {
     pub wall: Timestamp,
-    /// Microseconds since boot, time asleep included.
+    /// Microseconds since boot, including the time asleep.
     pub boottime: i64,
 }
 
@@ -22,7 +22,7 @@ pub(super) fn read() -> Reading {
     }
 }
 
-/// The kernel's name for this boot.
+/// The kernel's id of this boot.
 pub(super) fn boot_id() -> Result<String> {
     const PATH: &str = "/proc/sys/kernel/random/boot_id";
     match std::fs::read_to_string(PATH) {

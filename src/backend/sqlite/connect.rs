@@ -1,4 +1,4 @@
-//! Opening the file: its locks, its pragmas, its schema.
+//! Opens the file: locks, pragmas, schema.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -23,15 +23,15 @@ const MIGRATIONS: [&str; 3] = [
 /// Compiled statements kept for each connection: more than there are files in `sql/`.
 const STATEMENTS: usize = 256;
 
-/// Rows on their way from SQLite's thread: a whole batch fits, so that the thread never waits for the reader.
+/// Rows buffered between SQLite's thread and the reader: enough for a whole batch, so that the thread never waits.
 const ROWS: usize = 2 * BATCH_MAX;
 
-/// One opening at a time in this process. Two of them on a new file would both upgrade a lock that they share, and with
-/// locks of open file descriptions (see [`file_locks`]) neither could.
+/// One opening at a time in this process. Two on a new file would both try to upgrade a shared lock, and with locks of
+/// open file descriptions (see [`file_locks`]) neither could.
 static OPENING: Mutex<()> = Mutex::const_new(());
 
-/// Nothing in here makes SQLite look into the file: if something is wrong with it, `prepare` is to find it, and the
-/// connection is closed before the error is told.
+/// No option in here makes SQLite read the file. If something is wrong with it, `prepare` finds that and closes the
+/// connection before it reports the error.
 fn options(location: &Location, options: &SqliteOptions) -> SqliteConnectOptions {
     let common = SqliteConnectOptions::new()
         .busy_timeout(options.busy_timeout)
@@ -68,7 +68,7 @@ async fn open(location: &Location, chosen: &SqliteOptions) -> Result<(SqliteConn
     match prepare(&mut conn, location, chosen).await {
         Ok(boot) => Ok((conn, boot)),
         Err(why) => {
-            // The first error is the one to tell.
+            // The first error is the one to report.
             let _closed = conn.close().await;
             Err(why)
         }
@@ -99,8 +99,8 @@ pub(super) fn describe(location: &Location) -> String {
 /// Bytes: one page of the smallest size.
 const SHORTEST: u64 = 512;
 
-/// What can be said without opening the file. It must not be opened but by SQLite: closing it would drop the locks that
-/// another copy of SQLite in this process holds on it.
+/// Finds what is wrong with the file without opening it. Only SQLite may open it: closing another descriptor would drop
+/// the locks that another copy of SQLite in this process has on it.
 fn check_file(path: &Path) -> Result<()> {
     // The log is beside the file itself, not beside a link to it.
     let real = fs::canonicalize(path);
@@ -125,7 +125,7 @@ fn check_file(path: &Path) -> Result<()> {
         }
     };
     if (1..SHORTEST).contains(&length) {
-        // SQLite would take it for a new one and write over it.
+        // SQLite would take it for a new database and overwrite it.
         return Err(Error::backend(format!(
             "it has {length} bytes and is not a SQLite database, or has been cut off; give Stent a path of its own (nothing \
              was changed)"
@@ -133,7 +133,7 @@ fn check_file(path: &Path) -> Result<()> {
     }
     let log = beside(path, "-wal");
     match fs::metadata(&log) {
-        // SQLite would take the file for a new one and delete the log, with all that was committed to it.
+        // SQLite would take the file for a new database and delete the log, with everything that was committed to it.
         Ok(found) if length == 0 && found.len() > 0 => Err(Error::backend(format!(
             "the file is empty or gone, but its log {} has {} bytes: the file has been cut off or moved away from its log; \
              put it back, or move the log away to begin with a new file (nothing was changed)",
@@ -161,8 +161,9 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Brings the schema up to date under the write lock and finds the number of this boot. Safe from several processes at
-/// once, and again and again. What is not Stent's, or newer, is found before anything is written.
+/// Brings the schema up to date under the write lock, and finds the number of this boot. Safe when several processes do
+/// it at once, and when repeated. A file that is not Stent's, or of a newer version, is refused before anything is
+/// written.
 async fn prepare(conn: &mut SqliteConnection, location: &Location, chosen: &SqliteOptions) -> Result<i64> {
     let patience = chosen.busy_timeout;
     schema_version(conn).await?;
@@ -190,9 +191,9 @@ async fn prepare(conn: &mut SqliteConnection, location: &Location, chosen: &Sqli
     Ok(boot)
 }
 
-/// Runs a statement that takes the write lock, as long as another process has it. SQLite itself waits in longer and
-/// longer steps, up to 100 ms, and so loses to everybody who has just begun to wait; the writer's own `busy_timeout` is
-/// short, and its steps begin anew.
+/// Runs a statement that takes the write lock, and repeats it while another process has the lock. SQLite's own busy
+/// handler sleeps for up to 100 ms at a time, and so loses against processes that have just begun to wait; the writer's
+/// `busy_timeout` is short, so its sleeps start short again with each try.
 pub(super) async fn retry_while_busy(
     conn: &mut SqliteConnection,
     sql: &'static str,
@@ -201,7 +202,7 @@ pub(super) async fn retry_while_busy(
     let deadline = Instant::now() + patience;
     loop {
         match conn.fetch_all(sqlx::raw_sql(sql)).await.map_err(error::translate) {
-            // There are locks for which SQLite does not wait at all.
+            // For some locks SQLite does not wait at all.
             Err(why) if error::is_busy(&why) && Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
@@ -210,7 +211,8 @@ pub(super) async fn retry_while_busy(
     }
 }
 
-/// Puts the file into WAL mode. While another process does the same, SQLite says that it is locked without waiting.
+/// Puts the file into WAL mode. While another process does the same, SQLite reports that the file is locked without
+/// waiting.
 async fn enable_wal(conn: &mut SqliteConnection, patience: Duration) -> Result<()> {
     const PAUSE: Duration = Duration::from_millis(10);
     let deadline = Instant::now() + patience;
@@ -233,7 +235,7 @@ async fn enable_wal(conn: &mut SqliteConnection, patience: Duration) -> Result<(
     }
 }
 
-/// The version that the file has; 0: it is new. Refuses what is not Stent's and what is newer than this library.
+/// The schema's version; 0 for a new file. Refuses a file that is not Stent's, or of a newer version than this library.
 async fn schema_version(conn: &mut SqliteConnection) -> Result<i64> {
     let map = error::map("read the schema");
     let tables = sqlx::query(include_str!("sql/schema_tables.sql")).fetch_all(&mut *conn).await.map_err(&map)?;
@@ -285,7 +287,7 @@ async fn migrate(conn: &mut SqliteConnection) -> Result<()> {
     Ok(())
 }
 
-/// The schema is in place since the file was opened; by now a newer library may have raised it.
+/// Checks the schema's version, which a newer library may have raised since the file was opened.
 pub(super) async fn check_schema(conn: &mut SqliteConnection) -> Result<()> {
     let row = sqlx::query(include_str!("sql/schema_version.sql"))
         .fetch_one(conn)

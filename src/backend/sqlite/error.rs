@@ -1,4 +1,4 @@
-//! What SQLite says, in our words. Mapped by code, never by text.
+//! Errors of SQLite as errors of this library. Mapped by code, never by text.
 
 use crate::model::{Detail, Error, Status};
 
@@ -14,12 +14,12 @@ const TOOBIG: i32 = 18;
 const CONSTRAINT: i32 = 19;
 const NOTADB: i32 = 26;
 
-/// Turns an error of sqlx into ours; `doing` says what was being done.
+/// Converts an error of sqlx; `doing` says what was being done.
 pub(super) fn map(doing: &'static str) -> impl Fn(sqlx::Error) -> Error {
     move |why| translate(why).doing(doing)
 }
 
-/// Another process has the lock: the same statement succeeds when it lets go.
+/// Another process has the lock; the same statement succeeds when it is released.
 pub(super) fn is_busy(why: &Error) -> bool {
     matches!(why.details().get("sqlite_code"), Some(Detail::Integer(code)) if code & 0xff == i64::from(BUSY))
 }
@@ -58,7 +58,7 @@ pub(super) fn translate(why: sqlx::Error) -> Error {
         _ => ("SQLite refused", false),
     };
     let status = if code & 0xff == CONSTRAINT { Status::Conflict } else { Status::Backend };
-    // What it says of a constraint names it.
+    // The message of a constraint violation names the constraint, which users don't know.
     let said = if status == Status::Conflict { String::new() } else { format!(": {}", database.message()) };
     Error::new(status, format!("{advice} (SQLite code {code}{said})"))
         .retryable(retryable)

@@ -1,11 +1,11 @@
-//! Locks that another copy of SQLite in this process can't drop.
+//! File locks that another copy of SQLite in the same process can't drop.
 //!
 //! POSIX locks belong to the process: when the host's own SQLite (Python's `sqlite3`, say) closes the file, the kernel
-//! drops this library's locks on it too. A third process then takes itself for the last one and removes the write-ahead
-//! log, and commits that were answered are gone. Locks of the open file description (Linux 3.15) belong to whoever took
-//! them, and they exclude the others' POSIX locks all the same. So SQLite's `fcntl` is replaced before the first open.
+//! also drops the locks of this library. Another process may then believe that it is the last user and delete the
+//! write-ahead log, and committed data is lost. Locks of an open file description (Linux 3.15) belong to the descriptor
+//! that took them, and still exclude the POSIX locks of others. So SQLite's `fcntl` is replaced before the first open.
 //!
-//! What it costs: a child forked without exec shares the descriptions, and so the locks, until it exits.
+//! The drawback: a child that is forked without exec shares the descriptions, and so the locks, until it exits.
 
 use std::ffi::{c_char, c_int};
 
@@ -13,17 +13,17 @@ use once_cell::sync::OnceCell;
 
 use crate::model::{Error, Result};
 
-/// A corruption of the write-ahead log was fixed in this version.
+/// The first version in which a corruption of the write-ahead log is fixed.
 const OLDEST: c_int = 3_051_003;
 
-/// Once for the process; later calls answer as the first.
+/// Done once for the process; later calls return the first result.
 pub(super) fn install() -> Result<()> {
     static INSTALLED: OnceCell<Result<()>> = OnceCell::new();
     INSTALLED.get_or_init(replace_fcntl).clone()
 }
 
 fn replace_fcntl() -> Result<()> {
-    // SAFETY: asks for a constant.
+    // SAFETY: returns a constant.
     let version = unsafe { libsqlite3_sys::sqlite3_libversion_number() };
     if version < OLDEST {
         return Err(Error::backend(format!(

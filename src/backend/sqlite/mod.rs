@@ -1,12 +1,13 @@
-//! The SQLite dialect: a file (or memory), one writer with group commit, readers beside it. What is asked of the tables,
-//! and what follows, is in [`crate::backend::sql`].
+//! The SQLite store: a file (or memory), one connection that writes with group commit, and others that read. Which
+//! statements an operation runs is in [`crate::backend::sql`].
 //!
-//! The one writing connection commits many callers' work in one transaction. A statement crosses a thread to get to SQLite,
-//! so one statement does much: sets go in as JSON arrays, and no hot path has a loop of statements.
+//! The writing connection commits the work of many callers in one transaction. Each statement is sent to SQLite's
+//! thread and back, so one statement does much: batches go in as JSON arrays, and no hot path runs statements in a
+//! loop.
 //!
 //! Before the first file is opened, SQLite's locks are made open-file-description locks (`file_locks`), so that another
-//! copy of SQLite in this process can't drop them. Leases carry the number of the machine's boot and the time since that
-//! boot, so setting the clock moves none.
+//! copy of SQLite in this process can't drop them. A lease is stored as the number of the machine's boot and the time
+//! since that boot, so that setting the clock does not move it.
 
 mod changes;
 mod clock;
@@ -52,9 +53,9 @@ pub struct File {
     readers: Option<SqlitePool>,
     catalog: Arc<SharedCatalog>,
     listeners: Listeners,
-    /// Others' commits; none in memory, where there are no others.
+    /// Watches for commits of other processes; `None` in memory, where there are none.
     watch: Mutex<Option<Watch>>,
-    /// The number of this boot: a lease of another one has ended.
+    /// The number of this boot; leases of another boot have ended.
     boot: i64,
 }
 
@@ -67,7 +68,7 @@ impl Sqlite {
         let readers = connect::readers(&location, &options);
         let (catalog, listeners) = (Arc::<SharedCatalog>::default(), Listeners::default());
         let mut transactions = Transactions::new(conn, boot, catalog.clone(), options.busy_timeout);
-        // From here on, what others commit is news.
+        // From here on, commits of others are noticed as changes.
         transactions.look().await;
         let changes = transactions.changes();
         let writer = Writer::start(transactions, listeners.clone());
@@ -85,7 +86,7 @@ impl File {
     }
 }
 
-/// A look as a job of the writer.
+/// Makes a read a job of the writer.
 fn in_writer<R, Q, F: Look<Q, R>>(look: F) -> impl Work<Q, R>
 where
     R: 'static,
@@ -117,8 +118,8 @@ impl Database for File {
         Duration::ZERO
     }
 
-    /// As a job of the writer, beside others in one transaction: when another job spoils it, each is tried alone. A commit
-    /// is never in doubt.
+    /// A job of the writer, in one transaction with others; if another job makes the transaction fail, each is tried
+    /// alone. The answer to a commit is never lost.
     async fn write_once<R, Q, F>(
         &self,
         _until: Instant,
@@ -133,7 +134,7 @@ impl Database for File {
         Ok(self.writer.run(request, work).await?)
     }
 
-    /// Beside the writer. In memory the reading is a job of the writer, inside its transaction.
+    /// Reads on a connection of its own. In memory it is a job of the writer, inside its transaction.
     async fn read_once<R, Q, F>(&self, together: bool, request: Q, look: F) -> Result<R>
     where
         R: Send + 'static,
@@ -162,13 +163,13 @@ impl Database for File {
                 let mut conn = pool.acquire().await.map_err(error::map("take a reading connection"))?;
                 connect::check_schema(&mut conn).await
             }
-            // Nobody else can raise the schema of what is in memory: only whether it is open is asked.
+            // Nobody else can raise the schema of a database in memory; this only checks that it is open.
             None => self.writer.look().await,
         }
     }
 
-    /// Commits what was asked for, and lets go of the file. Readers go first: the last connection to close is the one
-    /// that moves the log into the file, and it must be the one that may write.
+    /// Commits what was asked for, and closes the file. Readers are closed first: the last connection to close
+    /// checkpoints the log, and must be the one that may write.
     async fn close(&self) -> Result<()> {
         drop(self.watch.lock().unwrap_or_else(PoisonError::into_inner).take());
         if let Some(pool) = &self.readers {

@@ -1,4 +1,4 @@
-//! Where the file is and how it is opened.
+//! Where the file is, and the options to open it.
 
 use std::path::PathBuf;
 
@@ -10,8 +10,8 @@ pub(super) enum Location {
     File(PathBuf),
 }
 
-/// `workflow.db`, `/var/lib/app.db`, `sqlite:workflow.db`, `sqlite:///var/lib/app.db`, `:memory:`. What looks like another
-/// store's name is a file only behind `sqlite:`.
+/// Parses the place of a store: `workflow.db`, `/var/lib/app.db`, `sqlite:workflow.db`, `sqlite:///var/lib/app.db` or
+/// `:memory:`. A path that looks like the URL of another kind of store needs `sqlite:` before it.
 pub(super) fn locate(url: &str) -> Result<Location> {
     if store_kind(url)? == StoreKind::Postgres {
         return Err(Error::invalid(

@@ -1,8 +1,8 @@
-//! Statements on a connection: how SQLite takes their values and gives its answers.
+//! Runs statements on a connection: how their values are passed to SQLite, and its answers read.
 //!
-//! A batch is two parameters: rows of integers as JSON, and one blob that holds every text and payload. The statement
-//! reads `jsonb_each(?1)`; integers are `value ->> n`, blobs `substr(?2, value ->> n, value ->> n+1)`. So payloads are
-//! never escaped, and one crossing to SQLite's thread carries any number of rows.
+//! A batch is two parameters: its rows as a JSON array of integers, and one blob with all texts and payloads. The
+//! statement reads `jsonb_each(?1)`; integers are `value ->> n`, blobs are `substr(?2, value ->> n, value ->> n+1)`, by
+//! start and length. So payloads are never escaped, and any number of rows goes to SQLite's thread at once.
 
 use std::fmt::Write as _;
 use std::ops::DerefMut;
@@ -23,18 +23,18 @@ use crate::model::{Error, Id, Result, Timestamp};
 
 type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
 
-/// A connection on which statements run, and how it tells the time.
+/// A connection that runs statements, and its clock.
 pub(super) struct Statements<C> {
     pub conn: C,
     pub time: Time,
 }
 
-/// The clocks by which leases are judged.
+/// The clocks that leases are judged by.
 #[derive(Clone, Copy)]
 pub(super) struct Time {
     /// The number of this boot.
     pub boot: i64,
-    /// What the clocks said when the transaction began. `None`: each statement reads them.
+    /// The clocks at the beginning of the transaction. `None`: each statement reads them.
     pub reading: Option<Reading>,
 }
 
@@ -43,7 +43,7 @@ impl Time {
         self.reading.unwrap_or_else(clock::read)
     }
 
-    /// The wall time, the boot, and the time since that boot at which it will be this late.
+    /// An instant as a lease is stored: wall time, number of the boot, and time since that boot.
     fn lease(&self, at: Timestamp) -> [i64; 3] {
         let Reading { wall, boottime } = self.reading();
         let left = at.micros().saturating_sub(wall.micros());
@@ -75,7 +75,7 @@ where
         })
     }
 
-    /// One writer at a time: nobody is in the way.
+    /// There is one writer, so nothing needs to be locked.
     fn lock<'s>(&'s mut self, _locks: &[Lock<'_>], _wait: bool) -> BoxFuture<'s, Result<bool>> {
         Box::pin(async { Ok(true) })
     }
@@ -125,7 +125,7 @@ fn numbers(ints: &[i64]) -> String {
     text
 }
 
-/// A batch in the making.
+/// The two parameters of a batch, as they are built.
 #[derive(Default)]
 struct Batch {
     rows: String,
@@ -168,7 +168,7 @@ impl Batch {
         }
     }
 
-    /// Where the bytes begin, from 1.
+    /// Appends bytes to the blob and returns where they begin, counted from 1.
     fn keep(&mut self, bytes: &[u8]) -> i64 {
         let start = self.arena.len() as i64 + 1;
         self.arena.extend_from_slice(bytes);
@@ -222,7 +222,7 @@ impl Cells for SqliteRow {
     }
 }
 
-/// A stored id: 16 bytes, or the database is damaged.
+/// Reads a stored id.
 fn id_of(bytes: &[u8]) -> Result<Id> {
     Id::from_slice(bytes).map_err(|_| Error::backend(format!("a stored id has {} bytes instead of 16", bytes.len())))
 }

@@ -1,4 +1,4 @@
-//! The writer's transactions, one after the other on its one connection.
+//! The writer's transactions, one after the other on one connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::model::{Error, Result, Timestamp};
 pub(super) struct Transactions {
     pub session: Statements<Box<SqliteConnection>>,
     pub shared: Arc<SharedCatalog>,
-    /// The newest time that was given to a row.
+    /// The latest time that was given to a row.
     pub last: Timestamp,
     patience: Duration,
     data_version: Option<i64>,
@@ -23,7 +23,7 @@ pub(super) struct Transactions {
 }
 
 impl Transactions {
-    /// `patience`: how long a transaction waits for another process's.
+    /// `patience`: how long to wait for another process's transaction.
     pub fn new(conn: SqliteConnection, boot: i64, shared: Arc<SharedCatalog>, patience: Duration) -> Self {
         Self {
             session: Statements { conn: Box::new(conn), time: Time { boot, reading: None } },
@@ -35,12 +35,12 @@ impl Transactions {
         }
     }
 
-    /// What this connection has seen of others' commits.
+    /// The commits of other processes that this connection has noticed.
     pub fn changes(&self) -> Arc<Changes> {
         self.changes.clone()
     }
 
-    /// The transaction's time, and its catalog.
+    /// Begins a transaction. Returns its time and catalog.
     pub async fn begin(&mut self) -> Result<(Timestamp, Arc<Catalog>)> {
         let begun = self.try_to_begin().await;
         if begun.is_err() {
@@ -58,22 +58,23 @@ impl Transactions {
         let (version, data_version): (i64, i64) = (catalog.get(0), data.get(0));
         self.saw(data_version);
         let reading = clock::read();
-        // Never backwards within one writer: arrivals and their times go the same way.
+        // Time never goes back within one writer, so that arrival numbers and their times have the same order.
         self.last = reading.wall.max(self.last);
-        // Leases are told by how far they are from the transaction's time, whatever the wall clock says.
+        // A lease is computed from its distance to the transaction's time, so this is the time to measure from, even if
+        // the wall clock was set back.
         self.session.time.reading = Some(Reading { wall: self.last, ..reading });
         let catalog = self.shared.at(version, &mut self.session).await?;
         Ok((self.last, catalog))
     }
 
-    /// Looks whether others have committed, outside of a transaction. As with every hint, failing to is no error.
+    /// Reads, outside a transaction, whether others have committed. It serves hints only, so errors are ignored.
     pub async fn look(&mut self) {
         if let Ok(row) = self.session.conn.fetch_one(sqlx::raw_sql("PRAGMA data_version")).await {
             self.saw(row.get(0));
         }
     }
 
-    /// The number changes when another connection has committed, and only then.
+    /// `data_version` changes only when another connection has committed.
     fn saw(&mut self, data_version: i64) {
         let before = self.data_version.replace(data_version);
         self.changes.looked(before.is_some_and(|before| before != data_version));
@@ -89,7 +90,7 @@ impl Transactions {
         }
     }
 
-    /// After an error SQLite may have rolled back by itself: a second ROLLBACK then fails, and that is fine.
+    /// After an error SQLite may have rolled back by itself. A second ROLLBACK then fails, which does no harm.
     pub async fn rollback(&mut self) {
         let _already_rolled_back = self.session.conn.execute(sqlx::raw_sql("ROLLBACK")).await;
     }

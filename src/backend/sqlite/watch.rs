@@ -1,6 +1,5 @@
-//! Hears of other processes' commits: the kernel tells that the write-ahead log was written to, and SQLite's
-//! `data_version`, asked on the writer's own connection, whether it was somebody else. A hint like every other: what
-//! it misses, a poll finds.
+//! Notices commits of other processes. inotify reports writes to the write-ahead log; whether another process wrote is
+//! told by SQLite's `data_version`, read on the writer's connection. This serves hints only: polls find what it misses.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,19 +16,20 @@ use super::writer::Writer;
 use crate::backend::Notice;
 use crate::backend::sql::listeners::Listeners;
 
-/// After the first write that is seen. A commit shows in the log before it can be read: the disk is in between.
+/// When to look after the first write that is noticed. A commit is written to the log before it can be read, with a
+/// sync in between.
 const SOON: Duration = Duration::from_millis(1);
 
-/// Between looks while the log is written to all the time, mostly by this process itself.
+/// The pause between looks while the log is being written to, mostly by this process itself.
 const BUSY: Duration = Duration::from_millis(2);
 
-/// The last look after the last write: by then the slowest disk has done its part.
+/// The last look comes this long after the last write: even a slow disk has synced by then.
 const LAST: Duration = Duration::from_millis(256);
 
-/// A log that has gone is looked for this often.
+/// How often a log that was deleted is looked for.
 const GONE: Duration = Duration::from_secs(1);
 
-/// Watches as long as it is held.
+/// Watches until it is dropped.
 pub(super) struct Watch {
     task: JoinHandle<()>,
 }
@@ -41,7 +41,7 @@ impl Drop for Watch {
 }
 
 impl Watch {
-    /// None where the kernel has no watch left to give: then polls have to do.
+    /// `None`: the kernel has no inotify watch left. Polls have to do then.
     pub fn start(path: &Path, writer: Writer, changes: Arc<Changes>, listeners: Listeners) -> Option<Self> {
         // SQLite puts the log beside the file itself, not beside a link to it.
         let path = fs::canonicalize(path).ok()?;
@@ -63,7 +63,7 @@ async fn watch(mut log: Log, writer: Writer, changes: Arc<Changes>, listeners: L
             if !listeners.are_there() {
                 continue;
             }
-            // A writer at work looks by itself, with every transaction.
+            // A writer that has begun a transaction meanwhile has looked already.
             if changes.looks() == looks && writer.look().await.is_err() {
                 return;
             }
@@ -76,7 +76,7 @@ async fn watch(mut log: Log, writer: Writer, changes: Arc<Changes>, listeners: L
     }
 }
 
-/// The log, as the kernel tells of it.
+/// The write-ahead log and its inotify events.
 struct Log {
     path: PathBuf,
     events: EventStream<[u8; 1024]>,
@@ -90,7 +90,7 @@ impl Log {
         Ok(log)
     }
 
-    /// The log stays the same file while it is open here; a person may still remove it.
+    /// While it is open here, the log stays the same file, unless somebody deletes it by hand.
     fn watch(&mut self) -> io::Result<()> {
         let mask = WatchMask::MODIFY | WatchMask::ATTRIB | WatchMask::DELETE_SELF | WatchMask::MOVE_SELF;
         self.events.watches().add(&self.path, mask)?;
@@ -109,7 +109,8 @@ impl Log {
         Ok(())
     }
 
-    /// Waits, but not longer than until the next write. Many writes in a row are as one.
+    /// Sleeps until the next write or for `pause`, and returns whether there was none. Many writes in a row count as
+    /// one.
     async fn is_quiet_for(&mut self, pause: Duration) -> bool {
         tokio::time::sleep(pause.min(BUSY)).await;
         if self.drain() {
@@ -118,7 +119,7 @@ impl Log {
         pause <= BUSY || tokio::time::timeout(pause - BUSY, self.written()).await.is_err()
     }
 
-    /// Takes what the kernel has to tell by now. True: there was something.
+    /// Takes all events that are there. True: there were some.
     fn drain(&mut self) -> bool {
         let mut any = false;
         while let Some(Some(Ok(event))) = self.events.next().now_or_never() {

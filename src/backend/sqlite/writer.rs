@@ -1,5 +1,5 @@
-//! One writer to a file: it commits many callers' jobs in one transaction. Whatever is ready when the last commit
-//! ends goes into the next; nothing waits for a timer.
+//! The one writer of a file. It commits the jobs of many callers in one transaction: whatever is ready when a commit
+//! ends goes into the next, without waiting on a timer.
 
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ use crate::backend::sql::listeners::Listeners;
 use crate::backend::sql::tx::Tx;
 use crate::model::{Error, Result};
 
-/// Jobs in one transaction: others wait until it commits.
+/// Jobs in one transaction at most: others wait until it commits.
 const JOBS_MAX: usize = 64;
 
-/// A piece of a transaction. It may run twice: when another job spoils the transaction, each is tried alone.
+/// A part of a transaction. It may run twice: if another job makes the transaction fail, each is tried alone.
 trait Job: Send {
     fn run<'t>(&'t mut self, tx: &'t mut Tx<'_>) -> BoxFuture<'t, Result<()>>;
-    /// Answers the caller: with the result, once it is committed, or with the error.
+    /// Sends the caller the result after the commit, or the error.
     fn finish(self: Box<Self>, outcome: Result<()>);
 }
 
@@ -50,7 +50,7 @@ where
             (Err(why), _) => Err(why),
             (Ok(()), None) => Err(Error::backend("the writer committed a job that did not run")),
         };
-        // The caller may have given up waiting; the commit stands all the same.
+        // The caller may have stopped waiting; it is committed all the same.
         let _gone = self.reply.send(answer);
     }
 }
@@ -62,21 +62,21 @@ enum Message {
     Close(oneshot::Sender<Result<()>>),
 }
 
-/// The way in to the writer. Cheap to clone; the writer ends when it is closed or the last of these is gone.
+/// A handle to the writer, cheap to clone. The writer ends when it is closed or its last handle is dropped.
 #[derive(Clone)]
 pub(super) struct Writer {
     jobs: mpsc::UnboundedSender<Message>,
 }
 
 impl Writer {
-    /// Takes the connection over; `listeners` hear of what is committed.
+    /// Takes over the connection; `listeners` get the hints of its commits.
     pub fn start(transactions: Transactions, listeners: Listeners) -> Self {
         let (jobs, inbox) = mpsc::unbounded_channel();
         tokio::spawn(serve(transactions, inbox, listeners));
         Self { jobs }
     }
 
-    /// Runs `work` in a transaction and answers when it is on disk. `work` may be called twice.
+    /// Runs `work` in a transaction and returns when it is on disk. `work` may be called twice.
     pub async fn run<R, Q, F>(&self, request: Arc<Q>, work: Arc<F>) -> Result<R>
     where
         R: Send + 'static,
@@ -89,7 +89,7 @@ impl Writer {
         answer.await.map_err(|_| closed())?
     }
 
-    /// Lets the writer see what others have committed, in no transaction. The answer is in its [`Transactions::changes`].
+    /// Lets the writer notice commits of others, outside a transaction; the result is in its [`Transactions::changes`].
     pub async fn look(&self) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(Message::Look(reply)).map_err(|_| closed())?;
@@ -140,7 +140,7 @@ async fn serve(mut transactions: Transactions, mut inbox: mpsc::UnboundedReceive
             return;
         }
     }
-    // Every handle is gone: nobody is left to tell of a failure to close.
+    // No handle is left, so nobody can be told that closing failed.
     let _unheard = transactions.close().await;
 }
 
