@@ -1,4 +1,4 @@
-//! Takes away what ended long ago.
+//! Deletes executions and dead letters that are old.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! The client's side: dispatch, wait, signal, cancel, look.
+//! The client's operations: dispatch, wait, signal, cancel, queries.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,16 +15,15 @@ use crate::model::{
     Payload, Result, Status, check_name, check_size, execution_id,
 };
 
-/// A look at the store has this time at least, also when a wait's time is over before: 0 just looks.
+/// The least time that a query of the store is given, even if the time-out of the wait is shorter (0: just look).
 const LOOK: Duration = Duration::from_secs(1);
 
 impl Executor {
-    /// Starts an execution and gives its id. With an idempotency key that is taken, the id of the execution that
-    /// holds it.
+    /// Starts an execution and returns its id. If another execution has the idempotency key, returns that one's id.
     ///
     /// # Errors
-    /// `INVALID` for bad names, options or sizes; `CONFLICT` for an id that exists, or an idempotency key that is
-    /// held with other arguments; `BACKEND` when the store can't.
+    /// `INVALID` for bad names, options or sizes; `CONFLICT` for an id that exists, or an idempotency key that was used
+    /// with other arguments; `BACKEND` when the store fails.
     pub async fn dispatch(&self, function: &str, args: Payload, options: DispatchOptions) -> Result<Id> {
         let execution = self.new_execution(function.to_owned(), args, options)?;
         let ids = self.0.core.backend.dispatch(vec![execution]).await.map_err(|e| e.doing("dispatch"))?;
@@ -70,11 +69,11 @@ impl Executor {
         Ok(NewExecution { id, function, args, options, args_hash })
     }
 
-    /// Waits until the execution is over, by wake-up, and gives it as it ended. `None`: for as long as it takes.
+    /// Waits until the execution has ended, and returns it. `None`: without a time-out.
     ///
     /// # Errors
-    /// `TIMEOUT` if it is not over by then (it goes on), or the store did not answer (a look has a second, whatever the
-    /// time-out); `NOT_FOUND`; `BACKEND`.
+    /// `TIMEOUT` if it has not ended by then (it goes on), or the store did not answer (a query is given at least a
+    /// second, whatever the time-out); `NOT_FOUND`; `BACKEND`.
     pub async fn wait(&self, id: Id, timeout: Option<Duration>) -> Result<Snapshot> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let waiter = self.0.waiters.enter(id);
@@ -84,7 +83,7 @@ impl Executor {
             if state.is_terminal() {
                 return Ok(snapshot);
             }
-            // Judged after a look at the store: notices are hints, and the last one may be missing.
+            // The deadline is checked after a query, since the notice of the end may have been lost.
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Err(Error::new(Status::Timeout, format!("wait: the execution {id} is still {state}"))
                     .retryable(true)
@@ -93,20 +92,20 @@ impl Executor {
             match deadline {
                 None => waiter.rung().await,
                 Some(deadline) => {
-                    // The runtime's clock: the caller may have none of its own.
+                    // The timer of our runtime: the caller may not be on a runtime.
                     let bounded = {
                         let _entered = self.0.core.runtime.enter();
                         tokio::time::timeout_at(deadline.into(), waiter.rung())
                     };
-                    // Rung or late: the next look tells.
+                    // Notified or timed out: the next query decides.
                     let _either = bounded.await;
                 }
             }
         }
     }
 
-    /// The state, in the caller's time: a store may have more patience. What was asked goes on without him, so that no
-    /// connection is lost for it.
+    /// Queries the state within the caller's time, which may be shorter than the store's own limit. The query runs to
+    /// its end in the background, because aborting it would cost a connection.
     async fn look(&self, id: Id, deadline: Option<Instant>) -> Result<Snapshot> {
         let Some(deadline) = deadline else { return self.state(id).await };
         let core = &self.0.core;
@@ -127,11 +126,11 @@ impl Executor {
         }
     }
 
-    /// Waits as [`Executor::wait`] does and gives the result.
+    /// Waits as [`Executor::wait`] does and returns the result.
     ///
     /// # Errors
-    /// Beside those of `wait`: `FAILED` with the failure; `CANCELLED`; `TIMEOUT` also for an execution that ran out
-    /// of its time (its detail `state` is `timed_out`).
+    /// Besides those of `wait`: `FAILED` with the failure; `CANCELLED`; `TIMEOUT` also for an execution that has timed
+    /// out itself (its detail `state` is `timed_out`).
     pub async fn result(&self, id: Id, timeout: Option<Duration>) -> Result<Payload> {
         let snapshot = self.wait(id, timeout).await?;
         let Execution { root_function, state, result, error, .. } = snapshot.execution;
@@ -146,7 +145,7 @@ impl Executor {
                     }
                     None => Error::new(Status::Failed, message),
                 }
-                // Whatever a retry of the task would have done: this one stays as it ended.
+                // The execution has ended, so asking again gives the same.
                 .retryable(false)
                 .with("state", state.as_str()))
             }
@@ -180,14 +179,14 @@ impl Executor {
         Ok(Stats { store, metrics: self.0.core.metrics.values(), workers })
     }
 
-    /// Sends a signal. `NOT_FOUND`: no such execution; `CONFLICT`: it is over.
+    /// Sends a signal. `NOT_FOUND`: no such execution; `CONFLICT`: it has ended.
     pub async fn signal(&self, signal: NewSignal) -> Result<()> {
         check_name("signal", &signal.name)?;
         check_size("payload", &signal.payload)?;
         self.0.core.backend.signal(signal).await
     }
 
-    /// Cancels the whole tree. `NOT_FOUND`: no such execution; `CONFLICT`: it is over.
+    /// Cancels the whole tree. `NOT_FOUND`: no such execution; `CONFLICT`: it has ended.
     pub async fn cancel(&self, id: Id, reason: Option<String>) -> Result<()> {
         self.0.core.backend.cancel(id, reason).await
     }
@@ -197,12 +196,12 @@ impl Executor {
         self.0.core.backend.dead_letters(filter).await
     }
 
-    /// Starts a fork of the dead letter's execution without the failed path; takes the letter away.
+    /// Starts a new execution from the dead letter's, in which the failed path runs again; deletes the letter.
     pub async fn replay_dead_letter(&self, task: Id) -> Result<Replayed> {
         self.0.core.backend.replay_dead_letter(task, fresh_id()).await
     }
 
-    /// Takes a dead letter away; its execution stays as it ended. `NOT_FOUND` if there is none.
+    /// Deletes a dead letter; its execution stays as it ended. `NOT_FOUND` if there is none.
     pub async fn discard_dead_letter(&self, task: Id) -> Result<()> {
         match self.0.core.backend.call(Request::DeleteDeadTask { task_id: task }).await? {
             Response::Flag(true) => Ok(()),

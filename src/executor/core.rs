@@ -1,4 +1,4 @@
-//! What workers and tasks need of their executor.
+//! What workers and tasks share with their executor.
 
 use std::sync::Arc;
 

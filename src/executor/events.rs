@@ -1,25 +1,25 @@
-//! What a host that is not called back is told of a task that it has.
+//! Events about tasks, for a host that takes them from a poller instead of being called back.
 
 use serde::Serialize;
 
 use crate::model::{Error, Failure, Id, Payload, Result, Status};
 
-/// Each task that is handed over is closed by exactly one [`TaskEvent::Ended`] or [`TaskEvent::Evict`], unless its host
-/// dropped it before. All events of a task bear its tag, but for [`TaskEvent::Op`], which bears the one that was asked
-/// with.
+/// Each task that was handed to the host is closed by exactly one [`TaskEvent::Ended`] or [`TaskEvent::Evict`], unless
+/// the host dropped it before. Events carry the task's tag, except [`TaskEvent::Op`], which carries the tag of the
+/// request.
 #[derive(Debug)]
 pub enum TaskEvent {
-    /// What was asked for has arrived; it is the coroutine's turn.
+    /// An operation that the host asked for has arrived. It is the coroutine's turn.
     Op { tag: u64, outcome: Result<Arrived> },
-    /// The end that the host gave its task is recorded; or it is not, and the error says why.
+    /// The end that the host gave the task is recorded, or the error says why it is not.
     Ended { tag: u64, outcome: Result<TaskEnd> },
-    /// The task's work is in vain; its host is to end it.
+    /// What the task does will not be recorded; the host should end it.
     Cancel { tag: u64, notice: TaskNotice },
-    /// The coroutine is to be dropped; the task, if it goes on, comes anew.
+    /// The host should drop the coroutine. If the task goes on, it comes as a new one.
     Evict { tag: u64, notice: TaskNotice },
 }
 
-/// What arrived: the result of an operation, or those of a group, in the order in which it was asked for.
+/// The result of an operation, or the results of a group in the order in which the group was asked for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Arrived {
@@ -55,9 +55,9 @@ pub enum Reason {
     TakenOver,
     /// The worker drains.
     Draining,
-    /// More coroutines wait here than are to be kept, and it has waited longest.
+    /// There are more waiting coroutines than the worker keeps, and this one has waited longest.
     Full,
-    /// It goes back to the store, for the store could not be read.
+    /// It goes back to the store, because the store could not be read.
     Released,
 }
 
@@ -75,7 +75,7 @@ impl Reason {
 }
 
 impl TaskEvent {
-    /// How what it tells of came out.
+    /// The status of what the event reports.
     pub fn status(&self) -> Status {
         let of = |error: Option<&Error>| error.map_or(Status::Ok, Error::status);
         match self {

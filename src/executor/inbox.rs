@@ -1,32 +1,32 @@
-//! What a worker tells a host that is not called back: a stream of events into the host's inbox.
+//! The interface by which a worker sends events to a host that takes them from a poller.
 
 use super::events::TaskEvent;
 use super::status::WorkerStatus;
 use super::task::Task;
 use crate::model::Status;
 
-/// Takes events for a host that looks for them when it likes. Called from any thread, under locks: it must not block,
-/// must not call back, and must not drop what it refuses.
+/// Takes events for the host. Called from any thread, with locks held: it must not block, must not call back, and must
+/// return an event that it refuses instead of dropping it.
 pub trait Inbox: Send + Sync {
-    /// Gives the event back when the inbox is closed.
+    /// Returns the event if the inbox is closed.
     fn post(&self, event: Event) -> Option<Event>;
 
-    /// Nobody looks any more, and nobody will.
+    /// Nobody will take events any more.
     fn is_closed(&self) -> bool;
 }
 
 #[derive(Debug)]
 pub enum Event {
-    /// A task to run, from the top.
+    /// A task to be run from the beginning.
     Task(Task),
-    /// News of a task that was handed over.
+    /// An event about a task that was handed over.
     Told(TaskEvent),
-    /// A worker has come to another state.
+    /// A worker's state has changed.
     Worker(WorkerStatus),
 }
 
 impl Event {
-    /// How what it tells of came out.
+    /// The status of what the event reports.
     pub fn status(&self) -> Status {
         match self {
             Self::Task(_) | Self::Worker(_) => Status::Ok,

@@ -1,11 +1,11 @@
-//! What the executor tells its operator. Nothing on the hot path logs.
+//! The log. Nothing on the hot path logs.
 
 use crate::model::Level;
 
 /// One line: a sentence for people, and the facts beside it for programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRecord {
-    /// Who speaks: `stent.worker`, `stent.executor`, or `stent.task` for what a handler said.
+    /// The source: `stent.worker`, `stent.executor`, or `stent.task` for lines of a handler.
     pub target: &'static str,
     pub message: String,
     pub fields: Vec<(&'static str, String)>,

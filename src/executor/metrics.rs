@@ -1,4 +1,4 @@
-//! Counters and latency histograms of one executor: relaxed atomics, cheap enough for every task.
+//! Counters and latency histograms of one executor: relaxed atomics, cheap enough to update for every task.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;

@@ -1,10 +1,10 @@
-//! Dispatch, workers, leases, replay, retries, signals, timers, cancellation: what makes functions durable.
+//! The executor: dispatch, workers, leases, replay, retries, signals, timers and cancellation.
 //!
-//! Knows the store by its trait only. What it needs to know about JSON (whether two payloads mean the same, the hash
-//! of arguments) is given to it as a [`Canonical`].
+//! It knows the store by the trait `Backend` only. What it needs to know about JSON (do two payloads mean the same, the
+//! hash of arguments) is given to it as a [`Canonical`].
 //!
-//! - [`Executor`]: the client's side, and where functions are registered and workers are started.
-//! - [`Worker`]: claims tasks, runs their handlers on threads of its own, records what becomes of them.
+//! - [`Executor`]: the client's operations; functions are registered and workers started here.
+//! - [`Worker`]: claims tasks, runs their handlers on its threads and records the outcomes.
 //! - [`Task`]: what a handler is given.
 
 mod cleanup;
@@ -71,8 +71,8 @@ impl Executor {
         Self(Arc::new(Inner { core, waiters, functions: RwLock::default(), workers: Mutex::default() }))
     }
 
-    /// Makes a function known to the workers that are started from now on: with a handler, to those that call it;
-    /// without one, to those whose host takes events.
+    /// Registers a function for workers that are started from now on. With a handler it is for workers that call
+    /// handlers; without, for workers whose host takes events.
     ///
     /// # Errors
     /// `CONFLICT` if the name is registered already; `INVALID` for a name or options that make no sense.
@@ -91,9 +91,9 @@ impl Executor {
         Ok(())
     }
 
-    /// Starts a worker for the functions that are registered now: with an inbox, for those without a handler, whose
-    /// tasks come as events; else for those that have one. Returns at once: the worker is `starting` until
-    /// the store knows it, however long that takes.
+    /// Starts a worker for the functions that are registered now. With an inbox it is for those without a handler, and
+    /// their tasks are sent there as events; else for those with one. Returns at once: the worker is `starting` until
+    /// it is registered in the store, however long that takes.
     ///
     /// # Errors
     /// `INVALID` for options that make no sense; `CONFLICT` if a worker of this id runs in this executor.
@@ -118,7 +118,7 @@ impl Executor {
         sync::lock(&self.0.workers).iter().filter_map(Weak::upgrade).map(Worker::from_handle).collect()
     }
 
-    /// Stops all workers at the same time; see [`Worker::stop`]. The first error is told after all have been asked.
+    /// Stops all workers at the same time; see [`Worker::stop`]. Returns the first error after all have been stopped.
     pub async fn shutdown(&self, timeout: Option<Duration>) -> Result<()> {
         let workers = self.workers();
         for worker in &workers {

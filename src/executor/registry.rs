@@ -1,4 +1,4 @@
-//! Functions that are registered, and their code.
+//! The registered functions and their handlers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ impl<F: Fn(&Task) -> Status + Send + Sync> Handler for F {
     }
 }
 
-/// Functions by name; in order, so that what a worker declares is the same in every run.
+/// Functions by name, sorted, so that a worker always registers them in the same order.
 pub(super) type Registry = BTreeMap<String, Arc<Registered>>;
 
 pub(super) struct Registered {

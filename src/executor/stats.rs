@@ -1,4 +1,4 @@
-//! What is counted: by the store, and by this executor in this process.
+//! Statistics: the store's counts, and the metrics of this executor in this process.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Where a worker stands, and what is to be seen of it.
+//! The states of a worker, and its status for callers.
 
 use std::str::FromStr;
 
@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use crate::model::{Error, Result};
 
-/// Where a worker stands. It only goes forward.
+/// The state of a worker. It only goes forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkerState {
-    /// The store does not know it yet.
+    /// It is not registered in the store yet.
     Starting,
     Ready,
-    /// Claims nothing more; what runs is ended.
+    /// It claims nothing more and finishes what runs.
     Draining,
     /// None of its handlers runs any more, and it holds no lease.
     Stopped,

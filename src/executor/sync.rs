@@ -1,4 +1,4 @@
-//! Small helpers around locks, chance and the clock.
+//! Small helpers: locks, jitter, wall clock.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,7 +10,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Moved by chance, up to a fifth up or down, so that many processes do not act in step.
+/// Changes a duration by up to 20% at random, so that many processes don't act at the same moment.
 pub(super) fn jittered(duration: Duration) -> Duration {
     duration.mul_f64(0.8 + 0.4 * rand::random::<f64>())
 }

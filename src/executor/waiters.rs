@@ -1,5 +1,5 @@
-//! Who waits for the end of an execution. One task for each executor listens to the store's notices, and only while
-//! somebody waits; what notices miss, a set-based poll finds.
+//! Callers that wait for executions to end. While there are any, one async task of the executor listens to the store's
+//! notices; a poll finds what the notices miss, with one query for all callers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
@@ -13,11 +13,12 @@ use super::sync::{jittered, lock};
 use crate::backend::{Notice, SharedBackend};
 use crate::model::{BATCH_MAX, Id};
 
-/// The poll that correctness rests on: it starts quick and grows while it finds nothing.
+/// The interval of the poll, which finds ends whose notice was lost. It grows while nothing is found.
 const POLL_FIRST: Duration = Duration::from_secs(1);
 const POLL_LONGEST: Duration = Duration::from_secs(5);
 
-/// Another process's commits come as one hint each: ask at most this often because of them.
+/// A commit of another process comes as a hint without details. Because of these the store is queried at most this
+/// often.
 const FOREIGN_PAUSE: Duration = Duration::from_millis(10);
 
 pub(super) struct Waiters(Arc<Inner>);
@@ -34,7 +35,7 @@ struct State {
     listening: bool,
 }
 
-/// One caller that waits; leaves when dropped.
+/// A caller that waits. It is removed when this is dropped.
 pub(super) struct Waiter {
     inner: Arc<Inner>,
     id: Id,
@@ -46,7 +47,8 @@ impl Waiters {
         Self(Arc::new(Inner { backend, runtime, state: Mutex::default() }))
     }
 
-    /// From here on an end of `id` rings the waiter's bell; so look at the store after this, not before.
+    /// Registers a caller for the end of `id`. It must query the store after this, not before, or it could miss the
+    /// end.
     pub(super) fn enter(&self, id: Id) -> Waiter {
         let bell = Arc::new(Notify::new());
         let mut state = lock(&self.0.state);
@@ -62,7 +64,7 @@ impl Waiters {
 }
 
 impl Waiter {
-    /// Returns when the execution may be over. A ring that came before is not lost.
+    /// Returns when the execution may have ended, also if the notification came before this call.
     pub(super) async fn rung(&self) {
         self.bell.notified().await;
     }
@@ -91,8 +93,8 @@ impl Inner {
         rung
     }
 
-    /// Asks the store which of the awaited executions are over. An error is left to the next poll: those who wait
-    /// see it themselves when they look.
+    /// Queries which of the awaited executions have ended. Errors are left to the next poll: the callers see them in
+    /// their own queries.
     async fn ask(&self) -> bool {
         let ids: Vec<Id> = lock(&self.state).waiting.keys().copied().collect();
         let mut rung = false;
@@ -104,7 +106,7 @@ impl Inner {
         rung
     }
 
-    /// True when nobody waits any more; then the next one starts a new listener.
+    /// Ends the listener if nobody waits; the next caller starts a new one.
     fn leave_if_idle(&self) -> bool {
         let mut state = lock(&self.state);
         if state.waiting.is_empty() {
@@ -114,7 +116,7 @@ impl Inner {
     }
 }
 
-/// What a bundle of notices asks for.
+/// Several notices, merged.
 #[derive(Default)]
 struct Bundle {
     ended: Vec<Id>,
@@ -130,7 +132,7 @@ impl Bundle {
         }
     }
 
-    /// Everything that is there already, so that a burst costs one round.
+    /// Takes all notices that are there, so that many cost one round.
     fn drain(&mut self, notices: &mut Receiver<Notice>) {
         loop {
             match notices.try_recv() {
@@ -142,7 +144,7 @@ impl Bundle {
     }
 }
 
-/// Holds the executor's part weakly: a listener that idles keeps no store open.
+/// The reference is weak, so that an idle listener does not keep the store open.
 async fn listen(inner: Weak<Inner>, mut notices: Receiver<Notice>) {
     let mut interval = POLL_FIRST;
     let mut poll_at = Instant::now() + jittered(interval);
@@ -179,7 +181,7 @@ async fn listen(inner: Weak<Inner>, mut notices: Receiver<Notice>) {
             }
         }
         if closed {
-            // No more notices: the poll alone goes on, for as long as somebody waits.
+            // No more notices come. Only the poll goes on, as long as somebody waits.
             tokio::time::sleep(POLL_FIRST).await;
         }
     }

@@ -1,5 +1,5 @@
-//! From claimed tasks to handlers. Most can start as they are; those with a journal, or with a result that may be known
-//! already, are looked up beside the loop, all of a claim in one call each.
+//! Takes claimed tasks to their handlers. Most can start at once. For those with a journal, or with a result that may
+//! be cached, the store is queried beside the loop, with one call of each kind for all tasks of a claim.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,17 +17,17 @@ use crate::executor::sync::jittered;
 use crate::executor::task::{LeaseHolder as _, Polled, TaskCore};
 use crate::model::{FunctionOptions, Level, Payload, Result};
 
-/// Between tries of a store that does not answer.
+/// Pauses between tries while the store does not answer.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_LONGEST: Duration = Duration::from_secs(2);
 
-/// A task to be looked up before it runs.
+/// A task for which the store is queried before it runs.
 struct Lookup {
     run: Run,
     kept: Kept,
 }
 
-/// What is here since the task was suspended here.
+/// What this worker has kept in memory since it suspended the task.
 enum Kept {
     Nothing,
     Journal(Machine),
@@ -47,7 +47,7 @@ impl Lookup {
         self.run.task.claimed.ops > 0
     }
 
-    /// A task that has issued operations has missed already.
+    /// A task that has issued operations has run before, so its result was not cached.
     fn cache_key(&self) -> Option<&str> {
         if self.needs_journal() {
             return None;
@@ -96,7 +96,7 @@ impl Engine {
         }
     }
 
-    /// A function of this worker, and its code.
+    /// The function and its handler or host. `None`: it is not registered with this worker.
     fn find(&self, function: &str) -> Option<(Arc<Registered>, Code)> {
         let function = self.shared.functions.get(function)?;
         let code = match (&function.handler, &self.shared.inbox) {
@@ -110,7 +110,7 @@ impl Engine {
         TaskCore::new(Arc::clone(&self.shared) as _, Arc::clone(function), claimed, now)
     }
 
-    /// What was kept of the task, if it fits what the store says of it.
+    /// What was kept in memory, if it still fits the task's record.
     fn kept(&mut self, claimed: &Claimed) -> Kept {
         if let Some(warm) = self.shared.coroutines.take(claimed.task.id) {
             if claimed.ops > 0 && warm.machine.fits(claimed) && warm.polled.is_kept() {
@@ -122,8 +122,8 @@ impl Engine {
         machine.map_or(Kept::Nothing, Kept::Journal)
     }
 
-    /// The store gave a task of a function that is not registered here. It must not; so this is said, and no claim is
-    /// made for a while, or the same task would come and go.
+    /// The store returned a task of a function that is not registered here, which it must not do. It is logged, and
+    /// claims pause for a while, or the same task would be claimed and released all the time.
     fn send_back(&mut self, claimed: Claimed, now: Instant) {
         self.shared.log(Level::Error, || {
             LogRecord::new("stent.worker", "the store gave a task of a function that is not registered; it goes back")
@@ -137,7 +137,7 @@ impl Engine {
     }
 }
 
-/// Limited tasks first: others wait for them to end.
+/// Tasks of functions with a limit come first, because others wait for their end.
 fn start(shared: &Shared, limited: Vec<Run>, ready: Vec<Run>) {
     if shared.draining() {
         limited.iter().chain(&ready).for_each(|run| run.task.give_back());
@@ -152,7 +152,7 @@ fn start(shared: &Shared, limited: Vec<Run>, ready: Vec<Run>) {
     }
 }
 
-/// Looks up all at once; if that fails for good, each on its own, so that only the one with the trouble fails.
+/// Queries the store for all; if it refuses that, for each alone, so that only the one with the problem fails.
 async fn look_up(shared: Arc<Shared>, lookups: Vec<Lookup>) {
     match find(&shared, &lookups).await {
         Ok((journals, cached)) => begin(&shared, lookups, journals, cached),
@@ -161,7 +161,7 @@ async fn look_up(shared: Arc<Shared>, lookups: Vec<Lookup>) {
                 let one = vec![lookup];
                 match find(&shared, &one).await {
                     Ok((journals, cached)) => begin(&shared, one, journals, cached),
-                    // Asked no longer, because the worker drains.
+                    // Given up because the worker drains.
                     Err(error) if error.is_retryable() => one[0].run.task.give_back(),
                     Err(error) => one[0].run.task.fail_unstarted(&error.doing("load the task's journal")),
                 }
@@ -170,8 +170,8 @@ async fn look_up(shared: Arc<Shared>, lookups: Vec<Lookup>) {
     }
 }
 
-/// Journals and cached results, each for those that need them, in their order. A store that does not answer is asked
-/// again until the worker stops waiting.
+/// Loads journals and cached results, each for the tasks that need it, in their order. Repeats that while the store
+/// does not answer, until the worker drains.
 async fn find(shared: &Shared, lookups: &[Lookup]) -> Result<(Vec<Vec<JournalEntry>>, Vec<Option<Payload>>)> {
     let backend = &shared.core.backend;
     let requests: Vec<_> = lookups.iter().filter(|lookup| lookup.needs_journal()).map(Lookup::journal).collect();

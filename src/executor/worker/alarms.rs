@@ -1,4 +1,4 @@
-//! Moments at which something is done for a running task: its attempt's deadline, and the flush of what it said.
+//! Timers for running tasks: the deadline of an attempt, and flushing what a handler has reported.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, Weak};
@@ -39,7 +39,7 @@ impl Alarms {
         lock(&self.set).alarms.remove(&key);
     }
 
-    /// Those that are due, and when the next one is.
+    /// Takes the alarms that are due. Returns them, and when the next one is.
     fn due(&self, now: Instant) -> (Vec<(Alarm, Weak<TaskCore>)>, Option<Instant>) {
         let mut set = lock(&self.set);
         let mut due = Vec::new();
@@ -52,7 +52,7 @@ impl Alarms {
         (due, None)
     }
 
-    /// Rings until it is dropped.
+    /// Fires alarms until it is dropped.
     pub(super) async fn keep(&self) {
         loop {
             let (due, next) = self.due(Instant::now());

@@ -1,22 +1,22 @@
-//! What is kept of suspended tasks for a resume on the same worker, such as their journals: it then loads only what is
-//! new. Bounded by number and by weight; the one that was kept first goes first.
+//! What is kept of suspended tasks in case they resume on the same worker (their journals, for example), which then
+//! loads only what is new. Bounded by count and weight; the oldest entry is evicted first.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::model::Id;
 
-/// Journals kept at most: each costs a map entry even if it is short.
+/// Journals at most: even a short one costs a map entry.
 pub(super) const TASKS_MAX: usize = 1_000;
 
-/// Journal entries kept at most, over all tasks: each holds payloads.
+/// Journal entries at most, over all tasks: each holds payloads.
 pub(super) const ENTRIES_MAX: usize = 100_000;
 
 pub(super) struct Cache<V> {
-    /// At most so many, and together at most so heavy.
+    /// The maximum count and total weight.
     most: usize,
     heaviest: usize,
     kept: HashMap<Id, Kept<V>>,
-    /// In order of keeping; stale where the stamp is another by now.
+    /// In the order of insertion. An entry whose stamp is not the value's has been replaced.
     order: VecDeque<(Id, u64)>,
     stamp: u64,
     weight: usize,
@@ -33,8 +33,8 @@ impl<V> Cache<V> {
         Self { most, heaviest, kept: HashMap::new(), order: VecDeque::new(), stamp: 0, weight: 0 }
     }
 
-    /// Keeps a value that weighs as many journal entries; what is too heavy alone is not kept. What there is no room for
-    /// any more comes out.
+    /// Keeps a value of this weight (its number of journal entries), unless it alone is too heavy. Returns the values
+    /// that had to go.
     pub(super) fn put(&mut self, id: Id, weight: usize, value: V) -> Vec<V> {
         let mut out: Vec<V> = self.take(id).into_iter().collect();
         if weight > self.heaviest {
@@ -48,7 +48,7 @@ impl<V> Cache<V> {
         while self.weight > self.heaviest || self.kept.len() > self.most {
             out.extend(self.take_first());
         }
-        // What was taken out leaves its place in the order behind.
+        // Values that were taken leave their entries in `order` behind.
         if self.order.len() > 2 * self.most {
             let kept = &self.kept;
             self.order.retain(|(id, stamp)| kept.get(id).is_some_and(|entry| entry.stamp == *stamp));

@@ -1,6 +1,6 @@
-//! Coroutines in a host's memory whose tasks wait as rows: for a poller's worker what the cache of journals is for one
-//! that calls back. They go on where they stopped when their task is claimed here again. Bounded; the one that has
-//! waited longest is asked back first.
+//! The coroutines, in a host's memory, of tasks that wait. A worker with a poller has them where other workers have the
+//! cache of journals: a coroutine goes on where it stopped when its task is claimed here again. Bounded; the host is
+//! asked to drop the one that has waited longest first.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -11,10 +11,10 @@ use crate::executor::sync::lock;
 use crate::executor::task::Warm;
 use crate::model::Id;
 
-/// Journal entries kept at most, over all coroutines: each holds payloads.
+/// Journal entries at most, over all coroutines: each holds payloads.
 const ENTRIES_MAX: usize = 2_000_000;
 
-/// std Mutex: events are posted without it.
+/// std Mutex: not held while events are posted.
 pub(super) struct Coroutines(Mutex<Cache<Warm>>);
 
 impl Coroutines {
@@ -48,7 +48,7 @@ impl Coroutines {
         all.into_iter().for_each(|warm| warm.evict(reason));
     }
 
-    /// Nothing will become of these executions.
+    /// These executions have ended or are being cancelled.
     pub(super) fn evict_of(&self, executions: &HashSet<Id>) {
         let over = lock(&self.0).take_those(|warm| executions.contains(&warm.last.held.execution));
         over.into_iter().for_each(|warm| warm.evict(Reason::Cancelled));

@@ -1,4 +1,5 @@
-//! Slots without threads: a job that gets one starts at once, on whatever thread gave it, and keeps it until it is over.
+//! Slots without threads. A job that gets a slot starts at once, on the thread that brought it, and keeps the slot
+//! until it has ended.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -15,8 +16,8 @@ pub(super) struct Desk<J: Job> {
 struct State<J> {
     queue: VecDeque<J>,
     busy: usize,
-    /// Somebody starts jobs, and will see what is added meanwhile. So a job that is over at once does not start the
-    /// next one inside of itself.
+    /// A thread is starting jobs and will also start those that are added meanwhile. So a job that ends at once does
+    /// not start the next one recursively.
     starting: bool,
 }
 
@@ -25,7 +26,7 @@ impl<J: Job> Desk<J> {
         Self { slots, state: Mutex::new(State { queue: VecDeque::new(), busy: 0, starting: false }) }
     }
 
-    /// Jobs to be started as slots become free: `first` before what is queued already, `then` after it.
+    /// Queues jobs that start as slots become free: `first` before those that are queued already, `then` after them.
     pub(super) fn push(&self, first: Vec<J>, then: Vec<J>) {
         let mut state = lock(&self.state);
         for job in first.into_iter().rev() {
@@ -47,7 +48,7 @@ impl<J: Job> Desk<J> {
         lock(&self.state).queue.drain(..).collect()
     }
 
-    /// Slots in use, and jobs that wait for one.
+    /// The number of slots in use, and of jobs that wait for one.
     pub(super) fn counts(&self) -> (usize, usize) {
         let state = lock(&self.state);
         (state.busy, state.queue.len())

@@ -1,5 +1,6 @@
-//! The loop: one transaction records what is ready and claims what fits; whatever becomes ready while it runs goes
-//! into the next. No timer in the busy path, no call when there is nothing to do.
+//! The worker's loop. Each transaction records all outcomes that are ready and claims tasks; whatever becomes ready
+//! while it runs goes into the next. While there is work no timer delays it, and while there is none the store is not
+//! called.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,26 +21,26 @@ use crate::executor::sync::jittered;
 use crate::executor::task::{LeaseHolder as _, flag};
 use crate::model::{BATCH_MAX, Error, Level, Result, Status};
 
-/// Between tries of a store that does not answer.
+/// Pauses between tries while the store does not answer.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_LONGEST: Duration = Duration::from_secs(5);
 
-/// Tries after the worker was told to stop without waiting; then its leases run out by themselves.
+/// Tries after a stop has timed out; then the leases are left to run out.
 const LAST_TRIES: u32 = 3;
 
-/// New operations in one transaction, beside those of its first transition: others wait for it.
+/// New operations in one transaction, besides those of its first transition: others wait for its locks.
 const SPAWNS_MAX: usize = 4 * BATCH_MAX;
 
-/// No claim for so long after one that brought what can't be run here, or that the store refused.
+/// The pause in claiming after a claim that failed, or that brought tasks which can't be run here.
 const CLAIM_PAUSE: Duration = Duration::from_secs(1);
 
 const RECORD: &str = "record and claim";
 const REGISTER: &str = "register worker";
 
-/// A worker's life, from start to stop.
+/// Runs a worker from start to stop.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut keepers = JoinSet::new();
-    // Heard from before the first claim on, so that nothing falls between.
+    // Subscribed before the first claim, so that no hint is missed.
     let heard = shared.core.backend.notices();
     let registered = register(&shared).await;
     if registered {
@@ -55,13 +56,13 @@ pub(super) async fn run(shared: Arc<Shared>) {
     keepers.shutdown().await;
     shared.pool.close();
     if registered && let Err(error) = shared.core.backend.remove_worker(&shared.worker_id).await {
-        // The store finds out by itself.
+        // The store will find out when leases end.
         shared.trouble("remove worker", &error);
     }
     shared.set_state(WorkerState::Stopped);
 }
 
-/// Until the store knows the worker, or it is told to stop. False: it never became known.
+/// Registers the worker, and repeats that until it succeeds or the worker is stopped. False: it was not registered.
 async fn register(shared: &Shared) -> bool {
     let functions = shared.functions.values();
     let worker = NewWorker {
@@ -95,9 +96,9 @@ async fn register(shared: &Shared) -> bool {
 
 pub(super) struct Engine {
     pub(super) shared: Arc<Shared>,
-    /// Transitions that wait for the next transaction, in order.
+    /// Transitions for the next transactions, in order.
     pub(super) pending: VecDeque<Message>,
-    /// Machines of tasks that suspended here.
+    /// Replay machines (journals) of tasks that this worker has suspended.
     pub(super) machines: Cache<Machine>,
     no_claim_before: Option<Instant>,
 }
@@ -122,7 +123,7 @@ impl Engine {
         }
     }
 
-    /// While draining, what has not started goes back; when abandoned, everything.
+    /// While draining, gives back tasks that have not started; after a stop has timed out, all tasks.
     fn give_way(&self) {
         if !self.shared.draining() {
             return;
@@ -139,8 +140,8 @@ impl Engine {
         }
     }
 
-    /// Everything that is ready, up to the bounds. At most one transition of a task: an end waits for what its task
-    /// has on the way.
+    /// Takes what is ready, up to the bounds. At most one transition of each task: an end waits until the commands that
+    /// its task has in flight are recorded.
     fn gather(&mut self) -> Vec<Message> {
         self.shared.empty_outbox(&mut self.pending);
         let mut batch = Vec::with_capacity(self.pending.len().min(BATCH_MAX));
@@ -164,8 +165,8 @@ impl Engine {
         batch
     }
 
-    /// A claim goes along with every transaction that there is anyway: children and parents that it makes ready are
-    /// claimed in it. Without one, only a hint is a reason.
+    /// Every transaction that records something also claims, so that children and parents that it makes ready are
+    /// claimed at once. Without anything to record, a hint is needed for a claim.
     fn claim(&mut self, along: bool) -> Option<Claim> {
         let shared = &self.shared;
         if shared.draining() || !(along || shared.hinted()) {
@@ -205,14 +206,14 @@ impl Engine {
         }
     }
 
-    /// Drained, and nothing is on its way. A handler that runs counts as load; its task stays held until its end is
-    /// recorded.
+    /// Is the worker drained, with nothing in flight? A running handler counts as load; its task is held until its end
+    /// is recorded.
     fn finished(&self) -> bool {
         let shared = &self.shared;
         shared.draining() && shared.load() == 0 && shared.holds_none() && self.pending.is_empty()
     }
 
-    /// One transaction, repeated as it is until the store answers; no handler runs again because of that.
+    /// Runs one transaction, and repeats it unchanged until the store answers; no handler runs again because of that.
     async fn advance(&mut self, batch: Vec<Message>, claim: Option<Claim>) {
         let mut pause = RETRY_FIRST;
         let mut last_tries = LAST_TRIES;
@@ -263,7 +264,7 @@ impl Engine {
                 () = self.shared.rung() => {}
             }
         }
-        // Told to stop: tried again soon, a few times.
+        // Told to stop: try again soon, a few times.
         tokio::time::sleep(RETRY_FIRST).await;
     }
 
@@ -281,7 +282,7 @@ impl Engine {
         Ok((verdicts, claimed))
     }
 
-    /// Something in the batch can't be carried out: each on its own, so that only that one suffers.
+    /// Something in the batch is refused: records each transition alone, so that only that one fails.
     async fn one_by_one(&mut self, batch: Vec<Message>, claim: Option<Claim>) {
         for message in batch {
             let batch = vec![message];
@@ -317,7 +318,7 @@ impl Engine {
         }
     }
 
-    /// The store did not answer until the end: the leases run out by themselves.
+    /// The store has not answered until the end; the leases run out.
     fn give_up(&self, batch: Vec<Message>) {
         if batch.is_empty() {
             return;
@@ -339,7 +340,7 @@ impl Engine {
         self.shared.hint_work();
     }
 
-    /// A claim that came back full may have left something.
+    /// Admits claimed tasks. If the claim got all that it asked for, there may be more.
     fn admit_claimed(&mut self, claim: Option<&Claim>, claimed: Vec<Claimed>) {
         let Some(claim) = claim else { return };
         if claimed.is_empty() {

@@ -1,16 +1,16 @@
-//! Workers: claim tasks, run their handlers, record what becomes of them.
+//! Workers: they claim tasks, run their handlers and record the outcomes.
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `engine` | the loop: one transaction after another records what is ready and claims what fits |
-//! | `settle` | what the store's verdicts mean for tasks |
-//! | `admit` | from claimed tasks to handlers: journals, cached results |
+//! | `engine` | the loop: each transaction records what is ready and claims what there is room for |
+//! | `settle` | applies the store's verdicts to the tasks |
+//! | `admit` | takes claimed tasks to their handlers: loads journals and cached results |
 //! | `pool` `run` | handler threads and their slots |
-//! | `desk` | slots without threads, for a poller's worker |
-//! | `slots` | the one or the other |
-//! | `coroutines` | those in a poller's host whose tasks wait |
+//! | `desk` | slots without threads, for a worker with a poller |
+//! | `slots` | either of the two |
+//! | `coroutines` | coroutines of waiting tasks, in the memory of a poller's host |
 //! | `cache` | journals of suspended tasks |
-//! | `alarms` `notices` `renewals` `sweeps` | the keepers: what happens beside the loop |
+//! | `alarms` `notices` `renewals` `sweeps` | background tasks beside the loop |
 
 mod admit;
 mod alarms;
@@ -40,7 +40,7 @@ use super::registry::Registry;
 use super::status::{WorkerState, WorkerStatus};
 use crate::model::{Error, Result, Status, WorkerOptions};
 
-/// How long [`Worker::stop`] waits, after its time-out, for the store to take the leases back.
+/// How long [`Worker::stop`] waits, after its time-out, until the leases are given back to the store.
 const GIVE_BACK: Duration = Duration::from_secs(2);
 
 /// A running worker. Cheap to clone; when the last clone is dropped the worker drains and stops by itself. Its
@@ -86,7 +86,7 @@ impl Worker {
         &self.0.0
     }
 
-    /// Does it run under this id?
+    /// Is it running under this id?
     pub(super) fn is(&self, worker_id: &str) -> bool {
         self.shared().worker_id == worker_id && self.state() != WorkerState::Stopped
     }
@@ -99,12 +99,12 @@ impl Worker {
         self.shared().phase().borrow().state
     }
 
-    /// Asks nobody; cheap.
+    /// Cheap: does not query the store.
     pub fn status(&self) -> WorkerStatus {
         status(self.shared())
     }
 
-    /// Drains the worker, as long as there is one.
+    /// A function that drains the worker, if it still exists.
     pub fn drainer(&self) -> impl Fn() + Send + Sync + use<> {
         let worker = Arc::downgrade(&self.0);
         move || {
@@ -142,19 +142,19 @@ impl Worker {
             .with("state", is.as_str()))
     }
 
-    /// Claims nothing more. Prefetched tasks go back; tasks that use durable operations give way at the next one;
-    /// what else runs is ended. Then the worker is stopped. Returns at once; again: nothing happens.
+    /// Stops claiming. Prefetched tasks are given back; tasks that use durable operations suspend at the next one;
+    /// other handlers run to their end. Then the worker is stopped. Returns at once; calling it again changes nothing.
     pub fn drain(&self) {
         self.shared().drain();
     }
 
-    /// Drains, and waits until the worker is stopped. At the time-out the leases that are left are given back, free
-    /// of charge, and the handlers that still run are told (`LEASE_LOST`); the worker is stopped when the last of
-    /// them has returned. `None`: waits for as long as it takes.
+    /// Drains, and waits until the worker is stopped. At the time-out the remaining leases are given back without
+    /// charging an attempt, and the calls of handlers that still run answer `LEASE_LOST`; the worker is stopped when
+    /// the last of them has returned. `None`: waits without a time-out.
     ///
     /// # Errors
-    /// `TIMEOUT` if handlers still ran then, or the store did not answer; a later call may wait for them. `WRONG_THREAD`
-    /// on a handler thread, which would wait for itself.
+    /// `TIMEOUT` if handlers still ran then, or the store did not answer; a later call may wait for them.
+    /// `WRONG_THREAD` on a handler thread, which would wait for itself.
     pub async fn stop(&self, timeout: Option<Duration>) -> Result<()> {
         if on_handler_thread() {
             return Err(Error::new(
@@ -185,14 +185,14 @@ impl Worker {
         Err(Error::new(Status::Timeout, format!("stop worker: {what}")).retryable(true))
     }
 
-    /// Nothing was running: then what is left takes a moment.
+    /// Waits a moment: if nothing was running, the worker is about to stop.
     async fn stops_now(&self) -> bool {
         let mut phase = self.shared().phase();
         let stopped = phase.wait_for(|phase| phase.state == WorkerState::Stopped);
         self.shared().pool.counts().0 == 0 && self.within(Some(GIVE_BACK), stopped).await.is_some()
     }
 
-    /// On the runtime's clock: the caller may have none.
+    /// Uses the timer of our runtime: the caller may not be on a runtime.
     async fn within<T>(&self, timeout: Option<Duration>, what: impl Future<Output = T>) -> Option<T> {
         let Some(timeout) = timeout else { return Some(what.await) };
         let bounded = {
@@ -220,7 +220,7 @@ fn status(shared: &Shared) -> WorkerStatus {
     }
 }
 
-/// Tells a poller's host of the worker's states, the last one for sure.
+/// Sends the worker's states to a poller's host; the last one always gets there.
 async fn report(shared: Arc<Shared>, inbox: Arc<dyn Inbox>) {
     let mut phase = shared.phase();
     loop {

@@ -1,4 +1,4 @@
-//! What the store's notices mean for a worker. They are hints: coalesced, and never needed.
+//! Handles the store's notices for a worker. They are hints: merged, and not needed for correctness.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::backend::Notice;
 use crate::executor::task::TaskCore;
 use crate::model::{BATCH_MAX, Id};
 
-/// Another process's commits come as one hint each: the store is asked about cancellations, and swept, at most this
-/// often because of them.
+/// A commit of another process comes as a hint without details. Because of these the store is queried for
+/// cancellations, and swept, at most this often.
 const FOREIGN_PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
@@ -57,7 +57,7 @@ pub(super) async fn keep(shared: Arc<Shared>, mut notices: Receiver<Notice>) {
             received = notices.recv() => match received {
                 Ok(notice) => bundle.add(notice, &shared.worker_id),
                 Err(RecvError::Lagged(_)) => bundle.foreign = true,
-                // The poll goes on without.
+                // Polling goes on without notices.
                 Err(RecvError::Closed) => return,
             },
             () = wait => {}
@@ -110,7 +110,7 @@ fn cancel(held: &[Arc<TaskCore>], executions: &HashSet<Id>) {
     }
 }
 
-/// Errors are left to the renewals, which tell the same.
+/// Errors are ignored: the renewals find the same.
 async fn look_for_cancelled(shared: &Shared) {
     let held = shared.held();
     let running: HashSet<Id> = held.iter().map(|task| task.held.execution).collect();

@@ -1,8 +1,8 @@
-//! The threads that run handlers, and the slots they may take. Threads are made when they are first needed, and kept.
+//! The threads that run handlers, and their slots. Threads are created when they are first needed, and kept.
 //!
-//! A thread that ends a job takes the next one itself: no wake-up. Where one more thread could help, one is woken (or
-//! made) at a time; it wakes the next when it has found work. So a burst of short jobs costs a few wake-ups, not one
-//! for each, and a burst of long ones gets its threads one after another at once.
+//! A thread that has finished a job takes the next one itself, without a wake-up. If one more thread could help, one is
+//! woken or created at a time, and it wakes the next when it has found work. So many short jobs need few wake-ups, and
+//! many long ones still get their threads quickly.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -10,14 +10,14 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use crate::executor::sync::lock;
 
-/// Handlers call into deep libraries, but there may be thousands of threads; only touched pages cost memory.
+/// Stack size: handlers may call deep libraries, but there may be thousands of threads. Only touched pages cost memory.
 const STACK: usize = 1024 * 1024;
 
 thread_local! {
     static HANDLER: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Is this one of the threads on which workers run handlers? What waits for handlers to end must not be called on it.
+/// Is this a handler thread of a worker? Functions that wait for handlers to end must not be called on one.
 pub fn on_handler_thread() -> bool {
     HANDLER.get()
 }
@@ -27,11 +27,11 @@ pub(super) trait Job: Send + 'static {
     fn run(self) -> Slot;
 }
 
-/// What becomes of the slot after a job has run.
+/// What happens to the slot after a job has run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Slot {
     Free,
-    /// The job goes on without the thread; [`Pool::slot_freed`] tells when it is over.
+    /// The job goes on without the thread; [`Pool::slot_freed`] is called when it has ended.
     Kept,
 }
 
@@ -45,7 +45,7 @@ struct Inner<J> {
 
 struct State<J> {
     queue: VecDeque<J>,
-    /// Slots in use: jobs that run, and those that go on without a thread.
+    /// Slots in use: by running jobs, and by those that go on without a thread.
     busy: usize,
     threads: usize,
     idle: usize,
@@ -72,10 +72,10 @@ impl<J: Job> Pool<J> {
         Self(Arc::new(Inner { slots, state: Mutex::new(state), wake: Condvar::new() }))
     }
 
-    /// Jobs to be run as slots become free: `first` before what is queued already, `then` after it.
+    /// Queues jobs that run as slots become free: `first` before those that are queued already, `then` after them.
     ///
     /// # Errors
-    /// No thread could be made, and there is none: the jobs stay queued; [`Pool::kick`] tries again.
+    /// There is no thread, and none could be created. The jobs stay queued; [`Pool::kick`] tries again.
     pub(super) fn push(&self, first: Vec<J>, then: Vec<J>) -> std::io::Result<()> {
         let mut state = lock(&self.0.state);
         for job in first.into_iter().rev() {
@@ -87,34 +87,34 @@ impl<J: Job> Pool<J> {
         Inner::give(&self.0, help)
     }
 
-    /// A job that went on without its thread is over.
+    /// A job that went on without its thread has ended.
     pub(super) fn slot_freed(&self) {
         let mut state = lock(&self.0.state);
         state.busy = state.busy.saturating_sub(1);
         let help = self.0.help(&mut state);
         drop(state);
-        // What could not be started now is started by the next kick.
+        // If no thread could be created, the next kick tries again.
         let _later = Inner::give(&self.0, help);
     }
 
-    /// Starts what is queued and could run, if a thread was missing.
+    /// Starts queued jobs that could run but for which no thread could be created before.
     pub(super) fn kick(&self) -> std::io::Result<()> {
         let help = self.0.help(&mut lock(&self.0.state));
         Inner::give(&self.0, help)
     }
 
-    /// Takes back what has not started.
+    /// Removes and returns the jobs that have not started.
     pub(super) fn take_queued(&self) -> Vec<J> {
         lock(&self.0.state).queue.drain(..).collect()
     }
 
-    /// Slots in use, and jobs that wait for one.
+    /// The number of slots in use, and of jobs that wait for one.
     pub(super) fn counts(&self) -> (usize, usize) {
         let state = lock(&self.0.state);
         (state.busy, state.queue.len())
     }
 
-    /// Ends the threads as they become idle; what is queued is dropped.
+    /// Ends the threads when they are idle, and drops queued jobs.
     pub(super) fn close(&self) {
         let mut state = lock(&self.0.state);
         state.closed = true;
@@ -126,7 +126,7 @@ impl<J: Job> Pool<J> {
 }
 
 impl<J: Job> Inner<J> {
-    /// Decides under the lock what the caller does after it.
+    /// Decides, with the lock held, what the caller does after releasing it.
     fn help(&self, state: &mut State<J>) -> Help {
         if state.searching || state.closed || !state.can_start(self.slots) {
             return Help::None;
@@ -160,7 +160,7 @@ impl<J: Job> Inner<J> {
                 let mut state = lock(&this.state);
                 state.threads -= 1;
                 state.searching = false;
-                // With fewer threads it is slower; with none it stands still.
+                // Fewer threads are slower, but without any nothing runs.
                 if state.threads == 0 { Err(why) } else { Ok(()) }
             }
         }
@@ -169,7 +169,7 @@ impl<J: Job> Inner<J> {
     fn work(this: &Arc<Self>) {
         HANDLER.set(true);
         let mut state = lock(&this.state);
-        // Made to search: so the first look at the queue ends the search.
+        // A new thread is searching: its first look at the queue ends that.
         let mut searcher = true;
         loop {
             if searcher {

@@ -1,4 +1,4 @@
-//! Leases are renewed by the engine, never by handlers: all that a worker has, in one statement.
+//! Renews all leases of a worker in one statement. The worker does this, not the handlers.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ pub(super) async fn keep(shared: Arc<Shared>) {
     loop {
         tokio::select! {
             () = tokio::time::sleep_until(at.into()) => {
-                // What was claimed just now has time until the next round: most tasks end before it.
+                // Tasks that were claimed just now can wait for the next round: most end before it.
                 let old = |task: &Arc<TaskCore>| task.claimed_at().elapsed() >= interval / 2;
                 let renewed = renew(&shared, shared.held().into_iter().filter(old).collect()).await;
-                // A renewal that failed is tried again well before the lease ends.
+                // A failed renewal is tried again well before the leases end.
                 at = Instant::now() + if renewed { interval } else { interval / 5 };
             }
             doubtful = shared.doubted() => {
@@ -29,9 +29,9 @@ pub(super) async fn keep(shared: Arc<Shared>) {
     }
 }
 
-/// Without a lease that is worth it nothing is asked. False: the store did not answer.
+/// Renews the leases of these tasks, if any is left. False: the store did not answer.
 async fn renew(shared: &Shared, mut tasks: Vec<Arc<TaskCore>>) -> bool {
-    // Also of what has ended here, as long as the store has not recorded it.
+    // Also of tasks that have ended here but are not recorded yet.
     tasks.retain(|task| !task.is(flag::GONE));
     if tasks.is_empty() {
         return true;
@@ -60,7 +60,7 @@ async fn renew(shared: &Shared, mut tasks: Vec<Arc<TaskCore>>) -> bool {
         if cancelled.contains(&task.held.task) {
             task.cancel();
         }
-        // One that has ended meanwhile is no loss: its verdict tells.
+        // For a task that has ended meanwhile the verdict on its end decides.
         if lost.contains(&task.held.task) && !task.is_ending() && task.lose(flag::LOST) {
             gone.push(task);
         }

@@ -1,4 +1,4 @@
-//! A claimed task that has a slot: on its handler thread, or handed to a host that takes events.
+//! Runs a claimed task that has got a slot: calls its handler, or hands it to a host that takes events.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -42,7 +42,8 @@ impl Job for Run {
                 Status::Panic
             }
         };
-        // The handle goes after the status is known: then its drop tells whether anybody kept one.
+        // The handle is dropped after `returned` knows the status, so that the drop shows whether the handler has kept
+        // a clone.
         if core.returned(status) { Slot::Kept } else { Slot::Free }
     }
 }

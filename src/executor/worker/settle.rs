@@ -1,4 +1,4 @@
-//! What the store's verdicts mean for the tasks.
+//! Applies the store's verdicts to the tasks.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ impl Engine {
         self.shared.forget(&gone);
     }
 
-    /// True: the lease is gone.
+    /// True: the task is no longer held.
     fn settle_hold(&self, task: &Arc<TaskCore>, verdict: Verdict) -> bool {
         task.hold_over();
         match verdict {
@@ -39,7 +39,7 @@ impl Engine {
                 task.lose(flag::LOST);
                 true
             }
-            // The lease is given back by the handler's end.
+            // The lease is given back when the handler ends.
             Verdict::Cancelled => {
                 task.cancel();
                 false
@@ -88,7 +88,7 @@ impl Engine {
     }
 
     fn lost(&self, task: &TaskCore) {
-        // The lease of a cancelled task may go with its tree.
+        // A cancelled task loses its lease together with its tree.
         if task.is(flag::CANCELLED) {
             return;
         }
@@ -100,8 +100,8 @@ impl Engine {
         });
     }
 
-    /// The end can't be recorded as it is. What can be: that it failed for this reason; else that the task goes back;
-    /// else nothing, and the lease runs out.
+    /// The store refuses this end. Instead record that the attempt failed for this reason; if that is refused, release
+    /// the task; if that is refused too, do nothing and let the lease run out.
     fn refused(&mut self, task: &Arc<TaskCore>, transition: &Transition, error: &Error) -> bool {
         self.shared.log(Level::Error, || {
             LogRecord::new("stent.worker", format!("the store refused a task's end: {error}"))

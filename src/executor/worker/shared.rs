@@ -1,4 +1,4 @@
-//! What a worker's loop, its handler threads and its keepers share.
+//! What a worker's loop, its handler threads and its background tasks share.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
@@ -30,20 +30,20 @@ pub(super) struct Shared {
     pub(super) functions: Registry,
     pub(super) options: WorkerOptions,
     pub(super) worker_id: String,
-    /// Of a poller's worker: the host that takes its events.
+    /// Of a worker with a poller: the host that takes its events.
     pub(super) inbox: Option<Arc<dyn Inbox>>,
     pub(super) coroutines: Coroutines,
     pub(super) pool: Slots<Run>,
     pub(super) alarms: Alarms,
-    /// Tasks whose lease this worker has, to its knowledge.
+    /// Tasks whose lease this worker has, as far as it knows.
     held: Mutex<HashMap<Id, Arc<TaskCore>>>,
-    /// Leases that may be lost: to be looked at now.
+    /// Leases that may be lost, to be checked now.
     doubtful: Mutex<Vec<Arc<TaskCore>>>,
     doubt: Notify,
     outbox: Mutex<Vec<Message>>,
-    /// Wakes the loop: something is in the outbox, a slot is free, there may be work, or control.
+    /// Wakes the loop: there is something in the outbox, a free slot or perhaps work, or the state has changed.
     bell: Notify,
-    /// Tasks that take a slot or wait for one.
+    /// Tasks that have a slot or wait for one.
     load: AtomicUsize,
     /// There may be work to claim.
     hint: AtomicBool,
@@ -53,11 +53,11 @@ pub(super) struct Shared {
     abandoned: AtomicBool,
     phase: watch::Sender<Phase>,
     pub(super) due: Due,
-    /// What can't be done now, and why.
+    /// Store calls that fail at the moment, and why.
     troubles: Mutex<BTreeMap<&'static str, String>>,
 }
 
-/// A transition on its way to the store, and whose it is.
+/// A transition for the store, with its task.
 pub(super) struct Message {
     pub(super) task: Arc<TaskCore>,
     pub(super) transition: Transition,
@@ -191,7 +191,7 @@ impl Shared {
         }
     }
 
-    /// The lease is gone. A newer lease of the same task stays.
+    /// Removes leases that are gone. A newer lease of the same task stays.
     pub(super) fn forget(&self, tasks: &[Arc<TaskCore>]) {
         let mut held = lock(&self.held);
         for task in tasks {
@@ -210,7 +210,7 @@ impl Shared {
         tasks.iter().filter_map(|id| held.get(id).map(Arc::clone)).collect()
     }
 
-    /// A notice says that these are over, but not which of their leases it means: a renewal finds out.
+    /// A notice says that these tasks have ended, but not under which lease: a renewal finds out whether ours is lost.
     pub(super) fn doubt(&self, tasks: Vec<Arc<TaskCore>>) {
         if !tasks.is_empty() {
             lock(&self.doubtful).extend(tasks);
@@ -262,7 +262,7 @@ impl Shared {
         self.phase.subscribe()
     }
 
-    /// States only go forward.
+    /// Sets the state, which only goes forward.
     pub(super) fn set_state(&self, state: WorkerState) {
         self.phase.send_if_modified(|phase| {
             let forward = state > phase.state;
@@ -283,8 +283,8 @@ impl Shared {
         self.core.log(level, || make().with("worker", &self.worker_id));
     }
 
-    /// A store call failed. Logged when it is another trouble than the one before, so that a store that is away for
-    /// an hour is one line.
+    /// Notes that a store call has failed. It is logged only if the error has changed, so that an hour without a store
+    /// is one line.
     pub(super) fn trouble(&self, doing: &'static str, error: &Error) {
         count(&self.core.metrics.counters.store_errors);
         let told = error.to_string();
@@ -328,7 +328,7 @@ impl LeaseHolder for Shared {
         self.draining.load(SeqCst)
     }
 
-    /// Rings only when the outbox was empty: who empties it takes all.
+    /// Wakes the loop only if the outbox was empty: the loop takes everything at once.
     fn post(&self, task: Arc<TaskCore>, transition: Transition) {
         let mut outbox = lock(&self.outbox);
         outbox.push(Message { task, transition });
@@ -339,7 +339,7 @@ impl LeaseHolder for Shared {
         }
     }
 
-    /// The loop, woken by the transition, sees the slot free.
+    /// The slot is freed first, so that the loop sees it when the transition wakes it.
     fn post_last(&self, task: Arc<TaskCore>, transition: Transition) {
         self.load.fetch_sub(1, SeqCst);
         self.post(task, transition);
@@ -364,7 +364,7 @@ impl LeaseHolder for Shared {
 
     fn tell_host(&self, event: TaskEvent) {
         if let Some(inbox) = &self.inbox {
-            // A closed inbox takes nothing; its worker drains.
+            // A closed inbox refuses events; its worker is draining.
             let _closed = inbox.post(Event::Told(event));
         }
     }

@@ -1,4 +1,4 @@
-//! Where handlers run: on threads of a pool, or in a host that takes events.
+//! Where handlers run: on the threads of a pool, or in a host that takes events.
 
 use super::desk::Desk;
 use super::pool::{Job, Pool};
@@ -28,7 +28,7 @@ impl<J: Job> Slots<J> {
         }
     }
 
-    /// Starts what could run and was missing a thread.
+    /// Starts jobs that could run but had no thread.
     pub(super) fn kick(&self) -> std::io::Result<()> {
         match self {
             Self::Threads(pool) => pool.kick(),
@@ -43,7 +43,7 @@ impl<J: Job> Slots<J> {
         }
     }
 
-    /// Slots in use, and jobs that wait for one.
+    /// The number of slots in use, and of jobs that wait for one.
     pub(super) fn counts(&self) -> (usize, usize) {
         match self {
             Self::Threads(pool) => pool.counts(),

@@ -1,5 +1,5 @@
-//! The poll that correctness rests on, sweeps of what is due, and the cleanup. Timers, ended leases and expiries belong
-//! to every worker, for the whole store.
+//! Polls, sweeps and cleans up. Polling finds all work whose hint was lost. A sweep handles due timers, ended leases
+//! and expiries for the whole store; every worker does it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,12 +10,12 @@ use crate::executor::metrics::count;
 use crate::executor::sync::jittered;
 use crate::model::{CleanupOptions, Level};
 
-/// What is due and can't be taken (another worker has it in hand) is looked at again after this.
+/// The pause before a sweep is repeated when what is due could not be locked, because another worker is at it.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
-/// Polls: a claim, if there is room for one, and a sweep. Between polls sweeps when something is due.
+/// Polls at intervals: claims, if there is room, and sweeps. Between polls it sweeps when something is due.
 pub(super) async fn keep(shared: Arc<Shared>) {
-    // Doubled by the first poll, which is now.
+    // The first poll is now, and doubles it.
     let mut interval = shared.options.poll_interval / 2;
     let mut poll_at = Instant::now();
     loop {
@@ -70,7 +70,7 @@ async fn sweep(shared: &Shared) {
     }
 }
 
-/// Removes what ended long ago, every now and then. Dead letters stay, and what they need, until somebody says otherwise.
+/// Deletes old executions at intervals. Dead letters are kept, and what they need.
 pub(super) async fn keep_clean(shared: Arc<Shared>) {
     let Some(interval) = shared.options.cleanup_interval else { return };
     let retention = shared.options.retention_period;
