@@ -1,23 +1,24 @@
-//! What the machine answers.
+//! The types of the machine's answers.
 
 use crate::model::{Failure, Op, OpSet, Payload, WaitMode};
 
 /// What a poll found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Poll {
-    /// What was awaited is there, and is handed over. `first`: the one that arrived first; 0 if nothing was awaited.
+    /// The awaited operations have arrived, and are delivered. `first`: the one that arrived first; 0 if none was
+    /// awaited.
     Ready { first: Op },
     /// Not yet; `ops` are those that have not arrived.
     Waiting { mode: WaitMode, ops: OpSet },
-    /// More has arrived than the machine knows: load what came after its high water, absorb it, poll again.
+    /// More has arrived than the machine has: load what came after its high water, absorb it, poll again.
     NeedNews,
 }
 
-/// The next thing that a coroutine host is to be told.
+/// What to deliver next to a coroutine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     Op(Op),
-    /// Nothing that is known; what is asked for may arrive.
+    /// Nothing has arrived of what was asked for.
     Nothing,
     /// As [`Poll::NeedNews`].
     NeedNews,
@@ -32,7 +33,7 @@ pub enum OpOutcome {
     Cancelled,
 }
 
-/// A step that was begun. `recorded`: its outcome is there, and the body must not be run.
+/// A step that was begun. `recorded`: its outcome is recorded, and its body must not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StepBegun {
     pub op: Op,

@@ -1,4 +1,4 @@
-//! Commands on their way to the store, and what it says of them.
+//! Commands: taken to be committed, and confirmed when the store has recorded them.
 
 use crate::backend::Commands;
 use crate::model::Op;
@@ -15,19 +15,19 @@ impl Machine {
         !self.pass.staged.cancels.is_empty()
     }
 
-    /// How many operations wait to be committed, so that a long fan-out can be committed in chunks.
+    /// The number of new operations that are staged. A long fan-out is committed in chunks.
     pub fn staged_spawns(&self) -> usize {
         self.pass.staged.spawns.len()
     }
 
-    /// Hands all staged commands over, for good: a commit that failed is repeated by whoever has them. Each take is
-    /// answered by one [`Machine::committed`], in the same order, unless the machine is given up.
+    /// Takes all staged commands. If their commit fails, the caller repeats it. Each take must be followed by one
+    /// [`Machine::committed`], in the same order, unless the machine is dropped.
     pub fn take_commands(&mut self) -> Commands {
         self.take_chunk(usize::MAX)
     }
 
-    /// As [`Machine::take_commands`], with at most `spawns` new operations (at least one). Cancellations come with the last chunk,
-    /// for they may be of what is spawned in it.
+    /// As [`Machine::take_commands`], with at most `spawns` new operations (at least one). Cancellations come with the
+    /// last chunk, because they may be of operations that it starts.
     pub fn take_chunk(&mut self, spawns: usize) -> Commands {
         let staged = &mut self.pass.staged;
         let rest = staged.spawns.split_off(spawns.max(1).min(staged.spawns.len()));
@@ -45,8 +45,8 @@ impl Machine {
         taken
     }
 
-    /// The store has recorded the oldest commands that are on their way; the arguments are its verdict's. True: more
-    /// has arrived than is known here. It need not be loaded before a poll says so.
+    /// The store has recorded the oldest commands in flight; the arguments are from its verdict. True: more has arrived
+    /// than the machine has. It need not be loaded before a poll asks for it.
     pub fn committed(&mut self, arrivals: &[(Op, u64)], latest: u64) -> bool {
         let batch = self.pass.in_flight.pop_front().unwrap_or_default();
         let mut own: Vec<u64> = arrivals
@@ -66,7 +66,7 @@ impl Machine {
             }
             self.make_ready(op);
         }
-        // As long as our own numbers follow on what is known, nothing of others lies between.
+        // While our own arrival numbers follow directly on what is known, no other arrival is between them.
         own.sort_unstable();
         for arrival in own {
             if arrival == self.known + 1 {
@@ -77,8 +77,9 @@ impl Machine {
         self.behind()
     }
 
-    /// Notes the end of what ended in a commit, where it is certain what that was: a step, or the cancellation of
-    /// what was recorded before. A wait that was spawned in it may have taken a signal, and only the journal has that.
+    /// Enters the end of an operation that ended in a commit, where its outcome is certain: a step, or the cancellation
+    /// of a recorded operation. A signal wait that was started in the commit may have taken a signal, which only the
+    /// journal knows.
     fn end_in_commit(&mut self, op: Op, arrival: u64) -> bool {
         let Some(entry) = self.entries.get_mut(&op) else { return false };
         if entry.end.as_ref().is_some_and(|end| end.arrival == arrival) {

@@ -1,4 +1,4 @@
-//! What has arrived, and how it is handed over.
+//! Delivers what has arrived to the handler.
 
 use crate::model::{Error, Failure, Op, Result, TaskKind, Timestamp, WaitMode};
 
@@ -6,8 +6,8 @@ use super::entry::{Cancelling, Stage};
 use super::{Delivery, Machine, OpOutcome, Poll};
 
 impl Machine {
-    /// Hands over what is awaited, if it is there: of ALL every one, of ANY the one that arrived first (again, if it
-    /// is awaited again). ALL of nothing is there at once.
+    /// Delivers the awaited operations if they have arrived: for ALL every one, for ANY the one that arrived first
+    /// (again, if it is awaited again). ALL of no operations is fulfilled at once.
     pub fn poll(&mut self, ops: &[Op], mode: WaitMode) -> Result<Poll> {
         self.sound()?;
         if mode == WaitMode::Any && ops.is_empty() {
@@ -31,7 +31,7 @@ impl Machine {
         }
         let ready = match mode {
             WaitMode::All => !missing,
-            // Nothing unknown may come before the winner.
+            // The first one counts only if no unknown arrival may have come before it.
             WaitMode::Any => first.is_some_and(|(arrival, _)| !missing || (!recalled && arrival <= self.known)),
         };
         if ready {
@@ -52,8 +52,8 @@ impl Machine {
         Ok(Poll::Waiting { mode, ops: ops.iter().copied().filter(waits).collect() })
     }
 
-    /// For hosts that take one completion at a time: hands over the next one of all that was asked for, in order of
-    /// arrival. To be called when the host has nothing left to do with the last.
+    /// For coroutines, which take one arrival at a time: delivers the next one of all that was asked for, in order of
+    /// arrival. To be called when the host has nothing left to do with the last one.
     pub fn next_delivery(&mut self) -> Result<Delivery> {
         self.sound()?;
         let next = self.pass.ready.first_key_value().map(|(arrival, op)| (*arrival, *op));
@@ -72,22 +72,22 @@ impl Machine {
         }
     }
 
-    /// How an operation ended, once that was handed over.
+    /// How an operation ended, once it was delivered.
     pub fn outcome(&self, op: Op) -> Result<Option<OpOutcome>> {
         self.sound()?;
         let entry = self.requested(op)?;
         Ok(entry.end.as_ref().filter(|_| entry.delivered).map(|end| end.outcome.clone()))
     }
 
-    /// The time of the last completion that was handed over, else of the task's creation; it never goes back. Steps
-    /// and cancellations do not move it: the pass that makes them is not told when the store recorded them, and a
-    /// replay must say the same.
+    /// The time of the last arrival that was delivered, else of the task's creation; it never goes back. Steps and
+    /// cancellations don't change it: the run that makes them is not told when the store recorded them, and a replay
+    /// must give the same time.
     pub fn now(&self) -> Timestamp {
         self.pass.clock
     }
 
-    /// Is this the failure of an operation that was handed over in this pass? A host may have carried it through a
-    /// type of its own, so only what survives that is compared.
+    /// Is this the failure of an operation that was delivered in this pass? Only fields that survive a conversion to
+    /// the host's own type and back are compared.
     pub fn is_child_failure(&self, failure: &Failure) -> bool {
         let same = |other: &Failure| {
             (&other.kind, &other.message, &other.code, &other.details)

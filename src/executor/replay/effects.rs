@@ -1,4 +1,4 @@
-//! What a handler tells the outside, and the values that are the same in every run.
+//! Effects (progress, counters, state values), heartbeats, and values that are the same in every run.
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -34,7 +34,7 @@ impl Machine {
         Ok(())
     }
 
-    /// What the next attempt is to know; the last one stands. Not an effect: it is said anew in every run.
+    /// Details for the next attempt; the last ones count. Not an effect: every run records them anew.
     pub fn heartbeat(&mut self, details: Payload) -> Result<()> {
         self.sound()?;
         self.pass.staged.heartbeat = Some(details);
@@ -56,7 +56,7 @@ impl Machine {
         uuid::Builder::from_custom_bytes(bytes).into_uuid()
     }
 
-    /// Counts an effect. The first ones of a pass are those that are recorded already.
+    /// Counts an effect. True: it is not recorded yet.
     fn is_new_effect(&mut self) -> bool {
         self.pass.effects += 1;
         let new = self.pass.effects > self.pass.recorded_effects;

@@ -1,4 +1,4 @@
-//! One durable operation as the machine holds it.
+//! One durable operation, as the machine keeps it.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use crate::model::{Failure, Id, Payload, TaskKind, TaskState, Timestamp};
 
 use super::answers::OpOutcome;
 
-/// What was asked for: compared when the same key is asked for again.
+/// What was asked for. It must be the same whenever the key is asked for again.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub kind: TaskKind,
     pub name: String,
-    /// Of an activity; nothing else has an input.
+    /// The input of an activity; other operations have none.
     pub args: Payload,
     pub kwargs: Payload,
 }
@@ -24,14 +24,14 @@ impl Request {
     }
 }
 
-/// How far an operation is on its way to the store.
+/// How far an operation has been recorded.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Stage {
     /// A step whose body is running.
     Begun,
     /// A step whose body has ended; its commit is not confirmed.
     Ended(OpOutcome),
-    /// Spawned; its commit is not confirmed.
+    /// Started; its commit is not confirmed.
     Spawned,
     Recorded,
 }
@@ -40,7 +40,8 @@ pub(super) enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cancelling {
     No,
-    /// Not confirmed: until then nothing is shown of the operation, for it is the store that decides.
+    /// Not confirmed. Until then the operation's end is not delivered, because the store decides whether it was
+    /// cancelled.
     Pending,
     Settled,
 }
@@ -48,7 +49,7 @@ pub(super) enum Cancelling {
 #[derive(Clone, Debug)]
 pub(super) struct End {
     pub arrival: u64,
-    /// Unknown for what ended in a commit of ours.
+    /// Unknown for operations that ended in a commit of ours.
     pub at: Option<Timestamp>,
     pub outcome: OpOutcome,
 }
@@ -62,7 +63,7 @@ pub(super) struct Entry {
     pub end: Option<End>,
     /// Asked for in this pass.
     pub requested: bool,
-    /// Handed over in this pass.
+    /// Delivered in this pass.
     pub delivered: bool,
     pub cancel: Cancelling,
 }
@@ -87,12 +88,12 @@ impl Entry {
         }
     }
 
-    /// Is its key made of name and number? The caller's own have no `#`.
+    /// Is its key made of name and number? Keys of the caller contain no `#`.
     pub fn is_numbered(&self) -> bool {
         self.key.contains('#')
     }
 
-    /// The end, where it may be handed over.
+    /// The end, if it may be delivered.
     pub fn visible(&self) -> Option<&End> {
         match self.cancel {
             Cancelling::Pending => None,
@@ -101,7 +102,7 @@ impl Entry {
     }
 }
 
-/// What has no arrival number was not delivered to the parent, whatever its state says.
+/// An operation without an arrival number was not delivered to the parent, whatever its state.
 pub(super) fn end_of(entry: JournalEntry) -> Option<End> {
     let arrival = entry.arrival?;
     let outcome = match entry.state {

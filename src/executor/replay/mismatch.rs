@@ -1,4 +1,5 @@
-//! Non-determinism: the same key and another request, or another order; told so that both sides can be read.
+//! Errors for non-determinism: the handler asks for something else than is recorded, or in another order. They show
+//! both sides.
 
 use crate::model::{Error, Payload, Status, TaskKind};
 
@@ -7,12 +8,13 @@ use super::entry::Request;
 /// Inputs longer than this are shown in part.
 const SHOWN: usize = 200;
 
-/// Why it is an error, and the ways out.
+/// Why it is an error, and what to do.
 const SO: &str = "in every run the handler must ask for the same in the same order, so its code has changed since, or it \
                   depends on something that is not recorded; the task goes on with a version of the function that fits \
                   its journal, or when it is resumed (stent_executor_resume)";
 
-/// The error, if the two are not the same operation. Delays and time-outs may differ: they were fixed at first issue.
+/// The error if the two are different operations. Delays and time-outs may differ, because those of the first run
+/// count.
 pub(super) fn between(
     key: &str,
     recorded: &Request,
@@ -32,14 +34,14 @@ pub(super) fn between(
     Some(told(message, key, &was, &is))
 }
 
-/// The error for something else in a recorded operation's place.
+/// The error for another operation in place of a recorded one.
 pub(super) fn out_of_place(key: &str, recorded: &Request, other: &str, requested: &Request) -> Error {
     let (was, is) = (describe(recorded, requested), describe(requested, recorded));
     let message = format!("operation {key} was recorded as {was}, and in its place {other} is asked for, {is}: {SO}");
     told(message, key, &was, &format!("{is} ({other})"))
 }
 
-/// The error for a recorded operation that was passed over.
+/// The error for a recorded operation that was left out.
 pub(super) fn left_out(key: &str, recorded: &Request, instead: &str) -> Error {
     let was = describe(recorded, recorded);
     let message = format!("operation {key} was recorded as {was}, and in its place comes {instead}: {SO}");
@@ -76,7 +78,7 @@ fn excerpt(payload: &Payload, other: &Payload) -> String {
         return text.to_owned();
     }
     let difference = bytes.iter().zip(other.as_bytes()).take_while(|(a, b)| a == b).count();
-    // Some of what comes before it helps to find the place.
+    // Some text before the difference helps to find the place.
     let start = if difference < SHOWN / 2 { 0 } else { difference - SHOWN / 4 };
     let start = floor(text, start.min(text.len() - SHOWN));
     let end = floor(text, start + SHOWN);

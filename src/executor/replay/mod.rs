@@ -1,16 +1,16 @@
-//! The replay machine: what a handler asks for goes in; out come recorded results, commands to commit, what is
-//! waited for, or a mismatch. Pure: no I/O, no clock, no threads, so that every way of hosting a handler shares it
-//! and it is tested with tables and random histories.
+//! The replay machine. It is given what a handler asks for, and answers with recorded results, or with commands to
+//! commit, operations to wait for, or a mismatch. Pure: no I/O, clock or threads, so all ways to host a handler share
+//! it, and tests run it on tables and random histories.
 //!
-//! Four rules make a replay see what the first run saw, and say what the first run said.
-//! * An operation is found again by its key: the name and how often it was used, or the caller's own.
-//! * It is asked for in its turn, and what is recorded is asked for before the handler waits or ends (`order`).
-//! * What has arrived is shown only when it is handed over by [`Machine::poll`] or [`Machine::next_delivery`]; there
-//!   is no way to look whether something happens to be there.
-//! * A choice between arrivals is made only among those before which nothing is unknown.
+//! Four rules make a replay see what the first run saw.
+//! * An operation is recognised by its key: the name and how often it was used, or a key of the caller's own.
+//! * Operations must be asked for in the recorded order, and all of them before the handler waits or ends (`order`).
+//! * An arrival is visible only when [`Machine::poll`] or [`Machine::next_delivery`] delivers it. A handler can't look
+//!   whether something happens to have arrived.
+//! * The first of several arrivals is chosen only if no unknown arrival may have come before it.
 //!
-//! A handler that fails may do so anywhere: what it did not come to is no contradiction. Its next attempt goes the same
-//! way, from the top.
+//! A handler that fails may do so before it has asked for everything that is recorded. Its next attempt starts from the
+//! top.
 
 mod answers;
 mod commands;
@@ -32,7 +32,7 @@ use crate::model::{Error, Id, Op, Result, Timestamp};
 pub use answers::{Delivery, OpOutcome, Poll, StepBegun};
 use entry::{Cancelling, Entry, Stage};
 
-/// The journal of one task and what one pass of its handler does with it.
+/// The journal of one task, and the state of one pass (run of the handler) over it.
 #[derive(Debug)]
 pub struct Machine {
     task: Id,
@@ -42,14 +42,14 @@ pub struct Machine {
     entries: HashMap<Op, Entry>,
     by_key: HashMap<Arc<str>, Op>,
     last_op: Op,
-    /// Where its journal was opened again.
+    /// The first operation that a retry or a dead letter's replay set to run again.
     opened: Option<Op>,
-    /// Every arrival up to here is known.
+    /// The machine has every arrival up to this number.
     known: u64,
-    /// The largest arrival that the store has spoken of.
+    /// The largest arrival number that the store has reported.
     latest: u64,
-    /// The journal was loaded when `latest` was this: numbers up to here that are still unknown do not exist (a child
-    /// that was opened again leaves such a hole).
+    /// The value of `latest` when the journal was last loaded. Numbers up to here that are unknown don't exist (a child
+    /// that was set to run again leaves such a gap).
     loaded: u64,
     pass: Pass,
 }
@@ -59,35 +59,35 @@ pub struct Machine {
 struct Pass {
     /// How often each name has been used.
     uses: HashMap<String, u32>,
-    /// Recorded operations that were not asked for yet.
+    /// How many recorded operations were not asked for yet.
     unrequested: usize,
-    /// Those of them that are bound to their places.
+    /// Those of them that must be asked for in order.
     expected: BTreeSet<Op>,
-    /// Places before this one are taken.
+    /// Numbers below this one have been passed.
     place: Op,
-    /// Arrived, asked for, not handed over: by arrival.
+    /// Operations that have arrived and were asked for but not delivered, by arrival number.
     ready: BTreeMap<u64, Op>,
-    /// Operations whose failure was handed over.
+    /// Operations whose failure was delivered.
     failures: Vec<Op>,
     clock: Timestamp,
     seen: u64,
-    /// How far in the arrivals the handler has come, and how far the passes before this one may have.
+    /// The largest arrival number delivered in this pass, and the largest that may have been delivered in earlier ones.
     position: u64,
     horizon: u64,
-    /// It did what no pass before it did.
+    /// The handler has done something that no earlier pass did.
     fresh: bool,
     effects: u32,
     recorded_effects: u32,
     randoms: u64,
     uuids: u64,
     staged: Commands,
-    /// How far the task's record goes with all that was taken to be committed.
+    /// The extent of the task's record, including commands that were taken.
     taken: Extent,
     in_flight: VecDeque<Batch>,
     mismatch: Option<Error>,
 }
 
-/// Commands on their way to the store.
+/// Commands in flight to the store.
 #[derive(Debug, Default)]
 struct Batch {
     spawned: Vec<Op>,
@@ -109,7 +109,7 @@ impl Pass {
             horizon,
             fresh: false,
             effects: 0,
-            // An attempt without a journal replays nothing, so all that it says is new.
+            // An attempt without a journal replays nothing, so all its effects are new.
             recorded_effects: if claimed.ops == 0 { 0 } else { claimed.effects },
             randoms: 0,
             uuids: 0,
@@ -122,7 +122,7 @@ impl Pass {
 }
 
 impl Machine {
-    /// `journal`: all of the task's, as it was at or after the claim.
+    /// `journal`: the task's whole journal, as of the claim or later.
     pub fn new(claimed: &Claimed, journal: Vec<JournalEntry>) -> Self {
         let mut machine = Self {
             task: claimed.task.id,
@@ -143,8 +143,9 @@ impl Machine {
         machine
     }
 
-    /// May this machine, kept since the task was suspended, serve the new claim? Not if another worker has held the task
-    /// since, or its journal was opened again: a journal's news, being arrivals, would not tell. Either raises the fence.
+    /// Can this machine, which was kept when the task was suspended, be used for the new claim? Not if another worker
+    /// has held the task since, or operations were set to run again: loading only new arrivals would not show that.
+    /// Both raise the fence.
     pub fn fits(&self, claimed: &Claimed) -> bool {
         let recorded = self.entries.values().filter(|entry| entry.stage == Stage::Recorded).count();
         self.task == claimed.task.id
@@ -152,11 +153,12 @@ impl Machine {
             && claimed.task.fence == self.fence + 1
             && self.retries == claimed.task.retries
             && usize::try_from(claimed.ops).is_ok_and(|ops| ops == recorded)
-            // Without holes: count and largest number agree, whichever of them the store keeps.
+            // Numbers have no gaps, so the count and the largest number agree; `ops` may be either of them, depending
+            // on the store.
             && self.entries.iter().all(|(op, entry)| *op <= claimed.ops || entry.stage != Stage::Recorded)
     }
 
-    /// From the top again: keeps the journal, forgets what the last pass did. `news`: what arrived after
+    /// Starts a new pass: keeps the journal, and forgets what the last pass did. `news`: what arrived after
     /// [`Machine::high_water`]. Every commit of the last pass must have been confirmed.
     pub fn restart(&mut self, claimed: &Claimed, news: Vec<JournalEntry>) {
         self.fence = claimed.task.fence;
@@ -175,14 +177,14 @@ impl Machine {
         self.absorb(news);
     }
 
-    /// For a coroutine that is still there, where it stopped: the same pass, under a new claim. `news` as for
+    /// Continues the same pass under a new claim, for a coroutine that is still in memory. `news` as for
     /// [`Machine::restart`].
     pub fn go_on(&mut self, claimed: &Claimed, news: Vec<JournalEntry>) {
         self.fence = claimed.task.fence;
         self.absorb(news);
     }
 
-    /// Takes journal entries in; again and again the same is no harm.
+    /// Adds journal entries. Adding the same ones again does no harm.
     pub fn absorb(&mut self, news: Vec<JournalEntry>) {
         self.loaded = self.latest;
         for recorded in news {
@@ -197,7 +199,7 @@ impl Machine {
         match self.entries.get_mut(&op) {
             Some(entry) if owner == Some(op) => {
                 entry.stage = Stage::Recorded;
-                // What was handed over stays as it was.
+                // What was delivered stays as it was.
                 if !entry.delivered
                     && let Some(end) = entry::end_of(recorded)
                 {
@@ -215,39 +217,39 @@ impl Machine {
                 self.pass.unrequested += 1;
                 self.expect(op);
             }
-            // The number or the key is in use for something else that this pass began: another holder of the task
-            // wrote this, and the fence will refuse what we commit.
+            // The number or key belongs to something else that this pass has begun. So another worker has the task and
+            // wrote this entry, and our commits will be refused by the fence.
             Some(_) | None => {}
         }
     }
 
-    /// How many operations it holds: what it weighs in memory.
+    /// The number of operations: its weight in memory.
     pub fn operations(&self) -> usize {
         self.entries.len()
     }
 
-    /// How an operation is called in messages.
+    /// The name of an operation, for messages.
     pub fn name_of(&self, op: Op) -> String {
         self.entries.get(&op).map_or_else(|| format!("operation {op}"), |entry| format!("operation {}", entry.key))
     }
 
-    /// Every arrival up to here is known: ask the journal for what came after.
+    /// The machine has every arrival up to this number; load later ones.
     pub fn high_water(&self) -> u64 {
         self.known
     }
 
-    /// There are arrivals that the machine has not loaded.
+    /// Are there arrivals that the machine has not loaded?
     fn behind(&self) -> bool {
         self.latest > self.known.max(self.loaded)
     }
 
-    /// The largest arrival that was handed over, steps and cancellations apart.
+    /// The largest arrival number that was delivered, apart from steps and cancellations.
     pub fn seen(&self) -> u64 {
         self.pass.seen
     }
 
-    /// Still on the way that an earlier pass has gone: something recorded was not asked for, or not handed over, yet.
-    /// Over for good when the handler does something new, so that what it never asks for again can't keep it here.
+    /// Is the handler still repeating what an earlier pass did? True while something recorded was not asked for or not
+    /// delivered; false for good once it does something new, even if it never asks for some recorded operations again.
     pub fn is_replaying(&self) -> bool {
         let pass = &self.pass;
         !pass.fresh && (pass.unrequested > 0 || pass.effects < pass.recorded_effects || pass.position < pass.horizon)
@@ -258,12 +260,12 @@ impl Machine {
         self.pass.mismatch.as_ref()
     }
 
-    /// Nothing goes on after a mismatch.
+    /// Fails after a mismatch: nothing may go on.
     fn sound(&self) -> Result<()> {
         self.pass.mismatch.clone().map_or(Ok(()), Err)
     }
 
-    /// An operation that this pass asked for. Numbers in the journal that were not handed out yet are unknown too.
+    /// Finds an operation that this pass has asked for. Recorded ones that it has not asked for yet count as unknown.
     fn requested(&self, op: Op) -> Result<&Entry> {
         self.entries.get(&op).filter(|entry| entry.requested).ok_or_else(|| {
             Error::invalid(format!(

@@ -1,12 +1,13 @@
-//! The order of operations: the n-th that a run issues is the n-th that is recorded, and what is recorded is asked for
-//! again before the handler waits or ends.
+//! The order of operations: the n-th that a run issues must be the n-th that is recorded, and all recorded ones must be
+//! asked for before the handler waits or ends.
 //!
-//! Bound to their places are the operations whose keys are made of name and number; those with a key of the caller's own
-//! come from threads maybe, so they are free in order. A place may be empty: a step that was begun there and not ended,
-//! or what a dead letter's replay or a retry left out. What is asked for at an empty place is made anew, in that place.
+//! This holds for operations whose keys are made of name and number. Those with keys of the caller's own may come from
+//! several threads, so they may come in any order. A number may be unused in the journal: by a step that was begun and
+//! not ended, or by operations that a dead letter's replay or a retry left out. What is asked for there is issued anew,
+//! under that number.
 //!
-//! Where a journal was opened again, at a failed child that runs once more, the handler may go another way after it. What
-//! was issued later is found again by its key, and need not be.
+//! If a failed child was set to run again, the handler may take another path after it. Operations recorded after it are
+//! found by their keys, but need not be asked for.
 
 use crate::model::{Error, Op, Result, Status};
 
@@ -15,12 +16,12 @@ use super::{Machine, mismatch};
 use crate::backend::Commands;
 
 impl Machine {
-    /// Is the operation of a part of the journal that the handler goes through in every run?
+    /// Is the operation in the part of the journal that every run must repeat?
     fn is_certain(&self, op: Op) -> bool {
         self.opened.is_none_or(|opened| op <= opened)
     }
 
-    /// A recorded operation that this pass has not asked for yet.
+    /// Enters a recorded operation that this pass has yet to ask for.
     pub(super) fn expect(&mut self, op: Op) {
         let numbered = self.entries.get(&op).is_some_and(Entry::is_numbered);
         if numbered && self.is_certain(op) {
@@ -39,14 +40,15 @@ impl Machine {
         }
     }
 
-    /// May a recorded operation be asked for now, or is another one due?
+    /// Fails if another recorded operation must be asked for first.
     pub(super) fn check_due(&self, op: Op, request: &Request) -> Result<()> {
         let Some(due) = self.pass.expected.first().filter(|due| **due != op) else { return Ok(()) };
         let key = self.entries.get(&op).map_or("", |entry| &*entry.key);
         Err(self.out_of_place(*due, key, request))
     }
 
-    /// The place of a numbered operation that is not recorded: an empty one before what is due, or after all (`None`).
+    /// The number for an operation that is not recorded: an unused one before the next recorded operation, or after all
+    /// (`None`).
     pub(super) fn place_for(&mut self, key: &str, request: &Request) -> Result<Option<Op>> {
         let Some(due) = self.pass.expected.first().copied() else { return Ok(None) };
         let empty = (self.pass.place..due).find(|place| !self.entries.contains_key(place));
@@ -64,8 +66,8 @@ impl Machine {
         }
     }
 
-    /// The handler has to wait. What earlier runs issued before they did, this one has issued too. What has a key of its
-    /// own may be another thread's, which does not wait yet.
+    /// The handler has to wait, and must have issued what earlier runs issued before that. Operations with keys of
+    /// their own may belong to another thread that is not waiting yet.
     pub(super) fn check_wait(&mut self, ops: &[Op]) -> Result<()> {
         let Some(due) = self.pass.expected.first().and_then(|due| self.entries.get(due)) else { return Ok(()) };
         let mut awaited = ops.iter().filter_map(|op| self.entries.get(op)).filter(|entry| entry.is_numbered());
@@ -78,8 +80,8 @@ impl Machine {
         Err(self.stop(error))
     }
 
-    /// The handler completes or continues: has it asked for all that is recorded? A handler that fails has not come to
-    /// its end, so nothing is missing.
+    /// The handler completes or continues: it must have asked for all that is recorded. A handler that fails may have
+    /// missed some.
     pub fn end(&mut self) -> Result<()> {
         self.sound()?;
         if self.pass.unrequested == 0 {
@@ -92,7 +94,7 @@ impl Machine {
         }
     }
 
-    /// Keys of what is recorded, was not asked for in this pass and should have been, in order of issue.
+    /// The keys of recorded operations that this pass should have asked for and has not, in order of issue.
     pub fn left_over(&self) -> Vec<&str> {
         let left_over =
             |(op, entry): &(&Op, &Entry)| entry.stage == Stage::Recorded && !entry.requested && self.is_certain(**op);
@@ -101,9 +103,9 @@ impl Machine {
         left.into_iter().map(|(_, entry)| &*entry.key).collect()
     }
 
-    /// Nothing goes on after a mismatch.
+    /// Stops the pass with a mismatch.
     pub(super) fn stop(&mut self, error: Error) -> Error {
-        // What a pass that has gone astray wants is not to be recorded.
+        // Commands of a run that contradicts its journal are not recorded.
         self.pass.staged = Commands::default();
         self.pass.mismatch = Some(error.clone());
         error

@@ -1,4 +1,4 @@
-//! What a handler asks for: operations are found again by their keys, or issued.
+//! Requests of a handler: an operation is found in the journal by its key, or issued.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ impl Machine {
         Ok(found.op)
     }
 
-    /// The delay counts when the timer is new; a recorded one wakes at the time fixed at its first issue.
+    /// The delay is used only for a new timer; a recorded one keeps the time of its first run.
     pub fn timer(&mut self, key: Option<&str>, delay: Duration) -> Result<Op> {
         let found = self.ask(Request::of(TaskKind::Timer, TIMER), TIMER, key, Stage::Spawned, &no_input)?;
         self.spawn_if_new(found, SpawnKind::Timer { delay });
@@ -60,7 +60,7 @@ impl Machine {
         Ok(StepBegun { op: found.op, recorded: !found.new })
     }
 
-    /// Stages the step with its outcome; it is awaitable as soon as its commit is confirmed.
+    /// Stages the step with its outcome. It can be awaited when its commit is confirmed.
     pub fn step_end(&mut self, op: Op, started_at: Timestamp, outcome: Result<Payload, Failure>) -> Result<()> {
         self.sound()?;
         let entry = self.requested(op)?;
@@ -93,9 +93,8 @@ impl Machine {
         Ok(())
     }
 
-    /// Asks for the end of an operation. What has arrived stays as it is, but for a signal that was taken and not
-    /// handed over: its wait is cancelled all the same, so that the signal goes back. What became of the operation is
-    /// known when the commit is confirmed.
+    /// Cancels an operation. One that has arrived stays as it is, except a signal wait whose signal was not delivered:
+    /// it is cancelled, so that the signal can be taken again. The result is known when the commit is confirmed.
     pub fn cancel(&mut self, op: Op) -> Result<()> {
         self.sound()?;
         let entry = self.requested(op)?;
@@ -175,7 +174,7 @@ impl Machine {
         Found { op, new: false }
     }
 
-    /// `place`: `None` is after all others.
+    /// `place`: its number; `None` is the next after all others.
     fn add(&mut self, key: &str, request: Request, stage: Stage, place: Option<Op>) -> Result<Found> {
         if place.is_none() && self.last_op >= OPS_MAX {
             return Err(Error::invalid(format!(
@@ -223,7 +222,7 @@ struct Found {
     new: bool,
 }
 
-/// Is the operation asked for for the first time in this pass?
+/// Fails if this pass has asked for the operation before.
 fn check_first(entry: &Entry) -> Result<()> {
     if !entry.requested {
         return Ok(());
@@ -239,7 +238,7 @@ fn no_input(_: &Payload, _: &Payload) -> bool {
     true
 }
 
-/// A `#` would let the caller's key pass for one that is made of name and number.
+/// Refuses `#` in a caller's key, which is for keys made of name and number.
 fn check_own_key(key: &str) -> Result<&str> {
     check_name("key", key)?;
     if key.contains('#') {

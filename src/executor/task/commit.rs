@@ -1,4 +1,4 @@
-//! Commands that are recorded while the handler goes on: at most one transaction of a task is on its way.
+//! Commits commands while the handler goes on. At most one transaction of a task is in flight.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,12 +7,12 @@ use super::core::{Alarm, Phase, State, TaskCore, flag};
 use crate::backend::{Outcome, Transition};
 use crate::model::{BATCH_MAX, Error, Op, Result};
 
-/// What a handler says is shown to the outside within this time, together with what else it says until then. Most
-/// handlers end sooner, and then it travels with the end.
+/// What a handler reports (progress, counters, values) is committed at the latest after this time. Most handlers end
+/// sooner, and it is committed with their end.
 const FLUSH: Duration = Duration::from_millis(20);
 
 impl TaskCore {
-    /// Sends what is staged. Only when nothing is on its way.
+    /// Sends the staged commands to the store. Only to be called when none are in flight.
     pub(super) fn send(self: &Arc<Self>, state: &mut State) {
         let commands = state.machine(&self.claimed).take_chunk(BATCH_MAX);
         state.holds_taken += 1;
@@ -23,7 +23,7 @@ impl TaskCore {
         self.holder.post(Arc::clone(self), Transition { held: self.held, commands, outcome: Outcome::Hold });
     }
 
-    /// Why waiting for a commit makes no sense any more.
+    /// An error if there is no point in waiting for a commit.
     fn check_commit(&self, state: &State) -> Result<()> {
         if state.phase == Phase::Closed || state.refused.is_some() || self.in_vain() {
             return self.check(state);
@@ -50,8 +50,8 @@ impl TaskCore {
         }
     }
 
-    /// Keeps long fan-outs in transactions of a bounded size: sends the chunk that is full, and blocks only when the
-    /// one before it is still on its way.
+    /// Splits long fan-outs into transactions of a bounded size: sends a chunk when it is full. Blocks only while the
+    /// chunk before it is in flight.
     pub(super) fn commit_full_chunk<'a>(
         self: &'a Arc<Self>,
         mut state: MutexGuard<'a, State>,
@@ -59,7 +59,7 @@ impl TaskCore {
         while state.machine(&self.claimed).staged_spawns() >= BATCH_MAX {
             self.check_commit(&state)?;
             if state.polled.is_some() && state.holds_taken != state.holds_done {
-                // The rest goes when this turn is over.
+                // The rest is sent when this turn has ended.
                 return Ok(state);
             }
             if state.holds_taken == state.holds_done {
@@ -71,7 +71,7 @@ impl TaskCore {
         Ok(state)
     }
 
-    /// Lets what is staged be recorded soon, if the handler does not end before.
+    /// Sets an alarm to commit staged commands, if the handler does not end before.
     pub(super) fn flush_soon(self: &Arc<Self>, state: &mut State) {
         if !state.flush_set && state.has_commands() {
             state.flush_set = true;
@@ -79,7 +79,7 @@ impl TaskCore {
         }
     }
 
-    /// The time to flush has come.
+    /// The alarm to flush has fired.
     pub(super) fn flush(self: &Arc<Self>) {
         let mut state = self.state();
         state.flush_set = false;
@@ -98,7 +98,7 @@ impl TaskCore {
 
     // The store's answers.
 
-    /// Whatever was on its way has been answered, or never will be.
+    /// No commands are in flight any more.
     pub(in crate::executor) fn hold_over(&self) {
         self.unset(flag::HOLD);
     }
@@ -106,7 +106,7 @@ impl TaskCore {
     pub(in crate::executor) fn recorded(self: &Arc<Self>, arrivals: &[(Op, u64)], latest: u64) {
         let mut state = self.state();
         state.holds_done += 1;
-        // Whether there is news is asked by the next poll.
+        // The next poll checks whether more has arrived.
         let _news = state.machine(&self.claimed).committed(arrivals, latest);
         if state.polled.is_some() {
             return self.next_turn(state);
@@ -115,7 +115,7 @@ impl TaskCore {
         self.changed.notify_all();
     }
 
-    /// The store can't record what was staged. Nothing that builds on it can go on.
+    /// The store has refused commands. Nothing that depends on them can go on.
     pub(in crate::executor) fn refuse(self: &Arc<Self>, error: Error) {
         let mut state = self.state();
         state.holds_done += 1;

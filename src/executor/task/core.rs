@@ -1,4 +1,4 @@
-//! One lease of one task, as the handler's handles and the worker's loop share it.
+//! One lease of one task: the state that the handler's handles and the worker's loop share.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::SeqCst};
@@ -15,34 +15,34 @@ use crate::executor::replay::Machine;
 use crate::executor::sync::lock;
 use crate::model::{Error, FunctionOptions, Id, Level, Op, Result, Status, Timestamp, Wait};
 
-/// The worker that has a lease, as the lease's task knows it.
+/// The worker, as its tasks see it.
 pub(in crate::executor) trait LeaseHolder: Send + Sync {
     fn core(&self) -> &Core;
     fn worker_id(&self) -> &str;
-    /// None: no such function is registered here.
+    /// `None`: no such function is registered here.
     fn options_of(&self, function: &str) -> Option<&FunctionOptions>;
-    /// How long an await holds that does not say.
+    /// How long an await blocks before it suspends, if it does not say.
     fn hold_time(&self) -> Duration;
-    /// What can give way, does.
+    /// While draining, tasks that can suspend do so.
     fn draining(&self) -> bool;
 
     fn post(&self, task: Arc<TaskCore>, transition: Transition);
-    /// The last transition of a task, which takes no slot any more.
+    /// The last transition of a task, which has freed its slot.
     fn post_last(&self, task: Arc<TaskCore>, transition: Transition);
-    /// A task takes no slot any more and has nothing to say.
+    /// A task has freed its slot and has nothing to record.
     fn unload(&self);
-    /// A task that kept its slot without a thread is over.
+    /// A task that kept its slot without a thread has ended.
     fn kept_slot_freed(&self);
 
-    /// [`TaskCore::ring`] is called at that time.
+    /// Has [`TaskCore::ring`] called at that time.
     fn set_alarm(&self, at: Instant, alarm: Alarm, task: Weak<TaskCore>) -> AlarmKey;
     fn clear_alarm(&self, key: AlarmKey);
 
-    /// Posts an event to the host that has the task; called under the task's lock, so that they come in order.
+    /// Posts an event to the task's host. Called with the task's lock held, so that events are in order.
     fn tell_host(&self, event: TaskEvent);
-    /// Nobody takes events any more.
+    /// The host takes no events any more.
     fn is_host_gone(&self) -> bool;
-    /// The host has dropped the coroutine of a task that waits.
+    /// The host has dropped the coroutine of a waiting task.
     fn forget_coroutine(&self, task: Id, tag: u64);
 }
 
@@ -50,11 +50,11 @@ pub(in crate::executor) trait LeaseHolder: Send + Sync {
 pub(in crate::executor) enum Alarm {
     Deadline,
     Flush,
-    /// For arrivals that no notice told of.
+    /// Look for arrivals whose notice was lost.
     Look,
 }
 
-/// Names an alarm that is set: its moment, and a number for those of the same moment.
+/// Identifies an alarm: its time, and a number to tell alarms of the same time apart.
 pub(in crate::executor) type AlarmKey = (Instant, u64);
 
 pub(in crate::executor) type Polled = coroutine::Polled<TaskCore>;
@@ -62,7 +62,7 @@ pub(in crate::executor) type Polled = coroutine::Polled<TaskCore>;
 pub(in crate::executor) struct TaskCore {
     pub(in crate::executor) claimed: Claimed,
     pub(in crate::executor) held: Held,
-    /// What is said of its function.
+    /// The options of its function.
     pub(in crate::executor) function: Arc<FunctionOptions>,
     pub(super) holder: Arc<dyn LeaseHolder>,
     pub(super) claimed_at: Instant,
@@ -73,16 +73,16 @@ pub(in crate::executor) struct TaskCore {
     pub(super) changed: Condvar,
 }
 
-/// What a task learns from others; bits that are only ever set, but for the last two.
+/// Flags that other threads set. All but the last two are never cleared.
 pub(in crate::executor) mod flag {
     pub(in crate::executor) const LOST: u8 = 1;
     pub(in crate::executor) const CANCELLED: u8 = 2;
     pub(in crate::executor) const TIMED_OUT: u8 = 4;
-    /// The lease is not ours any more: there is nothing to record.
+    /// The lease is gone, and nothing more is to be recorded.
     pub(in crate::executor) const GONE: u8 = 8;
-    /// Commands are on their way to the store.
+    /// Commands are in flight to the store.
     pub(in crate::executor) const HOLD: u8 = 16;
-    /// A thread waits for arrivals.
+    /// The task waits for arrivals in memory, without being suspended.
     pub(in crate::executor) const AWAITING: u8 = 32;
 }
 
@@ -90,26 +90,27 @@ pub(in crate::executor) mod flag {
 pub(super) enum Phase {
     Queued,
     Running,
-    /// The handler returned and left the end to another thread.
+    /// The handler has returned and left the task to be ended by another thread.
     Deferred,
-    /// The end is on its way to the store, or there is none to record.
+    /// The end is in flight to the store, or there is none to record.
     Closed,
 }
 
 pub(super) struct State {
     pub(super) phase: Phase,
     pub(super) machine: Option<Machine>,
-    /// Of a poller's task.
+    /// Set if a poller hosts the task.
     pub(super) polled: Option<Polled>,
-    /// A poller's task that is suspended, or about to be: rows only, and its coroutine in the host.
+    /// A task of a poller that is suspended or about to be, while its coroutine stays in the host.
     pub(super) waiting: bool,
     pub(super) staged: Option<Staged>,
     pub(super) suspended: Option<Wait>,
     pub(super) gave_way: bool,
-    /// The store refused commands: what was issued is not what is recorded, so nothing goes on.
+    /// The store has refused commands, so the task can't go on.
     pub(super) refused: Option<Error>,
     pub(super) last_error: Option<Error>,
-    /// Commands taken to be recorded, and how many of these are: at most one more is taken than is done.
+    /// How many batches of commands were sent to the store, and how many of these were answered: at most one is in
+    /// flight.
     pub(super) holds_taken: u64,
     pub(super) holds_done: u64,
     pub(super) arrived: bool,
@@ -197,18 +198,18 @@ impl TaskCore {
         self.claimed_at
     }
 
-    /// The store's time, as well as this process can know it.
+    /// An estimate of the store's time.
     pub(super) fn store_time(&self) -> Timestamp {
         self.claimed.claimed_at.after(self.claimed_at.elapsed())
     }
 
-    /// The time-out counts from the handler's start: waiting for a slot is no part of the attempt.
+    /// The time-out counts from the handler's start, so the time spent waiting for a slot is added.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         let waited = self.state().started.map(|started| started.duration_since(self.claimed_at)).unwrap_or_default();
         self.claimed.deadline.map(|deadline| deadline.after(waited))
     }
 
-    /// Is this task still the handler's, and open for more?
+    /// Does the handler still have the task, and may it go on?
     pub(super) fn check(&self, state: &State) -> Result<()> {
         let name = &self.claimed.task.step_name;
         if self.is(flag::TIMED_OUT) {
@@ -256,7 +257,7 @@ impl TaskCore {
         self.holder.core().log(level, || make().with("worker", self.holder.worker_id()));
     }
 
-    /// What is recorded of it; before its handler starts.
+    /// Sets the replay machine, before the handler starts.
     pub(in crate::executor) fn set_machine(&self, machine: Machine) {
         self.state().machine = Some(machine);
     }

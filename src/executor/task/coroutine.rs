@@ -1,17 +1,18 @@
-//! A poller's task. Its coroutine is in the host's memory and outlives leases: the task waits as rows only, and goes on
-//! where it stopped when the worker that suspended it has it again.
+//! A task that is hosted by a poller. Its coroutine is in the host's memory and outlives leases: while the task waits
+//! it holds no lease, and when the same worker claims it again the coroutine goes on where it stopped.
 //!
-//! There are three ways to host a handler. It is called back on a thread of a pool, and its task ends when it returns; or it
-//! returns `STENT_PENDING`, keeps its slot, and is ended from another thread; or there is no handler: the worker has an
-//! `Inbox` (`events`), and a task is deferred from its beginning, with slots that need no thread (`worker/desk`).
+//! There are three ways to host a handler. (1) It is called on a thread of a pool, and its task ends when it returns.
+//! (2) It returns `STENT_PENDING`, keeps its slot, and is ended from another thread; the task is "deferred". (3) There
+//! is no handler: the worker has an `Inbox` (see `events`), its tasks are deferred from the beginning, and slots need
+//! no thread (`worker/desk`).
 //!
-//! In the third, a `Task` points to its `Coroutine`, and that to the lease it is under now; a lease has only a weak
-//! reference back. Turns (`turns`) go to and fro: the host runs until it has nothing left to do, then `next_turn` decides:
-//! hand over the next arrival, commit, stay (a step runs), or suspend. A suspended coroutine is kept with its machine
-//! (`worker/coroutines`). When its task is claimed again and the machine fits the claim, the same pass goes on under the
-//! new lease; else it is evicted, and a new one replays. Events of one task are posted under its lock, so they come in
-//! order, and each task that is handed over is closed by one of them. A coroutine's last reference takes that lock when it
-//! is dropped: never drop one under it.
+//! In the third way a `Task` points to its `Coroutine`, which points to the current lease; the lease has a weak
+//! reference back. Host and library take turns (`turns`). The host runs until it has nothing left to do; then
+//! `next_turn` delivers the next arrival, commits, stays (if a step is running), or suspends. A suspended coroutine is
+//! kept with its replay machine (`worker/coroutines`). When its task is claimed again and the machine fits the claim,
+//! the same pass goes on under the new lease; otherwise the coroutine is evicted and a new one replays. Events of a
+//! task are posted with its lock held, so they are in order, and each task that was handed over is closed by one of
+//! them. Dropping the last reference to a coroutine takes that lock, so never drop one while holding it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -20,16 +21,16 @@ use std::sync::{Arc, Mutex, Weak};
 use crate::executor::sync::lock;
 use crate::model::{Error, Op, Result};
 
-/// What a coroutine runs under.
+/// The lease that a coroutine runs under.
 pub(in crate::executor) trait Lease {
-    /// The host has dropped the coroutine of this tag.
+    /// The host has dropped the coroutine with this tag.
     fn deserted(self: Arc<Self>, tag: u64);
 }
 
-/// What the host holds.
+/// The host's reference to its task.
 pub(in crate::executor) struct Coroutine<L: Lease> {
     tag: u64,
-    /// The lease that the task is under now, or was last. std Mutex: a leaf.
+    /// The current lease, or the last one. std Mutex: no other lock is taken while it is held.
     lease: Mutex<Arc<L>>,
 }
 
@@ -51,26 +52,26 @@ impl<L: Lease> Coroutine<L> {
     }
 }
 
-/// The host has freed its task.
+/// The host frees its task.
 impl<L: Lease> Drop for Coroutine<L> {
     fn drop(&mut self) {
         self.lease().deserted(self.tag);
     }
 }
 
-/// What a lease knows of the coroutine that runs under it.
+/// A lease's view of its coroutine.
 pub(in crate::executor) struct Polled<L: Lease> {
     pub(super) tag: u64,
-    /// The host's; dangling before the task was handed over.
+    /// The host's coroutine; dangling before the task is handed over.
     pub(super) coroutine: Weak<Coroutine<L>>,
     pub(super) asked: Asked,
-    /// The host has something to do; else it is for the library to say what is next.
+    /// It is the host's turn; else it is the library's.
     pub(super) hosts_turn: bool,
     pub(super) loading: bool,
     pub(super) look_set: bool,
-    /// A step has ended: it is recorded without waiting for the turn's end.
+    /// A step has ended: it is recorded without waiting for the end of the turn.
     pub(super) urgent: bool,
-    /// The event that closes the task has been posted.
+    /// The event that closes the task was posted.
     pub(super) told: bool,
 }
 
@@ -100,27 +101,27 @@ impl<L: Lease> Polled<L> {
     }
 }
 
-/// What the host wants to be told of.
+/// The operations that the host wants to be notified of.
 #[derive(Default)]
 pub(super) struct Asked {
-    /// Operations that have not been handed over yet, and the question that each belongs to.
+    /// Operations that have not been delivered yet, with the number of their question.
     ops: HashMap<Op, u64>,
     questions: HashMap<u64, Question>,
     last: u64,
-    /// Questions that were answered before they were asked, in the order in which they were asked.
+    /// Questions whose operations had been delivered before they were asked, in order.
     late: VecDeque<u64>,
 }
 
 pub(super) struct Question {
     pub(super) tag: u64,
     pub(super) ops: Vec<Op>,
-    /// Asked for together.
+    /// A group: answered when all have arrived.
     pub(super) group: bool,
     missing: usize,
 }
 
 impl Asked {
-    /// `is_there`: has the operation been handed over already?
+    /// `is_there`: has the operation been delivered already?
     pub(super) fn ask(
         &mut self,
         ops: &[Op],
@@ -156,7 +157,7 @@ impl Asked {
         Ok(())
     }
 
-    /// The operation has been handed over. What is answered by that, if anything.
+    /// The operation has been delivered. Returns the question that this answers, if any.
     pub(super) fn arrived(&mut self, op: Op) -> Option<Question> {
         let number = self.ops.remove(&op)?;
         let question = self.questions.get_mut(&number)?;
@@ -173,7 +174,7 @@ impl Asked {
         self.questions.is_empty()
     }
 
-    /// What is missing; and whether nothing less than all of it is of use.
+    /// The operations that are missing, and whether all of them are needed (one group) or any helps.
     pub(super) fn missing(&self) -> (Vec<Op>, bool) {
         let mut ops: Vec<Op> = self.ops.keys().copied().collect();
         ops.sort_unstable();

@@ -1,4 +1,4 @@
-//! What becomes of a task when its handler has returned. Pure: the shell has nothing to decide.
+//! Decides the outcome of a task when its handler has returned. Pure; the caller only gathers what the decision needs.
 
 use crate::backend::{CacheSlot, Outcome};
 use crate::model::{AfterFailure, Error, Failure, Payload, RetryPolicy, Status, Wait, after_failure};
@@ -11,49 +11,49 @@ pub(crate) enum Staged {
     Continue(Payload),
 }
 
-/// What a handler left behind.
+/// The state of a task when its handler has returned.
 #[derive(Clone, Debug)]
 pub(crate) struct Returned {
     pub(crate) status: Status,
     pub(crate) staged: Option<Staged>,
-    /// It awaited what is not there; the wait stands whatever it returned.
+    /// It awaited operations that have not ended. It then suspends, whatever it returned.
     pub(crate) suspended: Option<Wait>,
     /// It was told to suspend because the worker drains.
     pub(crate) gave_way: bool,
     /// The execution is being cancelled, or timed out.
     pub(crate) cancelled: bool,
-    /// What it asked for is not what its journal holds.
+    /// What it asked for contradicts its journal.
     pub(crate) mismatch: Option<Error>,
     /// The last error that a call on its task gave it.
     pub(crate) last_error: Option<Error>,
-    /// Another thread was to end it, and nobody can any more.
+    /// Another thread was to end it, but all handles have been dropped.
     pub(crate) abandoned: bool,
 }
 
-/// What the decision rests on beside what was left behind.
+/// What else the decision needs.
 pub(crate) struct Rules<'a> {
     pub(crate) policy: &'a RetryPolicy,
     /// Attempts that failed before this one.
     pub(crate) retries: u32,
     pub(crate) version: Option<&'a str>,
     pub(crate) cache: Option<&'a CacheSlot>,
-    /// The largest arrival that the handler was given.
+    /// The largest arrival number that was delivered to the handler.
     pub(crate) seen: u64,
-    /// Every arrival up to here is known to the handler's journal.
+    /// The journal in memory has every arrival up to this number.
     pub(crate) known: u64,
-    /// 0..1, for the jitter.
+    /// 0 to 1, for the jitter.
     pub(crate) chance: f64,
     /// Is this the failure of one of the task's recorded children?
     pub(crate) is_child_failure: &'a dyn Fn(&Failure) -> bool,
 }
 
-/// The outcome of a task whose lease this worker still holds.
+/// Chooses the outcome. The worker still holds the lease.
 pub(crate) fn decide(returned: Returned, rules: &Rules<'_>) -> Outcome {
     let Returned { status, staged, suspended, gave_way, cancelled, mismatch, last_error, abandoned } = returned;
     if let Some(error) = mismatch {
         return park(&error, rules);
     }
-    // Nothing that it says will be recorded; giving the lease back lets the tree end.
+    // Nothing that it says will be recorded; releasing the lease lets the tree end.
     if cancelled || gave_way {
         return Outcome::Release;
     }
@@ -68,7 +68,7 @@ pub(crate) fn decide(returned: Returned, rules: &Rules<'_>) -> Outcome {
         Some(Staged::Continue(args)) => return Outcome::Continue { args, seen: rules.seen },
         None => {}
     }
-    // The status says something of the last error only if it is that error's.
+    // The last error explains the status only if it has the same status.
     let error = last_error.filter(|error| error.status() == status);
     let message = |error: Option<&Error>| match error {
         Some(error) => error.message().to_owned(),
@@ -102,7 +102,7 @@ pub(crate) fn decide(returned: Returned, rules: &Rules<'_>) -> Outcome {
     }
 }
 
-/// A failed attempt, its own or a child's that is passed up.
+/// The outcome of a failed attempt; `failure` is its own or one of its children's.
 pub(crate) fn fail(failure: Failure, rules: &Rules<'_>) -> Outcome {
     let child = (rules.is_child_failure)(&failure);
     if child && !rules.policy.retry_children {

@@ -1,4 +1,4 @@
-//! The durable operations. Each is recorded under its key; a replay gets what was recorded.
+//! The durable operations. Each is recorded under its key, and a replay returns what is recorded.
 
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::model::{
 };
 
 impl Task {
-    /// Calls a function and takes its result: [`Task::spawn_call`], await, [`Task::result`].
+    /// Calls a function and returns its result: [`Task::spawn_call`], await, [`Task::result`].
     ///
     /// # Errors
     /// `FAILED` with the child's failure; `CANCELLED`; `SUSPEND`; `INVALID`; `NONDETERMINISM`.
@@ -43,7 +43,7 @@ impl Task {
         core.noted(results)
     }
 
-    /// Waits for this long, by the store's clock. It wakes at the time that was fixed when it was first asked for.
+    /// Waits for this long, by the store's clock. The end is fixed when the sleep is first asked for.
     pub fn sleep(&self, delay: Duration, key: Option<&str>) -> Result<()> {
         let core = self.core();
         core.may_wait()?;
@@ -84,8 +84,8 @@ impl Task {
         core.noted(ended)
     }
 
-    /// Starts a call without waiting for it. It is recorded with the next wait, or the end; many are recorded in
-    /// chunks as they come.
+    /// Starts a call without waiting for it. It is recorded with the next wait or the end of the task; when there are
+    /// many, in chunks on the way.
     pub fn spawn_call(&self, function: &str, args: Payload, options: CallOptions) -> Result<Op> {
         let core = self.core();
         let op = core.spawn_call(function, args, options);
@@ -112,8 +112,8 @@ impl Task {
         core.noted(op)
     }
 
-    /// Cancels an operation that is not over; returns when that is recorded. Over already: nothing happens. Its
-    /// result is `CANCELLED` from then on.
+    /// Cancels an operation; returns when that is recorded. Nothing happens if it has ended. Its result is `CANCELLED`
+    /// from then on.
     pub fn cancel_op(&self, op: Op) -> Result<()> {
         let core = self.core();
         let cancelled = core.open().and_then(|mut state| {
@@ -143,8 +143,8 @@ impl TaskCore {
         self.commit_full_chunk(state).map(|_| op)
     }
 
-    /// The store uses it for caches and idempotency keys. Only a function that is registered here, and uses neither,
-    /// is known to do without.
+    /// The store needs the hash for caches and idempotency keys. Only for a function that is registered here, and uses
+    /// neither, is it known that it is not needed.
     fn needs_hash(&self, function: &str, options: &CallOptions) -> bool {
         let by_function = self.holder.options_of(function).is_none_or(|known| known.cached || known.idempotent);
         by_function
@@ -159,7 +159,7 @@ impl TaskCore {
         self.results_in(&mut state, ops, &format!("of '{function}'"))
     }
 
-    /// The results of operations that have all been handed over.
+    /// The results of operations that have all been delivered.
     pub(super) fn results_in(&self, state: &mut State, ops: &[Op], of: &str) -> Result<Vec<Payload>> {
         let machine = state.machine(&self.claimed);
         let mut results = Vec::with_capacity(ops.len());
@@ -173,7 +173,7 @@ impl TaskCore {
         if unsuccessful.is_empty() {
             return Ok(results);
         }
-        // All of them have arrived, so this only tells which one was first.
+        // All of them have arrived; this finds the first one.
         let first = match machine.poll(&unsuccessful, WaitMode::Any)? {
             Poll::Ready { first } => first,
             _ => unsuccessful[0],
@@ -186,7 +186,7 @@ impl TaskCore {
         let mut state = self.open()?;
         let begun = state.machine(&self.claimed).step_begin(name, key)?;
         if begun.recorded && state.polled.is_some() {
-            // It is handed over in its turn, like everything else.
+            // It is delivered in its turn, like all other operations.
         } else if begun.recorded {
             hand_over(state.machine(&self.claimed), begun.op)?;
         } else {
@@ -215,7 +215,7 @@ impl TaskCore {
         hand_over(state.machine(&self.claimed), op)
     }
 
-    /// As [`TaskCore::open`], for what is done even while the worker drains.
+    /// As [`TaskCore::open`], for calls that are allowed while the worker drains.
     pub(super) fn going(&self) -> Result<MutexGuard<'_, State>> {
         let state = self.state();
         self.check(&state)?;
@@ -223,7 +223,7 @@ impl TaskCore {
     }
 }
 
-/// The outcome of a recorded step is the handler's from now on, in the first run as in a replay.
+/// Delivers the outcome of a recorded step at once, in the first run as in a replay.
 fn hand_over(machine: &mut Machine, step: Op) -> Result<()> {
     machine.poll(&[step], WaitMode::All).map(drop)
 }

@@ -1,5 +1,5 @@
-//! The ways to end. In a handler an end is staged, and committed after the handler has returned; on a deferred task it
-//! is final at once. None of them blocks.
+//! The ways to end a task. In a handler the end is staged, and committed after the handler has returned; on a deferred
+//! task it takes effect at once. None of them blocks.
 
 use super::Task;
 use super::core::{Phase, flag};
@@ -7,24 +7,24 @@ use super::decide::Staged;
 use crate::model::{Error, Failure, Payload, Result, Status, check_size};
 
 impl Task {
-    /// The task is done, with this result.
+    /// Completes the task with this result.
     ///
     /// # Errors
-    /// See [`Task`]. `NONDETERMINISM` if something is recorded that this run has not asked for. A deferred task that can't be ended any more (`LEASE_LOST`, `CANCELLED`, `NONDETERMINISM`) is let
-    /// go all the same.
+    /// See [`Task`]. `NONDETERMINISM` if something is recorded that this run has not asked for. A deferred task that
+    /// can't be ended any more (`LEASE_LOST`, `CANCELLED`, `NONDETERMINISM`) frees its slot all the same.
     pub fn complete(&self, result: Payload) -> Result<()> {
         let staged = check_size("result", &result).and_then(|()| self.stage(Staged::Complete(result)));
         self.core().noted(staged)
     }
 
-    /// The attempt failed. The retry policy decides what follows; a failure of a child that is passed on unchanged is
+    /// Fails the attempt. The retry policy decides what follows; a failure of a child that is passed on unchanged is
     /// not retried.
     pub fn fail(&self, failure: Failure) -> Result<()> {
         let staged = self.stage(Staged::Fail(failure));
         self.core().noted(staged)
     }
 
-    /// Starts the task over with new arguments, an empty journal and the signals that no wait has taken.
+    /// Starts the task again with new arguments, an empty journal and the signals that no wait has taken.
     pub fn continue_with(&self, args: Payload) -> Result<()> {
         let staged = check_size("args", &args).and_then(|()| self.stage(Staged::Continue(args)));
         self.core().noted(staged)
@@ -84,7 +84,7 @@ impl Task {
         }
     }
 
-    /// A deferred task whose end nobody will take still frees its slot.
+    /// A deferred task whose end can't be recorded still has to free its slot.
     fn let_go(&self, state: std::sync::MutexGuard<'_, super::core::State>, error: &Error) {
         let core = self.core();
         let hopeless = core.is(flag::GONE | flag::CANCELLED) || state.refused.is_some() || state.mismatch().is_some();

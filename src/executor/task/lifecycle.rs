@@ -1,4 +1,4 @@
-//! How a lease goes: its handler starts and returns, its end is decided and sent on its way.
+//! The life of a lease: the handler starts and returns, and its end is decided and sent to the store.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, MutexGuard};
@@ -16,7 +16,7 @@ use crate::model::{Error, Failure, Level, Op, RetryPolicy, Status};
 impl TaskCore {
     // The handler's run.
 
-    /// The handler may start. False: there is nothing to run any more, and its slot is free.
+    /// Starts the handler. False: there is nothing to run any more, and the slot is free.
     pub(in crate::executor) fn begin(self: &Arc<Self>) -> bool {
         let now = Instant::now();
         let mut state = self.state();
@@ -44,7 +44,7 @@ impl TaskCore {
         true
     }
 
-    /// The handler has returned. True: another thread ends the task, and its slot stays taken.
+    /// The handler has returned. True: another thread will end the task, and the slot stays in use.
     pub(in crate::executor) fn returned(self: &Arc<Self>, status: Status) -> bool {
         let mut state = self.state();
         if status == Status::Pending && state.staged.is_none() && !self.is(flag::GONE) {
@@ -68,7 +68,7 @@ impl TaskCore {
         }
     }
 
-    /// Keeps an error that a call gave the handler: it may come back as its status.
+    /// Keeps the last error of a call: the handler may return its status.
     pub(in crate::executor) fn note(&self, error: &Error) {
         self.state().last_error = Some(error.clone());
     }
@@ -80,7 +80,7 @@ impl TaskCore {
         self.holder.kept_slot_freed();
     }
 
-    /// Decides what becomes of the task and sends it on its way. Never blocks.
+    /// Decides the outcome and sends it to the store. Never blocks.
     fn end(self: &Arc<Self>, mut state: MutexGuard<'_, State>, status: Status, abandoned: bool) {
         state.phase = Phase::Closed;
         if let Some(started) = state.started {
@@ -118,7 +118,7 @@ impl TaskCore {
         };
         let outcome = self.with_rules(state.machine.as_ref(), |rules| decide(returned, rules));
         let commands = match (&outcome, &mut state.machine) {
-            // What was asked for beside a mismatch is not to be trusted.
+            // Commands of a run that contradicts its journal are not recorded.
             (Outcome::Park { .. }, _) | (_, None) => Commands::default(),
             (_, Some(machine)) => machine.take_commands(),
         };
@@ -130,7 +130,7 @@ impl TaskCore {
         self.end_unstarted(Outcome::Release);
     }
 
-    /// Ends a task whose handler will not be started: there is no need, or no way.
+    /// Ends a task without running its handler.
     pub(in crate::executor) fn end_unstarted(self: &Arc<Self>, outcome: Outcome) {
         let mut state = self.state();
         if state.phase != Phase::Queued {
@@ -138,7 +138,7 @@ impl TaskCore {
         }
         state.phase = Phase::Closed;
         let gone = self.is(flag::GONE);
-        // A coroutine that was to go on, and now does not.
+        // If a coroutine was to go on with it, it is evicted.
         let reason = if self.holder.draining() { Reason::Draining } else { Reason::Released };
         self.tell_evict(&mut state, reason);
         drop(state);
@@ -150,13 +150,13 @@ impl TaskCore {
         }
     }
 
-    /// As [`TaskCore::end_unstarted`], with a failed attempt.
+    /// As [`TaskCore::end_unstarted`], with an error as a failed attempt.
     pub(in crate::executor) fn fail_unstarted(self: &Arc<Self>, error: &Error) {
         let outcome = self.after_error(error);
         self.end_unstarted(outcome);
     }
 
-    /// Ends the lease under a handler that runs: its calls are told, its slot stays taken until it returns.
+    /// Ends the lease while the handler is running. Its calls fail from now on; its slot is in use until it returns.
     fn end_under(self: &Arc<Self>, flags: u8, outcome: impl FnOnce() -> Outcome) {
         let mut state = self.state();
         if matches!(state.phase, Phase::Closed | Phase::Queued) || self.is(flag::GONE) {
@@ -175,7 +175,7 @@ impl TaskCore {
         self.holder.post(Arc::clone(self), transition);
     }
 
-    /// An alarm of this task is due.
+    /// An alarm of this task has fired.
     pub(in crate::executor) fn ring(self: &Arc<Self>, alarm: Alarm) {
         match alarm {
             Alarm::Deadline => self.time_out(),
@@ -184,7 +184,7 @@ impl TaskCore {
         }
     }
 
-    /// The attempt ran longer than it may.
+    /// The attempt has timed out.
     fn time_out(self: &Arc<Self>) {
         self.end_under(flag::TIMED_OUT, || {
             count(&self.holder.core().metrics.counters.timeouts);
@@ -193,12 +193,12 @@ impl TaskCore {
         });
     }
 
-    /// The worker stops without waiting for the handler any longer.
+    /// The worker stops waiting for the handler.
     pub(in crate::executor) fn abandon(self: &Arc<Self>) {
         self.end_under(flag::LOST, || Outcome::Release);
     }
 
-    /// The lease is not ours any more. False: that was known.
+    /// The lease is lost. False: that was known.
     pub(in crate::executor) fn lose(&self, flags: u8) -> bool {
         let mut state = self.state();
         let news = !self.is(flag::GONE);
@@ -219,12 +219,12 @@ impl TaskCore {
         }
     }
 
-    /// Has its end been sent on its way, so that a lease that is lost means nothing?
+    /// Has its end been sent, so that a lost lease does not matter?
     pub(in crate::executor) fn is_ending(&self) -> bool {
         self.state().phase == Phase::Closed || self.is(flag::GONE)
     }
 
-    /// The outcome for a task that an error stopped, outside of its handler.
+    /// The outcome of a task that was stopped by an error outside its handler.
     pub(in crate::executor) fn after_error(&self, error: &Error) -> Outcome {
         let mut failure = Failure::new(error.status().name(), error.message());
         failure.retryable = error.is_retryable();
@@ -253,7 +253,7 @@ impl TaskCore {
         })
     }
 
-    /// Tells the operator of an outcome that needs one.
+    /// Logs outcomes that an operator should see.
     pub(in crate::executor) fn tell(&self, outcome: &Outcome) {
         let (what, failure) = match outcome {
             Outcome::Park { failure, .. } => ("the task is parked: its code does not match its journal", failure),
@@ -270,7 +270,7 @@ impl TaskCore {
 
     // After the store has answered.
 
-    /// The machine of a suspended task whose suspension is recorded.
+    /// Takes the replay machine of a task whose suspension is recorded.
     pub(in crate::executor) fn take_machine(&self, arrivals: &[(Op, u64)], latest: u64) -> Option<Machine> {
         let mut machine = self.state().machine.take()?;
         machine.committed(arrivals, latest);

@@ -24,36 +24,37 @@ pub(super) use self::warm::Warm;
 use self::coroutine::Coroutine;
 use crate::model::{Id, Payload, TaskKind, Timestamp};
 
-/// A claimed task in the hands of its handler. Clones are handles of the same task and may be used from any thread;
-/// threads that use durable operations of one task at once need keys of their own for them.
+/// A claimed task, as its handler sees it. Clones are handles of the same task and may be used from any thread; threads
+/// that use durable operations of one task at the same time must give them keys of their own.
 ///
 /// Every method may block for a commit, or (with a hold) for what it awaits; none may be called on a thread of the
-/// async runtime. Before anything else each looks whether the task is still the handler's:
+/// async runtime. Each method first checks whether the task is still the handler's:
 ///
 /// | status | why |
 /// |---|---|
-/// | `LEASE_LOST` | another worker has the task, its attempt timed out, or it is over |
-/// | `CANCELLED` | its execution is being cancelled or timed out |
+/// | `LEASE_LOST` | another worker has the task, its attempt timed out, or it has ended |
+/// | `CANCELLED` | its execution is being cancelled or has timed out |
 /// | `CLOSED` | the handler has returned, or a deferred task was ended |
-/// | `SUSPEND` | it was told to suspend already, and should return |
+/// | `SUSPEND` | it has been told to suspend already, and should return |
 /// | `CONFLICT` | it has completed, failed or continued already |
 ///
-/// A handler may return the status of any error as it is: the right thing follows.
+/// A handler may return the status of any error unchanged: the task is then retried, suspended, parked or released as
+/// that error demands.
 ///
 /// Dropping the last handle of a deferred task that was not ended fails its attempt with type `NoOutcome`.
 ///
-/// A poller's task is deferred from its beginning, and lives as long as its host's coroutine, over any number of leases.
-/// None of its methods blocks; those that would have to answer `UNSUPPORTED`.
+/// A task that is hosted by a poller is deferred from the beginning, and lives as long as the host's coroutine, over
+/// any number of leases. None of its methods blocks; those that would have to answer `UNSUPPORTED`.
 pub struct Task(Holder);
 
 enum Holder {
-    /// To a handler, for one lease.
+    /// Given to a handler, for one lease.
     Lent(Arc<TaskCore>),
-    /// By a poller's host.
+    /// Given to a poller's host.
     Kept(Arc<Coroutine<TaskCore>>),
 }
 
-/// What is known of a task beside its arguments.
+/// What a task knows about itself, besides its arguments.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TaskInfo {
     pub task_id: Id,
@@ -68,14 +69,14 @@ pub struct TaskInfo {
     /// Larger than that of any earlier claim of the task.
     pub fence: u64,
     pub worker_id: String,
-    /// When this attempt is over, counted from its start.
+    /// When this attempt times out, counted from its start.
     pub deadline: Option<Timestamp>,
     pub queue: Option<String>,
     pub tags: Vec<String>,
     pub priority: i64,
     /// W3C Trace Context of the dispatch.
     pub traceparent: Option<String>,
-    /// What the last attempt said of its work.
+    /// The details of the last attempt's last heartbeat.
     pub heartbeat: Option<Payload>,
     /// How often the task has been started over by [`Task::continue_with`].
     pub run: u32,
@@ -97,7 +98,7 @@ impl Task {
         }
     }
 
-    /// The number under which a poller's events speak of the task; 0 for one that is a handler's.
+    /// The tag in a poller's events about this task; 0 if a handler has it.
     pub fn tag(&self) -> u64 {
         match &self.0 {
             Holder::Lent(_) => 0,
@@ -140,13 +141,13 @@ impl Task {
         self.core().claimed.task.kwargs.clone()
     }
 
-    /// True when the handler's work is in vain: its execution is being cancelled, its attempt timed out, or its lease
-    /// is another's. Asks nobody; cheap enough for an inner loop.
+    /// True when nothing that the handler does will be recorded: its execution is being cancelled, its attempt has
+    /// timed out, or another worker has the lease. Does not query the store; cheap enough for an inner loop.
     pub fn is_cancelled(&self) -> bool {
         self.core().in_vain()
     }
 
-    /// True while the handler goes the way that an earlier run has gone and gets recorded results.
+    /// True while the handler repeats what an earlier run did, and gets recorded results.
     pub fn is_replaying(&self) -> bool {
         self.core().is_replaying()
     }
@@ -165,7 +166,7 @@ impl Drop for Task {
     fn drop(&mut self) {
         match &self.0 {
             Holder::Lent(core) => core.drop_handle(),
-            // Its own drop sees to it.
+            // `Coroutine`'s own drop does it.
             Holder::Kept(_) => {}
         }
     }

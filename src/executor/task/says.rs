@@ -1,4 +1,5 @@
-//! Values that are the same in every replay, and what a handler tells the outside.
+//! Values that are the same in every replay (time, random numbers), and what a handler reports (progress, counters,
+//! values, heartbeats, log lines).
 
 use uuid::Uuid;
 
@@ -7,7 +8,7 @@ use crate::executor::log::LogRecord;
 use crate::model::{Error, Level, Number, Payload, ProgressEntry, ProgressStatus, Result, Timestamp, check_size};
 
 impl Task {
-    /// The time of the last event that was handed over, else of the task's creation: the same in every replay.
+    /// The time of the last operation that was delivered, else of the task's creation: the same in every replay.
     pub fn now(&self) -> Result<Timestamp> {
         let core = self.core();
         let now = core.own_turn().map(|mut state| state.machine(&core.claimed).now());
@@ -28,8 +29,8 @@ impl Task {
         core.noted(uuid)
     }
 
-    /// Adds a line to the execution's progress. Recorded soon, or with the next commit of the task; once for all replays of
-    /// its journal, and in each attempt that has none yet.
+    /// Adds a line to the execution's progress. It is recorded soon, or with the task's next commit: once for all
+    /// replays of the same journal, but again in each attempt that has no journal yet.
     pub fn progress(&self, detail: Payload) -> Result<()> {
         let core = self.core();
         let entry = ProgressEntry {
@@ -48,7 +49,7 @@ impl Task {
         core.noted(said)
     }
 
-    /// Adds to a counter of the execution. Recorded as progress is: at least once where there is no journal yet.
+    /// Adds to a counter of the execution. Recorded as progress is, so at least once while there is no journal.
     pub fn counter_add(&self, name: &str, amount: Number) -> Result<()> {
         let core = self.core();
         let said = core.own_turn().and_then(|mut state| {
@@ -71,8 +72,7 @@ impl Task {
         core.noted(said)
     }
 
-    /// Says that the handler is alive, and what its next attempt should know; the last details stand. Leases are
-    /// renewed without it.
+    /// Records details for the next attempt; the last ones count. Leases are renewed without it.
     pub fn heartbeat(&self, details: Option<Payload>) -> Result<()> {
         let core = self.core();
         let said = details.as_ref().map_or(Ok(()), |details| check_size("details", details)).and_then(|()| {
@@ -86,13 +86,13 @@ impl Task {
         core.noted(said)
     }
 
-    /// Keeps the error of a call on this task that was refused before it came here, for the failure that is made of it
-    /// when the handler returns its status.
+    /// Keeps the error of a call that was refused before it reached the task, as the reason if the handler returns its
+    /// status.
     pub fn note_error(&self, error: &Error) {
         self.core().note(error);
     }
 
-    /// Writes a line to the log, with the task beside it; not again in a replay.
+    /// Writes a line to the log, with the task's id; not again in a replay.
     pub fn log(&self, level: Level, message: &str) {
         if self.is_replaying() {
             return;

@@ -1,4 +1,4 @@
-//! What a poller's host is told of its task.
+//! Events that a poller's host gets about its task.
 
 use super::core::{Phase, Polled, State, TaskCore, flag};
 use crate::backend::Outcome;
@@ -24,7 +24,7 @@ impl TaskCore {
         self.close(state.polled.as_mut(), |tag| TaskEvent::Evict { tag, notice });
     }
 
-    /// The host has ended the task, and that is over.
+    /// The end that the host gave its task has been recorded or refused.
     pub(super) fn tell_ended(&self, state: &mut State, outcome: Result<&Outcome>) {
         let (task_id, execution_id) = (self.held.task, self.held.execution);
         let outcome = outcome.map(|outcome| {
@@ -34,10 +34,10 @@ impl TaskCore {
         self.close(state.polled.as_mut(), |tag| TaskEvent::Ended { tag, outcome });
     }
 
-    /// The store has answered the task's last transition.
+    /// Reports the store's verdict on the task's last transition.
     pub(in crate::executor) fn tell_verdict(&self, outcome: &Outcome, verdict: Result<()>) {
         let mut state = self.state();
-        // Its lease ended under it, and the host has not ended it: it is told when it does.
+        // If its lease was lost and the host has not ended it, the host learns that when it does.
         if state.polled.is_none() || state.phase != Phase::Closed {
             return;
         }
@@ -58,7 +58,7 @@ impl TaskCore {
         }
     }
 
-    /// The event that closes the task is posted once.
+    /// Posts the event that closes the task, once.
     pub(super) fn close(&self, polled: Option<&mut Polled>, event: impl FnOnce(u64) -> TaskEvent) {
         if let Some(polled) = polled
             && !std::mem::replace(&mut polled.told, true)

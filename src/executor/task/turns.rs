@@ -1,7 +1,6 @@
-//! Turns: a poller's coroutine runs until it has nothing left to do, and says so; then it is for the library to say what
-//! is next. What has arrived is handed over one at a time, each with a turn, in the order in which it arrived. When
-//! there is nothing, the task is suspended: rows only, without slot and lease. While a step runs in the host, it keeps
-//! both.
+//! Turns of a poller's task. Its coroutine runs until it has nothing left to do, and gives the turn to the library.
+//! Arrivals are delivered one at a time, each with a turn, in the order in which they arrived. If there is none the
+//! task is suspended, and has neither slot nor lease; while a step runs in the host it keeps both.
 
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
@@ -15,16 +14,15 @@ use crate::executor::replay::Delivery;
 use crate::executor::sync::jittered;
 use crate::model::{BATCH_MAX, Error, Op, Result, Status, Wait, WaitMode};
 
-/// While a step keeps the task here, arrivals are looked for this often: notices are hints.
+/// How often arrivals are looked for while a step is running: notices are hints.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A store that is busy is asked again this often before the task goes back.
+/// How often loading the journal is repeated while the store is busy, before the task is released.
 const LOADS: u32 = 5;
 const LOAD_PAUSE: Duration = Duration::from_millis(50);
 
 impl Task {
-    /// Asks to be told, once, when an operation has arrived; or a group of them, when the last of it has. For a
-    /// poller's tasks.
+    /// Asks for one event when an operation has arrived, or when the last of a group has. For tasks of a poller.
     ///
     /// # Errors
     /// `INVALID` for operations that are not this task's; `CONFLICT` for one that is asked for already; `UNSUPPORTED`
@@ -45,7 +43,7 @@ impl TaskCore {
         self.state().polled.is_some()
     }
 
-    /// As `going`, for what must be said in the same order in every run: it is the coroutine's turn.
+    /// As `going`, for calls that must come in the same order in every run: it must be the coroutine's turn.
     pub(super) fn own_turn(&self) -> Result<MutexGuard<'_, State>> {
         let state = self.going()?;
         self.check_turn(&state)?;
@@ -65,7 +63,7 @@ impl TaskCore {
         }
     }
 
-    /// For calls that wait. A poller's host must not.
+    /// Refuses calls that block if a poller hosts the task.
     pub(super) fn may_wait(&self) -> Result<()> {
         if !self.is_polled() {
             return Ok(());
@@ -89,10 +87,10 @@ impl TaskCore {
         asked
     }
 
-    /// The slot is there: hands the task over, or lets its coroutine go on. `hand_over` gives back what a host that is
-    /// gone refused.
+    /// The task has got a slot: hands it to the host, or continues with its coroutine. `hand_over` returns what the
+    /// host refused because it has gone.
     pub(in crate::executor) fn begin_polled<R>(self: &Arc<Self>, hand_over: impl FnOnce(Task) -> R) {
-        // Dropped after the lock: the last reference to a coroutine takes the lock itself.
+        // Dropped after the lock is released, because dropping the last reference to a coroutine takes the lock.
         let mut kept = None;
         let mut refused = None;
         let mut state = self.state();
@@ -119,7 +117,7 @@ impl TaskCore {
         if cold {
             drop(state);
         } else if kept.is_none() {
-            // Freed in this moment.
+            // The host has just freed it.
             state.gave_way = true;
             self.end_deferred(state, Status::Suspend, false);
         } else {
@@ -147,7 +145,7 @@ impl TaskCore {
         Ok(())
     }
 
-    /// It is the library's turn: what is next?
+    /// Takes the library's turn: decides what to do next.
     pub(super) fn next_turn(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         loop {
             let State { phase: Phase::Deferred, polled: Some(polled), .. } = &*state else { return };
@@ -201,7 +199,7 @@ impl TaskCore {
         }
     }
 
-    /// A step runs in the host: the task stays, and hears of what arrives.
+    /// A step is running in the host: the task keeps its lease, and looks for arrivals.
     fn stay(self: &Arc<Self>, state: &mut State) {
         if state.polled.as_ref().is_some_and(|polled| polled.loading) {
             return;
@@ -209,7 +207,7 @@ impl TaskCore {
         let first = !self.is(flag::AWAITING);
         if first || std::mem::take(&mut state.arrived) {
             self.set(flag::AWAITING);
-            // What arrived before is looked up, not waited for.
+            // What has arrived before this is loaded; no notice will come for it.
             return self.load(state);
         }
         let Some(polled) = &mut state.polled else { return };
@@ -218,7 +216,7 @@ impl TaskCore {
         }
     }
 
-    /// The time to look has come.
+    /// The alarm to look for arrivals has fired.
     pub(super) fn look(self: &Arc<Self>) {
         let mut state = self.state();
         if let Some(polled) = &mut state.polled {
@@ -242,7 +240,7 @@ impl TaskCore {
         self.end_deferred(state, Status::Suspend, false);
     }
 
-    /// The coroutine's turn begins with this.
+    /// Answers a question of the host, with which the coroutine's turn begins.
     fn answer(&self, state: &mut State, question: &Question) {
         let outcome = if question.group {
             self.results_in(state, &question.ops, "of the group").map(Arrived::Many)
@@ -259,7 +257,7 @@ impl TaskCore {
         }
     }
 
-    /// Takes in what arrived since the machine last heard, and goes on.
+    /// Loads what has arrived since the machine last did, and continues.
     fn load(self: &Arc<Self>, state: &mut State) {
         let after = state.machine(&self.claimed).high_water();
         let Some(polled) = &mut state.polled else { return };

@@ -1,4 +1,4 @@
-//! Await: hand over what is there, else hold for a while, else suspend.
+//! Waiting for operations: deliver what has arrived, else block for the time of the hold, else suspend.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,21 +10,21 @@ use crate::executor::replay::{OpOutcome, Poll};
 use crate::executor::sync::jittered;
 use crate::model::{Error, Op, Payload, Result, Status, Wait, WaitMode};
 
-/// While it holds, a handler looks for itself this often: notices are hints.
+/// How often a blocked handler looks for arrivals: notices are hints.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A hold that is longer is as good as endless.
+/// Longer holds are cut to this.
 const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 
-/// A store that is busy is asked for a journal again this often before the handler is told.
+/// How often loading the journal is repeated while the store is busy, before the handler gets the error.
 const LOADS: u32 = 5;
 const LOAD_PAUSE: Duration = Duration::from_millis(50);
 
 impl Task {
-    /// Waits for operations: all of them, or the first. What is not there yet is held for, up to `hold` (`None`: the
-    /// worker's setting), and then the task is suspended: the handler returns, and runs again when it is there.
+    /// Waits for operations: all of them, or the first. Blocks up to `hold` (`None`: the worker's setting) if they have
+    /// not arrived. Then the task is suspended: the handler returns, and runs again when they have.
     ///
-    /// Gives the operation that arrived first; 0 if none was awaited.
+    /// Returns the operation that arrived first; 0 if none was awaited.
     ///
     /// # Errors
     /// `SUSPEND`; `INVALID` for operations that are not this task's; `NONDETERMINISM`; `BACKEND`.
@@ -104,8 +104,8 @@ impl TaskCore {
         }
     }
 
-    /// Blocks until something may have arrived, and loads what has. The first time it only says so to the notices
-    /// and records what is staged: what arrived before that is looked up, not waited for.
+    /// Blocks until something may have arrived, and loads it. The first time it only turns notices on, and commits or
+    /// loads: what arrived before they were on is found by that.
     fn hold<'a>(
         self: &'a Arc<Self>,
         mut state: MutexGuard<'a, State>,
@@ -114,7 +114,7 @@ impl TaskCore {
         if !self.is(flag::AWAITING) {
             self.set(flag::AWAITING);
             state.arrived = false;
-            // The commit's answer tells the next poll whether there is news.
+            // The commit's verdict tells the next poll whether more has arrived.
             return if state.has_commands() { self.commit(state) } else { self.load_news(state) };
         }
         let until = Instant::now() + left.min(LOOK);
@@ -131,7 +131,7 @@ impl TaskCore {
         self.load_news(state)
     }
 
-    /// Takes in what arrived since the machine last heard. The lock is not held meanwhile.
+    /// Loads what has arrived since the machine last did. The lock is not held meanwhile.
     fn load_news<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>) -> Result<MutexGuard<'a, State>> {
         let after = state.machine(&self.claimed).high_water();
         drop(state);
@@ -154,8 +154,8 @@ impl TaskCore {
         Ok(state)
     }
 
-    /// A durable operation begins. While the worker drains it gives way instead, unless it is on its way out anyhow; a
-    /// poller's task does so when its turn is over.
+    /// To be called at the start of a durable operation. While the worker drains the task suspends instead; a task of a
+    /// poller does so at the end of its turn.
     pub(super) fn open(&self) -> Result<MutexGuard<'_, State>> {
         let mut state = self.state();
         self.check(&state)?;
@@ -177,7 +177,7 @@ impl TaskCore {
         result
     }
 
-    // What notices say.
+    // Called for notices.
 
     /// Operations of this task have arrived.
     pub(in crate::executor) fn arrived(self: &Arc<Self>) {
@@ -192,7 +192,7 @@ impl TaskCore {
         }
     }
 
-    /// Something about the worker has changed.
+    /// The worker's state has changed.
     pub(in crate::executor) fn wake(self: &Arc<Self>) {
         let state = self.state();
         if state.polled.is_some() {

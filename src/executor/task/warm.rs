@@ -1,4 +1,4 @@
-//! A coroutine whose task waits as rows.
+//! A coroutine whose task is suspended.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::executor::events::{Reason, TaskEvent};
 use crate::executor::replay::Machine;
 use crate::model::Op;
 
-/// What goes on in the host's memory while the task waits.
+/// What is kept of a coroutine in the host while its task is suspended.
 pub(in crate::executor) struct Warm {
     pub(in crate::executor) machine: Machine,
     pub(in crate::executor) polled: Polled,
@@ -16,7 +16,7 @@ pub(in crate::executor) struct Warm {
 }
 
 impl TaskCore {
-    /// Its suspension is recorded. None: the host has dropped it.
+    /// The suspension is recorded: takes the coroutine out of the lease. `None`: the host has dropped it.
     pub(in crate::executor) fn take_warm(self: &Arc<Self>, arrivals: &[(Op, u64)], latest: u64) -> Option<Warm> {
         let machine = self.take_machine(arrivals, latest)?;
         let polled = self.state().polled.take()?;
@@ -25,7 +25,7 @@ impl TaskCore {
 }
 
 impl Warm {
-    /// The coroutine's memory is asked back; the task goes on as rows.
+    /// Asks the host to drop the coroutine. The task stays suspended in the store.
     pub(in crate::executor) fn evict(mut self, reason: Reason) {
         self.last.lose(flag::LOST);
         let notice = self.last.notice(reason);
