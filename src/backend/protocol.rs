@@ -1,5 +1,5 @@
-//! The backend protocol: every operation as a request, every answer as a response. The names of the variants, in
-//! snake case, are the names of the operations for C and for backends that users write.
+//! The backend protocol: every operation as a variant of [`Request`], every answer as one of [`Response`]. The names of
+//! the variants, in snake case, are the names of the operations for C and for stores that users write.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,4 @@
-//! How a case says that the store does not do what it must. It unwinds without the panic's message on stderr: the
-//! report tells it.
+//! How a case fails: it unwinds with what it expected, without the panic message on stderr, because the report has it.
 
 use std::fmt::{Arguments, Debug};
 use std::panic::{Location, resume_unwind};

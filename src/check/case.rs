@@ -1,17 +1,17 @@
-//! A case, and how a file lists those that it holds.
+//! What a case is, and the macro by which a file lists its cases.
 
 use futures_util::future::LocalBoxFuture;
 
 use super::house::Store;
 
-/// A promise that a store makes.
+/// A test of one thing that a store must do.
 #[derive(Clone, Copy)]
 pub(super) struct Case {
     pub(super) name: &'static str,
     pub(super) run: fn(Store) -> LocalBoxFuture<'static, ()>,
 }
 
-/// Declares a file's cases. One that is not listed is dead code, which the lints refuse.
+/// Declares the cases of a file. A function that is not listed is dead code, which the lints refuse.
 macro_rules! cases {
     ($($case:ident),* $(,)?) => {
         pub(super) const CASES: &[$crate::check::case::Case] = &[$($crate::check::case::Case {

@@ -1,4 +1,4 @@
-//! A store that is checked, and what cases do to it.
+//! The fixture: a store under test, and the operations that cases use on it.
 #![allow(dead_code, unused_imports, reason = "each of the programs that check stores uses its part")]
 
 use std::any::Any;
@@ -21,29 +21,29 @@ use stent::model::{
 pub use super::must::Must;
 pub use super::words::*;
 
-/// Nothing here takes so long; a case that waits this long has failed.
+/// The time limit of waits in cases; one that reaches it has failed.
 pub const SOON: Duration = Duration::from_secs(30);
 
-/// A lease that no case outlives.
+/// A lease longer than any case.
 pub const LEASE: Duration = Duration::from_secs(600);
 
-/// A lease that ends at once: its worker is as good as dead.
+/// A lease that ends at once, as if its worker had died.
 pub const DYING: Duration = Duration::from_micros(1);
 
 /// Opens the same store again, as another process would.
 pub type Twin = Arc<dyn Fn() -> BoxFuture<'static, SharedBackend> + Send + Sync>;
 
-/// A store, with worker `w` in the words that name none. Cheap to clone.
+/// A store under test. Methods without a worker use worker `w`. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     pub backend: SharedBackend,
-    /// None: there is no other, or nobody knows how.
+    /// `None`: the store can't be opened a second time.
     pub twin: Option<Twin>,
     /// Where it is, if that is known.
     pub url: Option<String>,
 }
 
-/// Raised when it is dropped: what runs beside a case ends with it, whatever becomes of the case.
+/// Set when it is dropped: whatever runs beside a case ends with it, however the case ends.
 #[derive(Default)]
 pub struct Flag(Arc<AtomicBool>);
 
@@ -64,7 +64,7 @@ impl Drop for Flag {
 }
 
 impl Store {
-    /// The same store, as another process sees it; where there can be no other, this one.
+    /// The same store opened again, as by another process; if that is not possible, this one.
     pub async fn another(&self) -> Self {
         match &self.twin {
             None => self.clone(),
@@ -110,7 +110,7 @@ impl Store {
         self.claim_with(claim(worker, count, LEASE)).await
     }
 
-    /// The only task that there is to take.
+    /// Claims the only task that is there.
     pub async fn take(&self) -> Claimed {
         self.take_as("w").await
     }
@@ -119,12 +119,12 @@ impl Store {
         only(self.claim(worker, 10).await)
     }
 
-    /// There is nothing to take.
+    /// Checks that there is nothing to claim.
     pub async fn idle(&self) {
         assert_eq!(self.claim("w", 10).await, []);
     }
 
-    /// Takes the only task and dies with it. What it was before it came back.
+    /// Claims the only task and dies with it. Returns the task as it was.
     pub async fn die(&self) -> Claimed {
         let taken = only(self.claim_with(claim("w", 10, DYING)).await);
         let id = taken.task.id;
@@ -142,7 +142,7 @@ impl Store {
         self.backend.dispatch(vec![new_execution(function, args, options)]).await.map(only)
     }
 
-    /// Starts one and takes its root: nothing else may be there to take.
+    /// Starts an execution and claims its root; there must be nothing else to claim.
     pub async fn root(&self, function: &str) -> Claimed {
         let execution = self.start(function).await;
         let root = self.take().await;
@@ -150,14 +150,14 @@ impl Store {
         root
     }
 
-    /// One `root` that has called `child` and waits for it, and the child, taken.
+    /// A `root` that has called `child` and waits for it, and the child, which is claimed.
     pub async fn waiting_parent(&self) -> (Claimed, Claimed) {
         let root = self.root("root").await;
         self.suspend(&root, spawns([call(&root, 1, "child")]), WaitMode::All, &[1], 0).await;
         (root, self.take().await)
     }
 
-    // What workers say.
+    // Transitions.
 
     pub async fn say(&self, of: &Claimed, commands: Commands, outcome: Outcome) -> Verdict {
         only(self.say_all(vec![saying(of, commands, outcome)]).await)
@@ -198,7 +198,7 @@ impl Store {
         self.backend.signal(signal(execution, name, payload)).await.must();
     }
 
-    // What there is.
+    // Queries.
 
     pub async fn task(&self, id: Id) -> Task {
         match self.backend.call(Request::GetTask { task_id: id }).await.must() {
@@ -242,7 +242,7 @@ impl Store {
         self.backend.dead_letters(DeadLetterFilter { limit: 100, ..DeadLetterFilter::default() }).await.must()
     }
 
-    /// All that is told of an execution, to see that nothing of it has changed.
+    /// Everything about an execution, to check that nothing has changed.
     pub async fn picture(&self, execution: Id) -> String {
         let snapshot = self.snapshot(execution).await;
         let tasks = self.tasks(execution).await;
@@ -253,7 +253,7 @@ impl Store {
         format!("{snapshot:#?}\n{tasks:#?}\n{journals:#?}\n{:#?}", self.letters().await)
     }
 
-    // What time brings.
+    // Sweeps.
 
     /// Sweeps until nothing is due.
     pub async fn sweep(&self) {

@@ -1,8 +1,8 @@
-//! What every backend must do, case by case: the suite that `stent_backend_check` runs against any store, and that the
-//! project's own tests run against the stores of this library.
+//! The conformance suite: what every store must do, as cases. `stent_backend_check` runs it against any store, and the
+//! project's own tests run it against the stores of this library.
 //!
-//! Cases speak to a [`crate::backend::Backend`], with functions and workers of their own names, and clean up behind
-//! themselves. A case ends by unwinding, quietly, with what was expected and what was got.
+//! Cases use the trait [`crate::backend::Backend`], with names of functions and workers of their own, and clean up
+//! after themselves. A case fails by unwinding with what was expected and what it got.
 
 #[macro_use]
 mod broken;

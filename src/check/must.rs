@@ -1,9 +1,9 @@
-//! What must be there, or must have failed; else the case ends.
+//! Assertions: a value must be there, or a call must fail; otherwise the case fails.
 
 use std::any::Any;
 use std::fmt::Debug;
 
-/// What must be there, or must have failed.
+/// Assertions on options and results.
 pub trait Must {
     type There;
     type Failed;
@@ -50,7 +50,7 @@ impl<T: Debug> Must for Option<T> {
     }
 }
 
-/// What a spawned part of a case has found goes on to the case.
+/// Passes the failure of a spawned part on to its case.
 #[track_caller]
 fn failed<E: Debug + 'static>(why: Box<E>) -> ! {
     let shown = format!("{why:?}");

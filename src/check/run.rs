@@ -1,4 +1,4 @@
-//! Runs the cases, one after the other, and tells what came of each.
+//! Runs the cases one after the other and reports the results.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -16,7 +16,7 @@ use super::scoped::Scoped;
 use crate::backend::SharedBackend;
 use crate::model::{CheckOptions, Error, Result};
 
-/// What a store without the engine's operations gives up.
+/// What a store without the engine's operations can't guarantee.
 const GIVEN_UP: &[&str] = &[
     "Fence: the lease is asked for before each write and not in it; a worker that is frozen in between for longer than \
      its lease may overwrite its successor.",
@@ -38,7 +38,7 @@ pub enum Outcome {
     NotOffered,
 }
 
-/// What came of a case.
+/// The result of a case.
 #[derive(Clone, Debug, Serialize)]
 pub struct Told {
     pub name: String,
@@ -132,7 +132,7 @@ async fn run(
     if let Some(operation) = scoped.not_offered() {
         return not_offered(name, &operation);
     }
-    // A store in which nothing can be ended shows it in the cases that come.
+    // If nothing can be ended in this store, the following cases will show it.
     drop(tokio::time::timeout(timeout, scoped.clean_up(engine)).await);
     let seconds = start.elapsed().as_secs_f64();
     match ended {

@@ -1,4 +1,4 @@
-//! A store as one case sees it: functions and workers have names of the case's own, and what is counted leaves out
+//! The store as one case sees it: names of functions and workers are made unique for the case, and counts leave out
 //! what was there before. So cases don't disturb each other on a store that is not emptied between them.
 
 use std::collections::BTreeSet;
@@ -10,12 +10,12 @@ use tokio::sync::broadcast;
 use crate::backend::*;
 use crate::model::{DeadLetter, Execution, ExecutionState, Id, Payload, Result, Task, TaskState};
 
-/// What is looked through for a case's own.
+/// The page size when looking for what belongs to a case.
 const MANY: u32 = 1_000;
 
 pub(super) struct Scoped {
     inner: SharedBackend,
-    /// The end of all names of this case.
+    /// The suffix of all names in this case.
     tail: String,
     before: StoreStats,
     used: Mutex<Used>,
@@ -88,7 +88,7 @@ impl Scoped {
         self.used().executions.insert(execution.id);
     }
 
-    /// Ends whatever the case has left, so that nothing of it can be claimed or be due.
+    /// Ends everything that the case has left, so that nothing of it can be claimed or become due.
     pub(super) async fn clean_up(&self, engine: bool) -> Result<()> {
         let (mut executions, functions, workers) = {
             let used = self.used();

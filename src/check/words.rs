@@ -1,4 +1,4 @@
-//! Short words for what cases hand to a store and find in it.
+//! Short functions to build what cases pass to a store, and to read what they get.
 #![allow(dead_code, reason = "each of the programs that check stores uses its part")]
 
 use std::time::Duration;

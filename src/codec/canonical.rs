@@ -1,8 +1,8 @@
-//! Arguments by meaning: canonical JSON (sorted keys, no white space, numbers as written, of two equal keys the last)
-//! and its SHA-256. Bytes that are no JSON stand for themselves.
+//! Compares arguments by meaning: canonical JSON (sorted keys, no white space, numbers as written, the last of
+//! duplicate keys) and its SHA-256. Bytes that are not JSON are compared as they are.
 //!
-//! Nothing here recurses: users' data may be nested as deep as it is long. One pass over the text writes down where
-//! the members of each object stand, a second writes them in order, so the cost is one sort, whatever the nesting.
+//! Nothing here recurses, because users' data may be nested deeply. One pass over the text finds the members of each
+//! object, a second writes them in order, so the cost is one sort, whatever the nesting.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! What the stores keep as JSON: tags, retry policies, failures, dead tasks. NULL stands for none.
+//! Values that the stores keep as JSON: tags, retry policies, failures, tasks of dead letters. `None` is NULL.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

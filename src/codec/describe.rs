@@ -1,4 +1,4 @@
-//! The library's own description, made of the tables that also drive the reading of options.
+//! The text of `stent_describe`, made from the same tables that drive the reading of options.
 
 use std::sync::LazyLock;
 

@@ -1,5 +1,5 @@
-//! The engine's operations in JSON. A store that a user writes is asked by these texts; `stent_backend_call` takes the
-//! same ones for any store.
+//! The engine's operations in JSON: as a store that the user writes is asked, and as `stent_backend_call` takes them
+//! for any store.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -141,7 +141,7 @@ pub async fn answer(backend: &dyn Backend, request: EngineRequest) -> Result<Str
     }
 }
 
-/// The hints from now on, up to the first pause after one; none when the time is up.
+/// Collects hints until the first pause after one; none if the time is up.
 async fn wait_for_work(backend: &dyn Backend, timeout: Duration) -> Result<Vec<Notice>, Error> {
     let mut hints = backend.notices();
     let first = match tokio::time::timeout(timeout, hints.recv()).await {

@@ -1,4 +1,4 @@
-//! What is wrong with a JSON text: the thing, the place, and what would be right.
+//! What is wrong with a JSON text: what it is, where it is, and what would be right.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ enum Kind {
         found: String,
         expected: String,
     },
-    /// In somebody else's words.
+    /// The message of another library.
     Told(String),
     Unknown {
         key: String,

@@ -1,5 +1,5 @@
-//! What users hand in as JSON text: arguments, payloads, failures, numbers, durations, ids. Where C may pass NULL,
-//! `None` stands for it.
+//! Reads what users pass as JSON text: arguments, payloads, failures, numbers, durations, ids. NULL in C is `None`
+//! here.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;

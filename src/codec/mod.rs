@@ -1,5 +1,5 @@
-//! Records to and from JSON. The only room that knows JSON: the C boundary, custom backends and the JSON columns
-//! of the stores all pass here.
+//! Converts records to and from JSON. No other code does: the C functions, user-written stores and the JSON columns of
+//! the SQL stores use this.
 
 mod canonical;
 mod columns;

@@ -1,4 +1,4 @@
-//! The backend protocol in JSON: the name of an operation and a JSON object in, the bare answer out.
+//! The protocol's operations in JSON: the name of an operation and an object in, the answer as a bare value out.
 
 use serde::Deserialize as _;
 use serde::de::DeserializeOwned;

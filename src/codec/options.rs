@@ -1,5 +1,5 @@
-//! Options, read strictly: a key that nobody knows is an error that names the known ones. Null is as if the key had
-//! been left out. No text at all is an empty object.
+//! Reads options strictly: an unknown key is an error that names the known ones. Null means the same as leaving the key
+//! out. No text means an empty object.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ pub fn worker(text: Option<&str>) -> Result<WorkerOptions> {
         heartbeat_interval: fields.duration("heartbeat_interval")?,
         poll_interval: fields.duration("poll_interval")?.unwrap_or(default.poll_interval),
         poll_interval_max: fields.duration("poll_interval_max")?.unwrap_or(default.poll_interval_max),
-        // The one option whose null says something that leaving it out does not.
+        // The one option for which null differs from leaving it out.
         cleanup_interval: match fields.is_null("cleanup_interval") {
             true => None,
             false => fields.duration("cleanup_interval")?.or(default.cleanup_interval),

@@ -1,4 +1,4 @@
-//! What the library tells, as JSON text.
+//! Writes what the library returns, as JSON text.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
-//! Reads JSON strictly into records. serde_json's own reader takes arrays for objects and says neither where in the
-//! text a value stands nor, but in a sentence, which keys it knows; users get errors that do.
+//! Reads JSON strictly into records. serde_json's own reader would accept arrays for objects, and its errors don't say
+//! where in the text a value is, nor list the known keys in a form that programs can use; this one does.
 //!
-//! Each value is a slice of the caller's text, scanned again when it is opened: records are flat, so the cost is a
-//! second look at each field, and payloads are never opened.
+//! Each value is a slice of the caller's text, and is scanned again when it is read. Records are flat, so each field is
+//! scanned twice, and payloads are never parsed.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Operations of an executor in JSON: a name and an object in.
+//! The operations that may be submitted to an executor, in JSON: a name and an object.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the engine asks of arguments without reading them: are two the same, and a fingerprint.
+//! The interface to compare and hash arguments, which the engine does not parse itself.
 
 use super::Payload;
 

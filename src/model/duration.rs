@@ -1,4 +1,4 @@
-//! Durations as people write them: `250ms`, `30s`, `1h30m`, `7d`.
+//! Durations as text: `250ms`, `30s`, `1h30m`, `7d`.
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! One error type for the whole house: a status for machines, a sentence for people.
+//! The one error type of the library: a status for programs, a sentence for people.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! How a handler's failure is told, in one shape for every language.
+//! A handler's failure, in one form for all languages.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Identity. Executions are UUIDv7; a child's id follows from its parent, the parent's run and its key.
+//! Ids. Executions have UUIDv7; a child's id follows from its parent, the parent's run and the child's key.
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;

@@ -1,4 +1,4 @@
-//! Every limit, and its reason.
+//! Limits, each with its reason.
 
 /// Names are index keys and metric labels: long enough for a qualified name in any language.
 pub const NAME_MAX: usize = 255;

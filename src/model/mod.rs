@@ -1,5 +1,5 @@
-//! What Stent speaks of: records, states, options, rules. Pure: no I/O, no async, no clock of its own,
-//! no JSON text. Everything that decides on time, identity or chance takes it as an argument.
+//! Records, states, options and rules. Pure: no I/O, no async, no clock, no JSON text. Whatever depends on time, ids or
+//! chance takes these as arguments.
 
 mod canonical;
 mod duration;

@@ -1,4 +1,4 @@
-//! Operations of a task and the sets of them that it waits for.
+//! Numbers of operations, and sets of them that a task waits for.
 
 use serde::{Deserialize, Serialize};
 

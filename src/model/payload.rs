@@ -1,4 +1,4 @@
-//! What users put in and get out: bytes that the engine carries and does not read.
+//! Payloads: bytes that users pass in and get back, and that the engine does not read.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! Which store a caller's text names: by its scheme, case aside. What looks like another store's name is no file's.
+//! Which kind of store a URL or path means, by its scheme in upper or lower case. A text that looks like a URL of an
+//! unknown store is never taken for a file name.
 
 use super::{Error, Result, Status, shown};
 

@@ -1,5 +1,5 @@
-//! The records of the backend protocol. A nullable field is always written, as `null`; where it is missing in
-//! what is read it is `null`; a field that nobody knows is an error.
+//! The records of the backend protocol. Nullable fields are always written, as `null`; when read, a missing one is
+//! `null` and an unknown field is an error.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! What is not told: passwords in what looks like a URL or like a connection string, wherever they come from. And how much
-//! of a caller's value is told.
+//! Hides passwords in messages, wherever a message contains something that looks like a URL or connection string, and
+//! shortens long values of callers.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! States and kinds, and the words for them.
+//! The states and kinds of executions and tasks, and their names.
 
 use serde::{Deserialize, Serialize};
 

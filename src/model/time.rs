@@ -1,4 +1,4 @@
-//! Instants. One type in the whole house: microseconds since 1970-01-01T00:00:00Z.
+//! Timestamps. The one type for instants in the library: microseconds since 1970-01-01T00:00:00Z.
 
 use std::fmt;
 use std::str::FromStr;

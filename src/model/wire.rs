@@ -1,4 +1,4 @@
-//! How a few values stand in a record's text.
+//! How some values are written in a record's JSON.
 
 /// SHA-256, as 64 hexadecimal digits.
 pub mod digest {

@@ -1,4 +1,5 @@
-//! What an answer must be beside well-formed: about what was asked, and no more than was asked for.
+//! Checks that an answer of the user's store fits the question, besides being well-formed: no other records than those
+//! asked for, and not more of them.
 
 use crate::backend::{Claim, Claimed, Request, Response};
 use crate::model::{Execution, Id, Task, TaskState};
@@ -36,7 +37,7 @@ pub(super) fn check(request: &Request, response: &Response) -> Result<(), Broken
     }
 }
 
-/// As many answers as questions.
+/// There must be as many answers as questions.
 pub(super) fn counted(what: &str, asked: usize, answered: usize) -> Result<(), Broken> {
     must(asked == answered, || format!("it has {answered} {what}, and {asked} were asked for"))
 }
@@ -47,7 +48,7 @@ pub(super) fn is_claim(claim: Option<&Claim>, claimed: &[Claimed]) -> Result<(),
     claimed.iter().try_for_each(|claimed| is_held(&claim.worker_id, &claimed.task))
 }
 
-/// A claimed task is running, by whoever asked, under a lease.
+/// A claimed task must be running, under a lease of the worker that asked.
 fn is_held(worker_id: &str, task: &Task) -> Result<(), Broken> {
     must(task.state == TaskState::Running, || format!("a claimed task is {}; it must be running", task.state))?;
     must(task.worker_id.as_deref() == Some(worker_id), || {

@@ -1,4 +1,4 @@
-//! One question to the user's function and its one answer: the wait for it, the time-out, the end.
+//! Asks the user's function one question and waits for its one answer, with a time-out, until the backend is closed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,27 +10,27 @@ use crate::backend::{Request, Response};
 use crate::codec::operations;
 use crate::model::{Error, Result, Status};
 
-/// So much of a wrong answer is shown.
+/// Bytes of a wrong answer that are shown.
 const SHOWN_MAX: usize = 200;
 
 /// The user's function.
 pub trait Answerer: Send + Sync + 'static {
-    /// Answers by `reply`, before it returns or later, on any thread. May be called several times at once. Runs on a
-    /// thread that may block.
+    /// Must answer by `reply`, before it returns or later, on any thread. May be called several times at once. Called
+    /// on a thread that may block.
     fn ask(&self, operation: &str, request: &str, reply: Reply);
 
-    /// A sentence for the log: the function did not do as it must.
+    /// Called with a sentence for the log when the function has broken its contract.
     fn complain(&self, message: &str);
 }
 
-/// Takes the one answer. Dropped without one, it says so to whoever waits.
+/// Takes the one answer. If it is dropped without one, the caller gets an error.
 pub struct Reply {
     operation: String,
     sender: Option<oneshot::Sender<Result<String>>>,
 }
 
 impl Reply {
-    /// False: nobody waits any more, because the time was up or the backend was closed.
+    /// False: nobody is waiting any more, because the time-out has passed or the backend was closed.
     pub fn answer(mut self, answer: Result<String>) -> bool {
         self.sender.take().is_some_and(|sender| sender.send(answer).is_ok())
     }
@@ -50,7 +50,7 @@ impl Drop for Reply {
     }
 }
 
-/// The way to the user's function.
+/// Calls the user's function.
 pub(super) struct Door {
     answerer: Arc<dyn Answerer>,
     /// Operations that it answers.
@@ -72,12 +72,12 @@ impl Door {
         *self.closed.borrow()
     }
 
-    /// From now on every call is refused, and those that wait are told.
+    /// Refuses every call from now on, and fails those that are waiting.
     pub(super) fn close(&self) {
         self.closed.send_replace(true);
     }
 
-    /// Asks, and waits at most the backend's time-out and `extra`.
+    /// Asks, and waits for the backend's time-out plus `extra`.
     pub(super) async fn ask(&self, operation: &str, body: String, extra: Duration) -> Result<String> {
         let mut closing = self.closed.subscribe();
         if self.is_closed() {
@@ -111,7 +111,7 @@ impl Door {
         Error::new(Status::Timeout, why).retryable(true).with("operation", operation)
     }
 
-    /// An answer that is not what it must be: told to the caller and to the log.
+    /// The error for an answer that breaks the contract, which is also logged.
     pub(super) fn broken(&self, operation: &str, answer: &str, why: &str) -> Error {
         let message = format!("the custom backend's answer to {operation} breaks the contract: {why}");
         self.answerer.complain(&message);

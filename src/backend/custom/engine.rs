@@ -1,4 +1,4 @@
-//! A store that answers the engine's operations itself.
+//! The engine's operations for a store that answers them itself: each is one question.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::codec::engine::{self, Advanced, EngineRequest};
 use crate::codec::{from_json, operations};
 use crate::model::{Error, Result};
 
-/// How long one question for hints may wait.
+/// How long the store may wait before it answers a question for hints.
 const HINTS_WAIT: Duration = Duration::from_secs(5);
 
 async fn ask(door: &Door, request: &EngineRequest, extra: Duration) -> Result<(String, String)> {
@@ -63,7 +63,7 @@ pub(super) async fn snapshot(door: &Door, execution_id: crate::model::Id) -> Res
     get(door, EngineRequest::Snapshot { execution_id }, engine::snapshot).await
 }
 
-/// The store's hints, as long as it is open.
+/// Waits for hints of the store.
 pub(super) async fn wait_for_work(door: &Door) -> Result<Vec<Notice>> {
     let (operation, answer) = ask(door, &EngineRequest::WaitForWork { timeout: HINTS_WAIT }, HINTS_WAIT).await?;
     from_json("the answer", &answer).map_err(|why: Error| door.broken(&operation, &answer, why.message()))

@@ -1,7 +1,8 @@
-//! A store that a user writes: a function that is given an operation and its request as JSON, and answers once.
+//! A store that the user writes: one function, which is given the name of an operation and its request as JSON, and
+//! answers once.
 //!
-//! One that answers the engine's operations keeps every law itself. One that answers the protocol's alone is driven
-//! through them, by [`fallback`].
+//! A store that answers the engine's operations is responsible for all of their guarantees. For one that answers only
+//! the protocol's, [`fallback`] carries out the engine's operations by means of these.
 
 mod contract;
 mod door;
@@ -23,10 +24,10 @@ use crate::codec::engine::EngineRequest;
 use crate::codec::operations::{ENGINE, PROTOCOL};
 use crate::model::{CustomOptions, DeadLetter, Error, Execution, ExecutionState, Id, Payload, Result};
 
-/// Hints kept for a listener that is slow; one that lags looks for itself.
+/// Hints kept for a slow listener. One that lags further loses some and has to query the store.
 const NOTICES_MAX: usize = 1024;
 
-/// After an error in the wait for hints.
+/// The pause after a failed question for hints.
 const HINTS_PAUSE: Duration = Duration::from_secs(1);
 
 const WAIT_FOR_WORK: &str = "wait_for_work";
@@ -34,7 +35,7 @@ const WAIT_FOR_WORK: &str = "wait_for_work";
 pub struct Custom {
     door: Arc<Door>,
     notices: broadcast::Sender<Notice>,
-    /// None: it answers the engine's operations itself.
+    /// `None`: the store answers the engine's operations itself.
     fallback: Option<Fallback>,
 }
 
@@ -60,7 +61,7 @@ impl Custom {
         Ok(Arc::new(Self { door, notices, fallback }))
     }
 
-    /// A store without hints of its own has at least those of this process.
+    /// If the store has no hints of its own, sends one for a change made by this process.
     fn changed(&self) {
         if !self.door.offers(WAIT_FOR_WORK) {
             // Nobody may be listening.
@@ -73,7 +74,7 @@ impl Custom {
     }
 }
 
-/// Whoever still waits is told, and the wait for hints ends.
+/// Fails calls that are waiting, and ends the wait for hints.
 impl Drop for Custom {
     fn drop(&mut self) {
         self.door.close();
@@ -110,7 +111,7 @@ fn offered(operations: Option<&[String]>) -> Result<Vec<&'static str>> {
     Ok(offered)
 }
 
-/// Hands the store's hints on, as long as the backend is there.
+/// Passes the store's hints on to listeners, while the backend exists.
 async fn listen(door: Weak<Door>, notices: broadcast::Sender<Notice>) {
     loop {
         let Some(open) = door.upgrade().filter(|door| !door.is_closed()) else { return };
@@ -123,14 +124,14 @@ async fn listen(door: Weak<Door>, notices: broadcast::Sender<Notice>) {
             }
             Err(_) => {
                 drop(open);
-                // Whoever listens looks for itself meanwhile; the function's own mistakes are in the log already.
+                // Listeners poll meanwhile. Mistakes of the function are in the log already.
                 tokio::time::sleep(HINTS_PAUSE).await;
             }
         }
     }
 }
 
-/// The engine's operation, or the way around it.
+/// Calls the fallback if there is one, else the store's own operation.
 macro_rules! either {
     ($self:ident, $fallback:ident => $around:expr, $engine:expr) => {
         match &$self.fallback {

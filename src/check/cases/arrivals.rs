@@ -1,4 +1,4 @@
-//! The order of arrival: unique within the parent, growing, never a hole that is filled later.
+//! Arrival numbers: unique within the parent, growing, and without gaps that are filled later.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! One transition, one transaction; and what is refused or fails spoils nothing else.
+//! A transition is one transaction, and one that is refused or fails does not affect others.
 
 use std::time::Duration;
 

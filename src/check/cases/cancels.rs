@@ -1,4 +1,4 @@
-//! Cancel reaches everything; what comes later is refused.
+//! A cancel reaches the whole tree; what is written after it is refused.
 
 use stent::backend::{Commands, NewSignal, Outcome, Renew, Verdict};
 use stent::model::{DispatchOptions, ExecutionState, Id, Status, TaskState, WaitMode};

@@ -1,4 +1,4 @@
-//! The protocol's claim: atomic, in order, of what may be taken; and its leases.
+//! The protocol's claim: atomic, in order, only of tasks that may be claimed; and its leases.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

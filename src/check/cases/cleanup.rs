@@ -1,4 +1,4 @@
-//! What is old and over goes, with all that belongs to it; nothing else does.
+//! A cleanup deletes what is old and has ended, with everything that belongs to it, and nothing else.
 
 use stent::backend::{Commands, DeadLetterFilter, Outcome, Request, Response};
 use stent::model::{ExecutionState, Id, Status, Timestamp, WaitMode};

@@ -1,4 +1,5 @@
-//! The same execution over with new arguments: an empty journal, and the signals that nobody has seen.
+//! A task that continues: the same execution with new arguments, an empty journal, and the signals that it has not
+//! seen.
 
 use stent::backend::{Claimed, Commands, Outcome, Verdict};
 use stent::model::{ExecutionState, TaskState, WaitMode};

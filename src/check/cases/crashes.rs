@@ -1,4 +1,4 @@
-//! Crashing is an attempt; a drain is none.
+//! A crash counts as an attempt; a drain does not.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! One way to end: whatever ends a task, its parent is woken, its execution follows, and nothing below goes on.
+//! Whatever ends a task: its parent is woken, its execution ends with its root, and nothing below it goes on.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! A dead letter's replay: a new execution with the journal up to the failure; the failed path runs again.
+//! The replay of a dead letter: a new execution with the journal up to the failure, in which the failed path runs
+//! again.
 
 use stent::backend::{Claimed, Commands, Outcome};
 use stent::model::{ExecutionState, FunctionOptions, Id, Number, Status, TaskState, WaitMode};

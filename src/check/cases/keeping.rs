@@ -1,4 +1,5 @@
-//! What the protocol keeps beside executions and tasks: results, dead letters, signals, counters, values; and cleanup.
+//! What the protocol keeps besides executions and tasks: results, dead letters, signals, counters, values; and its
+//! cleanup.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

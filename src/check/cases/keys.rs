@@ -1,4 +1,4 @@
-//! Idempotency keys: who comes first owns the key, who comes second waits by a task of its own.
+//! Idempotency keys: the first task owns the key, and later ones wait for it.
 
 use stent::backend::{Claimed, Commands, Outcome, Request, Spawn, Verdict};
 use stent::model::{CallOptions, DispatchOptions, FunctionOptions, Status, Task, TaskState, WaitMode};

@@ -1,4 +1,4 @@
-//! Who resumes: first the worker that suspended the task, for a few seconds; then anyone.
+//! Which worker resumes a task: for a few seconds only the one that suspended it, then any.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
-//! A function's options live in the store: the call, the function, the default; nothing from the parent.
+//! A function's options are in the store. A call's own come first, then the function's, then the defaults; none are the
+//! parent's.
 
 use stent::model::{CallOptions, DispatchOptions, FunctionOptions, RetryPolicy, Task, TaskOptions};
 

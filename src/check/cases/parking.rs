@@ -1,4 +1,4 @@
-//! A mismatch parks the task, charges nothing, and waits for other code or an explicit resume.
+//! A mismatch parks the task without charging an attempt, until other code or an explicit resume frees it.
 
 use stent::model::{ExecutionState, FunctionOptions, Id, Status, TaskState};
 

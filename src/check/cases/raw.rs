@@ -1,4 +1,4 @@
-//! Raw updates are outside the fence, but they raise it, and where they end something they wake who waits.
+//! Updates by the protocol need no fence, but they raise it, and if they end a task its parent is woken.
 
 use stent::backend::{Commands, Renew, Request, Response, Verdict};
 use stent::model::{Execution, ExecutionState, Id, Status, Task, TaskKind, TaskState, Timestamp, WaitMode};

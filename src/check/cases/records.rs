@@ -1,4 +1,4 @@
-//! The protocol's executions and tasks: kept as they were written, whole, in order.
+//! The protocol's executions and tasks are kept as they were written, completely and in order.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A failed attempt is tried again with its journal; failed children are opened again when that is asked for.
+//! A failed attempt is tried again with its journal; failed children run again if that is asked for.
 
 use std::time::Duration;
 

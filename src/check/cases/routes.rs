@@ -1,4 +1,4 @@
-//! Workers take only what they can run, best first; what they can't take hides nothing.
+//! Workers claim only what they can run, best first; tasks that they can't run don't hide others.
 
 use stent::model::{CallOptions, DispatchOptions, FunctionOptions, Id, TaskOptions};
 

@@ -1,4 +1,4 @@
-//! What handlers say: counted, in order, exact.
+//! What handlers report (progress, counters, values): in order, exact, once.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What time brings: timers, delays, time-outs, expiry. Any worker sweeps for the whole store, in bounded batches.
+//! Timers, delays, time-outs and expiry. Any worker sweeps for the whole store, in bounded batches.
 
 use std::time::Duration;
 

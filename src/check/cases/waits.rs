@@ -1,4 +1,4 @@
-//! Waiting costs nothing, ends once, and no wake-up is lost.
+//! Waits cost nothing, end once, and no wake-up is lost.
 
 use std::collections::HashMap;
 use std::time::Duration;

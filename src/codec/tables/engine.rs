@@ -1,4 +1,4 @@
-//! The engine's operations: what the executor asks of a store beyond the protocol.
+//! The table of the engine's operations.
 
 use super::operations::{NULL, Operation, one, one_or_null, operations};
 use super::{Field, Kind, optional, required};

@@ -1,4 +1,4 @@
-//! The records of the engine's operations.
+//! The table of the records in the engine's operations.
 
 use super::records::Record;
 use super::{Field, Kind, optional, required};

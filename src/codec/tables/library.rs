@@ -1,4 +1,4 @@
-//! What is not an object of options, a record or an operation: types, statuses, events, metrics.
+//! Other tables: types, statuses, events, metrics.
 
 use serde::Serialize;
 

@@ -1,5 +1,5 @@
-//! What the C API takes and gives, as data: options are read by these tables and described by them, so the two can't
-//! disagree.
+//! What the C API takes and returns, as tables. Options are read by these tables and described by them, so that the two
+//! can't differ.
 
 pub(super) mod engine;
 pub(super) mod engine_records;

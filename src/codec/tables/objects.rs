@@ -1,4 +1,4 @@
-//! The objects of options.
+//! The table of option objects.
 
 use super::{Field, Kind, Object, optional, required};
 use crate::model::{ExecutionState, Level, StatsFormat, Synchronous};

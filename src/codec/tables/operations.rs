@@ -1,4 +1,4 @@
-//! The operations of the backend protocol.
+//! The table of the protocol's operations.
 
 use super::{Field, Kind, optional, required};
 use crate::model::{ExecutionState, TaskState};

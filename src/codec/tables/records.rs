@@ -1,4 +1,4 @@
-//! The records, as they stand in requests and answers.
+//! The table of the protocol's records.
 
 use super::{Field, Kind, optional, required};
 use crate::model::{ExecutionState, ProgressStatus, TaskKind, TaskState};

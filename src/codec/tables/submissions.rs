@@ -1,4 +1,4 @@
-//! What an executor does without blocking: the operations that may be submitted.
+//! The table of operations that may be submitted to an executor, which then runs them without blocking the caller.
 
 use super::objects::{CLEANUP, DEAD_LETTER_FILTER, DISPATCH_REQUEST, EXECUTION_FILTER, STATS};
 use super::{Field, Kind, Object, optional, required};

@@ -1,5 +1,4 @@
-//! Freeing never blocks: what takes time to be dropped, or runs the host's `free_fn`, is handed to one thread that
-//! does nothing else.
+//! A thread that frees what takes long to drop, or runs the host's `free_fn`, so that freeing a handle never blocks.
 
 use std::ops::Deref;
 use std::sync::mpsc::{Sender, channel};
@@ -13,12 +12,12 @@ type Job = Box<dyn FnOnce() + Send>;
 
 static QUEUE: OnceCell<Sender<Job>> = OnceCell::new();
 
-/// Runs the job soon, after those handed in before it.
+/// Runs the job soon, in order.
 pub fn later(job: impl FnOnce() + Send + 'static) {
     match QUEUE.get_or_try_init(start) {
-        // A send fails only when the thread is gone, and it never ends.
+        // Sending fails only if the thread has ended, which it never does.
         Ok(queue) => drop(queue.send(Box::new(job))),
-        // No thread to be had: late is better than never, and slow better than late.
+        // If no thread can be created, the job runs here.
         Err(_) => job(),
     }
 }
@@ -39,7 +38,7 @@ fn start() -> std::io::Result<Sender<Job>> {
     Ok(sender)
 }
 
-/// Waits until everything handed in so far is done. False: not within the time.
+/// Waits until all jobs so far are done. False: the time-out has passed.
 pub fn flush(timeout: Option<Duration>) -> bool {
     if QUEUE.get().is_none() {
         return true;
@@ -55,7 +54,7 @@ pub fn flush(timeout: Option<Duration>) -> bool {
     }
 }
 
-/// Owns a value whose end may take time; it ends on the background thread.
+/// Owns a value that may take long to drop; it is dropped on the background thread.
 pub struct Unhurried<T: Send + 'static>(Option<T>);
 
 impl<T: Send + 'static> Unhurried<T> {

@@ -1,4 +1,4 @@
-//! The host's `user_data`, given back by its `free_fn` exactly once.
+//! The host's `user_data`, which is given back by its `free_fn` exactly once.
 
 use std::ffi::c_void;
 

@@ -1,4 +1,4 @@
-//! What an export that failed gives C.
+//! The error object that a failed call gives to C.
 
 use std::ffi::CString;
 use std::sync::OnceLock;
@@ -8,11 +8,11 @@ use super::{fork, text};
 use crate::ffi::stent_error;
 use crate::model::Error;
 
-/// What went wrong, in the hands of C.
+/// An error that C holds.
 pub struct ErrorObject {
     pub error: Error,
     pub message: CString,
-    /// Made when it is asked for: most errors are looked at by their status alone.
+    /// Made when it is asked for: of most errors only the status is used.
     pub json: OnceLock<CString>,
 }
 

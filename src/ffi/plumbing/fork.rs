@@ -1,5 +1,5 @@
-//! A forked child gets an error, not a hang: the runtime's threads do not exist there, and any lock may be held for
-//! ever by a thread that is not there either.
+//! Fork: a forked child gets an error instead of a hang. The runtime's threads don't exist there, and locks may be held
+//! for ever by threads that don't exist either.
 
 use std::ffi::CStr;
 use std::sync::Once;
@@ -18,9 +18,9 @@ macro_rules! message {
 }
 
 pub const MESSAGE: &str = message!();
-/// The same with its end, for an error that must not need memory or locks.
+/// The same with a NUL, for an error that must not need memory or locks.
 pub const MESSAGE_C: &CStr = end(concat!(message!(), "\0"));
-/// As `codec::error_json` would tell it; a test compares.
+/// As `codec::error_json` would write it; a test compares.
 pub const JSON_C: &CStr = end(concat!(
     r#"{"status":"FORKED","code":-13,"message":""#,
     message!(),

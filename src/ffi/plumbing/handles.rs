@@ -1,8 +1,8 @@
 //! Handles: what C holds instead of our objects.
 //!
-//! A handle is an address in a table, never looked behind: the table says whether it is alive, so that NULL, a freed
-//! handle, one of another kind and a wild pointer are errors, not crashes. The lowest bits of the address count the
-//! uses of its slot, and freed slots rest for a while, so that a stale handle is not taken for a newer one.
+//! A handle is an address that is never dereferenced. A table says whether it is alive, so that NULL, a freed handle,
+//! one of another kind and a wild pointer are errors, not crashes. The lowest bits of the address count how often its
+//! slot was used, and freed slots are not reused for a while, so that a stale handle is not taken for a newer one.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};

@@ -1,5 +1,5 @@
-//! Log lines on their way to the host: through a bounded queue to one thread, so that the host's handler is called in
-//! order, one line at a time, and never on a thread of the runtime.
+//! Passes log lines to the host: through a bounded queue to one thread, so that the host's handler is called in order,
+//! one line at a time, and never on a thread of the runtime.
 
 use std::ffi::{CString, c_char, c_void};
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! What all exports share: the first, second and fourth beat, and what lives as long as the process.
+//! What all exported functions share, and what lives as long as the process.
 
 pub mod background;
 pub mod context;

@@ -1,4 +1,4 @@
-//! What is alive in the process, for stent_shutdown and stent_backend_close.
+//! All live backends and workers of the process, for stent_shutdown and stent_backend_close.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! One async runtime for the process, started by the first handle that needs it and never stopped: its threads sleep
-//! when there is nothing to do.
+//! The async runtime of the process. The first handle that needs it starts it, and it is never stopped: its threads
+//! sleep when there is nothing to do.
 
 use std::future::Future;
 use std::pin::Pin;

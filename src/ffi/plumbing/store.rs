@@ -1,4 +1,4 @@
-//! A backend with its end: once closed, everything that was made from it says so.
+//! A backend that can be closed: after that, everything that was made from it answers so.
 
 use std::future::Future;
 

@@ -1,4 +1,4 @@
-//! Text in, text out, and the other outputs.
+//! Conversion of text from and to C, and other outputs.
 
 use std::ffi::{CStr, CString, c_char};
 

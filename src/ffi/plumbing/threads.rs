@@ -1,4 +1,5 @@
-//! Whose thread is this? What blocks for a shutdown must not be called on a thread that the shutdown waits for.
+//! Which kind of thread is this? Functions that block for a shutdown must not be called on a thread that the shutdown
+//! waits for.
 
 use std::cell::Cell;
 

@@ -1,5 +1,5 @@
-//! Events on their way to the host, with a descriptor that is readable while there are some. A pair of sockets, because
-//! every event loop takes one.
+//! The queue of events for the host, with a file descriptor that is readable while there are some. It is a socket pair,
+//! because every event loop supports one.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-//! What may be said with the calls of a client or a handler, beside dispatch and call.
+//! Options of the client's and the handler's calls, other than dispatch and call.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How a store that a user writes is spoken to.
+//! Options of a user-written store.
 
 use std::time::Duration;
 

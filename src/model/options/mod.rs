@@ -1,5 +1,5 @@
-//! Options of functions, calls and dispatches, and how what a call leaves out is filled in:
-//! the call, the function, the default. Nothing is inherited from the parent.
+//! Options of functions, calls and dispatches. What a call leaves out is taken from the function, else from the
+//! defaults; nothing is inherited from the parent task.
 
 mod calls;
 mod custom;

@@ -1,4 +1,4 @@
-//! How a SQLite file is opened.
+//! Options to open a SQLite file.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How a worker works.
+//! Options of a worker.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a worker says of a task that it holds.
+//! Records the transitions of workers.
 
 use super::Fallback;
 use super::notes::{Notes, Parked, Place, Waiting, held_by, now};
@@ -26,13 +26,13 @@ impl Fallback {
         Ok((verdicts, claimed))
     }
 
-    /// Transitions come one by one: a task may be named again.
+    /// Records one transition. Several of one call may be of the same task.
     async fn record(&self, transition: Transition) -> Result<Verdict> {
         let held = transition.held;
         let Some(mut task) = self.task(held.task).await? else { return Ok(Verdict::LeaseLost) };
         let is_held = task.state == TaskState::Running && fence(&task) == held.fence;
         if is_held && !self.still_holds(&mut task).await? {
-            // Its time is over, and it may be another's by now.
+            // The lease has ended, so another worker may have the task.
             return Ok(Verdict::LeaseLost);
         }
         let mut notes = Notes::of(&task)?;
@@ -40,7 +40,7 @@ impl Fallback {
         let standing = Standing {
             fence: fence(&task),
             state: task.state,
-            // Gone, or over before its tasks are: to them it is being cancelled.
+            // An execution that has ended before its tasks, or was deleted, counts as being cancelled for them.
             execution: execution.filter(|state| !state.is_terminal()).unwrap_or(ExecutionState::Cancelling),
             extent: notes.extent(),
         };
@@ -62,12 +62,13 @@ impl Fallback {
         Ok(Verdict::Recorded { arrivals, latest })
     }
 
-    /// Everything beside the outcome.
+    /// Writes the commands.
     async fn apply(&self, task: &Task, notes: &mut Notes, transition: &Transition) -> Result<Vec<(Op, u64)>> {
         let commands = &transition.commands;
         let said = commands.size();
         if said.ops > 0 || (said.effects > 0 && notes.ops > 0) {
-            // It has got on. Without a journal its next attempt says all again.
+            // It has made progress. Effects alone don't count without a journal, because the next attempt records them
+            // again.
             notes.crashes = 0;
         }
         notes.ops += said.ops;
@@ -91,7 +92,8 @@ impl Fallback {
                 self.end(child, End::now(cancel.id, Some(task.id), Ending::Cancelled)).await?;
             }
         }
-        // What ended in this very transition is numbered with what is in the store by now, in order of time.
+        // Operations that ended within this transition are numbered together with others that have ended by now, in
+        // order of time.
         let mut ended: Vec<Op> = decide::steps(commands).into_iter().map(|step| step.op).collect();
         ended.extend(cancels.iter().map(|cancel| cancel.op));
         let before = notes.arrived.len();
@@ -104,7 +106,7 @@ impl Fallback {
         Ok(arrivals)
     }
 
-    /// Progress, counters and state, as the handler said them.
+    /// Writes the handler's progress lines, counter additions and state values.
     async fn tell(&self, execution_id: Id, commands: &Commands) -> Result<()> {
         let Commands { progress, counters, state, .. } = commands.clone();
         for progress in progress {
@@ -170,7 +172,7 @@ impl Fallback {
         Ok(task)
     }
 
-    /// A task that is not over.
+    /// Writes an outcome that does not end the task.
     async fn go_on(&self, mut task: Task, mut notes: Notes, outcome: &Outcome) -> Result<()> {
         let Some(Moved { failure, at, args, .. }) = decide::moved(outcome, now()) else { return Ok(()) };
         if let Some(failure) = failure {
@@ -226,7 +228,7 @@ impl Fallback {
         self.put_back(task, &notes, at).await
     }
 
-    /// What goes on from the old run is cancelled; signals that it took and had not seen are sent again.
+    /// Cancels the unfinished operations of the old run, and sends signals again that it took but had not seen.
     async fn start_over(&self, task: &Task, notes: &Notes, seen: u64) -> Result<()> {
         for (place, child) in self.children(task, notes.run).await? {
             let unseen = notes.arrival(place.op).is_none_or(|arrival| arrival > seen);
@@ -243,7 +245,7 @@ impl Fallback {
         Ok(())
     }
 
-    /// A parked task goes on.
+    /// Resumes a parked task.
     pub(in crate::backend::custom) async fn resume(&self, id: Id) -> Result<()> {
         let task = self.task(id).await?.ok_or_else(|| decide::unknown_task(id))?;
         let mut notes = Notes::of(&task)?;
@@ -256,7 +258,7 @@ impl Fallback {
     }
 }
 
-/// Of the one who holds it, or held it last; 0 is nobody's.
+/// The fence of the holder, or of the last one; 0 if there was none.
 fn fence(task: &Task) -> u64 {
     held_by(task).map_or(0, |(_, fence)| fence)
 }

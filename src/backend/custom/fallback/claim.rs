@@ -1,4 +1,4 @@
-//! Claims: one task of the protocol at a time, looked at before it is handed out.
+//! Claims: takes tasks one by one with the protocol's claim, and decides for each whether it is run now.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::backend::decide::{self, Due, End, Ending, Reservation, root_task_id};
 use crate::backend::{Claim, Claimed, NewWorker, Renew, Renewed, Request, Response};
 use crate::model::{Error, ExecutionState, Failure, Id, Payload, Result, Status, Task, TaskKind, TaskState};
 
-/// What this worker can't run goes back for so long, and so does what joins another's call.
+/// A task that this worker can't run, or that joins another one's call, is put back for this long.
 const NOT_HERE: Duration = Duration::from_secs(1);
 
-/// So many tasks that come to nothing are looked at in one claim.
+/// How many tasks that are not run now are looked at in one claim.
 const LOOKS_MAX: usize = 64;
 
 impl Fallback {
@@ -84,7 +84,7 @@ impl Fallback {
         }
     }
 
-    /// What a claimed task is good for. None: it is over, or was put back.
+    /// Decides about a claimed task. `None`: it has ended, or was put back.
     async fn consider(&self, mut task: Task, worker: &NewWorker) -> Result<Option<Claimed>> {
         let mut notes = Notes::of(&task)?;
         let (id, parent) = (task.id, task.parent_task_id);
@@ -97,7 +97,7 @@ impl Fallback {
             return self.finish_cancelled(execution.id).await.map(|_| None);
         }
         if execution.state.is_terminal() {
-            // Its end was written, and the root's was not.
+            // The execution's end was written and the root's was not: a crash came in between.
             let ending = match (execution.state, execution.error) {
                 _ if id != root_task_id(task.execution_id) => Ending::Cancelled,
                 (ExecutionState::Completed, _) => Ending::Completed(execution.result.unwrap_or_else(Payload::null)),
@@ -123,16 +123,16 @@ impl Fallback {
             return self.put_back(task, &notes, now().after(NOT_HERE)).await.map(|()| None);
         }
         if notes.deadline.is_some_and(|deadline| deadline <= now()) {
-            // To the engine it waits: running is what this claim has made of it.
+            // For the engine it is waiting; it is running only because of this claim.
             let due = when_due(&task, TaskState::Waiting)?;
             return self.meet(task, notes, due).await.map(|()| None);
         }
         if notes.taken {
             notes.crashes += 1;
             let policy = task.retry_policy.clone().unwrap_or_default();
-            // This claim's name stands where that worker's was.
+            // The record has the name of this claim instead of the dead worker's.
             match decide::when_lease_ended(id, parent, None, notes.crashes, &policy) {
-                // At once, by this very claim.
+                // Retried at once, by this claim.
                 Due::Retry { failure, .. } => task.error = Some(failure),
                 due => return self.meet(task, notes, due).await.map(|()| None),
             }
@@ -154,7 +154,7 @@ impl Fallback {
         notes.wait = None;
         notes.taken = true;
         if notes.ops == 0 {
-            // It replays nothing, and is heard in full.
+            // It replays nothing, so all its effects are recorded.
             notes.effects = 0;
         }
         notes.deadline = notes.deadline.or_else(|| notes.timeout.map(|timeout| now().after(timeout)));
@@ -173,7 +173,7 @@ impl Fallback {
         Ok(notes.wait.as_ref().is_none_or(|wait| wait.is_over(&notes.arrived)))
     }
 
-    /// When a waiting task is looked at: a task that waits for timers alone, when the first of them is due.
+    /// When to look at a waiting task again. A task that waits for timers alone is looked at when the first is due.
     pub(super) async fn next_look(
         &self,
         task: &Task,
@@ -197,8 +197,8 @@ impl Fallback {
         Ok(notes.deadline.map_or(at, |deadline| at.min(deadline)))
     }
 
-    /// Whoever comes first with an idempotency key runs; the others look again until they get the result, or run if the
-    /// first one fails.
+    /// May the task run, as far as its idempotency key is concerned? The first task with the key runs; others are put
+    /// back until they get its result, or run if it fails.
     async fn may_run(&self, task: &Task, notes: &Notes) -> Result<bool> {
         let ending = match self.reserve(task, notes).await {
             Ok(Reservation::Owner) => return self.own(task, notes).await.map(|()| true),
@@ -214,7 +214,7 @@ impl Fallback {
         self.end(task.clone(), End::now(task.id, task.parent_task_id, ending)).await.map(|()| false)
     }
 
-    /// Does what was decided of a claimed task that is not run now.
+    /// Carries out the decision about a claimed task that is not run now.
     async fn meet(&self, mut task: Task, mut notes: Notes, due: Due) -> Result<()> {
         match due {
             Due::End(end) => self.end(task, end).await,
@@ -228,7 +228,7 @@ impl Fallback {
         }
     }
 
-    /// Asks the store whether the lease still holds, and makes it longer; what is written next is written under it.
+    /// Checks that the lease is still ours by renewing it; what is written next is written under it.
     pub(super) async fn still_holds(&self, task: &mut Task) -> Result<bool> {
         let Some(ends) = task.lease_expires_at.filter(|_| held_by(task).is_some()) else { return Ok(false) };
         let left = ends.since(now()).max(Duration::from_secs(5));
@@ -273,7 +273,8 @@ impl Fallback {
 }
 
 fn claimed(mut task: Task, notes: Notes) -> Claimed {
-    // To the engine a task has no result yet, and its worker's plain name.
+    // Converts a record to the engine's view: an unfinished task has no result (the notes are kept there), and
+    // `worker_id` is the worker's id alone.
     task.result = None;
     if let Some((worker, fence)) = held_by(&task).map(|(worker, fence)| (worker.to_owned(), fence)) {
         (task.worker_id, task.fence) = (Some(worker), fence);

@@ -1,4 +1,4 @@
-//! Which tasks a journal is copied to, and as what. Nothing is asked or written here.
+//! Which tasks of a journal are copied, and as what. Pure: nothing is read or written here.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use super::notes::{Notes, Place};
 use crate::backend::decide::{self, Copy, Node};
 use crate::model::{Id, Op, Task, TaskState, Timestamp, child_id};
 
-/// The operations of a run of a task, in the order in which they ended.
+/// The operations of one run of a task, in the order in which they ended.
 fn journal(tasks: &[Task], parent: Id, run: u32) -> Vec<(Place, &Task)> {
     let children = tasks.iter().filter(|task| task.parent_task_id == Some(parent));
     let placed = children.filter_map(|task| Place::of(task).map(|place| (place, task)));
@@ -15,41 +15,42 @@ fn journal(tasks: &[Task], parent: Id, run: u32) -> Vec<(Place, &Task)> {
     journal
 }
 
-/// Of a task that is over: its notes are gone.
+/// The last run of a task that has ended: its notes are gone, so it is found by its children.
 fn last_run(tasks: &[Task], parent: Id) -> u32 {
     let children = tasks.iter().filter(|task| task.parent_task_id == Some(parent));
     children.filter_map(Place::of).map(|place| place.run).max().unwrap_or(0)
 }
 
-/// The first operation that a retry opens again.
+/// The first operation that a retry runs again.
 pub(super) fn opened_at(tasks: &[Task], parent: Id, run: u32) -> Option<Op> {
     let journal = journal(tasks, parent, run).into_iter();
     journal.filter(|(_, child)| child.state == TaskState::Failed).map(|(place, _)| place.op).min()
 }
 
-/// The new root, and the tasks below it; `path` as for [`decide::copies`]. None: the letter's task is not there any more.
+/// The new root and the tasks below it, for a dead letter's replay; `path` as for [`decide::copies`]. `None`: the
+/// letter's task does not exist any more.
 pub(super) fn replayed(path: &[Id], tasks: &[Task], new: Id, now: Timestamp) -> Option<(Task, Vec<Task>)> {
     let nodes = |parent: &Id| journal(tasks, *parent, last_run(tasks, *parent)).iter().zip(1..).map(node).collect();
     let journals: Vec<Vec<Node>> = path.iter().map(nodes).collect();
     let made = made(&decide::copies(new, path, &journals), tasks, new, |_| 0, now);
-    // They run, whoever has their keys by now.
+    // They run without idempotency keys, which other tasks may have by now.
     let mut made = made.into_iter().map(|task| Task { idempotency_key: None, ..task });
     Some((made.next()?, made.collect()))
 }
 
-/// The numbers that ends were delivered under went with their parent's notes; they are given again.
+/// Arrival numbers were in the parent's notes, which are gone, so they are given again.
 fn node(((place, task), number): (&(Place, &Task), u64)) -> Node {
-    // Who cancelled it, its handler or an end above, is not told: the replay asks for it anew.
+    // It is unknown whether its handler cancelled it or the end of a task above, so the replay asks for it again.
     let arrived = matches!(task.state, TaskState::Completed | TaskState::Failed);
     let arrival = arrived.then_some(number);
     Node { id: task.id, op: Some(place.op), key: place.key.clone(), state: task.state, arrival }
 }
 
-/// What a retry that opens failed children again makes of its journal: these run again, with what completed below them.
-/// The SQL stores open them in their place; here an end never changes, so there is a new run.
+/// The copies for a retry that runs failed children again, with what completed below them. The SQL stores run the same
+/// tasks again; here a task that has ended can't change, so there is a new run with new tasks.
 pub(super) fn reopened(tasks: &[Task], task: Id, run: u32) -> Vec<Copy> {
     let mut plan = Vec::new();
-    // A task and its run, and those that they become.
+    // Old task and run, and the new ones.
     let mut open = vec![((task, run), (task, run + 1))];
     while let Some(((old, old_run), (new, new_run))) = open.pop() {
         for (place, child) in journal(tasks, old, old_run) {
@@ -67,7 +68,7 @@ pub(super) fn reopened(tasks: &[Task], task: Id, run: u32) -> Vec<Copy> {
     plan
 }
 
-/// The tasks that are planned. `run_of`: what run of a new parent they belong to.
+/// The planned tasks. `run_of`: the run of a new parent.
 pub(super) fn made(
     plan: &[Copy],
     tasks: &[Task],
@@ -90,7 +91,7 @@ pub(super) fn made(
     made
 }
 
-/// A task that runs again, with what is copied of its journal.
+/// A task that runs again, with the number of operations that are copied for it.
 fn afresh<'a>(
     task: Task,
     opened: Option<Op>,

@@ -1,6 +1,6 @@
-//! How things end: a task, what is below it, an execution, a cancelled tree. Written so that a crash in between is
-//! finished later: a root's end before its execution's, which sweeps make up for; a task's end before those below it,
-//! which end when they are claimed.
+//! How tasks, executions and cancelled trees end. Several writes are needed, so they are ordered such that a crash in
+//! between can be made up for: a root's end is written before its execution's, which sweeps complete; a task's end
+//! before its descendants', which end when they are claimed.
 
 use std::time::Duration;
 
@@ -13,22 +13,22 @@ use crate::model::{
     Canonical, DispatchOptions, Execution, ExecutionState, Failure, Id, Payload, Result, Task, TaskState, child_id,
 };
 
-/// An execution that is to be ended says so by this failure; it is taken away when the end is there.
+/// An execution that is to be ended has this failure; it is removed when the end is written.
 const CANCELLED: &str = "Cancelled";
 const TIMED_OUT: &str = "TimedOut";
 
-/// Half-done ends are looked for this often, in pages.
+/// How often half-written ends are looked for, and how many executions at a time.
 const MEND_PAUSE: Duration = Duration::from_secs(1);
 const MEND_PAGE: u32 = 20;
 
 impl Fallback {
-    /// Ends a task that is not over, and what follows from it. The letter and the kept result are written first: nobody
-    /// would make up for them.
+    /// Ends an unfinished task, and does what follows from that. The dead letter and the cached result are written
+    /// first, because nothing would make up for them after a crash.
     pub(super) async fn end(&self, task: Task, end: End) -> Result<()> {
         let row = EndedRow {
             id: task.id,
             execution: task.execution_id,
-            // Nobody is told: whoever waits for it looks for itself, and numbers what it finds.
+            // The parent is not notified: it looks for ends itself, and numbers those that it finds.
             op: None,
             arrival: None,
             has_key: false,
@@ -56,7 +56,7 @@ impl Fallback {
         Ok(())
     }
 
-    /// An execution ends as its root has. True: it had not.
+    /// Ends an execution as its root has ended. True: it had not ended before.
     async fn end_as_root(&self, root: &Task) -> Result<bool> {
         let Some(ending) = decide::from_outside(root) else { return Ok(false) };
         let Some(mut execution) = self.execution(root.execution_id).await? else { return Ok(false) };
@@ -71,7 +71,7 @@ impl Fallback {
         Ok(news)
     }
 
-    /// Looks at a page of running executions, another one each time, for a root that has ended alone.
+    /// Looks through running executions, one page each time, for one whose root has ended alone.
     pub(super) async fn mend(&self) -> Result<u64> {
         let offset = {
             let mut memory = self.memory();
@@ -93,13 +93,13 @@ impl Fallback {
         Ok(changed)
     }
 
-    /// Cancels what is unfinished below a task; below a root everything.
+    /// Cancels the unfinished descendants of a task; for a root, all unfinished tasks of the execution.
     pub(super) async fn cancel_below(&self, execution: Id, parent: Id) -> Result<()> {
         let all = self.tasks_of(execution).await?;
         let mut below = vec![parent];
         let mut at = 0;
         while let Some(parent) = below.get(at).copied() {
-            // Records may be each other's ancestors: each is met once.
+            // Records may form circles, so each task is visited once.
             let children = all.iter().filter(|task| task.parent_task_id == Some(parent)).map(|task| task.id);
             let new: Vec<Id> = children.filter(|child| !below.contains(child)).collect();
             below.extend(new);
@@ -129,7 +129,7 @@ impl Fallback {
         self.finish_cancelled(id).await.map(drop)
     }
 
-    /// Its time is up.
+    /// The execution has timed out.
     pub(super) async fn expire(&self, execution: Execution) -> Result<()> {
         let id = execution.id;
         self.begin_to_end(execution, Failure::new(TIMED_OUT, "the execution's time was up")).await?;
@@ -145,7 +145,7 @@ impl Fallback {
         Ok(())
     }
 
-    /// Ends what nobody holds; when that is all, the execution. True: something was done.
+    /// Ends the tasks that nobody holds, and the execution if none is left. True: something was changed.
     pub(super) async fn finish_cancelled(&self, id: Id) -> Result<bool> {
         let Some(mut execution) = self.execution(id).await? else { return Ok(false) };
         if execution.state != ExecutionState::Cancelling {
@@ -175,7 +175,7 @@ impl Fallback {
             self.compensate(&execution, &root, state, reason).await?;
             self.update(ended(root, &Ending::Cancelled)).await?;
         }
-        // The reason stays, in the failure.
+        // The reason is kept in the failure.
         execution.error = told;
         (execution.state, execution.completed_at) = (state, Some(now()));
         self.update_execution(execution).await?;
@@ -183,7 +183,7 @@ impl Fallback {
         Ok(true)
     }
 
-    /// Dispatches `on_cancel`, once: its id follows from the execution's.
+    /// Dispatches `on_cancel`. It happens once, because its id follows from the execution's.
     async fn compensate(
         &self,
         execution: &Execution,
@@ -209,7 +209,7 @@ impl Fallback {
     }
 }
 
-/// The record of a task that is over.
+/// The record of an ended task.
 fn ended(task: Task, ending: &Ending) -> Task {
     Task {
         state: ending.task_state(),
@@ -221,7 +221,7 @@ fn ended(task: Task, ending: &Ending) -> Task {
     }
 }
 
-/// Why it was cancelled, as [`Fallback::cancel`] has kept it.
+/// The reason for the cancel, as [`Fallback::cancel`] has kept it.
 pub(super) fn cancel_reason(execution: &Execution) -> Option<String> {
     let failure = execution.error.as_ref().filter(|failure| failure.kind == CANCELLED)?;
     matches!(execution.state, ExecutionState::Cancelling | ExecutionState::Cancelled).then(|| failure.message.clone())

@@ -1,5 +1,5 @@
-//! Journals that begin with copies: a dead letter's replay, and a retry that opens failed children again. Signals that
-//! nobody has taken stay behind: the protocol shows only the oldest of them.
+//! Journals that begin with copies: for a dead letter's replay, and for a retry that runs failed children again.
+//! Signals that no wait has taken are not copied, because the protocol shows only the oldest of them.
 
 use std::collections::HashSet;
 
@@ -43,7 +43,7 @@ impl Fallback {
         Ok(Replayed { execution: new, replay_of: old })
     }
 
-    /// What was told is not told again.
+    /// Copies counters, state values and progress, because the replay does not record them again.
     async fn take_along(&self, old: Id, new: Id) -> Result<()> {
         if let Response::Counters(counters) = self.call(Request::GetExecutionCounters { execution_id: old }).await? {
             self.call(Request::EnsureExecutionCounters { execution_id: new, counters }).await?;
@@ -54,8 +54,8 @@ impl Fallback {
         Ok(())
     }
 
-    /// The failed children of a task run again, and those below that they failed of; failed steps, waits and timers are
-    /// made anew by the retry. Their dead letters are taken back.
+    /// The failed children of a task run again, and the failed ones below them. Failed steps, waits and timers are left
+    /// out, and the retry asks for them anew. The dead letters of all of these are deleted.
     pub(super) async fn reopen(&self, task: &Task, notes: &mut Notes) -> Result<()> {
         let all = self.tasks_of(task.execution_id).await?;
         let plan = reopened(&all, task.id, notes.run);

@@ -1,5 +1,5 @@
-//! What has come for a task: its children's ends, its timers, its signals, in an order of arrival that only whoever
-//! holds the task writes down.
+//! Finds what has arrived for a task: ends of its children, timers, signals. Only the task's holder gives arrival
+//! numbers, and writes them into the task's notes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,13 +11,14 @@ use crate::backend::decide::{self, Due, DueRow, End, Ending};
 use crate::backend::{JournalEntry, JournalRequest, NewSignal, Request, Response};
 use crate::model::{ExecutionState, Id, Payload, Result, Signal, Task, TaskKind, TaskState, Timestamp, child_id};
 
-/// A signal that was taken and not marked so for this long is marked by another: the taker has died in between.
+/// A signal that was taken but not marked as such for this long is marked by somebody else: the taker has died in
+/// between.
 const TAKEN_PAUSE: Duration = Duration::from_secs(5);
 
 /// The operations of a task's current run, by number.
 pub(super) type Children = Vec<(Place, Task)>;
 
-/// What becomes of a task whose time has come. `state`: to the engine, which the record does not always tell.
+/// What happens to a task whose time has come. `state`: as the engine sees it, which is not always the record's.
 pub(super) fn when_due(task: &Task, state: TaskState) -> Result<Due> {
     let row = DueRow {
         id: task.id,
@@ -43,8 +44,8 @@ impl Fallback {
         Ok(children)
     }
 
-    /// Takes what is due and what was sent, and numbers what has come since the last look. The caller holds the task,
-    /// and keeps the notes.
+    /// Takes due timers and sent signals, and numbers everything that has arrived since the last look. The caller holds
+    /// the task, and writes the notes.
     pub(super) async fn look(&self, task: &Task, notes: &mut Notes) -> Result<Children> {
         let mut children = self.children(task, notes.run).await?;
         let mut silent = BTreeSet::new();
@@ -69,7 +70,7 @@ impl Fallback {
         Ok(children)
     }
 
-    /// What has become of an operation that no worker runs. `silent`: names of which no signal is there.
+    /// What has happened to an operation that no worker runs. `silent`: names of signals of which there are none.
     async fn due(&self, child: &Task, silent: &mut BTreeSet<String>) -> Result<Due> {
         if child.kind == TaskKind::Signal && !silent.contains(&child.step_name) {
             if let Some(payload) = self.take(child).await? {
@@ -81,8 +82,8 @@ impl Fallback {
         if is_due { when_due(child, child.state) } else { Ok(Due::Nothing) }
     }
 
-    /// The oldest signal that no wait has taken. That one wait alone takes it is a task whose id follows from the
-    /// signal's: whoever creates it is the taker.
+    /// Takes the oldest signal that no wait has taken. To make sure that only one wait takes it, a task is created
+    /// whose id follows from the signal's: whoever creates it has the signal.
     async fn take(&self, wait: &Task) -> Result<Option<Payload>> {
         let (execution, name) = (wait.execution_id, wait.step_name.as_str());
         loop {
@@ -102,7 +103,7 @@ impl Fallback {
                 if taken.step_key.as_deref() != Some(&wait.id.to_string()) {
                     let ago = taken.completed_at.map_or(Duration::ZERO, |at| now().since(at));
                     if ago < TAKEN_PAUSE {
-                        // Whoever took it is about to mark it.
+                        // The taker is about to mark it.
                         return Ok(None);
                     }
                     self.consume(found).await?;
@@ -160,7 +161,7 @@ impl Fallback {
         self.call(Request::CreateSignal { signal }).await.map(drop)
     }
 
-    /// For the task's holder, who then knows of what has come: it is written down first.
+    /// For the holder of these tasks. What has arrived is numbered and written down before it is returned.
     pub(in crate::backend::custom) async fn journals(
         &self,
         requests: Vec<JournalRequest>,
@@ -192,7 +193,7 @@ impl Fallback {
 }
 
 fn entry(notes: &Notes, place: Place, child: Task) -> JournalEntry {
-    // An end that has no number yet has not come.
+    // An end without a number has not arrived.
     let arrival = notes.arrival(place.op);
     let ended = arrival.is_some() || !child.state.is_terminal();
     let state = if ended { child.state } else { TaskState::Pending };

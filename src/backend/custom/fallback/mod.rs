@@ -1,16 +1,16 @@
-//! The engine on a store that answers the protocol's operations alone.
+//! The engine's operations on a store that answers only the protocol's.
 //!
-//! A claim is one of the protocol's, by a holder's name that is new each time, so that renewing the lease under that
-//! name tells whether it still holds. Every write of a worker asks so first. A waiting task is pending, scheduled for
-//! later, and looked at when it is claimed; a timer is a task that is claimed when it is due. What only one may do is
-//! done by creating a task with an id that follows from it: an existing id is a conflict. Ends are written so that
-//! whoever claims a half-done one next can finish it.
+//! A claim is the protocol's claim, under a holder's name that is new each time: renewing the lease under that name
+//! shows whether it still holds, and every write of a worker does that first. A waiting task is a pending task that is
+//! scheduled for later and looked at when it is claimed; a timer is a task that is claimed when it is due. What must
+//! happen only once is done by creating a task with an id that follows from it: if that exists, it is a conflict. The
+//! writes of an end are ordered so that whoever claims a half-ended task next can complete it.
 //!
-//! What is to be done is decided in `backend/decide`, as for every store. Where the protocol leaves no way to do it, a
-//! comment says so. What a record may be, and what its counters come to, the user's store decides itself.
+//! What is to be done is decided in `backend/decide`, as for every store; comments say where the protocol does not
+//! allow it. What a record may contain, and the sums of counters, are checked by the user's store.
 //!
-//! What is given up: exact fences and transactions over several records (there are moments between the question and
-//! the write, and between two writes), waits that cost nothing, and what rests on these.
+//! What can't be guaranteed: exact fences and transactions over several records (time passes between the check and the
+//! write, and between two writes), waits that cost nothing, and what depends on these.
 
 mod advance;
 mod claim;
@@ -34,10 +34,10 @@ use crate::model::{
     Error, Execution, ExecutionState, FunctionOptions, Id, Payload, Result, Status, Task, TaskState, Timestamp,
 };
 
-/// A page of a list that is read to its end.
+/// The page size for lists that are read completely.
 const PAGE: u32 = 200;
 
-/// The engine's part, as far as it is kept in this process.
+/// The engine's operations, with the state that they need in this process.
 pub(super) struct Fallback {
     door: Arc<Door>,
     notices: broadcast::Sender<Notice>,
@@ -48,12 +48,12 @@ pub(super) struct Fallback {
 #[derive(Default)]
 struct Memory {
     workers: BTreeMap<String, NewWorker>,
-    /// Function options as read from the store.
+    /// Function options, as they were read from the store.
     functions: HashMap<String, (Timestamp, Option<Arc<FunctionOptions>>)>,
     last_fence: u64,
-    /// When tasks that this process has put back want to be looked at.
+    /// When to look at tasks that this process has put back.
     looks: BTreeSet<Timestamp>,
-    /// Where the search for half-done ends goes on, and when it last did.
+    /// Where the search for half-written ends continues, and when it last ran.
     mended: u32,
     mended_at: Timestamp,
 }
@@ -67,18 +67,18 @@ impl Fallback {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Nobody may be listening.
+    /// Sends a hint; there may be no listener.
     fn hint(&self, notice: Notice) {
         let _nobody = self.notices.send(notice);
     }
 
-    /// Something will be claimable then.
+    /// Notes that there will be something to claim at this time.
     fn look_at(&self, time: Timestamp) {
         self.memory().looks.insert(time);
         self.hint(Notice::Due(time.since(now())));
     }
 
-    // The protocol, in short.
+    // Short forms of the protocol's operations.
 
     async fn call(&self, request: Request) -> Result<Response> {
         self.door.call(request).await
@@ -105,7 +105,7 @@ impl Fallback {
         }
     }
 
-    /// All at once; those that are there already were committed before.
+    /// Creates tasks in one transaction. Those that exist were created by the same request before.
     async fn create(&self, tasks: Vec<Task>) -> Result<()> {
         if tasks.is_empty() {
             return Ok(());
@@ -145,7 +145,7 @@ impl Fallback {
         }
     }
 
-    /// All tasks of a state, in pages.
+    /// All tasks of a state, read in pages.
     async fn tasks_in(&self, state: TaskState) -> Result<Vec<Task>> {
         let mut all = Vec::new();
         loop {
@@ -168,7 +168,7 @@ impl Fallback {
         }
     }
 
-    /// Pending again from `at` on, with these notes.
+    /// Puts a task back with these notes: pending from `at` on.
     async fn put_back(&self, mut task: Task, notes: &Notes, at: Timestamp) -> Result<()> {
         notes.keep(&mut task);
         task.state = TaskState::Pending;
@@ -179,7 +179,7 @@ impl Fallback {
         Ok(())
     }
 
-    /// Ends cancelled trees, and says when something wants to be looked at.
+    /// Ends cancelled trees, and says when something has to be looked at.
     pub(super) async fn sweep(&self) -> Result<Swept> {
         let mut swept = Swept::default();
         for execution in self.executions_in(ExecutionState::Cancelling, PAGE).await? {

@@ -1,5 +1,5 @@
-//! What the engine must know of an unfinished task and the protocol's record has no field for: a JSON object that
-//! stands where the task's result will stand. And what is written into a record's free texts.
+//! The engine's data about an unfinished task, for which the protocol's record has no field: a JSON object in the field
+//! that will get the task's result. Also the texts that are written into the record's free text fields.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,7 +9,7 @@ use crate::backend::{CacheSlot, Extent};
 use crate::codec::{from_json, to_json};
 use crate::model::{Failure, Op, OpSet, Payload, Result, Task, Timestamp, Wait, WaitMode, digest, optional_seconds};
 
-/// Waits are looked at again after this, and then after half as long again each time.
+/// A waiting task is looked at again after this time, and then after intervals that grow by half.
 const LOOK_FIRST: Duration = Duration::from_millis(20);
 const LOOK_LONGEST: Duration = Duration::from_secs(5);
 
@@ -23,13 +23,13 @@ pub(super) struct Notes {
     /// The first operation that was opened again.
     pub opened: Option<Op>,
     pub crashes: u32,
-    /// A worker has it: found by the next claim, that worker died.
+    /// A worker has it. If the next claim finds this set, that worker has died.
     pub taken: bool,
-    /// Of a later run.
+    /// The arguments of a run after the first.
     pub args: Option<Payload>,
     pub heartbeat: Option<Payload>,
-    /// Operations in order of their arrival. Their places are their numbers: no book is needed where nobody but the
-    /// task's holder numbers anything.
+    /// Operations in order of arrival; an arrival's number is its place in this list. Only the task's holder adds to
+    /// it.
     pub arrived: Vec<Op>,
     pub wait: Option<Waiting>,
     pub parked: Option<Parked>,
@@ -48,7 +48,7 @@ pub(super) struct Notes {
 pub(super) struct Waiting {
     pub mode: WaitMode,
     pub ops: OpSet,
-    /// The arrivals up to here the task knows.
+    /// The task knows the arrivals up to this number.
     pub known: u64,
     /// How often it has been looked at.
     pub looks: u32,
@@ -76,7 +76,7 @@ impl Waiting {
 }
 
 impl Notes {
-    /// Of an unfinished task; a task that somebody else wrote has none.
+    /// Reads the notes of an unfinished task. A task that was created through the protocol has none.
     pub fn of(task: &Task) -> Result<Self> {
         match &task.result {
             Some(kept) if !task.state.is_terminal() => {
@@ -124,18 +124,18 @@ impl Place {
     }
 }
 
-/// By whom a task is held: the worker, and which of its claims.
+/// The name under which a task is held: the worker and the fence of its claim.
 pub(super) fn holder(worker_id: &str, fence: u64) -> String {
     format!("{worker_id}~{fence}")
 }
 
-/// The worker and the fence of a task that runs, or of its last run if it is over.
+/// The worker and fence of a running task, or of the last run of an ended one.
 pub(super) fn held_by(task: &Task) -> Option<(&str, u64)> {
     let (worker, fence) = task.worker_id.as_deref()?.rsplit_once('~')?;
     Some((worker, fence.parse().ok()?))
 }
 
-/// The host's clock: schedules are made by it, and judged by the store's.
+/// The host's clock. Times are set by it, and judged by the store's clock.
 pub(super) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))

@@ -1,4 +1,4 @@
-//! How things begin: executions, workers, functions, and the keys that keep them single.
+//! Starts executions, registers workers and functions, and reserves idempotency keys.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use crate::model::{
     digest,
 };
 
-/// The task that ends an execution when its time is up: one that is claimed, not run.
+/// The task that ends an execution when it times out: it is claimed but not run.
 pub(super) const EXPIRY: &str = "stent.expiry";
 
-/// How long a function's options, as read from the store, are believed.
+/// How long a function's options are used before they are read again.
 const BELIEVED: Duration = Duration::from_secs(1);
 
-/// Who has an idempotency key.
+/// The owner of an idempotency key.
 #[derive(Serialize, Deserialize)]
 struct Owner {
     task: Id,
@@ -37,7 +37,7 @@ fn function_key(name: &str) -> String {
     format!("stent.function/{name}")
 }
 
-/// What a new task is made of beside its name.
+/// The fields of a new task, besides its name.
 pub(super) struct New<'a> {
     pub id: Id,
     pub execution: Id,
@@ -48,7 +48,7 @@ pub(super) struct New<'a> {
     pub at: Timestamp,
 }
 
-/// A task that waits for nothing and knows nothing yet.
+/// A new record with these fields.
 pub(super) fn blank(new: New<'_>) -> Task {
     Task {
         parent_task_id: new.parent,
@@ -59,10 +59,10 @@ pub(super) fn blank(new: New<'_>) -> Task {
 }
 
 impl Fallback {
-    /// Fills a task of a function with what it runs under.
+    /// Sets the options of a function's task.
     pub(super) async fn resolve(&self, task: &mut Task, notes: &mut Notes, asked: &Asked<'_>) -> Result<()> {
         let function = self.function(asked.function).await?;
-        // Its route is not needed: claims of the protocol name queues and tags.
+        // The route is not needed: the protocol's claims name queues and tags.
         let (run, _) = decide::resolve(asked, function.as_deref());
         (task.queue, task.tags, task.priority) = (run.queue, run.tags, run.priority);
         (task.retry_policy, task.idempotency_key) = (run.retry_policy, run.idempotency_key);
@@ -71,7 +71,7 @@ impl Fallback {
         Ok(())
     }
 
-    /// Its options as a worker has declared them; nobody has: none.
+    /// A function's options, as a worker has declared them; `None` if none has.
     pub(super) async fn function(&self, name: &str) -> Result<Option<Arc<FunctionOptions>>> {
         let now = now();
         if let Some((read_at, options)) = self.memory().functions.get(name)
@@ -111,7 +111,7 @@ impl Fallback {
         self.memory().workers.remove(worker_id);
     }
 
-    /// Each in a transaction of its own.
+    /// Starts executions, each in a transaction of its own.
     pub(in crate::backend::custom) async fn dispatch(&self, executions: Vec<NewExecution>) -> Result<Vec<Id>> {
         let mut ids = Vec::with_capacity(executions.len());
         for new in executions {
@@ -190,8 +190,8 @@ impl Fallback {
         Ok(new.id)
     }
 
-    /// The execution whose root has the key of this new one. A key that a call inside of an execution has is joined when
-    /// the root is claimed, as by any other task.
+    /// The execution whose root has the key of this new root. A key that belongs to a call within an execution is
+    /// joined when the root is claimed, as by any other task.
     async fn first_with_key(&self, root: &Task, notes: &Notes) -> Result<Option<Id>> {
         let owner = match self.reserve(root, notes).await? {
             Reservation::Owner => return self.own(root, notes).await.map(|()| None),
@@ -203,7 +203,7 @@ impl Fallback {
         Ok(found.filter(|execution| root_task_id(*execution) == owner))
     }
 
-    /// What this task's idempotency key makes of it. Other arguments under the key: conflict.
+    /// What the idempotency key means for this task. The same key with other arguments is a conflict.
     pub(super) async fn reserve(&self, task: &Task, notes: &Notes) -> Result<Reservation> {
         let Some(key) = &task.idempotency_key else { return Ok(Reservation::Owner) };
         let function = &task.step_name;
@@ -218,7 +218,7 @@ impl Fallback {
         decide::reserve(function, key, &notes.args_hash.unwrap_or_default(), task.id, found)
     }
 
-    /// From now on the key is this task's.
+    /// Makes this task the owner of its key.
     pub(super) async fn own(&self, task: &Task, notes: &Notes) -> Result<()> {
         let Some(key) = &task.idempotency_key else { return Ok(()) };
         let owner = Owner { task: task.id, args_hash: notes.args_hash };

@@ -1,4 +1,4 @@
-//! What the outside is told.
+//! Queries: snapshots, lists, statistics.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use crate::model::{
     DeadLetter, Execution, ExecutionState, Id, Payload, ProgressEntry, Result, Task, TaskKind, TaskState, Timestamp,
 };
 
-/// Dead letters are read at once: the protocol's list has no offset.
+/// Dead letters are read in one call, because the protocol's list has no offset.
 const LETTERS_MAX: u32 = 10_000;
 
-/// How a fork says whose it is, in its root's `step_key`.
+/// A replay's root has this in its `step_key`, followed by the id of the original execution.
 pub(super) const REPLAY_OF: &str = "replay_of ";
 
 impl Fallback {
@@ -27,7 +27,7 @@ impl Fallback {
         Ok(found)
     }
 
-    /// Those whose state is as asked. One that is not there is over.
+    /// Those whose state fulfils the condition. One that does not exist counts as ended.
     pub(in crate::backend::custom) async fn among(
         &self,
         executions: Vec<Id>,
@@ -134,12 +134,12 @@ impl Fallback {
     }
 }
 
-/// Of the tasks of the root's tree; what stands beside it is the engine's own.
+/// Lines for the tasks of the root's tree, without the engine's own tasks beside it.
 fn lines(tasks: &[Task]) -> Vec<(Timestamp, ProgressEntry)> {
     let in_tree = |task: &&Task| task.parent_task_id.is_some() || task.id == root_task_id(task.execution_id);
     let line = |task: &Task| {
         let error = task.error.as_ref().map(|failure| Payload::from(to_json(failure)));
-        // A record has no place for a hit of the cache.
+        // The record does not say whether the cache was hit.
         let (name, hit) = (task.step_name.clone(), false);
         let entry = decide::line(name, task.state, hit, task.started_at, task.completed_at, error);
         (task.started_at.unwrap_or(task.created_at), entry)
