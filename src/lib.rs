@@ -1,4 +1,4 @@
-//! Stent: durable execution behind one C header. ARCHITECTURE.md is the map.
+//! Stent: durable execution behind one C header. ARCHITECTURE.md explains the layout.
 
 // The suite in `check` is also compiled into test programs, for which this library is a crate.
 extern crate self as stent;

@@ -90,12 +90,12 @@ impl Executor {
                     .with("state", state.as_str()));
             }
             match deadline {
-                None => waiter.rung().await,
+                None => waiter.notified().await,
                 Some(deadline) => {
                     // The timer of our runtime: the caller may not be on a runtime.
                     let bounded = {
                         let _entered = self.0.core.runtime.enter();
-                        tokio::time::timeout_at(deadline.into(), waiter.rung())
+                        tokio::time::timeout_at(deadline.into(), waiter.notified())
                     };
                     // Notified or timed out: the next query decides.
                     let _either = bounded.await;

@@ -65,7 +65,7 @@ impl Waiters {
 
 impl Waiter {
     /// Returns when the execution may have ended, also if the notification came before this call.
-    pub(super) async fn rung(&self) {
+    pub(super) async fn notified(&self) {
         self.bell.notified().await;
     }
 }
@@ -85,25 +85,25 @@ impl Drop for Waiter {
 impl Inner {
     fn ring(&self, ended: &[Id]) -> bool {
         let state = lock(&self.state);
-        let mut rung = false;
+        let mut notified = false;
         for bell in ended.iter().filter_map(|id| state.waiting.get(id)).flatten() {
             bell.notify_one();
-            rung = true;
+            notified = true;
         }
-        rung
+        notified
     }
 
     /// Queries which of the awaited executions have ended. Errors are left to the next poll: the callers see them in
     /// their own queries.
     async fn ask(&self) -> bool {
         let ids: Vec<Id> = lock(&self.state).waiting.keys().copied().collect();
-        let mut rung = false;
+        let mut notified = false;
         for chunk in ids.chunks(BATCH_MAX) {
             if let Ok(ended) = self.backend.ended_among(chunk.to_vec()).await {
-                rung |= self.ring(&ended);
+                notified |= self.ring(&ended);
             }
         }
-        rung
+        notified
     }
 
     /// Ends the listener if nobody waits; the next caller starts a new one.

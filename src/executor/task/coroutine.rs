@@ -24,7 +24,7 @@ use crate::model::{Error, Op, Result};
 /// The lease that a coroutine runs under.
 pub(in crate::executor) trait Lease {
     /// The host has dropped the coroutine with this tag.
-    fn deserted(self: Arc<Self>, tag: u64);
+    fn dropped_by_host(self: Arc<Self>, tag: u64);
 }
 
 /// The host's reference to its task.
@@ -55,7 +55,7 @@ impl<L: Lease> Coroutine<L> {
 /// The host frees its task.
 impl<L: Lease> Drop for Coroutine<L> {
     fn drop(&mut self) {
-        self.lease().deserted(self.tag);
+        self.lease().dropped_by_host(self.tag);
     }
 }
 

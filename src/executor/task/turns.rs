@@ -309,7 +309,7 @@ impl TaskCore {
 }
 
 impl Lease for TaskCore {
-    fn deserted(self: Arc<Self>, tag: u64) {
+    fn dropped_by_host(self: Arc<Self>, tag: u64) {
         let mut state = self.state();
         let local = !state.steps.is_empty();
         let Some(polled) = &state.polled else {

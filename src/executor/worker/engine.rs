@@ -87,7 +87,7 @@ async fn register(shared: &Shared) -> bool {
         }
         tokio::select! {
             () = tokio::time::sleep(jittered(pause)) => {}
-            () = shared.rung() => {}
+            () = shared.notified() => {}
         }
         pause = (pause * 2).min(RETRY_LONGEST);
     }
@@ -110,7 +110,7 @@ impl Engine {
 
     async fn work(&mut self) {
         loop {
-            self.give_way();
+            self.give_back_while_draining();
             let batch = self.gather();
             let claim = self.claim(!batch.is_empty());
             if !batch.is_empty() || claim.is_some() {
@@ -124,7 +124,7 @@ impl Engine {
     }
 
     /// While draining, gives back tasks that have not started; after a stop has timed out, all tasks.
-    fn give_way(&self) {
+    fn give_back_while_draining(&self) {
         if !self.shared.draining() {
             return;
         }
@@ -167,9 +167,9 @@ impl Engine {
 
     /// Every transaction that records something also claims, so that children and parents that it makes ready are
     /// claimed at once. Without anything to record, a hint is needed for a claim.
-    fn claim(&mut self, along: bool) -> Option<Claim> {
+    fn claim(&mut self, recording: bool) -> Option<Claim> {
         let shared = &self.shared;
-        if shared.draining() || !(along || shared.hinted()) {
+        if shared.draining() || !(recording || shared.hinted()) {
             return None;
         }
         if self.no_claim_before.is_some_and(|before| Instant::now() < before) {
@@ -195,13 +195,13 @@ impl Engine {
         match self.no_claim_before {
             Some(before) if self.shared.hinted() => {
                 let pause = tokio::time::sleep_until(before.into());
-                tokio::select! { () = pause => {}, () = self.shared.rung() => {} }
+                tokio::select! { () = pause => {}, () = self.shared.notified() => {} }
             }
             _ => {
                 if self.shared.abandoned() && self.shared.holds_none() {
                     self.shared.set_given_back();
                 }
-                self.shared.rung().await;
+                self.shared.notified().await;
             }
         }
     }
@@ -261,7 +261,7 @@ impl Engine {
         while !self.shared.abandoned() {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return,
-                () = self.shared.rung() => {}
+                () = self.shared.notified() => {}
             }
         }
         // Told to stop: try again soon, a few times.

@@ -147,7 +147,7 @@ impl Shared {
         into.extend(lock(&self.outbox).drain(..));
     }
 
-    pub(super) async fn rung(&self) {
+    pub(super) async fn notified(&self) {
         self.bell.notified().await;
     }
 

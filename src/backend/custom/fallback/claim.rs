@@ -117,7 +117,7 @@ impl Fallback {
         }
         if task.kind == TaskKind::Timer {
             let due = when_due(&task, task.state)?;
-            return self.meet(task, notes, due).await.map(|()| None);
+            return self.carry_out(task, notes, due).await.map(|()| None);
         }
         if !task.kind.is_run() || !worker.functions.iter().any(|function| function.name == task.step_name) {
             return self.put_back(task, &notes, now().after(NOT_HERE)).await.map(|()| None);
@@ -125,7 +125,7 @@ impl Fallback {
         if notes.deadline.is_some_and(|deadline| deadline <= now()) {
             // For the engine it is waiting; it is running only because of this claim.
             let due = when_due(&task, TaskState::Waiting)?;
-            return self.meet(task, notes, due).await.map(|()| None);
+            return self.carry_out(task, notes, due).await.map(|()| None);
         }
         if notes.taken {
             notes.crashes += 1;
@@ -134,7 +134,7 @@ impl Fallback {
             match decide::when_lease_ended(id, parent, None, notes.crashes, &policy) {
                 // Retried at once, by this claim.
                 Due::Retry { failure, .. } => task.error = Some(failure),
-                due => return self.meet(task, notes, due).await.map(|()| None),
+                due => return self.carry_out(task, notes, due).await.map(|()| None),
             }
         }
         if notes.wait.is_some() && !self.is_awake(&task, &mut notes).await? {
@@ -215,7 +215,7 @@ impl Fallback {
     }
 
     /// Carries out the decision about a claimed task that is not run now.
-    async fn meet(&self, mut task: Task, mut notes: Notes, due: Due) -> Result<()> {
+    async fn carry_out(&self, mut task: Task, mut notes: Notes, due: Due) -> Result<()> {
         match due {
             Due::End(end) => self.end(task, end).await,
             Due::Retry { delay, failure } => {
