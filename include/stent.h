@@ -210,7 +210,7 @@ extern "C" {
 #endif // __cplusplus
 
 /* =====================================================================================================================
- * The library as a whole.
+ * The library itself: versions, description, settings, log, shutdown.
  */
 
 /**
@@ -354,7 +354,7 @@ stent_status stent_backend_close(stent_backend *backend, stent_error **error);
 void stent_backend_free(stent_backend *backend);
 
 /* =====================================================================================================================
- * Backends of the host's own.
+ * Backends that the host implements itself, and the suite that checks any backend.
  */
 
 /**
@@ -442,7 +442,7 @@ stent_status stent_executor_register(stent_executor *executor,
                                      stent_error **error);
 
 /* =====================================================================================================================
- * Executions, from outside.
+ * Executions: dispatch, wait, query, signal, cancel.
  */
 
 /**
@@ -967,7 +967,7 @@ stent_status stent_task_suspend(stent_task *task, stent_error **error);
 stent_status stent_task_continue(stent_task *task, const char *args, stent_error **error);
 
 /* =====================================================================================================================
- * What the outside sees of a task.
+ * What a task reports: progress, counters, state values, heartbeats, log lines.
  */
 
 /**
@@ -1099,7 +1099,7 @@ stent_status stent_poller_log(stent_poller *poller, const char *options, stent_e
 void stent_poller_free(stent_poller *poller);
 
 /* =====================================================================================================================
- * Events: what a poller tells.
+ * Events, which a poller gives to its host.
  */
 
 /**

@@ -1,4 +1,4 @@
-//! Backends of the host's own.
+//! Backends that the host implements itself, and the suite that checks any backend.
 
 use std::collections::HashSet;
 use std::ffi::{c_char, c_void};

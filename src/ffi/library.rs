@@ -1,4 +1,4 @@
-//! The library as a whole.
+//! The library itself: versions, description, settings, log, shutdown.
 
 use std::ffi::{CString, c_char, c_void};
 use std::sync::OnceLock;

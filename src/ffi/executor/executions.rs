@@ -1,4 +1,4 @@
-//! Executions, from outside.
+//! Executions: dispatch, wait, query, signal, cancel.
 
 use std::ffi::c_char;
 

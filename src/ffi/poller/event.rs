@@ -1,4 +1,4 @@
-//! Events: what a poller tells.
+//! Events, which a poller gives to its host.
 
 use std::ffi::{CStr, CString, c_char};
 use std::sync::OnceLock;

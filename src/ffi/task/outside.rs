@@ -1,4 +1,4 @@
-//! What the outside sees of a task.
+//! What a task reports: progress, counters, state values, heartbeats, log lines.
 
 use std::ffi::c_char;
 
