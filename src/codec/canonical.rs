@@ -19,7 +19,7 @@ impl Canonical for CanonicalJson {
     fn hash(&self, args: &Payload, kwargs: &Payload) -> [u8; 32] {
         let mut hash = Sha256::new();
         for payload in [args, kwargs] {
-            // Kind and length stand before the bytes, so that no two pairs run together to the same input.
+            // Kind and length come before the bytes, so that different pairs can't give the same input.
             let canonical = canonical(payload.as_bytes());
             let (kind, bytes) = match &canonical {
                 Some(bytes) => (b'j', bytes.as_slice()),

@@ -274,7 +274,7 @@ impl<'de> Deserialize<'de> for Error {
     }
 }
 
-/// Options stand in a request as users write them: the same keys, and nothing that says nothing.
+/// Options in a request have the keys that users write. Options that are not set are left out.
 struct Options(Vec<(&'static str, String)>);
 
 impl Options {

@@ -49,8 +49,8 @@ struct Inner {
     address: Option<usize>,
 }
 
-/// An error of the [`super::reader::Reader`]: serde tells it what is wrong, and the way out tells it where. Boxed, so
-/// that a `Result` stays small.
+/// An error of the [`super::reader::Reader`]. serde adds what is wrong; each reader on the way out adds where. Boxed,
+/// so that a `Result` stays small.
 #[derive(Debug)]
 pub(super) struct Fault(Box<Inner>);
 
@@ -72,7 +72,7 @@ impl Fault {
         Self::new(Kind::Twice { key: key.to_owned() })
     }
 
-    /// The piece of text that is at fault, if nothing inside it said so before.
+    /// The faulty piece of text, if no inner reader has set it.
     pub(super) fn near(mut self, piece: &str) -> Self {
         self.0.address.get_or_insert(piece.as_ptr() as usize);
         self

@@ -137,7 +137,7 @@ pub fn cleanup(text: Option<&str>) -> Result<CleanupOptions> {
     })
 }
 
-/// How statistics are told.
+/// The format of statistics.
 pub fn stats(text: Option<&str>) -> Result<StatsOptions> {
     let fields = Fields::from_text(&objects::STATS, text)?;
     Ok(StatsOptions { format: fields.value("format")?.unwrap_or(StatsOptions::default().format) })

@@ -38,7 +38,7 @@ impl OpSet {
         self.0.iter().flat_map(|(first, last)| *first..=*last)
     }
 
-    /// `1-5,9`: how a set stands in the store.
+    /// The text of a set in the store: `1-5,9`.
     pub fn to_text(&self) -> String {
         let parts: Vec<String> = self
             .0
@@ -92,7 +92,7 @@ impl FromIterator<Op> for OpSet {
     }
 }
 
-/// What a suspended task waits for, as it stands in the store.
+/// What a suspended task waits for, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wait {
     pub mode: WaitMode,

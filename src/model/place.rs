@@ -33,7 +33,7 @@ pub fn store_kind(url: &str) -> Result<StoreKind> {
     if url.contains("://") { Err(unknown("like this")) } else { Ok(StoreKind::Sqlite) }
 }
 
-/// What stands before a `:` and could be the name of a protocol. One letter is none.
+/// The part before a `:`, if it could be the name of a protocol. A single letter is not one.
 fn scheme(url: &str) -> Option<&str> {
     let (scheme, _) = url.trim_start().split_once(':')?;
     let is_one = scheme.len() > 1

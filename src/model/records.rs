@@ -94,7 +94,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// A pending task that nobody has taken, without arguments, a parent or wishes.
+    /// A pending task without arguments, parent or options.
     pub fn new(id: Id, execution_id: Id, kind: TaskKind, step_name: &str, created_at: Timestamp) -> Self {
         Self {
             id,
@@ -156,7 +156,7 @@ words! {
     }
 }
 
-/// One line of what an execution tells of itself.
+/// A line of an execution's progress.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProgressEntry {

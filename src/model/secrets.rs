@@ -9,10 +9,10 @@ const SHOWN: usize = 200;
 /// Bytes of a message. Lists of what is known are shorter.
 const MESSAGE: usize = 8_000;
 
-/// What stands in a password's place.
+/// The text that replaces a password.
 const MASK: &str = "***";
 
-/// Words that a password stands behind, as `password=…`.
+/// Names whose value is a password, as in `password=…`.
 const WORDS: [&str; 2] = ["password", "passwd"];
 
 /// A caller's value as a message repeats it: its beginning, if it is long.
@@ -48,7 +48,7 @@ pub fn brief(text: &str) -> Cow<'_, str> {
     Cow::Owned(told)
 }
 
-/// The next quoted value from there on: no letter stands before its first quote, nor behind its last.
+/// The next quoted value: no letter is directly before its first quote or after its last.
 fn quoted(text: &str, from: usize) -> Option<(usize, usize)> {
     let bytes = text.as_bytes();
     let is_letter =
@@ -115,7 +115,7 @@ fn own_line(rest: &str) -> &str {
     &line[..next.unwrap_or(line.len())]
 }
 
-/// Where the password is in what stands behind `://`.
+/// Finds the password in the text after `://`.
 fn login(rest: &str) -> Option<(usize, usize)> {
     let word = rest.find(char::is_whitespace).unwrap_or(rest.len());
     let colon = rest.find(':')?;

@@ -14,7 +14,7 @@ use crate::executor::{LogRecord, Logger};
 use crate::ffi::stent_log_fn;
 use crate::model::{Error, Level, Result, Timestamp};
 
-/// A host that reads its log slower than this falls behind loses lines; they are counted, and told in the next one.
+/// Lines in the queue. If the host is slower, lines are lost; they are counted, and the next line says how many.
 const QUEUE: usize = 4096;
 
 type LogFn = unsafe extern "C" fn(user_data: *mut c_void, level: i32, json: *const c_char);
@@ -38,7 +38,7 @@ enum Sink {
 
 enum Line {
     Log(LogLine),
-    /// Answered when everything before it has been handed over.
+    /// Answered when everything before it has been passed to the host.
     Flush(std::sync::mpsc::Sender<()>),
 }
 
@@ -90,7 +90,7 @@ fn deliver(lines: &Receiver<Line>, handler: LogFn, context: OwnedContext) {
     drop(context);
 }
 
-/// Waits until the lines so far have been handed over. False: not within the time.
+/// Waits until the lines so far have been passed to the host. False: the time-out has passed.
 pub fn flush(timeout: Option<Duration>) -> bool {
     // What takes lines without a thread has them.
     let Some(Sink::Thread(sender)) = sink().clone() else { return true };

@@ -85,7 +85,7 @@ pub fn refuse_while_working(store: &Arc<Store>) -> Result<()> {
     }
 }
 
-/// Stops all workers at the same time, then closes all stores. The first error is told after all have been asked.
+/// Stops all workers at the same time, then closes all stores. Returns the first error when all is done.
 pub fn stop_everything(timeout: Option<Duration>) -> Result<()> {
     let (workers, stores): (Vec<Worker>, Vec<Arc<Store>>) = {
         let mut alive = alive();

@@ -14,7 +14,7 @@ use crate::executor::{Event, Inbox};
 use crate::ffi::plumbing::logging::LogLine;
 use crate::model::{Error, Result};
 
-/// A host that reads its log slower than this falls behind loses lines; they are counted, and told in the next one.
+/// Log lines in the queue. If the host is slower, lines are lost; they are counted, and the next line says how many.
 const LOG_LINES: usize = 4096;
 
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct Queue {
     /// std Mutex: held for a push, a pop, and the byte that goes with it.
     state: Mutex<State>,
     bell: Condvar,
-    /// Who waits for a reply, by tag; dropped to give the waiting up.
+    /// Senders for the replies that are awaited, by tag; dropping one gives up the wait.
     submitted: Mutex<Submitted>,
 }
 
@@ -63,7 +63,7 @@ pub enum Next {
 }
 
 impl State {
-    /// A full pair is as good as one more byte.
+    /// If the socket is full, it is readable already.
     fn signal(&mut self) {
         if !self.signalled
             && let Some((_, ours)) = &mut self.pair
@@ -203,7 +203,7 @@ impl Queue {
         Ok(taken)
     }
 
-    /// Puts back what could not be handed over, in its order.
+    /// Puts back messages that could not be handed over, in order.
     pub fn put_back(&self, messages: Vec<Message>) {
         let mut state = self.state();
         for message in messages.into_iter().rev() {
@@ -222,7 +222,7 @@ impl Queue {
         self.bell.notify_one();
     }
 
-    /// Nobody will look any more. What is here is dropped, and who waits is told.
+    /// Closes the queue: drops its messages, and ends all waits.
     pub fn close(&self) {
         let mut state = self.state();
         state.pair = None;
@@ -238,7 +238,7 @@ impl Queue {
         drop(messages);
     }
 
-    /// A submission begins: the receiver is told, or loses its sender, when its waiting is given up.
+    /// Registers a submission. The receiver is notified, or loses its sender, when its wait is given up.
     pub fn submit(&self, tag: u64) -> Result<(u64, oneshot::Receiver<()>)> {
         let (give_up, given_up) = oneshot::channel();
         let mut submitted = self.submitted();

@@ -53,7 +53,7 @@ impl Default for CleanupOptions {
 }
 
 words! {
-    /// How statistics are told.
+    /// The format of statistics.
     StatsFormat, "a format of statistics" {
         Json = "json",
         Prometheus = "prometheus",
@@ -99,7 +99,7 @@ impl Level {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogOptions {
-    /// The least important level that is handed over.
+    /// The least important level that the handler gets.
     pub level: Level,
 }
 

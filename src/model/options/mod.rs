@@ -48,7 +48,7 @@ pub struct CallOptions {
     pub task: TaskOptions,
 }
 
-/// What may be said by the call, else by the function.
+/// Options that a call may set, else its function.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskOptions {
     pub queue: Option<String>,
