@@ -1,6 +1,6 @@
 //! Records the transitions of workers as a batch. Two statements check the fences and write the outcomes of all tasks;
-//! then come the commands of the tasks whose fence was right, then deliveries to parents. Nothing is read before it is
-//! written.
+//! then come the commands of the tasks whose fence was right, then deliveries to parents. No task row is read before
+//! it is written.
 
 use std::collections::{HashMap, HashSet};
 
