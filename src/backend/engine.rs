@@ -127,9 +127,8 @@ pub struct Commands {
     pub state: Vec<(String, Payload)>,
     /// The details of the last heartbeat, for the next attempt.
     pub heartbeat: Option<Payload>,
-    /// The extent of the task's record before these commands, as the worker counts it since the claim. If the record
-    /// goes further than this, the commands are recorded already and are sent again because the answer to their commit
-    /// was lost. `None`: they are never sent again.
+    /// How far the task's record went before these, by the sender's count from the claim on. Where the record goes
+    /// further, these are in it: the answer to their commit was lost, and they are said again. `None`: never said again.
     pub from: Option<Extent>,
 }
 

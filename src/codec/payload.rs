@@ -1,5 +1,5 @@
-//! Payloads in JSON: the value itself, verbatim, if the bytes are JSON; else `{"$base64": "…"}`. A JSON value that
-//! looks like that is itself written as base64, so there is no ambiguity.
+//! Payloads in JSON: the value itself, verbatim, when the bytes are JSON; else `{"$base64": "…"}`. A JSON value of
+//! just that shape is itself carried as base64, so nothing is ambiguous.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -90,12 +90,12 @@ impl Executor {
                     .with("state", state.as_str()));
             }
             match deadline {
-                None => waiter.notified().await,
+                None => waiter.rung().await,
                 Some(deadline) => {
                     // The timer of our runtime: the caller may not be on a runtime.
                     let bounded = {
                         let _entered = self.0.core.runtime.enter();
-                        tokio::time::timeout_at(deadline.into(), waiter.notified())
+                        tokio::time::timeout_at(deadline.into(), waiter.rung())
                     };
                     // Notified or timed out: the next query decides.
                     let _either = bounded.await;
@@ -104,8 +104,8 @@ impl Executor {
         }
     }
 
-    /// Queries the state within the caller's time, which may be shorter than the store's own limit. The query runs to
-    /// its end in the background, because aborting it would cost a connection.
+    /// The state, in the caller's time: a store may have more patience. What was asked goes on without him, so that no
+    /// connection is lost for it.
     async fn look(&self, id: Id, deadline: Option<Instant>) -> Result<Snapshot> {
         let Some(deadline) = deadline else { return self.state(id).await };
         let core = &self.0.core;

@@ -71,8 +71,8 @@ impl Executor {
         Self(Arc::new(Inner { core, waiters, functions: RwLock::default(), workers: Mutex::default() }))
     }
 
-    /// Registers a function for workers that are started from now on. With a handler it is for workers that call
-    /// handlers; without, for workers whose host takes events.
+    /// Makes a function known to the workers that are started from now on: with a handler, to those that call it;
+    /// without one, to those whose host takes events.
     ///
     /// # Errors
     /// `CONFLICT` if the name is registered already; `INVALID` for a name or options that make no sense.

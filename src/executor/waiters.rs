@@ -65,7 +65,7 @@ impl Waiters {
 
 impl Waiter {
     /// Returns when the execution may have ended, also if the notification came before this call.
-    pub(super) async fn notified(&self) {
+    pub(super) async fn rung(&self) {
         self.bell.notified().await;
     }
 }
@@ -85,25 +85,25 @@ impl Drop for Waiter {
 impl Inner {
     fn ring(&self, ended: &[Id]) -> bool {
         let state = lock(&self.state);
-        let mut notified = false;
+        let mut rung = false;
         for bell in ended.iter().filter_map(|id| state.waiting.get(id)).flatten() {
             bell.notify_one();
-            notified = true;
+            rung = true;
         }
-        notified
+        rung
     }
 
     /// Queries which of the awaited executions have ended. Errors are left to the next poll: the callers see them in
     /// their own queries.
     async fn ask(&self) -> bool {
         let ids: Vec<Id> = lock(&self.state).waiting.keys().copied().collect();
-        let mut notified = false;
+        let mut rung = false;
         for chunk in ids.chunks(BATCH_MAX) {
             if let Ok(ended) = self.backend.ended_among(chunk.to_vec()).await {
-                notified |= self.ring(&ended);
+                rung |= self.ring(&ended);
             }
         }
-        notified
+        rung
     }
 
     /// Ends the listener if nobody waits; the next caller starts a new one.

@@ -32,7 +32,7 @@ pub(in crate::backend) struct Resolved {
     pub cache_ttl: Option<Duration>,
 }
 
-/// The store replaces the route by its number. A cached result without a TTL is kept for ever.
+/// The store gives the route its number. A cached result whose function says no time is kept for ever.
 pub(in crate::backend) fn resolve(asked: &Asked<'_>, function: Option<&FunctionOptions>) -> (Resolved, Route) {
     let options = asked.options.clone().or_function(function);
     let version = function.and_then(|f| f.version.as_deref()).unwrap_or_default();

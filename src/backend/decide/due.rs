@@ -54,7 +54,7 @@ pub(in crate::backend) fn when_due(
     })
 }
 
-/// `crashes`: how many workers in a row have died while they ran the task, this one included.
+/// `crashes`: workers in a row that died with it, this one included.
 pub(in crate::backend) fn when_lease_ended(
     id: Id,
     parent: Option<Id>,

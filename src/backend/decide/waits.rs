@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::model::{Id, Op, OpSet, Wait, WaitMode};
 
-/// For how long only the worker that suspended a task may claim it again. That worker has the journal in memory, or
-/// (with a poller) a live coroutine.
+/// How long the worker that suspended a task has first call on it. It has the journal in memory, and a poller's
+/// worker a live coroutine; others wait this long for it and no longer.
 pub(in crate::backend) const FIRST_CALL: Duration = Duration::from_secs(2);
 
 /// The `waits` rows that one transaction touches: read once, changed in memory, written at the end.

@@ -21,13 +21,13 @@ const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0004_opened.sql"),
 ];
 
-/// The time limit of migrations, and of waiting for those of others. Tables may be large.
+/// To wait for others that bring the schema up to date, and to do it. Tables may be large.
 const MIGRATION: Duration = Duration::from_secs(3600);
 
-/// Safe when several processes do it at once, and when repeated. A schema that is not Stent's, or of a newer version,
-/// is refused before anything is written.
+/// Safe from several processes at once, and again and again. What is not Stent's, or newer, is found before anything is
+/// written.
 pub(super) async fn prepare(dsn: &Dsn) -> Result<()> {
-    // No statement is kept prepared here, because the tables change.
+    // No statement is prepared here: the tables come and go.
     let connection = dsn.connection.clone().statement_cache_capacity(0);
     let single = pool::single(dsn, connection);
     let outcome = async {

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use crate::model::{Detail, Error, Status};
 
-/// Converts an error of sqlx; `doing` says what was being done.
+/// Turns an error of sqlx into ours; `doing` says what was being done.
 pub(super) fn map(doing: &'static str) -> impl Fn(sqlx::Error) -> Error {
     move |why| translate(why).doing(doing)
 }

@@ -21,8 +21,8 @@
 //! **Time limits.** Every answer is awaited in one place, [`conn::Conn`], with a time limit (see [`silence`]). sqlx
 //! can't set TCP keepalive on the client's side; the server is asked to use it on its own.
 //!
-//! **Behind a pooler** (`statement_cache=0`) a session keeps no state: settings are `SET LOCAL` in each transaction,
-//! statements are unnamed, advisory locks are those of transactions anyway, and LISTEN is not used.
+//! **Behind a pooler** (`statement_cache=0`) a session keeps nothing: settings are `SET LOCAL` in each transaction,
+//! statements have no names, advisory locks are those of transactions anyway, and nobody listens.
 //!
 //! **Hints** go to other processes by `NOTIFY`. They are gathered, and sent outside the transactions at most every few
 //! milliseconds, on the connection that also listens.

@@ -140,9 +140,8 @@ impl Notices {
         let mut tasks = Vec::new();
         if dsn.notify {
             let sender = format!("{:016x}", rand::random::<u64>());
-            let outbox =
-                Outbox { channel: channel(&dsn.schema), sender, gathered: gathered.clone(), wake: wake.clone() };
-            tasks.push(tokio::spawn(run(dsn.clone(), outbox, local.clone())));
+            let mouth = Mouth { channel: channel(&dsn.schema), sender, gathered: gathered.clone(), wake: wake.clone() };
+            tasks.push(tokio::spawn(talk(dsn.clone(), mouth, local.clone())));
         }
         Self { local, gathered, wake, tasks: Mutex::new(tasks), across: dsn.notify }
     }
@@ -191,25 +190,25 @@ fn channel(schema: &str) -> String {
 }
 
 /// What is to be sent to other processes.
-struct Outbox {
+struct Mouth {
     channel: String,
     sender: String,
     gathered: Arc<Mutex<Gathered>>,
     wake: Arc<Notify>,
 }
 
-impl Outbox {
+impl Mouth {
     /// Sends the hints since the last message.
-    async fn send(&self, listener: &mut PgListener) -> sqlx::Result<()> {
+    async fn say(&self, listener: &mut PgListener) -> sqlx::Result<()> {
         let news = std::mem::take(&mut *self.gathered.lock().unwrap_or_else(PoisonError::into_inner));
         let Some(message) = news.into_message(&self.sender) else { return Ok(()) };
         sqlx::query(include_str!("sql/notify.sql")).bind(&self.channel).bind(message).execute(listener).await.map(drop)
     }
 }
 
-/// Sends and receives on a connection of its own, until the backend is closed. Hints that came while there was no
-/// connection are lost, so after each new one the listeners are told to query the store.
-async fn run(dsn: Dsn, outbox: Outbox, local: Listeners) {
+/// On a connection of its own, for as long as the backend is open. What was said while there was none is not known:
+/// after each new one everybody looks for himself.
+async fn talk(dsn: Dsn, mouth: Mouth, ears: Listeners) {
     let limit = dsn.limits().short;
     let watch = WATCH.min(dsn.connect_timeout.max(limit));
     let mut first = true;
@@ -219,14 +218,14 @@ async fn run(dsn: Dsn, outbox: Outbox, local: Listeners) {
         let single = pool::single(&dsn, found.ok().flatten().unwrap_or_else(|| dsn.connection.clone()));
         if let Ok(mut listener) = PgListener::connect_with(&single).await {
             listener.eager_reconnect(false);
-            if in_time(limit, listener.listen(&outbox.channel)).await.is_ok() {
+            if in_time(limit, listener.listen(&mouth.channel)).await.is_ok() {
                 if !first {
-                    local.tell([Notice::Foreign]);
+                    ears.tell([Notice::Foreign]);
                 }
                 first = false;
-                exchange(&mut listener, &outbox, &local, limit, watch).await;
+                converse(&mut listener, &mouth, &ears, limit, watch).await;
             }
-            close_at_once(listener);
+            bury(listener);
         }
         tokio::time::sleep(RETRY).await;
     }
@@ -234,7 +233,7 @@ async fn run(dsn: Dsn, outbox: Outbox, local: Listeners) {
 
 /// Drops a listener without talking to the server. Its own drop starts a task that says goodbye, which on a dead
 /// connection would never end. Here that task goes to a runtime that ends before it runs, which closes the socket.
-fn close_at_once(listener: PgListener) {
+fn bury(listener: PgListener) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return };
     let inside = runtime.enter();
     drop(listener);
@@ -243,7 +242,7 @@ fn close_at_once(listener: PgListener) {
 }
 
 /// Sends and receives until the connection is lost or does not answer. A hint that can't be sent is lost.
-async fn exchange(listener: &mut PgListener, outbox: &Outbox, local: &Listeners, limit: Duration, watch: Duration) {
+async fn converse(listener: &mut PgListener, mouth: &Mouth, ears: &Listeners, limit: Duration, watch: Duration) {
     let mut not_before = Instant::now();
     let mut news = false;
     loop {
@@ -251,12 +250,12 @@ async fn exchange(listener: &mut PgListener, outbox: &Outbox, local: &Listeners,
             if news {
                 tokio::time::sleep_until(not_before).await;
             } else {
-                outbox.wake.notified().await;
+                mouth.wake.notified().await;
             }
         };
         tokio::select! {
             heard = listener.try_recv() => match heard {
-                Ok(Some(message)) => local.tell(read(message.payload(), &outbox.sender)),
+                Ok(Some(message)) => ears.tell(read(message.payload(), &mouth.sender)),
                 Ok(None) | Err(_) => return,
             },
             () = tokio::time::sleep(watch) => {
@@ -268,7 +267,7 @@ async fn exchange(listener: &mut PgListener, outbox: &Outbox, local: &Listeners,
             () = pause => {
                 news = !news;
                 if !news {
-                    if in_time(limit, outbox.send(listener)).await.is_err() {
+                    if in_time(limit, mouth.say(listener)).await.is_err() {
                         return;
                     }
                     not_before = Instant::now() + PAUSE;

@@ -31,7 +31,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("client_min_messages", "warning"),
 ];
 
-/// How long to wait for a connection before another server is looked for, if several are named.
+/// How long a connection is waited for before another server is looked for, where several are named.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// TCP keepalive of the server, so that it notices clients that have vanished. Behind a pooler its client is the
@@ -146,8 +146,7 @@ impl Pool {
         Ok(Conn::new(conn, self.keeps_session, self.limits, self.silences.clone()))
     }
 
-    /// With several servers another one may be the writable one by now, so this is checked while waiting for a
-    /// connection.
+    /// Of several servers, another may serve by now: whoever waits for a connection looks.
     async fn acquire(&self) -> sqlx::Result<PoolConnection<sqlx::Postgres>> {
         if !self.hosts.is_choice() {
             return self.connections.acquire().await;

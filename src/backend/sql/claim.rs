@@ -39,8 +39,7 @@ pub(super) async fn claim(tx: &mut Tx<'_>, claim: &Claim) -> Result<Vec<Claimed>
             room -= claimed.len() - before;
         }
     }
-    // It got fewer than it asked for, so there is nothing left for it and it needs no wake-up. Limited tasks are
-    // claimed when it has a free slot.
+    // Fewer than it asked for: there is no more for it, and what is limited goes to it when a slot is free.
     if claimed.len() < claim.count {
         tx.hint_served(&claim.worker_id);
     }

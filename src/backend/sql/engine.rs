@@ -20,7 +20,7 @@ use crate::backend::{
 };
 use crate::model::{DeadLetter, Execution, Id, Payload, Result};
 
-/// The arguments of an `advance`, and the worker's claims in doubt.
+/// What a worker has to say, what it asks for, and what it may have been given before.
 struct Advance {
     transitions: Vec<Transition>,
     claim: Option<Claim>,

@@ -58,7 +58,7 @@ pub(super) async fn cached(session: &mut dyn Session, keys: &[String]) -> Result
     Ok(keys.iter().map(|key| results.get(key).cloned().flatten()).collect())
 }
 
-/// Renews a worker's leases. Returns the tasks whose lease is lost, and those whose execution is being cancelled.
+/// Renews a worker's leases, and finds those that it has lost and those whose execution is being ended.
 pub(super) async fn renew(tx: &mut Tx<'_>, renew: &Renew) -> Result<Renewed> {
     let mut call = TASKS_RENEW.call();
     for held in &renew.held {

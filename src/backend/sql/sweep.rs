@@ -107,7 +107,7 @@ struct Retry {
     failure: Failure,
 }
 
-/// Which counter of the task a retry raises.
+/// What a retry counts as.
 #[derive(Clone, Copy)]
 enum Charge {
     Retry,
@@ -213,7 +213,7 @@ async fn unpark(tx: &mut Tx<'_>, worker_id: &str) -> Result<usize> {
     Ok(freed as usize)
 }
 
-/// Sets tasks to pending under a new fence, so that a worker that still runs one loses it.
+/// Pending again, under a new fence: whoever still runs them has lost them.
 async fn retry(tx: &mut Tx<'_>, retries: &[Retry], charge: Charge) -> Result<()> {
     let mut call = TASKS_RETRY.call();
     for Retry { id, delay, failure } in retries {

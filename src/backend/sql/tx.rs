@@ -1,10 +1,10 @@
 //! A transaction that writes: a session, the store's clock, the catalog, and the hints to send after the commit.
 //!
-//! **Locks** are taken in one order, and those of one kind by id: advisory locks, executions that end, `waits` rows of
-//! tasks that something is delivered to, tasks, idempotency keys, limits of functions, the catalog. Claims and sweeps
-//! don't follow this order, and so skip rows that are locked instead of waiting. If a deadlock happens all the same,
-//! the database aborts one of the transactions, which is tried again. Every delivery to a task locks the task's `waits`
-//! row first, so no arrival number is given twice and no wake-up is missed. A store with one writer needs no locks.
+//! **Locks** are taken in one order, each kind by id: advisory locks (an execution's signals), executions that end, `waits`
+//! rows of those to whom something is delivered, tasks, idempotency keys, limits of functions, the catalog. Claims and
+//! sweeps lock out of this order, and so take only what nobody has. A deadlock that is possible all the same ends by the
+//! database giving one transaction up, which is tried again. Who delivers to a task has its `waits` row locked, so no
+//! number of arrival is given twice, and no wake-up falls between. On a store with one writer a lock is nothing.
 
 use std::sync::Arc;
 

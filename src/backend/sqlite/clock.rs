@@ -1,5 +1,5 @@
-//! The store's clock is the host's: wall time for timers, expiry and records; for leases the time since boot, which
-//! nobody can set.
+//! The store's clock is the host's. Wall time for timers, expiry and records; for leases the time since boot, which
+//! nobody sets.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -22,7 +22,7 @@ pub(super) fn read() -> Reading {
     }
 }
 
-/// The kernel's id of this boot.
+/// The kernel's name for this boot.
 pub(super) fn boot_id() -> Result<String> {
     const PATH: &str = "/proc/sys/kernel/random/boot_id";
     match std::fs::read_to_string(PATH) {

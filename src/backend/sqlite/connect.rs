@@ -26,12 +26,12 @@ const STATEMENTS: usize = 256;
 /// Rows buffered between SQLite's thread and the reader: enough for a whole batch, so that the thread never waits.
 const ROWS: usize = 2 * BATCH_MAX;
 
-/// One opening at a time in this process. Two on a new file would both try to upgrade a shared lock, and with locks of
-/// open file descriptions (see [`file_locks`]) neither could.
+/// One opening at a time in this process. Two of them on a new file would both upgrade a lock that they share, and with
+/// locks of open file descriptions (see [`file_locks`]) neither could.
 static OPENING: Mutex<()> = Mutex::const_new(());
 
-/// No option in here makes SQLite read the file. If something is wrong with it, `prepare` finds that and closes the
-/// connection before it reports the error.
+/// Nothing in here makes SQLite look into the file: if something is wrong with it, `prepare` is to find it, and the
+/// connection is closed before the error is told.
 fn options(location: &Location, options: &SqliteOptions) -> SqliteConnectOptions {
     let common = SqliteConnectOptions::new()
         .busy_timeout(options.busy_timeout)
@@ -62,7 +62,7 @@ async fn open(location: &Location, chosen: &SqliteOptions) -> Result<(SqliteConn
     file_locks::install()?;
     let _one_at_a_time = OPENING.lock().await;
     if let Location::File(path) = location {
-        check_file(path)?;
+        look_at(path)?;
     }
     let mut conn = options(location, chosen).connect().await.map_err(error::map("connect"))?;
     match prepare(&mut conn, location, chosen).await {
@@ -101,7 +101,7 @@ const SHORTEST: u64 = 512;
 
 /// Finds what is wrong with the file without opening it. Only SQLite may open it: closing another descriptor would drop
 /// the locks that another copy of SQLite in this process has on it.
-fn check_file(path: &Path) -> Result<()> {
+fn look_at(path: &Path) -> Result<()> {
     // The log is beside the file itself, not beside a link to it.
     let real = fs::canonicalize(path);
     let path = real.as_deref().unwrap_or(path);
@@ -161,9 +161,8 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Brings the schema up to date under the write lock, and finds the number of this boot. Safe when several processes do
-/// it at once, and when repeated. A file that is not Stent's, or of a newer version, is refused before anything is
-/// written.
+/// Brings the schema up to date under the write lock and finds the number of this boot. Safe from several processes at
+/// once, and again and again. What is not Stent's, or newer, is found before anything is written.
 async fn prepare(conn: &mut SqliteConnection, location: &Location, chosen: &SqliteOptions) -> Result<i64> {
     let patience = chosen.busy_timeout;
     schema_version(conn).await?;
@@ -171,11 +170,9 @@ async fn prepare(conn: &mut SqliteConnection, location: &Location, chosen: &Sqli
         conn.execute(sqlx::raw_sql(sql)).await.map_err(error::map("set up the connection"))?;
     }
     if let Location::File(_) = location {
-        enable_wal(conn, patience).await?;
+        log_ahead(conn, patience).await?;
     }
-    retry_while_busy(conn, "BEGIN IMMEDIATE", patience)
-        .await
-        .map_err(|why| why.doing("lock the file for the schema"))?;
+    patiently(conn, "BEGIN IMMEDIATE", patience).await.map_err(|why| why.doing("lock the file for the schema"))?;
     let outcome = async {
         migrate(conn).await?;
         boot(conn).await
@@ -191,10 +188,10 @@ async fn prepare(conn: &mut SqliteConnection, location: &Location, chosen: &Sqli
     Ok(boot)
 }
 
-/// Runs a statement that takes the write lock, and repeats it while another process has the lock. SQLite's own busy
-/// handler sleeps for up to 100 ms at a time, and so loses against processes that have just begun to wait; the writer's
-/// `busy_timeout` is short, so its sleeps start short again with each try.
-pub(super) async fn retry_while_busy(
+/// Runs a statement that takes the write lock, as long as another process has it. SQLite itself waits in longer and
+/// longer steps, up to 100 ms, and so loses to everybody who has just begun to wait; the writer's own `busy_timeout` is
+/// short, and its steps begin anew.
+pub(super) async fn patiently(
     conn: &mut SqliteConnection,
     sql: &'static str,
     patience: Duration,
@@ -202,7 +199,7 @@ pub(super) async fn retry_while_busy(
     let deadline = Instant::now() + patience;
     loop {
         match conn.fetch_all(sqlx::raw_sql(sql)).await.map_err(error::translate) {
-            // For some locks SQLite does not wait at all.
+            // There are locks for which SQLite does not wait at all.
             Err(why) if error::is_busy(&why) && Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
@@ -211,9 +208,8 @@ pub(super) async fn retry_while_busy(
     }
 }
 
-/// Puts the file into WAL mode. While another process does the same, SQLite reports that the file is locked without
-/// waiting.
-async fn enable_wal(conn: &mut SqliteConnection, patience: Duration) -> Result<()> {
+/// Puts the file into WAL mode. While another process does the same, SQLite says that it is locked without waiting.
+async fn log_ahead(conn: &mut SqliteConnection, patience: Duration) -> Result<()> {
     const PAUSE: Duration = Duration::from_millis(10);
     let deadline = Instant::now() + patience;
     loop {

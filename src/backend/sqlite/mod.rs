@@ -6,8 +6,8 @@
 //! loop.
 //!
 //! Before the first file is opened, SQLite's locks are made open-file-description locks (`file_locks`), so that another
-//! copy of SQLite in this process can't drop them. A lease is stored as the number of the machine's boot and the time
-//! since that boot, so that setting the clock does not move it.
+//! copy of SQLite in this process can't drop them. Leases carry the number of the machine's boot and the time since that
+//! boot, so setting the clock moves none.
 
 mod changes;
 mod clock;
@@ -53,9 +53,9 @@ pub struct File {
     readers: Option<SqlitePool>,
     catalog: Arc<SharedCatalog>,
     listeners: Listeners,
-    /// Watches for commits of other processes; `None` in memory, where there are none.
+    /// Others' commits; none in memory, where there are no others.
     watch: Mutex<Option<Watch>>,
-    /// The number of this boot; leases of another boot have ended.
+    /// The number of this boot: a lease of another one has ended.
     boot: i64,
 }
 
@@ -68,7 +68,7 @@ impl Sqlite {
         let readers = connect::readers(&location, &options);
         let (catalog, listeners) = (Arc::<SharedCatalog>::default(), Listeners::default());
         let mut transactions = Transactions::new(conn, boot, catalog.clone(), options.busy_timeout);
-        // From here on, commits of others are noticed as changes.
+        // From here on, what others commit is news.
         transactions.look().await;
         let changes = transactions.changes();
         let writer = Writer::start(transactions, listeners.clone());

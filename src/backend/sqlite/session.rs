@@ -29,7 +29,7 @@ pub(super) struct Statements<C> {
     pub time: Time,
 }
 
-/// The clocks that leases are judged by.
+/// The clocks by which leases are judged.
 #[derive(Clone, Copy)]
 pub(super) struct Time {
     /// The number of this boot.

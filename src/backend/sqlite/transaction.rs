@@ -15,7 +15,7 @@ use crate::model::{Error, Result, Timestamp};
 pub(super) struct Transactions {
     pub session: Statements<Box<SqliteConnection>>,
     pub shared: Arc<SharedCatalog>,
-    /// The latest time that was given to a row.
+    /// The newest time that was given to a row.
     pub last: Timestamp,
     patience: Duration,
     data_version: Option<i64>,
@@ -23,7 +23,7 @@ pub(super) struct Transactions {
 }
 
 impl Transactions {
-    /// `patience`: how long to wait for another process's transaction.
+    /// `patience`: how long a transaction waits for another process's.
     pub fn new(conn: SqliteConnection, boot: i64, shared: Arc<SharedCatalog>, patience: Duration) -> Self {
         Self {
             session: Statements { conn: Box::new(conn), time: Time { boot, reading: None } },
@@ -40,7 +40,7 @@ impl Transactions {
         self.changes.clone()
     }
 
-    /// Begins a transaction. Returns its time and catalog.
+    /// The transaction's time, and its catalog.
     pub async fn begin(&mut self) -> Result<(Timestamp, Arc<Catalog>)> {
         let begun = self.try_to_begin().await;
         if begun.is_err() {
@@ -51,23 +51,22 @@ impl Transactions {
 
     async fn try_to_begin(&mut self) -> Result<(Timestamp, Arc<Catalog>)> {
         let sql = "BEGIN IMMEDIATE; SELECT version AS found FROM catalog; PRAGMA data_version";
-        let rows = connect::retry_while_busy(&mut self.session.conn, sql, self.patience).await?;
+        let rows = connect::patiently(&mut self.session.conn, sql, self.patience).await?;
         let [catalog, data] = rows.as_slice() else {
             return Err(Error::backend("the table 'catalog' has lost its row"));
         };
         let (version, data_version): (i64, i64) = (catalog.get(0), data.get(0));
         self.saw(data_version);
         let reading = clock::read();
-        // Time never goes back within one writer, so that arrival numbers and their times have the same order.
+        // Never backwards within one writer: arrivals and their times go the same way.
         self.last = reading.wall.max(self.last);
-        // A lease is computed from its distance to the transaction's time, so this is the time to measure from, even if
-        // the wall clock was set back.
+        // Leases are told by how far they are from the transaction's time, whatever the wall clock says.
         self.session.time.reading = Some(Reading { wall: self.last, ..reading });
         let catalog = self.shared.at(version, &mut self.session).await?;
         Ok((self.last, catalog))
     }
 
-    /// Reads, outside a transaction, whether others have committed. It serves hints only, so errors are ignored.
+    /// Looks whether others have committed, outside of a transaction. As with every hint, failing to is no error.
     pub async fn look(&mut self) {
         if let Ok(row) = self.session.conn.fetch_one(sqlx::raw_sql("PRAGMA data_version")).await {
             self.saw(row.get(0));

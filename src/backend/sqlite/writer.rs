@@ -1,5 +1,5 @@
-//! The one writer of a file. It commits the jobs of many callers in one transaction: whatever is ready when a commit
-//! ends goes into the next, without waiting on a timer.
+//! One writer to a file: it commits many callers' jobs in one transaction. Whatever is ready when the last commit
+//! ends goes into the next; nothing waits for a timer.
 
 use std::sync::Arc;
 
@@ -69,7 +69,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Takes over the connection; `listeners` get the hints of its commits.
+    /// Takes the connection over; `listeners` hear of what is committed.
     pub fn start(transactions: Transactions, listeners: Listeners) -> Self {
         let (jobs, inbox) = mpsc::unbounded_channel();
         tokio::spawn(serve(transactions, inbox, listeners));

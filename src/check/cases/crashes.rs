@@ -1,4 +1,4 @@
-//! A crash counts as an attempt; a drain does not.
+//! Crashing is an attempt; a drain is none.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Which worker resumes a task: for a few seconds only the one that suspended it, then any.
+//! Who resumes: first the worker that suspended the task, for a few seconds; then anyone.
 
 use std::time::{Duration, Instant};
 

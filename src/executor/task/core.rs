@@ -21,7 +21,7 @@ pub(in crate::executor) trait LeaseHolder: Send + Sync {
     fn worker_id(&self) -> &str;
     /// `None`: no such function is registered here.
     fn options_of(&self, function: &str) -> Option<&FunctionOptions>;
-    /// How long an await blocks before it suspends, if it does not say.
+    /// How long an await holds that does not say.
     fn hold_time(&self) -> Duration;
     /// While draining, tasks that can suspend do so.
     fn draining(&self) -> bool;
@@ -29,7 +29,7 @@ pub(in crate::executor) trait LeaseHolder: Send + Sync {
     fn post(&self, task: Arc<TaskCore>, transition: Transition);
     /// The last transition of a task, which has freed its slot.
     fn post_last(&self, task: Arc<TaskCore>, transition: Transition);
-    /// A task has freed its slot and has nothing to record.
+    /// A task takes no slot any more and has nothing to say.
     fn unload(&self);
     /// A task that kept its slot without a thread has ended.
     fn kept_slot_freed(&self);
@@ -198,7 +198,7 @@ impl TaskCore {
         self.claimed_at
     }
 
-    /// An estimate of the store's time.
+    /// The store's time, as well as this process can know it.
     pub(super) fn store_time(&self) -> Timestamp {
         self.claimed.claimed_at.after(self.claimed_at.elapsed())
     }
@@ -257,7 +257,7 @@ impl TaskCore {
         self.holder.core().log(level, || make().with("worker", self.holder.worker_id()));
     }
 
-    /// Sets the replay machine, before the handler starts.
+    /// What is recorded of it; before its handler starts.
     pub(in crate::executor) fn set_machine(&self, machine: Machine) {
         self.state().machine = Some(machine);
     }

@@ -16,7 +16,7 @@ use crate::model::{Error, Failure, Level, Op, RetryPolicy, Status};
 impl TaskCore {
     // The handler's run.
 
-    /// Starts the handler. False: there is nothing to run any more, and the slot is free.
+    /// The handler may start. False: there is nothing to run any more, and its slot is free.
     pub(in crate::executor) fn begin(self: &Arc<Self>) -> bool {
         let now = Instant::now();
         let mut state = self.state();
@@ -224,7 +224,7 @@ impl TaskCore {
         self.state().phase == Phase::Closed || self.is(flag::GONE)
     }
 
-    /// The outcome of a task that was stopped by an error outside its handler.
+    /// The outcome for a task that an error stopped, outside of its handler.
     pub(in crate::executor) fn after_error(&self, error: &Error) -> Outcome {
         let mut failure = Failure::new(error.status().name(), error.message());
         failure.retryable = error.is_retryable();

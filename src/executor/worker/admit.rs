@@ -122,8 +122,8 @@ impl Engine {
         machine.map_or(Kept::Nothing, Kept::Journal)
     }
 
-    /// The store returned a task of a function that is not registered here, which it must not do. It is logged, and
-    /// claims pause for a while, or the same task would be claimed and released all the time.
+    /// The store gave a task of a function that is not registered here. It must not; so this is said, and no claim is
+    /// made for a while, or the same task would come and go.
     fn send_back(&mut self, claimed: Claimed, now: Instant) {
         self.shared.log(Level::Error, || {
             LogRecord::new("stent.worker", "the store gave a task of a function that is not registered; it goes back")
@@ -137,7 +137,7 @@ impl Engine {
     }
 }
 
-/// Tasks of functions with a limit come first, because others wait for their end.
+/// Limited tasks first: others wait for them to end.
 fn start(shared: &Shared, limited: Vec<Run>, ready: Vec<Run>) {
     if shared.draining() {
         limited.iter().chain(&ready).for_each(|run| run.task.give_back());

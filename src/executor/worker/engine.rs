@@ -87,7 +87,7 @@ async fn register(shared: &Shared) -> bool {
         }
         tokio::select! {
             () = tokio::time::sleep(jittered(pause)) => {}
-            () = shared.notified() => {}
+            () = shared.rung() => {}
         }
         pause = (pause * 2).min(RETRY_LONGEST);
     }
@@ -110,7 +110,7 @@ impl Engine {
 
     async fn work(&mut self) {
         loop {
-            self.give_back_while_draining();
+            self.give_way();
             let batch = self.gather();
             let claim = self.claim(!batch.is_empty());
             if !batch.is_empty() || claim.is_some() {
@@ -124,7 +124,7 @@ impl Engine {
     }
 
     /// While draining, gives back tasks that have not started; after a stop has timed out, all tasks.
-    fn give_back_while_draining(&self) {
+    fn give_way(&self) {
         if !self.shared.draining() {
             return;
         }
@@ -167,9 +167,9 @@ impl Engine {
 
     /// Every transaction that records something also claims, so that children and parents that it makes ready are
     /// claimed at once. Without anything to record, a hint is needed for a claim.
-    fn claim(&mut self, recording: bool) -> Option<Claim> {
+    fn claim(&mut self, along: bool) -> Option<Claim> {
         let shared = &self.shared;
-        if shared.draining() || !(recording || shared.hinted()) {
+        if shared.draining() || !(along || shared.hinted()) {
             return None;
         }
         if self.no_claim_before.is_some_and(|before| Instant::now() < before) {
@@ -195,19 +195,19 @@ impl Engine {
         match self.no_claim_before {
             Some(before) if self.shared.hinted() => {
                 let pause = tokio::time::sleep_until(before.into());
-                tokio::select! { () = pause => {}, () = self.shared.notified() => {} }
+                tokio::select! { () = pause => {}, () = self.shared.rung() => {} }
             }
             _ => {
                 if self.shared.abandoned() && self.shared.holds_none() {
                     self.shared.set_given_back();
                 }
-                self.shared.notified().await;
+                self.shared.rung().await;
             }
         }
     }
 
-    /// Is the worker drained, with nothing in flight? A running handler counts as load; its task is held until its end
-    /// is recorded.
+    /// Drained, and nothing is on its way. A handler that runs counts as load; its task stays held until its end is
+    /// recorded.
     fn finished(&self) -> bool {
         let shared = &self.shared;
         shared.draining() && shared.load() == 0 && shared.holds_none() && self.pending.is_empty()
@@ -261,7 +261,7 @@ impl Engine {
         while !self.shared.abandoned() {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return,
-                () = self.shared.notified() => {}
+                () = self.shared.rung() => {}
             }
         }
         // Told to stop: try again soon, a few times.
@@ -318,7 +318,7 @@ impl Engine {
         }
     }
 
-    /// The store has not answered until the end; the leases run out.
+    /// The store did not answer until the end: the leases run out by themselves.
     fn give_up(&self, batch: Vec<Message>) {
         if batch.is_empty() {
             return;
@@ -340,7 +340,7 @@ impl Engine {
         self.shared.hint_work();
     }
 
-    /// Admits claimed tasks. If the claim got all that it asked for, there may be more.
+    /// A claim that came back full may have left something.
     fn admit_claimed(&mut self, claim: Option<&Claim>, claimed: Vec<Claimed>) {
         let Some(claim) = claim else { return };
         if claimed.is_empty() {

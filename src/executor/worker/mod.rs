@@ -6,11 +6,11 @@
 //! | `settle` | applies the store's verdicts to the tasks |
 //! | `admit` | takes claimed tasks to their handlers: loads journals and cached results |
 //! | `pool` `run` | handler threads and their slots |
-//! | `desk` | slots without threads, for a worker with a poller |
-//! | `slots` | either of the two |
-//! | `coroutines` | coroutines of waiting tasks, in the memory of a poller's host |
+//! | `desk` | slots without threads, for a poller's worker |
+//! | `slots` | the one or the other |
+//! | `coroutines` | those in a poller's host whose tasks wait |
 //! | `cache` | journals of suspended tasks |
-//! | `alarms` `notices` `renewals` `sweeps` | background tasks beside the loop |
+//! | `alarms` `notices` `renewals` `sweeps` | the keepers: what happens beside the loop |
 
 mod admit;
 mod alarms;
@@ -104,7 +104,7 @@ impl Worker {
         status(self.shared())
     }
 
-    /// A function that drains the worker, if it still exists.
+    /// Drains the worker, as long as there is one.
     pub fn drainer(&self) -> impl Fn() + Send + Sync + use<> {
         let worker = Arc::downgrade(&self.0);
         move || {

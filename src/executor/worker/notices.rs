@@ -12,8 +12,8 @@ use crate::backend::Notice;
 use crate::executor::task::TaskCore;
 use crate::model::{BATCH_MAX, Id};
 
-/// A commit of another process comes as a hint without details. Because of these the store is queried for
-/// cancellations, and swept, at most this often.
+/// Another process's commits come as one hint each: the store is asked about cancellations, and swept, at most this
+/// often because of them.
 const FOREIGN_PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Default)]

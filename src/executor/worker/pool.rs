@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use crate::executor::sync::lock;
 
-/// Stack size: handlers may call deep libraries, but there may be thousands of threads. Only touched pages cost memory.
+/// Handlers call into deep libraries, but there may be thousands of threads; only touched pages cost memory.
 const STACK: usize = 1024 * 1024;
 
 thread_local! {
@@ -45,7 +45,7 @@ struct Inner<J> {
 
 struct State<J> {
     queue: VecDeque<J>,
-    /// Slots in use: by running jobs, and by those that go on without a thread.
+    /// Slots in use: jobs that run, and those that go on without a thread.
     busy: usize,
     threads: usize,
     idle: usize,
@@ -103,7 +103,7 @@ impl<J: Job> Pool<J> {
         Inner::give(&self.0, help)
     }
 
-    /// Removes and returns the jobs that have not started.
+    /// Takes back what has not started.
     pub(super) fn take_queued(&self) -> Vec<J> {
         lock(&self.0.state).queue.drain(..).collect()
     }

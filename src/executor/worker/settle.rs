@@ -26,7 +26,7 @@ impl Engine {
         self.shared.forget(&gone);
     }
 
-    /// True: the task is no longer held.
+    /// True: the lease is gone.
     fn settle_hold(&self, task: &Arc<TaskCore>, verdict: Verdict) -> bool {
         task.hold_over();
         match verdict {
@@ -100,8 +100,8 @@ impl Engine {
         });
     }
 
-    /// The store refuses this end. Instead record that the attempt failed for this reason; if that is refused, release
-    /// the task; if that is refused too, do nothing and let the lease run out.
+    /// The end can't be recorded as it is. What can be: that it failed for this reason; else that the task goes back;
+    /// else nothing, and the lease runs out.
     fn refused(&mut self, task: &Arc<TaskCore>, transition: &Transition, error: &Error) -> bool {
         self.shared.log(Level::Error, || {
             LogRecord::new("stent.worker", format!("the store refused a task's end: {error}"))

@@ -35,13 +35,13 @@ pub(super) struct Shared {
     pub(super) coroutines: Coroutines,
     pub(super) pool: Slots<Run>,
     pub(super) alarms: Alarms,
-    /// Tasks whose lease this worker has, as far as it knows.
+    /// Tasks whose lease this worker has, to its knowledge.
     held: Mutex<HashMap<Id, Arc<TaskCore>>>,
     /// Leases that may be lost, to be checked now.
     doubtful: Mutex<Vec<Arc<TaskCore>>>,
     doubt: Notify,
     outbox: Mutex<Vec<Message>>,
-    /// Wakes the loop: there is something in the outbox, a free slot or perhaps work, or the state has changed.
+    /// Wakes the loop: something is in the outbox, a slot is free, there may be work, or control.
     bell: Notify,
     /// Tasks that have a slot or wait for one.
     load: AtomicUsize,
@@ -147,7 +147,7 @@ impl Shared {
         into.extend(lock(&self.outbox).drain(..));
     }
 
-    pub(super) async fn notified(&self) {
+    pub(super) async fn rung(&self) {
         self.bell.notified().await;
     }
 

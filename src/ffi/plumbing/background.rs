@@ -12,12 +12,12 @@ type Job = Box<dyn FnOnce() + Send>;
 
 static QUEUE: OnceCell<Sender<Job>> = OnceCell::new();
 
-/// Runs the job soon, in order.
+/// Runs the job soon, after those handed in before it.
 pub fn later(job: impl FnOnce() + Send + 'static) {
     match QUEUE.get_or_try_init(start) {
-        // Sending fails only if the thread has ended, which it never does.
+        // A send fails only when the thread is gone, and it never ends.
         Ok(queue) => drop(queue.send(Box::new(job))),
-        // If no thread can be created, the job runs here.
+        // No thread to be had: late is better than never, and slow better than late.
         Err(_) => job(),
     }
 }

@@ -1,4 +1,4 @@
-//! The frame of every exported function: it catches panics, and turns the result into a status and an error.
+//! The first beat of every export: nothing of ours crosses the border but a status and an error.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -38,7 +38,7 @@ enum Sink {
 
 enum Line {
     Log(LogLine),
-    /// Answered when everything before it has been passed to the host.
+    /// Answered when everything before it has been handed over.
     Flush(std::sync::mpsc::Sender<()>),
 }
 
@@ -90,7 +90,7 @@ fn deliver(lines: &Receiver<Line>, handler: LogFn, context: OwnedContext) {
     drop(context);
 }
 
-/// Waits until the lines so far have been passed to the host. False: the time-out has passed.
+/// Waits until the lines so far have been handed over. False: not within the time.
 pub fn flush(timeout: Option<Duration>) -> bool {
     // What takes lines without a thread has them.
     let Some(Sink::Thread(sender)) = sink().clone() else { return true };

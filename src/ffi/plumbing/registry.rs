@@ -1,4 +1,4 @@
-//! All live backends and workers of the process, for stent_shutdown and stent_backend_close.
+//! What is alive in the process, for stent_shutdown and stent_backend_close.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -85,7 +85,7 @@ pub fn refuse_while_working(store: &Arc<Store>) -> Result<()> {
     }
 }
 
-/// Stops all workers at the same time, then closes all stores. Returns the first error when all is done.
+/// Stops all workers at the same time, then closes all stores. The first error is told after all have been asked.
 pub fn stop_everything(timeout: Option<Duration>) -> Result<()> {
     let (workers, stores): (Vec<Worker>, Vec<Arc<Store>>) = {
         let mut alive = alive();

@@ -67,8 +67,7 @@ impl Fallback {
         let commands = &transition.commands;
         let said = commands.size();
         if said.ops > 0 || (said.effects > 0 && notes.ops > 0) {
-            // It has made progress. Effects alone don't count without a journal, because the next attempt records them
-            // again.
+            // It has got on. Without a journal its next attempt says all again.
             notes.crashes = 0;
         }
         notes.ops += said.ops;

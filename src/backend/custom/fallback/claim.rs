@@ -84,7 +84,7 @@ impl Fallback {
         }
     }
 
-    /// Decides about a claimed task. `None`: it has ended, or was put back.
+    /// What a claimed task is good for. None: it is over, or was put back.
     async fn consider(&self, mut task: Task, worker: &NewWorker) -> Result<Option<Claimed>> {
         let mut notes = Notes::of(&task)?;
         let (id, parent) = (task.id, task.parent_task_id);
@@ -117,7 +117,7 @@ impl Fallback {
         }
         if task.kind == TaskKind::Timer {
             let due = when_due(&task, task.state)?;
-            return self.carry_out(task, notes, due).await.map(|()| None);
+            return self.meet(task, notes, due).await.map(|()| None);
         }
         if !task.kind.is_run() || !worker.functions.iter().any(|function| function.name == task.step_name) {
             return self.put_back(task, &notes, now().after(NOT_HERE)).await.map(|()| None);
@@ -125,16 +125,16 @@ impl Fallback {
         if notes.deadline.is_some_and(|deadline| deadline <= now()) {
             // For the engine it is waiting; it is running only because of this claim.
             let due = when_due(&task, TaskState::Waiting)?;
-            return self.carry_out(task, notes, due).await.map(|()| None);
+            return self.meet(task, notes, due).await.map(|()| None);
         }
         if notes.taken {
             notes.crashes += 1;
             let policy = task.retry_policy.clone().unwrap_or_default();
-            // The record has the name of this claim instead of the dead worker's.
+            // This claim's name stands where that worker's was.
             match decide::when_lease_ended(id, parent, None, notes.crashes, &policy) {
-                // Retried at once, by this claim.
+                // At once, by this very claim.
                 Due::Retry { failure, .. } => task.error = Some(failure),
-                due => return self.carry_out(task, notes, due).await.map(|()| None),
+                due => return self.meet(task, notes, due).await.map(|()| None),
             }
         }
         if notes.wait.is_some() && !self.is_awake(&task, &mut notes).await? {
@@ -215,7 +215,7 @@ impl Fallback {
     }
 
     /// Carries out the decision about a claimed task that is not run now.
-    async fn carry_out(&self, mut task: Task, mut notes: Notes, due: Due) -> Result<()> {
+    async fn meet(&self, mut task: Task, mut notes: Notes, due: Due) -> Result<()> {
         match due {
             Due::End(end) => self.end(task, end).await,
             Due::Retry { delay, failure } => {

@@ -23,7 +23,7 @@ pub(super) struct Notes {
     /// The first operation that was opened again.
     pub opened: Option<Op>,
     pub crashes: u32,
-    /// A worker has it. If the next claim finds this set, that worker has died.
+    /// A worker has it: found by the next claim, that worker died.
     pub taken: bool,
     /// The arguments of a run after the first.
     pub args: Option<Payload>,

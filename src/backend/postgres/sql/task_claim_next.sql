@@ -6,7 +6,7 @@ SET state = 'running',
     started_at = coalesce(started_at, $3),
     deadline_at = $3::timestamptz + timeout * interval '1 microsecond',
     limited = CASE WHEN step_name = ANY($6::text[]) THEN true END,
-    -- it was running under a lease that has ended: the worker died
+    -- whoever held it before died without a word
     crashes = crashes + CASE state WHEN 'running' THEN 1 ELSE 0 END,
     lane = NULL,
     due_at = NULL

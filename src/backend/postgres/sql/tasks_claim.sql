@@ -1,7 +1,6 @@
--- `best` counts how many of the best tasks are in each lane; `chosen` locks that many in each lane, skipping locked
--- ones. $7 is `whatever`: take any tasks, in the order of the lanes. The answer has a row even without a task: its
--- first column tells how many there were to choose from. Without a journal nothing is replayed, so effects are counted
--- from 0 again
+-- how much of each lane is among the best; then so much of it is locked, whatever others hold of it. $7: whatever is
+-- there, in the order of the lanes. The answer is never empty: its first column tells how many there were to choose from.
+-- What an attempt without a journal says is counted anew
 WITH best AS MATERIALIZED (
     SELECT c.lane, count(*) AS count
     FROM (

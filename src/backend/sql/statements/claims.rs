@@ -16,7 +16,7 @@ statements! {
 
     EXECUTIONS_START "executions_start" "start executions" rows (id: Id) with (now: Time);
 
-    /// Renews the leases whose fence is right, also in executions that are being cancelled.
+    /// Leases that still hold. Of an execution that is being cancelled they are renewed too.
     TASKS_RENEW "tasks_renew" "renew leases" rows (id: Id, fence: Int) with (lease: Lease)
         gives (id: Id, execution_state: Text);
 

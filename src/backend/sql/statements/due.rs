@@ -19,11 +19,11 @@ statements! {
 
     TASKS_READY "tasks_ready" "let due tasks be claimed" rows (id: Id);
 
-    /// Sets tasks to pending, under a new fence.
+    /// Pending again, under a new fence.
     TASKS_RETRY "tasks_retry" "try tasks again" rows (id: Id, due_at: Time, error: Bytes)
         with (retries: Int, crashes: Int);
 
-    /// Begins to cancel executions that have expired.
+    /// They begin to be cancelled.
     EXECUTIONS_EXPIRE "executions_expire" "expire executions" with (now: Time, limit: Int) gives (id: Id);
 
     /// Executions that are being cancelled and in which nobody holds a lease.

@@ -1,5 +1,5 @@
--- how long until something is due, by wall time or, for leases of this boot, by the time since boot; leases of another
--- boot have ended
+-- how long until something is due: a time of the wall clock, or a lease of this boot by the time since it; a lease of
+-- another boot has ended
 SELECT
     (
         SELECT CAST(min(due.wait) AS INTEGER)

@@ -8,7 +8,7 @@ SET state = 'running',
     started_at = ifnull(started_at, ?3),
     deadline_at = ?3 + timeout,
     limited = (SELECT 1 FROM json_each(?10) AS l WHERE l.value = tasks.step_name),
-    -- it was running under a lease that has ended: the worker died
+    -- whoever held it before died without a word
     crashes = crashes + (state = 'running'),
     lane = NULL,
     due_at = NULL

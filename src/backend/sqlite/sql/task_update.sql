@@ -11,7 +11,7 @@ SET state = ?2,
     fence = fence + 1,
     lane = ?11,
     route = ifnull(route, ?12),
-    -- a task that stays waiting keeps what it waits for
+    -- one that waits and goes on waiting keeps what it waits for
     due_at = CASE WHEN state = 'waiting' AND ?2 = 'waiting' THEN ifnull(?13, due_at) ELSE ?13 END,
     lease_boot = ?16,
     lease_until = ?17,

@@ -1,5 +1,5 @@
 -- not needed: whatever
--- without a journal nothing is replayed, so effects are counted from 0 again
+-- what an attempt without a journal says is counted anew
 UPDATE tasks
 SET state = 'running',
     worker_id = ?3,

@@ -1,5 +1,4 @@
--- for a while only the worker that suspended the task may claim it; tasks of functions with a limit go to the lane of
--- their route, where the limit is checked
+-- back to the worker that suspended it, for a while; what is limited is claimed by its route alone, where it is counted
 UPDATE tasks
 SET state = 'pending',
     lane = coalesce(own.lane, tasks.route),
