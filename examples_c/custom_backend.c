@@ -412,9 +412,13 @@ static void remove_execution(struct call *call, const char *id) {
     map_drop(call->map, "execution/%s", id);
 }
 
-static int is_older(const char *execution, const char *time) {
+static int is_older(struct call *call, const char *execution, const char *time) {
     int is_over = !goes_on(execution) && !json_has(execution, "state", "cancelling");
-    return is_over && strcmp(WORD(execution, "completed_at"), time) < 0;
+    if (!is_over || strcmp(WORD(execution, "completed_at"), time) >= 0) return 0;
+    const struct row *row;
+    for (EACH(row, call->map, FORMAT(call, "task-of/%s/", id_of(call, execution)))) /* a letter needs it */
+        if (map_get(call->map, "letter/%s", json_word(row->text).text)) return 0;
+    return 1;
 }
 
 static char *cleanup_executions(struct call *call) {
@@ -423,7 +427,7 @@ static char *cleanup_executions(struct call *call) {
     size_t gone = 0;
     while ((row = map_row(call->map, map_place(call->map, next), "execution/")) != NULL) {
         next = FORMAT(call, "%s+", row->key); /* behind this one, wherever it is when others have gone */
-        if (!is_older(row->text, time)) continue;
+        if (!is_older(call, row->text, time)) continue;
         remove_execution(call, id_of(call, row->text));
         gone++;
     }

@@ -184,7 +184,7 @@ typedef stent_status (*stent_handler_fn)(void *user_data, stent_task *task);
 /** The task is another worker's by now, or over: nothing that this handler does can be recorded any more. */
 #define STENT_E_LEASE_LOST (-7)
 
-/** The handler asks for something else than what its journal holds at this place. */
+/** The handler asks for something else than what its journal holds at this place, or not for all of it. */
 #define STENT_E_NONDETERMINISM (-8)
 
 /** A child, or the awaited execution, failed: its failure is in the error's JSON. */
@@ -258,9 +258,11 @@ stent_status stent_set_log_handler(const char *options,
  * to be freed and answer STENT_E_CLOSED; new ones may be made.
  *
  * Any thread but the library's own. STENT_E_TIMEOUT: handlers were still running; what they do is lost to them, and
- * other workers take their tasks over. STENT_E_WRONG_THREAD: called in a callback.
+ * other workers take their tasks over. Or a store did not answer: it has two seconds more to take leases back, and one to
+ * close. STENT_E_WRONG_THREAD: called in a callback.
  */
-stent_status stent_shutdown(int64_t timeout_ms, stent_error **error);
+stent_status stent_shutdown(int64_t timeout_ms,
+                            stent_error **error);
 
 /** Frees a text that a function gave by a `char **`. NULL is nothing. Any thread, in a forked child too. */
 void stent_free(void *pointer);
@@ -302,8 +304,9 @@ void stent_error_free(stent_error *error);
 /**
  * Opens a store, and creates or migrates its schema. url: a file ("workflow.db", "sqlite:/var/lib/workflow.db"),
  * ":memory:" for a store that ends with its handle, or a PostgreSQL database
- * ("postgresql://user:password@host:5432/database?schema=stent&max_size=10"). A file may be open in several processes,
- * and more than once in this one.
+ * ("postgresql://user:password@host:5432/database?schema=stent&max_size=10", or "host=... dbname=... user=..." as libpq
+ * reads it). Schemes have no case. A path that looks like a URL or like name=value is written with "sqlite:" before it.
+ * A file may be open in several processes, and more than once in this one.
  *
  * options: for a file, see stent_describe; for PostgreSQL none, they stand in the url. `*backend` is the caller's, to be freed by stent_backend_free. Any thread.
  * STENT_E_BACKEND: the file can't be opened, is no SQLite database, or not one of Stent's; the server can't be
@@ -476,7 +479,8 @@ stent_status stent_executor_dispatch_many(stent_executor *executor,
  * Waits until an execution is over, for at most `timeout_ms` (negative: as long as it takes; 0: just looks).
  * `*execution` is as stent_executor_state gives it, to be freed with stent_free; its "state" says how it ended.
  *
- * Any thread; in a handler it holds a slot meanwhile. STENT_E_NOT_FOUND. STENT_E_TIMEOUT: it goes on.
+ * Any thread; in a handler it holds a slot meanwhile. STENT_E_NOT_FOUND. STENT_E_TIMEOUT: it goes on (the error's detail
+ * "state" says where it stands), or the store did not answer; it is given a second at least, whatever the time.
  */
 stent_status stent_executor_wait(stent_executor *executor,
                                  const char *execution_id,
@@ -669,7 +673,8 @@ stent_status stent_worker_drain(stent_worker *worker, stent_error **error);
  * that run longer than that are given up: other workers may take them at once, no attempt is charged, and what their
  * handlers do is lost to them. Again: nothing.
  *
- * Any thread but the library's own. STENT_E_TIMEOUT: handlers were still running. STENT_E_WRONG_THREAD: called in a
+ * Any thread but the library's own. STENT_E_TIMEOUT: handlers were still running, or the store did not take the leases
+ * back, for which it has two more seconds; they run out then. STENT_E_WRONG_THREAD: called in a
  * callback, where it would wait for itself; stent_worker_drain may be called there.
  */
 stent_status stent_worker_stop(stent_worker *worker, int64_t timeout_ms, stent_error **error);
@@ -935,6 +940,7 @@ stent_status stent_task_cancel_op(stent_task *task, uint32_t op, stent_error **e
  * STENT_OK, or, for a deferred task, soon; a poller's task gets its verdict as an "ended" event. Never blocks. Any
  * thread. STENT_E_CONFLICT: the task was ended already, or is suspended. STENT_E_INVALID: the result is not JSON; then
  * the task is not ended. STENT_E_LEASE_LOST, STENT_E_CANCELLED: the result will not be taken.
+ * STENT_E_NONDETERMINISM: something is recorded that this run has not asked for; the task is parked.
  */
 stent_status stent_task_complete(stent_task *task, const char *result, stent_error **error);
 
@@ -966,21 +972,30 @@ stent_status stent_task_continue(stent_task *task, const char *args, stent_error
 
 /**
  * Adds a line to the execution's progress: any JSON value, NULL for null. As the two below, it is recorded with the
- * task's next transition, once, whatever is replayed. Any thread that may block. Statuses as for stent_task_call.
+ * task's next transition, and not said again when the task's journal is replayed. An attempt that has no journal yet is
+ * heard in full: lines are added, counters are added at least once, the last state value stands. Any thread that may
+ * block. Statuses as for stent_task_call.
  */
 stent_status stent_task_progress(stent_task *task, const char *detail, stent_error **error);
 
 /**
- * Adds to a counter of the execution, which begins at 0. amount: a JSON number; integers of 64 bits stay exact. Any
- * thread that may block. Statuses as for stent_task_call.
- */
-stent_status stent_task_counter_add(stent_task *task, const char *name, const char *amount, stent_error **error);
-
-/**
- * Sets a named value of the execution: any JSON value, NULL for null. Any thread that may block. Statuses as for
+ * Adds to a counter of the execution, which begins at 0: once for all replays of a journal, and once in each attempt that
+ * has no journal yet. amount: a JSON number; integers of 64 bits stay exact. Any thread that may block. Statuses as for
  * stent_task_call.
  */
-stent_status stent_task_state_set(stent_task *task, const char *key, const char *value, stent_error **error);
+stent_status stent_task_counter_add(stent_task *task,
+                                    const char *name,
+                                    const char *amount,
+                                    stent_error **error);
+
+/**
+ * Sets a named value of the execution: any JSON value, NULL for null. The last one stands. Any thread that may block. Statuses as for
+ * stent_task_call.
+ */
+stent_status stent_task_state_set(stent_task *task,
+                                  const char *key,
+                                  const char *value,
+                                  stent_error **error);
 
 /**
  * Says how far the handler has come, for its next attempt, which finds the last of it in stent_task_info: any JSON

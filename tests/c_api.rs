@@ -79,6 +79,23 @@ fn sqlite_behind_a_c_function_passes_the_whole_suite() {
     alone(WHOLE_SUITE);
 }
 
+/// It is given a server of its own, and stops it.
+const FROZEN: &str = "frozen";
+
+#[test]
+fn everything_ends_in_its_time_when_the_server_is_stopped() {
+    let server = postgres::Server::new("frozen", "");
+    let main = server.folder.join("data/postmaster.pid");
+    let stop = format!("p=$(head -n 1 {}); kill -STOP $p $(ps -o pid= --ppid $p)", main.display());
+    let (program, files) = build(FROZEN, "alone");
+    let mut run = Command::new("timeout");
+    run.args(["--kill-after=5", PLAIN_SECONDS]).arg(program).arg(files).arg(library()).arg(&server.url).arg(stop);
+    let ended = run.output();
+    server.signal("CONT");
+    let ended = ended.unwrap();
+    assert!(ended.status.success(), "{}: {}", ended.status, String::from_utf8_lossy(&ended.stderr));
+}
+
 /// A program that nobody runs proves nothing.
 #[test]
 fn every_program_is_run() {
@@ -88,7 +105,7 @@ fn every_program_is_run() {
     let mut names: Vec<String> =
         programs.filter_map(|path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned())).collect();
     names.sort();
-    let mut run = [PROGRAMS, &[WHOLE_SUITE]].concat();
+    let mut run = [PROGRAMS, &[WHOLE_SUITE, FROZEN]].concat();
     run.sort_unstable();
     assert_eq!(names, run);
 }

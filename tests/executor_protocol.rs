@@ -5,8 +5,12 @@
 mod around;
 #[path = "executor/ends.rs"]
 mod ends;
+#[path = "executor/fallback.rs"]
+mod fallback;
 #[path = "executor/house.rs"]
 mod house;
+#[path = "executor/order.rs"]
+mod order;
 #[path = "executor/replays.rs"]
 mod replays;
 #[path = "executor/waits.rs"]

@@ -27,7 +27,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("src/backend/sql", &["backend", "backend::decide", "backend::sql", "codec", "model"]),
     ("src/backend/sqlite", &["backend", "backend::sql", "backend::sqlite", "codec", "model"]),
     ("src/backend/postgres", &["backend", "backend::sql", "backend::postgres", "codec", "model"]),
-    ("src/backend/custom", &["backend", "backend::custom", "codec", "model"]),
+    ("src/backend/custom", &["backend", "backend::decide", "backend::custom", "codec", "model"]),
     ("src/check", &["check", "backend", "codec", "model"]),
     ("src/executor", &["executor", "executor::worker", "backend", "model"]),
     ("src/executor/task", &["executor", "backend", "model"]),

@@ -67,8 +67,12 @@ pub struct Claimed {
     pub run: u32,
     /// Durable operations it has issued so far; 0: there is no journal to load.
     pub ops: u32,
-    /// Progress lines, counter additions and state values it has recorded so far.
+    /// Progress lines, counter additions and state values that its journal's runs have recorded so far; 0 while `ops`
+    /// is: an attempt that replays nothing is heard in full.
     pub effects: u32,
+    /// The first operation that was opened again, by a retry of failed children or a dead letter's replay: what was issued
+    /// after it may be of a way that the handler does not go again.
+    pub opened: Option<Op>,
     pub heartbeat: Option<Payload>,
     /// Workers in a row that died with it.
     pub crashes: u32,

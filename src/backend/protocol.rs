@@ -149,8 +149,8 @@ pub enum Request {
     DeleteDeadTask {
         task_id: Id,
     },
-    /// Terminal executions that completed strictly before: they and all that belongs to them; the number of
-    /// executions. In bounded batches.
+    /// Terminal executions that completed strictly before: they and all that belongs to them, but for those that have a
+    /// dead letter, whose replay needs them; the number of executions. In bounded batches.
     CleanupExecutions {
         older_than: Timestamp,
     },

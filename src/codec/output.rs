@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::model::{Detail, Error, Failure, Level, Timestamp};
+use crate::model::{Detail, Error, Failure, Level, Timestamp, masked};
 
 /// A record, a list of records, a payload, ids, statistics: anything with text keys.
 pub fn to_json<T: Serialize + ?Sized>(value: &T) -> String {
@@ -66,7 +66,7 @@ pub fn log_json(
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             let mut map = serializer.serialize_map(Some(self.0.len()))?;
             for (name, value) in self.0 {
-                map.serialize_entry(name, value)?;
+                map.serialize_entry(name, &masked(value))?;
             }
             map.end()
         }
@@ -82,5 +82,5 @@ pub fn log_json(
         lost: u64,
     }
 
-    to_json(&View { time, level, target, message, fields: Fields(fields), lost })
+    to_json(&View { time, level, target, message: &masked(message), fields: Fields(fields), lost })
 }

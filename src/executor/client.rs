@@ -1,5 +1,6 @@
 //! The client's side: dispatch, wait, signal, cancel, look.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cleanup::Cleaned;
@@ -13,6 +14,9 @@ use crate::model::{
     BATCH_MAX, CleanupOptions, DeadLetter, DispatchOptions, DispatchRequest, Error, Execution, ExecutionState, Id,
     Payload, Result, Status, check_name, check_size, execution_id,
 };
+
+/// A look at the store has this time at least, also when a wait's time is over before: 0 just looks.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Executor {
     /// Starts an execution and gives its id. With an idempotency key that is taken, the id of the execution that
@@ -69,12 +73,13 @@ impl Executor {
     /// Waits until the execution is over, by wake-up, and gives it as it ended. `None`: for as long as it takes.
     ///
     /// # Errors
-    /// `TIMEOUT` if it is not over by then (it goes on); `NOT_FOUND`; `BACKEND`.
+    /// `TIMEOUT` if it is not over by then (it goes on), or the store did not answer (a look has a second, whatever the
+    /// time-out); `NOT_FOUND`; `BACKEND`.
     pub async fn wait(&self, id: Id, timeout: Option<Duration>) -> Result<Snapshot> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let waiter = self.0.waiters.enter(id);
         loop {
-            let snapshot = self.state(id).await.map_err(|error| error.doing("wait"))?;
+            let snapshot = self.look(id, deadline).await.map_err(|error| error.doing("wait"))?;
             let state = snapshot.execution.state;
             if state.is_terminal() {
                 return Ok(snapshot);
@@ -100,6 +105,28 @@ impl Executor {
         }
     }
 
+    /// The state, in the caller's time: a store may have more patience. What was asked goes on without him, so that no
+    /// connection is lost for it.
+    async fn look(&self, id: Id, deadline: Option<Instant>) -> Result<Snapshot> {
+        let Some(deadline) = deadline else { return self.state(id).await };
+        let core = &self.0.core;
+        let until = deadline.max(Instant::now() + LOOK);
+        let backend = Arc::clone(&core.backend);
+        let asked = core.runtime.spawn(async move { backend.snapshot(id).await });
+        let bounded = {
+            let _entered = core.runtime.enter();
+            tokio::time::timeout_at(until.into(), asked)
+        };
+        match bounded.await {
+            Ok(Ok(answer)) => found(id, answer?),
+            Ok(Err(why)) => Err(Error::backend(format!("the look at the store broke off: {why}"))),
+            Err(_) => {
+                let what = format!("the store did not say in time how the execution {id} stands");
+                Err(Error::new(Status::Timeout, what).retryable(true))
+            }
+        }
+    }
+
     /// Waits as [`Executor::wait`] does and gives the result.
     ///
     /// # Errors
@@ -119,6 +146,8 @@ impl Executor {
                     }
                     None => Error::new(Status::Failed, message),
                 }
+                // Whatever a retry of the task would have done: this one stays as it ended.
+                .retryable(false)
                 .with("state", state.as_str()))
             }
             ExecutionState::TimedOut => {
@@ -136,8 +165,7 @@ impl Executor {
 
     /// The execution with its progress, counters and state values. `NOT_FOUND` if there is none.
     pub async fn state(&self, id: Id) -> Result<Snapshot> {
-        let found = self.0.core.backend.snapshot(id).await?;
-        found.ok_or_else(|| Error::not_found(format!("there is no execution {id}")))
+        found(id, self.0.core.backend.snapshot(id).await?)
     }
 
     /// Newest first, ties by id; without progress.
@@ -191,6 +219,10 @@ impl Executor {
     pub async fn cleanup(&self, options: CleanupOptions) -> Result<Cleaned> {
         self.0.core.cleanup(options).await
     }
+}
+
+fn found(id: Id, snapshot: Option<Snapshot>) -> Result<Snapshot> {
+    snapshot.ok_or_else(|| Error::not_found(format!("there is no execution {id}")))
 }
 
 fn fresh_id() -> Id {

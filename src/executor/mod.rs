@@ -125,11 +125,8 @@ impl Executor {
             worker.drain();
         }
         let deadline = timeout.map(|timeout| tokio::time::Instant::now() + timeout);
-        let mut first = Ok(());
-        for worker in workers {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(tokio::time::Instant::now()));
-            first = first.and(worker.stop(left).await);
-        }
-        first
+        let left = || deadline.map(|deadline| deadline.saturating_duration_since(tokio::time::Instant::now()));
+        let stopped = futures_util::future::join_all(workers.iter().map(|worker| worker.stop(left()))).await;
+        stopped.into_iter().fold(Ok(()), Result::and)
     }
 }

@@ -14,7 +14,7 @@ use crate::backend::SharedBackend;
 use crate::backend::postgres::Postgres;
 use crate::backend::sqlite::Sqlite;
 use crate::codec;
-use crate::model::Result;
+use crate::model::{Result, StoreKind, store_kind};
 
 /// An open store. Made by stent_backend_open, freed by stent_backend_free.
 pub struct stent_backend {
@@ -54,8 +54,9 @@ impl BackendObject {
 
 /// Opens a store, and creates or migrates its schema. url: a file ("workflow.db", "sqlite:/var/lib/workflow.db"),
 /// ":memory:" for a store that ends with its handle, or a PostgreSQL database
-/// ("postgresql://user:password@host:5432/database?schema=stent&max_size=10"). A file may be open in several processes,
-/// and more than once in this one.
+/// ("postgresql://user:password@host:5432/database?schema=stent&max_size=10", or "host=... dbname=... user=..." as libpq
+/// reads it). Schemes have no case. A path that looks like a URL or like name=value is written with "sqlite:" before it.
+/// A file may be open in several processes, and more than once in this one.
 ///
 /// options: for a file, see stent_describe; for PostgreSQL none, they stand in the url. `*backend` is the caller's, to be freed by stent_backend_free. Any thread.
 /// STENT_E_BACKEND: the file can't be opened, is no SQLite database, or not one of Stent's; the server can't be
@@ -81,15 +82,17 @@ pub unsafe extern "C" fn stent_backend_open(
 
 /// The backends of this build, by the form of their URLs.
 fn open(url: &str, options: Option<&str>) -> Result<SharedBackend> {
-    let scheme = url.split_once(':').map(|(scheme, _)| scheme);
-    if let Some("postgres" | "postgresql") = scheme {
-        codec::options::none(options)?;
-        let url = url.to_owned();
-        return runtime::away(move || Box::pin(async move { Ok(Postgres::open(&url).await? as SharedBackend) }));
+    let given = url.to_owned();
+    match store_kind(url)? {
+        StoreKind::Postgres => {
+            codec::options::none(options)?;
+            runtime::away(move || Box::pin(async move { Ok(Postgres::open(&given).await? as SharedBackend) }))
+        }
+        StoreKind::Sqlite => {
+            let options = codec::options::sqlite(options)?;
+            runtime::away(move || Box::pin(async move { Ok(Sqlite::open(&given, options).await? as SharedBackend) }))
+        }
     }
-    let options = codec::options::sqlite(options)?;
-    let url = url.to_owned();
-    runtime::away(move || Box::pin(async move { Ok(Sqlite::open(&url, options).await? as SharedBackend) }))
 }
 
 /// Creates or migrates the schema, which stent_backend_open has done already; safe from several processes at once,

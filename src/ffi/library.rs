@@ -78,7 +78,8 @@ pub unsafe extern "C" fn stent_set_log_handler(
 /// to be freed and answer STENT_E_CLOSED; new ones may be made.
 ///
 /// Any thread but the library's own. STENT_E_TIMEOUT: handlers were still running; what they do is lost to them, and
-/// other workers take their tasks over. STENT_E_WRONG_THREAD: called in a callback.
+/// other workers take their tasks over. Or a store did not answer: it has two seconds more to take leases back, and one to
+/// close. STENT_E_WRONG_THREAD: called in a callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_shutdown(timeout_ms: i64, error: *mut *mut stent_error) -> stent_status {
     guard(error, || {

@@ -26,7 +26,7 @@ pub const STENT_E_CANCELLED: stent_status = -5;
 pub const STENT_E_CLOSED: stent_status = -6;
 /// The task is another worker's by now, or over: nothing that this handler does can be recorded any more.
 pub const STENT_E_LEASE_LOST: stent_status = -7;
-/// The handler asks for something else than what its journal holds at this place.
+/// The handler asks for something else than what its journal holds at this place, or not for all of it.
 pub const STENT_E_NONDETERMINISM: stent_status = -8;
 /// A child, or the awaited execution, failed: its failure is in the error's JSON.
 pub const STENT_E_FAILED: stent_status = -9;

@@ -1,9 +1,10 @@
 //! One error type for the whole house: a status for machines, a sentence for people.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::Failure;
+use super::{Failure, brief, masked};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -90,6 +91,20 @@ pub enum Detail {
     List(Vec<String>),
 }
 
+impl Detail {
+    fn masked(self) -> Self {
+        let mask = |text: String| match masked(&text) {
+            Cow::Owned(told) => told,
+            Cow::Borrowed(_) => text,
+        };
+        match self {
+            Self::Text(text) => Self::Text(mask(text)),
+            Self::Integer(number) => Self::Integer(number),
+            Self::List(list) => Self::List(list.into_iter().map(mask).collect()),
+        }
+    }
+}
+
 impl From<&str> for Detail {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
@@ -128,10 +143,12 @@ struct Inner {
 pub struct Error(Box<Inner>);
 
 impl Error {
+    /// What every message passes through: passwords in it are hidden, and long values that it quotes are cut.
     pub fn new(status: Status, message: impl Into<String>) -> Self {
+        let message = message.into();
         Self(Box::new(Inner {
             status,
-            message: message.into(),
+            message: brief(&masked(&message)).into_owned(),
             retryable: false,
             details: BTreeMap::new(),
             failure: None,
@@ -175,14 +192,14 @@ impl Error {
 
     #[must_use]
     pub fn with(mut self, key: &'static str, detail: impl Into<Detail>) -> Self {
-        self.0.details.insert(key, detail.into());
+        self.0.details.insert(key, detail.into().masked());
         self
     }
 
     /// Says what was being done: `claim: the database is locked`.
     #[must_use]
     pub fn doing(mut self, what: &str) -> Self {
-        self.0.message = format!("{what}: {}", self.0.message);
+        self.0.message = format!("{}: {}", brief(&masked(what)), self.0.message);
         self
     }
 
@@ -214,3 +231,22 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_part_of_an_error_tells_a_password() {
+        let url = "postgress://u:op@n s'e/s?a#m@h/d";
+        let error = Error::invalid(format!("'{url}' is no store"))
+            .with("url", url)
+            .with("all", vec!["host=h password='se sam'".to_owned()])
+            .doing("open x://u:open@h");
+        let told = format!("{error} {error:?}");
+        for part in ["op@n", "s'e", "sam", "open@"] {
+            assert!(!told.contains(part), "{part}: {told}");
+        }
+        assert!(error.message().contains("postgress://u:***@h/d' is no store"), "{error}");
+    }
+}

@@ -156,6 +156,30 @@ static void stores(void) {
     stent_backend *backend = NULL;
     EXPECT(STENT_E_INVALID, stent_backend_open("postgresql://user:secret@localhost/db?min_sise=1", NULL, &backend, ERROR));
     CHECK(!has(stent_error_json(last_error), "secret"));
+    /* Another store's name makes no file, and its password is not told. */
+    const char *others[] = {"mysql://user:secret@localhost/db", "postgress://u:secret@h/d", "redis:secret", "file:x.db"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        EXPECT(STENT_E_UNSUPPORTED, stent_backend_open(others[i], NULL, &backend, ERROR));
+        CHECK(!has(stent_error_json(last_error), "secret"));
+        CHECK(access(others[i], F_OK) != 0);
+    }
+    EXPECT(STENT_E_INVALID, stent_backend_open("host=localhost pasword=secret", NULL, &backend, ERROR));
+    SAYS("'pasword' is not known");
+    CHECK(!has(stent_error_json(last_error), "secret"));
+
+    /* Of a long value a message repeats its beginning. */
+    char *name = malloc(100001);
+    CHECK(name != NULL);
+    memset(name, 'x', 100000);
+    name[100000] = 0;
+    backend = open_backend(":memory:");
+    EXPECT(STENT_E_INVALID, stent_backend_call(backend, name, NULL, NULL, ERROR));
+    SAYS("(the first 200 of 100000 bytes)");
+    CHECK(strlen(stent_error_message(last_error)) < 4000);
+    OK(stent_backend_close(backend, ERROR));
+    stent_backend_free(backend);
+    backend = NULL;
+    free(name);
 
     /* A foreign file is refused, and left as it was. */
     FILE *file = fopen(file_in_folder(path, "letter.txt"), "w");

@@ -121,6 +121,29 @@ impl Server {
         self.port = port;
     }
 
+    /// Sends a signal to each of its processes: every session is a group of its own.
+    pub fn signal(&self, signal: &str) {
+        let main = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
+        let main = main.lines().next().unwrap().to_owned();
+        let parent = format!("PPid:\t{main}");
+        let children = fs::read_dir("/proc").unwrap().flatten().filter(|entry| {
+            let status = fs::read_to_string(entry.path().join("status")).unwrap_or_default();
+            status.lines().any(|line| line == parent)
+        });
+        // The main process first: it would end its children, or make new ones.
+        let all = [main.clone()].into_iter().chain(children.map(|entry| entry.file_name().into_string().unwrap()));
+        for process in all.collect::<Vec<_>>() {
+            // One may have ended by itself.
+            drop(Command::new("kill").arg(format!("-{signal}")).arg(process).stderr(Stdio::null()).status());
+        }
+    }
+
+    /// Ends it as the loss of power would.
+    pub fn kill(&mut self) {
+        self.signal("KILL");
+        self.crash();
+    }
+
     /// Ends it as a crash would, and keeps what it has written.
     pub fn crash(&mut self) {
         let Some(mut keeper) = self.keeper.take() else { return };

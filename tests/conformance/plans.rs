@@ -79,6 +79,10 @@ const GROWTH: &[(&str, &[&str])] = &[
     ("executions_end", &[]),
     ("executions_roots", &[]),
     ("executions_delete_tasks", &["tasks_by_execution"]),
+    ("tasks_expected", &["tasks_journal"]),
+    ("tasks_circle", &[]),
+    ("executions_over", &[]),
+    ("executions_list_old", &["executions_by_completion", "dead_letters_by_execution"]),
 ];
 
 #[test]

@@ -91,6 +91,10 @@ const GROWTH: &[(&str, &[&str])] = &[
     ("idempotency_find", &["idempotency_pkey", "tasks_pkey"]),
     ("idempotency_keep", &["idempotency_pkey", "tasks_pkey"]),
     ("task_path", &["tasks_pkey"]),
+    ("tasks_expected", &["tasks_journal"]),
+    ("tasks_circle", &["tasks_pkey"]),
+    ("executions_over", &["executions_pkey"]),
+    ("executions_list_old", &["executions_by_completion", "dead_letters_by_execution"]),
 ];
 
 /// Tables that grow.

@@ -133,8 +133,14 @@ impl World {
         task.started_at = task.started_at.map(|_| self.begin);
         task.completed_at = task.state.is_terminal().then_some(self.begin);
         let runs = task.state == TaskState::Running;
-        task.worker_id = runs.then(|| self.pick(WORKERS).to_owned());
-        task.lease_expires_at = runs.then(|| self.begin.after(LONG));
+        // A tool may leave a lease that is over on what has ended.
+        let left = task.state.is_terminal() && self.one_in(3);
+        task.worker_id = (runs || left).then(|| self.pick(WORKERS).to_owned());
+        task.lease_expires_at = match (runs, left) {
+            (true, _) => Some(self.begin.after(LONG)),
+            (false, true) => Some(self.begin.before(LONG)),
+            (false, false) => None,
+        };
         task.scheduled_for = self.one_in(3).then(|| self.begin.after(LONG));
         Request::UpdateTask { task }
     }
@@ -183,12 +189,14 @@ impl World {
             self.pick(&tasks)
         });
         let execution_id = under.as_ref().map_or_else(|| self.execution(), |task| task.execution_id);
+        let id = if self.one_in(10) { self.task() } else { self.new_id() };
+        let parent = if self.one_in(20) { Some(id) } else { under.map(|task| task.id) };
         Task {
-            id: if self.one_in(10) { self.task() } else { self.new_id() },
+            id,
             execution_id,
             step_name: self.pick(FUNCTIONS).to_owned(),
             kind: self.pick(TaskKind::ALL),
-            parent_task_id: under.map(|task| task.id),
+            parent_task_id: parent,
             state: self.pick(&[TaskState::Pending, TaskState::Pending, TaskState::Waiting]),
             args: self.payload(),
             kwargs: Payload::empty_object(),

@@ -37,6 +37,8 @@ fn a_failure_is_retried_and_then_dead_lettered() {
     let _worker = house.worker(4);
     let error = house.run("bad", "[]").unwrap_err();
     assert_eq!((error.status(), error.failure().unwrap().kind.as_str()), (Status::Failed, "Oops"));
+    // The failure could have been tried again; what has failed stays so, however often it is asked.
+    assert!(error.failure().unwrap().retryable && !error.is_retryable());
     assert_eq!(runs.get(), 3);
     let letters = house.on(house.executor.dead_letters(DeadLetterFilter { limit: 10, ..Default::default() })).unwrap();
     assert_eq!(letters.len(), 1);
@@ -208,6 +210,62 @@ fn a_result_is_kept_for_calls_with_the_same_arguments() {
     assert_eq!(runs.get(), 1);
     assert_eq!(text(&house.run("costly", "[3]").unwrap()), "[3]");
     assert_eq!(house.on(house.executor.stats()).unwrap().metrics.counters.cache_hits, 1);
+}
+
+#[test]
+fn a_dispatch_with_the_key_of_a_call_gets_the_calls_result() {
+    let house = House::new();
+    let (runs, go) = (Count::default(), Count::default());
+    let (run, wait) = (runs.clone(), go.clone());
+    house.function("work", move |task| {
+        run.up();
+        while wait.get() == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        task.complete("7".into())
+    });
+    house.function("parent", |task| {
+        let options = CallOptions { idempotency_key: Some("k".into()), ..CallOptions::default() };
+        task.complete(task.call("work", "[]".into(), options)?)
+    });
+    let _worker = house.worker(4);
+    let parent = house.dispatch("parent", "[]");
+    until("the call runs", || runs.get() == 1);
+    let options = DispatchOptions { idempotency_key: Some("k".into()), ..DispatchOptions::default() };
+    let joined = house.on(house.executor.dispatch("work", "[]".into(), options)).unwrap();
+    assert_ne!(joined, parent);
+    go.up();
+    assert_eq!((text(&house.result(joined).unwrap()), text(&house.result(parent).unwrap())), ("7", "7"));
+    assert_eq!(runs.get(), 1);
+}
+
+#[test]
+fn a_replayed_letter_runs_again_and_what_was_done_does_not() {
+    let house = House::new();
+    let (failing, fine) = (Count::default(), Count::default());
+    let counted = failing.clone();
+    house.function_with("fails once", tries(1), move |task| {
+        if counted.up() == 1 { task.fail(Failure::new("Oops", "")) } else { task.complete("7".into()) }
+    });
+    let counted = fine.clone();
+    house.function("fine", move |task| {
+        counted.up();
+        task.complete("1".into())
+    });
+    house.function_with("root", tries(1), |task| {
+        task.call("fine", "[]".into(), CallOptions::default())?;
+        task.complete(task.call("fails once", "[]".into(), CallOptions::default())?)
+    });
+    let _worker = house.worker(4);
+    assert!(house.run("root", "[]").is_err());
+    let letters = house.on(house.executor.dead_letters(DeadLetterFilter { limit: 10, ..Default::default() })).unwrap();
+    let replayed = house.on(house.executor.replay_dead_letter(letters[0].task.id)).unwrap();
+    assert_eq!(replayed.replay_of, letters[0].task.execution_id);
+    assert_eq!(text(&house.result(replayed.execution).unwrap()), "7");
+    assert_eq!((failing.get(), fine.get()), (2, 1));
+    let steps = house.on(house.executor.state(replayed.execution)).unwrap().execution.progress;
+    let steps: Vec<&str> = steps.iter().map(|line| line.step.as_str()).collect();
+    assert!(["root", "fine", "fails once"].iter().all(|name| steps.contains(name)), "{steps:?}");
 }
 
 #[test]

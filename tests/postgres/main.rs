@@ -1,4 +1,4 @@
-//! PostgreSQL as it is in the world: connections that are cut, servers that go away, many processes, a worker with
+//! PostgreSQL as it is in the world: connections that are cut or silent, servers that go away, many processes, a worker with
 //! nothing to do, URLs.
 
 mod hints;
@@ -6,14 +6,18 @@ mod hints;
 #[path = "../executor/house.rs"]
 mod house;
 mod idle;
+mod kills;
+mod libpq;
 mod lost_answers;
 mod orders;
 mod outages;
+mod passing;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../common/postgres.rs"]
 mod postgres;
 mod processes;
 mod proxy;
+mod silence;
 mod urls;
 
 const KIND: house::Kind = house::Kind::Postgres(|| postgres::fresh_url(""));

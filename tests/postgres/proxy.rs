@@ -1,10 +1,11 @@
 //! Stands between a store and its server: counts what is asked, and cuts connections where it hurts most, after a COMMIT
-//! was sent and before its answer came.
+//! was sent and before its answer came. Or it says nothing any more, and cuts nothing.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// Every thread of it ends when the connections do.
 pub struct Proxy {
@@ -20,6 +21,8 @@ struct State {
     /// Queries: simple ones, and executions of statements.
     asked: AtomicU64,
     commits: AtomicU64,
+    /// Bytes of the server's.
+    passed: AtomicU64,
     /// The answer to every so-many-th COMMIT gets lost; 0: none.
     lose_every: AtomicU64,
     /// So many more.
@@ -27,7 +30,27 @@ struct State {
     /// So many do not even get to the server.
     swallow_next: AtomicU64,
     lost: AtomicU64,
+    /// So many COMMITs more are swallowed with all that follows, and nobody is told.
+    hush_next: AtomicU64,
+    /// So many more get there, and there is no answer, and nobody is told.
+    mute_next: AtomicU64,
+    /// So many more get there late.
+    late_next: AtomicU64,
+    /// Connections that are made now say nothing from the start.
+    deaf: AtomicBool,
+    relays: Mutex<Vec<Arc<Relay>>>,
     over: AtomicBool,
+}
+
+/// A connection.
+#[derive(Default)]
+struct Relay {
+    /// It is cut at the next answer.
+    doomed: AtomicBool,
+    /// What is said is swallowed.
+    silent: AtomicBool,
+    /// Somebody listens on it.
+    listens: AtomicBool,
 }
 
 impl Proxy {
@@ -48,7 +71,10 @@ impl Proxy {
                 let to = shared.target.lock().unwrap().clone();
                 // Of a server that is not there the client hears no more than the end.
                 let (Ok(client), Ok(server)) = (client, TcpStream::connect(to)) else { continue };
-                relay(client, server, &shared);
+                let one = Arc::<Relay>::default();
+                one.silent.store(shared.deaf.load(SeqCst), SeqCst);
+                shared.relays.lock().unwrap().push(Arc::clone(&one));
+                relay(client, server, &shared, &one);
             }
         });
         Self { port, server: target, state }
@@ -91,7 +117,62 @@ impl Proxy {
     pub fn lost(&self) -> u64 {
         self.state.lost.load(SeqCst)
     }
+
+    /// The connections of the next COMMITs say nothing any more, and these do not get to the server.
+    pub fn hush_next(&self, count: u64) {
+        self.state.hush_next.store(count, SeqCst);
+    }
+
+    /// The connections of the next COMMITs say nothing any more, after these have got to the server.
+    pub fn mute_next(&self, count: u64) {
+        self.state.mute_next.store(count, SeqCst);
+    }
+
+    /// The next COMMITs get there after [`LATE`].
+    pub fn late_next(&self, count: u64) {
+        self.state.late_next.store(count, SeqCst);
+    }
+
+    /// Nothing is heard of anybody any more, however he tries.
+    pub fn fall_silent(&self) {
+        self.state.deaf.store(true, SeqCst);
+        self.state.relays.lock().unwrap().iter().for_each(|one| one.silent.store(true, SeqCst));
+    }
+
+    /// Until nothing has been said for a while: connections are back in their pool.
+    pub fn until_quiet(&self) {
+        const QUIET: Duration = Duration::from_millis(200);
+        let passed = || self.state.passed.load(SeqCst);
+        let (mut before, mut since) = (passed(), Instant::now());
+        while since.elapsed() < QUIET {
+            std::thread::sleep(QUIET / 20);
+            if passed() != before {
+                (before, since) = (passed(), Instant::now());
+            }
+        }
+    }
+
+    /// Who connects now is heard. Those from before are not.
+    pub fn speak(&self) {
+        self.state.deaf.store(false, SeqCst);
+    }
+
+    /// Those who listen hear nothing any more. How many?
+    pub fn hush_listeners(&self) -> usize {
+        let relays = self.state.relays.lock().unwrap();
+        let listening = relays.iter().filter(|one| one.listens.load(SeqCst) && !one.silent.swap(true, SeqCst));
+        listening.count()
+    }
+
+    /// COMMITs that are still to be treated like this.
+    pub fn left(&self) -> u64 {
+        let state = &self.state;
+        [&state.hush_next, &state.mute_next, &state.late_next].map(|count| count.load(SeqCst)).iter().sum()
+    }
 }
+
+/// By so much a COMMIT is late.
+pub const LATE: Duration = Duration::from_millis(400);
 
 /// Host and port of a URL.
 fn place(url: &str) -> String {
@@ -124,41 +205,64 @@ fn one_less(count: &AtomicU64) -> bool {
     count.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok()
 }
 
-fn relay(client: TcpStream, server: TcpStream, state: &Arc<State>) {
-    let doomed = Arc::new(AtomicBool::new(false));
+fn relay(client: TcpStream, server: TcpStream, state: &Arc<State>, one: &Arc<Relay>) {
     for stream in [&client, &server] {
         stream.set_nodelay(true).unwrap();
     }
     let ends = || (client.try_clone().unwrap(), server.try_clone().unwrap());
-    let ((mut from, mut to), state, mark) = (ends(), Arc::clone(state), Arc::clone(&doomed));
+    let shared = Arc::clone(state);
+    let ((mut from, mut to), state, here) = (ends(), Arc::clone(state), Arc::clone(one));
     std::thread::spawn(move || {
         let mut bytes = vec![0; 1 << 16];
         let mut frames = Frames::default();
         while let Ok(count @ 1..) = from.read(&mut bytes) {
             let bytes = &bytes[..count];
+            if here.silent.load(SeqCst) {
+                continue;
+            }
             state.asked.fetch_add(frames.queries(bytes), SeqCst);
             if bytes.windows(6).any(|word| word == b"COMMIT") {
                 if one_less(&state.swallow_next) {
                     break;
                 }
-                mark.fetch_or(state.loses(), SeqCst);
+                here.doomed.fetch_or(state.loses(), SeqCst);
+                if one_less(&state.late_next) {
+                    std::thread::sleep(LATE);
+                }
+                here.silent.fetch_or(one_less(&state.mute_next), SeqCst);
+                if one_less(&state.hush_next) {
+                    here.silent.store(true, SeqCst);
+                    continue;
+                }
             }
+            here.listens.fetch_or(bytes.windows(7).any(|word| word == b"LISTEN "), SeqCst);
             if to.write_all(bytes).is_err() {
                 break;
             }
         }
-        cut(&from, &to);
+        if here.silent.load(SeqCst) {
+            // The server does not hear of the end either.
+            let _closed = from.shutdown(Shutdown::Both);
+        } else {
+            cut(&from, &to);
+        }
     });
-    let (mut to, mut from) = ends();
+    let ((mut to, mut from), state, here) = (ends(), shared, Arc::clone(one));
     std::thread::spawn(move || {
         let mut bytes = vec![0; 1 << 16];
         while let Ok(count @ 1..) = from.read(&mut bytes) {
+            if here.silent.load(SeqCst) {
+                continue;
+            }
+            state.passed.fetch_add(count as u64, SeqCst);
             // The server has answered, so the COMMIT is done.
-            if doomed.load(SeqCst) || to.write_all(&bytes[..count]).is_err() {
+            if here.doomed.load(SeqCst) || to.write_all(&bytes[..count]).is_err() {
                 break;
             }
         }
-        cut(&to, &from);
+        if !here.silent.load(SeqCst) {
+            cut(&to, &from);
+        }
     });
 }
 

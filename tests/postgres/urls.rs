@@ -10,17 +10,17 @@ use stent::model::{Result, Status};
 use crate::postgres::{Server, schema_of};
 
 /// Every character that means something in a URL, or in SQL.
-const SECRET: &str = "op@n:s/e?s#a%m e'&=\u{e9}";
+pub const SECRET: &str = "op@n:s/e?s#a%m e'&=\u{e9}";
 const ENCODED: &str = "op%40n%3As%2Fe%3Fs%23a%25m%20e%27%26%3D%C3%A9";
 
-async fn open(url: &str) -> Result<()> {
+pub async fn open(url: &str) -> Result<()> {
     let store = Postgres::open(url).await?;
     store.call(stent::backend::Request::Close {}).await.map(drop)
 }
 
 /// A server that asks this role for its password.
-async fn with_password() -> Server {
-    let mut server = Server::new("password", "");
+pub async fn with_password(name: &str) -> Server {
+    let mut server = Server::new(name, "");
     let mut conn = PgConnection::connect(&server.url).await.unwrap();
     let sql = format!(
         "CREATE ROLE keeper LOGIN PASSWORD '{}'; GRANT CREATE ON DATABASE postgres TO keeper; CREATE DATABASE \"a/b c\" OWNER \
@@ -40,19 +40,19 @@ async fn with_password() -> Server {
 }
 
 /// What an error says, everywhere in it.
-fn told(outcome: Result<()>) -> (Status, String) {
+pub fn told(outcome: Result<()>) -> (Status, String) {
     let why = outcome.unwrap_err();
     (why.status(), format!("{why} {why:?}"))
 }
 
-fn on<F: Future<Output = ()>>(test: F) {
+pub fn on<F: Future<Output = ()>>(test: F) {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test);
 }
 
 #[test]
 fn passwords_are_decoded_asked_for_and_never_told() {
     on(async {
-        let server = with_password().await;
+        let server = with_password("password").await;
         let port = server.port;
         let good = format!("postgresql://keeper:{ENCODED}@127.0.0.1:{port}/postgres");
         open(&schema_of(&good, "")).await.unwrap();
@@ -120,7 +120,7 @@ fn every_option_is_taken() {
         let server = Server::new("options", "");
         let url = format!(
             "postgres://stent@localhost:{}/postgres?min_size=1&max_size=3&max_queries=9&max_inactive_connection_lifetime=2.5\
-             &connect_timeout=4&sslmode=prefer&schema=of%20its%20own&statement_cache=16&notify=off&application_name=named",
+             &connect_timeout=4&call_timeout=7&sslmode=prefer&schema=of%20its%20own&statement_cache=16&notify=off&application_name=named",
             server.port
         );
         let store = Postgres::open(&url).await.unwrap();

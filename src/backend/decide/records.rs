@@ -1,5 +1,6 @@
 //! What the protocol's records may be, and become.
 
+use std::collections::HashMap;
 use std::fmt::Display;
 
 use super::Ending;
@@ -15,6 +16,9 @@ pub(in crate::backend) fn check_task(task: &Task) -> Result<()> {
     }
     if let Some(policy) = &task.retry_policy {
         policy.check()?;
+    }
+    if task.parent_task_id == Some(task.id) {
+        return Err(own_ancestor(task.id));
     }
     if i64::try_from(task.fence).is_err() {
         return Err(Error::invalid(format!("fence is {}; it must be below 2^63", task.fence)).with("key", "fence"));
@@ -47,6 +51,57 @@ pub(in crate::backend) fn task_exists(id: Id) -> Error {
         "create the task: one with the id {id} exists already, or is given twice; give it an id of its own"
     ))
     .with("task_id", id.to_string())
+}
+
+/// Its end would be waited for by itself, and who looks for its root would find none.
+pub(in crate::backend) fn own_ancestor(id: Id) -> Error {
+    Error::invalid(format!(
+        "task {id} would be its own ancestor; parent_task_id is the task that called it, and in the end a root has none"
+    ))
+    .with("key", "parent_task_id")
+    .with("task_id", id.to_string())
+}
+
+/// A letter's task from which no way leads up to a root.
+pub(in crate::backend) fn no_root(letter: Id) -> Error {
+    Error::conflict(format!("replay: the parents of task {letter} form a circle, so there is no root to begin with"))
+        .with("task_id", letter.to_string())
+}
+
+/// Are there some among these tasks whose parents form a circle? One of them.
+pub(in crate::backend) fn circle_among(tasks: &[Task]) -> Option<Id> {
+    let parents: HashMap<Id, Option<Id>> = tasks.iter().map(|task| (task.id, task.parent_task_id)).collect();
+    // Each is gone up from once: what was seen on an earlier way leads to no circle.
+    let mut seen: HashMap<Id, usize> = HashMap::with_capacity(tasks.len());
+    for (way, task) in tasks.iter().enumerate() {
+        let mut at = Some(task.id);
+        while let Some(id) = at {
+            match seen.insert(id, way) {
+                Some(earlier) if earlier == way => return Some(id),
+                Some(_) => break,
+                None => at = parents.get(&id).copied().flatten(),
+            }
+        }
+    }
+    None
+}
+
+/// A root that is to run, with its execution.
+pub(in crate::backend) fn check_runs(execution: &Execution, root: &Task) -> Result<()> {
+    let runs = matches!(execution.state, ExecutionState::Pending | ExecutionState::Running);
+    if runs || root.state.is_terminal() {
+        return Ok(());
+    }
+    Err(execution_is_over(execution.id, execution.state.as_str(), root.id))
+}
+
+/// Nobody would ever run it.
+pub(in crate::backend) fn execution_is_over(execution: Id, state: &str, task: Id) -> Error {
+    Error::conflict(format!(
+        "create task {task}: its execution {execution} is {state}, so nobody would run it; dispatch anew"
+    ))
+    .with("execution_id", execution.to_string())
+    .with("state", state)
 }
 
 pub(in crate::backend) fn unknown_task(id: Id) -> Error {
@@ -134,7 +189,7 @@ pub(in crate::backend) fn check_counter(name: &str, value: Number) -> Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Status;
+    use crate::model::{Status, Timestamp};
 
     #[test]
     fn the_same_end_again_is_no_other_end() {
@@ -154,6 +209,19 @@ mod tests {
         let may = |stored, new| execution_may_become(Id::nil(), stored, new).is_ok();
         assert!(!may(Cancelling, Running) && !may(Cancelling, Completed));
         assert!(may(Cancelling, Cancelled) && may(Cancelling, Failed) && may(Running, Pending));
+    }
+
+    #[test]
+    fn a_circle_is_found_wherever_one_begins() {
+        let task = |id: u128, parent: Option<u128>| Task {
+            parent_task_id: parent.map(Id::from_u128),
+            ..Task::new(Id::from_u128(id), Id::nil(), TaskKind::Activity, "f", Timestamp::from_micros(0))
+        };
+        let tree = [task(4, Some(3)), task(1, None), task(3, Some(2)), task(2, Some(9)), task(5, Some(3))];
+        assert_eq!(circle_among(&tree), None);
+        let lasso = [task(5, Some(4)), task(4, Some(3)), task(3, Some(2)), task(2, Some(4))];
+        assert!(circle_among(&lasso).is_some_and(|id| id != Id::from_u128(5)));
+        assert_eq!(check_task(&task(1, Some(1))).unwrap_err().status(), Status::Invalid);
     }
 
     #[test]

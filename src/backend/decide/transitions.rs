@@ -111,13 +111,25 @@ pub(in crate::backend) fn starts(Transition { commands, outcome, .. }: &Transiti
     (if goes_on { commands.spawns.iter().collect() } else { steps(commands) }, goes_on)
 }
 
-/// Where a task stands whose transition did not hold.
+/// Where a task stands.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::backend) struct Standing {
     pub fence: u64,
     pub state: TaskState,
     pub execution: ExecutionState,
     pub extent: Extent,
+}
+
+/// May it be recorded? A statement asks so as it writes; who can't write so asks before.
+pub(in crate::backend) fn holds(Transition { held, commands, outcome }: &Transition, standing: &Standing) -> bool {
+    standing.fence == held.fence
+        && standing.state == TaskState::Running
+        && is_going_on(standing.execution)
+        && (is_end(outcome) || commands.from.is_none_or(|from| from == standing.extent))
+}
+
+const fn is_going_on(execution: ExecutionState) -> bool {
+    matches!(execution, ExecutionState::Pending | ExecutionState::Running)
 }
 
 /// `latest`: the largest arrival of the task.
@@ -138,7 +150,7 @@ fn is_recorded(Transition { commands, outcome, .. }: &Transition, standing: &Sta
     match outcome {
         Outcome::Hold => {
             standing.state == TaskState::Running
-                && matches!(standing.execution, ExecutionState::Pending | ExecutionState::Running)
+                && is_going_on(standing.execution)
                 && commands.to() == Some(standing.extent)
                 && commands.from != Some(standing.extent)
         }
@@ -178,6 +190,20 @@ mod tests {
         assert_eq!(verdict(&complete(), other), Verdict::LeaseLost);
         let cancelling = Standing { execution: ExecutionState::Cancelling, ..standing(TaskState::Running) };
         assert_eq!(verdict(&complete(), cancelling), Verdict::Cancelled);
+    }
+
+    #[test]
+    fn only_the_newest_holder_of_what_goes_on_may_record_and_each_thing_once() {
+        let running = standing(TaskState::Running);
+        assert!(holds(&complete(), &running));
+        assert!(!holds(&complete(), &standing(TaskState::Completed)));
+        assert!(!holds(&complete(), &Standing { fence: 4, ..running }));
+        assert!(!holds(&complete(), &Standing { execution: ExecutionState::Cancelling, ..running }));
+        let from = |ops| Commands { from: Some(Extent { ops, effects: 1 }), ..Commands::default() };
+        let hold = |ops| Transition { commands: from(ops), ..said(Outcome::Hold) };
+        assert!(holds(&hold(2), &running) && !holds(&hold(1), &running));
+        let end = Transition { commands: from(1), ..complete() };
+        assert!(holds(&end, &running), "an end is told by the fence and the state");
     }
 
     #[test]

@@ -1,16 +1,28 @@
 //! Opening the store: its schema, brought up to date under a lock.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
 use super::conn::Conn;
 use super::options::Dsn;
 use super::pool::{quoted, settings};
+use super::rights::Rights;
 use super::{error, pool};
 use crate::backend::sql::lock::Lock;
 use crate::model::{Error, Result};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
-const MIGRATIONS: [&str; 2] = [include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_marks.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_marks.sql"),
+    include_str!("migrations/0003_leases_and_letters.sql"),
+    include_str!("migrations/0004_opened.sql"),
+];
+
+/// To wait for others that bring the schema up to date, and to do it. Tables may be large.
+const MIGRATION: Duration = Duration::from_secs(3600);
 
 /// Safe from several processes at once, and again and again. What is not Stent's, or newer, is found before anything is
 /// written.
@@ -20,9 +32,10 @@ pub(super) async fn prepare(dsn: &Dsn) -> Result<()> {
     let single = pool::single(dsn, connection);
     let outcome = async {
         let conn = single.acquire().await.map_err(error::connecting)?;
-        let mut conn = Conn::new(conn, false);
+        let mut conn = Conn::new(conn, false, dsn.limits(), Arc::default());
         conn.execute(sqlx::raw_sql("BEGIN")).await.map_err(error::map("begin"))?;
         if version(&mut conn, &dsn.schema).await? < MIGRATIONS.len() as i64 {
+            conn.wait_for(MIGRATION);
             sqlx::query(include_str!("sql/advisory_lock.sql"))
                 .bind(vec![Lock::Schema.key(&dsn.schema)])
                 .execute(&mut conn)
@@ -40,7 +53,14 @@ pub(super) async fn prepare(dsn: &Dsn) -> Result<()> {
 async fn migrate(conn: &mut Conn, schema: &str) -> Result<()> {
     let map = error::map("create the schema");
     let found = version(conn, schema).await?;
-    if !exists(conn, schema).await? {
+    let rights = Rights::look(conn, schema).await?;
+    match found {
+        0 => rights.to_create()?,
+        _ if found < MIGRATIONS.len() as i64 => rights.to_change(found, MIGRATIONS.len() as i64)?,
+        // Another process was quicker.
+        _ => return Ok(()),
+    }
+    if !rights.found() {
         let create = format!("CREATE SCHEMA {}", quoted(schema));
         conn.execute(sqlx::raw_sql(AssertSqlSafe(create))).await.map_err(&map)?;
     }
@@ -59,15 +79,6 @@ async fn migrate(conn: &mut Conn, schema: &str) -> Result<()> {
     Ok(())
 }
 
-async fn exists(conn: &mut Conn, schema: &str) -> Result<bool> {
-    let row = sqlx::query(include_str!("sql/schema_exists.sql"))
-        .bind(schema)
-        .fetch_one(conn)
-        .await
-        .map_err(error::map("look for the schema"))?;
-    Ok(row.get("found"))
-}
-
 /// The version that the schema has; 0: it is new. Refuses what is not Stent's and what is newer than this library.
 async fn version(conn: &mut Conn, schema: &str) -> Result<i64> {
     let map = error::map("read the schema");
@@ -75,6 +86,7 @@ async fn version(conn: &mut Conn, schema: &str) -> Result<i64> {
         sqlx::query(include_str!("sql/schema_tables.sql")).bind(schema).fetch_all(&mut *conn).await.map_err(&map)?;
     let tables: Vec<String> = tables.iter().map(|row| row.get("name")).collect();
     if tables.iter().any(|name| name == "stent_schema") {
+        Rights::look(conn, schema).await?.to_work()?;
         conn.execute(sqlx::raw_sql(AssertSqlSafe(settings(schema, "SET LOCAL")))).await.map_err(&map)?;
         return check_schema(conn).await;
     }

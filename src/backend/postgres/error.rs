@@ -21,6 +21,11 @@ pub(super) fn is_collision(why: &Error) -> bool {
     matches!(sqlstate(why), Some("40001" | "40P01"))
 }
 
+/// Something was in the way for longer than it may take, and this may pass: the whole transaction can be tried again.
+pub(super) fn is_passing(why: &Error) -> bool {
+    matches!(sqlstate(why), Some("55P03" | "57014"))
+}
+
 /// What goes wrong while a connection is made. One that ends in the middle of its first words is told as words that are
 /// wrong.
 pub(super) fn connecting(why: sqlx::Error) -> Error {
@@ -47,7 +52,8 @@ pub(super) fn translate(why: sqlx::Error) -> Error {
                 "the server's certificate is not accepted: {why}; look at sslmode, sslrootcert and the host's name"
             )),
             sqlx::Error::Io(why) => {
-                Error::backend(format!("the connection to the server is cut: {why}")).retryable(true).with("connection", "cut")
+                let how = if why.kind() == ErrorKind::TimedOut { "silent" } else { "cut" };
+                Error::backend(format!("the connection to the server is cut: {why}")).retryable(true).with("connection", how)
             }
             sqlx::Error::Tls(why) => Error::backend(format!("no secure connection to the server: {why}")),
             other => Error::backend(other.to_string()),
@@ -59,13 +65,22 @@ pub(super) fn translate(why: sqlx::Error) -> Error {
         "22021" | "22P05" => ("a text has a character that PostgreSQL does not store, such as NUL", false),
         "28P01" | "28000" => ("the server refused the user or the password", false),
         "3D000" => ("there is no such database; create it first", false),
-        "42501" => ("the user has not the right to do this", false),
+        "42501" => (
+            "the user has not the right to do this; it needs USAGE on the schema, and SELECT, INSERT, UPDATE and DELETE on all \
+             tables in it",
+            false,
+        ),
+        "42P01" => {
+            ("the store's tables are not to be seen: the schema is gone, or the user may not use it any more", false)
+        }
         "40001" | "40P01" => ("other transactions were in the way every time it was tried", true),
-        "57014" => ("the server gave up the statement", true),
-        code if code.starts_with("57P") || code.starts_with("08") => ("the server ended the connection", true),
+        "57014" => ("the server gave up the statement, which took too long", true),
+        "55P03" => ("another transaction has a lock that is needed, for longer than is waited for it", true),
+        code if ends_connection(code) => ("the server ended the connection", true),
         code if code.starts_with("53") => ("the server is out of something: disk, memory or connections", true),
         code if code.starts_with("58") => ("the server could not reach its files", true),
         code if code.starts_with("25006") => ("the server is read-only: a standby, perhaps", true),
+        code if code.starts_with("23") => ("a row is not as its table wants it", false),
         _ => ("PostgreSQL refused", false),
     };
     let status = match code.as_str() {
@@ -73,8 +88,19 @@ pub(super) fn translate(why: sqlx::Error) -> Error {
         "22021" | "22P05" => Status::Invalid,
         _ => Status::Backend,
     };
-    let error = Error::new(status, format!("{advice} (SQLSTATE {code}: {})", database.message()))
+    // What it says of a row names the constraint, and may repeat the row. Of a relation that it does not see it says that
+    // there is none.
+    let said = match code.as_str() {
+        code if code == "42P01" || code.starts_with("23") => String::new(),
+        _ => format!(": {}", database.message()),
+    };
+    let error = Error::new(status, format!("{advice} (SQLSTATE {code}{said})"))
         .retryable(retryable)
         .with("sqlstate", code.as_str());
-    if code.starts_with("57P") || code.starts_with("08") { error.with("connection", "ended") } else { error }
+    if ends_connection(&code) { error.with("connection", "ended") } else { error }
+}
+
+/// The server shuts down, has lost the client, or has waited too long for it.
+fn ends_connection(code: &str) -> bool {
+    code.starts_with("57P") || code.starts_with("08") || matches!(code, "25P03" | "25P04")
 }

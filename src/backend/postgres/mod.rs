@@ -16,6 +16,9 @@
 //!
 //! **Routes** that are new are made in a transaction of their own, and the one that wanted it begins again.
 //!
+//! **Silence.** Every answer is waited for in one place, [`conn::Conn`], and for a time ([`silence`]). sqlx lets nobody set
+//! TCP's own keepalive; the server is told to watch its side.
+//!
 //! **Behind a pooler** (`statement_cache=0`) a session keeps nothing: settings are `SET LOCAL` in each transaction,
 //! statements have no names, advisory locks are those of transactions anyway, and nobody listens.
 //!
@@ -25,14 +28,21 @@
 mod conn;
 mod connect;
 mod error;
+mod hosts;
 mod notices;
 mod options;
 mod pool;
+mod rights;
+mod service;
 mod session;
+mod silence;
 #[cfg(test)]
 mod tests;
 mod time;
+mod tls;
 mod transaction;
+mod words;
+mod written;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -68,11 +78,12 @@ impl Postgres {
     /// Connects, and creates the schema or brings it up to date. Must be called on a tokio runtime, which the backend
     /// uses as long as it is open.
     pub async fn open(url: &str) -> Result<Arc<Self>> {
-        let dsn = Dsn::parse(url)?;
+        let mut dsn = Dsn::parse(url)?;
+        dsn.find().await.map_err(|why| why.doing(&format!("open {}", dsn.describe())))?;
         connect::prepare(&dsn).await?;
         let pool = Arc::new(Pool::new(&dsn));
         let notices = Notices::start(&dsn);
-        tokio::spawn(pool.clone().fill(dsn.min_size));
+        tokio::spawn(Pool::keep(Arc::downgrade(&pool), dsn.min_size));
         Ok(Arc::new(Self::new(Server { pool, notices })))
     }
 }
@@ -170,6 +181,7 @@ impl Database for Server {
         F: Work<Q, R>,
     {
         let mut tries = TRIES;
+        let begin = Instant::now();
         let mut cut = Patience::until(until);
         loop {
             let failed = match self.try_to_write(&request, work.as_ref()).await {
@@ -180,7 +192,9 @@ impl Database for Server {
                     Err(why) => why.into(),
                 },
             };
-            if error::is_collision(&failed.why) && tries > 1 {
+            let again = error::is_collision(&failed.why)
+                || (error::is_passing(&failed.why) && begin.elapsed() < self.patience());
+            if again && tries > 1 {
                 tries -= 1;
                 let pause = Duration::from_micros(rand::random_range(500..5_000));
                 tokio::time::sleep(pause * (TRIES - tries)).await;
@@ -200,7 +214,8 @@ impl Database for Server {
         let begin = (together || !self.pool.keeps_session()).then(|| self.pool.begin_reading());
         let request = Arc::new(request);
         let mut tries = self.pool.size() + 1;
-        let mut cut = Patience::until(Instant::now() + self.patience());
+        let deadline = Instant::now() + self.patience();
+        let mut cut = Patience::until(deadline);
         loop {
             let session = match self.pool.session().await {
                 Err(why) if cut.allows(&why).await => continue,
@@ -208,7 +223,7 @@ impl Database for Server {
             };
             match (Reading { session, open: true }).run(begin.clone(), request.clone(), &look).await {
                 // Reading again does no harm; those that were idle may all be cut.
-                Err(why) if tries > 0 && is_cut(&why) => tries -= 1,
+                Err(why) if tries > 0 && is_cut(&why) && Instant::now() < deadline => tries -= 1,
                 Err(why) if cut.allows(&why).await => {}
                 done => return done,
             }
@@ -255,11 +270,14 @@ impl Reading {
     }
 
     async fn begin(&mut self, begin: String) -> Result<()> {
+        self.session.conn.impatient();
         let begun = self.session.conn.execute(sqlx::raw_sql(AssertSqlSafe(begin))).await;
+        self.session.conn.patient();
         begun.map(drop).map_err(error::map("begin to read"))
     }
 
     async fn end(&mut self) {
+        self.session.conn.impatient();
         self.open = self.session.conn.execute(sqlx::raw_sql("ROLLBACK")).await.is_err();
     }
 }

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use sqlx::postgres::PgListener;
+use sqlx::{Acquire as _, Connection as _};
 use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::options::Dsn;
 use super::pool;
+use super::silence::in_time;
 use crate::backend::Notice;
 use crate::backend::sql::listeners::Listeners;
 use crate::model::Id;
@@ -23,6 +25,10 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// Ids in one message, which PostgreSQL keeps below 8,000 bytes. More of them: everybody looks for himself.
 const IDS_MAX: usize = 100;
+
+/// When nothing was heard or said for so long, the server is asked whether it is there: hints that do not come are
+/// missed by nobody.
+const WATCH: Duration = Duration::from_secs(10);
 
 /// After a failure to listen.
 const RETRY: Duration = Duration::from_secs(1);
@@ -201,24 +207,40 @@ impl Mouth {
 /// On a connection of its own, for as long as the backend is open. What was said while there was none is not known:
 /// after each new one everybody looks for himself.
 async fn talk(dsn: Dsn, mouth: Mouth, ears: Listeners) {
+    let limit = dsn.limits().short;
+    let watch = WATCH.min(dsn.connect_timeout.max(limit));
     let mut first = true;
     loop {
-        let single = pool::single(&dsn, dsn.connection.clone());
-        if let Ok(mut listener) = PgListener::connect_with(&single).await
-            && listener.listen(&mouth.channel).await.is_ok()
-        {
-            if !first {
-                ears.tell([Notice::Foreign]);
+        // Where there are several servers, another one may serve by now.
+        let found = dsn.hosts.find(dsn.connect_timeout).await;
+        let single = pool::single(&dsn, found.ok().flatten().unwrap_or_else(|| dsn.connection.clone()));
+        if let Ok(mut listener) = PgListener::connect_with(&single).await {
+            listener.eager_reconnect(false);
+            if in_time(limit, listener.listen(&mouth.channel)).await.is_ok() {
+                if !first {
+                    ears.tell([Notice::Foreign]);
+                }
+                first = false;
+                converse(&mut listener, &mouth, &ears, limit, watch).await;
             }
-            first = false;
-            converse(&mut listener, &mouth, &ears).await;
+            bury(listener);
         }
         tokio::time::sleep(RETRY).await;
     }
 }
 
-/// Until the connection is lost. A hint that can't be sent is a hint that is lost.
-async fn converse(listener: &mut PgListener, mouth: &Mouth, ears: &Listeners) {
+/// A listener takes its leave of the server in a task, which on a silent connection would stay for ever. So it is given to
+/// a runtime that ends before the task begins, and the socket is closed with it.
+fn bury(listener: PgListener) {
+    let Ok(grave) = tokio::runtime::Builder::new_current_thread().build() else { return };
+    let inside = grave.enter();
+    drop(listener);
+    drop(inside);
+    grave.shutdown_background();
+}
+
+/// Until the connection is lost, or silent. A hint that can't be sent is a hint that is lost.
+async fn converse(listener: &mut PgListener, mouth: &Mouth, ears: &Listeners, limit: Duration, watch: Duration) {
     let mut not_before = Instant::now();
     let mut news = false;
     loop {
@@ -234,10 +256,16 @@ async fn converse(listener: &mut PgListener, mouth: &Mouth, ears: &Listeners) {
                 Ok(Some(message)) => ears.tell(read(message.payload(), &mouth.sender)),
                 Ok(None) | Err(_) => return,
             },
+            () = tokio::time::sleep(watch) => {
+                let asked = async { listener.acquire().await?.ping().await };
+                if in_time(limit, asked).await.is_err() {
+                    return;
+                }
+            }
             () = pause => {
                 news = !news;
                 if !news {
-                    if mouth.say(listener).await.is_err() {
+                    if in_time(limit, mouth.say(listener)).await.is_err() {
                         return;
                     }
                     not_before = Instant::now() + PAUSE;

@@ -1,27 +1,50 @@
-//! Where the server is and how it is used: `postgresql://user:password@host:5432/database?name=value`.
+//! Where the server is and how it is used.
 
 use std::fmt;
 use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::postgres::PgConnectOptions;
 
+use super::hosts::{self, Hosts};
+use super::service::{self, Env, Given};
+use super::silence::Limits;
+use super::written::{self, wrong};
+use super::{tls, words};
 use crate::model::{Error, Result};
 
-/// What may stand behind the `?`.
+/// What may stand behind the `?`, or in a list of `name=value`.
 const NAMES: &[&str] = &[
     "min_size",
     "max_size",
     "max_queries",
     "max_inactive_connection_lifetime",
     "connect_timeout",
-    "sslmode",
-    "sslrootcert",
+    "call_timeout",
     "schema",
     "statement_cache",
     "notify",
-    "host",
     "application_name",
+];
+
+/// libpq's, with its meaning.
+const LIBPQ: &[&str] = &[
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "passfile",
+    "service",
+    "servicefile",
+    "fallback_application_name",
+    "options",
+    "target_session_attrs",
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
 ];
 
 /// More than there are files in `sql/`.
@@ -32,7 +55,9 @@ const IDENTIFIER_MAX: usize = 63;
 
 #[derive(Clone)]
 pub(super) struct Dsn {
+    /// To the server that is named first, or that was found to serve.
     pub connection: PgConnectOptions,
+    pub hosts: Hosts,
     pub min_size: u32,
     pub max_size: u32,
     /// Statements on a connection before it is replaced.
@@ -40,73 +65,53 @@ pub(super) struct Dsn {
     pub max_inactive_connection_lifetime: Duration,
     /// How long a call waits for a connection.
     pub connect_timeout: Duration,
+    /// How long it waits for an answer on it.
+    pub call_timeout: Duration,
     pub schema: String,
     /// 0 behind a pooler that gives every transaction another connection.
     pub statement_cache: usize,
     /// False: no LISTEN and NOTIFY; other processes' work is found by polling. So it is behind a pooler: LISTEN needs a
     /// session of its own.
     pub notify: bool,
-    place: String,
 }
 
 impl Dsn {
     /// Errors name what is wrong, and never the password.
     pub fn parse(url: &str) -> Result<Self> {
-        let rest = url
-            .strip_prefix("postgresql://")
-            .or_else(|| url.strip_prefix("postgres://"))
-            .ok_or_else(|| wrong("it does not begin with postgresql://"))?;
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        if rest[end..].contains('@') {
-            return Err(wrong(
-                "an '@' stands behind the first '/', '?' or '#'; in the password and elsewhere write / as %2F, ? as %3F, # as \
-                 %23 and @ as %40",
-            ));
+        Self::read(url, &|name| std::env::var(name).ok())
+    }
+
+    fn read(url: &str, env: Env) -> Result<Self> {
+        let pairs = written::pairs(url)?;
+        if !url.contains("://")
+            && let Some((name, _)) = pairs.iter().find(|(name, _)| !is_known(name))
+        {
+            return Err(unknown(name, "; a SQLite file whose name has a '=' is written with sqlite: before it"));
         }
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-        let (login, place) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let (user, password) = match login.split_once(':') {
-            Some((user, password)) => (user, Some(password)),
-            None => (login, None),
-        };
+        // A later one counts. Of libpq's, an empty one is none.
+        let mut given: Given =
+            pairs.into_iter().filter(|(name, value)| !value.is_empty() || !is_libpqs(name)).collect();
+        service::complete(&mut given, env)?;
+        let hosts = Self::hosts(&given, env)?;
         let mut dsn = Self {
-            connection: connection(),
+            connection: hosts.first().clone(),
+            hosts,
             min_size: 10,
             max_size: 10,
             max_queries: 50_000,
             max_inactive_connection_lifetime: Duration::from_secs(300),
             connect_timeout: Duration::from_secs(10),
+            call_timeout: Duration::from_secs(30),
             schema: "stent".to_owned(),
             statement_cache: STATEMENTS,
             notify: true,
-            place: String::new(),
         };
-        if !user.is_empty() {
-            dsn.connection = dsn.connection.username(&decoded("the user", user)?);
-        }
-        if let Some(password) = password {
-            dsn.connection = dsn.connection.password(&decoded("the password", password)?);
-        }
-        let (host, port) = host_and_port(place)?;
-        dsn.set_host(&host);
-        if let Some(port) = port {
-            dsn.connection = dsn.connection.port(port);
-        }
-        if !database.is_empty() {
-            dsn.connection = dsn.connection.database(&decoded("the database", database)?);
-        }
         let (mut min_size, mut notify) = (None, None);
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decoded("a name", name)?;
-            let value = decoded(&name, value)?;
-            if name == "min_size" {
-                min_size = Some(number(&name, &value)?);
-            } else if name == "notify" {
-                notify = Some(on_or_off(&name, &value)?);
-            } else {
-                dsn.set(&name, &value)?;
+        for (name, value) in &given {
+            match name.as_str() {
+                "min_size" => min_size = Some(number(name, value)?),
+                "notify" => notify = Some(on_or_off(name, value)?),
+                _ => dsn.set(name, value)?,
             }
         }
         dsn.min_size = min_size.unwrap_or(dsn.min_size.min(dsn.max_size));
@@ -122,8 +127,35 @@ impl Dsn {
             .with("key", "notify"));
         }
         dsn.notify = notify.unwrap_or(dsn.keeps_session());
-        dsn.connection = dsn.connection.statement_cache_capacity(dsn.statement_cache);
+        dsn.hosts.each(|one| one.statement_cache_capacity(dsn.statement_cache));
+        dsn.connection = dsn.hosts.first().clone();
         Ok(dsn)
+    }
+
+    /// How to connect to each server that is named.
+    fn hosts(given: &Given, env: Env) -> Result<Hosts> {
+        let mut connection = connection();
+        let name = given.get("application_name").or_else(|| given.get("fallback_application_name"));
+        if let Some(name) = name {
+            connection = connection.application_name(name);
+        }
+        if let Some(options) = given.get("options") {
+            connection = connection.options(words::settings(options)?);
+        }
+        let mut all = Vec::new();
+        for way in tls::ways(given, env, connection)? {
+            all.extend(hosts::named(given, env, &way)?);
+        }
+        let writable = given.get("target_session_attrs").is_some_and(|attrs| attrs != "any");
+        Ok(Hosts::new(all, writable))
+    }
+
+    /// The server that serves, of several.
+    pub async fn find(&mut self) -> Result<()> {
+        if let Some(found) = self.hosts.find(self.connect_timeout).await? {
+            self.connection = found;
+        }
+        Ok(())
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<()> {
@@ -132,22 +164,11 @@ impl Dsn {
             "max_queries" => self.max_queries = at_least_one(name, value)?,
             "max_inactive_connection_lifetime" => self.max_inactive_connection_lifetime = seconds(name, value)?,
             "connect_timeout" => self.connect_timeout = seconds(name, value)?,
-            "sslmode" => {
-                let mode = match value {
-                    "disable" => PgSslMode::Disable,
-                    "prefer" => PgSslMode::Prefer,
-                    "require" => PgSslMode::Require,
-                    "verify-ca" => PgSslMode::VerifyCa,
-                    "verify-full" => PgSslMode::VerifyFull,
-                    _ => return Err(one_of(name, value, "disable, prefer, require, verify-ca and verify-full")),
-                };
-                self.connection = self.connection.clone().ssl_mode(mode);
-            }
-            "sslrootcert" => {
-                let text = std::fs::read(value).map_err(|why| {
-                    wrong(&format!("sslrootcert is '{value}', which can't be read: {why}")).with("key", name)
-                })?;
-                self.connection = self.connection.clone().ssl_root_cert_from_pem(text);
+            "call_timeout" => {
+                self.call_timeout = seconds(name, value)?;
+                if self.call_timeout.is_zero() {
+                    return Err(wrong("call_timeout is 0; it must be more").with("key", name));
+                }
             }
             "schema" => {
                 if value.is_empty() || value.len() > IDENTIFIER_MAX || value.starts_with("pg_") || value.contains('\0')
@@ -160,27 +181,15 @@ impl Dsn {
                 self.schema = value.to_owned();
             }
             "statement_cache" => self.statement_cache = number(name, value)?,
-            "host" => self.set_host(value),
-            "application_name" => self.connection = self.connection.clone().application_name(value),
-            _ => {
-                let known = NAMES.join(", ");
-                return Err(wrong(&format!("'{name}' is not known; known are {known}"))
-                    .with("key", name)
-                    .with("known", NAMES.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()));
-            }
+            _ if words::is_so_anyway(name, value)? || is_libpqs(name) || name == "application_name" => {}
+            _ => return Err(unknown(name, "")),
         }
         Ok(())
     }
 
-    /// A path is the folder of a unix socket.
-    fn set_host(&mut self, host: &str) {
-        let connection = self.connection.clone();
-        self.connection = match host {
-            "" => connection,
-            _ if host.starts_with('/') => connection.socket(host),
-            _ => connection.host(host),
-        };
-        host.clone_into(&mut self.place);
+    /// How long answers are waited for.
+    pub fn limits(&self) -> Limits {
+        Limits::new(self.call_timeout, self.connect_timeout)
     }
 
     /// What is set for a session stays set.
@@ -190,13 +199,8 @@ impl Dsn {
 
     /// For messages: where it is, without the password.
     pub fn describe(&self) -> String {
-        let host = if self.place.is_empty() { self.connection.get_host() } else { &self.place };
         let database = self.connection.get_database().unwrap_or_else(|| self.connection.get_username());
-        format!(
-            "the PostgreSQL database '{database}' at {host}:{}, schema '{}'",
-            self.connection.get_port(),
-            self.schema
-        )
+        format!("the PostgreSQL database '{database}' at {}, schema '{}'", self.hosts.places(), self.schema)
     }
 }
 
@@ -215,10 +219,19 @@ fn connection() -> PgConnectOptions {
         .disable_statement_logging()
 }
 
-fn wrong(why: &str) -> Error {
-    Error::invalid(format!(
-        "the PostgreSQL URL is wrong: {why}; it has the form postgresql://user:password@host:port/database?name=value"
-    ))
+fn is_libpqs(name: &str) -> bool {
+    LIBPQ.contains(&name)
+}
+
+fn is_known(name: &str) -> bool {
+    NAMES.contains(&name) || is_libpqs(name) || words::WORDS.iter().any(|(known, _, _)| *known == name)
+}
+
+fn unknown(name: &str, hint: &str) -> Error {
+    let known = [NAMES, LIBPQ].concat();
+    wrong(&format!("'{name}' is not known; known are {}{hint}", known.join(", ")))
+        .with("key", name)
+        .with("known", known.into_iter().map(str::to_owned).collect::<Vec<_>>())
 }
 
 fn one_of(name: &str, value: &str, known: &str) -> Error {
@@ -254,52 +267,6 @@ fn seconds(name: &str, value: &str) -> Result<Duration> {
         .ok_or_else(|| wrong(&format!("{name} is '{value}'; it must be a number of seconds")).with("key", name))
 }
 
-fn host_and_port(place: &str) -> Result<(String, Option<u16>)> {
-    // An IPv6 address stands in brackets, and has colons of its own.
-    let (host, port) = match place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, rest)) => (host, rest.strip_prefix(':')),
-        None => match place.rsplit_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (place, None),
-        },
-    };
-    if !place.starts_with('[') && host.contains(':') {
-        return Err(wrong("the host has a ':'; an IPv6 address stands in brackets, and an '@' behind the password"));
-    }
-    let port = match port.filter(|port| !port.is_empty()) {
-        Some(port) => {
-            Some(port.parse().map_err(|_| wrong("the port is not a number between 0 and 65535; is an '@' or a ':' of the password not written as %40 or %3A?"))?)
-        }
-        None => None,
-    };
-    Ok((decoded("the host", host)?, port))
-}
-
-/// `%2F` is `/`, and so on.
-fn decoded(what: &str, text: &str) -> Result<String> {
-    let broken = || {
-        wrong(&format!("{what} has a '%' that two hexadecimal digits do not follow, or is not UTF-8; write % as %25"))
-    };
-    if text.contains('\0') || text.contains("%00") {
-        return Err(wrong(&format!("{what} has a NUL character")));
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let [high, low, tail @ ..] = rest else { return Err(broken()) };
-        let digit =
-            |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok()).ok_or_else(broken);
-        bytes.push(digit(*high)? * 16 + digit(*low)?);
-        rest = tail;
-    }
-    String::from_utf8(bytes).map_err(|_| broken())
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
@@ -321,6 +288,66 @@ mod tests {
     }
 
     #[test]
+    fn schemes_have_no_case() {
+        for url in ["Postgresql://h/d", "POSTGRES://h/d"] {
+            assert_eq!(Dsn::parse(url).unwrap().connection.get_database(), Some("d"), "{url}");
+        }
+    }
+
+    #[test]
+    fn key_value_strings_are_understood() {
+        let dsn =
+            Dsn::parse(r" host = h port=6543 user=u dbname='my \'d\\b' password=p\ w schema=s max_size = 3").unwrap();
+        assert_eq!((dsn.connection.get_host(), dsn.connection.get_port()), ("h", 6543));
+        assert_eq!((dsn.connection.get_username(), dsn.connection.get_database()), ("u", Some(r"my 'd\b")));
+        assert_eq!((dsn.schema.as_str(), dsn.max_size), ("s", 3));
+        for (text, says) in
+            [("host=h dbname", "'=' is missing"), ("host='h", "no ' ends"), ("name=x", "'name' is not known")]
+        {
+            let error = Dsn::parse(text).unwrap_err();
+            assert!(error.message().contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_query_may_name_what_stands_before_it() {
+        let dsn = Dsn::parse("postgresql://?user=u&port=6543&dbname=d&host=h&password=p").unwrap();
+        assert_eq!((dsn.connection.get_host(), dsn.connection.get_port()), ("h", 6543));
+        assert_eq!((dsn.connection.get_username(), dsn.connection.get_database()), ("u", Some("d")));
+    }
+
+    #[test]
+    fn several_hosts_have_a_port_each_or_one_for_all() {
+        let places = |url: &str| Dsn::parse(url).unwrap().hosts.places();
+        assert_eq!(places("postgresql://a:1,b:2/d"), "a:1, b:2");
+        assert_eq!(places("postgresql://a,[::1]:2/d?port=7"), "a:7, ::1:7");
+        assert_eq!(places("host=a,/run/pg port=1,2"), "a:1, /run/pg:2");
+        assert_eq!(places("host=name hostaddr=10.0.0.1 port=1"), "10.0.0.1:1");
+    }
+
+    #[test]
+    fn the_server_is_verified_where_libpq_verifies_it() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(".postgresql")).unwrap();
+        let modes = |query: &str| {
+            let env = |name: &str| (name == "HOME").then(|| folder.path().display().to_string());
+            let dsn = Dsn::read(&format!("postgresql://h/d?{query}"), &env).unwrap();
+            let mut modes = Vec::new();
+            dsn.hosts.clone().each(|one| {
+                modes.push(format!("{:?}", one.get_ssl_mode()));
+                one
+            });
+            modes
+        };
+        assert_eq!(modes("sslmode=require"), ["Require"]);
+        assert_eq!(modes("sslmode=allow"), ["Disable", "Require"]);
+        assert_eq!(modes("sslrootcert=system"), ["VerifyFull"]);
+        std::fs::write(folder.path().join(".postgresql/root.crt"), "").unwrap();
+        assert_eq!(modes("sslmode=require"), ["VerifyCa"]);
+        assert_eq!(modes(""), ["Prefer"]);
+    }
+
+    #[test]
     fn a_folder_is_a_unix_socket() {
         for url in ["postgresql:///db?host=/run/pg", "postgres://me@%2Frun%2Fpg/db"] {
             let dsn = Dsn::parse(url).unwrap();
@@ -335,7 +362,13 @@ mod tests {
             ("min_sise=1", "'min_sise' is not known; known are min_size, max_size"),
             ("max_size=many", "max_size is 'many'"),
             ("min_size=9&max_size=3", "min_size is 9 and max_size is 3"),
-            ("sslmode=allow", "known are disable, prefer"),
+            ("sslmode=alow", "known are disable, allow"),
+            ("gssencmode=require", "GSSAPI is not spoken here"),
+            ("sslcert=/nowhere", "can't be read"),
+            ("keepalives=1", "'keepalives' is not known"),
+            ("port=1,2", "port names 2, and there are 1 servers"),
+            ("call_timeout=0", "call_timeout is 0; it must be more"),
+            ("call_timeout=soon", "call_timeout is 'soon'"),
             ("schema=", "schema is ''"),
             ("schema=%zz", "two hexadecimal digits"),
             ("statement_cache=0&notify=on", "notify is on and statement_cache is 0"),

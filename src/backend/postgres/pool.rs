@@ -1,17 +1,20 @@
 //! The connections, and how each of them is set up.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use super::conn::Conn;
 use super::error;
+use super::hosts::{self, Hosts};
 use super::options::Dsn;
 use super::session::Statements;
+use super::silence::{Limits, Silences, in_time};
 use crate::backend::sql::catalog::SharedCatalog;
 use crate::model::Result;
 
@@ -26,18 +29,33 @@ const SETTINGS: &[(&str, &str)] = &[
     ("enable_bitmapscan", "off"),
     ("jit", "off"),
     ("client_min_messages", "warning"),
-    // Of a client that was cut off in the middle the server takes the locks away.
-    ("idle_in_transaction_session_timeout", "60000"),
 ];
+
+/// How long a connection is waited for before another server is looked for, where several are named.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// For a server of whose clients one vanishes: it asks whether they are there. One behind a pooler has the pooler as its
+/// client.
+const KEEPALIVE: &[(&str, &str)] =
+    &[("tcp_keepalives_idle", "30"), ("tcp_keepalives_interval", "10"), ("tcp_keepalives_count", "3")];
+
+/// Between two looks whether there are as many connections as are to be kept.
+const KEEP: Duration = Duration::from_secs(5);
+
+/// Those in use are waited for, while a pool closes.
+const CLOSE: Duration = Duration::from_secs(5);
 
 pub(super) struct Pool {
     connections: PgPool,
+    hosts: Hosts,
     pub catalog: SharedCatalog,
     schema: Arc<str>,
     begin: String,
     begin_reading: String,
     keeps_session: bool,
     patience: Duration,
+    limits: Limits,
+    silences: Arc<Silences>,
     max_queries: u64,
     /// Statements by the number of the server's process.
     served: Mutex<HashMap<i64, u64>>,
@@ -45,21 +63,42 @@ pub(super) struct Pool {
 
 impl Pool {
     pub fn new(dsn: &Dsn) -> Self {
-        let settings = settings(&dsn.schema, if dsn.keeps_session() { "SET" } else { "SET LOCAL" });
-        let (session, each) = if dsn.keeps_session() { (Some(settings), String::new()) } else { (None, settings) };
+        let limits = dsn.limits();
+        let (session, each) = if dsn.keeps_session() {
+            let settings = settings(&dsn.schema, "SET");
+            (Some(format!("{settings}{}{}", times(false, limits), set("SET", KEEPALIVE))), String::new())
+        } else {
+            (None, format!("{}{}", settings(&dsn.schema, "SET LOCAL"), times(true, limits)))
+        };
+        let silences = Arc::<Silences>::default();
+        let doubts = silences.clone();
+        let must_be_writable = dsn.hosts.must_be_writable();
         let connections = options(dsn)
             .after_connect(move |conn, _| {
                 let session = session.clone();
+                // The pool tries again, and by then perhaps another server.
+                let refused = "the server is read-only: a standby, perhaps";
                 Box::pin(async move {
-                    if let Some(session) = session {
-                        conn.execute(sqlx::raw_sql(AssertSqlSafe(session))).await?;
-                    }
-                    Ok(())
+                    let begun = async {
+                        if must_be_writable && !hosts::is_writable(conn).await? {
+                            return Err(sqlx::Error::Configuration(refused.into()));
+                        }
+                        if let Some(session) = session {
+                            conn.execute(sqlx::raw_sql(AssertSqlSafe(session))).await?;
+                        }
+                        Ok(())
+                    };
+                    in_time(limits.short, begun).await
                 })
+            })
+            .before_acquire(move |conn, about| {
+                let doubts = doubts.clone();
+                Box::pin(async move { doubts.check(conn, about.idle_for, limits).await })
             })
             .connect_lazy_with(dsn.connection.clone());
         Self {
             connections,
+            hosts: dsn.hosts.clone(),
             catalog: SharedCatalog::default(),
             begin: format!(
                 "BEGIN; {each}SELECT (extract(epoch FROM now()) * 1000000)::bigint, version, pg_backend_pid()::bigint FROM \
@@ -69,6 +108,8 @@ impl Pool {
             schema: dsn.schema.as_str().into(),
             keeps_session: dsn.keeps_session(),
             patience: dsn.connect_timeout,
+            limits,
+            silences,
             max_queries: dsn.max_queries,
             served: Mutex::default(),
         }
@@ -97,14 +138,54 @@ impl Pool {
 
     /// A connection for statements.
     pub async fn session(&self) -> Result<Statements> {
-        let conn = self.connections.acquire().await.map_err(error::connecting)?;
-        Ok(Statements { conn: Conn::new(conn, self.keeps_session), schema: self.schema.clone() })
+        Ok(Statements { conn: self.take().await?, schema: self.schema.clone() })
     }
 
-    /// Makes the connections that are to be kept. One that can't be made is for the call that needs it to tell of.
-    pub async fn fill(self: Arc<Self>, count: u32) {
-        let made = join_all((0..count).map(|_| self.connections.acquire())).await;
-        drop(made);
+    async fn take(&self) -> Result<Conn> {
+        let conn = self.acquire().await.map_err(error::connecting)?;
+        Ok(Conn::new(conn, self.keeps_session, self.limits, self.silences.clone()))
+    }
+
+    /// Of several servers, another may serve by now: whoever waits for a connection looks.
+    async fn acquire(&self) -> sqlx::Result<PoolConnection<sqlx::Postgres>> {
+        if !self.hosts.is_choice() {
+            return self.connections.acquire().await;
+        }
+        let taken = tokio::select! {
+            biased;
+            taken = self.connections.acquire() => taken,
+            () = self.follow() => Err(sqlx::Error::PoolTimedOut),
+        };
+        if taken.is_err() {
+            let _late = tokio::time::timeout(self.limits.short, self.look()).await;
+        }
+        taken
+    }
+
+    /// Looks for the server that serves as long as it is waited for.
+    async fn follow(&self) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            self.look().await;
+        }
+    }
+
+    async fn look(&self) {
+        if let Ok(Some(found)) = self.hosts.find(self.limits.short).await {
+            self.connections.set_connect_options(found);
+        }
+    }
+
+    /// Keeps so many connections, as long as there is a pool. One that can't be made is for the call that needs it to
+    /// tell of. (What sqlx has for it would try for minutes where nobody answers, and calls would find no place.)
+    pub async fn keep(pool: Weak<Self>, count: u32) {
+        while let Some(pool) = pool.upgrade().filter(|pool| count > 0 && !pool.connections.is_closed()) {
+            if pool.connections.size() < count {
+                drop(join_all((0..count).map(|_| pool.take())).await);
+            }
+            drop(pool);
+            tokio::time::sleep(KEEP).await;
+        }
     }
 
     /// Counts the statements of a connection. True: it has run as many as it should, and is to be replaced.
@@ -119,14 +200,14 @@ impl Pool {
         enough
     }
 
+    /// What is still on its way then goes on, and its connection is closed after it.
     pub async fn close(&self) {
-        self.connections.close().await;
+        let _late = tokio::time::timeout(CLOSE, self.connections.close()).await;
     }
 }
 
 fn options(dsn: &Dsn) -> PgPoolOptions {
     PgPoolOptions::new()
-        .min_connections(dsn.min_size)
         .max_connections(dsn.max_size)
         .acquire_timeout(dsn.connect_timeout)
         .idle_timeout((!dsn.max_inactive_connection_lifetime.is_zero()).then_some(dsn.max_inactive_connection_lifetime))
@@ -143,9 +224,24 @@ pub(super) fn single(dsn: &Dsn, connection: PgConnectOptions) -> PgPool {
         .connect_lazy_with(connection)
 }
 
-pub(super) fn settings(schema: &str, set: &str) -> String {
-    let path = format!("{set} search_path TO {}; ", quoted(schema));
-    SETTINGS.iter().fold(path, |text, (name, value)| format!("{text}{set} {name} TO '{value}'; "))
+pub(super) fn settings(schema: &str, how: &str) -> String {
+    format!("{how} search_path TO {}; {}", quoted(schema), set(how, SETTINGS))
+}
+
+/// What the server gives up by itself: statements, and transactions of a client that was cut off in the middle. Where it
+/// has less patience already, it keeps it.
+fn times(local: bool, limits: Limits) -> String {
+    let millis = limits.of_server().as_millis().min(i32::MAX as u128);
+    ["statement_timeout", "idle_in_transaction_session_timeout"].iter().fold(String::new(), |text, name| {
+        format!(
+            "{text}SELECT set_config('{name}', '{millis}', {local}) WHERE current_setting('{name}')::interval NOT BETWEEN \
+             '1 ms' AND '{millis} ms'; "
+        )
+    })
+}
+
+fn set(how: &str, settings: &[(&str, &str)]) -> String {
+    settings.iter().fold(String::new(), |text, (name, value)| format!("{text}{how} {name} TO '{value}'; "))
 }
 
 /// A name as an identifier.

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::{Decode, Row as _, ValueRef as _};
+use sqlx::{Decode, Row as _};
 
 use super::conn::Conn;
 use super::error;
 use crate::backend::sql::call::{Call, Value};
 use crate::backend::sql::lock::Lock;
-use crate::backend::sql::row::{Cell, Row};
+use crate::backend::sql::row::{Cells, Row};
 use crate::backend::sql::session::{Answer, Session};
-use crate::backend::sql::statement::{Column, Kind, Statement, Text};
-use crate::model::{Error, Id, Result, Timestamp};
+use crate::backend::sql::statement::{Kind, Text};
+use crate::model::{Id, Result, Timestamp};
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, PgArguments>;
 
@@ -35,7 +35,7 @@ impl Session for Statements {
                 return Ok(Answer { rows: Vec::new(), changed: done.rows_affected() });
             }
             let found = query.fetch_all(&mut self.conn).await.map_err(error::map(statement.doing))?;
-            let rows = found.iter().map(|row| read(statement, row)).collect::<Result<Vec<Row>>>()?;
+            let rows: Vec<Row> = found.into_iter().map(|row| Row::new(statement, row)).collect();
             Ok(Answer { changed: rows.len() as u64, rows })
         })
     }
@@ -64,8 +64,9 @@ impl Session for Statements {
 
 fn bound<'q>(query: Query<'q>, call: &Call<'_>) -> Query<'q> {
     let columns = call.statement().rows;
+    let rows = call.in_lock_order();
     let query = (0..columns.len()).fold(query, |query, place| {
-        let values = call.batch().map(|row| &row[place]);
+        let values = rows.iter().map(|row| &row[place]);
         let kind = columns[place].kind;
         match kind {
             Kind::Id => query.bind(values.map(id).collect::<Vec<_>>()),
@@ -112,34 +113,46 @@ taken! {
     real: Real => |real| *real => f64;
     flag: Flag => |flag| *flag => bool;
     time: Time | Lease => |time| *time => Timestamp;
-    text: Text => |text| text.clone().into_owned() => String;
-    bytes: Bytes => |bytes| bytes.clone().into_owned() => Vec<u8>;
 }
 
-fn read(statement: &'static Statement, row: &PgRow) -> Result<Row> {
-    let cell = |(place, column): (usize, &Column)| cell(row, place, column).map_err(|why| why.doing(statement.doing));
-    let cells = statement.columns.iter().enumerate().map(cell).collect::<Result<Vec<Cell>>>()?;
-    Ok(Row::new(statement.columns, cells))
+fn text<'v>(value: &'v Value<'_>) -> Option<&'v str> {
+    if let Value::Text(text) = value { Some(text) } else { None }
 }
 
-/// A wrong type means a damaged or foreign table.
-fn cell(row: &PgRow, place: usize, column: &Column) -> Result<Cell> {
-    fn get<'r, T: Decode<'r, sqlx::Postgres>>(row: &'r PgRow, place: usize) -> Result<T> {
-        row.try_get_unchecked(place).map_err(error::map("read a row"))
+fn bytes<'v>(value: &'v Value<'_>) -> Option<&'v [u8]> {
+    if let Value::Bytes(bytes) = value { Some(bytes) } else { None }
+}
+
+fn get<'r, T: Decode<'r, sqlx::Postgres>>(row: &'r PgRow, place: usize) -> Result<Option<T>> {
+    row.try_get_unchecked(place).map_err(error::map("read a row"))
+}
+
+impl Cells for PgRow {
+    fn id(&self, place: usize) -> Result<Option<Id>> {
+        get(self, place)
     }
-    if row.try_get_raw(place).map_err(error::map("read a row"))?.is_null() {
-        return Ok(Cell::Null);
+
+    fn int(&self, place: usize) -> Result<Option<i64>> {
+        get(self, place)
     }
-    Ok(match column.kind {
-        Kind::Id => Cell::Id(get(row, place)?),
-        Kind::Int => Cell::Int(get(row, place)?),
-        Kind::Real => Cell::Real(get(row, place)?),
-        Kind::Flag => Cell::Flag(get(row, place)?),
-        Kind::Time | Kind::Lease | Kind::Clock => Cell::Time(get(row, place)?),
-        Kind::Text => Cell::Text(get(row, place)?),
-        Kind::Bytes => Cell::Bytes(get::<Vec<u8>>(row, place)?.into()),
-        Kind::Ints | Kind::Texts => {
-            return Err(Error::backend(format!("the column {} can't be a list", column.name)));
-        }
-    })
+
+    fn real(&self, place: usize) -> Result<Option<f64>> {
+        get(self, place)
+    }
+
+    fn flag(&self, place: usize) -> Result<Option<bool>> {
+        get(self, place)
+    }
+
+    fn time(&self, place: usize) -> Result<Option<Timestamp>> {
+        get(self, place)
+    }
+
+    fn text(&self, place: usize) -> Result<Option<&str>> {
+        get(self, place)
+    }
+
+    fn bytes(&self, place: usize) -> Result<Option<&[u8]>> {
+        get(self, place)
+    }
 }

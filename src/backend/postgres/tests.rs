@@ -12,6 +12,9 @@ use crate::backend::sql::statement::{Kind, Text};
 use crate::backend::sql::statements::all;
 use crate::backend::sql::statements::tests::{files, none};
 
+/// Users with some rights and not others.
+mod rights;
+
 /// The server's name for what holds such a value.
 const fn type_of(kind: Kind) -> &'static str {
     match kind {

@@ -1,6 +1,7 @@
 //! A transaction: one connection of the pool, the server's clock, and the catalog.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
@@ -25,11 +26,12 @@ impl Transaction {
     /// On a connection that turns out to be cut, another one is tried: nothing has been done yet.
     pub async fn begin(pool: &Arc<Pool>) -> Result<Self> {
         let mut tries = pool.size() + 1;
+        let deadline = Instant::now() + pool.patience();
         loop {
             tries -= 1;
             let session = pool.session().await?;
             match Self::begin_on(session, pool).await {
-                Err(why) if tries > 0 && is_cut(&why) => {}
+                Err(why) if tries > 0 && is_cut(&why) && Instant::now() < deadline => {}
                 done => return done,
             }
         }
@@ -44,6 +46,7 @@ impl Transaction {
             server_process: 0,
             open: true,
         };
+        this.session.conn.impatient();
         let begin = sqlx::raw_sql(AssertSqlSafe(pool.begin()));
         let rows = this.session.conn.fetch_all(begin).await.map_err(error::map("begin a transaction"))?;
         let Some(row) = rows.last() else {
@@ -51,6 +54,7 @@ impl Transaction {
         };
         this.now = Timestamp::from_micros(row.get(0));
         this.server_process = row.get(2);
+        this.session.conn.patient();
         this.catalog = pool.catalog.at(row.get(1), &mut this.session).await?;
         Ok(this)
     }
@@ -71,6 +75,7 @@ impl Transaction {
 
     /// A connection that can't even roll back is not used again.
     pub async fn rollback(mut self) {
+        self.session.conn.impatient();
         if self.session.conn.execute(sqlx::raw_sql("ROLLBACK")).await.is_ok() {
             self.open = false;
         }

@@ -1,6 +1,8 @@
 //! Trees of tasks that end from above: the unfinished descendants of what has ended or is being cancelled. In bounded
 //! batches; what is left over is noted and swept later.
 
+use std::collections::HashSet;
+
 use super::idempotency;
 use super::row::Row;
 use super::statements::{TASKS_CANCEL_BELOW, UNFINISHED_TREES_ADD, UNFINISHED_TREES_TAKE};
@@ -41,6 +43,8 @@ pub(super) async fn go_on(tx: &mut Tx<'_>) -> Result<bool> {
 /// As much as one transaction should. The answer: tasks below which there may be more.
 async fn cancel_some(tx: &mut Tx<'_>, tasks: Vec<Id>) -> Result<Vec<Id>> {
     let mut level = tasks;
+    // Old records may be each other's ancestors: nobody is gone below twice.
+    let mut seen: HashSet<Id> = level.iter().copied().collect();
     let mut room = ROWS_MAX;
     let mut freed = Vec::new();
     while !level.is_empty() {
@@ -51,7 +55,7 @@ async fn cancel_some(tx: &mut Tx<'_>, tasks: Vec<Id>) -> Result<Vec<Id>> {
         let mut below = Vec::new();
         let mut changed = false;
         for row in &found {
-            if row.int("ops")? > 0 {
+            if row.int("ops")? > 0 && seen.insert(row.id("id")?) {
                 below.push(row.id("id")?);
             }
             // What runs in an execution that is being cancelled keeps its lease until its handler returns.

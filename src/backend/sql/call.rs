@@ -48,13 +48,14 @@ impl Value<'_> {
 pub(in crate::backend) struct Call<'a> {
     statement: &'static Statement,
     rows: usize,
+    by_id: bool,
     values: Vec<Value<'a>>,
 }
 
 impl Statement {
     /// To be given its values.
     pub fn call<'a>(&'static self) -> Call<'a> {
-        Call { statement: self, rows: 0, values: Vec::new() }
+        Call { statement: self, rows: 0, by_id: false, values: Vec::new() }
     }
 }
 
@@ -95,24 +96,10 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Puts the rows in the order of their first column, an id. Before the parameters are given.
+    /// The rows may be somebody else's too: where others write at the same time, they are taken in the order of their
+    /// first column, an id, so that nobody waits for who waits for him.
     pub fn by_id(mut self) -> Self {
-        let width = self.width();
-        debug_assert_eq!(self.values.len(), self.rows * width, "{}: rows first", self.statement.name);
-        let id = |row: &[Value<'_>]| match row.first() {
-            Some(Value::Id(id)) => Some(*id),
-            _ => None,
-        };
-        if self.values.chunks(width).map(id).is_sorted() {
-            return self;
-        }
-        let mut rows: Vec<Vec<Value<'a>>> = Vec::with_capacity(self.rows);
-        let mut values = std::mem::take(&mut self.values).into_iter();
-        for _ in 0..self.rows {
-            rows.push(values.by_ref().take(width).collect());
-        }
-        rows.sort_by_key(|row| id(row));
-        self.values = rows.into_iter().flatten().collect();
+        self.by_id = true;
         self
     }
 
@@ -196,6 +183,18 @@ impl<'a> Call<'a> {
     pub fn batch(&self) -> impl Iterator<Item = &[Value<'a>]> {
         let width = self.width().max(1);
         self.values[..self.rows * self.width()].chunks(width)
+    }
+
+    /// The rows of the batch in the order in which they may be locked.
+    pub fn in_lock_order(&self) -> Vec<&[Value<'a>]> {
+        let mut rows: Vec<&[Value<'a>]> = self.batch().collect();
+        if self.by_id {
+            rows.sort_by_key(|row| match row.first() {
+                Some(Value::Id(id)) => Some(*id),
+                _ => None,
+            });
+        }
+        rows
     }
 
     /// What comes after the batch.

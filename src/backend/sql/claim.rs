@@ -103,6 +103,7 @@ fn read(row: &Row, now: Timestamp) -> Result<Claimed> {
         run: row.count("run")?,
         ops: row.count("ops")?,
         effects: row.count("effects")?,
+        opened: row.optional_count("opened")?,
         heartbeat: row.payload("heartbeat")?,
         crashes: row.count("crashes")?,
         deadline: row.optional_time("deadline_at")?,

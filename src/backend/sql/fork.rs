@@ -2,15 +2,14 @@
 //! the root, runs again; what was recorded beside it is copied, under ids that follow from the new root.
 
 use super::row::Row;
-use super::rows;
 use super::statements::{
-    COUNTERS_FORK, DEAD_LETTER_TAKE, EXECUTION_FORK, EXECUTION_REPLAY_OF, PROGRESS_FORK, SIGNALS_FORK, STATE_FORK,
+    COUNTERS_FORK, DEAD_LETTER_DELETE, EXECUTION_FORK, EXECUTION_REPLAY_OF, PROGRESS_FORK, SIGNALS_FORK, STATE_FORK,
     TASK_CHILDREN, TASK_PATH, TASKS_FORK, WAITS_FORK,
 };
 use super::tx::Tx;
 use crate::backend::Replayed;
 use crate::backend::decide::{self, Node, root_task_id};
-use crate::model::{Error, Id, Op, Result};
+use crate::model::{Error, Id, Result};
 
 /// The same again, after a commit whose answer was lost.
 pub(super) async fn replay_again(tx: &mut Tx<'_>, letter: Id, execution: Id) -> Result<Replayed> {
@@ -21,19 +20,26 @@ pub(super) async fn replay_again(tx: &mut Tx<'_>, letter: Id, execution: Id) -> 
 }
 
 pub(super) async fn replay(tx: &mut Tx<'_>, letter: Id, execution: Id) -> Result<Replayed> {
-    let Some(row) = tx.find(DEAD_LETTER_TAKE.call().id(letter)).await? else {
+    if tx.change(DEAD_LETTER_DELETE.call().id(letter)).await? == 0 {
         return Err(Error::not_found(format!("replay: there is no dead letter of task {letter}")));
-    };
-    let replay_of = row.id("execution_id")?;
-    // From the letter up to the root.
-    let path = rows::ids(&tx.fetch(TASK_PATH.call().id(letter)).await?)?;
-    if path.is_empty() {
-        return Err(Error::not_found(format!(
-            "replay: task {letter} and its execution were cleaned up; dispatch anew"
-        )));
     }
+    let gone = || Error::not_found(format!("replay: task {letter} or its execution were cleaned up; dispatch anew"));
+    let found = tx.fetch(TASK_PATH.call().id(letter)).await?;
+    let mut above = Vec::with_capacity(found.len());
+    let mut replay_of = None;
+    for row in &found {
+        let id = row.id("id")?;
+        above.push((id, row.optional_id("parent_task_id")?));
+        if id == letter {
+            replay_of = Some(row.id("execution_id")?);
+        }
+    }
+    let replay_of = replay_of.ok_or_else(gone)?;
+    let path = decide::path(letter, &above).ok_or_else(|| decide::no_root(letter))?;
     let mut fork = EXECUTION_FORK.call();
-    tx.change(fork.id(replay_of).id(execution).id(root_task_id(execution)).time(tx.now)).await?;
+    if tx.change(fork.id(replay_of).id(execution).id(root_task_id(execution)).time(tx.now)).await? == 0 {
+        return Err(gone());
+    }
     copy_journals(tx, &path, execution).await?;
     for statement in [&SIGNALS_FORK, &COUNTERS_FORK, &STATE_FORK, &PROGRESS_FORK] {
         tx.change(statement.call().id(replay_of).id(execution)).await?;
@@ -51,7 +57,7 @@ async fn copy_journals(tx: &mut Tx<'_>, path: &[Id], execution: Id) -> Result<()
     let copied = decide::copies(execution, path, &journals);
     let mut call = TASKS_FORK.call();
     for copy in &copied {
-        call.row().id(copy.id).id(copy.new_id).id(copy.new_parent).flag(copy.again);
+        call.row().id(copy.id).id(copy.new_id).id(copy.new_parent).flag(copy.again).int(copy.opened.map(i64::from));
     }
     tx.change(call.id(execution).time(tx.now)).await?;
     let on_path = copied.iter().filter(|copy| copy.again).map(|copy| copy.new_id);
@@ -61,7 +67,7 @@ async fn copy_journals(tx: &mut Tx<'_>, path: &[Id], execution: Id) -> Result<()
 fn node(row: &Row) -> Result<Node> {
     Ok(Node {
         id: row.id("id")?,
-        is_operation: row.optional_count::<Op>("op")?.is_some(),
+        op: row.optional_count("op")?,
         key: row.optional_string("step_key")?.unwrap_or_default(),
         state: row.word("state")?,
         arrival: row.optional_count("arrival")?,

@@ -2,7 +2,7 @@
 
 use super::statements::{
     DEAD_LETTERS_TAKE_BACK, IDEMPOTENCY_KEEP, SIGNAL_WAITS_UNSEEN, TASKS_BELOW, TASKS_FAILED_BELOW, TASKS_FORGET,
-    TASKS_FORGET_FAILED, TASKS_FORGET_TREES, TASKS_FORGET_WAITS, TASKS_REOPEN,
+    TASKS_FORGET_FAILED, TASKS_FORGET_TREES, TASKS_FORGET_WAITS, TASKS_OPENED_AT, TASKS_REOPEN,
 };
 use super::tx::Tx;
 use super::waits::WaitBook;
@@ -25,7 +25,9 @@ pub(super) async fn reopen_children(tx: &mut Tx<'_>, task: Id) -> Result<()> {
     // Where they ended, a large tree may not be cancelled to its end yet.
     below::cancel_all_below(tx, failed.clone()).await?;
     forget(tx, &failed, Part::CancelledFromAbove).await?;
-    for statement in [&TASKS_FORGET_TREES, &DEAD_LETTERS_TAKE_BACK, &TASKS_FORGET_FAILED, &TASKS_REOPEN] {
+    let statements =
+        [&TASKS_FORGET_TREES, &DEAD_LETTERS_TAKE_BACK, &TASKS_OPENED_AT, &TASKS_FORGET_FAILED, &TASKS_REOPEN];
+    for statement in statements {
         tx.change(&statement.call().ids(failed.iter().copied())).await?;
     }
     tx.hint_work();

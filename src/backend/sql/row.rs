@@ -1,71 +1,74 @@
 //! A row of an answer, read by the names of the statement's declaration.
 
-use super::statement::Column;
+use super::statement::{Kind, Statement};
 use crate::codec;
 use crate::model::{Error, Failure, Id, Payload, Result, Timestamp};
 
-/// A value as a database gave it.
-#[derive(Clone, Debug, PartialEq)]
-pub(in crate::backend) enum Cell {
-    Null,
-    Id(Id),
-    Int(i64),
-    Real(f64),
-    Flag(bool),
-    Time(Timestamp),
-    Text(String),
-    Bytes(Payload),
+/// A row as a database gave it. Each value is read when it is asked for, where it lies; null is `None`. A value of
+/// another type than the column's is an error: the table is damaged, or somebody else's.
+pub(in crate::backend) trait Cells: Send + Sync {
+    fn id(&self, place: usize) -> Result<Option<Id>>;
+    fn int(&self, place: usize) -> Result<Option<i64>>;
+    fn real(&self, place: usize) -> Result<Option<f64>>;
+    fn flag(&self, place: usize) -> Result<Option<bool>>;
+    fn time(&self, place: usize) -> Result<Option<Timestamp>>;
+    fn text(&self, place: usize) -> Result<Option<&str>>;
+    fn bytes(&self, place: usize) -> Result<Option<&[u8]>>;
 }
 
 /// What a statement answered, in the columns that it declares.
-#[derive(Clone, Debug)]
 pub(in crate::backend) struct Row {
-    columns: &'static [Column],
-    cells: Vec<Cell>,
+    statement: &'static Statement,
+    cells: Box<dyn Cells>,
 }
 
 /// Makes a reader of one kind, and one where it may be null.
 macro_rules! readers {
-    ($($cell:ident: $get:ident, $optional:ident -> $type:ty = $read:expr;)*) => {
+    ($($kind:ident $(| $like:ident)*: $get:ident, $optional:ident -> $type:ty;)*) => {
         $(
             pub fn $get(&self, name: &'static str) -> Result<$type> {
-                self.$optional(name)?.ok_or_else(|| Error::backend(format!("the stored column {name} is null")))
+                self.$optional(name)?.ok_or_else(|| is_null(name))
             }
 
             pub fn $optional(&self, name: &'static str) -> Result<Option<$type>> {
-                match self.cell(name)? {
-                    Cell::Null => Ok(None),
-                    Cell::$cell(value) => {
-                        let read: fn(&_) -> $type = $read;
-                        Ok(Some(read(value)))
-                    }
-                    other => Err(Error::backend(format!("the column {name} was asked for as another kind than {other:?}"))),
-                }
+                let place = self.place(name, |kind| matches!(kind, Kind::$kind $(| Kind::$like)*))?;
+                self.cells.$get(place).map_err(|why| why.doing(self.statement.doing))
             }
         )*
     };
 }
 
+fn is_null(name: &str) -> Error {
+    Error::backend(format!("the stored column {name} is null"))
+}
+
 impl Row {
-    pub fn new(columns: &'static [Column], cells: Vec<Cell>) -> Self {
-        Self { columns, cells }
+    pub fn new(statement: &'static Statement, cells: impl Cells + 'static) -> Self {
+        Self { statement, cells: Box::new(cells) }
     }
 
-    fn cell(&self, name: &'static str) -> Result<&Cell> {
-        let place = self.columns.iter().position(|column| column.name == name);
-        place
-            .and_then(|place| self.cells.get(place))
-            .ok_or_else(|| Error::backend(format!("the column {name} is not in the statement's declaration")))
+    /// Where the column stands.
+    fn place(&self, name: &'static str, is_of_kind: impl Fn(Kind) -> bool) -> Result<usize> {
+        let columns = self.statement.columns;
+        let place = columns
+            .iter()
+            .position(|column| column.name == name)
+            .ok_or_else(|| Error::backend(format!("the column {name} is not in the statement's declaration")))?;
+        let kind = columns[place].kind;
+        if !is_of_kind(kind) {
+            return Err(Error::backend(format!("the column {name} was asked for as another kind than {kind:?}")));
+        }
+        Ok(place)
     }
 
     readers! {
-        Id: id, optional_id -> Id = |id| *id;
-        Int: int, optional_int -> i64 = |int| *int;
-        Real: real, optional_real -> f64 = |real| *real;
-        Flag: flag, optional_flag -> bool = |flag| *flag;
-        Time: time, optional_time -> Timestamp = |time| *time;
-        Text: text, optional_text -> &str = |text: &String| text.as_str();
-        Bytes: bytes, optional_bytes -> &[u8] = |bytes: &Payload| bytes.as_bytes();
+        Id: id, optional_id -> Id;
+        Int: int, optional_int -> i64;
+        Real: real, optional_real -> f64;
+        Flag: flag, optional_flag -> bool;
+        Time | Lease | Clock: time, optional_time -> Timestamp;
+        Text: text, optional_text -> &str;
+        Bytes: bytes, optional_bytes -> &[u8];
     }
 
     pub fn string(&self, name: &'static str) -> Result<String> {
@@ -81,10 +84,7 @@ impl Row {
     }
 
     pub fn payload(&self, name: &'static str) -> Result<Option<Payload>> {
-        Ok(match self.cell(name)? {
-            Cell::Bytes(payload) => Some(payload.clone()),
-            _ => self.optional_bytes(name)?.map(|bytes| Payload::from(bytes.to_vec())),
-        })
+        Ok(self.optional_bytes(name)?.map(|bytes| Payload::from(bytes.to_vec())))
     }
 
     pub fn failure(&self, name: &'static str) -> Result<Option<Failure>> {
@@ -96,7 +96,7 @@ impl Row {
     }
 
     pub fn count<T: TryFrom<i64>>(&self, name: &'static str) -> Result<T> {
-        self.optional_count(name)?.ok_or_else(|| Error::backend(format!("the stored column {name} is null")))
+        self.optional_count(name)?.ok_or_else(|| is_null(name))
     }
 
     pub fn optional_count<T: TryFrom<i64>>(&self, name: &'static str) -> Result<Option<T>> {

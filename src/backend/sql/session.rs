@@ -8,7 +8,7 @@ use super::row::Row;
 use crate::model::{Error, Result};
 
 /// What a statement did.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(in crate::backend) struct Answer {
     pub rows: Vec<Row>,
     /// Rows that it changed.

@@ -59,8 +59,9 @@ impl<D: Database> Sql<D> {
     {
         let request = Arc::new(request);
         let again = Arc::new(again);
+        let mut outcome = self.database.write_once(self.deadline(), request.clone(), Arc::new(work)).await;
+        // From the doubt on: the answer may have been waited for until all of the time before was over.
         let deadline = self.deadline();
-        let mut outcome = self.database.write_once(deadline, request.clone(), Arc::new(work)).await;
         let mut patience = Patience::until(deadline);
         loop {
             let (why, doubt) = match outcome {

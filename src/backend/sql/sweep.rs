@@ -18,7 +18,7 @@ use super::{below, cancel, ends, register, rows};
 use crate::backend::Swept;
 use crate::backend::decide::{self, Due, DueRow, End, Ending, FIRST_CALL};
 use crate::codec;
-use crate::model::{Failure, Id, Result, RetryPolicy};
+use crate::model::{ExecutionState, Failure, Id, Result, RetryPolicy};
 
 /// Rows of one kind taken in one sweep: others wait for its transaction.
 const ROWS_MAX: i64 = 500;
@@ -165,7 +165,9 @@ async fn recover(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
         let parent = row.optional_id("parent_task_id")?;
         let worker = row.optional_text("worker_id")?;
         dead.extend(worker.map(str::to_owned));
-        if row.optional_text("execution_state")? == Some("cancelling") {
+        // In an execution that is over nobody would take it up again. One that nobody knows of is no execution's end.
+        let state = row.optional_text("execution_state")?.map(str::parse::<ExecutionState>).transpose()?;
+        if state.is_some_and(|state| state == ExecutionState::Cancelling || state.is_terminal()) {
             plan.ends.push(End::now(id, parent, Ending::Cancelled));
             cancelling.push(row.id("execution_id")?);
             continue;

@@ -11,10 +11,14 @@ use tokio::sync::Mutex;
 
 use super::options::Location;
 use super::{clock, error, file_locks};
-use crate::model::{BATCH_MAX, Error, Result, SqliteOptions, Synchronous};
+use crate::model::{BATCH_MAX, Error, Result, SqliteOptions, Synchronous, shown};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_initial.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_letters.sql"),
+    include_str!("migrations/0003_opened.sql"),
+];
 
 /// Compiled statements kept for each connection: more than there are files in `sql/`.
 const STATEMENTS: usize = 256;
@@ -88,7 +92,7 @@ pub(super) fn readers(location: &Location, chosen: &SqliteOptions) -> Option<Sql
 pub(super) fn describe(location: &Location) -> String {
     match location {
         Location::Memory => "the SQLite database in memory".to_owned(),
-        Location::File(path) => format!("the SQLite file {}", path.display()),
+        Location::File(path) => format!("the SQLite file {}", shown(&path.to_string_lossy())),
     }
 }
 
@@ -105,7 +109,7 @@ fn look_at(path: &Path) -> Result<()> {
     if !folder.is_dir() {
         return Err(Error::backend(format!(
             "the folder {} does not exist, or is no folder; create it first",
-            folder.display()
+            shown(&folder.to_string_lossy())
         )));
     }
     check_writable("the folder", folder)?;

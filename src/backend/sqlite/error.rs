@@ -58,7 +58,9 @@ pub(super) fn translate(why: sqlx::Error) -> Error {
         _ => ("SQLite refused", false),
     };
     let status = if code & 0xff == CONSTRAINT { Status::Conflict } else { Status::Backend };
-    Error::new(status, format!("{advice} (SQLite code {code}: {})", database.message()))
+    // What it says of a constraint names it.
+    let said = if status == Status::Conflict { String::new() } else { format!(": {}", database.message()) };
+    Error::new(status, format!("{advice} (SQLite code {code}{said})"))
         .retryable(retryable)
         .with("sqlite_code", i64::from(code))
 }

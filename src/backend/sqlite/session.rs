@@ -9,15 +9,15 @@ use std::ops::DerefMut;
 
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Decode, Row as _, Sqlite, SqliteConnection, ValueRef as _};
+use sqlx::{Decode, Row as _, Sqlite, SqliteConnection};
 
 use super::clock::{self, Reading};
 use super::error;
 use crate::backend::sql::call::{Call, Value};
 use crate::backend::sql::lock::Lock;
-use crate::backend::sql::row::{Cell, Row};
+use crate::backend::sql::row::{Cells, Row};
 use crate::backend::sql::session::{Answer, Session};
-use crate::backend::sql::statement::{Column, Kind, Statement, Text};
+use crate::backend::sql::statement::{Column, Kind, Text};
 use crate::codec;
 use crate::model::{Error, Id, Result, Timestamp};
 
@@ -70,7 +70,7 @@ where
                 return Ok(Answer { rows: Vec::new(), changed: done.rows_affected() });
             }
             let found = query.fetch_all(conn).await.map_err(error::map(statement.doing))?;
-            let rows = found.iter().map(|row| read(statement, row)).collect::<Result<Vec<Row>>>()?;
+            let rows: Vec<Row> = found.into_iter().map(|row| Row::new(statement, row)).collect();
             Ok(Answer { changed: rows.len() as u64, rows })
         })
     }
@@ -188,32 +188,38 @@ impl Batch {
     }
 }
 
-fn read(statement: &'static Statement, row: &SqliteRow) -> Result<Row> {
-    let cell = |(place, column): (usize, &Column)| cell(row, place, column).map_err(|why| why.doing(statement.doing));
-    let cells = statement.columns.iter().enumerate().map(cell).collect::<Result<Vec<Cell>>>()?;
-    Ok(Row::new(statement.columns, cells))
+fn get<'r, T: Decode<'r, Sqlite>>(row: &'r SqliteRow, place: usize) -> Result<Option<T>> {
+    row.try_get_unchecked(place).map_err(error::map("read a row"))
 }
 
-/// A wrong type means a damaged or foreign table.
-fn cell(row: &SqliteRow, place: usize, column: &Column) -> Result<Cell> {
-    fn get<'r, T: Decode<'r, Sqlite>>(row: &'r SqliteRow, place: usize) -> Result<T> {
-        row.try_get_unchecked(place).map_err(error::map("read a row"))
+impl Cells for SqliteRow {
+    fn id(&self, place: usize) -> Result<Option<Id>> {
+        get(self, place)?.map(id_of).transpose()
     }
-    if row.try_get_raw(place).map_err(error::map("read a row"))?.is_null() {
-        return Ok(Cell::Null);
+
+    fn int(&self, place: usize) -> Result<Option<i64>> {
+        get(self, place)
     }
-    Ok(match column.kind {
-        Kind::Id => Cell::Id(id_of(get(row, place)?)?),
-        Kind::Int => Cell::Int(get(row, place)?),
-        Kind::Real => Cell::Real(get(row, place)?),
-        Kind::Flag => Cell::Flag(get::<i64>(row, place)? != 0),
-        Kind::Time | Kind::Lease | Kind::Clock => Cell::Time(Timestamp::from_micros(get(row, place)?)),
-        Kind::Text => Cell::Text(get(row, place)?),
-        Kind::Bytes => Cell::Bytes(get::<Vec<u8>>(row, place)?.into()),
-        Kind::Ints | Kind::Texts => {
-            return Err(Error::backend(format!("the column {} can't be a list", column.name)));
-        }
-    })
+
+    fn real(&self, place: usize) -> Result<Option<f64>> {
+        get(self, place)
+    }
+
+    fn flag(&self, place: usize) -> Result<Option<bool>> {
+        Ok(get::<i64>(self, place)?.map(|flag| flag != 0))
+    }
+
+    fn time(&self, place: usize) -> Result<Option<Timestamp>> {
+        Ok(get(self, place)?.map(Timestamp::from_micros))
+    }
+
+    fn text(&self, place: usize) -> Result<Option<&str>> {
+        get(self, place)
+    }
+
+    fn bytes(&self, place: usize) -> Result<Option<&[u8]>> {
+        get(self, place)
+    }
 }
 
 /// A stored id: 16 bytes, or the database is damaged.

@@ -1,6 +1,6 @@
 //! What is old and over goes, with all that belongs to it; nothing else does.
 
-use stent::backend::{Commands, Outcome, Request, Response};
+use stent::backend::{Commands, DeadLetterFilter, Outcome, Request, Response};
 use stent::model::{ExecutionState, Id, Status, Timestamp, WaitMode};
 
 use super::house::*;
@@ -9,6 +9,8 @@ cases! {
     what_is_over_goes_with_all_that_belongs_to_it,
     what_goes_on_or_is_young_stays,
     many_go_in_batches_that_others_need_not_wait_for,
+    a_letter_keeps_what_its_replay_needs,
+    what_is_kept_hides_nothing_behind_it,
     dead_letters_go_by_their_own_age,
 }
 
@@ -100,19 +102,66 @@ async fn many_go_in_batches_that_others_need_not_wait_for(store: Store) {
     store.take().await;
 }
 
-async fn dead_letters_go_by_their_own_age(store: Store) {
+async fn a_letter_keeps_what_its_replay_needs(store: Store) {
     clean(&store, all()).await;
+    store.worker("w", &["root"]).await;
+    let kept = store.root("root").await;
+    store.hold(&kept, spawns([step(&kept, 1, Ok("1"))])).await;
+    store.fail(&kept).await;
+    let gone = ended_alone(&store).await;
+    assert_eq!(clean(&store, all()).await, 1);
+    assert_eq!(store.backend.snapshot(gone).await.must(), None);
+    let new = Id::now_v7();
+    store.backend.replay_dead_letter(kept.task.id, new).await.must();
+    let again = store.take().await;
+    assert_eq!(only(store.journal(again.task.id).await).op, 1);
+    // Nothing needs the old one any more.
+    assert_eq!(clean(&store, all()).await, 1);
+    assert_eq!(store.backend.snapshot(kept.task.execution_id).await.must(), None);
+    store.complete(&again, "1").await;
+}
+
+/// One without a letter, that ended after others.
+async fn ended_alone(store: &Store) -> Id {
+    let root = store.root("root").await;
+    store.complete(&root, "1").await;
+    root.task.execution_id
+}
+
+async fn what_is_kept_hides_nothing_behind_it(store: Store) {
+    clean(&store, all()).await;
+    // More of both than one transaction looks at.
+    const MANY: usize = 250;
+    store.worker("w", &["root"]).await;
+    for end in [dead("it broke"), completed("1")] {
+        let executions = (0..MANY).map(|_| new_execution("root", "[]", Default::default())).collect();
+        store.backend.dispatch(executions).await.must();
+        let roots = store.claim("w", MANY).await;
+        store.say_all(roots.iter().map(|root| saying(root, Commands::default(), end.clone())).collect()).await;
+    }
+    assert_eq!(clean(&store, all()).await, MANY as u64);
+    let letters = DeadLetterFilter { limit: 1_000, ..DeadLetterFilter::default() };
+    let letters = store.backend.dead_letters(letters).await.must();
+    assert!(letters.len() >= MANY);
+    for letter in letters {
+        store.backend.call(Request::DeleteDeadTask { task_id: letter.task.id }).await.must();
+    }
+    assert!(clean(&store, all()).await >= MANY as u64);
+}
+
+async fn dead_letters_go_by_their_own_age(store: Store) {
     store.backend.call(Request::CleanupDeadLetters { older_than: all() }).await.must();
+    clean(&store, all()).await;
     store.worker("w", &["root"]).await;
     let root = store.root("root").await;
     store.fail(&root).await;
     let letter = only(store.letters().await);
-    // The letter outlives its execution.
-    assert_eq!(clean(&store, all()).await, 1);
+    assert_eq!(clean(&store, all()).await, 0, "the execution is the letter's");
     assert_eq!(only(store.letters().await), letter);
-    is_status(store.backend.replay_dead_letter(root.task.id, Id::now_v7()).await, Status::NotFound, "cleaned up");
     let count = async |older_than| store.backend.call(Request::CleanupDeadLetters { older_than }).await.must();
     assert_eq!(count(letter.moved_at).await, Response::Count(0));
     assert_eq!(count(all()).await, Response::Count(1));
     assert!(store.letters().await.is_empty());
+    assert_eq!(clean(&store, all()).await, 1);
+    is_status(store.backend.replay_dead_letter(root.task.id, Id::now_v7()).await, Status::NotFound, "no dead letter");
 }

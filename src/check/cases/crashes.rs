@@ -11,6 +11,7 @@ cases! {
     a_task_comes_back_when_its_lease_ends,
     a_task_that_kills_its_workers_is_dead_lettered,
     what_is_recorded_begins_the_count_anew,
+    what_an_attempt_says_does_not_make_up_for_its_death,
     a_release_charges_nothing,
     a_renewed_lease_does_not_end,
     a_childs_death_is_its_parents_news,
@@ -69,6 +70,19 @@ async fn what_is_recorded_begins_the_count_anew(store: Store) {
     }
     store.die().await;
     store.die().await;
+    store.is(execution, ExecutionState::Failed).await;
+}
+
+/// Each attempt says it again, so it would never end.
+async fn what_an_attempt_says_does_not_make_up_for_its_death(store: Store) {
+    store.worker_with("w", vec![("root", tries(2))]).await;
+    let execution = store.start("root").await;
+    for (crashes, then) in [(0, TaskState::Pending), (1, TaskState::Failed)] {
+        let root = only(store.claim_with(claim("w", 10, Duration::from_millis(50))).await);
+        assert_eq!((root.crashes, root.effects), (crashes, 0));
+        store.hold(&root, counting(1)).await;
+        store.until_task(root.task.id, then).await;
+    }
     store.is(execution, ExecutionState::Failed).await;
 }
 

@@ -61,6 +61,7 @@ async fn the_failed_path_runs_again_and_nothing_else(store: Store) {
     assert_eq!(names, ["fails", "middle", "root"]);
     let [fails, middle, root] = taken.as_slice() else { panic!() };
     assert_eq!(root.task.id, root_of(new));
+    assert_eq!([fails.opened, middle.opened, root.opened], [None, Some(2), Some(2)]);
     for claimed in &taken {
         assert_eq!((claimed.task.execution_id, claimed.task.retries, &claimed.task.error), (new, 0, &None));
     }

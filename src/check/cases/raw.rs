@@ -1,7 +1,7 @@
 //! Raw updates are outside the fence, but they raise it, and where they end something they wake who waits.
 
-use stent::backend::{Commands, Renew, Request, Verdict};
-use stent::model::{Execution, ExecutionState, Status, Task, TaskState, WaitMode};
+use stent::backend::{Commands, Renew, Request, Response, Verdict};
+use stent::model::{Execution, ExecutionState, Id, Status, Task, TaskKind, TaskState, Timestamp, WaitMode};
 
 use super::house::*;
 
@@ -11,6 +11,10 @@ cases! {
     an_end_never_changes_and_may_be_repeated,
     a_waiting_task_made_pending_is_not_woken_again,
     an_execution_ended_from_outside_is_left_alone,
+    a_task_that_nobody_would_run_is_refused,
+    no_task_is_its_own_ancestor,
+    a_task_that_does_not_run_has_no_lease,
+    a_lease_that_ends_after_its_execution_ends_its_task,
 }
 
 async fn update(store: &Store, task: Task) {
@@ -87,4 +91,98 @@ async fn an_execution_ended_from_outside_is_left_alone(store: Store) {
     store.sweep().await;
     store.idle().await;
     assert!(store.counters(id).await.is_empty());
+}
+
+fn activity(execution: Id) -> Task {
+    Task::new(Id::now_v7(), execution, TaskKind::Activity, "child", Timestamp::from_micros(1))
+}
+
+async fn create(store: &Store, tasks: Vec<Task>) -> stent::model::Result<()> {
+    let request = match <[Task; 1]>::try_from(tasks) {
+        Ok([task]) => Request::CreateTask { task },
+        Err(tasks) => Request::CreateTasks { tasks },
+    };
+    store.backend.call(request).await.map(drop)
+}
+
+async fn a_task_that_nobody_would_run_is_refused(store: Store) {
+    store.worker("w", &["root", "child"]).await;
+    let (ended, cancelling) = (store.root("root").await, store.root("root").await);
+    store.complete(&ended, "1").await;
+    store.backend.cancel(cancelling.task.execution_id, None).await.must();
+    let goes_on = store.root("root").await;
+    for over in [ended.task.execution_id, cancelling.task.execution_id] {
+        for state in [TaskState::Pending, TaskState::Running, TaskState::Waiting] {
+            let task = Task { state, ..activity(over) };
+            is_status(create(&store, vec![task.clone()]).await, Status::Conflict, "so nobody would run it");
+            let both = vec![activity(goes_on.task.execution_id), task.clone()];
+            is_status(create(&store, both.clone()).await, Status::Conflict, "so nobody would run it");
+            for refused in both {
+                let found = store.backend.call(Request::GetTask { task_id: refused.id }).await.must();
+                assert_eq!(found, Response::Task(None));
+            }
+        }
+    }
+    // A record of what was done is no work.
+    create(&store, vec![Task { state: TaskState::Completed, ..activity(ended.task.execution_id) }]).await.must();
+    let record = store.execution(ended.task.execution_id).await;
+    let execution = Execution { id: Id::now_v7(), progress: Vec::new(), ..record };
+    let task = Task { kind: TaskKind::Orchestrator, ..activity(execution.id) };
+    let both = Request::CreateExecutionWithRootTask { execution, task };
+    is_status(store.backend.call(both).await, Status::Conflict, "so nobody would run it");
+    store.idle().await;
+    assert!(store.backend.stats().await.must().ready.is_empty(), "what can't be claimed is not ready");
+}
+
+async fn no_task_is_its_own_ancestor(store: Store) {
+    store.worker("w", &["root", "child"]).await;
+    let root = store.root("root").await;
+    let below = |id: Id, parent: Id| Task { id, parent_task_id: Some(parent), ..activity(root.task.execution_id) };
+    let [a, b, c] = [1, 2, 3].map(|_| Id::now_v7());
+    is_status(create(&store, vec![below(a, a)]).await, Status::Invalid, "its own ancestor");
+    is_status(create(&store, vec![below(a, b), below(b, c), below(c, a)]).await, Status::Invalid, "its own ancestor");
+    // One after the other: the last one would close the circle.
+    create(&store, vec![below(a, b)]).await.must();
+    create(&store, vec![below(b, c)]).await.must();
+    is_status(create(&store, vec![below(c, a)]).await, Status::Invalid, "its own ancestor");
+    let letter = Request::MoveTaskToDeadLetter { task: below(c, c), reason: "by hand".into() };
+    is_status(store.backend.call(letter).await, Status::Invalid, "its own ancestor");
+    create(&store, vec![below(c, root.task.id)]).await.must();
+    store.complete(&root, "1").await;
+}
+
+async fn a_task_that_does_not_run_has_no_lease(store: Store) {
+    store.worker("w", &["root", "child"]).await;
+    let over = Timestamp::from_micros(1);
+    let leased = |task: Task, state| Task { state, worker_id: Some("w".into()), lease_expires_at: Some(over), ..task };
+    let (root, child) = store.waiting_parent().await;
+    let execution = root.task.execution_id;
+    let waiting = Task { scheduled_for: None, ..store.task(root.task.id).await };
+    update(&store, leased(waiting, TaskState::Waiting)).await;
+    update(&store, leased(child.task.clone(), TaskState::Failed)).await;
+    let ended = [TaskState::Completed, TaskState::Failed, TaskState::Cancelled, TaskState::Waiting];
+    create(&store, ended.map(|state| leased(activity(execution), state)).into()).await.must();
+    let told = store.task(child.task.id).await;
+    assert_eq!((told.lease_expires_at, told.worker_id.as_deref()), (Some(over), Some("w")), "the record is as written");
+    let swept = store.backend.sweep("w").await.must();
+    assert_eq!((swept.changed, swept.more), (0, false), "there is nothing to sweep: {swept:?}");
+    assert!(swept.next_due.is_none_or(|wait| !wait.is_zero()), "nothing is due: {swept:?}");
+    // The worker lives, and is known.
+    assert_eq!(store.take().await.task.id, root.task.id);
+    update(&store, leased(store.task(root.task.id).await, TaskState::Waiting)).await;
+    store.backend.cancel(execution, None).await.must();
+    store.is(execution, ExecutionState::Cancelled).await;
+}
+
+async fn a_lease_that_ends_after_its_execution_ends_its_task(store: Store) {
+    store.worker("w", &["root"]).await;
+    let root = store.root("root").await;
+    // A tool's own task, that nobody's end takes along.
+    let task = Task { state: TaskState::Running, worker_id: Some("gone".into()), ..activity(root.task.execution_id) };
+    create(&store, vec![task.clone()]).await.must();
+    store.complete(&root, "1").await;
+    update(&store, Task { lease_expires_at: Some(Timestamp::from_micros(1)), ..task.clone() }).await;
+    store.sweep().await;
+    assert_eq!(store.state(task.id).await, TaskState::Cancelled);
+    assert!(store.backend.stats().await.must().ready.is_empty(), "what can't be claimed is not ready");
 }

@@ -106,6 +106,8 @@ async fn a_failed_path_is_opened_to_its_end(store: Store) {
     let names: Vec<&str> = again.iter().map(|claimed| claimed.task.step_name.as_str()).collect();
     assert_eq!(names, ["below", "child", "root"]);
     assert_eq!(again[0].task.id, below[1].task.id);
+    // Each knows where: what it issued after that may not be asked for again.
+    assert_eq!(again.iter().map(|claimed| claimed.opened).collect::<Vec<_>>(), [None, Some(2), Some(1)]);
     store.suspend(&again[2], Commands::default(), WaitMode::All, &[1], 0).await;
     store.suspend(&again[1], Commands::default(), WaitMode::All, &[2], 1).await;
     store.complete(&again[0], "2").await;

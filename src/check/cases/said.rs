@@ -1,5 +1,7 @@
 //! What handlers say: counted, in order, exact.
 
+use std::time::Duration;
+
 use stent::backend::{Commands, Outcome};
 use stent::model::{Number, ProgressEntry};
 
@@ -7,6 +9,7 @@ use super::house::*;
 
 cases! {
     effects_are_counted_so_that_a_replay_skips_them,
+    an_attempt_without_a_journal_is_heard_in_full,
     counters_are_exact_under_concurrency,
     integers_stay_integers,
     the_last_state_and_heartbeat_stand,
@@ -22,9 +25,33 @@ async fn effects_are_counted_so_that_a_replay_skips_them(store: Store) {
         ..counting(1)
     };
     store.hold(&root, commands).await;
-    store.hold(&root, counting(1)).await;
+    store.hold(&root, Commands { spawns: vec![step(&root, 1, Ok("1"))], ..counting(1) }).await;
     store.release(&root).await;
     assert_eq!(store.take().await.effects, 5);
+}
+
+/// It replays nothing, so its first words are not those of the attempt before.
+async fn an_attempt_without_a_journal_is_heard_in_full(store: Store) {
+    store.worker("w", &["root"]).await;
+    let root = store.root("root").await;
+    let say = |what: &str| Commands {
+        state: vec![(what.to_owned(), "1".into())],
+        progress: vec![progress(what)],
+        ..counting(1)
+    };
+    store.record(&root, say("first"), retry(Duration::ZERO)).await;
+    let again = store.take().await;
+    assert_eq!((again.ops, again.effects), (0, 0));
+    store.hold(&again, say("second")).await;
+    // And now it has a journal, of which this is the beginning.
+    store.hold(&again, spawns([step(&again, 1, Ok("1"))])).await;
+    store.release(&again).await;
+    assert_eq!(store.take().await.effects, 3);
+    let snapshot = store.snapshot(root.task.execution_id).await;
+    assert_eq!(snapshot.state.keys().collect::<Vec<_>>(), ["first", "second"]);
+    assert_eq!(snapshot.counters["n"], Number::Integer(2));
+    let said = snapshot.execution.progress.iter().filter(|entry| ["first", "second"].contains(&entry.step.as_str()));
+    assert_eq!(said.count(), 2);
 }
 
 async fn counters_are_exact_under_concurrency(store: Store) {

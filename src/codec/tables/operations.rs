@@ -74,7 +74,9 @@ operations! {
     list_executions [LIMIT, OFFSET, EXECUTION_STATE] -> one(Kind::ListOf(&EXECUTION)),
         "Newest first, ties by id; without progress.";
     count_executions [EXECUTION_STATE] -> one(Kind::Integer), "How many executions there are.";
-    create_task [WHOLE_TASK] -> NULL, "An existing id is a conflict.";
+    create_task [WHOLE_TASK] -> NULL,
+        "An existing id is a conflict, and so is an unfinished task of an execution that is over or being cancelled; a task \
+         that would be its own ancestor is invalid.";
     create_tasks [required("tasks", Kind::ListOf(&TASK), "The whole records.")] -> NULL, "All or nothing.";
     get_task [TASK_ID] -> one_or_null(TASK), "The record, or null.";
     list_tasks [LIMIT, OFFSET, TASK_STATE] -> one(Kind::ListOf(&TASK)), "Newest first, ties by id.";
@@ -109,7 +111,8 @@ operations! {
     get_dead_task [TASK_ID] -> one_or_null(DEAD_LETTER), "The dead letter, or null.";
     delete_dead_task [TASK_ID] -> one(Kind::Boolean), "True if it was there.";
     cleanup_executions [OLDER_THAN] -> one(Kind::Integer),
-        "Removes terminal executions that completed before, with all that belongs to them; the number of executions.";
+        "Removes terminal executions that completed before, with all that belongs to them, but for those that have a dead \
+         letter: its replay needs them; the number of executions.";
     cleanup_dead_letters [OLDER_THAN] -> one(Kind::Integer), "Removes dead letters moved before; their number.";
     create_signal [required("signal", SIGNAL, "The whole record.")] -> NULL,
         "Appends; with `consumed`, marks the oldest that is not consumed (or appends it consumed where there is none).";

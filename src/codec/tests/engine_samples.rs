@@ -133,6 +133,7 @@ pub(super) fn claimed() -> Claimed {
         run: 1,
         ops: 2,
         effects: 3,
+        opened: Some(2),
         heartbeat: Some(Payload::from("7")),
         crashes: 1,
         deadline: Some(time(9)),

@@ -45,6 +45,7 @@ impl Machine {
         if undecided || self.behind() {
             return Ok(Poll::NeedNews);
         }
+        self.check_wait(ops)?;
         self.pass.fresh = true;
         let waits =
             |op: &Op| mode == WaitMode::Any || self.entries.get(op).is_none_or(|entry| entry.visible().is_none());
@@ -64,6 +65,7 @@ impl Machine {
             Some(_) => Ok(Delivery::NeedNews),
             None if self.behind() => Ok(Delivery::NeedNews),
             None => {
+                self.check_wait(&[])?;
                 self.pass.fresh = true;
                 Ok(Delivery::Nothing)
             }

@@ -87,6 +87,11 @@ impl Entry {
         }
     }
 
+    /// Is its key made of name and number? The caller's own have no `#`.
+    pub fn is_numbered(&self) -> bool {
+        self.key.contains('#')
+    }
+
     /// The end, where it may be handed over.
     pub fn visible(&self) -> Option<&End> {
         match self.cancel {

@@ -1,4 +1,4 @@
-//! Non-determinism: the same key, another request; told so that both sides can be read.
+//! Non-determinism: the same key and another request, or another order; told so that both sides can be read.
 
 use crate::model::{Error, Payload, Status, TaskKind};
 
@@ -6,6 +6,11 @@ use super::entry::Request;
 
 /// Inputs longer than this are shown in part.
 const SHOWN: usize = 200;
+
+/// Why it is an error, and the ways out.
+const SO: &str = "in every run the handler must ask for the same in the same order, so its code has changed since, or it \
+                  depends on something that is not recorded; the task goes on with a version of the function that fits \
+                  its journal, or when it is resumed (stent_executor_resume)";
 
 /// The error, if the two are not the same operation. Delays and time-outs may differ: they were fixed at first issue.
 pub(super) fn between(
@@ -23,11 +28,26 @@ pub(super) fn between(
         return None;
     }
     let (was, is) = (describe(recorded, requested), describe(requested, recorded));
-    let message = format!(
-        "operation {key} was recorded as {was} and is now asked for as {is}: in every run the handler must ask for the \
-         same, so its code has changed since, or it depends on something that is not recorded"
-    );
-    Some(Error::new(Status::Nondeterminism, message).with("key", key).with("recorded", was).with("requested", is))
+    let message = format!("operation {key} was recorded as {was} and is now asked for as {is}: {SO}");
+    Some(told(message, key, &was, &is))
+}
+
+/// The error for something else in a recorded operation's place.
+pub(super) fn out_of_place(key: &str, recorded: &Request, other: &str, requested: &Request) -> Error {
+    let (was, is) = (describe(recorded, requested), describe(requested, recorded));
+    let message = format!("operation {key} was recorded as {was}, and in its place {other} is asked for, {is}: {SO}");
+    told(message, key, &was, &format!("{is} ({other})"))
+}
+
+/// The error for a recorded operation that was passed over.
+pub(super) fn left_out(key: &str, recorded: &Request, instead: &str) -> Error {
+    let was = describe(recorded, recorded);
+    let message = format!("operation {key} was recorded as {was}, and in its place comes {instead}: {SO}");
+    told(message, key, &was, instead)
+}
+
+fn told(message: String, key: &str, recorded: &str, requested: &str) -> Error {
+    Error::new(Status::Nondeterminism, message).with("key", key).with("recorded", recorded).with("requested", requested)
 }
 
 fn describe(request: &Request, other: &Request) -> String {

@@ -2,17 +2,15 @@
 //! waited for, or a mismatch. Pure: no I/O, no clock, no threads, so that every way of hosting a handler shares it
 //! and it is tested with tables and random histories.
 //!
-//! Three rules make a replay see what the first run saw.
-//! * An operation is found again by its key (the name and how often it was used, or the caller's own), never by
-//!   its place.
+//! Four rules make a replay see what the first run saw, and say what the first run said.
+//! * An operation is found again by its key: the name and how often it was used, or the caller's own.
+//! * It is asked for in its turn, and what is recorded is asked for before the handler waits or ends (`order`).
 //! * What has arrived is shown only when it is handed over by [`Machine::poll`] or [`Machine::next_delivery`]; there
 //!   is no way to look whether something happens to be there.
 //! * A choice between arrivals is made only among those before which nothing is unknown.
 //!
-//! What is recorded but not asked for again when the handler ends is no mismatch. Losers of a race were asked for,
-//! keys being names; what remains is a handler that failed on its way by a fault of its own, went another way by its
-//! attempt or heartbeat, or whose new version needs less. None of these contradicts the journal, and parking them
-//! would stop work that is right. [`Machine::left_over`] names them, for a log.
+//! A handler that fails may do so anywhere: what it did not come to is no contradiction. Its next attempt goes the same
+//! way, from the top.
 
 mod answers;
 mod commands;
@@ -20,11 +18,12 @@ mod delivery;
 mod effects;
 mod entry;
 mod mismatch;
+mod order;
 mod request;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::backend::{Claimed, Commands, Extent, JournalEntry};
@@ -43,6 +42,8 @@ pub struct Machine {
     entries: HashMap<Op, Entry>,
     by_key: HashMap<Arc<str>, Op>,
     last_op: Op,
+    /// Where its journal was opened again.
+    opened: Option<Op>,
     /// Every arrival up to here is known.
     known: u64,
     /// The largest arrival that the store has spoken of.
@@ -60,6 +61,10 @@ struct Pass {
     uses: HashMap<String, u32>,
     /// Recorded operations that were not asked for yet.
     unrequested: usize,
+    /// Those of them that are bound to their places.
+    expected: BTreeSet<Op>,
+    /// Places before this one are taken.
+    place: Op,
     /// Arrived, asked for, not handed over: by arrival.
     ready: BTreeMap<u64, Op>,
     /// Operations whose failure was handed over.
@@ -94,6 +99,8 @@ impl Pass {
         Self {
             uses: HashMap::new(),
             unrequested,
+            expected: BTreeSet::new(),
+            place: 1,
             ready: BTreeMap::new(),
             failures: Vec::new(),
             clock: claimed.task.created_at,
@@ -102,7 +109,8 @@ impl Pass {
             horizon,
             fresh: false,
             effects: 0,
-            recorded_effects: claimed.effects,
+            // An attempt without a journal replays nothing, so all that it says is new.
+            recorded_effects: if claimed.ops == 0 { 0 } else { claimed.effects },
             randoms: 0,
             uuids: 0,
             staged: Commands::default(),
@@ -124,6 +132,7 @@ impl Machine {
             entries: HashMap::with_capacity(journal.len()),
             by_key: HashMap::with_capacity(journal.len()),
             last_op: 0,
+            opened: claimed.opened,
             known: 0,
             latest: 0,
             loaded: 0,
@@ -160,7 +169,9 @@ impl Machine {
             entry.delivered = false;
             entry.cancel = Cancelling::No;
         }
+        self.opened = claimed.opened;
         self.pass = Pass::new(claimed, self.entries.len(), self.known);
+        self.expect_all();
         self.absorb(news);
     }
 
@@ -202,6 +213,7 @@ impl Machine {
                 self.entries.insert(op, Entry::recorded(key, recorded));
                 self.last_op = self.last_op.max(op);
                 self.pass.unrequested += 1;
+                self.expect(op);
             }
             // The number or the key is in use for something else that this pass began: another holder of the task
             // wrote this, and the fence will refuse what we commit.
@@ -244,18 +256,6 @@ impl Machine {
     /// The mismatch that stopped this pass, if there was one.
     pub fn mismatch(&self) -> Option<&Error> {
         self.pass.mismatch.as_ref()
-    }
-
-    /// Keys of what is recorded and was not asked for in this pass, in order of issue.
-    pub fn left_over(&self) -> Vec<&str> {
-        let mut left: Vec<(Op, &str)> = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.stage == Stage::Recorded && !entry.requested)
-            .map(|(op, entry)| (*op, &*entry.key))
-            .collect();
-        left.sort_unstable();
-        left.into_iter().map(|(_, key)| key).collect()
     }
 
     /// Nothing goes on after a mismatch.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::{Cancel, Commands, Spawn, SpawnKind};
+use crate::backend::{Cancel, Spawn, SpawnKind};
 use crate::model::{
-    CallOptions, Error, Failure, OPS_MAX, Op, Payload, Result, Status, TaskKind, Timestamp, check_name, child_id,
+    CallOptions, Error, Failure, OPS_MAX, Op, Payload, Result, TaskKind, Timestamp, check_name, child_id,
 };
 
 use super::entry::{Cancelling, Entry, Request, Stage};
@@ -144,10 +144,17 @@ impl Machine {
         let known = self.by_key.get(key.as_str()).copied().and_then(|op| Some((op, self.entries.get(&op)?)));
         let found = match known {
             Some((op, entry)) => {
-                check_again(entry, &request, same).map_err(|error| self.stop_if_mismatch(error))?;
+                check_first(entry)?;
+                let due = if own_key.is_none() { self.check_due(op, &request) } else { Ok(()) };
+                let fits = || mismatch::between(&entry.key, &entry.request, &request, same).map_or(Ok(()), Err);
+                due.and_then(|()| fits()).map_err(|error| self.stop(error))?;
                 self.ask_again(op)
             }
-            None => self.add(&key, request, stage)?,
+            None => {
+                let place = if own_key.is_none() { self.place_for(&key, &request) } else { Ok(None) };
+                let place = place.map_err(|error| self.stop(error))?;
+                self.add(&key, request, stage, place)?
+            }
         };
         if own_key.is_none() {
             match self.pass.uses.get_mut(base) {
@@ -163,29 +170,22 @@ impl Machine {
             entry.requested = true;
         }
         self.pass.unrequested = self.pass.unrequested.saturating_sub(1);
+        self.asked_for(op);
         self.make_ready(op);
         Found { op, new: false }
     }
 
-    fn stop_if_mismatch(&mut self, error: Error) -> Error {
-        if error.status() == Status::Nondeterminism {
-            // What a pass that has gone astray wants is not to be recorded.
-            self.pass.staged = Commands::default();
-            self.pass.mismatch = Some(error.clone());
-        }
-        error
-    }
-
-    fn add(&mut self, key: &str, request: Request, stage: Stage) -> Result<Found> {
-        if self.last_op >= OPS_MAX {
+    /// `place`: `None` is after all others.
+    fn add(&mut self, key: &str, request: Request, stage: Stage, place: Option<Op>) -> Result<Found> {
+        if place.is_none() && self.last_op >= OPS_MAX {
             return Err(Error::invalid(format!(
                 "operation {key} would be one more than the {OPS_MAX} that a task may have; \
                  continue the task with new arguments and an empty journal"
             ))
             .with("key", key));
         }
-        let op = self.last_op + 1;
-        self.last_op = op;
+        let op = place.unwrap_or(self.last_op + 1);
+        self.last_op = self.last_op.max(op);
         self.pass.fresh = true;
         let key: Arc<str> = key.into();
         let entry = Entry {
@@ -223,16 +223,16 @@ struct Found {
     new: bool,
 }
 
-/// May the operation be asked for by this request, for the first time in this pass?
-fn check_again(entry: &Entry, request: &Request, same: &dyn Fn(&Payload, &Payload) -> bool) -> Result<()> {
-    if entry.requested {
-        return Err(Error::invalid(format!(
-            "the key \"{}\" is used twice in this run; give each operation a key of its own",
-            entry.key
-        ))
-        .with("key", &*entry.key));
+/// Is the operation asked for for the first time in this pass?
+fn check_first(entry: &Entry) -> Result<()> {
+    if !entry.requested {
+        return Ok(());
     }
-    mismatch::between(&entry.key, &entry.request, request, same).map_or(Ok(()), Err)
+    Err(Error::invalid(format!(
+        "the key \"{}\" is used twice in this run; give each operation a key of its own",
+        entry.key
+    ))
+    .with("key", &*entry.key))
 }
 
 fn no_input(_: &Payload, _: &Payload) -> bool {

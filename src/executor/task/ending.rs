@@ -10,7 +10,7 @@ impl Task {
     /// The task is done, with this result.
     ///
     /// # Errors
-    /// See [`Task`]. A deferred task that can't be ended any more (`LEASE_LOST`, `CANCELLED`, `NONDETERMINISM`) is let
+    /// See [`Task`]. `NONDETERMINISM` if something is recorded that this run has not asked for. A deferred task that can't be ended any more (`LEASE_LOST`, `CANCELLED`, `NONDETERMINISM`) is let
     /// go all the same.
     pub fn complete(&self, result: Payload) -> Result<()> {
         let staged = check_size("result", &result).and_then(|()| self.stage(Staged::Complete(result)));
@@ -64,7 +64,12 @@ impl Task {
         let core = self.core();
         let mut state = core.state();
         let open = core.check(&state).and_then(|()| state.mismatch().cloned().map_or(Ok(()), Err));
-        match open.and_then(|()| core.check_turn(&state)) {
+        let open = open.and_then(|()| core.check_turn(&state));
+        let ended = open.and_then(|()| match (&what, &mut state.machine) {
+            (Staged::Complete(_) | Staged::Continue(_), Some(machine)) => machine.end(),
+            (Staged::Fail(_), _) | (_, None) => Ok(()),
+        });
+        match ended {
             Ok(()) => {
                 state.staged = Some(what);
                 if state.phase == Phase::Deferred {

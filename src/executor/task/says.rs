@@ -28,7 +28,8 @@ impl Task {
         core.noted(uuid)
     }
 
-    /// Adds a line to the execution's progress. Recorded once, soon, or with the next commit of the task.
+    /// Adds a line to the execution's progress. Recorded soon, or with the next commit of the task; once for all replays of
+    /// its journal, and in each attempt that has none yet.
     pub fn progress(&self, detail: Payload) -> Result<()> {
         let core = self.core();
         let entry = ProgressEntry {
@@ -47,7 +48,7 @@ impl Task {
         core.noted(said)
     }
 
-    /// Adds to a counter of the execution. Recorded once, as progress is.
+    /// Adds to a counter of the execution. Recorded as progress is: at least once where there is no journal yet.
     pub fn counter_add(&self, name: &str, amount: Number) -> Result<()> {
         let core = self.core();
         let said = core.own_turn().and_then(|mut state| {
@@ -58,7 +59,7 @@ impl Task {
         core.noted(said)
     }
 
-    /// Sets a named value of the execution. Recorded once, as progress is.
+    /// Sets a named value of the execution. Recorded as progress is; the last one stands.
     pub fn state_set(&self, key: &str, value: Payload) -> Result<()> {
         let core = self.core();
         let said = check_size("value", &value).and_then(|()| {

@@ -70,13 +70,13 @@ async fn sweep(shared: &Shared) {
     }
 }
 
-/// Removes what ended long ago, every now and then.
+/// Removes what ended long ago, every now and then. Dead letters stay, and what they need, until somebody says otherwise.
 pub(super) async fn keep_clean(shared: Arc<Shared>) {
     let Some(interval) = shared.options.cleanup_interval else { return };
     let retention = shared.options.retention_period;
     loop {
         tokio::time::sleep(jittered(interval)).await;
-        let options = CleanupOptions { older_than: retention, dead_letters: Some(retention) };
+        let options = CleanupOptions { older_than: retention, dead_letters: None };
         match shared.core.cleanup(options).await {
             Ok(_) => shared.no_trouble("clean up"),
             Err(error) => shared.trouble("clean up", &error),

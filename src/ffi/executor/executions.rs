@@ -66,7 +66,8 @@ pub unsafe extern "C" fn stent_executor_dispatch_many(
 /// Waits until an execution is over, for at most `timeout_ms` (negative: as long as it takes; 0: just looks).
 /// `*execution` is as stent_executor_state gives it, to be freed with stent_free; its "state" says how it ended.
 ///
-/// Any thread; in a handler it holds a slot meanwhile. STENT_E_NOT_FOUND. STENT_E_TIMEOUT: it goes on.
+/// Any thread; in a handler it holds a slot meanwhile. STENT_E_NOT_FOUND. STENT_E_TIMEOUT: it goes on (the error's detail
+/// "state" says where it stands), or the store did not answer; it is given a second at least, whatever the time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_executor_wait(
     executor: *mut stent_executor,

@@ -4,11 +4,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::runtime;
 use super::store::Store;
 use crate::executor::{Worker, WorkerState};
-use crate::model::{Error, Result};
+use crate::model::{Error, Result, Status};
+
+/// A store has this time to close, also when the workers needed all there was.
+const CLOSE: Duration = Duration::from_secs(1);
 
 struct Entry {
     number: u64,
@@ -92,6 +96,7 @@ pub fn stop_everything(timeout: Option<Duration>) -> Result<()> {
         return Ok(());
     }
     runtime::block_on(async move {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut stopping = JoinSet::new();
         for worker in workers {
             stopping.spawn(async move { worker.stop(timeout).await });
@@ -101,9 +106,11 @@ pub fn stop_everything(timeout: Option<Duration>) -> Result<()> {
             let stopped = stopped.unwrap_or_else(|why| Err(Error::backend(format!("stop a worker: {why}"))));
             first = first.and(stopped);
         }
-        for store in stores {
-            first = first.and(store.close().await);
+        let closing = futures_util::future::join_all(stores.iter().map(|store| store.close()));
+        let Some(deadline) = deadline else { return closing.await.into_iter().fold(first, Result::and) };
+        match tokio::time::timeout_at(deadline.max(Instant::now() + CLOSE), closing).await {
+            Ok(closed) => closed.into_iter().fold(first, Result::and),
+            Err(_) => first.and(Err(Error::new(Status::Timeout, "shut down: a store has not closed within the time"))),
         }
-        first
     })
 }

@@ -13,6 +13,7 @@ use crate::model::Payload;
 /// STENT_OK, or, for a deferred task, soon; a poller's task gets its verdict as an "ended" event. Never blocks. Any
 /// thread. STENT_E_CONFLICT: the task was ended already, or is suspended. STENT_E_INVALID: the result is not JSON; then
 /// the task is not ended. STENT_E_LEASE_LOST, STENT_E_CANCELLED: the result will not be taken.
+/// STENT_E_NONDETERMINISM: something is recorded that this run has not asked for; the task is parked.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_complete(
     task: *mut stent_task,

@@ -9,7 +9,9 @@ use crate::ffi::{stent_error, stent_status};
 use crate::model::{Error, Level, Payload};
 
 /// Adds a line to the execution's progress: any JSON value, NULL for null. As the two below, it is recorded with the
-/// task's next transition, once, whatever is replayed. Any thread that may block. Statuses as for stent_task_call.
+/// task's next transition, and not said again when the task's journal is replayed. An attempt that has no journal yet is
+/// heard in full: lines are added, counters are added at least once, the last state value stands. Any thread that may
+/// block. Statuses as for stent_task_call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_progress(
     task: *mut stent_task,
@@ -23,8 +25,9 @@ pub unsafe extern "C" fn stent_task_progress(
     })
 }
 
-/// Adds to a counter of the execution, which begins at 0. amount: a JSON number; integers of 64 bits stay exact. Any
-/// thread that may block. Statuses as for stent_task_call.
+/// Adds to a counter of the execution, which begins at 0: once for all replays of a journal, and once in each attempt that
+/// has no journal yet. amount: a JSON number; integers of 64 bits stay exact. Any thread that may block. Statuses as for
+/// stent_task_call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_counter_add(
     task: *mut stent_task,
@@ -39,7 +42,7 @@ pub unsafe extern "C" fn stent_task_counter_add(
     })
 }
 
-/// Sets a named value of the execution: any JSON value, NULL for null. Any thread that may block. Statuses as for
+/// Sets a named value of the execution: any JSON value, NULL for null. The last one stands. Any thread that may block. Statuses as for
 /// stent_task_call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_state_set(

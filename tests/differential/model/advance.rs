@@ -87,7 +87,8 @@ impl State {
         };
         let job = self.tasks.get_mut(&held.task).expect("it is there");
         let first = job.ops == 0;
-        if !commands.is_empty() && (!commands.spawns.is_empty() || commands.effects() > 0) {
+        // Without a journal, what is said is no progress: the next attempt says it again.
+        if !commands.spawns.is_empty() || (commands.effects() > 0 && !first) {
             job.crashes = 0;
         }
         job.ops += commands.spawns.len() as u32;
@@ -128,6 +129,7 @@ impl State {
                 job.offer(None);
                 (job.record.args, job.record.error, job.deadline) = (args.clone(), None, None);
                 (job.run, job.ops, job.effects, job.crashes) = (job.run + 1, 0, 0, 0);
+                job.opened = None;
             }
         }
         true

@@ -94,6 +94,9 @@ impl State {
         let first = job.record.started_at.is_none();
         job.lease_to(&claim.worker_id, now, claim.lease);
         job.limited = limited;
+        if job.ops == 0 {
+            job.effects = 0;
+        }
         job.deadline = job.deadline.or(job.timeout.map(|timeout| now.after(timeout)));
         let (task, job) = (job.record.clone(), job.clone());
         if first && task.kind == TaskKind::Orchestrator && task.parent_task_id.is_none() {
@@ -103,6 +106,7 @@ impl State {
             run: job.run,
             ops: job.ops,
             effects: job.effects,
+            opened: job.opened,
             heartbeat: job.heartbeat,
             crashes: job.crashes,
             deadline: job.deadline,

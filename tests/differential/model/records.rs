@@ -23,6 +23,9 @@ impl State {
         match request {
             Request::CreateExecution { execution } => self.create_execution(execution)?,
             Request::CreateExecutionWithRootTask { execution, task } => {
+                if !is_live(execution.state) && !task.state.is_terminal() {
+                    return Err(Error::conflict("nobody would run it"));
+                }
                 self.create_execution(execution)?;
                 self.create_tasks(vec![task])?;
             }
@@ -56,7 +59,10 @@ impl State {
                 let key: &mut Key = self.keys.entry(key).or_default();
                 (key.value, key.until) = (Some(value), after(ttl));
             }
-            Request::MoveTaskToDeadLetter { task, reason } => self.bury_task(task, reason),
+            Request::MoveTaskToDeadLetter { task, reason } => {
+                check_among(std::slice::from_ref(&task))?;
+                self.bury_task(task, reason);
+            }
             Request::DeleteDeadTask { task_id } => {
                 return Ok(Response::Flag(self.letters.remove(&task_id).is_some()));
             }
@@ -103,7 +109,13 @@ impl State {
 
     /// All or nothing.
     fn create_tasks(&mut self, tasks: Vec<Task>) -> Result<()> {
+        let given: Vec<Id> = tasks.iter().map(|task| task.id).collect();
+        check_among(&tasks)?;
         for task in tasks {
+            let over = self.execution_state(task.execution_id).is_some_and(|state| !is_live(state));
+            if over && !task.state.is_terminal() {
+                return Err(Error::conflict("nobody would run it"));
+            }
             let id = task.id;
             let is_root = task.kind == TaskKind::Orchestrator && task.parent_task_id.is_none();
             let execution = task.execution_id;
@@ -117,7 +129,11 @@ impl State {
                 run.root = Some(id);
             }
         }
-        Ok(())
+        let parent = |id: &Id| self.tasks.get(id).and_then(|job| job.record.parent_task_id);
+        match given.into_iter().find(|id| is_above(*id, parent)) {
+            Some(_) => Err(Error::invalid("it is its own ancestor")),
+            None => Ok(()),
+        }
     }
 
     /// Where it may be claimed, when it is looked at, its lease: as its record says.
@@ -221,8 +237,12 @@ impl State {
 
     /// Ended executions with all that belongs to them, and what is kept no longer.
     fn clean_up(&mut self, older_than: Timestamp) -> u64 {
-        let old =
-            |run: &&Run| run.record.state.is_terminal() && run.record.completed_at.is_some_and(|at| at < older_than);
+        // Whose dead letters are there yet is needed for their replay.
+        let kept: BTreeSet<Id> = self.letters.values().map(|letter| letter.task.execution_id).collect();
+        let old = |run: &&Run| {
+            let over = run.record.state.is_terminal() && !kept.contains(&run.record.id);
+            over && run.record.completed_at.is_some_and(|at| at < older_than)
+        };
         let gone: BTreeSet<Id> = self.executions.values().filter(old).map(|run| run.record.id).collect();
         self.executions.retain(|id, _| !gone.contains(id));
         self.tasks.retain(|_, job| !gone.contains(&job.record.execution_id));
@@ -262,4 +282,30 @@ impl State {
 /// An end never changes.
 fn same_end(same: bool) -> Result<()> {
     if same { Ok(()) } else { Err(Error::conflict("it has ended otherwise")) }
+}
+
+fn is_live(state: ExecutionState) -> bool {
+    matches!(state, ExecutionState::Pending | ExecutionState::Running)
+}
+
+/// Is it its own ancestor?
+fn is_above(id: Id, parent: impl Fn(&Id) -> Option<Id>) -> bool {
+    let mut seen = BTreeSet::new();
+    std::iter::successors(parent(&id), &parent).take_while(|above| seen.insert(*above)).any(|above| above == id)
+}
+
+/// What is wrong with new tasks whatever the store has.
+fn check_among(tasks: &[Task]) -> Result<()> {
+    if tasks.iter().any(|task| task.parent_task_id == Some(task.id)) {
+        return Err(Error::invalid("it is its own parent"));
+    }
+    let ids: BTreeSet<Id> = tasks.iter().map(|task| task.id).collect();
+    if ids.len() < tasks.len() {
+        return Err(Error::conflict("an id is given twice"));
+    }
+    let parent = |id: &Id| tasks.iter().find(|task| task.id == *id).and_then(|task| task.parent_task_id);
+    if tasks.iter().any(|task| is_above(task.id, parent)) {
+        return Err(Error::invalid("they are each other's ancestors"));
+    }
+    Ok(())
 }

@@ -25,6 +25,12 @@ impl State {
             let from_above = self.children(*task).into_iter().filter(|child| self.tasks[child].arrival == Some(0));
             self.forget(from_above.collect());
         }
+        for task in &failed {
+            let (parent, op) = (self.tasks[task].record.parent_task_id, self.tasks[task].op);
+            if let Some(job) = parent.and_then(|parent| self.tasks.get_mut(&parent)) {
+                job.opened = job.opened.into_iter().chain(op).min();
+            }
+        }
         for task in failed {
             self.letters.remove(&task);
             let Some(job) = self.tasks.get_mut(&task) else { continue };
@@ -78,28 +84,31 @@ impl State {
         let path = self.path_to_root(letter.id);
         let root = *path.last().ok_or_else(|| Error::not_found("the task was cleaned up"))?;
         let now = self.now;
-        if let Some(run) = self.executions.get(&old) {
-            let mut fork = Run { replay_of: Some(old), ending: None, reason: None, ..run.clone() };
-            fork.root = Some(child_id(execution, 0, "root"));
-            fork.record = Execution {
-                id: execution,
-                state: ExecutionState::Pending,
-                retries: 0,
-                created_at: now,
-                started_at: None,
-                completed_at: None,
-                expiry_at: run.record.expiry_at.map(|at| now.after(at.since(run.record.created_at))),
-                result: None,
-                error: None,
-                ..run.record.clone()
-            };
-            self.executions.insert(execution, fork);
-        }
+        let run = self.executions.get(&old).ok_or_else(|| Error::not_found("its execution was cleaned up"))?;
+        let mut fork = Run { replay_of: Some(old), ending: None, reason: None, ..run.clone() };
+        fork.root = Some(child_id(execution, 0, "root"));
+        fork.record = Execution {
+            id: execution,
+            state: ExecutionState::Pending,
+            retries: 0,
+            created_at: now,
+            started_at: None,
+            completed_at: None,
+            expiry_at: run.record.expiry_at.map(|at| now.after(at.since(run.record.created_at))),
+            result: None,
+            error: None,
+            ..run.record.clone()
+        };
+        self.executions.insert(execution, fork);
         let mut new_ids = BTreeMap::from([(root, child_id(execution, 0, "root"))]);
         self.copy(root, &new_ids, execution, true);
         for parent in path.iter().rev() {
             let children = self.children_by_op(*parent);
             let failed_at = children.iter().find(|child| path.contains(child)).and_then(|c| self.tasks[c].arrival);
+            let again = children.iter().find(|child| path.contains(child)).and_then(|child| self.tasks[child].op);
+            if let Some(copy) = self.tasks.get_mut(&new_ids[parent]) {
+                copy.opened = copy.opened.into_iter().chain(again).min();
+            }
             for child in children {
                 let again = path.contains(&child);
                 if again || self.is_kept(child, failed_at) {
@@ -161,6 +170,7 @@ impl State {
             cache: job.cache,
             op: job.op,
             effects: job.effects,
+            opened: job.opened,
             ..Job::new(job.record)
         };
         let mut new = kept;

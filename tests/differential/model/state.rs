@@ -89,6 +89,7 @@ pub struct Job {
     pub run: u32,
     pub ops: u32,
     pub effects: u32,
+    pub opened: Option<Op>,
     pub crashes: u32,
     /// Its number in its parent's journal.
     pub op: Option<Op>,
@@ -121,6 +122,7 @@ impl Job {
             run: 0,
             ops: 0,
             effects: 0,
+            opened: None,
             crashes: 0,
             op: None,
             arrival: None,

@@ -56,7 +56,8 @@ impl State {
             let execution = job.record.execution_id;
             let worker = job.record.worker_id.clone();
             let crashes = job.crashes + 1;
-            if self.execution_state(execution) == Some(ExecutionState::Cancelling) {
+            let state = self.execution_state(execution);
+            if state.is_some_and(|state| state == ExecutionState::Cancelling || state.is_terminal()) {
                 ends.push(End::now(*id, Ending::Cancelled));
                 cancelling.push(execution);
             } else {

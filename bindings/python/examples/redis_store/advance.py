@@ -246,6 +246,7 @@ def _move(tx: Transaction, task: Task, outcome: Literal["hold", "release"] | Out
         restart.from_the_start(tx, task, new.seen)
         task.worker_id, task.args, task.error, task.deadline = None, new.args, NULL, None
         task.crashes = task.ops = task.effects = 0
+        task.opened = None
         task.run += 1
         ends.make_ready(tx, task)
 
@@ -277,7 +278,7 @@ def _command(tx: Transaction, task: Task, commands: Commands, *, steps_alone: bo
     task.effects += commands.effects
     if not is_null(commands.heartbeat):
         task.heartbeat = commands.heartbeat
-    if commands.spawns or commands.effects:
+    if commands.spawns or (commands.effects and task.ops):
         task.crashes = 0
     return arrivals
 

@@ -31,6 +31,7 @@ class Claimed(Struct):
     effects: int
     heartbeat: Raw
     crashes: int
+    opened: int | None
     deadline: str | None
     cache: CacheSlot | None
     traceparent: str | None
@@ -78,6 +79,9 @@ def _take(tx: Transaction, asked: Claim, lanes: list[str], count: int) -> list[T
         if tx.get(Execution, task.execution_id):
             taken.append(task)
     for task in taken:
+        if task.ops == 0:
+            # An attempt without a journal is heard in full.
+            task.effects = 0
         task.deadline = task.deadline or (None if task.timeout is None else tx.after(task.timeout))
         hold(tx, task, asked.worker_id, tx.now, asked.lease)
     return taken
@@ -106,6 +110,7 @@ def _claimed(tx: Transaction, task: Task) -> Claimed:
         effects=task.effects,
         heartbeat=task.heartbeat,
         crashes=task.crashes,
+        opened=task.opened,
         deadline=task.deadline,
         cache=CacheSlot(task.cache_key, task.cache_ttl) if task.cache_key else None,
         traceparent=execution.traceparent if execution else None,

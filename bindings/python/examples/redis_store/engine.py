@@ -356,6 +356,8 @@ def _copy(tx: Transaction, old: Task, fork: Execution, id: str, parent: str | No
     tx.hint_work()
     children = tx.rows(Task, f"children:{old.id}")
     failed_at = next((child.arrival for child in children if child.id in path), None)
+    opened = (old.opened, *(child.op for child in children if child.id in path))
+    new.opened = min((op for op in opened if op is not None), default=None)
     for child in children:
         if child.id in path or _is_kept(child, failed_at):
             _copy(tx, child, fork, child_id(id, 0, child.step_key or ""), id, path)

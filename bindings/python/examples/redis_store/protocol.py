@@ -128,15 +128,31 @@ def append_progress(tx: Transaction, execution_id: str, progress: ProgressRecord
 # Tasks.
 
 
+def _is_own_ancestor(tx: Transaction, record: TaskRecord) -> bool:
+    """The task that closes a circle is the last of it that is written."""
+    above, seen = record.parent_task_id, set[str]()
+    while above and above not in seen:
+        if above == record.id:
+            return True
+        seen.add(above)
+        found = tx.get(Task, above)
+        above = found.parent_task_id if found else None
+    return False
+
+
 def _insert_task(tx: Transaction, record: TaskRecord) -> None:
     if tx.get(Task, record.id):
         raise stent.ConflictError(f"there is a task {record.id} already, or it is given twice; give it an id of its own")
+    if _is_own_ancestor(tx, record):
+        raise stent.InvalidError(f"task {record.id} would be its own ancestor")
+    execution = tx.get(Execution, record.execution_id)
+    if execution and execution.state not in ("pending", "running") and record.state not in TERMINAL:
+        raise stent.ConflictError(f"the execution {execution.id} is {execution.state}, so nobody would run it")
     made = Task(**{name: getattr(record, name) for name in TaskRecord.__struct_fields__})
     made.timeout = start.function_options(tx, made.step_name).timeout
     if made.kind in RUN_BY_WORKERS:
         made.route = start.route_of(tx, made.queue, made.step_name, made.tags)
     _place(tx, made)
-    execution = tx.get(Execution, made.execution_id)
     if execution and execution.root is None and made.kind == "orchestrator" and not made.parent_task_id:
         execution.root = made.id
         tx.put(execution)
@@ -260,6 +276,8 @@ def set_idempotency_result(tx: Transaction, key: str, value: Raw, ttl: float | N
 
 @operation
 def move_task_to_dead_letter(tx: Transaction, task: TaskRecord, reason: str) -> None:
+    if task.parent_task_id == task.id:
+        raise stent.InvalidError(f"task {task.id} would be its own ancestor")
     tx.put(DeadLetter(task=task, reason=reason, moved_at=tx.now))
 
 
@@ -364,7 +382,8 @@ BELONGINGS: dict[str, type[Row]] = {
 
 @operation
 def cleanup_executions(tx: Transaction, older_than: str) -> int:
-    old = tx.rows(Execution, "over", below=older_than)
+    # The replay of a dead letter needs its execution.
+    old = [row for row in tx.rows(Execution, "over", below=older_than) if not tx.count(f"letters-of:{row.id}")]
     for execution in old:
         for index, kind in BELONGINGS.items():
             for row in tx.rows(kind, f"{index}:{execution.id}"):

@@ -15,6 +15,8 @@ def reopen_children(tx: Transaction, task: Task) -> None:
     for child in tx.rows(Task, f"children:{task.id}", above=f"{0:019}~", below="o"):
         if child.state != "failed":
             continue
+        if child.op is not None:
+            task.opened = child.op if task.opened is None else min(task.opened, child.op)
         # Where it ended, a large tree may not be cancelled to its end yet.
         ends.cancel_below(tx, child, room=math.inf)
         _forget_unfinished(tx, child)

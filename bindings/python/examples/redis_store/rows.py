@@ -158,6 +158,8 @@ class Task(TaskRecord, kw_only=True):
     run: int = 0
     ops: int = 0
     effects: int = 0
+    opened: int | None = None
+    """The first operation that was opened again: from there on the handler may go another way."""
     crashes: int = 0
     heartbeat: Raw = NULL
     op: int | None = None
@@ -300,6 +302,7 @@ class DeadLetter(Row, kw_only=True):
 
     def entries(self) -> Iterator[Entry]:
         yield "letters", f"{self.moved_at}\t{self.task.id}"
+        yield f"letters-of:{self.task.execution_id}", f"{self.moved_at}\t{self.task.id}"
 
 
 class Cached(Expiring, kw_only=True):

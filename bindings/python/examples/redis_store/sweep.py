@@ -91,7 +91,8 @@ def _recover(tx: Transaction) -> int:
         if worker and worker.number is not None:
             forget_worker(tx, worker)
         execution = tx.get(Execution, task.execution_id)
-        if execution and execution.state == "cancelling":
+        # In one that is over nobody would take it up again.
+        if execution and execution.state not in ("pending", "running"):
             ends.finish(tx, task, ends.CANCELLED)
             cancelling.close(tx, execution)
             continue

@@ -1,12 +1,13 @@
 //! What a worker says of a task that it holds.
 
 use super::Fallback;
-use super::ends::Ending;
-use super::fork::{Graft, Graftable, graft};
 use super::notes::{Notes, Parked, Place, Waiting, held_by, now};
-use super::start::{Asked, New, blank};
-use crate::backend::{Claim, Claimed, Commands, Notice, Outcome, Request, Spawn, SpawnKind, Transition, Verdict};
-use crate::model::{CallOptions, Error, ExecutionState, NAME_MAX, Op, Result, Task, TaskKind, TaskState};
+use super::start::{New, blank};
+use crate::backend::decide::{self, Asked, End, Ending, Moved, Standing};
+use crate::backend::{
+    Claim, Claimed, Commands, NewSignal, Notice, Outcome, Request, Spawn, SpawnKind, Transition, Verdict,
+};
+use crate::model::{CallOptions, Error, ExecutionState, Id, NAME_MAX, Op, Payload, Result, Task, TaskKind, TaskState};
 
 impl Fallback {
     pub(in crate::backend::custom) async fn advance(
@@ -25,82 +26,97 @@ impl Fallback {
         Ok((verdicts, claimed))
     }
 
+    /// Transitions come one by one: a task may be named again.
     async fn record(&self, transition: Transition) -> Result<Verdict> {
-        let Transition { held, commands, outcome } = transition;
+        let held = transition.held;
         let Some(mut task) = self.task(held.task).await? else { return Ok(Verdict::LeaseLost) };
-        if task.state.is_terminal() {
-            return Ok(repeated(&task, &outcome));
-        }
-        if held_by(&task).is_none_or(|(_, fence)| fence != held.fence) || !self.still_holds(&mut task).await? {
+        let is_held = task.state == TaskState::Running && fence(&task) == held.fence;
+        if is_held && !self.still_holds(&mut task).await? {
+            // Its time is over, and it may be another's by now.
             return Ok(Verdict::LeaseLost);
         }
         let mut notes = Notes::of(&task)?;
-        let execution = self.execution(held.execution).await?;
-        if execution.is_none_or(|found| found.state.is_terminal() || found.state == ExecutionState::Cancelling) {
-            if outcome != Outcome::Hold {
+        let execution = self.execution(held.execution).await?.map(|execution| execution.state);
+        let standing = Standing {
+            fence: fence(&task),
+            state: task.state,
+            // Gone, or over before its tasks are: to them it is being cancelled.
+            execution: execution.filter(|state| !state.is_terminal()).unwrap_or(ExecutionState::Cancelling),
+            extent: notes.extent(),
+        };
+        if !decide::holds(&transition, &standing) {
+            let verdict = decide::why_not(&transition, &standing, notes.latest());
+            if verdict == Verdict::Cancelled && transition.outcome != Outcome::Hold {
                 notes.taken = false;
                 self.put_back(task, &notes, now()).await?;
                 self.finish_cancelled(held.execution).await?;
             }
-            return Ok(Verdict::Cancelled);
+            return Ok(verdict);
         }
-        let ends = matches!(outcome, Outcome::Complete { .. } | Outcome::DeadLetter { .. } | Outcome::PassUp { .. });
-        let arrivals = self.apply(&task, &mut notes, commands, ends).await?;
+        let arrivals = self.apply(&task, &mut notes, &transition).await?;
         let latest = notes.latest();
-        self.decide(task, notes, outcome).await?;
+        match decide::end_of(&transition) {
+            Some(end) => self.end(task, end).await?,
+            None => self.go_on(task, notes, &transition.outcome).await?,
+        }
         Ok(Verdict::Recorded { arrivals, latest })
     }
 
-    /// Everything beside the outcome; an ending task starts nothing more.
-    async fn apply(&self, task: &Task, notes: &mut Notes, commands: Commands, ends: bool) -> Result<Vec<(Op, u64)>> {
-        let execution_id = task.execution_id;
-        notes.effects += commands.effects();
-        if commands.heartbeat.is_some() {
-            notes.heartbeat = commands.heartbeat;
+    /// Everything beside the outcome.
+    async fn apply(&self, task: &Task, notes: &mut Notes, transition: &Transition) -> Result<Vec<(Op, u64)>> {
+        let commands = &transition.commands;
+        let said = commands.size();
+        if said.ops > 0 || (said.effects > 0 && notes.ops > 0) {
+            // It has got on. Without a journal its next attempt says all again.
+            notes.crashes = 0;
         }
-        let mut new = Vec::new();
-        let mut steps = Vec::new();
-        let mut arrivals = Vec::new();
-        for spawn in commands.spawns {
-            let is_step = spawn.what.task_kind() == TaskKind::Step;
-            if ends && !is_step {
-                continue;
-            }
-            notes.ops = notes.ops.max(spawn.op);
-            if is_step {
-                steps.push(spawn.op);
-            }
-            new.push(self.child(task, notes.run, spawn).await?);
+        notes.ops += said.ops;
+        notes.effects += said.effects;
+        if commands.heartbeat.is_some() {
+            notes.heartbeat.clone_from(&commands.heartbeat);
+        }
+        let (spawns, cancels_too) = decide::starts(transition);
+        let cancels = if cancels_too { commands.cancels.as_slice() } else { &[] };
+        let mut new = Vec::with_capacity(spawns.len());
+        for spawn in spawns {
+            new.push(self.child(task, notes.run, spawn.clone()).await?);
         }
         if !new.is_empty() {
-            notes.crashes = 0;
             self.create(new).await?;
             self.hint(Notice::Work { served: None });
         }
-        // What is in the store by now is numbered before what has ended in this very transition.
-        if !steps.is_empty() || !commands.cancels.is_empty() {
-            for cancel in &commands.cancels {
-                if let Some(child) = self.task(cancel.id).await?.filter(|child| !child.state.is_terminal()) {
-                    self.hint(Notice::Lost(vec![child.id]));
-                    self.end(child, &Ending::Cancelled).await?;
-                }
+        for cancel in cancels {
+            if let Some(child) = self.task(cancel.id).await?.filter(|child| !child.state.is_terminal()) {
+                self.hint(Notice::Lost(vec![child.id]));
+                self.end(child, End::now(cancel.id, Some(task.id), Ending::Cancelled)).await?;
             }
-            let before = notes.arrived.len();
-            self.look(task, notes).await?;
-            let ended = |op: &Op| steps.contains(op) || commands.cancels.iter().any(|cancel| cancel.op == *op);
-            let news = notes.arrived.iter().enumerate().skip(before);
-            arrivals.extend(news.filter(|(_, op)| ended(op)).map(|(at, op)| (*op, at as u64 + 1)));
         }
-        for progress in commands.progress {
+        // What ended in this very transition is numbered with what is in the store by now, in order of time.
+        let mut ended: Vec<Op> = decide::steps(commands).into_iter().map(|step| step.op).collect();
+        ended.extend(cancels.iter().map(|cancel| cancel.op));
+        let before = notes.arrived.len();
+        if !ended.is_empty() {
+            self.look(task, notes).await?;
+        }
+        let news = notes.arrived.iter().zip(1..).skip(before);
+        let arrivals = news.filter(|(op, _)| ended.contains(op)).map(|(op, number)| (*op, number)).collect();
+        self.tell(task.execution_id, commands).await?;
+        Ok(arrivals)
+    }
+
+    /// Progress, counters and state, as the handler said them.
+    async fn tell(&self, execution_id: Id, commands: &Commands) -> Result<()> {
+        let Commands { progress, counters, state, .. } = commands.clone();
+        for progress in progress {
             self.call(Request::AppendProgress { execution_id, progress }).await?;
         }
-        for (name, amount) in commands.counters {
+        for (name, amount) in counters {
             self.call(Request::IncrementExecutionCounter { execution_id, name, amount }).await?;
         }
-        for (key, value) in commands.state {
+        for (key, value) in state {
             self.call(Request::SetExecutionStateValue { execution_id, key, value }).await?;
         }
-        Ok(arrivals)
+        Ok(())
     }
 
     async fn child(&self, parent: &Task, run: u32, spawn: Spawn) -> Result<Task> {
@@ -121,14 +137,14 @@ impl Fallback {
                 let CallOptions { kwargs, delay, idempotency_key, cache_key, task: options, key: _ } = *options;
                 let mut notes = Notes { traceparent: Notes::of(parent)?.traceparent, ..Notes::default() };
                 let asked = Asked {
+                    function: &name,
                     options: &options,
-                    kwargs: kwargs.as_ref(),
-                    args: &args,
-                    args_hash,
                     idempotency_key: idempotency_key.as_deref(),
                     cache_key: cache_key.as_deref(),
+                    args_hash: args_hash.as_ref(),
                 };
-                self.resolve(&mut task, &mut notes, asked).await?;
+                self.resolve(&mut task, &mut notes, &asked).await?;
+                (task.args, task.kwargs) = (args, kwargs.unwrap_or_else(Payload::empty_object));
                 if let Some(delay) = delay.filter(|delay| !delay.is_zero()) {
                     task.scheduled_for = Some(now().after(delay));
                     self.look_at(now().after(delay));
@@ -154,104 +170,60 @@ impl Fallback {
         Ok(task)
     }
 
-    /// All at once; those that are there already were committed before.
-    async fn create(&self, tasks: Vec<Task>) -> Result<()> {
-        let created = self.call(Request::CreateTasks { tasks: tasks.clone() }).await;
-        if !super::is_conflict(&created) {
-            return created.map(drop);
+    /// A task that is not over.
+    async fn go_on(&self, mut task: Task, mut notes: Notes, outcome: &Outcome) -> Result<()> {
+        let Some(Moved { failure, at, args, .. }) = decide::moved(outcome, now()) else { return Ok(()) };
+        if let Some(failure) = failure {
+            task.error = Some(failure.clone());
         }
-        for task in tasks {
-            let created = self.call(Request::CreateTask { task }).await;
-            if !super::is_conflict(&created) {
-                created?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn decide(&self, mut task: Task, mut notes: Notes, outcome: Outcome) -> Result<()> {
-        notes.taken = outcome == Outcome::Hold;
+        let mut at = at.unwrap_or_else(now);
+        notes.taken = *outcome == Outcome::Hold;
         match outcome {
             Outcome::Hold => {
                 notes.keep(&mut task);
-                self.update(task).await
+                return self.update(task).await;
             }
-            Outcome::Complete { result, cache, cache_hit: _ } => {
-                if let Some(slot) = cache {
-                    let (key, value) = (slot.key, result.clone());
-                    let ttl = slot.ttl.map(|ttl| ttl.as_secs_f64());
-                    self.call(Request::SetCachedResult { key, value, ttl }).await?;
-                }
-                self.end(task, &Ending::Completed(result)).await
-            }
-            Outcome::DeadLetter { failure, reason } => self.bury(task, failure, reason).await,
-            Outcome::PassUp { failure } => self.end(task, &Ending::Failed(failure)).await,
-            Outcome::Retry { failure, delay, reopen } => {
+            Outcome::Retry { reopen, .. } => {
                 task.retries += 1;
-                task.error = Some(failure);
                 (notes.deadline, notes.crashes) = (None, 0);
-                if reopen {
+                if *reopen {
                     self.reopen(&task, &mut notes).await?;
                 }
-                self.put_back(task, &notes, now().after(delay)).await
             }
-            Outcome::Release => self.put_back(task, &notes, now()).await,
             Outcome::Suspend { mode, ops, known } => {
                 notes.crashes = 0;
                 self.look(&task, &mut notes).await?;
-                let wait = Waiting { mode, ops, known, looks: 0 };
-                let over = wait.is_over(&notes.arrived);
-                let usual = wait.next_look(now());
+                let wait = Waiting { mode: *mode, ops: ops.clone(), known: *known, looks: 0 };
+                let (over, usual) = (wait.is_over(&notes.arrived), wait.next_look(now()));
                 notes.wait = Some(wait);
-                let at = if over { now() } else { self.next_look(&task, &notes, usual).await? };
-                self.put_back(task, &notes, at).await
+                if !over {
+                    at = self.next_look(&task, &notes, usual).await?;
+                }
             }
             Outcome::Park { failure, version } => {
-                notes.parked = Some(Parked { failure: failure.clone(), version });
+                notes.parked = Some(Parked { failure: failure.clone(), version: version.clone() });
                 notes.keep(&mut task);
-                (task.state, task.error) = (TaskState::Waiting, Some(failure));
+                task.state = TaskState::Waiting;
                 (task.worker_id, task.lease_expires_at) = (None, None);
-                self.update(task).await
+                return self.update(task).await;
             }
-            Outcome::Continue { args, seen } => {
-                self.start_over(&task, &notes, seen).await?;
+            Outcome::Continue { seen, .. } => {
+                self.start_over(&task, &notes, *seen).await?;
                 notes = Notes {
                     run: notes.run + 1,
-                    args: Some(args),
+                    args: args.cloned(),
                     ops: 0,
                     effects: 0,
+                    opened: None,
                     crashes: 0,
                     arrived: Vec::new(),
                     heartbeat: None,
                     ..notes
                 };
-                self.put_back(task, &notes, now()).await
             }
+            Outcome::Release | Outcome::Complete { .. } | Outcome::DeadLetter { .. } | Outcome::PassUp { .. } => {}
         }
-    }
-
-    /// Failed children run again; failed steps, waits and timers are made anew. Ends never change, so it is a new run,
-    /// with copies of what stands.
-    async fn reopen(&self, task: &Task, notes: &mut Notes) -> Result<()> {
-        let all = self.tasks_of(task.execution_id).await?;
-        let run = notes.run + 1;
-        let what = |child: &Task| match child.state {
-            TaskState::Failed if child.kind.is_run() => Graft::Afresh,
-            TaskState::Completed => Graft::Keep,
-            _ => Graft::Leave,
-        };
-        for failed in all.iter().filter(|failed| what(failed) == Graft::Afresh) {
-            self.call(Request::DeleteDeadTask { task_id: failed.id }).await?;
-        }
-        let mut copies = Vec::new();
-        let from = Graftable { tasks: &all, of: task.id, run: notes.run };
-        let kept = graft(&from, (task.execution_id, task.id, run), &what, &mut copies);
-        notes.arrived.retain(|op| kept.contains(op));
-        notes.run = run;
-        if !copies.is_empty() {
-            self.create(copies).await?;
-        }
-        Ok(())
+        self.put_back(task, &notes, at).await
     }
 
     /// What goes on from the old run is cancelled; signals that it took and had not seen are sent again.
@@ -259,20 +231,21 @@ impl Fallback {
         for (place, child) in self.children(task, notes.run).await? {
             let unseen = notes.arrival(place.op).is_none_or(|arrival| arrival > seen);
             if child.kind == TaskKind::Signal && child.state == TaskState::Completed && unseen {
-                let payload = child.result.clone().unwrap_or_else(crate::model::Payload::null);
+                let payload = child.result.clone().unwrap_or_else(Payload::null);
                 let (execution, name) = (child.execution_id, child.step_name.clone());
-                self.send(crate::backend::NewSignal { execution, name, payload, id: None }).await?;
+                self.send(NewSignal { execution, name, payload, id: None }).await?;
             }
             if !child.state.is_terminal() {
-                self.end(child, &Ending::Cancelled).await?;
+                let end = End::now(child.id, Some(task.id), Ending::Cancelled);
+                self.end(child, end).await?;
             }
         }
         Ok(())
     }
 
     /// A parked task goes on.
-    pub(in crate::backend::custom) async fn resume(&self, id: crate::model::Id) -> Result<()> {
-        let task = self.task(id).await?.ok_or_else(|| Error::not_found(format!("there is no task {id}")))?;
+    pub(in crate::backend::custom) async fn resume(&self, id: Id) -> Result<()> {
+        let task = self.task(id).await?.ok_or_else(|| decide::unknown_task(id))?;
         let mut notes = Notes::of(&task)?;
         if notes.parked.take().is_none() {
             return Err(Error::conflict(format!("the task {id} is not parked; it is {}", task.state)));
@@ -283,12 +256,7 @@ impl Fallback {
     }
 }
 
-/// The same end again: the answer to the first one was lost.
-fn repeated(task: &Task, outcome: &Outcome) -> Verdict {
-    let same = match outcome {
-        Outcome::Complete { .. } => task.state == TaskState::Completed,
-        Outcome::DeadLetter { .. } | Outcome::PassUp { .. } => task.state == TaskState::Failed,
-        _ => false,
-    };
-    if same { Verdict::Recorded { arrivals: Vec::new(), latest: 0 } } else { Verdict::LeaseLost }
+/// Of the one who holds it, or held it last; 0 is nobody's.
+fn fence(task: &Task) -> u64 {
+    held_by(task).map_or(0, |(_, fence)| fence)
 }

@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Fallback;
-use super::ends::Ending;
-use super::notes::{Notes, held_by, holder, now, root_of};
+use super::look::when_due;
+use super::notes::{Notes, held_by, holder, now};
 use super::start::EXPIRY;
+use crate::backend::decide::{self, Due, End, Ending, Reservation, root_task_id};
 use crate::backend::{Claim, Claimed, NewWorker, Renew, Renewed, Request, Response};
-use crate::model::{
-    AfterFailure, Error, ExecutionState, Failure, Id, Payload, Result, RetryPolicy, Task, TaskKind, TaskState,
-    after_crash, after_failure,
-};
+use crate::model::{Error, ExecutionState, Failure, Id, Payload, Result, Status, Task, TaskKind, TaskState};
 
 /// What this worker can't run goes back for so long, and so does what joins another's call.
 const NOT_HERE: Duration = Duration::from_secs(1);
@@ -89,8 +87,10 @@ impl Fallback {
     /// What a claimed task is good for. None: it is over, or was put back.
     async fn consider(&self, mut task: Task, worker: &NewWorker) -> Result<Option<Claimed>> {
         let mut notes = Notes::of(&task)?;
+        let (id, parent) = (task.id, task.parent_task_id);
+        let end = |ending| End::now(id, parent, ending);
         let Some(mut execution) = self.execution(task.execution_id).await? else {
-            return self.end(task, &Ending::Cancelled).await.map(|()| None);
+            return self.end(task, end(Ending::Cancelled)).await.map(|()| None);
         };
         if execution.state == ExecutionState::Cancelling {
             self.put_back(task, &notes, now().after(NOT_HERE)).await?;
@@ -99,39 +99,42 @@ impl Fallback {
         if execution.state.is_terminal() {
             // Its end was written, and the root's was not.
             let ending = match (execution.state, execution.error) {
-                _ if task.id != root_of(task.execution_id) => Ending::Cancelled,
+                _ if id != root_task_id(task.execution_id) => Ending::Cancelled,
                 (ExecutionState::Completed, _) => Ending::Completed(execution.result.unwrap_or_else(Payload::null)),
                 (ExecutionState::Failed, Some(failure)) => Ending::Failed(failure),
                 _ => Ending::Cancelled,
             };
-            return self.end(task, &ending).await.map(|()| None);
+            return self.end(task, end(ending)).await.map(|()| None);
         }
-        if let Some(parent) = task.parent_task_id
+        if let Some(parent) = parent
             && self.task(parent).await?.is_none_or(|parent| parent.state.is_terminal())
         {
-            return self.end(task, &Ending::Cancelled).await.map(|()| None);
+            return self.end(task, end(Ending::Cancelled)).await.map(|()| None);
         }
-        let is_expiry = task.step_name == EXPIRY && task.parent_task_id.is_none();
-        if task.kind == TaskKind::Timer || is_expiry {
-            self.end(task, &Ending::Completed(Payload::null())).await?;
-            if is_expiry {
-                self.expire(execution).await?;
-            }
-            return Ok(None);
+        if task.step_name == EXPIRY && parent.is_none() {
+            self.end(task, end(Ending::Completed(Payload::null()))).await?;
+            return self.expire(execution).await.map(|()| None);
+        }
+        if task.kind == TaskKind::Timer {
+            let due = when_due(&task, task.state)?;
+            return self.meet(task, notes, due).await.map(|()| None);
         }
         if !task.kind.is_run() || !worker.functions.iter().any(|function| function.name == task.step_name) {
             return self.put_back(task, &notes, now().after(NOT_HERE)).await.map(|()| None);
         }
         if notes.deadline.is_some_and(|deadline| deadline <= now()) {
-            let failure = Failure::new("Timeout", "the attempt took longer than its timeout, waits included");
-            return self.fail_attempt(task, notes, failure).await.map(|()| None);
+            // To the engine it waits: running is what this claim has made of it.
+            let due = when_due(&task, TaskState::Waiting)?;
+            return self.meet(task, notes, due).await.map(|()| None);
         }
         if notes.taken {
             notes.crashes += 1;
             let policy = task.retry_policy.clone().unwrap_or_default();
-            if let AfterFailure::DeadLetter { reason } = after_crash(&policy, notes.crashes) {
-                let failure = Failure::new("WorkerDied", reason.clone());
-                return self.bury(task, failure, reason).await.map(|()| None);
+            // This claim's name stands where that worker's was.
+            match decide::when_lease_ended(id, parent, None, notes.crashes, &policy) {
+                // At once, by this very claim.
+                Due::Retry { failure, .. } => task.error = Some(failure),
+                due => return self.meet(task, notes, due).await.map(|()| None),
             }
         }
         if notes.wait.is_some() && !self.is_awake(&task, &mut notes).await? {
@@ -145,11 +148,15 @@ impl Fallback {
             };
             return self.put_back(task, &notes, at).await.map(|()| None);
         }
-        if task.parent_task_id.is_some() && !self.may_run(&task, &notes).await? {
+        if !self.may_run(&task, &notes).await? {
             return Ok(None);
         }
         notes.wait = None;
         notes.taken = true;
+        if notes.ops == 0 {
+            // It replays nothing, and is heard in full.
+            notes.effects = 0;
+        }
         notes.deadline = notes.deadline.or_else(|| notes.timeout.map(|timeout| now().after(timeout)));
         notes.keep(&mut task);
         task.started_at = task.started_at.or(Some(now()));
@@ -190,58 +197,35 @@ impl Fallback {
         Ok(notes.deadline.map_or(at, |deadline| at.min(deadline)))
     }
 
-    /// Whoever comes first with an idempotency key runs; the others get the result, or run if the first one fails.
+    /// Whoever comes first with an idempotency key runs; the others look again until they get the result, or run if the
+    /// first one fails.
     async fn may_run(&self, task: &Task, notes: &Notes) -> Result<bool> {
-        let owner = match self.owner(task, notes).await {
-            Ok(owner) => owner.filter(|owner| owner.task != task.id),
-            Err(why) if why.status() == crate::model::Status::Conflict => {
-                let failure = Failure::new("Conflict", why.message()).final_();
-                self.end(task.clone(), &Ending::Failed(failure)).await?;
-                return Ok(false);
+        let ending = match self.reserve(task, notes).await {
+            Ok(Reservation::Owner) => return self.own(task, notes).await.map(|()| true),
+            Ok(Reservation::Join { .. }) => {
+                return self.put_back(task.clone(), notes, now().after(NOT_HERE / 4)).await.map(|()| false);
+            }
+            Ok(Reservation::Done { result, .. }) => Ending::Completed(result),
+            Err(why) if why.status() == Status::Conflict => {
+                Ending::Failed(Failure::new("Conflict", why.message()).final_())
             }
             Err(why) => return Err(why),
         };
-        let standing = match owner {
-            Some(owner) => self.task(owner.task).await?,
-            None => None,
-        };
-        match standing {
-            Some(owner) if owner.state == TaskState::Completed => {
-                let result = owner.result.unwrap_or_else(Payload::null);
-                self.end(task.clone(), &Ending::Completed(result)).await.map(|()| false)
-            }
-            Some(owner) if !owner.state.is_terminal() => {
-                self.put_back(task.clone(), notes, now().after(NOT_HERE / 4)).await.map(|()| false)
-            }
-            _ => self.own(task, notes).await.map(|()| true),
-        }
+        self.end(task.clone(), End::now(task.id, task.parent_task_id, ending)).await.map(|()| false)
     }
 
-    /// A failure of the attempt that no handler told.
-    async fn fail_attempt(&self, mut task: Task, mut notes: Notes, failure: Failure) -> Result<()> {
-        let policy: RetryPolicy = task.retry_policy.clone().unwrap_or_default();
-        match after_failure(&policy, task.retries + 1, &failure, rand::random()) {
-            AfterFailure::Retry { delay } => {
+    /// Does what was decided of a claimed task that is not run now.
+    async fn meet(&self, mut task: Task, mut notes: Notes, due: Due) -> Result<()> {
+        match due {
+            Due::End(end) => self.end(task, end).await,
+            Due::Retry { delay, failure } => {
                 task.retries += 1;
                 task.error = Some(failure);
                 (notes.taken, notes.deadline, notes.wait) = (false, None, None);
                 self.put_back(task, &notes, now().after(delay)).await
             }
-            AfterFailure::DeadLetter { reason } => self.bury(task, failure, reason).await,
+            Due::Ready | Due::Nothing => self.put_back(task, &notes, now()).await,
         }
-    }
-
-    pub(super) async fn bury(&self, task: Task, failure: Failure, reason: String) -> Result<()> {
-        let letter = Task {
-            state: TaskState::Failed,
-            result: None,
-            error: Some(failure.clone()),
-            completed_at: Some(now()),
-            lease_expires_at: None,
-            ..task.clone()
-        };
-        self.call(Request::MoveTaskToDeadLetter { task: letter, reason }).await?;
-        self.end(task, &Ending::Failed(failure)).await
     }
 
     /// Asks the store whether the lease still holds, and makes it longer; what is written next is written under it.
@@ -305,6 +289,7 @@ fn claimed(mut task: Task, notes: Notes) -> Claimed {
         run: notes.run,
         ops: notes.ops,
         effects: notes.effects,
+        opened: notes.opened,
         heartbeat: notes.heartbeat,
         crashes: notes.crashes,
         deadline: notes.deadline,

@@ -4,13 +4,13 @@
 
 use std::time::Duration;
 
-use super::notes::{Notes, now, root_of};
-use super::start::{Asked, New, blank};
-use super::{Fallback, is_conflict, no_execution, over};
-use crate::backend::{Notice, Request, Response};
-use crate::codec;
+use super::notes::{Notes, now};
+use super::{Fallback, is_conflict, over};
+use crate::backend::decide::{self, Aftermath, Book, End, EndedRow, Ending, root_task_id};
+use crate::backend::{NewExecution, Notice, Request, Response};
+use crate::codec::{self, CanonicalJson};
 use crate::model::{
-    Execution, ExecutionState, Failure, Id, Payload, Result, Task, TaskKind, TaskOptions, TaskState, child_id,
+    Canonical, DispatchOptions, Execution, ExecutionState, Failure, Id, Payload, Result, Task, TaskState, child_id,
 };
 
 /// An execution that is to be ended says so by this failure; it is taken away when the end is there.
@@ -21,49 +21,49 @@ const TIMED_OUT: &str = "TimedOut";
 const MEND_PAUSE: Duration = Duration::from_secs(1);
 const MEND_PAGE: u32 = 20;
 
-#[derive(Clone, Debug)]
-pub(super) enum Ending {
-    Completed(Payload),
-    Failed(Failure),
-    Cancelled,
-}
-
 impl Fallback {
-    /// Ends a task, and with a root its execution.
-    pub(super) async fn end(&self, mut task: Task, ending: &Ending) -> Result<()> {
-        let at = now();
-        let (state, result, error) = match ending {
-            Ending::Completed(result) => (TaskState::Completed, Some(result.clone()), None),
-            Ending::Failed(failure) => (TaskState::Failed, None, Some(failure.clone())),
-            Ending::Cancelled => (TaskState::Cancelled, None, None),
+    /// Ends a task that is not over, and what follows from it. The letter and the kept result are written first: nobody
+    /// would make up for them.
+    pub(super) async fn end(&self, task: Task, end: End) -> Result<()> {
+        let row = EndedRow {
+            id: task.id,
+            execution: task.execution_id,
+            // Nobody is told: whoever waits for it looks for itself, and numbers what it finds.
+            op: None,
+            arrival: None,
+            has_key: false,
+            kind: task.kind,
+            retries: i64::from(task.retries),
+            has_operations: Notes::of(&task)?.ops > 0,
         };
-        let is_root = task.id == root_of(task.execution_id);
-        // Who has issued nothing has nothing below.
-        let leaf = Notes::of(&task)?.ops == 0;
-        (task.state, task.result, task.error) = (state, result, error);
-        (task.completed_at, task.lease_expires_at) = (Some(at), None);
-        let (id, execution) = (task.id, task.execution_id);
+        let after = Aftermath::of(std::slice::from_ref(&end), [row], &mut Book::default());
+        let task = ended(task, &end.ending);
+        for (_, reason) in &after.letters {
+            let (task, reason) = (task.clone(), (*reason).to_owned());
+            self.call(Request::MoveTaskToDeadLetter { task, reason }).await?;
+        }
+        for (slot, result) in &after.results {
+            let (key, value, ttl) = (slot.key.clone(), (*result).clone(), slot.ttl.map(|ttl| ttl.as_secs_f64()));
+            self.call(Request::SetCachedResult { key, value, ttl }).await?;
+        }
         self.update(task.clone()).await?;
-        if is_root {
+        if !after.executions.is_empty() {
             self.end_as_root(&task).await?;
         }
-        if !leaf {
-            self.cancel_below(execution, id).await?;
+        for parent in after.with_operations {
+            self.cancel_below(task.execution_id, parent).await?;
         }
         Ok(())
     }
 
     /// An execution ends as its root has. True: it had not.
     async fn end_as_root(&self, root: &Task) -> Result<bool> {
+        let Some(ending) = decide::from_outside(root) else { return Ok(false) };
         let Some(mut execution) = self.execution(root.execution_id).await? else { return Ok(false) };
         let news = !execution.state.is_terminal() && execution.state != ExecutionState::Cancelling;
         if news {
-            execution.state = match root.state {
-                TaskState::Completed => ExecutionState::Completed,
-                TaskState::Failed => ExecutionState::Failed,
-                _ => ExecutionState::Cancelled,
-            };
-            (execution.result, execution.error) = (root.result.clone(), root.error.clone());
+            execution.state = ending.execution_state();
+            (execution.result, execution.error) = (ending.result().cloned(), ending.failure().cloned());
             (execution.completed_at, execution.retries) = (root.completed_at, root.retries);
             self.update_execution(execution).await?;
         }
@@ -86,8 +86,7 @@ impl Fallback {
         self.memory().mended = if page.len() < MEND_PAGE as usize { 0 } else { offset + MEND_PAGE };
         let mut changed = 0;
         for execution in page {
-            let root = self.task(root_of(execution.id)).await?.filter(|root| root.state.is_terminal());
-            if let Some(root) = root {
+            if let Some(root) = self.task(root_task_id(execution.id)).await? {
                 changed += u64::from(self.end_as_root(&root).await?);
             }
         }
@@ -100,26 +99,27 @@ impl Fallback {
         let mut below = vec![parent];
         let mut at = 0;
         while let Some(parent) = below.get(at).copied() {
-            below.extend(all.iter().filter(|task| task.parent_task_id == Some(parent)).map(|task| task.id));
+            // Records may be each other's ancestors: each is met once.
+            let children = all.iter().filter(|task| task.parent_task_id == Some(parent)).map(|task| task.id);
+            let new: Vec<Id> = children.filter(|child| !below.contains(child)).collect();
+            below.extend(new);
             at += 1;
         }
-        let is_root = parent == root_of(execution);
-        for mut task in all {
+        let is_root = parent == root_task_id(execution);
+        for task in all {
             let belongs = task.id != parent && (below.contains(&task.id) || (is_root && task.parent_task_id.is_none()));
             if belongs && !task.state.is_terminal() {
                 if task.state == TaskState::Running {
                     self.hint(Notice::Lost(vec![task.id]));
                 }
-                (task.state, task.result) = (TaskState::Cancelled, None);
-                (task.completed_at, task.lease_expires_at) = (Some(now()), None);
-                self.update(task).await?;
+                self.update(ended(task, &Ending::Cancelled)).await?;
             }
         }
         Ok(())
     }
 
     pub(in crate::backend::custom) async fn cancel(&self, id: Id, reason: Option<String>) -> Result<()> {
-        let execution = self.execution(id).await?.ok_or_else(|| no_execution(id))?;
+        let execution = self.execution(id).await?.ok_or_else(|| decide::unknown_execution(id))?;
         if execution.state.is_terminal() {
             return Err(over(id, execution.state));
         }
@@ -157,12 +157,11 @@ impl Fallback {
         for task in self.tasks_of(id).await? {
             let live = task.state == TaskState::Running && task.lease_expires_at.is_some_and(|ends| ends > now());
             held += u32::from(live);
-            if task.id == root_of(id) {
+            if task.id == root_task_id(id) {
                 root = Some(task);
             } else if !live && !task.state.is_terminal() {
                 changed = true;
-                let ended = Task { state: TaskState::Cancelled, result: None, completed_at: Some(now()), ..task };
-                self.update(ended).await?;
+                self.update(ended(task, &Ending::Cancelled)).await?;
             }
         }
         if held > 0 {
@@ -174,8 +173,7 @@ impl Fallback {
         let reason = told.as_ref().map(|failure| failure.message.clone()).filter(|reason| !reason.is_empty());
         if let Some(root) = root.filter(|root| !root.state.is_terminal()) {
             self.compensate(&execution, &root, state, reason).await?;
-            let ended = Task { state: TaskState::Cancelled, result: None, completed_at: Some(now()), ..root };
-            self.update(ended).await?;
+            self.update(ended(root, &Ending::Cancelled)).await?;
         }
         // The reason stays, in the failure.
         execution.error = told;
@@ -194,54 +192,32 @@ impl Fallback {
         reason: Option<String>,
     ) -> Result<()> {
         let Some(function) = Notes::of(root)?.on_cancel else { return Ok(()) };
-        let id = child_id(execution.id, 0, "on_cancel");
         let args = codec::compensation_args(execution.id, state, reason, &execution.args, &execution.kwargs);
-        let kind = TaskKind::Orchestrator;
-        let mut task = blank(New {
-            id: root_of(id),
-            execution: id,
-            parent: None,
-            kind,
-            name: &function,
-            step_key: None,
-            at: now(),
-        });
-        let mut notes = Notes::default();
-        let options = TaskOptions::default();
-        let asked = Asked {
-            options: &options,
-            kwargs: None,
-            args: &args,
-            args_hash: None,
-            idempotency_key: None,
-            cache_key: None,
+        let new = NewExecution {
+            id: child_id(execution.id, 0, "on_cancel"),
+            function,
+            args_hash: CanonicalJson.hash(&args, &Payload::empty_object()),
+            args,
+            options: DispatchOptions::default(),
         };
-        self.resolve(&mut task, &mut notes, asked).await?;
-        notes.keep(&mut task);
-        let execution = Execution {
-            id,
-            root_function: function.clone(),
-            state: ExecutionState::Pending,
-            args: task.args.clone(),
-            kwargs: task.kwargs.clone(),
-            retries: 0,
-            created_at: now(),
-            started_at: None,
-            completed_at: None,
-            expiry_at: None,
-            progress: Vec::new(),
-            tags: task.tags.clone(),
-            priority: task.priority,
-            queue: task.queue.clone(),
-            result: None,
-            error: None,
-        };
-        let created = self.call(Request::CreateExecutionWithRootTask { execution, task }).await;
-        if is_conflict(&created) {
+        let started = self.start(new).await;
+        if is_conflict(&started) {
             return Ok(());
         }
         self.hint(Notice::Work { served: None });
-        created.map(drop)
+        started.map(drop)
+    }
+}
+
+/// The record of a task that is over.
+fn ended(task: Task, ending: &Ending) -> Task {
+    Task {
+        state: ending.task_state(),
+        result: ending.result().cloned(),
+        error: ending.failure().cloned(),
+        completed_at: Some(now()),
+        lease_expires_at: None,
+        ..task
     }
 }
 

@@ -1,13 +1,15 @@
-//! A dead letter's replay: a new execution with what the failed path had recorded. Signals that nobody has taken stay
-//! behind: the protocol shows only the oldest of them.
+//! Journals that begin with copies: a dead letter's replay, and a retry that opens failed children again. Signals that
+//! nobody has taken stay behind: the protocol shows only the oldest of them.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use super::Fallback;
-use super::notes::{Notes, Place, now, root_of};
+use super::copies::{made, opened_at, reopened, replayed};
+use super::notes::{Notes, Place, now};
 use super::told::REPLAY_OF;
+use crate::backend::decide;
 use crate::backend::{Notice, Replayed, Request, Response};
-use crate::model::{DeadLetter, Error, Execution, ExecutionState, Id, Op, Result, Task, TaskState, child_id};
+use crate::model::{Error, Execution, ExecutionState, Id, Op, Result, Task};
 
 impl Fallback {
     pub(in crate::backend::custom) async fn replay_dead_letter(&self, id: Id, new: Id) -> Result<Replayed> {
@@ -17,7 +19,10 @@ impl Fallback {
         let old = letter.task.execution_id;
         let execution = self.execution(old).await?.ok_or_else(none)?;
         let tasks = self.tasks_of(old).await?;
-        let (root, children) = copies(&letter, &tasks, new).ok_or_else(none)?;
+        let above: Vec<(Id, Option<Id>)> = tasks.iter().map(|task| (task.id, task.parent_task_id)).collect();
+        let path = decide::path(id, &above).ok_or_else(|| decide::no_root(id))?;
+        let (root, children) = replayed(&path, &tasks, new, now()).ok_or_else(none)?;
+        let root = Task { step_key: Some(format!("{REPLAY_OF}{old}")), ..root };
         let execution = Execution {
             id: new,
             state: ExecutionState::Pending,
@@ -48,98 +53,23 @@ impl Fallback {
         }
         Ok(())
     }
-}
 
-/// What becomes of a child when its parent's journal is copied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Graft {
-    /// As it stands.
-    Keep,
-    /// It runs again, with what its own journal has.
-    Afresh,
-    Leave,
-}
-
-/// The journal of a task's run.
-pub(super) struct Graftable<'a> {
-    pub tasks: &'a [Task],
-    pub of: Id,
-    pub run: u32,
-}
-
-/// Copies a journal below another task (its execution, its id, its run); the operations that were kept as they stand.
-pub(super) fn graft(
-    from: &Graftable<'_>,
-    to: (Id, Id, u32),
-    what: &dyn Fn(&Task) -> Graft,
-    copies: &mut Vec<Task>,
-) -> Vec<Op> {
-    let (execution, parent, run) = to;
-    let mut kept = Vec::new();
-    for child in from.tasks.iter().filter(|task| task.parent_task_id == Some(from.of)) {
-        let Some(place) = Place::of(child).filter(|place| place.run == from.run) else { continue };
-        let id = child_id(parent, run, &place.key);
-        let step_key = Some(Place { run, ..place.clone() }.to_text());
-        let copy = Task { id, execution_id: execution, parent_task_id: Some(parent), step_key, ..child.clone() };
-        match what(child) {
-            Graft::Leave => {}
-            Graft::Keep => {
-                kept.push(place.op);
-                copies.push(copy);
-            }
-            Graft::Afresh => {
-                let (copy, below) = afresh(copy, child, from.tasks, what);
-                copies.push(copy);
-                copies.extend(below);
-            }
+    /// The failed children of a task run again, and those below that they failed of; failed steps, waits and timers are
+    /// made anew by the retry. Their dead letters are taken back.
+    pub(super) async fn reopen(&self, task: &Task, notes: &mut Notes) -> Result<()> {
+        let all = self.tasks_of(task.execution_id).await?;
+        let plan = reopened(&all, task.id, notes.run);
+        for failed in plan.iter().filter(|copy| copy.again) {
+            self.call(Request::DeleteDeadTask { task_id: failed.id }).await?;
         }
+        let run = notes.run + 1;
+        let run_of = |parent| if parent == task.id { run } else { 0 };
+        let copies = made(&plan, &all, task.execution_id, run_of, now());
+        let ours = copies.iter().filter(|copy| copy.parent_task_id == Some(task.id) && copy.state.is_terminal());
+        let kept: HashSet<Op> = ours.filter_map(Place::of).map(|place| place.op).collect();
+        notes.opened = notes.opened.into_iter().chain(opened_at(&all, task.id, notes.run)).min();
+        notes.run = run;
+        notes.arrived.retain(|op| kept.contains(op));
+        self.create(copies).await
     }
-    kept
-}
-
-/// A task that runs again, and the copies of what its last run had recorded.
-fn afresh(mut copy: Task, old: &Task, tasks: &[Task], what: &dyn Fn(&Task) -> Graft) -> (Task, Vec<Task>) {
-    let mut ended: Vec<(&Task, Place)> = tasks
-        .iter()
-        .filter(|task| task.parent_task_id == Some(old.id))
-        .filter_map(|task| Place::of(task).map(|place| (task, place)))
-        .collect();
-    let run = ended.iter().map(|(_, place)| place.run).max().unwrap_or(0);
-    ended.retain(|(task, place)| place.run == run && what(task) != Graft::Leave);
-    ended.sort_by_key(|(task, place)| (task.completed_at, place.op));
-    let mut below = Vec::new();
-    let from = Graftable { tasks, of: old.id, run };
-    let kept = graft(&from, (copy.execution_id, copy.id, run), what, &mut below);
-    let notes = Notes {
-        run,
-        ops: ended.iter().map(|(_, place)| place.op).max().unwrap_or(0),
-        arrived: ended.iter().map(|(_, place)| place.op).filter(|op| kept.contains(op)).collect(),
-        ..Notes::default()
-    };
-    (copy.state, copy.retries, copy.error) = (TaskState::Pending, 0, None);
-    (copy.started_at, copy.completed_at, copy.scheduled_for) = (None, None, Some(now()));
-    (copy.worker_id, copy.lease_expires_at) = (None, None);
-    notes.keep(&mut copy);
-    (copy, below)
-}
-
-/// The new root and the tasks below it.
-fn copies(letter: &DeadLetter, tasks: &[Task], new: Id) -> Option<(Task, Vec<Task>)> {
-    let by_id: HashMap<Id, &Task> = tasks.iter().map(|task| (task.id, task)).collect();
-    let mut path = vec![letter.task.id];
-    while let Some(parent) = by_id.get(path.last()?)?.parent_task_id {
-        path.push(parent);
-    }
-    let old = *by_id.get(path.last()?)?;
-    let what = |task: &Task| match task.state {
-        _ if path.contains(&task.id) => Graft::Afresh,
-        TaskState::Completed => Graft::Keep,
-        // The handler had seen it fail, and gone on.
-        TaskState::Failed if task.completed_at <= letter.task.completed_at => Graft::Keep,
-        _ => Graft::Leave,
-    };
-    let root = Task { id: root_of(new), execution_id: new, ..old.clone() };
-    let (mut root, below) = afresh(root, old, tasks, &what);
-    root.step_key = Some(format!("{REPLAY_OF}{}", letter.task.execution_id));
-    Some((root, below))
 }

@@ -4,21 +4,31 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Fallback;
-use super::ends::Ending;
 use super::notes::{Notes, Place, now};
 use super::start::{New, blank};
-use super::{is_conflict, no_execution, over};
+use super::{Fallback, is_conflict, over};
+use crate::backend::decide::{self, Due, DueRow, End, Ending};
 use crate::backend::{JournalEntry, JournalRequest, NewSignal, Request, Response};
-use crate::model::{
-    ExecutionState, Failure, Id, Payload, Result, Signal, Task, TaskKind, TaskState, Timestamp, child_id,
-};
+use crate::model::{ExecutionState, Id, Payload, Result, Signal, Task, TaskKind, TaskState, Timestamp, child_id};
 
 /// A signal that was taken and not marked so for this long is marked by another: the taker has died in between.
 const TAKEN_PAUSE: Duration = Duration::from_secs(5);
 
 /// The operations of a task's current run, by number.
 pub(super) type Children = Vec<(Place, Task)>;
+
+/// What becomes of a task whose time has come. `state`: to the engine, which the record does not always tell.
+pub(super) fn when_due(task: &Task, state: TaskState) -> Result<Due> {
+    let row = DueRow {
+        id: task.id,
+        parent: task.parent_task_id,
+        kind: task.kind,
+        state,
+        name: &task.step_name,
+        retries: task.retries,
+    };
+    decide::when_due(&row, || Ok(task.retry_policy.clone().unwrap_or_default()), rand::random())
+}
 
 impl Fallback {
     pub(super) async fn children(&self, task: &Task, run: u32) -> Result<Children> {
@@ -42,20 +52,8 @@ impl Fallback {
             if child.state.is_terminal() || child.kind.is_run() {
                 continue;
             }
-            let due = child.scheduled_for.is_some_and(|due| due <= now());
-            let ending = match child.kind {
-                TaskKind::Signal if !silent.contains(&child.step_name) => match self.take(child).await? {
-                    Some(payload) => Some(Ending::Completed(payload)),
-                    None => {
-                        silent.insert(child.step_name.clone());
-                        due.then(|| Ending::Failed(signal_timeout(&child.step_name)))
-                    }
-                },
-                TaskKind::Signal => due.then(|| Ending::Failed(signal_timeout(&child.step_name))),
-                _ => due.then(|| Ending::Completed(Payload::null())),
-            };
-            if let Some(ending) = ending {
-                self.end(child.clone(), &ending).await?;
+            if let Due::End(end) = self.due(child, &mut silent).await? {
+                self.end(child.clone(), end).await?;
                 if let Some(ended) = self.task(child.id).await? {
                     *child = ended;
                 }
@@ -69,6 +67,18 @@ impl Fallback {
         news.sort_unstable();
         notes.arrived.extend(news.into_iter().map(|(_, op)| op));
         Ok(children)
+    }
+
+    /// What has become of an operation that no worker runs. `silent`: names of which no signal is there.
+    async fn due(&self, child: &Task, silent: &mut BTreeSet<String>) -> Result<Due> {
+        if child.kind == TaskKind::Signal && !silent.contains(&child.step_name) {
+            if let Some(payload) = self.take(child).await? {
+                return Ok(Due::End(End::now(child.id, child.parent_task_id, Ending::Completed(payload))));
+            }
+            silent.insert(child.step_name.clone());
+        }
+        let is_due = child.scheduled_for.is_some_and(|at| at <= now());
+        if is_due { when_due(child, child.state) } else { Ok(Due::Nothing) }
     }
 
     /// The oldest signal that no wait has taken. That one wait alone takes it is a task whose id follows from the
@@ -121,7 +131,7 @@ impl Fallback {
 
     pub(in crate::backend::custom) async fn signal(&self, signal: NewSignal) -> Result<()> {
         let id = signal.execution;
-        let execution = self.execution(id).await?.ok_or_else(|| no_execution(id))?;
+        let execution = self.execution(id).await?.ok_or_else(|| decide::unknown_execution(id))?;
         if execution.state.is_terminal() || execution.state == ExecutionState::Cancelling {
             return Err(over(id, execution.state));
         }
@@ -204,8 +214,4 @@ fn entry(notes: &Notes, place: Place, child: Task) -> JournalEntry {
         arrival,
         completed_at: child.completed_at.filter(|_| ended),
     }
-}
-
-fn signal_timeout(name: &str) -> Failure {
-    Failure::new("SignalTimeout", format!("no signal '{name}' came within the time"))
 }

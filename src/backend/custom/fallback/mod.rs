@@ -6,11 +6,15 @@
 //! done by creating a task with an id that follows from it: an existing id is a conflict. Ends are written so that
 //! whoever claims a half-done one next can finish it.
 //!
+//! What is to be done is decided in `backend/decide`, as for every store. Where the protocol leaves no way to do it, a
+//! comment says so. What a record may be, and what its counters come to, the user's store decides itself.
+//!
 //! What is given up: exact fences and transactions over several records (there are moments between the question and
 //! the write, and between two writes), waits that cost nothing, and what rests on these.
 
 mod advance;
 mod claim;
+mod copies;
 mod ends;
 mod fork;
 mod look;
@@ -101,6 +105,24 @@ impl Fallback {
         }
     }
 
+    /// All at once; those that are there already were committed before.
+    async fn create(&self, tasks: Vec<Task>) -> Result<()> {
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        let created = self.call(Request::CreateTasks { tasks: tasks.clone() }).await;
+        if !is_conflict(&created) {
+            return created.map(drop);
+        }
+        for task in tasks {
+            let created = self.call(Request::CreateTask { task }).await;
+            if !is_conflict(&created) {
+                created?;
+            }
+        }
+        Ok(())
+    }
+
     async fn update(&self, task: Task) -> Result<()> {
         self.call(Request::UpdateTask { task }).await.map(drop)
     }
@@ -181,11 +203,6 @@ fn is_conflict<T>(outcome: &Result<T>) -> bool {
     outcome.as_ref().is_err_and(|why| why.status() == Status::Conflict)
 }
 
-/// It is not there, or over.
 fn over(id: Id, state: ExecutionState) -> Error {
     Error::conflict(format!("the execution {id} is {state}"))
-}
-
-fn no_execution(id: Id) -> Error {
-    Error::not_found(format!("there is no execution {id}"))
 }

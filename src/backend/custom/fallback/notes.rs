@@ -5,11 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::CacheSlot;
+use crate::backend::{CacheSlot, Extent};
 use crate::codec::{from_json, to_json};
-use crate::model::{
-    Failure, Id, Op, OpSet, Payload, Result, Task, TaskState, Timestamp, WaitMode, digest, optional_seconds,
-};
+use crate::model::{Failure, Op, OpSet, Payload, Result, Task, Timestamp, Wait, WaitMode, digest, optional_seconds};
 
 /// Waits are looked at again after this, and then after half as long again each time.
 const LOOK_FIRST: Duration = Duration::from_millis(20);
@@ -22,13 +20,16 @@ pub(super) struct Notes {
     pub run: u32,
     pub ops: u32,
     pub effects: u32,
+    /// The first operation that was opened again.
+    pub opened: Option<Op>,
     pub crashes: u32,
     /// A worker has it: found by the next claim, that worker died.
     pub taken: bool,
     /// Of a later run.
     pub args: Option<Payload>,
     pub heartbeat: Option<Payload>,
-    /// Operations in order of their arrival.
+    /// Operations in order of their arrival. Their places are their numbers: no book is needed where nobody but the
+    /// task's holder numbers anything.
     pub arrived: Vec<Op>,
     pub wait: Option<Waiting>,
     pub parked: Option<Parked>,
@@ -63,14 +64,9 @@ pub(super) struct Parked {
 impl Waiting {
     /// Is what it waits for there?
     pub fn is_over(&self, arrived: &[Op]) -> bool {
-        let known = arrived.get(..usize::try_from(self.known).unwrap_or(usize::MAX)).unwrap_or(arrived);
-        let news = arrived.get(known.len()..).unwrap_or_default();
-        match self.mode {
-            _ if self.ops.is_empty() => true,
-            WaitMode::Any => news.iter().any(|op| self.ops.contains(*op)),
-            // What it knew is not awaited again.
-            WaitMode::All => self.ops.iter().all(|op| arrived.contains(&op)),
-        }
+        let known = usize::try_from(self.known).unwrap_or(usize::MAX);
+        let news = arrived.get(known..).unwrap_or_default();
+        Wait::new(self.mode, self.ops.clone()).arrive(news.iter().copied())
     }
 
     pub fn next_look(&self, now: Timestamp) -> Timestamp {
@@ -93,6 +89,10 @@ impl Notes {
 
     pub fn keep(&self, task: &mut Task) {
         task.result = Some(Payload::from(to_json(self)));
+    }
+
+    pub const fn extent(&self) -> Extent {
+        Extent { ops: self.ops, effects: self.effects }
     }
 
     pub fn latest(&self) -> u64 {
@@ -129,15 +129,10 @@ pub(super) fn holder(worker_id: &str, fence: u64) -> String {
     format!("{worker_id}~{fence}")
 }
 
-/// The worker and the fence of a running task.
+/// The worker and the fence of a task that runs, or of its last run if it is over.
 pub(super) fn held_by(task: &Task) -> Option<(&str, u64)> {
     let (worker, fence) = task.worker_id.as_deref()?.rsplit_once('~')?;
-    (task.state == TaskState::Running).then_some(())?;
     Some((worker, fence.parse().ok()?))
-}
-
-pub(super) fn root_of(execution: Id) -> Id {
-    crate::model::child_id(execution, 0, "root")
 }
 
 /// The host's clock: schedules are made by it, and judged by the store's.

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::notes::{Notes, Parked, now, root_of};
+use super::notes::{Notes, Parked, now};
 use super::{Fallback, is_conflict};
+use crate::backend::decide::{self, Asked, Found, KEY_TTL, Reservation, root_task_id};
 use crate::backend::{CacheSlot, NewExecution, NewWorker, Notice, Request};
 use crate::codec::{from_json, to_json};
 use crate::model::{
-    Error, Execution, ExecutionState, FunctionOptions, Id, Payload, Result, Task, TaskKind, TaskOptions, TaskState,
-    Timestamp, child_id, digest,
+    Execution, ExecutionState, FunctionOptions, Id, Payload, Result, Task, TaskKind, TaskState, Timestamp, child_id,
+    digest,
 };
 
 /// The task that ends an execution when its time is up: one that is claimed, not run.
@@ -22,11 +23,14 @@ const BELIEVED: Duration = Duration::from_secs(1);
 
 /// Who has an idempotency key.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Owner {
-    pub task: Id,
-    pub execution: Id,
+struct Owner {
+    task: Id,
     #[serde(with = "digest::optional")]
-    pub args_hash: Option<[u8; 32]>,
+    args_hash: Option<[u8; 32]>,
+}
+
+fn owner_key(function: &str, key: &str) -> String {
+    format!("stent.owner/{function}/{key}")
 }
 
 fn function_key(name: &str) -> String {
@@ -54,43 +58,16 @@ pub(super) fn blank(new: New<'_>) -> Task {
     }
 }
 
-/// What a call asks for, before its function has been looked up.
-pub(super) struct Asked<'a> {
-    pub options: &'a TaskOptions,
-    pub kwargs: Option<&'a Payload>,
-    pub args: &'a Payload,
-    pub args_hash: Option<[u8; 32]>,
-    pub idempotency_key: Option<&'a str>,
-    pub cache_key: Option<&'a str>,
-}
-
 impl Fallback {
-    /// Fills a task of a function: the call, the function, the default.
-    pub(super) async fn resolve(&self, task: &mut Task, notes: &mut Notes, asked: Asked<'_>) -> Result<()> {
-        let function = self.function(&task.step_name).await?;
-        let options = asked.options.clone().or_function(function.as_deref());
-        task.args = asked.args.clone();
-        task.kwargs = asked.kwargs.cloned().unwrap_or_else(Payload::empty_object);
-        task.queue = options.queue;
-        task.tags = options.tags.unwrap_or_default();
-        task.priority = options.priority.unwrap_or_default();
-        task.retry_policy = options.retry_policy;
-        notes.timeout = options.timeout;
-        notes.args_hash = asked.args_hash;
-        let hash = || asked.args_hash.map(hex);
-        task.idempotency_key = match asked.idempotency_key {
-            Some(key) => Some(key.to_owned()),
-            None if function.as_ref().is_some_and(|function| function.idempotent) => hash(),
-            None => None,
-        };
-        let version = function.as_ref().and_then(|function| function.version.clone()).unwrap_or_default();
-        let cache_key = match asked.cache_key {
-            Some(key) => Some(key.to_owned()),
-            None if options.cached == Some(true) => hash().map(|hash| format!("{version}/{hash}")),
-            None => None,
-        };
-        notes.cache =
-            cache_key.map(|key| CacheSlot { key: format!("{}/{key}", task.step_name), ttl: options.cache_ttl });
+    /// Fills a task of a function with what it runs under.
+    pub(super) async fn resolve(&self, task: &mut Task, notes: &mut Notes, asked: &Asked<'_>) -> Result<()> {
+        let function = self.function(asked.function).await?;
+        // Its route is not needed: claims of the protocol name queues and tags.
+        let (run, _) = decide::resolve(asked, function.as_deref());
+        (task.queue, task.tags, task.priority) = (run.queue, run.tags, run.priority);
+        (task.retry_policy, task.idempotency_key) = (run.retry_policy, run.idempotency_key);
+        (notes.timeout, notes.args_hash) = (run.timeout, asked.args_hash.copied());
+        notes.cache = run.cache_key.map(|key| CacheSlot { key, ttl: run.cache_ttl });
         Ok(())
     }
 
@@ -144,10 +121,10 @@ impl Fallback {
         Ok(ids)
     }
 
-    async fn start(&self, new: NewExecution) -> Result<Id> {
+    pub(super) async fn start(&self, new: NewExecution) -> Result<Id> {
         let now = now();
         let at = now.after(new.options.delay.unwrap_or_default());
-        let root = root_of(new.id);
+        let root = root_task_id(new.id);
         let kind = TaskKind::Orchestrator;
         let name = new.function.as_str();
         let mut task = blank(New { id: root, execution: new.id, parent: None, kind, name, step_key: None, at });
@@ -157,21 +134,18 @@ impl Fallback {
             ..Notes::default()
         };
         let asked = Asked {
+            function: name,
             options: &new.options.task,
-            kwargs: new.options.kwargs.as_ref(),
-            args: &new.args,
-            args_hash: Some(new.args_hash),
             idempotency_key: new.options.idempotency_key.as_deref(),
             cache_key: None,
+            args_hash: Some(&new.args_hash),
         };
-        self.resolve(&mut task, &mut notes, asked).await?;
+        self.resolve(&mut task, &mut notes, &asked).await?;
+        task.args = new.args.clone();
+        task.kwargs = new.options.kwargs.clone().unwrap_or_else(Payload::empty_object);
         notes.keep(&mut task);
-        if let Some(owner) = self.owner(&task, &notes).await?
-            && !self.execution(owner.execution).await?.is_none_or(|found| {
-                matches!(found.state, ExecutionState::Failed | ExecutionState::TimedOut | ExecutionState::Cancelled)
-            })
-        {
-            return Ok(owner.execution);
+        if let Some(first) = self.first_with_key(&task, &notes).await? {
+            return Ok(first);
         }
         let expiry_at = new.options.expiry_at(now);
         let execution = Execution {
@@ -192,7 +166,6 @@ impl Fallback {
             result: None,
             error: None,
         };
-        self.own(&task, &notes).await?;
         self.call(Request::CreateExecutionWithRootTask { execution, task }).await?;
         if let Some(at) = expiry_at {
             let id = child_id(new.id, 0, EXPIRY);
@@ -217,35 +190,40 @@ impl Fallback {
         Ok(new.id)
     }
 
-    /// Who has this task's idempotency key. Other arguments under it: conflict.
-    pub(super) async fn owner(&self, task: &Task, notes: &Notes) -> Result<Option<Owner>> {
-        let Some(key) = &task.idempotency_key else { return Ok(None) };
+    /// The execution whose root has the key of this new one. A key that a call inside of an execution has is joined when
+    /// the root is claimed, as by any other task.
+    async fn first_with_key(&self, root: &Task, notes: &Notes) -> Result<Option<Id>> {
+        let owner = match self.reserve(root, notes).await? {
+            Reservation::Owner => return self.own(root, notes).await.map(|()| None),
+            Reservation::Done { owner, .. } => owner,
+            Reservation::Join { owner } => Some(owner),
+        };
+        let Some(owner) = owner else { return Ok(None) };
+        let found = self.task(owner).await?.map(|owner| owner.execution_id);
+        Ok(found.filter(|execution| root_task_id(*execution) == owner))
+    }
+
+    /// What this task's idempotency key makes of it. Other arguments under the key: conflict.
+    pub(super) async fn reserve(&self, task: &Task, notes: &Notes) -> Result<Reservation> {
+        let Some(key) = &task.idempotency_key else { return Ok(Reservation::Owner) };
         let function = &task.step_name;
-        let kept = self.value(Request::GetIdempotencyResult { key: format!("stent.owner/{function}/{key}") }).await?;
-        let Some(kept) = kept else { return Ok(None) };
+        let kept = self.value(Request::GetIdempotencyResult { key: owner_key(function, key) }).await?;
+        let Some(kept) = kept else { return Ok(Reservation::Owner) };
         let owner: Owner = from_json("an idempotency key's owner", &String::from_utf8_lossy(kept.as_bytes()))?;
-        if owner.args_hash.is_some() && notes.args_hash.is_some() && owner.args_hash != notes.args_hash {
-            return Err(Error::conflict(format!(
-                "the idempotency key '{key}' of {function} is taken by a call with other arguments; use another key, \
-                 or the same arguments"
-            ))
-            .with("idempotency_key", key.as_str()));
+        let mut found =
+            Found { args_hash: owner.args_hash.map(Vec::from), owner: Some(owner.task), ..Found::default() };
+        if let Some(owner) = self.task(owner.task).await? {
+            (found.state, found.result) = (Some(owner.state), owner.result);
         }
-        Ok(Some(owner))
+        decide::reserve(function, key, &notes.args_hash.unwrap_or_default(), task.id, found)
     }
 
     /// From now on the key is this task's.
     pub(super) async fn own(&self, task: &Task, notes: &Notes) -> Result<()> {
         let Some(key) = &task.idempotency_key else { return Ok(()) };
-        let owner = Owner { task: task.id, execution: task.execution_id, args_hash: notes.args_hash };
-        let (key, value) = (format!("stent.owner/{}/{key}", task.step_name), Payload::from(to_json(&owner)));
-        self.call(Request::SetIdempotencyResult { key, value, ttl: None }).await.map(drop)
+        let owner = Owner { task: task.id, args_hash: notes.args_hash };
+        let (key, value) = (owner_key(&task.step_name, key), Payload::from(to_json(&owner)));
+        let ttl = Some(KEY_TTL.as_secs_f64());
+        self.call(Request::SetIdempotencyResult { key, value, ttl }).await.map(drop)
     }
-}
-
-fn hex(hash: [u8; 32]) -> String {
-    hash.iter().fold(String::with_capacity(64), |mut text, byte| {
-        text.push_str(&format!("{byte:02x}"));
-        text
-    })
 }

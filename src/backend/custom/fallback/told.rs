@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 
 use super::Fallback;
 use super::ends::cancel_reason;
-use super::notes::{Notes, now, root_of};
+use super::notes::{Notes, now};
+use crate::backend::decide::{self, root_task_id};
 use crate::backend::{DeadLetterFilter, Depth, ExecutionFilter, Request, Response, Snapshot, StoreStats};
-use crate::model::{DeadLetter, Execution, ExecutionState, Id, Payload, Result, TaskKind, TaskState};
+use crate::codec::to_json;
+use crate::model::{
+    DeadLetter, Execution, ExecutionState, Id, Payload, ProgressEntry, Result, Task, TaskKind, TaskState, Timestamp,
+};
 
 /// Dead letters are read at once: the protocol's list has no offset.
 const LETTERS_MAX: u32 = 10_000;
@@ -39,17 +43,19 @@ impl Fallback {
     }
 
     pub(in crate::backend::custom) async fn snapshot(&self, execution_id: Id) -> Result<Option<Snapshot>> {
-        let Some(execution) = self.execution(execution_id).await? else { return Ok(None) };
+        let Some(mut execution) = self.execution(execution_id).await? else { return Ok(None) };
         let Response::Counters(counters) = self.call(Request::GetExecutionCounters { execution_id }).await? else {
             return Ok(None);
         };
         let Response::Values(state) = self.call(Request::GetExecutionStateValues { execution_id }).await? else {
             return Ok(None);
         };
-        let root = self.task(root_of(execution_id)).await?;
+        let tasks = self.tasks_of(execution_id).await?;
+        let root = tasks.iter().find(|task| task.id == root_task_id(execution_id));
         let replay_of = root
-            .and_then(|root| root.step_key)
+            .and_then(|root| root.step_key.as_deref())
             .and_then(|key| key.strip_prefix(REPLAY_OF).and_then(|id| Id::parse_str(id).ok()));
+        execution.progress = decide::merge(lines(&tasks), execution.progress);
         let cancel_reason = cancel_reason(&execution);
         Ok(Some(Snapshot { execution, counters, state, replay_of, cancel_reason }))
     }
@@ -126,6 +132,21 @@ impl Fallback {
         stats.workers = self.memory().workers.len() as u64;
         Ok(stats)
     }
+}
+
+/// Of the tasks of the root's tree; what stands beside it is the engine's own.
+fn lines(tasks: &[Task]) -> Vec<(Timestamp, ProgressEntry)> {
+    let in_tree = |task: &&Task| task.parent_task_id.is_some() || task.id == root_task_id(task.execution_id);
+    let line = |task: &Task| {
+        let error = task.error.as_ref().map(|failure| Payload::from(to_json(failure)));
+        // A record has no place for a hit of the cache.
+        let (name, hit) = (task.step_name.clone(), false);
+        let entry = decide::line(name, task.state, hit, task.started_at, task.completed_at, error);
+        (task.started_at.unwrap_or(task.created_at), entry)
+    };
+    let mut lines: Vec<_> = tasks.iter().filter(in_tree).map(line).collect();
+    lines.sort_by_key(|(time, _)| *time);
+    lines
 }
 
 fn matches(filter: &ExecutionFilter, execution: &Execution) -> bool {

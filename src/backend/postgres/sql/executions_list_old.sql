@@ -1,6 +1,10 @@
-SELECT id
-FROM executions
-WHERE completed_at < $1 AND state IN ('completed', 'failed', 'timed_out', 'cancelled')
-ORDER BY completed_at, id
-LIMIT $2
-FOR UPDATE SKIP LOCKED
+-- from the second time on: what is before it was looked at
+SELECT e.id, e.completed_at
+FROM executions AS e
+WHERE e.completed_at < $1
+    AND e.completed_at >= coalesce($2::timestamptz, '-infinity')
+    AND e.state IN ('completed', 'failed', 'timed_out', 'cancelled')
+    AND NOT EXISTS (SELECT 1 FROM dead_letters AS d WHERE d.execution_id = e.id)
+ORDER BY e.completed_at, e.id
+LIMIT $3
+FOR UPDATE OF e SKIP LOCKED

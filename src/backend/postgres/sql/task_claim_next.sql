@@ -41,7 +41,7 @@ WHERE id = (
             )
     ) AS c
     JOIN tasks AS t ON t.id = c.id
-    WHERE t.lane IS NOT NULL OR t.lease_expires_at < $3
+    WHERE t.lane IS NOT NULL OR (t.lease_expires_at < $3 AND t.state = 'running')
     ORDER BY c.priority DESC, c.created_at, c.id
     LIMIT 1
     FOR UPDATE OF t SKIP LOCKED

@@ -1,13 +1,13 @@
 INSERT INTO tasks (
     id, execution_id, parent_task_id, step_name, step_key, kind, state, lane, route, priority, created_at, ops, effects,
     op, arrival, started_at, completed_at, retries, timeout, queue, tags, retry_policy, args, kwargs, result, error,
-    cache_key, cache_ttl
+    cache_key, cache_ttl, opened
 )
 SELECT
-    b.new_id, $5, b.new_parent, t.step_name, t.step_key, t.kind,
+    b.new_id, $6, b.new_parent, t.step_name, t.step_key, t.kind,
     CASE WHEN b.again THEN 'pending' ELSE t.state END,
     CASE WHEN b.again THEN t.route END,
-    t.route, t.priority, $6::timestamptz + b.position * interval '1 microsecond',
+    t.route, t.priority, $7::timestamptz + b.position * interval '1 microsecond',
     CASE WHEN b.again THEN t.ops ELSE 0 END,
     t.effects, t.op,
     CASE WHEN b.again THEN NULL ELSE t.arrival END,
@@ -17,7 +17,7 @@ SELECT
     t.timeout, t.queue, t.tags, t.retry_policy, t.args, t.kwargs,
     CASE WHEN b.again THEN NULL ELSE t.result END,
     CASE WHEN b.again THEN NULL ELSE t.error END,
-    t.cache_key, t.cache_ttl
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[])
-    WITH ORDINALITY AS b (old_id, new_id, new_parent, again, position)
+    t.cache_key, t.cache_ttl, least(t.opened, b.opened)
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[], $5::bigint[])
+    WITH ORDINALITY AS b (old_id, new_id, new_parent, again, opened, position)
 JOIN tasks AS t ON t.id = b.old_id

@@ -1,4 +1,5 @@
--- moves: 0 hold, 1 retry, 2 suspend, 3 release, 4 park, 5 continue
+-- moves: 0 hold, 1 retry, 2 suspend, 3 release, 4 park, 5 continue. What an attempt without a journal says is said by
+-- the next one too, so it does not make up for a death
 UPDATE tasks
 SET state = CASE b.move WHEN 0 THEN 'running' WHEN 2 THEN 'waiting' WHEN 4 THEN 'waiting' ELSE 'pending' END,
     lane = CASE WHEN b.move IN (1, 3, 5) AND b.due_at IS NULL THEN tasks.route END,
@@ -6,7 +7,7 @@ SET state = CASE b.move WHEN 0 THEN 'running' WHEN 2 THEN 'waiting' WHEN 4 THEN 
     scheduled_for = CASE b.move WHEN 1 THEN b.due_at ELSE tasks.scheduled_for END,
     error = CASE WHEN b.move IN (1, 4) THEN b.error WHEN b.move = 5 THEN NULL ELSE tasks.error END,
     retries = tasks.retries + CASE b.move WHEN 1 THEN 1 ELSE 0 END,
-    crashes = CASE WHEN b.move IN (1, 2, 5) OR b.ops > 0 OR b.effects > 0 THEN 0 ELSE tasks.crashes END,
+    crashes = CASE WHEN b.move IN (1, 2, 5) OR b.ops > 0 OR (b.effects > 0 AND tasks.ops > 0) THEN 0 ELSE tasks.crashes END,
     started_at = CASE WHEN b.move = 1 OR (b.move = 3 AND tasks.ops = 0) THEN NULL ELSE tasks.started_at END,
     deadline_at = CASE WHEN b.move IN (1, 5) OR (b.move = 3 AND tasks.ops = 0) THEN NULL ELSE tasks.deadline_at END,
     lease_expires_at = CASE b.move WHEN 0 THEN tasks.lease_expires_at END,
@@ -17,6 +18,7 @@ SET state = CASE b.move WHEN 0 THEN 'running' WHEN 2 THEN 'waiting' WHEN 4 THEN 
     run = tasks.run + CASE b.move WHEN 5 THEN 1 ELSE 0 END,
     ops = CASE b.move WHEN 5 THEN 0 ELSE tasks.ops + b.ops END,
     effects = CASE b.move WHEN 5 THEN 0 ELSE tasks.effects + b.effects END,
+    opened = CASE b.move WHEN 5 THEN NULL ELSE tasks.opened END,
     heartbeat = coalesce(b.heartbeat, tasks.heartbeat),
     args = CASE b.move WHEN 5 THEN b.args ELSE tasks.args END
 FROM unnest(

@@ -11,7 +11,7 @@ WHERE id = ANY(
         UNION
         SELECT t.id
         FROM tasks AS t
-        WHERE t.lease_expires_at IS NOT NULL AND t.execution_id = ANY($1::uuid[])
+        WHERE t.lease_expires_at IS NOT NULL AND t.state = 'running' AND t.execution_id = ANY($1::uuid[])
         ORDER BY id
     )
 )

@@ -5,7 +5,7 @@ WHERE w.task_id = ANY(
     ARRAY(
         SELECT t.parent_task_id
         FROM tasks AS t
-        WHERE t.lease_expires_at IS NOT NULL AND t.execution_id = ANY($1::uuid[])
+        WHERE t.lease_expires_at IS NOT NULL AND t.state = 'running' AND t.execution_id = ANY($1::uuid[])
     )
 )
 ORDER BY w.task_id

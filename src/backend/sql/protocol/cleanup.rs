@@ -25,16 +25,26 @@ struct Batched {
     more: bool,
 }
 
-/// Ended executions with all that belongs to them; and, on the way, cached results, keys and marks whose time is over.
+/// Ended executions without dead letters.
+#[derive(Clone, Copy)]
+struct Old {
+    older_than: Timestamp,
+    /// Those that ended before were looked at: what is kept is not met again by every batch.
+    from: Option<Timestamp>,
+}
+
+/// Ended executions with all that belongs to them, but for those whose dead letters need it; and, on the way, cached
+/// results, keys and marks whose time is over.
 pub(super) async fn executions<D: Database>(store: &Sql<D>, older_than: Timestamp) -> Result<Response> {
     let mut total = 0;
+    let mut old = Old { older_than, from: None };
     loop {
-        let batch =
-            store.write_exactly(older_than, |tx, older_than| Box::pin(delete_executions(tx, *older_than))).await?;
+        let (batch, from) = store.write_exactly(old, |tx, old| Box::pin(delete_executions(tx, *old))).await?;
         total += batch.done;
         if !batch.more {
             break;
         }
+        old.from = from;
     }
     for what in [&CACHE_EXPIRE, &IDEMPOTENCY_EXPIRE, &MARKS_EXPIRE] {
         expire_all(store, what, None).await?;
@@ -64,8 +74,9 @@ async fn expire(tx: &mut Tx<'_>, what: &'static Statement, time: Option<Timestam
 }
 
 /// An execution goes when nothing of it is left: a crash between two batches leaves nothing without its execution.
-async fn delete_executions(tx: &mut Tx<'_>, older_than: Timestamp) -> Result<Batched> {
-    let found = tx.fetch(EXECUTIONS_LIST_OLD.call().time(older_than).int(EXECUTIONS_MAX)).await?;
+/// The answer tells where the next batch begins.
+async fn delete_executions(tx: &mut Tx<'_>, old: Old) -> Result<(Batched, Option<Timestamp>)> {
+    let found = tx.fetch(EXECUTIONS_LIST_OLD.call().time(old.older_than).time(old.from).int(EXECUTIONS_MAX)).await?;
     let ids = rows::ids(&found)?;
 
     let mut call = EXECUTIONS_DELETE_TASKS.call().ids(ids.iter().copied());
@@ -79,10 +90,11 @@ async fn delete_executions(tx: &mut Tx<'_>, older_than: Timestamp) -> Result<Bat
         rows_left |= tx.change(call.int(ROWS_MAX)).await? == ROWS_MAX as u64;
     }
     if rows_left {
-        return Ok(Batched { done: 0, more: true });
+        return Ok((Batched { done: 0, more: true }, old.from));
     }
     for what in [&EXECUTIONS_DELETE_COUNTERS, &EXECUTIONS_DELETE_STATE, &EXECUTIONS_DELETE] {
         tx.change(&what.call().ids(ids.iter().copied())).await?;
     }
-    Ok(Batched { done: ids.len() as u64, more: ids.len() == EXECUTIONS_MAX as usize })
+    let from = found.last().map(|last| last.time("completed_at")).transpose()?;
+    Ok((Batched { done: ids.len() as u64, more: ids.len() == EXECUTIONS_MAX as usize }, from))
 }

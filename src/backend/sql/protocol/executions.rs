@@ -33,6 +33,7 @@ pub(super) async fn create_with_root<D: Database>(
     decide::check_execution(&execution)?;
     decide::check_task(&task)?;
     decide::check_root(&execution, &task)?;
+    decide::check_runs(&execution, &task)?;
     store.write_exactly((execution, task), |tx, both| Box::pin(insert_both(tx, both))).await?;
     Ok(Response::Nothing)
 }

@@ -1,6 +1,6 @@
 //! Tasks as records, outside the fence. The engine's own columns follow from what is written.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use super::super::routes::route_of;
 use super::super::rows::{args_column, kwargs_column};
 use super::super::session::Session;
 use super::super::statements::{
-    EXECUTION_ROOT_SET, TASK_GET, TASK_LOCK, TASK_RENEW, TASK_UPDATE, TASK_WAIT_FORGET, TASKS_COUNT, TASKS_CREATE,
-    TASKS_EXISTING, TASKS_LIST, TASKS_LIST_OF_EXECUTION,
+    EXECUTION_ROOT_SET, EXECUTIONS_OVER, TASK_GET, TASK_LOCK, TASK_RENEW, TASK_UPDATE, TASK_WAIT_FORGET, TASKS_CIRCLE,
+    TASKS_COUNT, TASKS_CREATE, TASKS_EXISTING, TASKS_EXPECTED, TASKS_LIST, TASKS_LIST_OF_EXECUTION,
 };
 use super::super::store::Sql;
 use super::super::tx::Tx;
@@ -35,25 +35,55 @@ struct Place {
 
 pub(super) async fn create<D: Database>(store: &Sql<D>, tasks: Vec<Task>) -> Result<Response> {
     check_new(&tasks)?;
-    store.write_exactly(tasks, |tx, tasks| Box::pin(async move { insert(tx, &tasks).await })).await?;
+    store.write_exactly(tasks, |tx, tasks| Box::pin(add(tx, tasks))).await?;
     Ok(Response::Nothing)
+}
+
+async fn add(tx: &mut Tx<'_>, tasks: Arc<Vec<Task>>) -> Result<()> {
+    refuse_what_nobody_runs(tx, &tasks).await?;
+    insert(tx, &tasks).await
 }
 
 fn check_new(tasks: &[Task]) -> Result<()> {
     tasks.iter().try_for_each(decide::check_task)?;
     let mut seen = HashSet::with_capacity(tasks.len());
-    match tasks.iter().find(|task| !seen.insert(task.id)) {
-        Some(twice) => Err(decide::task_exists(twice.id)),
-        None => Ok(()),
+    if let Some(twice) = tasks.iter().find(|task| !seen.insert(task.id)) {
+        return Err(decide::task_exists(twice.id));
     }
+    decide::circle_among(tasks).map_or(Ok(()), |id| Err(decide::own_ancestor(id)))
 }
 
 /// Inserts all of them, or none where an id is taken.
 pub(super) async fn insert(tx: &mut Tx<'_>, tasks: &[Task]) -> Result<()> {
+    // Tasks that are there name these as their parents: a circle that is not among the new ones goes through one of them.
+    let mut expected = Vec::new();
+    for chunk in tasks.chunks(BATCH_MAX) {
+        let below = chunk.iter().filter(|task| task.parent_task_id.is_some()).map(|task| task.id);
+        expected.extend(rows::ids(&tx.fetch(&TASKS_EXPECTED.call().ids(below)).await?)?);
+    }
     for chunk in tasks.chunks(BATCH_MAX) {
         insert_chunk(tx, chunk).await?;
     }
+    for chunk in expected.chunks(BATCH_MAX) {
+        let circle = tx.find(&TASKS_CIRCLE.call().ids(chunk.iter().copied())).await?;
+        if let Some(row) = circle {
+            return Err(decide::own_ancestor(row.id("id")?));
+        }
+    }
     Ok(())
+}
+
+/// Unfinished tasks of executions that are over or being cancelled. What has ended is a record like any other.
+async fn refuse_what_nobody_runs(tx: &mut Tx<'_>, tasks: &[Task]) -> Result<()> {
+    let unfinished: BTreeMap<Id, Id> =
+        tasks.iter().filter(|task| !task.state.is_terminal()).map(|task| (task.execution_id, task.id)).collect();
+    // So that they don't end in between.
+    tx.lock_executions(unfinished.keys().copied()).await?;
+    let over = tx.find(&EXECUTIONS_OVER.call().ids(unfinished.keys().copied())).await?;
+    let Some(row) = over else { return Ok(()) };
+    let execution = row.id("id")?;
+    let task = unfinished.get(&execution).copied().unwrap_or_default();
+    Err(decide::execution_is_over(execution, row.text("state")?, task))
 }
 
 async fn insert_chunk(tx: &mut Tx<'_>, tasks: &[Task]) -> Result<()> {

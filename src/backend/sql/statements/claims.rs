@@ -6,8 +6,8 @@ statements! {
     TASKS_CLAIM "tasks_claim" "claim" with (
         lanes: Ints, count: Int, worker_id: Text, now: Time, lease: Lease, limited: Flag, whatever: Flag,
     ) gives (
-        best: Int, ..task, run: Int, ops: Int, effects: Int, heartbeat: Bytes, crashes: Int, deadline_at: Time,
-        cache_key: Text, cache_ttl: Int, traceparent: Text,
+        best: Int, ..task, run: Int, ops: Int, effects: Int, opened: Int, heartbeat: Bytes, crashes: Int,
+        deadline_at: Time, cache_key: Text, cache_ttl: Int, traceparent: Text,
     );
 
     /// Live leases of a limited function.

@@ -1,7 +1,9 @@
 //! Taking away what is old.
 
 statements! {
-    EXECUTIONS_LIST_OLD "executions_list_old" "find old executions" with (older_than: Time, limit: Int) gives (id: Id);
+    /// Oldest first; those with a dead letter are kept, for its replay.
+    EXECUTIONS_LIST_OLD "executions_list_old" "find old executions" with (older_than: Time, from: Time, limit: Int)
+        gives (id: Id, completed_at: Time);
 
     EXECUTIONS_DELETE_TASKS "executions_delete_tasks" "delete old tasks" rows (execution_id: Id) with (limit: Int)
         gives (id: Id);

@@ -3,14 +3,14 @@
 statements! {
     EXECUTION_FORK "execution_fork" "replay a dead letter" with (replay_of: Id, id: Id, root_task_id: Id, now: Time);
 
-    /// From the task up to its root.
-    TASK_PATH "task_path" "find a failed path" with (id: Id) gives (id: Id);
+    /// The task and those above it, in no order.
+    TASK_PATH "task_path" "find a failed path" with (id: Id) gives (id: Id, parent_task_id: Id, execution_id: Id);
 
     TASK_CHILDREN "task_children" "read a journal" with (parent_task_id: Id)
         gives (id: Id, op: Int, step_key: Text, state: Text, arrival: Int);
 
-    /// `again`: it runs again; else it is copied as it is.
-    TASKS_FORK "tasks_fork" "copy a journal" rows (old_id: Id, new_id: Id, new_parent: Id, again: Flag)
+    /// `again`: it runs again; else it is copied as it is. `opened`: the operation of its journal that runs again.
+    TASKS_FORK "tasks_fork" "copy a journal" rows (old_id: Id, new_id: Id, new_parent: Id, again: Flag, opened: Int)
         with (execution_id: Id, now: Time);
 
     WAITS_FORK "waits_fork" "count a copied journal" rows (task_id: Id);

@@ -16,8 +16,6 @@ statements! {
         with (task_id: Id, execution_id: Id, function: Text, limit: Int, offset: Int)
         gives (task: Bytes, reason: Text, moved_at: Time);
 
-    DEAD_LETTER_TAKE "dead_letter_take" "replay a dead letter" with (task_id: Id) gives (execution_id: Id);
-
     DEAD_LETTER_DELETE "dead_letter_delete" "delete a dead letter" with (task_id: Id);
 
     DEAD_LETTERS_TAKE_BACK "dead_letters_take_back" "take dead letters back" rows (task_id: Id);

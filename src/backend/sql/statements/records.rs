@@ -12,6 +12,15 @@ statements! {
 
     TASKS_EXISTING "tasks_existing" "look for tasks that exist" rows (id: Id) gives (id: Id);
 
+    /// Those of these that are there, and neither pending nor running.
+    EXECUTIONS_OVER "executions_over" "look whether executions are over" rows (id: Id) gives (id: Id, state: Text);
+
+    /// Those that tasks which are there name as their parent.
+    TASKS_EXPECTED "tasks_expected" "look for tasks below new ones" rows (id: Id) gives (id: Id);
+
+    /// One of these that is its own ancestor.
+    TASKS_CIRCLE "tasks_circle" "look for tasks that are their own ancestors" rows (id: Id) gives (id: Id);
+
     /// `lease_expires_at` is what the record says; `lease` is that of a task that runs.
     TASKS_CREATE "tasks_create" "create tasks" rows (
         id: Id, execution_id: Id, parent_task_id: Id, step_name: Text, step_key: Text, kind: Text, state: Text,

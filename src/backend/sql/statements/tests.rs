@@ -18,7 +18,7 @@ const OWN: &[(&str, &str, &[&str])] = &[
     (
         "postgres",
         "the schema, and its version",
-        &["schema_applied", "schema_create", "schema_exists", "schema_tables", "schema_version"],
+        &["schema_applied", "schema_create", "schema_rights", "schema_tables", "schema_version", "server_is_writable"],
     ),
 ];
 

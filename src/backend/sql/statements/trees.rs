@@ -20,5 +20,8 @@ statements! {
 
     TASKS_FORGET_FAILED "tasks_forget_failed" "open failed children again" rows (id: Id);
 
+    /// Before these failed children are opened again: where in the journals they are.
+    TASKS_OPENED_AT "tasks_opened_at" "open failed children again" rows (id: Id);
+
     TASKS_REOPEN "tasks_reopen" "open failed children again" rows (id: Id);
 }

@@ -4,7 +4,7 @@ WITH RECURSIVE below (id) AS (
     FROM jsonb_each(?1) AS b
     CROSS JOIN tasks AS t ON t.parent_task_id = substr(?2, b.value ->> 0, 16)
     WHERE b.value ->> 1 OR t.arrival = 0
-    UNION ALL
+    UNION
     SELECT c.id FROM below CROSS JOIN tasks AS c ON c.parent_task_id = below.id
 )
 SELECT id FROM below

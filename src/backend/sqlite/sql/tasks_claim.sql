@@ -1,4 +1,5 @@
 -- not needed: whatever
+-- what an attempt without a journal says is counted anew
 UPDATE tasks
 SET state = 'running',
     worker_id = ?3,
@@ -9,6 +10,7 @@ SET state = 'running',
     lease_boot = ?6,
     lease_until = ?7,
     limited = ?8,
+    effects = CASE ops WHEN 0 THEN 0 ELSE effects END,
     started_at = ifnull(started_at, ?4),
     deadline_at = ifnull(deadline_at, ?4 + timeout)
 WHERE rowid IN (
@@ -28,6 +30,6 @@ WHERE rowid IN (
 RETURNING
     NULL AS best, id, execution_id, step_name, kind, parent_task_id, state, args, kwargs, retries, created_at, tags,
     priority, queue, retry_policy, result, error, started_at, completed_at, worker_id, lease_expires_at,
-    idempotency_key, scheduled_for, fence, step_key, run, ops, effects, heartbeat, crashes, deadline_at, cache_key,
-    cache_ttl,
+    idempotency_key, scheduled_for, fence, step_key, run, ops, effects, opened, heartbeat, crashes, deadline_at,
+    cache_key, cache_ttl,
     (SELECT e.traceparent FROM executions AS e WHERE e.id = tasks.execution_id) AS traceparent

@@ -1,8 +1,8 @@
--- the last column of a copy: 1 runs again, 0 is recorded as it is
+-- again: 1 runs again, 0 is recorded as it is
 INSERT INTO tasks (
     id, execution_id, parent_task_id, step_name, step_key, kind, state, lane, route, priority, created_at, ops, effects,
     op, arrival, started_at, completed_at, retries, timeout, queue, tags, retry_policy, args, kwargs, result, error,
-    cache_key, cache_ttl
+    cache_key, cache_ttl, opened
 )
 SELECT
     b.new_id, ?3, b.new_parent, t.step_name, t.step_key, t.kind,
@@ -18,14 +18,15 @@ SELECT
     t.timeout, t.queue, t.tags, t.retry_policy, t.args, t.kwargs,
     CASE WHEN b.again THEN NULL ELSE t.result END,
     CASE WHEN b.again THEN NULL ELSE t.error END,
-    t.cache_key, t.cache_ttl
+    t.cache_key, t.cache_ttl, min(ifnull(t.opened, b.opened), ifnull(b.opened, t.opened))
 FROM (
     SELECT
         key AS position,
         substr(?2, value ->> 0, 16) AS old_id,
         substr(?2, value ->> 1, 16) AS new_id,
         substr(?2, value ->> 2, 16) AS new_parent,
-        value ->> 3 AS again
+        value ->> 3 AS again,
+        value ->> 4 AS opened
     FROM jsonb_each(?1)
 ) AS b
 CROSS JOIN tasks AS t ON t.id = b.old_id

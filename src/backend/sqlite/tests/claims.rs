@@ -90,9 +90,10 @@ async fn what_is_not_eligible_is_not_taken() {
             store.ok(Request::CreateTask { task: Task { state, ..task(id()) } }).await;
         }
         for state in ExecutionState::ALL {
-            let parent = execution(*state);
+            let parent = execution(ExecutionState::Pending);
             store.ok(Request::CreateExecution { execution: parent.clone() }).await;
             store.ok(Request::CreateTask { task: Task { step_name: state.to_string(), ..task(parent.id) } }).await;
+            store.ok(Request::UpdateExecution { execution: Execution { state: *state, ..parent } }).await;
         }
         let taken: HashSet<String> =
             [store.claim(ANY).await, store.claim(ANY).await].into_iter().flatten().map(|t| t.step_name).collect();

@@ -154,8 +154,9 @@ async fn cleanup_takes_old_ends_with_all_that_is_theirs() {
         let ended = ExecutionState::ALL.iter().filter(|state| state.is_terminal()).cycle();
         let gone: Vec<Execution> =
             ended.take(450).map(|state| Execution { completed_at: Some(old), ..execution(*state) }).collect();
-        let mut tasks: Vec<Task> = (0..4500).map(|_| task(gone[0].id)).collect();
-        tasks.push(task(gone[1].id));
+        let done = |execution| Task { state: TaskState::Completed, ..task(execution) };
+        let mut tasks: Vec<Task> = (0..4500).map(|_| done(gone[0].id)).collect();
+        tasks.push(done(gone[1].id));
         let survivor = task(kept[0].id);
         tasks.push(survivor.clone());
         for execution in kept.iter().chain(&gone) {

@@ -292,5 +292,6 @@ async fn many_open_a_new_file_at_once() {
     }
     assert_eq!(query(&path, "SELECT count(*) FROM cache").await, ((PROCESSES + HANDLES) * ROWS) as i64);
     assert_eq!(query(&path, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'").await, 1);
-    assert_eq!(query(&path, "SELECT count(*) FROM stent_schema").await, 1);
+    // Each step of the schema was taken once.
+    assert_eq!(query(&path, "SELECT max(version) - count(*) FROM stent_schema").await, 0);
 }

@@ -9,6 +9,7 @@ fn instruction() -> impl Strategy<Value = Instruction> {
     let picks = || prop::collection::vec(any::<u8>(), 1..4);
     prop_oneof![
         6 => (0..3_u8, 0..3_u8).prop_map(|(function, arg)| Instruction::Call { function, arg }),
+        1 => (0..3_u8).prop_map(Instruction::CallAs),
         2 => Just(Instruction::Sleep),
         2 => (0..2_u8).prop_map(Instruction::Signal),
         2 => (0..3_u8).prop_map(Instruction::Step),
@@ -95,7 +96,9 @@ proptest! {
     /// The store refuses what is spawned twice; here: all that was seen is seen again, nothing is left to record, and
     /// every effect was recorded once.
     #[test]
-    fn every_run_sees_the_same_and_records_once(program in program(), seed: u64) {
+    fn every_run_sees_the_same_and_records_once(mut program in program(), seed: u64) {
+        // Nothing is said before there is a journal: that is said again by each attempt.
+        program.insert(0, Instruction::Call { function: 0, arg: 0 });
         let History { mut store, trace, executed } = live(&program, seed);
         let rows = store.rows.len();
         let (stop, again, machine) = replay(&program, &mut store);
@@ -124,6 +127,34 @@ proptest! {
         prop_assert!(matches!(&stop, Err(Stop::Error(error)) if error.status() == Status::Nondeterminism), "{stop:?}");
         prop_assert_eq!(&trace[..again.len()], &again[..]);
         prop_assert!(!machine.has_commands());
+    }
+
+    /// Two numbered operations that change places are found out there and then.
+    #[test]
+    fn another_order_is_a_mismatch(mut program in program(), seed: u64, at: prop::sample::Index) {
+        let at = at.index(program.len());
+        for (number, function) in (0_u8..).zip([7, 8]) {
+            program.insert(at, Instruction::Call { function, arg: number });
+        }
+        let History { mut store, executed, .. } = live(&program, seed);
+        let mut changed = program;
+        changed.swap(at, at + 1);
+        let (stop, ..) = replay(&changed, &mut store);
+        if executed.contains(&at) && executed.contains(&(at + 1)) {
+            prop_assert!(matches!(&stop, Err(Stop::Error(error)) if error.status() == Status::Nondeterminism));
+        }
+    }
+
+    /// What is left out is found out at the latest when the handler ends.
+    #[test]
+    fn a_left_out_operation_is_a_mismatch(mut program in program(), seed: u64, own_key: bool) {
+        let last = if own_key { Instruction::CallAs(7) } else { Instruction::Call { function: 7, arg: 0 } };
+        program.retain(|instruction| *instruction != Instruction::SkipNextIfOdd);
+        program.push(last);
+        let History { mut store, .. } = live(&program, seed);
+        program.pop();
+        let (stop, ..) = replay(&program, &mut store);
+        prop_assert!(matches!(&stop, Err(Stop::Error(error)) if error.status() == Status::Nondeterminism), "{stop:?}");
     }
 
     /// Whatever else becomes of the code, the machine answers.

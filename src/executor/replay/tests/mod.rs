@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod histories;
+mod order;
 mod program;
 mod requests;
 mod store;
@@ -35,6 +36,7 @@ fn claimed() -> Claimed {
         run: 0,
         ops: 0,
         effects: 0,
+        opened: None,
         heartbeat: None,
         crashes: 0,
         deadline: None,

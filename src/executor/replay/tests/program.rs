@@ -10,6 +10,8 @@ pub enum Instruction {
         function: u8,
         arg: u8,
     },
+    /// With a key of its own.
+    CallAs(u8),
     Sleep,
     Signal(u8),
     Step(u8),
@@ -88,6 +90,7 @@ impl<'a> Pass<'a> {
                 self.commit()?;
             }
         }
+        self.machine.end()?;
         self.commit()
     }
 
@@ -96,6 +99,10 @@ impl<'a> Pass<'a> {
             Instruction::Call { function, arg } => {
                 let op = self.machine.call(&format!("f{function}"), &format!("[{arg}]"))?;
                 self.ops.push(op);
+            }
+            Instruction::CallAs(function) => {
+                let key = format!("at {}", self.executed.len());
+                self.ops.push(self.machine.call_as(&key, &format!("f{function}"))?);
             }
             Instruction::Sleep => self.ops.push(self.machine.timer(None, SECOND)?),
             Instruction::Signal(name) => self.ops.push(self.machine.signal(&format!("s{name}"), None, None)?),

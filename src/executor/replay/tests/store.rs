@@ -16,6 +16,7 @@ pub struct Store {
     signals: HashMap<String, VecDeque<Payload>>,
     sent: u32,
     pub retries: u32,
+    pub opened: Option<Op>,
     /// Who have held the task before the one that holds it.
     pub holders: u64,
 }
@@ -26,6 +27,7 @@ impl Store {
         claimed.ops = u32::try_from(self.rows.len()).unwrap();
         claimed.effects = u32::try_from(self.effects.len()).unwrap();
         claimed.task.retries = self.retries;
+        claimed.opened = self.opened;
         claimed.task.fence += self.holders;
         claimed
     }
@@ -129,6 +131,7 @@ impl Store {
 
     /// Opens a failed operation again, as a retry with `retry_children` does: its arrival is gone.
     pub fn reopen(&mut self, op: Op) {
+        self.opened = Some(self.opened.map_or(op, |opened| opened.min(op)));
         let row = self.rows.get_mut(&op).unwrap();
         (row.state, row.arrival, row.error, row.completed_at) = (TaskState::Pending, None, None, None);
         self.retries += 1;

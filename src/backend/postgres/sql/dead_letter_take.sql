@@ -1,1 +1,0 @@
-DELETE FROM dead_letters WHERE task_id = $1 RETURNING execution_id
