@@ -34,25 +34,31 @@ impl Logger for Quiet {
     fn log(&self, _: Level, _: &LogRecord) {}
 }
 
-/// This build's library under both of its names, where the workers of both tests find it: a link, so that what was
-/// linked with it stays good.
+/// Where the workers of both tests find the library under both of its names: where we are told, which is what the
+/// bindings are linked with that were built already.
 fn library_folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
-        let library = c_programs::library();
-        let folder = library.with_file_name("stent-for-bindings-debug");
-        fs::create_dir_all(&folder).unwrap();
-        for name in ["libstent.so", "libstent.so.0"] {
-            let (link, fresh) = (folder.join(name), folder.join(format!("{name}.{}", std::process::id())));
-            std::os::unix::fs::symlink(&library, &fresh).unwrap();
-            fs::rename(&fresh, &link).unwrap();
-        }
+        let folder = std::env::var_os("STENT_LIB_DIR").map_or_else(this_build, PathBuf::from);
         // Built before anything runs, and by one thread: two builds of one binding would meet.
         for language in LANGUAGES {
             c_programs::finish(worker_command(language.name, &folder).arg("--build"));
         }
         folder
     })
+}
+
+/// This build's library in a folder of its own: a link, so that what was linked with it stays good.
+fn this_build() -> PathBuf {
+    let library = c_programs::library();
+    let folder = library.with_file_name("stent-for-bindings-debug");
+    fs::create_dir_all(&folder).unwrap();
+    for name in ["libstent.so", "libstent.so.0"] {
+        let (link, fresh) = (folder.join(name), folder.join(format!("{name}.{}", std::process::id())));
+        std::os::unix::fs::symlink(&library, &fresh).unwrap();
+        fs::rename(&fresh, &link).unwrap();
+    }
+    folder
 }
 
 fn worker_command(language: &str, library: &Path) -> Command {

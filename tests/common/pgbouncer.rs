@@ -4,7 +4,6 @@
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::chown;
-use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -40,11 +39,11 @@ impl Pooler {
         }
         let script = "\"$0\" \"$1/settings.ini\" >\"$1/log\" 2>&1 & pooler=$!; read -r line; kill -KILL $pooler; \
                       wait $pooler; rm -rf \"$1\"";
-        let mut shell = Command::new("sh");
-        shell.arg("-c").arg(script).arg(program()).arg(&folder).current_dir(&folder);
+        // A session of its own: what interrupts or ends the tests is not for the keeper, which clears away behind them.
+        let mut shell = Command::new("setsid");
+        shell.args(["sh", "-c", script]).arg(program()).arg(&folder).current_dir(&folder);
         as_user(&mut shell, user).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        // A group of its own: an interrupt from the terminal is for this process.
-        let keeper = shell.process_group(0).spawn().unwrap();
+        let keeper = shell.spawn().unwrap();
         let url = format!("postgresql://stent@127.0.0.1:{port}/postgres?statement_cache=0");
         let pooler = Self { url, folder, keeper };
         let begin = Instant::now();

@@ -168,11 +168,11 @@ impl Drop for Server {
 fn keep(bin: &Path, folder: &Path, user: Option<(u32, u32)>) -> Child {
     let script = "\"$0\" -D \"$1/data\" >>\"$1/log\" 2>&1 & server=$!; read -r line; kill -QUIT $server; wait $server; \
                   [ \"$line\" = stay ] || rm -rf \"$1\"";
-    let mut shell = Command::new("sh");
-    shell.arg("-c").arg(script).arg(bin.join("postgres")).arg(folder).current_dir(folder);
+    // A session of its own: what interrupts or ends the tests is not for the keeper, which clears away behind them.
+    let mut shell = Command::new("setsid");
+    shell.args(["sh", "-c", script]).arg(bin.join("postgres")).arg(folder).current_dir(folder);
     as_user(&mut shell, user).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    // A group of its own: an interrupt from the terminal is for this process.
-    shell.process_group(0).spawn().unwrap()
+    shell.spawn().unwrap()
 }
 
 fn is_ready(bin: &Path, port: u16) -> bool {

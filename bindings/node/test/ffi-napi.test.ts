@@ -14,7 +14,9 @@ function install(place: string, ...options: string[]): void {
   // The headers that came with this Node, else they are fetched.
   const prefix = path.dirname(path.dirname(fs.realpathSync(process.execPath)));
   if (fs.existsSync(path.join(prefix, "include/node/node.h"))) env.npm_config_nodedir ??= prefix;
-  execFileSync("npm", ["ci", ...options], { cwd: place, env, stdio: ["ignore", "ignore", "inherit"], timeout: 300_000 });
+  // What has been compiled stays, as long as it is for this Node.
+  const [command, stdio] = [path.join(root, "install-packages"), ["ignore", "ignore", "inherit"] as const];
+  execFileSync(command, [place, ...options], { env, stdio: [...stdio], timeout: 300_000 });
 }
 
 function workflow(place: string, ...scope: string[]): string {

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from .fans import Say
 from .hosts import Host
 
 
@@ -37,3 +38,14 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def host(request: pytest.FixtureRequest, store: str) -> Host:
     """A kind of host, and an empty store for it."""
     return Host(request.param, store)
+
+
+@pytest.fixture
+def say(capfd: pytest.CaptureFixture[str]) -> Say:
+    """Prints what was measured, whether the test passes or not."""
+
+    def said(line: str) -> None:
+        with capfd.disabled():
+            print(f"\n{line}", flush=True)
+
+    return said
