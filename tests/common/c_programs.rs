@@ -15,11 +15,13 @@ pub fn include() -> PathBuf {
     root().join("include")
 }
 
-/// This build's libstent.so: beside the test's own program, where cargo puts what tests are linked with. The one in
-/// the folder above is only as new as the last `cargo build`.
+/// The libstent.so in STENT_LIB_DIR, else this build's: beside the test's own program, where cargo puts what tests are
+/// linked with. The one in the folder above is only as new as the last `cargo build`.
 pub fn library() -> PathBuf {
-    let program = std::env::current_exe().unwrap();
-    let library = program.with_file_name("libstent.so");
+    let library = match std::env::var_os("STENT_LIB_DIR") {
+        Some(folder) => PathBuf::from(folder).join("libstent.so"),
+        None => std::env::current_exe().unwrap().with_file_name("libstent.so"),
+    };
     assert!(library.is_file(), "{} is missing; cargo test builds it with the package", library.display());
     library
 }
