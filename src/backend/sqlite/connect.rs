@@ -9,15 +9,17 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRo
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, SqliteConnection};
 use tokio::sync::Mutex;
 
+use super::clock::{self, Clock, was_set};
 use super::options::Location;
-use super::{clock, error, file_locks};
+use super::{error, file_locks};
 use crate::model::{BATCH_MAX, Error, Result, SqliteOptions, Synchronous, shown};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_letters.sql"),
     include_str!("migrations/0003_opened.sql"),
+    include_str!("migrations/0007_durations.sql"),
 ];
 
 /// Compiled statements kept for each connection: more than there are files in `sql/`.
@@ -53,19 +55,32 @@ const fn synchronous(chosen: Synchronous) -> &'static str {
     }
 }
 
-/// The connection that writes, with the schema in place. `boot` is the number of this boot.
-pub(super) async fn writer(location: &Location, chosen: &SqliteOptions) -> Result<(SqliteConnection, i64)> {
-    open(location, chosen).await.map_err(|why| why.doing(&format!("open {}", describe(location))))
+/// A boot of the machine, as the file knows it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Boot {
+    /// A lease of another one has ended.
+    pub number: i64,
+    /// When it began, as the wall clock has it.
+    pub began: i64,
 }
 
-async fn open(location: &Location, chosen: &SqliteOptions) -> Result<(SqliteConnection, i64)> {
+/// The connection that writes, with the schema in place, and this boot.
+pub(super) async fn writer(
+    location: &Location,
+    chosen: &SqliteOptions,
+    clock: &Clock,
+) -> Result<(SqliteConnection, Boot)> {
+    open(location, chosen, clock).await.map_err(|why| why.doing(&format!("open {}", describe(location))))
+}
+
+async fn open(location: &Location, chosen: &SqliteOptions, clock: &Clock) -> Result<(SqliteConnection, Boot)> {
     file_locks::install()?;
     let _one_at_a_time = OPENING.lock().await;
     if let Location::File(path) = location {
         look_at(path)?;
     }
     let mut conn = options(location, chosen).connect().await.map_err(error::map("connect"))?;
-    match prepare(&mut conn, location, chosen).await {
+    match prepare(&mut conn, location, chosen, clock).await {
         Ok(boot) => Ok((conn, boot)),
         Err(why) => {
             // The first error is the one to tell.
@@ -163,7 +178,12 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// Brings the schema up to date under the write lock and finds the number of this boot. Safe from several processes at
 /// once, and again and again. What is not Stent's, or newer, is found before anything is written.
-async fn prepare(conn: &mut SqliteConnection, location: &Location, chosen: &SqliteOptions) -> Result<i64> {
+async fn prepare(
+    conn: &mut SqliteConnection,
+    location: &Location,
+    chosen: &SqliteOptions,
+    clock: &Clock,
+) -> Result<Boot> {
     let patience = chosen.busy_timeout;
     schema_version(conn).await?;
     for sql in [include_str!("sql/writer_settings.sql"), synchronous(chosen.synchronous)] {
@@ -174,8 +194,8 @@ async fn prepare(conn: &mut SqliteConnection, location: &Location, chosen: &Sqli
     }
     patiently(conn, "BEGIN IMMEDIATE", patience).await.map_err(|why| why.doing("lock the file for the schema"))?;
     let outcome = async {
-        migrate(conn).await?;
-        boot(conn).await
+        migrate(conn, clock).await?;
+        boot(conn, clock).await
     }
     .await;
     let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
@@ -265,7 +285,7 @@ fn refuse_newer(found: i64) -> Result<()> {
     .with("known_version", known))
 }
 
-async fn migrate(conn: &mut SqliteConnection) -> Result<()> {
+async fn migrate(conn: &mut SqliteConnection, clock: &Clock) -> Result<()> {
     let found = schema_version(conn).await?;
     let map = error::map("create the schema");
     if found == 0 {
@@ -275,7 +295,7 @@ async fn migrate(conn: &mut SqliteConnection) -> Result<()> {
         conn.execute(sqlx::raw_sql(migration)).await.map_err(&map)?;
         sqlx::query(include_str!("sql/schema_applied.sql"))
             .bind::<i64>(version)
-            .bind(clock::read().wall.to_string())
+            .bind(clock.read().wall.to_string())
             .execute(&mut *conn)
             .await
             .map_err(&map)?;
@@ -292,11 +312,37 @@ pub(super) async fn check_schema(conn: &mut SqliteConnection) -> Result<()> {
     refuse_newer(row.get::<Option<i64>, _>("version").unwrap_or(0))
 }
 
-async fn boot(conn: &mut SqliteConnection) -> Result<i64> {
+/// Finds the number of this boot. What waits for the end of a duration does so by the time since one boot: if that was
+/// another, from here on by the wall clock, as that boot saw it last.
+async fn boot(conn: &mut SqliteConnection, clock: &Clock) -> Result<Boot> {
     let boot_id = clock::boot_id()?;
     let map = error::map("number this boot");
     sqlx::query(include_str!("sql/boot_insert.sql")).bind(&boot_id).execute(&mut *conn).await.map_err(&map)?;
     let row =
         sqlx::query(include_str!("sql/boot_number.sql")).bind(&boot_id).fetch_one(&mut *conn).await.map_err(&map)?;
-    Ok(row.get(0))
+    let mut boot = Boot { number: row.get(0), began: clock.read().began() };
+    let last = sqlx::query(include_str!("sql/boot_last.sql")).fetch_optional(&mut *conn).await.map_err(&map)?;
+    match last.map(|row| Boot { number: row.get("number"), began: row.get("began") }) {
+        Some(last) if last.number != boot.number => {
+            // Deadlines are found by what is due.
+            for sql in [
+                include_str!("sql/deadlines_carry_over.sql"),
+                include_str!("sql/tasks_carry_over.sql"),
+                include_str!("sql/executions_carry_over.sql"),
+            ] {
+                sqlx::query(sql).bind(last.began).execute(&mut *conn).await.map_err(&map)?;
+            }
+        }
+        // As other processes have it.
+        Some(last) if !was_set(last.began, boot.began) => boot.began = last.began,
+        _ => {}
+    }
+    record_boot(conn, &boot).await?;
+    Ok(boot)
+}
+
+/// Notes that all ends of durations are of this boot, and when it began.
+pub(super) async fn record_boot(conn: &mut SqliteConnection, boot: &Boot) -> Result<()> {
+    let query = sqlx::query(include_str!("sql/boot_began.sql")).bind(boot.number).bind(boot.began);
+    query.execute(conn).await.map(drop).map_err(error::map("note when this boot began"))
 }

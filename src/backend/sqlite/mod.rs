@@ -6,7 +6,7 @@
 //!
 //! Before the first file is opened, SQLite's locks are made open-file-description locks (`file_locks`), so that another
 //! copy of SQLite in this process can't drop them. Leases carry the number of the machine's boot and the time since that
-//! boot, so setting the clock moves none.
+//! boot, so setting the clock moves none; so do the ends of durations, while dates go by the wall clock (`clock`).
 
 mod changes;
 mod clock;
@@ -28,6 +28,7 @@ use sqlx::Connection as _;
 use sqlx::sqlite::SqlitePool;
 use tokio::sync::broadcast;
 
+use self::clock::Clock;
 use self::options::Location;
 use self::session::{Statements, Time};
 use self::transaction::Transactions;
@@ -54,19 +55,23 @@ pub struct File {
     listeners: Listeners,
     /// Others' commits; none in memory, where there are no others.
     watch: Mutex<Option<Watch>>,
-    /// The number of this boot: a lease of another one has ended.
-    boot: i64,
+    /// How its connections tell the time.
+    time: Time,
 }
 
 impl Sqlite {
     /// Opens or creates the file, and brings its schema up to date. Must be called on a tokio runtime, which the
     /// backend uses as long as it is open.
     pub async fn open(url: &str, options: SqliteOptions) -> Result<Arc<Self>> {
+        Self::open_by(Clock::default(), url, options).await
+    }
+
+    async fn open_by(clock: Clock, url: &str, options: SqliteOptions) -> Result<Arc<Self>> {
         let location = options::locate(url)?;
-        let (conn, boot) = connect::writer(&location, &options).await?;
+        let (conn, boot) = connect::writer(&location, &options, &clock).await?;
         let readers = connect::readers(&location, &options);
         let (catalog, listeners) = (Arc::<SharedCatalog>::default(), Listeners::default());
-        let mut transactions = Transactions::new(conn, boot, catalog.clone(), options.busy_timeout);
+        let mut transactions = Transactions::new(conn, &boot, clock.clone(), catalog.clone(), options.busy_timeout);
         // From here on, what others commit is news.
         transactions.look().await;
         let changes = transactions.changes();
@@ -75,13 +80,8 @@ impl Sqlite {
             Location::Memory => None,
             Location::File(path) => Watch::start(path, writer.clone(), changes, listeners.clone()),
         };
-        Ok(Arc::new(Self::new(File { writer, readers, catalog, listeners, boot, watch: Mutex::new(watch) })))
-    }
-}
-
-impl File {
-    fn time(&self) -> Time {
-        Time { boot: self.boot, reading: None }
+        let time = Time { clock, boot: boot.number, reading: None };
+        Ok(Arc::new(Self::new(File { writer, readers, catalog, listeners, time, watch: Mutex::new(watch) })))
     }
 }
 
@@ -147,10 +147,10 @@ impl Database for File {
         };
         let mut conn = pool.acquire().await.map_err(error::map("take a reading connection"))?;
         if !together {
-            return look(&mut Statements { conn, time: self.time() }, request).await;
+            return look(&mut Statements { conn, time: self.time.clone() }, request).await;
         }
         let conn = conn.begin().await.map_err(error::map("begin to read"))?;
-        let mut session = Statements { conn, time: self.time() };
+        let mut session = Statements { conn, time: self.time.clone() };
         let result = look(&mut session, request).await?;
         session.conn.commit().await.map_err(error::map("end reading"))?;
         Ok(result)

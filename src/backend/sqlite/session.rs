@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Decode, Row as _, Sqlite, SqliteConnection, ValueRef as _};
 
-use super::clock::{self, Reading};
+use super::clock::{self, Clock, Reading};
 use super::error;
 use crate::backend::sql::call::{Call, Value};
 use crate::backend::sql::lock::Lock;
@@ -29,9 +29,10 @@ pub(super) struct Statements<C> {
     pub time: Time,
 }
 
-/// The clocks by which leases are judged.
-#[derive(Clone, Copy)]
+/// The clocks by which leases and durations are judged.
+#[derive(Clone)]
 pub(super) struct Time {
+    pub clock: Clock,
     /// The number of this boot.
     pub boot: i64,
     /// What the clocks said when the transaction began. `None`: each statement reads them.
@@ -40,18 +41,22 @@ pub(super) struct Time {
 
 impl Time {
     fn reading(&self) -> Reading {
-        self.reading.unwrap_or_else(clock::read)
+        self.reading.unwrap_or_else(|| self.clock.read())
     }
 
     /// The wall time, the boot, and the time since that boot at which it will be this late.
     fn lease(&self, at: Timestamp) -> [i64; 3] {
-        let Reading { wall, boottime } = self.reading();
-        let left = at.micros().saturating_sub(wall.micros());
-        [at.micros(), self.boot, boottime.saturating_add(left)]
+        [at.micros(), self.boot, self.reading().until(at)]
     }
 
-    fn clock(&self) -> [i64; 3] {
-        self.lease(self.reading().wall)
+    fn now(&self) -> [i64; 3] {
+        let Reading { wall, boottime } = self.reading();
+        [wall.micros(), self.boot, boottime]
+    }
+
+    /// The wall time, and the end of a duration.
+    fn due(&self, at: Timestamp) -> [i64; 2] {
+        [at.micros(), self.reading().due(at)]
     }
 }
 
@@ -70,7 +75,7 @@ where
                 return Ok(Answer { rows: Vec::new(), changed: done.rows_affected() });
             }
             let found = query.fetch_all(conn).await.map_err(error::map(statement.doing))?;
-            let rows = found.iter().map(|row| read(statement, row)).collect::<Result<Vec<Row>>>()?;
+            let rows = found.iter().map(|row| read(statement, row, &self.time)).collect::<Result<Vec<Row>>>()?;
             Ok(Answer { changed: rows.len() as u64, rows })
         })
     }
@@ -97,6 +102,7 @@ fn bound<'q>(query: Query<'q>, call: &Call<'_>, time: &Time) -> Query<'q> {
             Value::Null if matches!(column.kind, Kind::Lease | Kind::Clock) => {
                 query.bind(None::<i64>).bind(None::<i64>).bind(None::<i64>)
             }
+            Value::Null if column.kind == Kind::Due => query.bind(None::<i64>).bind(None::<i64>),
             Value::Null => query.bind(None::<i64>),
             Value::Id(id) => query.bind(id.as_bytes().to_vec()),
             Value::Int(int) => query.bind(*int),
@@ -104,7 +110,9 @@ fn bound<'q>(query: Query<'q>, call: &Call<'_>, time: &Time) -> Query<'q> {
             Value::Flag(flag) => query.bind(*flag),
             Value::Time(at) => query.bind(at.micros()),
             Value::Lease(at) => time.lease(*at).into_iter().fold(query, Query::bind),
-            Value::Clock => time.clock().into_iter().fold(query, Query::bind),
+            Value::Due(at) => time.due(*at).into_iter().fold(query, Query::bind),
+            Value::Date(at) => query.bind(at.micros()).bind(clock::date(*at)),
+            Value::Clock => time.now().into_iter().fold(query, Query::bind),
             Value::Text(text) => query.bind(text.clone().into_owned()),
             Value::Bytes(bytes) => query.bind(bytes.clone().into_owned()),
             Value::Ints(ints) => query.bind(numbers(ints)),
@@ -141,7 +149,7 @@ impl Batch {
             }
             match value {
                 Value::Null => self.rows.push_str(match column.kind {
-                    Kind::Text | Kind::Bytes => "null,null",
+                    Kind::Text | Kind::Bytes | Kind::Due => "null,null",
                     Kind::Lease => "null,null,null",
                     _ => "null",
                 }),
@@ -161,6 +169,8 @@ impl Batch {
                 Value::Flag(flag) => self.numbers([i64::from(*flag)]),
                 Value::Time(at) => self.numbers([at.micros()]),
                 Value::Lease(at) => self.numbers(time.lease(*at)),
+                Value::Due(at) => self.numbers(time.due(*at)),
+                Value::Date(at) => self.numbers([at.micros(), clock::date(*at)]),
                 Value::Real(_) | Value::Clock | Value::Ints(_) | Value::Texts(_) => {
                     unreachable!("no batch has a column of {:?}", column.kind)
                 }
@@ -188,14 +198,15 @@ impl Batch {
     }
 }
 
-fn read(statement: &'static Statement, row: &SqliteRow) -> Result<Row> {
-    let cell = |(place, column): (usize, &Column)| cell(row, place, column).map_err(|why| why.doing(statement.doing));
+fn read(statement: &'static Statement, row: &SqliteRow, time: &Time) -> Result<Row> {
+    let cell =
+        |(place, column): (usize, &Column)| cell(row, place, column, time).map_err(|why| why.doing(statement.doing));
     let cells = statement.columns.iter().enumerate().map(cell).collect::<Result<Vec<Cell>>>()?;
     Ok(Row::new(statement.columns, cells))
 }
 
 /// A wrong type means a damaged or foreign table.
-fn cell(row: &SqliteRow, place: usize, column: &Column) -> Result<Cell> {
+fn cell(row: &SqliteRow, place: usize, column: &Column, time: &Time) -> Result<Cell> {
     fn get<'r, T: Decode<'r, Sqlite>>(row: &'r SqliteRow, place: usize) -> Result<T> {
         row.try_get_unchecked(place).map_err(error::map("read a row"))
     }
@@ -208,6 +219,7 @@ fn cell(row: &SqliteRow, place: usize, column: &Column) -> Result<Cell> {
         Kind::Real => Cell::Real(get(row, place)?),
         Kind::Flag => Cell::Flag(get::<i64>(row, place)? != 0),
         Kind::Time | Kind::Lease | Kind::Clock => Cell::Time(Timestamp::from_micros(get(row, place)?)),
+        Kind::Due => Cell::Time(time.reading().wall_time(get(row, place)?)),
         Kind::Text => Cell::Text(get(row, place)?),
         Kind::Bytes => Cell::Bytes(get::<Vec<u8>>(row, place)?.into()),
         Kind::Ints | Kind::Texts => {
@@ -231,7 +243,7 @@ mod tests {
     fn rows_are_integers_and_the_arena_holds_the_bytes() {
         let column = |kind| Column { name: "c", kind };
         let columns = [Kind::Int, Kind::Text, Kind::Id].map(column);
-        let time = Time { boot: 1, reading: None };
+        let time = Time { clock: Clock::default(), boot: 1, reading: None };
         let mut batch = Batch::default();
         batch.add(&[Value::Int(7), Value::Text(Cow::Borrowed("abc")), Value::Null], &columns, &time);
         batch.add(&[Value::Int(-1), Value::Null, Value::Id(Id::nil())], &columns, &time);
@@ -243,8 +255,8 @@ mod tests {
     #[test]
     fn a_lease_is_told_by_the_time_since_boot() {
         let reading = Reading { wall: Timestamp::from_micros(1_000), boottime: 50 };
-        let time = Time { boot: 3, reading: Some(reading) };
+        let time = Time { clock: Clock::default(), boot: 3, reading: Some(reading) };
         assert_eq!(time.lease(Timestamp::from_micros(1_700)), [1_700, 3, 750]);
-        assert_eq!(time.clock(), [1_000, 3, 50]);
+        assert_eq!(time.now(), [1_000, 3, 50]);
     }
 }

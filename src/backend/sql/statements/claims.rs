@@ -4,10 +4,10 @@ statements! {
     /// The best of these lanes. It may answer a row without a task: `best` tells how many there were to choose from,
     /// where others may be at them; null where nobody else can be. `whatever`: not the best, but what is there.
     TASKS_CLAIM "tasks_claim" "claim" with (
-        lanes: Ints, count: Int, worker_id: Text, now: Time, lease: Lease, limited: Flag, whatever: Flag,
+        lanes: Ints, count: Int, worker_id: Text, now: Due, lease: Lease, limited: Flag, whatever: Flag,
     ) gives (
         best: Int, ..task, run: Int, ops: Int, effects: Int, opened: Int, heartbeat: Bytes, crashes: Int,
-        deadline_at: Time, cache_key: Text, cache_ttl: Int, traceparent: Text,
+        deadline_at: Due, cache_key: Text, cache_ttl: Int, traceparent: Text,
     );
 
     /// Live leases of a limited function.
@@ -25,7 +25,7 @@ statements! {
     TASK_CLAIM_NEXT "task_claim_next" "claim a task" rows (lane: Int, route: Int)
         with (now: Lease, worker_id: Text, lease: Lease, limited: Texts) gives (..task);
 
-    TASKS_RELEASE_SCHEDULED "tasks_release_scheduled" "release scheduled tasks" with (now: Time, limit: Int);
+    TASKS_RELEASE_SCHEDULED "tasks_release_scheduled" "release scheduled tasks" with (now: Due, limit: Int);
 
     TASKS_COUNT_RUNNING "tasks_count_running" "count running tasks" with (now: Lease, functions: Texts)
         gives (step_name: Text, count: Int);

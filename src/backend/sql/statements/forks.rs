@@ -1,7 +1,7 @@
 //! A dead letter's replay: a new execution, with what is copied to it.
 
 statements! {
-    EXECUTION_FORK "execution_fork" "replay a dead letter" with (replay_of: Id, id: Id, root_task_id: Id, now: Time);
+    EXECUTION_FORK "execution_fork" "replay a dead letter" with (replay_of: Id, id: Id, root_task_id: Id, now: Due);
 
     /// The task and those above it, in no order.
     TASK_PATH "task_path" "find a failed path" with (id: Id) gives (id: Id, parent_task_id: Id, execution_id: Id);
