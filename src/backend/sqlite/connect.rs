@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use rustix::fs::Access;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, SqliteConnection};
 use tokio::sync::Mutex;
 
@@ -28,15 +28,19 @@ const STATEMENTS: usize = 256;
 /// Rows on their way from SQLite's thread: a whole batch fits, so that the thread never waits for the reader.
 const ROWS: usize = 2 * BATCH_MAX;
 
+/// How long SQLite itself waits for a lock on connections that are in use. Whose time is longer asks again: so no caller
+/// waits in a queue for the time of another, and steps begin anew. The writer's is `sql/busy_timeout_short.sql`.
+const STEP: Duration = Duration::from_millis(20);
+
 /// One opening at a time in this process. Two of them on a new file would both upgrade a lock that they share, and with
 /// locks of open file descriptions (see [`file_locks`]) neither could.
 static OPENING: Mutex<()> = Mutex::const_new(());
 
 /// Nothing in here makes SQLite look into the file: if something is wrong with it, `prepare` is to find it, and the
 /// connection is closed before the error is told.
-fn options(location: &Location, options: &SqliteOptions) -> SqliteConnectOptions {
+fn options(location: &Location, busy_timeout: Duration) -> SqliteConnectOptions {
     let common = SqliteConnectOptions::new()
-        .busy_timeout(options.busy_timeout)
+        .busy_timeout(busy_timeout)
         .foreign_keys(false)
         .statement_cache_capacity(STATEMENTS)
         .row_buffer_size(ROWS)
@@ -75,12 +79,17 @@ pub(super) async fn writer(
 
 async fn open(location: &Location, chosen: &SqliteOptions, clock: &Clock) -> Result<(SqliteConnection, Boot)> {
     file_locks::install()?;
-    let _one_at_a_time = OPENING.lock().await;
+    let deadline = Instant::now() + chosen.busy_timeout;
+    // The time of those before is not this caller's.
+    let Ok(_one_at_a_time) = tokio::time::timeout_at(deadline.into(), OPENING.lock()).await else {
+        return Err(error::locked());
+    };
     if let Location::File(path) = location {
         look_at(path)?;
     }
-    let mut conn = options(location, chosen).connect().await.map_err(error::map("connect"))?;
-    match prepare(&mut conn, location, chosen, clock).await {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let mut conn = options(location, left).connect().await.map_err(error::map("connect"))?;
+    match prepare(&mut conn, location, chosen, clock, deadline).await {
         Ok(boot) => Ok((conn, boot)),
         Err(why) => {
             // The first error is the one to tell.
@@ -90,7 +99,7 @@ async fn open(location: &Location, chosen: &SqliteOptions, clock: &Clock) -> Res
     }
 }
 
-/// Connections that only read; none for a database in memory, which belongs to its one connection.
+/// Connections that only read, and hardly wait for a lock; none for a database in memory, which belongs to its one connection.
 pub(super) fn readers(location: &Location, chosen: &SqliteOptions) -> Option<SqlitePool> {
     match location {
         Location::Memory => None,
@@ -99,7 +108,7 @@ pub(super) fn readers(location: &Location, chosen: &SqliteOptions) -> Option<Sql
                 .max_connections(chosen.readers.max(1))
                 .idle_timeout(Duration::from_secs(60))
                 .test_before_acquire(false)
-                .connect_lazy_with(options(location, chosen).create_if_missing(false).pragma("query_only", "ON")),
+                .connect_lazy_with(options(location, STEP).create_if_missing(false).pragma("query_only", "ON")),
         ),
     }
 }
@@ -183,16 +192,16 @@ async fn prepare(
     location: &Location,
     chosen: &SqliteOptions,
     clock: &Clock,
+    deadline: Instant,
 ) -> Result<Boot> {
-    let patience = chosen.busy_timeout;
     schema_version(conn).await?;
     for sql in [include_str!("sql/writer_settings.sql"), synchronous(chosen.synchronous)] {
         conn.execute(sqlx::raw_sql(sql)).await.map_err(error::map("set up the connection"))?;
     }
     if let Location::File(_) = location {
-        log_ahead(conn, patience).await?;
+        log_ahead(conn, deadline).await?;
     }
-    patiently(conn, "BEGIN IMMEDIATE", patience).await.map_err(|why| why.doing("lock the file for the schema"))?;
+    patiently(conn, "BEGIN IMMEDIATE", deadline).await.map_err(|why| why.doing("lock the file for the schema"))?;
     let outcome = async {
         migrate(conn, clock).await?;
         boot(conn, clock).await
@@ -211,27 +220,21 @@ async fn prepare(
 /// Runs a statement that takes the write lock, as long as another process has it. SQLite itself waits in longer and
 /// longer steps, up to 100 ms, and so loses to everybody who has just begun to wait; the writer's own `busy_timeout` is
 /// short, and its steps begin anew.
-pub(super) async fn patiently(
-    conn: &mut SqliteConnection,
-    sql: &'static str,
-    patience: Duration,
-) -> Result<Vec<SqliteRow>> {
-    let deadline = Instant::now() + patience;
+async fn patiently(conn: &mut SqliteConnection, sql: &'static str, deadline: Instant) -> Result<()> {
     loop {
-        match conn.fetch_all(sqlx::raw_sql(sql)).await.map_err(error::translate) {
+        match conn.execute(sqlx::raw_sql(sql)).await.map_err(error::translate) {
             // There are locks for which SQLite does not wait at all.
             Err(why) if error::is_busy(&why) && Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            done => return done,
+            done => return done.map(drop),
         }
     }
 }
 
 /// Puts the file into WAL mode. While another process does the same, SQLite says that it is locked without waiting.
-async fn log_ahead(conn: &mut SqliteConnection, patience: Duration) -> Result<()> {
+async fn log_ahead(conn: &mut SqliteConnection, deadline: Instant) -> Result<()> {
     const PAUSE: Duration = Duration::from_millis(10);
-    let deadline = Instant::now() + patience;
     loop {
         match sqlx::query("PRAGMA journal_mode = WAL").fetch_one(&mut *conn).await.map_err(error::map("switch to WAL"))
         {

@@ -53,6 +53,8 @@ pub struct File {
     readers: Option<SqlitePool>,
     catalog: Arc<SharedCatalog>,
     listeners: Listeners,
+    /// How long a caller waits for a lock.
+    busy_timeout: Duration,
     /// Others' commits; none in memory, where there are no others.
     watch: Mutex<Option<Watch>>,
     /// How its connections tell the time.
@@ -68,20 +70,49 @@ impl Sqlite {
 
     async fn open_by(clock: Clock, url: &str, options: SqliteOptions) -> Result<Arc<Self>> {
         let location = options::locate(url)?;
+        let busy_timeout = options.busy_timeout;
         let (conn, boot) = connect::writer(&location, &options, &clock).await?;
         let readers = connect::readers(&location, &options);
         let (catalog, listeners) = (Arc::<SharedCatalog>::default(), Listeners::default());
-        let mut transactions = Transactions::new(conn, &boot, clock.clone(), catalog.clone(), options.busy_timeout);
+        let mut transactions = Transactions::new(conn, &boot, clock.clone(), catalog.clone());
         // From here on, what others commit is news.
         transactions.look().await;
         let changes = transactions.changes();
-        let writer = Writer::start(transactions, listeners.clone());
+        let writer = Writer::start(transactions, listeners.clone(), options.busy_timeout);
         let watch = match &location {
             Location::Memory => None,
             Location::File(path) => Watch::start(path, writer.clone(), changes, listeners.clone()),
         };
         let time = Time { clock, boot: boot.number, reading: None };
-        Ok(Arc::new(Self::new(File { writer, readers, catalog, listeners, time, watch: Mutex::new(watch) })))
+        Ok(Arc::new(Self::new(File {
+            writer,
+            readers,
+            catalog,
+            listeners,
+            busy_timeout,
+            time,
+            watch: Mutex::new(watch),
+        })))
+    }
+}
+
+impl File {
+    /// Looks once.
+    async fn look<R, Q, F>(&self, pool: &SqlitePool, together: bool, request: Arc<Q>, look: &F) -> Result<R>
+    where
+        R: Send + 'static,
+        Q: Send + Sync + 'static,
+        F: Look<Q, R>,
+    {
+        let mut conn = pool.acquire().await.map_err(error::map("take a reading connection"))?;
+        if !together {
+            return look(&mut Statements { conn, time: self.time.clone() }, request).await;
+        }
+        let conn = conn.begin().await.map_err(error::map("begin to read"))?;
+        let mut session = Statements { conn, time: self.time.clone() };
+        let result = look(&mut session, request).await?;
+        session.conn.commit().await.map_err(error::map("end reading"))?;
+        Ok(result)
     }
 }
 
@@ -145,15 +176,15 @@ impl Database for File {
             let work = in_writer(look);
             return self.writer.run(request, Arc::new(work)).await;
         };
-        let mut conn = pool.acquire().await.map_err(error::map("take a reading connection"))?;
-        if !together {
-            return look(&mut Statements { conn, time: self.time.clone() }, request).await;
+        let deadline = Instant::now() + self.busy_timeout;
+        loop {
+            match self.look(pool, together, request.clone(), &look).await {
+                Err(why) if error::is_busy(&why) && Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                done => return done,
+            }
         }
-        let conn = conn.begin().await.map_err(error::map("begin to read"))?;
-        let mut session = Statements { conn, time: self.time.clone() };
-        let result = look(&mut session, request).await?;
-        session.conn.commit().await.map_err(error::map("end reading"))?;
-        Ok(result)
     }
 
     async fn check_schema(&self) -> Result<()> {

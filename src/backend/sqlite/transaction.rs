@@ -1,7 +1,6 @@
 //! The writer's transactions, one after the other on its one connection.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::{Connection as _, Executor as _, Row as _, SqliteConnection};
 
@@ -24,20 +23,12 @@ pub(super) struct Transactions {
     /// The same, as the file has it; and as it will, when the transaction commits.
     recorded: i64,
     recording: Option<i64>,
-    patience: Duration,
     data_version: Option<i64>,
     changes: Arc<Changes>,
 }
 
 impl Transactions {
-    /// `patience`: how long a transaction waits for another process's.
-    pub fn new(
-        conn: SqliteConnection,
-        boot: &Boot,
-        clock: Clock,
-        shared: Arc<SharedCatalog>,
-        patience: Duration,
-    ) -> Self {
+    pub fn new(conn: SqliteConnection, boot: &Boot, clock: Clock, shared: Arc<SharedCatalog>) -> Self {
         Self {
             session: Statements { conn: Box::new(conn), time: Time { clock, boot: boot.number, reading: None } },
             shared,
@@ -45,7 +36,6 @@ impl Transactions {
             began: boot.began,
             recorded: boot.began,
             recording: None,
-            patience,
             data_version: None,
             changes: Arc::default(),
         }
@@ -56,7 +46,7 @@ impl Transactions {
         self.changes.clone()
     }
 
-    /// The transaction's time, and its catalog.
+    /// The transaction's time, and its catalog. It hardly waits for others: who calls it does, in steps that begin anew.
     pub async fn begin(&mut self) -> Result<(Timestamp, Arc<Catalog>)> {
         let begun = self.try_to_begin().await;
         if begun.is_err() {
@@ -67,7 +57,7 @@ impl Transactions {
 
     async fn try_to_begin(&mut self) -> Result<(Timestamp, Arc<Catalog>)> {
         let sql = "BEGIN IMMEDIATE; SELECT version AS found FROM catalog; PRAGMA data_version";
-        let rows = connect::patiently(&mut self.session.conn, sql, self.patience).await?;
+        let rows = self.session.conn.fetch_all(sqlx::raw_sql(sql)).await.map_err(error::translate)?;
         let [catalog, data] = rows.as_slice() else {
             return Err(Error::backend("the table 'catalog' has lost its row"));
         };

@@ -4,6 +4,7 @@ mod claims;
 mod clock;
 mod executions;
 mod files;
+mod locked;
 mod records;
 mod statements;
 mod tasks;
