@@ -17,6 +17,7 @@ mod passing;
 mod postgres;
 mod processes;
 mod proxy;
+mod renewals;
 mod silence;
 mod urls;
 

@@ -111,7 +111,7 @@ taken! {
     int: Int => |int| *int => i64;
     real: Real => |real| *real => f64;
     flag: Flag => |flag| *flag => bool;
-    time: Time | Lease => |time| *time => Timestamp;
+    time: Time | Lease | Due | Date => |time| *time => Timestamp;
 }
 
 fn text<'v>(value: &'v Value<'_>) -> Option<&'v str> {

@@ -16,7 +16,8 @@ statements! {
 
     EXECUTIONS_START "executions_start" "start executions" rows (id: Id) with (now: Time);
 
-    /// Leases that still hold. Of an execution that is being cancelled they are renewed too.
+    /// Leases that still hold, but for those of rows that others are at. Of an execution that is being cancelled they are
+    /// renewed too.
     TASKS_RENEW "tasks_renew" "renew leases" rows (id: Id, fence: Int) with (lease: Lease)
         gives (id: Id, execution_state: Text);
 

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
+
 use super::super::clock::Clock;
 use super::{
     ExecutionState, Id, Payload, Request, Response, Sqlite, SqliteOptions, Statement, Store, Task, execution, failure,
     id, statement, task,
 };
+use crate::backend::sql::statements::tests::files;
 use crate::backend::{
     Backend as _, Claim, Claimed, Commands, Function, Held, NewExecution, NewWorker, Outcome, Spawn, SpawnKind,
     Transition, Verdict,
@@ -214,6 +218,28 @@ async fn the_next_boot_goes_on_where_the_last_one_was() {
     clock.step(HOUR.as_secs() as i64);
     let taken = until(&store, "the delay", async || take(&store).await).await;
     assert_ne!(taken.task.execution_id, expiring);
+    let state = async || store.snapshot(expiring).await.unwrap().unwrap().execution.state;
+    until(&store, "expired", async || (state().await == ExecutionState::TimedOut).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_file_from_before_keeps_its_expiries() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stent.db");
+    let mut conn = SqliteConnectOptions::new().filename(&path).create_if_missing(true).connect().await.unwrap();
+    conn.execute(include_str!("../sql/schema_create.sql")).await.unwrap();
+    for (version, (_, migration)) in (1..=3).zip(files("sqlite", "migrations")) {
+        conn.execute(sqlx::raw_sql(AssertSqlSafe(migration))).await.unwrap();
+        let applied = "INSERT INTO stent_schema (version, applied_at) VALUES (?1, '')";
+        sqlx::query(applied).bind(version).execute(&mut conn).await.unwrap();
+    }
+    let insert =
+        "INSERT INTO executions (id, root_function, state, created_at, expiry_at) VALUES (?1, 'f', 'pending', 1, 2)";
+    let expiring = id();
+    sqlx::query(insert).bind(expiring.as_bytes().to_vec()).execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+    let store = open(path.to_str().unwrap(), &Clock::default()).await;
+    worker(&store).await;
     let state = async || store.snapshot(expiring).await.unwrap().unwrap().execution.state;
     until(&store, "expired", async || (state().await == ExecutionState::TimedOut).then_some(())).await;
 }
