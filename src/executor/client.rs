@@ -218,7 +218,8 @@ impl Executor {
         self.take_what_is_due().await;
         let store = self.0.core.backend.stats().await?;
         let workers = self.workers().iter().map(Worker::status).collect();
-        Ok(Stats { store, metrics: self.0.core.metrics.values(), workers })
+        let write_ahead_log = self.0.core.backend.log_size();
+        Ok(Stats { store, metrics: self.0.core.metrics.values(), workers, write_ahead_log })
     }
 
     /// Sends a signal. `NOT_FOUND`: no such execution; `CONFLICT`: it is over.

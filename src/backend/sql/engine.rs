@@ -15,7 +15,7 @@ use super::{
     signals, snapshot, stats, sweep,
 };
 use crate::backend::{
-    Backend, Claim, Claimed, DeadLetterFilter, ExecutionFilter, JournalEntry, JournalRequest, NewExecution,
+    Backend, Claim, Claimed, DeadLetterFilter, ExecutionFilter, JournalEntry, JournalRequest, LogSize, NewExecution,
     NewSignal, NewWorker, Notice, Renew, Renewed, Replayed, Request, Response, Snapshot, StoreStats, Swept, Transition,
     Verdict,
 };
@@ -223,6 +223,14 @@ impl<D: Database> Backend for Sql<D> {
 
     async fn resume(&self, task: Id) -> Result<()> {
         self.write_exactly(task, |tx, task| Box::pin(async move { parked::resume(tx, *task).await })).await
+    }
+
+    fn log_size(&self) -> Option<LogSize> {
+        self.database.log_size()
+    }
+
+    async fn backup(&self, path: &str) -> Result<()> {
+        self.database.backup(path).await
     }
 
     async fn stats(&self) -> Result<StoreStats> {

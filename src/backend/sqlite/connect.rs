@@ -113,6 +113,11 @@ pub(super) fn readers(location: &Location, chosen: &SqliteOptions) -> Option<Sql
     }
 }
 
+/// A connection that reads for long.
+pub(super) async fn reader(location: &Location, patience: Duration) -> Result<SqliteConnection> {
+    options(location, patience).create_if_missing(false).connect().await.map_err(error::map("connect"))
+}
+
 pub(super) fn describe(location: &Location) -> String {
     match location {
         Location::Memory => "the SQLite database in memory".to_owned(),

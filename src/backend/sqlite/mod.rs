@@ -11,8 +11,10 @@
 mod changes;
 mod clock;
 mod connect;
+mod copy;
 mod error;
 mod file_locks;
+mod log;
 mod options;
 mod session;
 #[cfg(test)]
@@ -29,17 +31,19 @@ use sqlx::sqlite::SqlitePool;
 use tokio::sync::broadcast;
 
 use self::clock::Clock;
+use self::copy::Copy;
+use self::log::{Keeper, Log};
 use self::options::Location;
 use self::session::{Statements, Time};
 use self::transaction::Transactions;
 use self::watch::Watch;
 use self::writer::Writer;
-use crate::backend::Notice;
 use crate::backend::sql::Sql;
 use crate::backend::sql::catalog::SharedCatalog;
 use crate::backend::sql::database::{Database, Failed, Look, Work};
 use crate::backend::sql::listeners::Listeners;
 use crate::backend::sql::tx::Tx;
+use crate::backend::{LogSize, Notice};
 use crate::model::Result;
 pub use crate::model::{SqliteOptions, Synchronous};
 
@@ -48,6 +52,9 @@ pub type Sqlite = Sql<File>;
 
 /// An open SQLite file.
 pub struct File {
+    location: Location,
+    /// None in memory.
+    log: Option<Log>,
     writer: Writer,
     /// None for a database in memory: it belongs to its one connection, which then reads as well.
     readers: Option<SqlitePool>,
@@ -74,25 +81,24 @@ impl Sqlite {
         let (conn, boot) = connect::writer(&location, &options, &clock).await?;
         let readers = connect::readers(&location, &options);
         let (catalog, listeners) = (Arc::<SharedCatalog>::default(), Listeners::default());
+        let log = match &location {
+            Location::Memory => None,
+            Location::File(path) => Some(Log::of(path)),
+        };
+        let keeper = log.clone().map(Keeper::new);
         let mut transactions = Transactions::new(conn, &boot, clock.clone(), catalog.clone());
         // From here on, what others commit is news.
         transactions.look().await;
         let changes = transactions.changes();
-        let writer = Writer::start(transactions, listeners.clone(), options.busy_timeout);
+        let writer = Writer::start(transactions, keeper, listeners.clone(), options.busy_timeout);
         let watch = match &location {
             Location::Memory => None,
             Location::File(path) => Watch::start(path, writer.clone(), changes, listeners.clone()),
         };
         let time = Time { clock, boot: boot.number, reading: None };
-        Ok(Arc::new(Self::new(File {
-            writer,
-            readers,
-            catalog,
-            listeners,
-            busy_timeout,
-            time,
-            watch: Mutex::new(watch),
-        })))
+        let watch = Mutex::new(watch);
+        let file = File { location, log, writer, readers, catalog, listeners, busy_timeout, watch, time };
+        Ok(Arc::new(Self::new(file)))
     }
 }
 
@@ -196,6 +202,29 @@ impl Database for File {
             // Nobody else can raise the schema of what is in memory: only whether it is open is asked.
             None => self.writer.look().await,
         }
+    }
+
+    fn log_size(&self) -> Option<LogSize> {
+        self.log.as_ref().map(Log::size)
+    }
+
+    /// On a connection of its own, so that nobody waits for it; in memory there is only the writer's.
+    async fn backup(&self, path: &str) -> Result<()> {
+        let copy = Copy::begin(path.as_ref()).map_err(|why| why.doing("backup"))?;
+        let filled = match &self.location {
+            Location::Memory => self.writer.copy(copy).await,
+            Location::File(_) => {
+                let mut conn = connect::reader(&self.location, self.busy_timeout).await?;
+                let filled = copy.fill(&mut conn).await;
+                let closed = conn.close().await.map_err(error::map("close the connection"));
+                filled.and(closed).map(|()| copy)
+            }
+        };
+        match filled {
+            Ok(copy) => copy.finish().await,
+            Err(why) => Err(why),
+        }
+        .map_err(|why| why.doing("backup"))
     }
 
     /// Commits what was asked for, and lets go of the file. Readers go first: the last connection to close is the one

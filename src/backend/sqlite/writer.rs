@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
+use super::copy::Copy;
 use super::error;
+use super::log::Keeper;
 use super::transaction::Transactions;
 use crate::backend::Notice;
 use crate::backend::sql::catalog::Catalog;
@@ -71,6 +73,8 @@ enum Message {
     Job(Box<dyn Job>),
     /// Have others committed?
     Look(oneshot::Sender<()>),
+    /// Of a store that has no other connection.
+    Copy(Copy, oneshot::Sender<Result<Copy>>),
     Close(oneshot::Sender<Result<()>>),
 }
 
@@ -84,9 +88,9 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Takes the connection over; `listeners` hear of what is committed.
-    pub fn start(transactions: Transactions, listeners: Listeners, patience: Duration) -> Self {
+    pub fn start(transactions: Transactions, keeper: Option<Keeper>, listeners: Listeners, patience: Duration) -> Self {
         let (jobs, inbox) = mpsc::unbounded_channel();
-        tokio::spawn(serve(transactions, inbox, listeners));
+        tokio::spawn(serve(transactions, keeper, inbox, listeners));
         Self { jobs, patience }
     }
 
@@ -111,6 +115,13 @@ impl Writer {
         answer.await.map_err(|_| closed())
     }
 
+    /// Fills the copy between two transactions.
+    pub async fn copy(&self, copy: Copy) -> Result<Copy> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(Message::Copy(copy, reply)).map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
     pub async fn close(&self) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         if self.jobs.send(Message::Close(reply)).is_err() {
@@ -131,16 +142,22 @@ struct Queue {
     /// So many of the jobs, from the first on, are tried alone: one of them has spoilt a transaction.
     alone: usize,
     looking: Vec<oneshot::Sender<()>>,
+    copying: Vec<(Copy, oneshot::Sender<Result<Copy>>)>,
     closing: Option<oneshot::Sender<Result<()>>>,
 }
 
 impl Queue {
-    /// Waits for something to do. False: nobody is left who could ask.
-    async fn wait(&mut self) -> bool {
+    /// Waits for something to do, or until then. False: nobody is left who could ask.
+    async fn wait(&mut self, until: Option<Instant>) -> bool {
         if self.jobs.is_empty() {
-            match self.inbox.recv().await {
-                Some(message) => self.add(message),
-                None => return false,
+            let asked = match until {
+                None => Ok(self.inbox.recv().await),
+                Some(until) => tokio::time::timeout_at(until.into(), self.inbox.recv()).await,
+            };
+            match asked {
+                Ok(Some(message)) => self.add(message),
+                Ok(None) => return false,
+                Err(_) => {}
             }
         }
         self.drain();
@@ -160,6 +177,7 @@ impl Queue {
         match message {
             Message::Job(job) => self.jobs.push_back(job),
             Message::Look(reply) => self.looking.push(reply),
+            Message::Copy(copy, reply) => self.copying.push((copy, reply)),
             Message::Close(reply) => self.closing = Some(reply),
         }
     }
@@ -192,10 +210,23 @@ impl Queue {
     }
 }
 
-async fn serve(mut transactions: Transactions, inbox: mpsc::UnboundedReceiver<Message>, listeners: Listeners) {
-    let mut queue = Queue { inbox, jobs: VecDeque::new(), alone: 0, looking: Vec::new(), closing: None };
-    while queue.wait().await {
+async fn serve(
+    mut transactions: Transactions,
+    mut keeper: Option<Keeper>,
+    inbox: mpsc::UnboundedReceiver<Message>,
+    listeners: Listeners,
+) {
+    let mut queue =
+        Queue { inbox, jobs: VecDeque::new(), alone: 0, looking: Vec::new(), copying: Vec::new(), closing: None };
+    while queue.wait(keeper.as_ref().and_then(Keeper::wants)).await {
         commit(&mut transactions, &mut queue, &listeners).await;
+        if let Some(keeper) = &mut keeper {
+            keeper.keep_small(&mut transactions.session.conn).await;
+        }
+        for (copy, reply) in queue.copying.drain(..) {
+            let filled = copy.fill(&mut transactions.session.conn).await;
+            let _gone = reply.send(filled.map(|()| copy));
+        }
         if !queue.looking.is_empty() {
             transactions.look().await;
             for reply in queue.looking.drain(..) {

@@ -23,6 +23,7 @@ const OWN: &[(&str, &str, &[&str])] = &[
             "tasks_carry_over",
         ],
     ),
+    ("sqlite", "a copy for a backup", &["copy_into"]),
     ("sqlite", "one connection's settings", &["busy_timeout_short", "writer_settings"]),
     ("sqlite", "the schema's version", &["schema_applied", "schema_create", "schema_tables", "schema_version"]),
     ("postgres", "locks of what is no row", &["advisory_lock", "advisory_try_lock"]),

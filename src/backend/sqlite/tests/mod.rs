@@ -5,6 +5,7 @@ mod clock;
 mod executions;
 mod files;
 mod locked;
+mod log;
 mod records;
 mod statements;
 mod tasks;
