@@ -338,6 +338,21 @@ stent_status stent_backend_call(stent_backend *backend,
                                 stent_error **error);
 
 /**
+ * Copies the store to a new file, as it is at one moment, while workers and callers go on: a backup. When this returns
+ * STENT_OK the copy is complete and on the disk; else there is no file of that name. It holds all that was committed
+ * before the call, and can be opened as any store; what was running when it was made is run again there. The folder
+ * must exist, and path must not: STENT_E_CONFLICT. options: none so far, NULL.
+ *
+ * For SQLite, files and ":memory:". Takes as long as it takes to write the file; the write-ahead log grows meanwhile. Any
+ * thread. STENT_E_UNSUPPORTED: a PostgreSQL database (pg_dump, pg_basebackup) and custom stores have tools of their
+ * own.
+ */
+stent_status stent_backend_backup(stent_backend *backend,
+                                  const char *path,
+                                  const char *options,
+                                  stent_error **error);
+
+/**
  * Closes the store: connections, files, locks. Executors made from it answer STENT_E_CLOSED from now on, and so does
  * what is waiting on them. Closing again is nothing. The handle is still to be freed; freeing alone closes as well,
  * a moment after its last executor is gone.

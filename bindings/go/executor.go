@@ -59,6 +59,19 @@ func (s *Store) Close() error {
 	return call(func(why **C.stent_error) C.stent_status { return C.stent_backend_close(s.handle, why) })
 }
 
+// Backup copies the store to a new file, as it is at one moment, while workers go on. For SQLite; other stores have tools
+// of their own: ErrUnsupported.
+func (s *Store) Backup(ctx context.Context, path string) error {
+	return background(ctx, func() error {
+		defer runtime.KeepAlive(s)
+		target := cText(path)
+		defer target.free()
+		return call(func(why **C.stent_error) C.stent_status {
+			return C.stent_backend_backup(s.handle, target.c, nil, why)
+		})
+	})
+}
+
 // Call makes one operation of the backend protocol: the way to look at records and to repair them. What the store
 // answers is read into response, unless that is nil.
 func (s *Store) Call(ctx context.Context, operation Operation, request, response any) error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -333,6 +334,23 @@ func TestAStoreIsChecked(t *testing.T) {
 	if _, err := store.Check(ctx, stent.CheckOptions{Only: []string{"nonsense"}}); !errors.Is(err, stent.ErrInvalid) {
 		t.Fatalf("cases that nobody knows: %v", err)
 	}
+	check(t, store.Close())
+}
+
+func TestAStoreInUseIsCopied(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	store := must[*stent.Store](t)(stent.Open(ctx, ":memory:"))
+	path := filepath.Join(t.TempDir(), "copy.db")
+	check(t, store.Backup(ctx, path))
+	if err := store.Backup(ctx, path); !errors.Is(err, stent.ErrConflict) {
+		t.Fatalf("a copy under a name that is taken: %v", err)
+	}
+	copied := must[*stent.Store](t)(stent.Open(ctx, path))
+	var count int
+	check(t, copied.Call(ctx, stent.OpCountExecutions, nil, &count))
+	same(t, count, 0)
+	check(t, copied.Close())
 	check(t, store.Close())
 }
 

@@ -421,6 +421,15 @@ pub struct StoreStats {
     pub workers: u64,
 }
 
+/// How a store's write-ahead log is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct LogSize {
+    pub bytes: u64,
+    /// For so long it has been large, and could not be cut: somebody reads an old state of the store.
+    #[serde(rename = "blocked_seconds", with = "seconds")]
+    pub blocked: Duration,
+}
+
 /// State names as map keys, in their text form.
 pub type ExecutionStateKey = &'static str;
 pub type TaskStateKey = &'static str;

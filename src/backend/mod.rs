@@ -17,7 +17,7 @@ use tokio::sync::broadcast;
 pub use engine::*;
 pub use protocol::{Request, Response};
 
-use crate::model::{Id, Payload, Result};
+use crate::model::{Error, Id, Payload, Result, Status};
 
 /// A store that answers the backend protocol and the engine's operations.
 ///
@@ -99,6 +99,20 @@ pub trait Backend: Send + Sync + 'static {
     async fn resume(&self, task: Id) -> Result<()>;
 
     async fn stats(&self) -> Result<StoreStats>;
+
+    /// The write-ahead log, where the store keeps one that this process looks after.
+    fn log_size(&self) -> Option<LogSize> {
+        None
+    }
+
+    /// Copies the store as it is at one moment to a new file, while it is in use.
+    async fn backup(&self, _path: &str) -> Result<()> {
+        Err(Error::new(
+            Status::Unsupported,
+            "backup: this store is not one of the library's own; back it up with the tools of whatever it keeps its \
+             records in",
+        ))
+    }
 }
 
 /// A backend as the executor holds it.

@@ -18,6 +18,18 @@ use crate::model::{
 /// The least time that a query of the store is given, even if the time-out of the wait is shorter (0: just look).
 const LOOK: Duration = Duration::from_secs(1);
 
+/// What a look may spend on what is due.
+const SWEEP: Duration = Duration::from_millis(500);
+
+/// Who waits for an execution that may run out of its time looks again after this, if nothing else is known.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// And not later than this: the host's clock may have been set since.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// The name under which a client takes what is due; no worker has it.
+const CLIENT: &str = "stent.client";
+
 impl Executor {
     /// Starts an execution and returns its id. If another execution has the idempotency key, returns that one's id.
     ///
@@ -89,7 +101,8 @@ impl Executor {
                     .retryable(true)
                     .with("state", state.as_str()));
             }
-            match deadline {
+            let next = next_look(&snapshot.execution).and_then(|left| Instant::now().checked_add(left));
+            match deadline.into_iter().chain(next).min() {
                 None => waiter.rung().await,
                 Some(deadline) => {
                     // The timer of our runtime: the caller may not be on a runtime.
@@ -104,10 +117,36 @@ impl Executor {
         }
     }
 
+    /// The state. Deadlines hold also where no worker is: what is due is taken by who looks.
+    async fn look(&self, id: Id, deadline: Option<Instant>) -> Result<Snapshot> {
+        let snapshot = self.look_once(id, deadline).await?;
+        if next_look(&snapshot.execution).is_none() {
+            return Ok(snapshot);
+        }
+        self.take_what_is_due().await;
+        self.look_once(id, deadline).await.or(Ok(snapshot))
+    }
+
+    /// A trouble of the store's is not told here: the look itself has it, or a worker.
+    async fn take_what_is_due(&self) {
+        let core = &self.0.core;
+        let backend = Arc::clone(&core.backend);
+        let sweeping = core.runtime.spawn(async move {
+            let begun = Instant::now();
+            while backend.sweep(CLIENT).await.is_ok_and(|swept| swept.more) && begun.elapsed() < SWEEP {}
+        });
+        let bounded = {
+            let _entered = core.runtime.enter();
+            tokio::time::timeout(SWEEP, sweeping)
+        };
+        // If it takes longer, it goes on, and a later look tells.
+        let _either = bounded.await;
+    }
+
     /// The state, in the caller's time: a store may have more patience. What was asked goes on without him, so that no
     /// connection is lost for it.
-    async fn look(&self, id: Id, deadline: Option<Instant>) -> Result<Snapshot> {
-        let Some(deadline) = deadline else { return self.state(id).await };
+    async fn look_once(&self, id: Id, deadline: Option<Instant>) -> Result<Snapshot> {
+        let Some(deadline) = deadline else { return found(id, self.0.core.backend.snapshot(id).await?) };
         let core = &self.0.core;
         let until = deadline.max(Instant::now() + LOOK);
         let backend = Arc::clone(&core.backend);
@@ -164,19 +203,22 @@ impl Executor {
 
     /// The execution with its progress, counters and state values. `NOT_FOUND` if there is none.
     pub async fn state(&self, id: Id) -> Result<Snapshot> {
-        found(id, self.0.core.backend.snapshot(id).await?)
+        self.look(id, None).await
     }
 
     /// Newest first, ties by id; without progress.
     pub async fn list(&self, filter: ExecutionFilter) -> Result<Vec<Execution>> {
+        self.take_what_is_due().await;
         self.0.core.backend.list(filter).await
     }
 
     /// The store's counts in one snapshot, and this process's own.
     pub async fn stats(&self) -> Result<Stats> {
+        self.take_what_is_due().await;
         let store = self.0.core.backend.stats().await?;
         let workers = self.workers().iter().map(Worker::status).collect();
-        Ok(Stats { store, metrics: self.0.core.metrics.values(), workers })
+        let write_ahead_log = self.0.core.backend.log_size();
+        Ok(Stats { store, metrics: self.0.core.metrics.values(), workers, write_ahead_log })
     }
 
     /// Sends a signal. `NOT_FOUND`: no such execution; `CONFLICT`: it has ended.
@@ -217,6 +259,20 @@ impl Executor {
     /// Removes what ended long ago, in bounded batches.
     pub async fn cleanup(&self, options: CleanupOptions) -> Result<Cleaned> {
         self.0.core.cleanup(options).await
+    }
+}
+
+/// When an execution that is not over may be it without a word, as far as this host's clock can tell. `None`: its end will
+/// be told.
+fn next_look(execution: &Execution) -> Option<Duration> {
+    match execution.state {
+        state if state.is_terminal() => None,
+        // Its workers may be dead; their leases end.
+        ExecutionState::Cancelling => Some(AGAIN),
+        _ => {
+            let left = execution.expiry_at?.since(wall_clock());
+            Some(if left.is_zero() { AGAIN } else { left.min(LONGEST) })
+        }
     }
 }
 

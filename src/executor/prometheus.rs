@@ -38,6 +38,11 @@ fn render(stats: &Stats) -> String {
     page.single("dead_letters", "gauge", "Dead letters in the store.", store.dead_letters);
     page.single("parked_tasks", "gauge", "Tasks whose code does not match their journal.", store.parked);
     page.single("workers", "gauge", "Workers that the store knows.", store.workers);
+    if let Some(log) = &stats.write_ahead_log {
+        page.single("wal_bytes", "gauge", "The size of the SQLite file's write-ahead log.", log.bytes);
+        let help = "For how long a reader has kept the large log from being cut.";
+        page.single("wal_blocked_seconds", "gauge", help, log.blocked.as_secs_f64());
+    }
     page.head("worker_slots", "gauge", "Slots of the workers in this process, by use.");
     for worker in &stats.workers {
         let id = worker.worker_id.as_str();
@@ -104,7 +109,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::backend::{Depth, StoreStats};
+    use crate::backend::{Depth, LogSize, StoreStats};
     use crate::executor::MetricValues;
 
     fn stats() -> Stats {
@@ -122,7 +127,8 @@ mod tests {
             }],
             ..StoreStats::default()
         };
-        Stats { store, metrics, workers: Vec::new() }
+        let write_ahead_log = Some(LogSize { bytes: 4096, blocked: Duration::from_millis(2500) });
+        Stats { store, metrics, workers: Vec::new(), write_ahead_log }
     }
 
     #[test]
@@ -143,6 +149,8 @@ mod tests {
             "stent_run_seconds_bucket{le=\"+Inf\"} 3",
             "stent_run_seconds_sum 1.5",
             "stent_run_seconds_count 3",
+            "stent_wal_bytes 4096",
+            "stent_wal_blocked_seconds 2.5",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
         }

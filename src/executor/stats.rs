@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::metrics::{HistogramValues, MetricValues};
 use super::status::WorkerStatus;
-use crate::backend::StoreStats;
+use crate::backend::{LogSize, StoreStats};
 
 /// The store's counts, and what this executor measured in this process.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -14,6 +14,8 @@ pub struct Stats {
     pub store: StoreStats,
     pub metrics: MetricValues,
     pub workers: Vec<WorkerStatus>,
+    /// Of a SQLite file; null elsewhere.
+    pub write_ahead_log: Option<LogSize>,
 }
 
 impl Stats {

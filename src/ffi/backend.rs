@@ -138,6 +138,31 @@ pub unsafe extern "C" fn stent_backend_call(
     })
 }
 
+/// Copies the store to a new file, as it is at one moment, while workers and callers go on: a backup. When this returns
+/// STENT_OK the copy is complete and on the disk; else there is no file of that name. It holds all that was committed
+/// before the call, and can be opened as any store; what was running when it was made is run again there. The folder
+/// must exist, and path must not: STENT_E_CONFLICT. options: none so far, NULL.
+///
+/// For SQLite, files and ":memory:". Takes as long as it takes to write the file; the write-ahead log grows meanwhile. Any
+/// thread. STENT_E_UNSUPPORTED: a PostgreSQL database (pg_dump, pg_basebackup) and custom stores have tools of their
+/// own.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_backend_backup(
+    backend: *mut stent_backend,
+    path: *const c_char,
+    options: *const c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    guard(error, || {
+        let backend = borrow::<BackendObject>(backend)?;
+        // SAFETY: text or NULL, by the header's convention.
+        let (path, options) = unsafe { (text(path, "path")?.to_owned(), optional(options, "options")?) };
+        codec::options::none(options)?;
+        let store = Arc::clone(backend.store());
+        runtime::away(move || Box::pin(async move { store.backend()?.backup(&path).await }))
+    })
+}
+
 /// Closes the store: connections, files, locks. Executors made from it answer STENT_E_CLOSED from now on, and so does
 /// what is waiting on them. Closing again is nothing. The handle is still to be freed; freeing alone closes as well,
 /// a moment after its last executor is gone.

@@ -18,6 +18,7 @@ static void null_backend(void) {
     SAYS("backend is NULL");
     EXPECT(STENT_E_INVALID, stent_backend_init_db(NULL, ERROR));
     EXPECT(STENT_E_INVALID, stent_backend_call(NULL, "count_executions", NULL, &text, ERROR));
+    EXPECT(STENT_E_INVALID, stent_backend_backup(NULL, "copy.db", NULL, ERROR));
     EXPECT(STENT_E_INVALID, stent_backend_close(NULL, ERROR));
     stent_backend_free(NULL);
     CHECK(backend == NULL && text == NULL);

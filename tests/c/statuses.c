@@ -194,10 +194,18 @@ static void stores(void) {
     CHECK(backend == NULL);
 
     backend = open_backend(":memory:");
+    EXPECT(STENT_E_INVALID, stent_backend_backup(backend, NULL, NULL, ERROR));
+    EXPECT(STENT_E_INVALID, stent_backend_backup(backend, file_in_folder(path, "copy.db"), "{\"level\": 9}", ERROR));
+    OK(stent_backend_backup(backend, path, NULL, ERROR));
+    EXPECT(STENT_E_CONFLICT, stent_backend_backup(backend, path, NULL, ERROR));
+    stent_backend *copy = NULL;
+    OK(stent_backend_open(path, NULL, &copy, ERROR));
+    stent_backend_free(copy);
     stent_executor *other = new_executor(backend);
     OK(stent_backend_close(backend, ERROR));
     EXPECT(STENT_E_CLOSED, stent_executor_dispatch(other, "f", NULL, NULL, NULL, ERROR));
     EXPECT(STENT_E_CLOSED, stent_backend_init_db(backend, ERROR));
+    EXPECT(STENT_E_CLOSED, stent_backend_backup(backend, file_in_folder(path, "none.db"), NULL, ERROR));
     stent_executor_free(other);
     stent_backend_free(backend);
 }

@@ -1,8 +1,11 @@
 //! The executor on a SQLite file: what a user of functions, workers and tasks can rely on.
 
+mod backups;
+mod deadlines;
 mod ends;
 mod flaky;
 mod house;
+mod locked;
 mod order;
 mod replays;
 mod troubles;

@@ -232,6 +232,15 @@ TEST_CASE("a store is checked, and what the suite came to is a report") {
     CHECK_THROWS_AS(store.check(stent::check_options().only({"nonsense"})), stent::error);
 }
 
+TEST_CASE("a store in use is copied") {
+    const house::folder here;
+    const std::string copy = here.file("copy.db");
+    stent::backend store(":memory:");
+    store.backup(copy);
+    CHECK_THROWS_AS(store.backup(copy), stent::conflict);
+    CHECK(stent::backend(copy).call(stent::operation::count_executions).get<int>() == 0);
+}
+
 TEST_CASE("the client's side: many dispatches, lists, statistics, dead letters, errors with details") {
     place<sqlite> here;
     {

@@ -36,6 +36,7 @@ export const native = {
 
   backendOpen: declare("stent_backend_open", int, str, str, any, any),
   backendCheck: declare("stent_backend_check", int, any, str, textOut, any),
+  backendBackup: declare("stent_backend_backup", int, any, str, str, any),
   backendClose: declare("stent_backend_close", int, any, any),
   backendFree: declare("stent_backend_free", "void", any),
 

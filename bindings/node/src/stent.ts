@@ -340,6 +340,14 @@ export class Stent {
     return decode(JSON.parse(out[0]!));
   }
 
+  /**
+   * Copies the store to a new file, as it is at one moment, while workers go on. For SQLite; other stores have tools of
+   * their own, and throw an error of status UNSUPPORTED.
+   */
+  async backup(path: string): Promise<void> {
+    await beside(native.backendBackup, this.backend, path, null);
+  }
+
   /** Starts a worker for the functions that are registered by now; resolves when it is ready. */
   async startWorker(options: WorkerOptions = {}): Promise<Worker> {
     const id = options.workerId ?? newWorkerId();

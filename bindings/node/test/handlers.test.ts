@@ -7,6 +7,7 @@ import { describe, test } from "node:test";
 import {
   ApplicationError,
   CancelledError,
+  ConflictError,
   type Context,
   FailedError,
   type Handler,
@@ -263,6 +264,18 @@ test("a store is checked beside the loop", async () => {
     assert.equal(report.cases[0].name, "records/an_existing_id_is_a_conflict");
     for (const each of report.cases) assert.equal(each.outcome, "passed", each.name);
     await assert.rejects(stent.check({ only: ["nonsense"] }), InvalidError);
+  });
+});
+
+test("a store in use is copied", async () => {
+  const copy = `${freshUrl("sqlite")}-copy`;
+  await using(freshUrl("sqlite"), async (stent) => {
+    const id = await stent.dispatch("nobody", [7]).then((execution) => execution.id);
+    await stent.backup(copy);
+    await assert.rejects(stent.backup(copy), ConflictError);
+    await using(copy, async (copied) => {
+      assert.equal((await copied.execution(id).state()).state, "pending");
+    });
   });
 });
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
@@ -105,6 +106,18 @@ def test_a_store_is_checked() -> None:
         assert {case["outcome"] for case in report["cases"]} == {"passed"}
         with pytest.raises(stent.InvalidError, match="nonsense"):
             backend.check(only=["nonsense"])
+
+
+def test_a_store_in_use_is_copied(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    with sync.Executor(str(tmp_path / "store.db")) as executor, executor.worker(repaired):
+        execution = executor.dispatch(repaired, 7)
+        assert execution.result(30) == 7
+        executor.backend.backup(copy)
+        with pytest.raises(stent.ConflictError, match="exists already"):
+            executor.backend.backup(copy)
+    with sync.Executor(str(copy)) as copied:
+        assert copied.execution(execution.id).result(30) == 7
 
 
 def test_with_names_nobody_typed(store: str) -> None:

@@ -62,7 +62,7 @@ use crate::backend::sql::catalog::SharedCatalog;
 use crate::backend::sql::database::{Database, Doubt, Failed, Look, Work};
 use crate::backend::sql::patience::{Patience, in_doubt, is_cut};
 use crate::backend::sql::{Sql, routes};
-use crate::model::{Error, Result, Route};
+use crate::model::{Error, Result, Route, Status};
 
 /// How often a transaction that conflicts with others is tried.
 const TRIES: u32 = 12;
@@ -239,6 +239,14 @@ impl Database for Server {
         let checked = connect::check_schema(&mut reading.session.conn).await;
         reading.end().await;
         checked.map(drop)
+    }
+
+    async fn backup(&self, _path: &str) -> Result<()> {
+        Err(Error::new(
+            Status::Unsupported,
+            "backup: a PostgreSQL database is backed up with its own tools, while workers are busy: pg_dump (with \
+             --schema for a schema of its own), or pg_basebackup with an archive of the log",
+        ))
     }
 
     async fn close(&self) -> Result<()> {

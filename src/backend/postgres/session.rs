@@ -73,7 +73,7 @@ fn bound<'q>(query: Query<'q>, call: &Call<'_>) -> Query<'q> {
             Kind::Int => query.bind(values.map(int).collect::<Vec<_>>()),
             Kind::Real => query.bind(values.map(real).collect::<Vec<_>>()),
             Kind::Flag => query.bind(values.map(flag).collect::<Vec<_>>()),
-            Kind::Time | Kind::Lease => query.bind(values.map(time).collect::<Vec<_>>()),
+            Kind::Time | Kind::Lease | Kind::Due => query.bind(values.map(time).collect::<Vec<_>>()),
             Kind::Text => query.bind(values.map(text).collect::<Vec<_>>()),
             Kind::Bytes => query.bind(values.map(bytes).collect::<Vec<_>>()),
             Kind::Clock | Kind::Ints | Kind::Texts => unreachable!("no batch has a column of {kind:?}"),
@@ -84,7 +84,7 @@ fn bound<'q>(query: Query<'q>, call: &Call<'_>) -> Query<'q> {
         Kind::Int => query.bind(int(value)),
         Kind::Real => query.bind(real(value)),
         Kind::Flag => query.bind(flag(value)),
-        Kind::Time | Kind::Lease => query.bind(time(value)),
+        Kind::Time | Kind::Lease | Kind::Due => query.bind(time(value)),
         Kind::Text => query.bind(text(value)),
         Kind::Bytes => query.bind(bytes(value)),
         Kind::Clock => query,
@@ -112,7 +112,7 @@ taken! {
     int: Int => |int| *int => i64;
     real: Real => |real| *real => f64;
     flag: Flag => |flag| *flag => bool;
-    time: Time | Lease => |time| *time => Timestamp;
+    time: Time | Lease | Due | Date => |time| *time => Timestamp;
 }
 
 fn text<'v>(value: &'v Value<'_>) -> Option<&'v str> {
@@ -145,6 +145,10 @@ impl Cells for PgRow {
     }
 
     fn time(&self, place: usize) -> Result<Option<Timestamp>> {
+        get(self, place)
+    }
+
+    fn due(&self, place: usize) -> Result<Option<Timestamp>> {
         get(self, place)
     }
 

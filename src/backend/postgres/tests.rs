@@ -22,7 +22,7 @@ const fn type_of(kind: Kind) -> &'static str {
         Kind::Int => "INT8",
         Kind::Real => "FLOAT8",
         Kind::Flag => "BOOL",
-        Kind::Time | Kind::Lease | Kind::Clock => "TIMESTAMPTZ",
+        Kind::Time | Kind::Lease | Kind::Due | Kind::Clock => "TIMESTAMPTZ",
         Kind::Text => "TEXT",
         Kind::Bytes => "BYTEA",
         Kind::Ints => "INT8[]",

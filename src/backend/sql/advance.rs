@@ -115,7 +115,7 @@ async fn move_tasks(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<HashS
             .id(held.task)
             .int(held.fence as i64)
             .int(how as i64)
-            .time(at)
+            .due(at)
             .made_bytes(failure.map(codec::failure_to_column))
             .int(commands.spawns.len() as i64)
             .int(i64::from(commands.effects()))

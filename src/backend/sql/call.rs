@@ -16,6 +16,8 @@ pub(in crate::backend) enum Value<'a> {
     Flag(bool),
     Time(Timestamp),
     Lease(Timestamp),
+    Due(Timestamp),
+    Date(Timestamp),
     Clock,
     Text(Cow<'a, str>),
     Bytes(Cow<'a, [u8]>),
@@ -33,6 +35,7 @@ impl Value<'_> {
             Self::Flag(_) => kind == Kind::Flag,
             Self::Time(_) => kind == Kind::Time,
             Self::Lease(_) => kind == Kind::Lease,
+            Self::Due(_) | Self::Date(_) => kind == Kind::Due,
             Self::Clock => kind == Kind::Clock,
             Self::Text(_) => kind == Kind::Text,
             Self::Bytes(_) => kind == Kind::Bytes,
@@ -143,6 +146,16 @@ impl<'a> Call<'a> {
     /// An instant by the clock that leases are judged by.
     pub fn lease(&mut self, value: impl Into<Option<Timestamp>>) -> &mut Self {
         self.push_some(value.into(), Value::Lease)
+    }
+
+    /// An instant that follows from now by a duration, which setting the clock does not move.
+    pub fn due(&mut self, value: impl Into<Option<Timestamp>>) -> &mut Self {
+        self.push_some(value.into(), Value::Due)
+    }
+
+    /// An instant that somebody has named: it is there when the wall clock says so.
+    pub fn date(&mut self, value: impl Into<Option<Timestamp>>) -> &mut Self {
+        self.push_some(value.into(), Value::Date)
     }
 
     /// The store's clock, when the statement runs.

@@ -83,7 +83,7 @@ async fn take_some(
     call.ints(taking.lanes)
         .int(count as i64)
         .text(claim.worker_id.as_str())
-        .time(tx.now)
+        .due(tx.now)
         .lease(tx.now.after(claim.lease))
         .flag(taking.limited.then_some(true))
         .flag(whatever);

@@ -11,7 +11,7 @@ use tokio::sync::broadcast;
 use super::catalog::SharedCatalog;
 use super::session::Session;
 use super::tx::Tx;
-use crate::backend::Notice;
+use crate::backend::{LogSize, Notice};
 use crate::model::{Error, Result};
 
 /// Why a transaction failed.
@@ -78,6 +78,14 @@ pub(in crate::backend) trait Database: Send + Sync + 'static {
 
     /// Checks the schema's version, which a newer library may have raised since the store was opened.
     fn check_schema(&self) -> impl Future<Output = Result<()>> + Send;
+
+    /// As [`crate::backend::Backend::log_size`].
+    fn log_size(&self) -> Option<LogSize> {
+        None
+    }
+
+    /// As [`crate::backend::Backend::backup`].
+    fn backup(&self, path: &str) -> impl Future<Output = Result<()>> + Send;
 
     fn close(&self) -> impl Future<Output = Result<()>> + Send;
 }

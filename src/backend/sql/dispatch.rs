@@ -117,7 +117,7 @@ async fn insert_set(tx: &mut Tx<'_>, executions: &[NewExecution], again: bool) -
             .text(ExecutionState::Pending.as_str())
             .int(run.priority)
             .time(created_at)
-            .time(expiry_at)
+            .due(expiry_at)
             .text(options.on_cancel.as_deref())
             .text(options.traceparent.as_deref())
             .made(run.queue.clone())

@@ -1,7 +1,7 @@
 //! Implements the trait `Backend`: each operation, with the function that does it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -15,10 +15,14 @@ use super::{
     signals, snapshot, stats, sweep,
 };
 use crate::backend::{
-    Backend, Claim, Claimed, DeadLetterFilter, ExecutionFilter, JournalEntry, JournalRequest, NewExecution, NewSignal,
-    NewWorker, Notice, Renew, Renewed, Replayed, Request, Response, Snapshot, StoreStats, Swept, Transition, Verdict,
+    Backend, Claim, Claimed, DeadLetterFilter, ExecutionFilter, JournalEntry, JournalRequest, LogSize, NewExecution,
+    NewSignal, NewWorker, Notice, Renew, Renewed, Replayed, Request, Response, Snapshot, StoreStats, Swept, Transition,
+    Verdict,
 };
 use crate::model::{DeadLetter, Execution, Id, Payload, Result};
+
+/// Between renewals of rows that others are at; much shorter than a lease.
+const BUSY_PAUSES_MS: [u64; 5] = [5, 20, 80, 300, 600];
 
 /// What a worker has to say, what it asks for, and what it may have been given before.
 struct Advance {
@@ -139,7 +143,20 @@ impl<D: Database> Backend for Sql<D> {
     }
 
     async fn renew(&self, renew: Renew) -> Result<Renewed> {
-        self.write(renew, |tx, renew| Box::pin(async move { journal::renew(tx, &renew).await })).await
+        let Renew { worker_id, lease, .. } = renew.clone();
+        let mut all = Renewed::default();
+        let mut next = renew;
+        let mut pauses = BUSY_PAUSES_MS.iter();
+        loop {
+            let (renewed, busy) =
+                self.write(next, |tx, renew| Box::pin(async move { journal::renew(tx, &renew).await })).await?;
+            all.lost.extend(renewed.lost);
+            all.cancelled.extend(renewed.cancelled);
+            // Who is still at a row after the last pause keeps everybody else from it too, until the next renewal.
+            let (false, Some(pause)) = (busy.is_empty(), pauses.next()) else { return Ok(all) };
+            tokio::time::sleep(Duration::from_millis(*pause)).await;
+            next = Renew { worker_id: worker_id.clone(), held: busy, lease };
+        }
     }
 
     async fn sweep(&self, worker_id: &str) -> Result<Swept> {
@@ -206,6 +223,14 @@ impl<D: Database> Backend for Sql<D> {
 
     async fn resume(&self, task: Id) -> Result<()> {
         self.write_exactly(task, |tx, task| Box::pin(async move { parked::resume(tx, *task).await })).await
+    }
+
+    fn log_size(&self) -> Option<LogSize> {
+        self.database.log_size()
+    }
+
+    async fn backup(&self, path: &str) -> Result<()> {
+        self.database.backup(path).await
     }
 
     async fn stats(&self) -> Result<StoreStats> {

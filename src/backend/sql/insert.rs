@@ -71,7 +71,7 @@ pub(super) async fn insert(tx: &mut Tx<'_>, tasks: &[NewTask<'_>]) -> Result<()>
             .int(task.run.as_ref().map(|run| run.route))
             .int(run.priority)
             .time(created_at)
-            .time(task.due_at)
+            .due(task.due_at)
             .time(claimable.then_some(task.due_at).flatten())
             .time(task.started_at)
             .time(task.completed_at)

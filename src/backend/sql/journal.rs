@@ -1,13 +1,13 @@
 //! Reads journals and cached results, and renews leases, for the tasks that a worker holds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::register;
 use super::row::Row;
 use super::session::Session;
-use super::statements::{CACHE_GET_MANY, JOURNALS, TASKS_RENEW};
+use super::statements::{CACHE_GET_MANY, JOURNALS, TASKS_RENEW, TASKS_STANDING};
 use super::tx::Tx;
-use crate::backend::{JournalEntry, JournalRequest, Renew, Renewed};
+use crate::backend::{Held, JournalEntry, JournalRequest, Renew, Renewed};
 use crate::model::{Id, Payload, Result};
 
 /// In the order of the requests; entries by operation number.
@@ -58,8 +58,11 @@ pub(super) async fn cached(session: &mut dyn Session, keys: &[String]) -> Result
     Ok(keys.iter().map(|key| results.get(key).cloned().flatten()).collect())
 }
 
-/// Renews a worker's leases, and finds those that it has lost and those whose execution is being ended.
-pub(super) async fn renew(tx: &mut Tx<'_>, renew: &Renew) -> Result<Renewed> {
+/// Renews a worker's leases, and finds those that it has lost and those whose execution is being ended. And those that
+/// others are at just now, which are to be renewed again: a renewal holds many rows, and so waits for none.
+pub(super) async fn renew(tx: &mut Tx<'_>, renew: &Renew) -> Result<(Renewed, Vec<Held>)> {
+    // The one row for which it may have to wait comes first.
+    register::seen(tx, &renew.worker_id).await?;
     let mut call = TASKS_RENEW.call();
     for held in &renew.held {
         call.row().id(held.task).int(held.fence as i64);
@@ -70,13 +73,32 @@ pub(super) async fn renew(tx: &mut Tx<'_>, renew: &Renew) -> Result<Renewed> {
         standing.insert(row.id("id")?, row.optional_string("execution_state")?);
     }
     let mut renewed = Renewed::default();
+    let mut missing = Vec::new();
     for held in &renew.held {
         match standing.get(&held.task).map(Option::as_deref) {
-            None => renewed.lost.push(held.task),
+            None => missing.push(*held),
             Some(Some("pending" | "running")) => {}
             Some(_) => renewed.cancelled.push(held.task),
         }
     }
-    register::seen(tx, &renew.worker_id).await?;
-    Ok(renewed)
+    let busy = busy_among(tx, &missing).await?;
+    renewed.lost.extend(missing.iter().map(|held| held.task).filter(|task| !busy.contains(task)));
+    missing.retain(|held| busy.contains(&held.task));
+    Ok((renewed, missing))
+}
+
+/// Which of these the worker still holds, for all that is known.
+async fn busy_among(tx: &mut Tx<'_>, missing: &[Held]) -> Result<HashSet<Id>> {
+    if tx.is_alone() {
+        return Ok(HashSet::new());
+    }
+    let fences: HashMap<Id, u64> = missing.iter().map(|held| (held.task, held.fence)).collect();
+    let mut busy = HashSet::new();
+    for row in tx.fetch(&TASKS_STANDING.call().ids(fences.keys().copied())).await? {
+        let id = row.id("id")?;
+        if row.text("state")? == "running" && fences.get(&id) == Some(&row.count("fence")?) {
+            busy.insert(id);
+        }
+    }
+    Ok(busy)
 }

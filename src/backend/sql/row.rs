@@ -12,6 +12,8 @@ pub(in crate::backend) trait Cells: Send + Sync {
     fn real(&self, place: usize) -> Result<Option<f64>>;
     fn flag(&self, place: usize) -> Result<Option<bool>>;
     fn time(&self, place: usize) -> Result<Option<Timestamp>>;
+    /// The end of a duration, or a date, as wall time.
+    fn due(&self, place: usize) -> Result<Option<Timestamp>>;
     fn text(&self, place: usize) -> Result<Option<&str>>;
     fn bytes(&self, place: usize) -> Result<Option<&[u8]>>;
 }
@@ -24,14 +26,14 @@ pub(in crate::backend) struct Row {
 
 /// Defines the readers of one kind: for a value that must be there, and for one that may be null.
 macro_rules! readers {
-    ($($kind:ident $(| $like:ident)*: $get:ident, $optional:ident -> $type:ty;)*) => {
+    ($($kind:ident: $get:ident, $optional:ident -> $type:ty;)*) => {
         $(
             pub fn $get(&self, name: &'static str) -> Result<$type> {
                 self.$optional(name)?.ok_or_else(|| is_null(name))
             }
 
             pub fn $optional(&self, name: &'static str) -> Result<Option<$type>> {
-                let place = self.place(name, |kind| matches!(kind, Kind::$kind $(| Kind::$like)*))?;
+                let (place, _) = self.place(name, |kind| matches!(kind, Kind::$kind))?;
                 self.cells.$get(place).map_err(|why| why.doing(self.statement.doing))
             }
         )*
@@ -47,8 +49,8 @@ impl Row {
         Self { statement, cells: Box::new(cells) }
     }
 
-    /// The index of a column.
-    fn place(&self, name: &'static str, is_of_kind: impl Fn(Kind) -> bool) -> Result<usize> {
+    /// The index of a column, and its kind.
+    fn place(&self, name: &'static str, is_of_kind: impl Fn(Kind) -> bool) -> Result<(usize, Kind)> {
         let columns = self.statement.columns;
         let place = columns
             .iter()
@@ -58,7 +60,7 @@ impl Row {
         if !is_of_kind(kind) {
             return Err(Error::backend(format!("the column {name} was asked for as another kind than {kind:?}")));
         }
-        Ok(place)
+        Ok((place, kind))
     }
 
     readers! {
@@ -66,9 +68,19 @@ impl Row {
         Int: int, optional_int -> i64;
         Real: real, optional_real -> f64;
         Flag: flag, optional_flag -> bool;
-        Time | Lease | Clock: time, optional_time -> Timestamp;
         Text: text, optional_text -> &str;
         Bytes: bytes, optional_bytes -> &[u8];
+    }
+
+    pub fn time(&self, name: &'static str) -> Result<Timestamp> {
+        self.optional_time(name)?.ok_or_else(|| is_null(name))
+    }
+
+    pub fn optional_time(&self, name: &'static str) -> Result<Option<Timestamp>> {
+        let (place, kind) =
+            self.place(name, |kind| matches!(kind, Kind::Time | Kind::Due | Kind::Lease | Kind::Clock))?;
+        let time = if kind == Kind::Due { self.cells.due(place) } else { self.cells.time(place) };
+        time.map_err(|why| why.doing(self.statement.doing))
     }
 
     pub fn string(&self, name: &'static str) -> Result<String> {

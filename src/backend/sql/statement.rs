@@ -11,6 +11,10 @@ pub(in crate::backend) enum Kind {
     /// An instant by the clock that leases are judged by, which nobody can set. PostgreSQL has one clock: the time itself.
     /// SQLite: three parameters, the wall time, the number of the boot and the microseconds since it.
     Lease,
+    /// An instant that something waits for: the end of a duration, or a date. PostgreSQL has one clock: the time itself.
+    /// SQLite: two parameters, the wall time for the record, and what is waited for (`sqlite/clock.rs`); a column has the
+    /// second.
+    Due,
     /// The store's clock when the statement runs. PostgreSQL has it: no parameter. SQLite: three, as of [`Kind::Lease`].
     Clock,
     Text,

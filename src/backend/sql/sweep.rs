@@ -128,7 +128,7 @@ impl Plan {
         if !self.ready.is_empty() {
             tx.hint_work();
         }
-        tx.change(&TASKS_READY.call().ids(self.ready)).await?;
+        tx.change(TASKS_READY.call().ids(self.ready).time(tx.now)).await?;
         retry(tx, &self.retries, charge).await?;
         ends::finish(tx, book, self.ends).await.map(drop)
     }
@@ -136,7 +136,7 @@ impl Plan {
 
 /// Handles tasks by their `due_at`: delays, timers, time-outs.
 async fn fire(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
-    let found = tx.fetch(TASKS_DUE.call().time(tx.now).int(ROWS_MAX)).await?;
+    let found = tx.fetch(TASKS_DUE.call().due(tx.now).int(ROWS_MAX)).await?;
     let count = found.len();
     let mut plan = Plan::default();
     for row in &take(tx, book, found).await? {
@@ -187,7 +187,7 @@ async fn recover(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
 
 /// Begins to cancel executions that have timed out, and continues with those that are being cancelled.
 async fn expire(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
-    let mut ids = rows::ids(&tx.fetch(EXECUTIONS_EXPIRE.call().time(tx.now).int(ROWS_MAX)).await?)?;
+    let mut ids = rows::ids(&tx.fetch(EXECUTIONS_EXPIRE.call().due(tx.now).int(ROWS_MAX)).await?)?;
     ids.iter().for_each(|id| tx.hint_cancelling(*id));
     ids.extend(rows::ids(&tx.fetch(EXECUTIONS_CLOSABLE.call().int(ROWS_MAX)).await?)?);
     let count = ids.len();
@@ -205,7 +205,7 @@ async fn unpark(tx: &mut Tx<'_>, worker_id: &str) -> Result<usize> {
     for function in &worker.functions {
         call.row().text(function.name.as_str()).text(function.options.version.as_deref());
     }
-    let freed = tx.change(call.int(lane).int(ROWS_MAX).time(until)).await?;
+    let freed = tx.change(call.int(lane).int(ROWS_MAX).due(until)).await?;
     if freed > 0 {
         tx.hint_work();
         tx.hint_due(until);
@@ -222,7 +222,7 @@ async fn retry(tx: &mut Tx<'_>, retries: &[Retry], charge: Charge) -> Result<()>
             Some(at) => tx.hint_due(at),
             None => tx.hint_work(),
         }
-        call.row().id(*id).time(at).made_bytes(codec::failure_to_column(failure));
+        call.row().id(*id).due(at).made_bytes(codec::failure_to_column(failure));
         tx.hint_lost(*id);
     }
     let (retried, crashed) = match charge {

@@ -1,8 +1,8 @@
 //! A transaction that writes: a session, the store's clock, the catalog, and the hints to send after the commit.
 //!
 //! **Locks** are taken in one order, each kind by id: advisory locks (an execution's signals), executions that end, `waits`
-//! rows of those to whom something is delivered, tasks, idempotency keys, limits of functions, the catalog. Claims and
-//! sweeps lock out of this order, and so take only what nobody has. A deadlock that is possible all the same ends by the
+//! rows of those to whom something is delivered, tasks, idempotency keys, limits of functions, the catalog. Claims,
+//! sweeps and renewals lock out of this order, and so take only what nobody has. A deadlock that is possible all the same ends by the
 //! database giving one transaction up, which is tried again. Who delivers to a task has its `waits` row locked, so no
 //! number of arrival is given twice, and no wake-up falls between. On a store with one writer a lock is nothing.
 

@@ -85,7 +85,7 @@ fn wait(row: &Row) -> Result<Option<Wait>> {
 async fn wake(tx: &mut Tx<'_>, tasks: Vec<Id>) -> Result<()> {
     let until = tx.now.after(FIRST_CALL);
     let mut call = TASKS_WAKE.call().ids(tasks);
-    call.time(until).texts(tx.catalog.limited());
+    call.due(until).texts(tx.catalog.limited());
     if tx.change(&call).await? > 0 {
         tx.hint_work();
         tx.hint_due(until);

@@ -5,19 +5,21 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use rustix::fs::Access;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, SqliteConnection};
 use tokio::sync::Mutex;
 
+use super::clock::{self, Clock, was_set};
 use super::options::Location;
-use super::{clock, error, file_locks};
+use super::{error, file_locks};
 use crate::model::{BATCH_MAX, Error, Result, SqliteOptions, Synchronous, shown};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_letters.sql"),
     include_str!("migrations/0003_opened.sql"),
+    include_str!("migrations/0007_durations.sql"),
 ];
 
 /// Compiled statements kept for each connection: more than there are files in `sql/`.
@@ -26,15 +28,19 @@ const STATEMENTS: usize = 256;
 /// Rows buffered between SQLite's thread and the reader: enough for a whole batch, so that the thread never waits.
 const ROWS: usize = 2 * BATCH_MAX;
 
+/// How long SQLite itself waits for a lock on connections that are in use. Whose time is longer asks again: so no caller
+/// waits in a queue for the time of another, and steps begin anew. The writer's is `sql/busy_timeout_short.sql`.
+const STEP: Duration = Duration::from_millis(20);
+
 /// One opening at a time in this process. Two of them on a new file would both upgrade a lock that they share, and with
 /// locks of open file descriptions (see [`file_locks`]) neither could.
 static OPENING: Mutex<()> = Mutex::const_new(());
 
 /// Nothing in here makes SQLite look into the file: if something is wrong with it, `prepare` is to find it, and the
 /// connection is closed before the error is told.
-fn options(location: &Location, options: &SqliteOptions) -> SqliteConnectOptions {
+fn options(location: &Location, busy_timeout: Duration) -> SqliteConnectOptions {
     let common = SqliteConnectOptions::new()
-        .busy_timeout(options.busy_timeout)
+        .busy_timeout(busy_timeout)
         .foreign_keys(false)
         .statement_cache_capacity(STATEMENTS)
         .row_buffer_size(ROWS)
@@ -53,19 +59,37 @@ const fn synchronous(chosen: Synchronous) -> &'static str {
     }
 }
 
-/// The connection that writes, with the schema in place. `boot` is the number of this boot.
-pub(super) async fn writer(location: &Location, chosen: &SqliteOptions) -> Result<(SqliteConnection, i64)> {
-    open(location, chosen).await.map_err(|why| why.doing(&format!("open {}", describe(location))))
+/// A boot of the machine, as the file knows it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Boot {
+    /// A lease of another one has ended.
+    pub number: i64,
+    /// When it began, as the wall clock has it.
+    pub began: i64,
 }
 
-async fn open(location: &Location, chosen: &SqliteOptions) -> Result<(SqliteConnection, i64)> {
+/// The connection that writes, with the schema in place, and this boot.
+pub(super) async fn writer(
+    location: &Location,
+    chosen: &SqliteOptions,
+    clock: &Clock,
+) -> Result<(SqliteConnection, Boot)> {
+    open(location, chosen, clock).await.map_err(|why| why.doing(&format!("open {}", describe(location))))
+}
+
+async fn open(location: &Location, chosen: &SqliteOptions, clock: &Clock) -> Result<(SqliteConnection, Boot)> {
     file_locks::install()?;
-    let _one_at_a_time = OPENING.lock().await;
+    let deadline = Instant::now() + chosen.busy_timeout;
+    // The time of those before is not this caller's.
+    let Ok(_one_at_a_time) = tokio::time::timeout_at(deadline.into(), OPENING.lock()).await else {
+        return Err(error::locked());
+    };
     if let Location::File(path) = location {
         look_at(path)?;
     }
-    let mut conn = options(location, chosen).connect().await.map_err(error::map("connect"))?;
-    match prepare(&mut conn, location, chosen).await {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let mut conn = options(location, left).connect().await.map_err(error::map("connect"))?;
+    match prepare(&mut conn, location, chosen, clock, deadline).await {
         Ok(boot) => Ok((conn, boot)),
         Err(why) => {
             // The first error is the one to report.
@@ -75,7 +99,7 @@ async fn open(location: &Location, chosen: &SqliteOptions) -> Result<(SqliteConn
     }
 }
 
-/// Connections that only read; none for a database in memory, which belongs to its one connection.
+/// Connections that only read, and hardly wait for a lock; none for a database in memory, which belongs to its one connection.
 pub(super) fn readers(location: &Location, chosen: &SqliteOptions) -> Option<SqlitePool> {
     match location {
         Location::Memory => None,
@@ -84,9 +108,14 @@ pub(super) fn readers(location: &Location, chosen: &SqliteOptions) -> Option<Sql
                 .max_connections(chosen.readers.max(1))
                 .idle_timeout(Duration::from_secs(60))
                 .test_before_acquire(false)
-                .connect_lazy_with(options(location, chosen).create_if_missing(false).pragma("query_only", "ON")),
+                .connect_lazy_with(options(location, STEP).create_if_missing(false).pragma("query_only", "ON")),
         ),
     }
+}
+
+/// A connection that reads for long.
+pub(super) async fn reader(location: &Location, patience: Duration) -> Result<SqliteConnection> {
+    options(location, patience).create_if_missing(false).connect().await.map_err(error::map("connect"))
 }
 
 pub(super) fn describe(location: &Location) -> String {
@@ -163,19 +192,24 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// Brings the schema up to date under the write lock and finds the number of this boot. Safe from several processes at
 /// once, and again and again. What is not Stent's, or newer, is found before anything is written.
-async fn prepare(conn: &mut SqliteConnection, location: &Location, chosen: &SqliteOptions) -> Result<i64> {
-    let patience = chosen.busy_timeout;
+async fn prepare(
+    conn: &mut SqliteConnection,
+    location: &Location,
+    chosen: &SqliteOptions,
+    clock: &Clock,
+    deadline: Instant,
+) -> Result<Boot> {
     schema_version(conn).await?;
     for sql in [include_str!("sql/writer_settings.sql"), synchronous(chosen.synchronous)] {
         conn.execute(sqlx::raw_sql(sql)).await.map_err(error::map("set up the connection"))?;
     }
     if let Location::File(_) = location {
-        log_ahead(conn, patience).await?;
+        log_ahead(conn, deadline).await?;
     }
-    patiently(conn, "BEGIN IMMEDIATE", patience).await.map_err(|why| why.doing("lock the file for the schema"))?;
+    patiently(conn, "BEGIN IMMEDIATE", deadline).await.map_err(|why| why.doing("lock the file for the schema"))?;
     let outcome = async {
-        migrate(conn).await?;
-        boot(conn).await
+        migrate(conn, clock).await?;
+        boot(conn, clock).await
     }
     .await;
     let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
@@ -191,27 +225,21 @@ async fn prepare(conn: &mut SqliteConnection, location: &Location, chosen: &Sqli
 /// Runs a statement that takes the write lock, as long as another process has it. SQLite itself waits in longer and
 /// longer steps, up to 100 ms, and so loses to everybody who has just begun to wait; the writer's own `busy_timeout` is
 /// short, and its steps begin anew.
-pub(super) async fn patiently(
-    conn: &mut SqliteConnection,
-    sql: &'static str,
-    patience: Duration,
-) -> Result<Vec<SqliteRow>> {
-    let deadline = Instant::now() + patience;
+async fn patiently(conn: &mut SqliteConnection, sql: &'static str, deadline: Instant) -> Result<()> {
     loop {
-        match conn.fetch_all(sqlx::raw_sql(sql)).await.map_err(error::translate) {
+        match conn.execute(sqlx::raw_sql(sql)).await.map_err(error::translate) {
             // There are locks for which SQLite does not wait at all.
             Err(why) if error::is_busy(&why) && Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            done => return done,
+            done => return done.map(drop),
         }
     }
 }
 
 /// Puts the file into WAL mode. While another process does the same, SQLite says that it is locked without waiting.
-async fn log_ahead(conn: &mut SqliteConnection, patience: Duration) -> Result<()> {
+async fn log_ahead(conn: &mut SqliteConnection, deadline: Instant) -> Result<()> {
     const PAUSE: Duration = Duration::from_millis(10);
-    let deadline = Instant::now() + patience;
     loop {
         match sqlx::query("PRAGMA journal_mode = WAL").fetch_one(&mut *conn).await.map_err(error::map("switch to WAL"))
         {
@@ -265,7 +293,7 @@ fn refuse_newer(found: i64) -> Result<()> {
     .with("known_version", known))
 }
 
-async fn migrate(conn: &mut SqliteConnection) -> Result<()> {
+async fn migrate(conn: &mut SqliteConnection, clock: &Clock) -> Result<()> {
     let found = schema_version(conn).await?;
     let map = error::map("create the schema");
     if found == 0 {
@@ -275,7 +303,7 @@ async fn migrate(conn: &mut SqliteConnection) -> Result<()> {
         conn.execute(sqlx::raw_sql(migration)).await.map_err(&map)?;
         sqlx::query(include_str!("sql/schema_applied.sql"))
             .bind::<i64>(version)
-            .bind(clock::read().wall.to_string())
+            .bind(clock.read().wall.to_string())
             .execute(&mut *conn)
             .await
             .map_err(&map)?;
@@ -292,11 +320,37 @@ pub(super) async fn check_schema(conn: &mut SqliteConnection) -> Result<()> {
     refuse_newer(row.get::<Option<i64>, _>("version").unwrap_or(0))
 }
 
-async fn boot(conn: &mut SqliteConnection) -> Result<i64> {
+/// Finds the number of this boot. What waits for the end of a duration does so by the time since one boot: if that was
+/// another, from here on by the wall clock, as that boot saw it last.
+async fn boot(conn: &mut SqliteConnection, clock: &Clock) -> Result<Boot> {
     let boot_id = clock::boot_id()?;
     let map = error::map("number this boot");
     sqlx::query(include_str!("sql/boot_insert.sql")).bind(&boot_id).execute(&mut *conn).await.map_err(&map)?;
     let row =
         sqlx::query(include_str!("sql/boot_number.sql")).bind(&boot_id).fetch_one(&mut *conn).await.map_err(&map)?;
-    Ok(row.get(0))
+    let mut boot = Boot { number: row.get(0), began: clock.read().began() };
+    let last = sqlx::query(include_str!("sql/boot_last.sql")).fetch_optional(&mut *conn).await.map_err(&map)?;
+    match last.map(|row| Boot { number: row.get("number"), began: row.get("began") }) {
+        Some(last) if last.number != boot.number => {
+            // Deadlines are found by what is due.
+            for sql in [
+                include_str!("sql/deadlines_carry_over.sql"),
+                include_str!("sql/tasks_carry_over.sql"),
+                include_str!("sql/executions_carry_over.sql"),
+            ] {
+                sqlx::query(sql).bind(last.began).execute(&mut *conn).await.map_err(&map)?;
+            }
+        }
+        // As other processes have it.
+        Some(last) if !was_set(last.began, boot.began) => boot.began = last.began,
+        _ => {}
+    }
+    record_boot(conn, &boot).await?;
+    Ok(boot)
+}
+
+/// Notes that all ends of durations are of this boot, and when it began.
+pub(super) async fn record_boot(conn: &mut SqliteConnection, boot: &Boot) -> Result<()> {
+    let query = sqlx::query(include_str!("sql/boot_began.sql")).bind(boot.number).bind(boot.began);
+    query.execute(conn).await.map(drop).map_err(error::map("note when this boot began"))
 }

@@ -2,6 +2,8 @@
 
 use crate::model::{Detail, Error, Status};
 
+const LOCKED_FOR_LONG: &str = "the database is locked by another process for longer than busy_timeout";
+
 const BUSY: i32 = 5;
 const LOCKED: i32 = 6;
 const NOMEM: i32 = 7;
@@ -24,6 +26,13 @@ pub(super) fn is_busy(why: &Error) -> bool {
     matches!(why.details().get("sqlite_code"), Some(Detail::Integer(code)) if code & 0xff == i64::from(BUSY))
 }
 
+/// Somebody in this process waits for that lock already.
+pub(super) fn locked() -> Error {
+    Error::backend(format!("{LOCKED_FOR_LONG} (SQLite code {BUSY})"))
+        .retryable(true)
+        .with("sqlite_code", i64::from(BUSY))
+}
+
 pub(super) fn translate(why: sqlx::Error) -> Error {
     let sqlx::Error::Database(database) = &why else {
         return match why {
@@ -36,7 +45,7 @@ pub(super) fn translate(why: sqlx::Error) -> Error {
     };
     let code: i32 = database.code().and_then(|code| code.parse().ok()).unwrap_or(1);
     let (advice, retryable) = match code & 0xff {
-        BUSY => ("the database is locked by another process for longer than busy_timeout", true),
+        BUSY => (LOCKED_FOR_LONG, true),
         LOCKED => ("a table is locked by another connection", true),
         NOMEM => ("SQLite is out of memory", true),
         READONLY => (

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Decode, Row as _, Sqlite, SqliteConnection};
 
-use super::clock::{self, Reading};
+use super::clock::{self, Clock, Reading};
 use super::error;
 use crate::backend::sql::call::{Call, Value};
 use crate::backend::sql::lock::Lock;
@@ -29,9 +29,10 @@ pub(super) struct Statements<C> {
     pub time: Time,
 }
 
-/// The clocks by which leases are judged.
-#[derive(Clone, Copy)]
+/// The clocks by which leases and durations are judged.
+#[derive(Clone)]
 pub(super) struct Time {
+    pub clock: Clock,
     /// The number of this boot.
     pub boot: i64,
     /// The clocks at the beginning of the transaction. `None`: each statement reads them.
@@ -40,18 +41,22 @@ pub(super) struct Time {
 
 impl Time {
     fn reading(&self) -> Reading {
-        self.reading.unwrap_or_else(clock::read)
+        self.reading.unwrap_or_else(|| self.clock.read())
     }
 
     /// An instant as a lease is stored: wall time, number of the boot, and time since that boot.
     fn lease(&self, at: Timestamp) -> [i64; 3] {
-        let Reading { wall, boottime } = self.reading();
-        let left = at.micros().saturating_sub(wall.micros());
-        [at.micros(), self.boot, boottime.saturating_add(left)]
+        [at.micros(), self.boot, self.reading().until(at)]
     }
 
-    fn clock(&self) -> [i64; 3] {
-        self.lease(self.reading().wall)
+    fn now(&self) -> [i64; 3] {
+        let Reading { wall, boottime } = self.reading();
+        [wall.micros(), self.boot, boottime]
+    }
+
+    /// The wall time, and the end of a duration.
+    fn due(&self, at: Timestamp) -> [i64; 2] {
+        [at.micros(), self.reading().due(at)]
     }
 }
 
@@ -70,7 +75,8 @@ where
                 return Ok(Answer { rows: Vec::new(), changed: done.rows_affected() });
             }
             let found = query.fetch_all(conn).await.map_err(error::map(statement.doing))?;
-            let rows: Vec<Row> = found.into_iter().map(|row| Row::new(statement, row)).collect();
+            let reading = self.time.reading();
+            let rows: Vec<Row> = found.into_iter().map(|row| Row::new(statement, Stored { row, reading })).collect();
             Ok(Answer { changed: rows.len() as u64, rows })
         })
     }
@@ -97,6 +103,7 @@ fn bound<'q>(query: Query<'q>, call: &Call<'_>, time: &Time) -> Query<'q> {
             Value::Null if matches!(column.kind, Kind::Lease | Kind::Clock) => {
                 query.bind(None::<i64>).bind(None::<i64>).bind(None::<i64>)
             }
+            Value::Null if column.kind == Kind::Due => query.bind(None::<i64>).bind(None::<i64>),
             Value::Null => query.bind(None::<i64>),
             Value::Id(id) => query.bind(id.as_bytes().to_vec()),
             Value::Int(int) => query.bind(*int),
@@ -104,7 +111,9 @@ fn bound<'q>(query: Query<'q>, call: &Call<'_>, time: &Time) -> Query<'q> {
             Value::Flag(flag) => query.bind(*flag),
             Value::Time(at) => query.bind(at.micros()),
             Value::Lease(at) => time.lease(*at).into_iter().fold(query, Query::bind),
-            Value::Clock => time.clock().into_iter().fold(query, Query::bind),
+            Value::Due(at) => time.due(*at).into_iter().fold(query, Query::bind),
+            Value::Date(at) => query.bind(at.micros()).bind(clock::date(*at)),
+            Value::Clock => time.now().into_iter().fold(query, Query::bind),
             Value::Text(text) => query.bind(text.clone().into_owned()),
             Value::Bytes(bytes) => query.bind(bytes.clone().into_owned()),
             Value::Ints(ints) => query.bind(numbers(ints)),
@@ -141,7 +150,7 @@ impl Batch {
             }
             match value {
                 Value::Null => self.rows.push_str(match column.kind {
-                    Kind::Text | Kind::Bytes => "null,null",
+                    Kind::Text | Kind::Bytes | Kind::Due => "null,null",
                     Kind::Lease => "null,null,null",
                     _ => "null",
                 }),
@@ -161,6 +170,8 @@ impl Batch {
                 Value::Flag(flag) => self.numbers([i64::from(*flag)]),
                 Value::Time(at) => self.numbers([at.micros()]),
                 Value::Lease(at) => self.numbers(time.lease(*at)),
+                Value::Due(at) => self.numbers(time.due(*at)),
+                Value::Date(at) => self.numbers([at.micros(), clock::date(*at)]),
                 Value::Real(_) | Value::Clock | Value::Ints(_) | Value::Texts(_) => {
                     unreachable!("no batch has a column of {:?}", column.kind)
                 }
@@ -192,33 +203,43 @@ fn get<'r, T: Decode<'r, Sqlite>>(row: &'r SqliteRow, place: usize) -> Result<Op
     row.try_get_unchecked(place).map_err(error::map("read a row"))
 }
 
-impl Cells for SqliteRow {
+/// A row, and what the clocks said when it was read.
+struct Stored {
+    row: SqliteRow,
+    reading: Reading,
+}
+
+impl Cells for Stored {
     fn id(&self, place: usize) -> Result<Option<Id>> {
-        get(self, place)?.map(id_of).transpose()
+        get(&self.row, place)?.map(id_of).transpose()
     }
 
     fn int(&self, place: usize) -> Result<Option<i64>> {
-        get(self, place)
+        get(&self.row, place)
     }
 
     fn real(&self, place: usize) -> Result<Option<f64>> {
-        get(self, place)
+        get(&self.row, place)
     }
 
     fn flag(&self, place: usize) -> Result<Option<bool>> {
-        Ok(get::<i64>(self, place)?.map(|flag| flag != 0))
+        Ok(get::<i64>(&self.row, place)?.map(|flag| flag != 0))
     }
 
     fn time(&self, place: usize) -> Result<Option<Timestamp>> {
-        Ok(get(self, place)?.map(Timestamp::from_micros))
+        Ok(get(&self.row, place)?.map(Timestamp::from_micros))
+    }
+
+    fn due(&self, place: usize) -> Result<Option<Timestamp>> {
+        Ok(get(&self.row, place)?.map(|due| self.reading.wall_time(due)))
     }
 
     fn text(&self, place: usize) -> Result<Option<&str>> {
-        get(self, place)
+        get(&self.row, place)
     }
 
     fn bytes(&self, place: usize) -> Result<Option<&[u8]>> {
-        get(self, place)
+        get(&self.row, place)
     }
 }
 
@@ -237,7 +258,7 @@ mod tests {
     fn rows_are_integers_and_the_arena_holds_the_bytes() {
         let column = |kind| Column { name: "c", kind };
         let columns = [Kind::Int, Kind::Text, Kind::Id].map(column);
-        let time = Time { boot: 1, reading: None };
+        let time = Time { clock: Clock::default(), boot: 1, reading: None };
         let mut batch = Batch::default();
         batch.add(&[Value::Int(7), Value::Text(Cow::Borrowed("abc")), Value::Null], &columns, &time);
         batch.add(&[Value::Int(-1), Value::Null, Value::Id(Id::nil())], &columns, &time);
@@ -249,8 +270,8 @@ mod tests {
     #[test]
     fn a_lease_is_told_by_the_time_since_boot() {
         let reading = Reading { wall: Timestamp::from_micros(1_000), boottime: 50 };
-        let time = Time { boot: 3, reading: Some(reading) };
+        let time = Time { clock: Clock::default(), boot: 3, reading: Some(reading) };
         assert_eq!(time.lease(Timestamp::from_micros(1_700)), [1_700, 3, 750]);
-        assert_eq!(time.clock(), [1_000, 3, 50]);
+        assert_eq!(time.now(), [1_000, 3, 50]);
     }
 }

@@ -73,6 +73,13 @@ public:
         return report.value();
     }
 
+    // Copies the store to a new file, as it is at one moment, while workers go on. For SQLite; other stores have tools of
+    // their own: throws a stent::error of status unsupported.
+    void backup(const std::string &path) {
+        detail::problem why;
+        why.check(stent_backend_backup(handle_.get(), path.c_str(), nullptr, why));
+    }
+
     // Connections, files and locks go now. Not in a handler. Throws stent::conflict while a worker runs on it.
     void close() {
         detail::problem why;

@@ -69,6 +69,12 @@ class Backend:
         report: CheckReport = _json.loads(ask(lib.stent_backend_check, self.handle, utf8(_json.dumps_options(options))))
         return report
 
+    def backup(self, path: str | os.PathLike[str]) -> None:
+        """Copies the store to a new file, as it is at one moment, while workers go on. For SQLite; other stores have
+        tools of their own, and raise `UnsupportedError`.
+        """
+        call(lib.stent_backend_backup, self.handle, utf8(os.fspath(path)), ffi.NULL)
+
     def close(self) -> None:
         """Closes connections and files. Its executors raise `ClosedError` from now on. Again: nothing."""
         call(lib.stent_backend_close, self.handle)

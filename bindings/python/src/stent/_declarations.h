@@ -27,6 +27,7 @@ void stent_error_free(stent_error *error);
 stent_status stent_backend_open(const char *url, const char *options, stent_backend **backend, stent_error **error);
 stent_status stent_backend_init_db(stent_backend *backend, stent_error **error);
 stent_status stent_backend_call(stent_backend *backend, const char *operation, const char *request, char **response, stent_error **error);
+stent_status stent_backend_backup(stent_backend *backend, const char *path, const char *options, stent_error **error);
 stent_status stent_backend_close(stent_backend *backend, stent_error **error);
 void stent_backend_free(stent_backend *backend);
 stent_status stent_backend_custom(const stent_backend_vtable *vtable, void *user_data, stent_free_fn free_fn, stent_backend **backend, stent_error **error);

@@ -75,11 +75,11 @@ async fn attempt(tx: &mut Tx<'_>, wanted: Arc<Wanted>) -> Result<Answer> {
 
 /// Lets scheduled tasks that are due be claimed. True: there are more.
 async fn release_scheduled(tx: &mut Tx<'_>, now: Timestamp) -> Result<bool> {
-    let released = tx.change(TASKS_RELEASE_SCHEDULED.call().time(now).int(RELEASED_MAX)).await?;
+    let released = tx.change(TASKS_RELEASE_SCHEDULED.call().due(now).int(RELEASED_MAX)).await?;
     if released > 0 {
         tx.hint_work();
     }
-    Ok(released == RELEASED_MAX as u64)
+    Ok(released >= RELEASED_MAX as u64)
 }
 
 async fn eligible(tx: &mut Tx<'_>, wanted: &Wanted, now: Timestamp) -> Result<Eligible> {

@@ -110,7 +110,7 @@ async fn insert_chunk(tx: &mut Tx<'_>, tasks: &[Task]) -> Result<()> {
             .int(place.route)
             .int(task.priority)
             .time(task.created_at)
-            .time(place.due_at)
+            .date(place.due_at)
             .time(task.scheduled_for)
             .int(task.fence as i64)
             .text(task.worker_id.as_deref())
@@ -303,7 +303,7 @@ async fn write(tx: &mut Tx<'_>, task: &Task) -> Result<()> {
         .time(task.scheduled_for)
         .int(place.lane)
         .int(place.route)
-        .time(place.due_at)
+        .date(place.due_at)
         .flag(place.limited)
         .lease(place.lease);
     tx.change(&call).await.map(drop)

@@ -4,10 +4,10 @@ statements! {
     /// Claims the best tasks of these lanes. `best`: how many there were to choose from, also in a row without a task;
     /// null on a database with one writer. `whatever`: claim any tasks instead of the best.
     TASKS_CLAIM "tasks_claim" "claim" with (
-        lanes: Ints, count: Int, worker_id: Text, now: Time, lease: Lease, limited: Flag, whatever: Flag,
+        lanes: Ints, count: Int, worker_id: Text, now: Due, lease: Lease, limited: Flag, whatever: Flag,
     ) gives (
         best: Int, ..task, run: Int, ops: Int, effects: Int, opened: Int, heartbeat: Bytes, crashes: Int,
-        deadline_at: Time, cache_key: Text, cache_ttl: Int, traceparent: Text,
+        deadline_at: Due, cache_key: Text, cache_ttl: Int, traceparent: Text,
     );
 
     /// Counts the valid leases on tasks of a function with a limit.
@@ -16,7 +16,8 @@ statements! {
 
     EXECUTIONS_START "executions_start" "start executions" rows (id: Id) with (now: Time);
 
-    /// Leases that still hold. Of an execution that is being cancelled they are renewed too.
+    /// Leases that still hold, but for those of rows that others are at. Of an execution that is being cancelled they are
+    /// renewed too.
     TASKS_RENEW "tasks_renew" "renew leases" rows (id: Id, fence: Int) with (lease: Lease)
         gives (id: Id, execution_state: Text);
 
@@ -25,7 +26,7 @@ statements! {
     TASK_CLAIM_NEXT "task_claim_next" "claim a task" rows (lane: Int, route: Int)
         with (now: Lease, worker_id: Text, lease: Lease, limited: Texts) gives (..task);
 
-    TASKS_RELEASE_SCHEDULED "tasks_release_scheduled" "release scheduled tasks" with (now: Time, limit: Int);
+    TASKS_RELEASE_SCHEDULED "tasks_release_scheduled" "release scheduled tasks" with (now: Due, limit: Int);
 
     TASKS_COUNT_RUNNING "tasks_count_running" "count running tasks" with (now: Lease, functions: Texts)
         gives (step_name: Text, count: Int);

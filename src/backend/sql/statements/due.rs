@@ -7,7 +7,7 @@ statements! {
     DUE_NEXT "due_next" "look for what is due" with (lanes: Ints, now: Clock)
         gives (wait: Int, other: Flag, ready: Flag, version: Int);
 
-    TASKS_DUE "tasks_due" "find what is due" with (now: Time, limit: Int) gives (
+    TASKS_DUE "tasks_due" "find what is due" with (now: Due, limit: Int) gives (
         id: Id, execution_id: Id, parent_task_id: Id, kind: Text, state: Text, step_name: Text, retries: Int,
         retry_policy: Text,
     );
@@ -17,21 +17,21 @@ statements! {
         worker_id: Text, execution_state: Text,
     );
 
-    TASKS_READY "tasks_ready" "let due tasks be claimed" rows (id: Id);
+    TASKS_READY "tasks_ready" "let due tasks be claimed" rows (id: Id) with (now: Time);
 
     /// Pending again, under a new fence.
-    TASKS_RETRY "tasks_retry" "try tasks again" rows (id: Id, due_at: Time, error: Bytes)
+    TASKS_RETRY "tasks_retry" "try tasks again" rows (id: Id, due_at: Due, error: Bytes)
         with (retries: Int, crashes: Int);
 
     /// They begin to be cancelled.
-    EXECUTIONS_EXPIRE "executions_expire" "expire executions" with (now: Time, limit: Int) gives (id: Id);
+    EXECUTIONS_EXPIRE "executions_expire" "expire executions" with (now: Due, limit: Int) gives (id: Id);
 
     /// Executions that are being cancelled and in which nobody holds a lease.
     EXECUTIONS_CLOSABLE "executions_closable" "find cancelled executions" with (limit: Int) gives (id: Id);
 
     /// Frees tasks that were parked by other versions of these functions.
     TASKS_UNPARK "tasks_unpark" "free parked tasks" rows (step_name: Text, version: Text)
-        with (lane: Int, limit: Int, due_at: Time);
+        with (lane: Int, limit: Int, due_at: Due);
 
     TASK_RESUME "task_resume" "resume a parked task" with (id: Id);
 }

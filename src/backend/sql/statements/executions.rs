@@ -3,7 +3,7 @@
 statements! {
     /// Inserts those that don't exist.
     EXECUTIONS_INSERT_MANY "executions_insert_many" "insert executions" rows (
-        id: Id, root_function: Text, root_task_id: Id, state: Text, priority: Int, created_at: Time, expiry_at: Time,
+        id: Id, root_function: Text, root_task_id: Id, state: Text, priority: Int, created_at: Time, expiry_at: Due,
         on_cancel: Text, traceparent: Text, queue: Text, tags: Text, args: Bytes, kwargs: Bytes,
     );
 
@@ -49,13 +49,13 @@ statements! {
 
     EXECUTION_INSERT "execution_insert" "create the execution" with (
         id: Id, root_function: Text, root_task_id: Id, state: Text, args: Bytes, kwargs: Bytes, retries: Int,
-        created_at: Time, started_at: Time, completed_at: Time, expiry_at: Time, tags: Text, priority: Int, queue: Text,
+        created_at: Time, started_at: Time, completed_at: Time, expiry_at: Due, tags: Text, priority: Int, queue: Text,
         result: Bytes, error: Bytes,
     );
 
     EXECUTION_UPDATE "execution_update" "update the execution" with (
         id: Id, state: Text, args: Bytes, kwargs: Bytes, retries: Int, started_at: Time, completed_at: Time,
-        expiry_at: Time, tags: Text, priority: Int, queue: Text, result: Bytes, error: Bytes,
+        expiry_at: Due, tags: Text, priority: Int, queue: Text, result: Bytes, error: Bytes,
     );
 
     EXECUTION_ROOT "execution_root" "find an execution's root" with (id: Id) gives (root_task_id: Id);

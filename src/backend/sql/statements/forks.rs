@@ -1,7 +1,7 @@
 //! The copies for a dead letter's replay.
 
 statements! {
-    EXECUTION_FORK "execution_fork" "replay a dead letter" with (replay_of: Id, id: Id, root_task_id: Id, now: Time);
+    EXECUTION_FORK "execution_fork" "replay a dead letter" with (replay_of: Id, id: Id, root_task_id: Id, now: Due);
 
     /// The task and its ancestors, unordered.
     TASK_PATH "task_path" "find a failed path" with (id: Id) gives (id: Id, parent_task_id: Id, execution_id: Id);

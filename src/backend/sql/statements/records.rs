@@ -4,7 +4,7 @@ statements! {
     /// Inserts those that don't exist.
     TASKS_INSERT_MANY "tasks_insert_many" "insert tasks" rows (
         id: Id, execution_id: Id, parent_task_id: Id, step_name: Text, step_key: Text, kind: Text, state: Text,
-        lane: Int, route: Int, priority: Int, created_at: Time, due_at: Time, scheduled_for: Time, started_at: Time,
+        lane: Int, route: Int, priority: Int, created_at: Time, due_at: Due, scheduled_for: Time, started_at: Time,
         completed_at: Time, op: Int, arrival: Int, timeout: Int, joins: Id, idempotency_key: Text, cache_key: Text,
         cache_ttl: Int, queue: Text, tags: Text, retry_policy: Text, args: Bytes, kwargs: Bytes, result: Bytes,
         error: Bytes,
@@ -24,7 +24,7 @@ statements! {
     /// `lease_expires_at` is the record's field; `lease` is the lease that counts, if the task is running.
     TASKS_CREATE "tasks_create" "create tasks" rows (
         id: Id, execution_id: Id, parent_task_id: Id, step_name: Text, step_key: Text, kind: Text, state: Text,
-        lane: Int, route: Int, priority: Int, created_at: Time, due_at: Time, scheduled_for: Time, fence: Int, worker_id: Text,
+        lane: Int, route: Int, priority: Int, created_at: Time, due_at: Due, scheduled_for: Time, fence: Int, worker_id: Text,
         lease_expires_at: Time, limited: Flag, started_at: Time, completed_at: Time, retries: Int, timeout: Int,
         idempotency_key: Text, queue: Text, tags: Text, retry_policy: Text, args: Bytes, kwargs: Bytes, result: Bytes,
         error: Bytes, lease: Lease,
@@ -33,7 +33,7 @@ statements! {
     /// As for [`TASKS_CREATE`].
     TASK_UPDATE "task_update" "update the task" with (
         id: Id, state: Text, result: Bytes, error: Bytes, retries: Int, started_at: Time, completed_at: Time,
-        worker_id: Text, lease_expires_at: Time, scheduled_for: Time, lane: Int, route: Int, due_at: Time,
+        worker_id: Text, lease_expires_at: Time, scheduled_for: Time, lane: Int, route: Int, due_at: Due,
         limited: Flag, lease: Lease,
     );
 }

@@ -10,7 +10,20 @@ use crate::backend::sql::statement::{Column, Kind, Statement, Text};
 
 /// Texts of one dialect's own: the flow does not know them.
 const OWN: &[(&str, &str, &[&str])] = &[
-    ("sqlite", "leases go by the time since boot", &["boot_insert", "boot_number"]),
+    (
+        "sqlite",
+        "leases and durations go by the time since boot",
+        &[
+            "boot_began",
+            "boot_insert",
+            "boot_last",
+            "boot_number",
+            "deadlines_carry_over",
+            "executions_carry_over",
+            "tasks_carry_over",
+        ],
+    ),
+    ("sqlite", "a copy for a backup", &["copy_into"]),
     ("sqlite", "one connection's settings", &["busy_timeout_short", "writer_settings"]),
     ("sqlite", "the schema's version", &["schema_applied", "schema_create", "schema_tables", "schema_version"]),
     ("postgres", "locks of what is no row", &["advisory_lock", "advisory_try_lock"]),
@@ -139,7 +152,7 @@ fn places(columns: &[Column], first: usize, width: fn(Kind) -> usize) -> (Vec<(C
     (taken, next)
 }
 
-/// Each is used, or is said not to be needed. Of a lease or a clock a text may use a part.
+/// Each is used, or is said not to be needed. Of a lease, a clock or what is due a text may use a part.
 fn check_use(
     name: &str,
     sql: &str,
@@ -189,6 +202,7 @@ fn check_sqlite(statement: &Statement, sql: &str, problems: &mut Vec<String>) {
     let first = if statement.rows.is_empty() { 1 } else { 3 };
     let (given, end) = places(statement.parameters, first, |kind| match kind {
         Kind::Lease | Kind::Clock => 3,
+        Kind::Due => 2,
         _ => 1,
     });
     let used = numbers_after(&code, "?");
@@ -198,7 +212,7 @@ fn check_sqlite(statement: &Statement, sql: &str, problems: &mut Vec<String>) {
     let code = code.replace("b.value", "value").replace("l.value", "value");
     let (slots, end) = places(statement.rows, 0, |kind| match kind {
         Kind::Lease => 3,
-        Kind::Text | Kind::Bytes => 2,
+        Kind::Text | Kind::Bytes | Kind::Due => 2,
         _ => 1,
     });
     for (column, slots) in slots.iter().filter(|(column, slots)| !is_taken(*column, slots, &code)) {

@@ -3,7 +3,7 @@
 statements! {
     /// Changes tasks that go on. Returns those whose fence is right.
     TASKS_MOVE "tasks_move" "move tasks" rows (
-        id: Id, fence: Int, move: Int, due_at: Time, error: Bytes, ops: Int, effects: Int, heartbeat: Bytes,
+        id: Id, fence: Int, move: Int, due_at: Due, error: Bytes, ops: Int, effects: Int, heartbeat: Bytes,
         version: Text, args: Bytes, from_ops: Int, from_effects: Int,
     ) gives (id: Id, step_name: Text);
 

@@ -1,15 +1,23 @@
--- how long until something is due: a time of the wall clock, or a lease of this boot by the time since it; a lease of
--- another boot has ended
+-- how long until something is due: a date of the wall clock, a duration by the time since boot, or a lease of this boot;
+-- a lease of another boot has ended
 SELECT
     (
         SELECT CAST(min(due.wait) AS INTEGER)
         FROM (
-            SELECT (SELECT min(t.due_at) FROM tasks AS t WHERE t.due_at IS NOT NULL) - ?2 AS wait
+            SELECT (SELECT min(t.due_at) FROM tasks AS t WHERE t.due_at < 4611686018427387904) - ?2 AS wait
+            UNION ALL
+            SELECT (SELECT min(t.due_at) FROM tasks AS t WHERE t.due_at >= 4611686018427387904)
+                - 4611686018427387904 - ?4
             UNION ALL
             SELECT (
-                SELECT min(e.expiry_at) FROM executions AS e
-                WHERE e.expiry_at IS NOT NULL AND e.ending IS NULL AND e.completed_at IS NULL
+                SELECT min(e.expiry_due) FROM executions AS e
+                WHERE e.expiry_due < 4611686018427387904 AND e.ending IS NULL AND e.completed_at IS NULL
             ) - ?2
+            UNION ALL
+            SELECT (
+                SELECT min(e.expiry_due) FROM executions AS e
+                WHERE e.expiry_due >= 4611686018427387904 AND e.ending IS NULL AND e.completed_at IS NULL
+            ) - 4611686018427387904 - ?4
             UNION ALL
             SELECT (
                 SELECT min(t.lease_until) FROM tasks AS t WHERE t.lease_until IS NOT NULL AND t.lease_boot = ?3

@@ -1,5 +1,5 @@
 INSERT INTO executions (
-    id, root_function, root_task_id, state, priority, created_at, expiry_at, on_cancel, traceparent, queue,
+    id, root_function, root_task_id, state, priority, created_at, expiry_at, expiry_due, on_cancel, traceparent, queue,
     tags, args, kwargs
 )
 SELECT
@@ -10,12 +10,13 @@ SELECT
     value ->> 6,
     value ->> 7,
     value ->> 8,
-    CAST(substr(?2, value ->> 9, value ->> 10) AS TEXT),
-    CAST(substr(?2, value ->> 11, value ->> 12) AS TEXT),
-    CAST(substr(?2, value ->> 13, value ->> 14) AS TEXT),
-    CAST(substr(?2, value ->> 15, value ->> 16) AS TEXT),
-    substr(?2, value ->> 17, value ->> 18),
-    substr(?2, value ->> 19, value ->> 20)
+    value ->> 9,
+    CAST(substr(?2, value ->> 10, value ->> 11) AS TEXT),
+    CAST(substr(?2, value ->> 12, value ->> 13) AS TEXT),
+    CAST(substr(?2, value ->> 14, value ->> 15) AS TEXT),
+    CAST(substr(?2, value ->> 16, value ->> 17) AS TEXT),
+    substr(?2, value ->> 18, value ->> 19),
+    substr(?2, value ->> 20, value ->> 21)
 FROM jsonb_each(?1)
 WHERE true
 ON CONFLICT (id) DO NOTHING

@@ -6,7 +6,7 @@ SET state = 'running',
     lease_boot = ?8,
     lease_until = ?9,
     started_at = ifnull(started_at, ?3),
-    deadline_at = ?3 + timeout,
+    deadline_at = ?5 + 4611686018427387904 + timeout,
     limited = (SELECT 1 FROM json_each(?10) AS l WHERE l.value = tasks.step_name),
     -- whoever held it before died without a word
     crashes = crashes + (state = 'running'),

@@ -6,13 +6,13 @@ SET state = 'running',
     fence = fence + 1,
     lane = NULL,
     due_at = NULL,
-    lease_expires_at = ?5,
-    lease_boot = ?6,
-    lease_until = ?7,
-    limited = ?8,
+    lease_expires_at = ?6,
+    lease_boot = ?7,
+    lease_until = ?8,
+    limited = ?9,
     effects = CASE ops WHEN 0 THEN 0 ELSE effects END,
     started_at = ifnull(started_at, ?4),
-    deadline_at = ifnull(deadline_at, ?4 + timeout)
+    deadline_at = ifnull(deadline_at, ?5 + timeout)
 WHERE rowid IN (
     SELECT c.rowid
     FROM json_each(?1) AS l

@@ -4,7 +4,7 @@ UPDATE tasks
 SET state = CASE b.move WHEN 0 THEN 'running' WHEN 2 THEN 'waiting' WHEN 4 THEN 'waiting' ELSE 'pending' END,
     lane = CASE WHEN b.move IN (1, 3, 5) AND b.due_at IS NULL THEN tasks.route END,
     due_at = CASE b.move WHEN 0 THEN tasks.due_at WHEN 1 THEN b.due_at WHEN 2 THEN tasks.deadline_at END,
-    scheduled_for = CASE b.move WHEN 1 THEN b.due_at ELSE tasks.scheduled_for END,
+    scheduled_for = CASE b.move WHEN 1 THEN b.wall ELSE tasks.scheduled_for END,
     error = CASE WHEN b.move IN (1, 4) THEN b.error WHEN b.move = 5 THEN NULL ELSE tasks.error END,
     retries = tasks.retries + (b.move = 1),
     crashes = CASE WHEN b.move IN (1, 2, 5) OR b.ops > 0 OR (b.effects > 0 AND tasks.ops > 0) THEN 0 ELSE tasks.crashes END,
@@ -28,15 +28,16 @@ FROM (
         substr(?2, value ->> 0, 16) AS id,
         value ->> 1 AS fence,
         value ->> 2 AS move,
-        value ->> 3 AS due_at,
-        substr(?2, value ->> 4, value ->> 5) AS error,
-        value ->> 6 AS ops,
-        value ->> 7 AS effects,
-        substr(?2, value ->> 8, value ->> 9) AS heartbeat,
-        CAST(substr(?2, value ->> 10, value ->> 11) AS TEXT) AS version,
-        substr(?2, value ->> 12, value ->> 13) AS args,
-        value ->> 14 AS from_ops,
-        value ->> 15 AS from_effects
+        value ->> 3 AS wall,
+        value ->> 4 AS due_at,
+        substr(?2, value ->> 5, value ->> 6) AS error,
+        value ->> 7 AS ops,
+        value ->> 8 AS effects,
+        substr(?2, value ->> 9, value ->> 10) AS heartbeat,
+        CAST(substr(?2, value ->> 11, value ->> 12) AS TEXT) AS version,
+        substr(?2, value ->> 13, value ->> 14) AS args,
+        value ->> 15 AS from_ops,
+        value ->> 16 AS from_effects
     FROM jsonb_each(?1)
 ) AS b
 WHERE tasks.id = b.id

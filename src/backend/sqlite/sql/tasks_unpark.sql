@@ -5,7 +5,7 @@ SET state = 'pending',
         WHEN EXISTS (SELECT 1 FROM functions AS f WHERE f.name = tasks.step_name AND f.max_concurrent IS NOT NULL) THEN route
         ELSE ?3
     END,
-    due_at = ?5,
+    due_at = ?6,
     parked = NULL,
     parked_version = NULL,
     error = NULL

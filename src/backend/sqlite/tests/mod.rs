@@ -1,8 +1,11 @@
 //! Every operation of the protocol, in memory and on a file; and what becomes of files that are not as they should be.
 
 mod claims;
+mod clock;
 mod executions;
 mod files;
+mod locked;
+mod log;
 mod records;
 mod statements;
 mod tasks;
@@ -121,7 +124,7 @@ pub(super) fn id() -> Id {
 
 /// Microseconds are what the store keeps.
 pub(super) fn now() -> Timestamp {
-    super::clock::read().wall
+    super::clock::Clock::default().read().wall
 }
 
 pub(super) fn execution(state: ExecutionState) -> Execution {

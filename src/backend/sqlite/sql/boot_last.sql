@@ -1,0 +1,1 @@
+SELECT number, began FROM boots WHERE began IS NOT NULL

@@ -1,0 +1,62 @@
+//! Deadlines of executions where no worker is: they hold for who looks.
+
+use std::time::{Duration, Instant};
+
+use stent::backend::{Claim, ExecutionFilter, Function, NewWorker};
+use stent::model::{DispatchOptions, ExecutionState, FunctionOptions, Id, Status};
+
+use crate::house::{House, SOON, until};
+
+const SHORT: Duration = Duration::from_millis(50);
+
+fn start(house: &House) -> Id {
+    let options = DispatchOptions { expiry: Some(SHORT), ..DispatchOptions::default() };
+    house.on(house.executor.dispatch("nobody", "[]".into(), options)).unwrap()
+}
+
+#[test]
+fn a_wait_ends_with_the_execution_that_runs_out_of_its_time() {
+    let house = House::new();
+    let id = start(&house);
+    let begun = Instant::now();
+    let ended = house.on(house.executor.wait(id, SOON)).unwrap();
+    assert_eq!(ended.execution.state, ExecutionState::TimedOut);
+    assert!(ended.execution.completed_at.is_some());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let why = house.result(id).unwrap_err();
+    assert_eq!(why.status(), Status::Timeout);
+    assert!(why.message().contains("ran out of its time") && !why.is_retryable(), "{why}");
+}
+
+#[test]
+fn every_look_tells_it() {
+    let house = House::new();
+    let looked = start(&house);
+    let state = |id| house.on(house.executor.state(id)).unwrap().execution.state;
+    until("a look at it tells", || state(looked) == ExecutionState::TimedOut);
+    let zero = house.on(house.executor.wait(looked, Some(Duration::ZERO))).unwrap();
+    assert_eq!(zero.execution.state, ExecutionState::TimedOut);
+
+    let listed = start(&house);
+    let filter = ExecutionFilter { state: Some(ExecutionState::TimedOut), limit: 10, ..ExecutionFilter::default() };
+    let list = || house.on(house.executor.list(filter.clone())).unwrap();
+    until("a list tells", || list().iter().any(|execution| execution.id == listed));
+
+    start(&house);
+    let counted = || house.on(house.executor.stats()).unwrap().store.executions.get("timed_out").copied();
+    until("the counts tell", || counted() == Some(3));
+}
+
+#[test]
+fn a_dead_worker_s_execution_ends_when_its_lease_does() {
+    let house = House::new();
+    let function = Function { name: "nobody".into(), options: FunctionOptions::default() };
+    let worker = NewWorker { worker_id: "dead".into(), queues: vec![], tags: vec![], functions: vec![function] };
+    house.on(house.backend.register_worker(worker)).unwrap();
+    let id = start(&house);
+    let claim = Claim { worker_id: "dead".into(), count: 1, limited: 0, lease: 10 * SHORT };
+    let (_, claimed) = house.on(house.backend.advance(vec![], Some(claim))).unwrap();
+    assert_eq!(claimed.len(), 1);
+    let ended = house.on(house.executor.wait(id, SOON)).unwrap();
+    assert_eq!(ended.execution.state, ExecutionState::TimedOut);
+}

@@ -1,0 +1,74 @@
+//! Somebody else has the file's lock for much longer than anybody wants to wait.
+
+use std::time::{Duration, Instant};
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Executor as _};
+use stent::model::{DispatchOptions, Id, Status};
+
+use crate::house::{Count, House, SOON, text, until};
+
+const SHORT: Duration = Duration::from_millis(300);
+
+/// Much less than `busy_timeout`.
+const LATE: Duration = Duration::from_secs(6);
+
+fn later(house: &House, options: DispatchOptions) -> Id {
+    let options = DispatchOptions { delay: Some(Duration::from_secs(3600)), ..options };
+    house.on(house.executor.dispatch("echo", "[]".into(), options)).unwrap()
+}
+
+/// What it answers, in time.
+fn timed<T>(house: &House, what: &str, call: impl Future<Output = T>) -> T {
+    let begun = Instant::now();
+    let answer = house.on(call);
+    assert!(begun.elapsed() < LATE, "{what}: {:?}", begun.elapsed());
+    answer
+}
+
+#[test]
+fn waits_and_stops_end_in_their_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let house = House::at(path.to_str().unwrap());
+    house.echo("echo");
+    let (begun, go) = (Count::default(), Count::default());
+    let (count, gate) = (begun.clone(), go.clone());
+    house.function("held", move |task| {
+        count.up();
+        until("it may end", || gate.get() > 0);
+        task.complete(task.args())
+    });
+    let worker = house.worker(4);
+    assert_eq!(text(&house.run("echo", "[1]").unwrap()), "[1]");
+    let waiting = later(&house, DispatchOptions::default());
+    let expiring =
+        later(&house, DispatchOptions { expiry: Some(Duration::from_secs(3)), ..DispatchOptions::default() });
+    let held = house.dispatch("held", "[2]");
+    until("it runs", || begun.get() == 1);
+
+    let mut other = house.on(SqliteConnectOptions::new().filename(&path).connect()).unwrap();
+    house.on(other.execute("BEGIN IMMEDIATE")).unwrap();
+    let executor = &house.executor;
+    for id in [waiting, expiring, held] {
+        for timeout in [Duration::ZERO, SHORT] {
+            let why = timed(&house, "wait", executor.wait(id, Some(timeout))).unwrap_err();
+            assert!(why.status() == Status::Timeout && why.is_retryable(), "{why}");
+            let why = timed(&house, "result", executor.result(id, Some(timeout))).unwrap_err();
+            assert!(why.status() == Status::Timeout && why.is_retryable(), "{why}");
+        }
+    }
+    let snapshot = timed(&house, "state", executor.state(waiting)).unwrap();
+    assert!(!snapshot.execution.state.is_terminal());
+    let why = timed(&house, "stop", worker.stop(Some(SHORT))).unwrap_err();
+    assert_eq!(why.status(), Status::Timeout, "{why}");
+
+    house.on(other.execute("COMMIT")).unwrap();
+    go.up();
+    house.on(worker.stop(SOON)).unwrap();
+    let another = house.worker(4);
+    assert_eq!(text(&house.result(held).unwrap()), "[2]");
+    let why = house.result(expiring).unwrap_err();
+    assert!(why.status() == Status::Timeout && !why.is_retryable(), "{why}");
+    house.on(another.stop(SOON)).unwrap();
+}
