@@ -10,7 +10,7 @@ use stent::model::{
 };
 
 /// How long the worker that suspended a task has first call on it.
-const FIRST_CALL: Duration = Duration::from_secs(2);
+const FIRST_CALL: Duration = Duration::from_millis(25);
 
 #[derive(Clone, Default)]
 pub struct State {
@@ -288,7 +288,7 @@ impl State {
             if job.record.state != TaskState::Waiting || job.parked.is_some() || job.joins.is_some() {
                 continue;
             }
-            let own = job.record.worker_id.clone().filter(|worker| !limited && workers.contains(worker));
+            let own = job.record.worker_id.clone().filter(|worker| !limited && workers.len() > 1 && workers.contains(worker));
             job.offer(None);
             if let Some(worker) = own {
                 (job.lane, job.due) = (Some(Lane::Worker(worker)), Some(until));
