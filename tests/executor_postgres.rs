@@ -1,5 +1,7 @@
 //! The executor on PostgreSQL: the tests of `executor/`, on another store.
 
+#[path = "executor/deaths.rs"]
+mod deaths;
 #[path = "executor/ends.rs"]
 mod ends;
 #[path = "executor/flaky.rs"]

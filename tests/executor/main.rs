@@ -1,5 +1,6 @@
 //! The executor on a SQLite file: what a user of functions, workers and tasks can rely on.
 
+mod deaths;
 mod ends;
 mod flaky;
 mod house;

@@ -14,10 +14,11 @@ use super::{clock, error, file_locks};
 use crate::model::{BATCH_MAX, Error, Result, SqliteOptions, Synchronous, shown};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_letters.sql"),
     include_str!("migrations/0003_opened.sql"),
+    include_str!("migrations/0004_deaths.sql"),
 ];
 
 /// Compiled statements kept for each connection: more than there are files in `sql/`.

@@ -5,9 +5,10 @@ statements! {
     /// where others may be at them; null where nobody else can be. `whatever`: not the best, but what is there.
     TASKS_CLAIM "tasks_claim" "claim" with (
         lanes: Ints, count: Int, worker_id: Text, now: Time, lease: Lease, limited: Flag, whatever: Flag,
+        begun: Int,
     ) gives (
         best: Int, ..task, run: Int, ops: Int, effects: Int, opened: Int, heartbeat: Bytes, crashes: Int,
-        deadline_at: Time, cache_key: Text, cache_ttl: Int, traceparent: Text,
+        deaths: Int, begun: Int, company: Int, deadline_at: Time, cache_key: Text, cache_ttl: Int, traceparent: Text,
     );
 
     /// Live leases of a limited function.

@@ -4,7 +4,7 @@ statements! {
     /// Tasks that are not over; of each row whose fence holds.
     TASKS_MOVE "tasks_move" "move tasks" rows (
         id: Id, fence: Int, move: Int, due_at: Time, error: Bytes, ops: Int, effects: Int, heartbeat: Bytes,
-        version: Text, args: Bytes, from_ops: Int, from_effects: Int,
+        version: Text, args: Bytes, from_ops: Int, from_effects: Int, begun: Int,
     ) gives (id: Id, step_name: Text);
 
     /// Tasks that are over; of each row whose fence holds, or has none and whose task is not over yet.
