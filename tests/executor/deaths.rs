@@ -206,8 +206,8 @@ fn the_one_that_kills_its_worker_is_dead_lettered_and_no_other() {
     let letter = letters.iter().map(|letter| letter.task.execution_id).collect::<Vec<_>>();
     assert_eq!(letter, [deadly], "{letters:#?}");
     assert!(letters[0].reason.contains("died 3 times in a row"), "{}", letters[0].reason);
-    // Once or twice among others, then alone.
-    assert!((4..=6).contains(&deaths), "{deaths} deaths, {:?}", place.runs_of("deadly", deadly));
+    // Once or twice among others, then alone; more often where it had to wait too long for its turn.
+    assert!((4..=9).contains(&deaths), "{deaths} deaths, {:?}", place.runs_of("deadly", deadly));
 }
 
 #[test]
@@ -216,8 +216,10 @@ fn a_function_says_how_many_deaths_it_may_cost() {
     let deadly = place.house.dispatch("deadly twice", "[]");
     let deaths = place.until_over(&[deadly]);
     let attempts = place.runs_of("deadly twice", deadly);
-    // The first time others could have run beside it.
-    assert_eq!((deaths, attempts.as_slice()), (3, [1, 2, 3].as_slice()));
+    // The first time others could have run beside it; again if it had to wait too long for its turn, on a machine that is
+    // busy.
+    assert!((3..=6).contains(&deaths), "{deaths} deaths");
+    assert_eq!(attempts, (1..).take(deaths).collect::<Vec<u32>>());
     assert!(place.letters()[0].reason.contains("max_deaths is 2"), "{}", place.letters()[0].reason);
 }
 
