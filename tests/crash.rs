@@ -104,7 +104,7 @@ async fn be_a_worker(folder: PathBuf) {
         let folder = folder.clone();
         let handler = move |task: &Task| body(&folder, task).map_or_else(|error| error.status(), |()| Status::Ok);
         // A task may have the bad luck to be there at every kill.
-        let policy = RetryPolicy { max_attempts: 1000, ..RetryPolicy::default() };
+        let policy = RetryPolicy { max_deaths: 1000, ..RetryPolicy::default() };
         let options = FunctionOptions { retry_policy: Some(policy), ..FunctionOptions::default() };
         executor.register(name, options, Some(Arc::new(handler))).unwrap();
     }

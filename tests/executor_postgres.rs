@@ -2,6 +2,8 @@
 
 #[path = "executor/deadlines.rs"]
 mod deadlines;
+#[path = "executor/deaths.rs"]
+mod deaths;
 #[path = "executor/ends.rs"]
 mod ends;
 #[path = "executor/flaky.rs"]

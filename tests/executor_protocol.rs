@@ -3,6 +3,8 @@
 
 #[path = "common/around.rs"]
 mod around;
+#[path = "executor/deaths.rs"]
+mod deaths;
 #[path = "executor/ends.rs"]
 mod ends;
 #[path = "executor/fallback.rs"]

@@ -20,6 +20,7 @@ const Never time.Duration = -1
 // RetryPolicy says when a failed attempt is tried again.
 type RetryPolicy struct {
 	MaxAttempts   int            `stent:"max_attempts"`
+	MaxDeaths     int            `stent:"max_deaths"`
 	BackoffFactor float64        `stent:"backoff_factor"`
 	InitialDelay  *time.Duration `stent:"initial_delay"`
 	MaxDelay      *time.Duration `stent:"max_delay"`

@@ -54,6 +54,10 @@ pub struct Claim {
     pub count: usize,
     /// At most this many tasks of functions with a `max_concurrent`: only what can start at once.
     pub limited: usize,
+    /// The best of them begin at once, at most so many, those with a limit first: their bodies are taken to have begun.
+    pub begin: usize,
+    /// At most so many bodies run at once where they begin.
+    pub slots: u32,
     #[serde(with = "seconds")]
     pub lease: Duration,
 }
@@ -74,8 +78,15 @@ pub struct Claimed {
     /// take another path after it, so operations issued later need not be asked for again.
     pub opened: Option<Op>,
     pub heartbeat: Option<Payload>,
-    /// Workers in a row that died with it.
+    /// Workers in a row that died while they ran it alone.
     pub crashes: u32,
+    /// Workers that died after its body had begun.
+    pub deaths: u32,
+    /// None: its body is not taken to have begun, and its worker says so soon after it has. Else how many run at once.
+    pub begun: Option<u32>,
+    /// A suspect, after a worker's death: it runs where at most so many bodies run at once, and it is recorded that it
+    /// begins before it does.
+    pub company: Option<u32>,
     /// When this attempt is over, if the function has a time-out.
     pub deadline: Option<Timestamp>,
     /// Where a result of this call may be found, and will be kept.
@@ -83,6 +94,13 @@ pub struct Claimed {
     pub traceparent: Option<String>,
     /// The store's clock at the claim.
     pub claimed_at: Timestamp,
+}
+
+impl Claimed {
+    /// 1 for the first: failures that were retried make one more, and so do deaths of workers.
+    pub fn attempt(&self) -> u32 {
+        self.task.retries.saturating_add(self.deaths).saturating_add(1)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,6 +145,8 @@ pub struct Commands {
     pub state: Vec<(String, Payload)>,
     /// The details of the last heartbeat, for the next attempt.
     pub heartbeat: Option<Payload>,
+    /// Its body has begun, or will as soon as this is recorded, where at most so many bodies run at once.
+    pub begun: Option<u32>,
     /// How far the task's record went before these, by the sender's count from the claim on. Where the record goes
     /// further, these are in it: the answer to their commit was lost, and they are said again. `None`: never said again.
     pub from: Option<Extent>,

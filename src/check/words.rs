@@ -46,7 +46,7 @@ pub fn hash(args: &Payload) -> [u8; 32] {
 }
 
 pub fn claim(worker: &str, count: usize, lease: Duration) -> Claim {
-    Claim { worker_id: worker.to_owned(), count, limited: count, lease }
+    Claim { worker_id: worker.to_owned(), count, limited: count, begin: count, slots: 1, lease }
 }
 
 pub fn held(of: &Claimed) -> Held {
@@ -161,6 +161,17 @@ pub fn signal(execution: Id, name: &str, payload: &str) -> NewSignal {
 pub fn tries(max_attempts: u32) -> FunctionOptions {
     let policy = RetryPolicy { max_attempts, initial_delay: 0.0, ..RetryPolicy::default() };
     FunctionOptions { retry_policy: Some(policy), ..FunctionOptions::default() }
+}
+
+/// Dead-lettered at that many deaths that were its own, and tried once.
+pub fn deaths(max_deaths: u32) -> FunctionOptions {
+    let policy = RetryPolicy { max_attempts: 1, max_deaths, ..RetryPolicy::default() };
+    FunctionOptions { retry_policy: Some(policy), ..FunctionOptions::default() }
+}
+
+/// The body begins, where so many run at once.
+pub fn begins(bodies: u32) -> Commands {
+    Commands { begun: Some(bodies), ..Commands::default() }
 }
 
 /// What stands in a record as text, for one that is completed.

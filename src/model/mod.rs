@@ -29,7 +29,7 @@ pub use options::*;
 pub use payload::Payload;
 pub use place::{StoreKind, store_kind};
 pub use records::{DeadLetter, Execution, Number, ProgressEntry, ProgressStatus, Signal, Task};
-pub use retry::{AfterFailure, RetryPolicy, after_crash, after_failure};
+pub use retry::{ANY_COMPANY, AfterDeath, AfterFailure, RetryPolicy, after_death, after_failure};
 pub use secrets::{brief, masked, shown};
 pub use state::{ExecutionState, TaskKind, TaskState};
 pub use time::Timestamp;

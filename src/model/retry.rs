@@ -13,6 +13,9 @@ use super::{Error, Failure, Result};
 pub struct RetryPolicy {
     /// Attempts in all, the first one included; at least 1.
     pub max_attempts: u32,
+    /// Workers in a row that may die while they run the task apart from others, before it is dead-lettered; at least 1.
+    /// No attempt is charged for a death.
+    pub max_deaths: u32,
     pub backoff_factor: f64,
     #[serde(deserialize_with = "seconds::number")]
     pub initial_delay: f64,
@@ -32,6 +35,7 @@ impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             max_attempts: 3,
+            max_deaths: 3,
             backoff_factor: 2.0,
             initial_delay: 1.0,
             max_delay: 60.0,
@@ -50,6 +54,9 @@ impl RetryPolicy {
         };
         if self.max_attempts == 0 {
             return wrong("max_attempts", "0".into(), "at least 1 (the first run counts)");
+        }
+        if self.max_deaths == 0 {
+            return wrong("max_deaths", "0".into(), "at least 1");
         }
         if !self.backoff_factor.is_finite() || self.backoff_factor < 0.0 {
             return wrong("backoff_factor", self.backoff_factor.to_string(), "a number of 0 or more");
@@ -110,18 +117,45 @@ pub fn after_failure(policy: &RetryPolicy, attempts: u32, failure: &Failure, cha
     AfterFailure::Retry { delay: policy.delay(attempts, chance) }
 }
 
-/// `crashes` workers in a row died with the task, this one included. A crash is retried at once: it is the
-/// worker that failed, and another one is there.
-pub fn after_crash(policy: &RetryPolicy, crashes: u32) -> AfterFailure {
-    if crashes >= policy.max_attempts {
-        return AfterFailure::DeadLetter {
+/// So many bodies may run at once where a task runs that may, or may not, have killed a worker: that it begins is
+/// recorded before it does, and that is all.
+pub const ANY_COMPANY: u32 = 10_000;
+
+/// After a death, a suspect runs among this part of the bodies that ran beside it. So the guilty one of many is alone
+/// after few deaths, and the innocent are held up by none but the first.
+const NARROWING: u32 = 4;
+
+/// What a worker's death means for a task that it held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AfterDeath {
+    /// Its body had not begun, as far as is known: nothing is charged.
+    Untouched,
+    /// Others ran beside it: one of them is guilty. It goes on where at most so many run at once.
+    Suspect {
+        company: u32,
+    },
+    /// It was alone, and is charged; it goes on alone.
+    Charged,
+    DeadLetter {
+        reason: String,
+    },
+}
+
+/// `begun`: at most so many bodies ran at once where it began; none: it did not. `crashes`: deaths in a row that were
+/// charged to it before.
+pub fn after_death(policy: &RetryPolicy, begun: Option<u32>, crashes: u32) -> AfterDeath {
+    let most = policy.max_deaths;
+    match begun {
+        None => AfterDeath::Untouched,
+        Some(bodies) if bodies > 1 => AfterDeath::Suspect { company: (bodies / NARROWING).max(1) },
+        Some(_) if crashes.saturating_add(1) >= most => AfterDeath::DeadLetter {
             reason: format!(
-                "its worker died {crashes} times in a row without a word (max_attempts is {})",
-                policy.max_attempts
+                "its worker died {} times in a row while it ran alone (max_deaths is {most})",
+                crashes.saturating_add(1)
             ),
-        };
+        },
+        Some(_) => AfterDeath::Charged,
     }
-    AfterFailure::Retry { delay: Duration::ZERO }
 }
 
 #[cfg(test)]
@@ -161,10 +195,13 @@ mod tests {
     }
 
     #[test]
-    fn crashes_are_retried_at_once_until_they_are_too_many() {
-        let policy = RetryPolicy::default();
-        assert_eq!(after_crash(&policy, 2), AfterFailure::Retry { delay: Duration::ZERO });
-        assert!(matches!(after_crash(&policy, 3), AfterFailure::DeadLetter { .. }));
+    fn only_a_death_that_was_its_own_is_charged() {
+        let policy = RetryPolicy { max_attempts: 1, ..RetryPolicy::default() };
+        assert_eq!(after_death(&policy, None, 9), AfterDeath::Untouched);
+        assert_eq!(after_death(&policy, Some(40), 9), AfterDeath::Suspect { company: 10 });
+        assert_eq!(after_death(&policy, Some(2), 9), AfterDeath::Suspect { company: 1 });
+        assert_eq!(after_death(&policy, Some(1), 1), AfterDeath::Charged);
+        assert!(matches!(after_death(&policy, Some(1), 2), AfterDeath::DeadLetter { .. }));
     }
 
     #[test]
@@ -172,6 +209,7 @@ mod tests {
         let policy = RetryPolicy { jitter: 2.0, ..RetryPolicy::default() };
         assert!(policy.check().unwrap_err().message().contains("retry_policy.jitter is 2"));
         assert!(RetryPolicy { max_attempts: 0, ..RetryPolicy::default() }.check().is_err());
+        assert!(RetryPolicy { max_deaths: 0, ..RetryPolicy::default() }.check().is_err());
         assert!(RetryPolicy { initial_delay: f64::NAN, ..RetryPolicy::default() }.check().is_err());
     }
 }

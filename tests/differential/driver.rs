@@ -11,8 +11,9 @@ use crate::picture::{self, Picture};
 use crate::stores::{MODEL, Stores};
 use crate::world::World;
 
-/// A worker has first call on what it suspended for longer than this; afterwards time would decide.
-const TIMELESS: Duration = Duration::from_millis(1500);
+/// A worker has first call on what it suspended for less than this: whatever looks for what is due looks so much later, and
+/// finds it over in all stores.
+const FIRST_CALLS: Duration = Duration::from_millis(30);
 
 /// Trying to leave operations out is given up after this time.
 const SHRINKING_MAX: Duration = Duration::from_secs(60);
@@ -31,13 +32,9 @@ pub async fn run(seed: u64, steps: usize) -> Result<(), String> {
     let stores = Stores::open().await;
     let mut world = World::new(seed);
     let mut done = Vec::new();
-    let start = Instant::now();
     let mut first = world.first_workers().into_iter();
     for number in 1..=steps {
         let operation = first.next().unwrap_or_else(|| world.next_operation());
-        if matches!(operation, Operation::Sweep(_)) && start.elapsed() > TIMELESS {
-            continue;
-        }
         done.push(operation);
         let operation = &done[done.len() - 1];
         let near = if number == steps { world.executions.clone() } else { world.near(operation) };
@@ -69,6 +66,9 @@ async fn restless(stores: &Stores) -> Option<&'static str> {
 }
 
 async fn take(stores: &Stores, operation: &Operation, near: &[Id]) -> Step {
+    if operation.looks_for_due() {
+        tokio::time::sleep(FIRST_CALLS).await;
+    }
     let each = stores.all.iter().map(|(name, store)| async move {
         let reply = operation.run(store).await;
         (*name, reply, Picture::of(store, near).await)

@@ -85,8 +85,9 @@ impl World {
     /// What is tried again is so at once, or not in this run.
     fn retry_policy(&mut self) -> RetryPolicy {
         let delay = if self.one_in(2) { 0.0 } else { LONG.as_secs_f64() };
-        let max_attempts = self.rng.random_range(1..4);
-        RetryPolicy { max_attempts, initial_delay: delay, max_delay: delay, jitter: 0.0, ..RetryPolicy::default() }
+        let (max_attempts, max_deaths) = (self.rng.random_range(1..4), self.rng.random_range(1..3));
+        let policy = RetryPolicy { max_attempts, max_deaths, ..RetryPolicy::default() };
+        RetryPolicy { initial_delay: delay, max_delay: delay, jitter: 0.0, ..policy }
     }
 
     pub fn task_options(&mut self) -> TaskOptions {
@@ -170,7 +171,8 @@ impl World {
         let count = self.rng.random_range(0..5);
         let limited = self.rng.random_range(0..3);
         let lease = if self.one_in(8) { SHORT } else { LONG };
-        Claim { worker_id: self.pick(WORKERS).to_owned(), count, limited, lease }
+        let (begin, slots) = (self.rng.random_range(0..4), self.pick(&[1, 2, 8]));
+        Claim { worker_id: self.pick(WORKERS).to_owned(), count, limited, begin, slots, lease }
     }
 
     fn signal(&mut self) -> NewSignal {

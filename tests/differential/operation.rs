@@ -49,6 +49,15 @@ pub struct Reply {
 }
 
 impl Operation {
+    /// What time has made claimable is found by these.
+    pub fn looks_for_due(&self) -> bool {
+        match self {
+            Self::Sweep(_) => true,
+            Self::Call(request) => matches!(**request, Request::ClaimNextTask { .. }),
+            _ => false,
+        }
+    }
+
     pub async fn run(&self, store: &SharedBackend) -> Reply {
         match self {
             Self::Dispatch(executions) => said(store.dispatch(executions.clone()).await),

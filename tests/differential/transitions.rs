@@ -34,6 +34,7 @@ impl World {
         let counts_on = before.clone().count() > 0;
         before.for_each(|said| holding.heard(&said.commands));
         let mut commands = if self.one_in(3) { Commands::default() } else { self.commands(&holding) };
+        commands.begun = if self.one_in(4) { Some(self.pick(&[1, 2, 8])) } else { None };
         commands.from = (counts_on || self.one_in(2)).then(|| self.extent(&holding));
         let outcome = self.outcome(&holding, commands.spawns.len() as Op);
         Some(Transition { held: holding.held(), commands, outcome })

@@ -24,7 +24,7 @@ fn started(house: &House) -> Id {
 }
 
 fn claim(house: &House, lease: Duration) -> Option<Claimed> {
-    let claim = Claim { worker_id: "w".into(), count: 1, limited: 0, lease };
+    let claim = Claim { worker_id: "w".into(), count: 1, limited: 0, begin: 1, slots: 1, lease };
     house.on(house.backend.advance(Vec::new(), Some(claim))).unwrap().1.pop()
 }
 

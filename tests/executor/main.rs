@@ -2,6 +2,7 @@
 
 mod backups;
 mod deadlines;
+mod deaths;
 mod ends;
 mod flaky;
 mod house;

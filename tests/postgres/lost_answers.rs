@@ -85,7 +85,7 @@ impl Site {
 }
 
 fn claim() -> Claim {
-    Claim { worker_id: "w".to_owned(), count: 2, limited: 0, lease: HOUR }
+    Claim { worker_id: "w".to_owned(), count: 2, limited: 0, begin: 2, slots: 4, lease: HOUR }
 }
 
 fn new_execution() -> NewExecution {

@@ -7,6 +7,8 @@ export type Duration = number | string;
 export interface RetryPolicy {
   /** In all, the first included. */
   maxAttempts?: number;
+  /** Workers in a row that may die while they run it apart from others. */
+  maxDeaths?: number;
   backoffFactor?: number;
   initialDelay?: Duration;
   maxDelay?: Duration;
@@ -191,6 +193,7 @@ export const OPTIONS = {
   function: { version: true, maxConcurrent: true, idempotent: true, ...task } satisfies Keys<FunctionOptions>,
   retry_policy: {
     maxAttempts: true,
+    maxDeaths: true,
     backoffFactor: true,
     initialDelay: true,
     maxDelay: true,

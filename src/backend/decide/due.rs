@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{End, Ending};
 use crate::model::{
-    AfterFailure, Failure, Id, Payload, Result, RetryPolicy, TaskKind, TaskState, after_crash, after_failure,
+    ANY_COMPANY, AfterDeath, AfterFailure, Failure, Id, Payload, Result, RetryPolicy, TaskKind, TaskState, after_death,
+    after_failure,
 };
 
 #[derive(Debug)]
@@ -54,17 +55,53 @@ pub(in crate::backend) fn when_due(
     })
 }
 
-/// `crashes`: workers in a row that died with it, this one included.
-pub(in crate::backend) fn when_lease_ended(
-    id: Id,
-    parent: Option<Id>,
-    worker: Option<&str>,
-    crashes: u32,
-    policy: &RetryPolicy,
-) -> Due {
+/// A task whose worker let the lease end, as its row tells.
+pub(in crate::backend) struct Left<'a> {
+    pub id: Id,
+    pub parent: Option<Id>,
+    pub worker: Option<&'a str>,
+    /// Where its body began, at most so many run at once.
+    pub begun: Option<u32>,
+    /// As it was told when it was claimed.
+    pub company: Option<u32>,
+    pub crashes: u32,
+}
+
+/// What a death leaves of a task.
+#[derive(Debug)]
+pub(in crate::backend) enum Death {
+    End(End),
+    /// At once: it is the worker that failed, and another one is there.
+    Again(Charge),
+}
+
+/// What the task has from now on.
+#[derive(Debug)]
+pub(in crate::backend) struct Charge {
+    pub crashes: u32,
+    /// Deaths after its body had begun, beside those before: it makes another attempt.
+    pub deaths: u32,
+    pub company: u32,
+    /// None: nothing of it had begun.
+    pub failure: Option<Failure>,
+}
+
+pub(in crate::backend) fn when_lease_ended(left: &Left<'_>, policy: &RetryPolicy) -> Death {
+    let Left { id, parent, worker, begun, company, crashes } = *left;
     let worker = worker.unwrap_or("(unknown)");
-    let failure = Failure::new("WorkerDied", format!("worker {worker} let its lease end without a word"));
-    failed(id, parent, after_crash(policy, crashes), failure)
+    let failure = || Failure::new("WorkerDied", format!("worker {worker} let its lease end without a word"));
+    let again = |crashes, company| Death::Again(Charge { crashes, deaths: 1, company, failure: Some(failure()) });
+    match after_death(policy, begun, crashes) {
+        // Its body may have begun just before, and nobody knows: next time it says so first.
+        AfterDeath::Untouched => {
+            Death::Again(Charge { crashes, deaths: 0, company: company.unwrap_or(ANY_COMPANY), failure: None })
+        }
+        AfterDeath::Suspect { company } => again(crashes, company),
+        AfterDeath::Charged => again(crashes + 1, 1),
+        AfterDeath::DeadLetter { reason } => {
+            Death::End(End { dead_letter: Some(reason), ..End::now(id, parent, Ending::Failed(failure())) })
+        }
+    }
 }
 
 fn failed(id: Id, parent: Option<Id>, after: AfterFailure, failure: Failure) -> Due {
@@ -96,16 +133,23 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_is_an_attempt_and_so_is_a_crash() {
+    fn a_timeout_is_an_attempt_and_a_death_is_none() {
         let first = due(TaskKind::Orchestrator, TaskState::Waiting, 0);
         assert!(matches!(first, Due::Retry { delay, .. } if delay == Duration::from_secs(1)));
         let last = due(TaskKind::Orchestrator, TaskState::Waiting, 1);
         assert!(matches!(last, Due::End(End { dead_letter: Some(_), .. })));
-        let policy = RetryPolicy::default();
-        let crash = |crashes| when_lease_ended(Id::nil(), None, None, crashes, &policy);
-        assert!(
-            matches!(crash(2), Due::Retry { delay: Duration::ZERO, failure } if failure.message.contains("(unknown)"))
-        );
-        assert!(matches!(crash(3), Due::End(End { dead_letter: Some(_), .. })));
+        let died = |begun, crashes| {
+            let left = Left { id: Id::nil(), parent: None, worker: None, begun, company: Some(7), crashes };
+            when_lease_ended(&left, &RetryPolicy { max_attempts: 1, ..RetryPolicy::default() })
+        };
+        let Death::Again(untouched) = died(None, 2) else { panic!("nothing of it had begun") };
+        assert_eq!((untouched.crashes, untouched.deaths, untouched.company), (2, 0, 7));
+        assert!(untouched.failure.is_none());
+        let Death::Again(suspect) = died(Some(8), 2) else { panic!("seven others may have done it") };
+        assert_eq!((suspect.crashes, suspect.deaths, suspect.company), (2, 1, 2));
+        let Death::Again(charged) = died(Some(1), 1) else { panic!("it has one more death") };
+        assert_eq!((charged.crashes, charged.deaths, charged.company), (2, 1, 1));
+        assert!(charged.failure.unwrap().message.contains("(unknown)"));
+        assert!(matches!(died(Some(1), 2), Death::End(End { dead_letter: Some(_), .. })));
     }
 }

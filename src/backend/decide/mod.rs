@@ -11,7 +11,7 @@ mod transitions;
 mod waits;
 
 pub(super) use calls::{Asked, Found, KEY_TTL, Reservation, Resolved, reserve, resolve};
-pub(super) use due::{Due, Row as DueRow, when_due, when_lease_ended};
+pub(super) use due::{Charge, Death, Due, Left, Row as DueRow, when_due, when_lease_ended};
 pub(super) use ends::{Aftermath, End, Ended, EndedRow, Ending};
 pub(super) use fork::{Copy, Node, copies, path, root_task_id};
 pub(super) use progress::{line, merge};

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::model::{Id, Op, OpSet, Wait, WaitMode};
 
-/// How long the worker that suspended a task has first call on it. It has the journal in memory, and a poller's
-/// worker a live coroutine; others wait this long for it and no longer.
-pub(in crate::backend) const FIRST_CALL: Duration = Duration::from_secs(2);
+/// How long the worker that suspended a task has first call on it, where there are others. It has the journal in memory,
+/// and a poller's worker a live coroutine. One that lives and has room takes it at once; one that is dead, and is not
+/// known to be, makes it late by no more than this.
+pub(in crate::backend) const FIRST_CALL: Duration = Duration::from_millis(25);
 
 /// The `waits` rows that one transaction touches: read once, changed in memory, written at the end.
 #[derive(Default)]

@@ -123,7 +123,8 @@ async fn move_tasks(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<HashS
             .text(version)
             .payload(args)
             .int(commands.from.map(|from| i64::from(from.ops)))
-            .int(commands.from.map(|from| i64::from(from.effects)));
+            .int(commands.from.map(|from| i64::from(from.effects)))
+            .int(commands.begun.map(i64::from));
     }
     let found = tx.fetch(&call.by_id()).await?;
     for row in &found {

@@ -153,6 +153,11 @@ impl Catalog {
         self.workers.get(worker_id).map(|number| -number)
     }
 
+    /// There is another worker, as far as the store knows.
+    pub fn has_others(&self) -> bool {
+        self.workers.len() > 1
+    }
+
     pub fn is_limited(&self, function: &str) -> bool {
         self.function(function).is_some_and(|options| options.max_concurrent.is_some())
     }

@@ -18,10 +18,6 @@ pub(super) async fn claim(tx: &mut Tx<'_>, claim: &Claim) -> Result<Vec<Claimed>
         return Err(Error::not_found(format!("claim: worker {} is not registered here", claim.worker_id)));
     };
     let mut claimed = Vec::new();
-    if claim.count > 0 && !lanes.free.is_empty() {
-        let taking = Taking { lanes: &lanes.free, count: claim.count, limited: false };
-        take(tx, claim, &taking, &mut claimed).await?;
-    }
     let mut room = claim.limited;
     for Limited { function, max, lanes } in &lanes.limited {
         if room == 0 {
@@ -35,10 +31,11 @@ pub(super) async fn claim(tx: &mut Tx<'_>, claim: &Claim) -> Result<Vec<Claimed>
         let count = room.min(usize::try_from(i64::from(*max) - running).unwrap_or(0));
         if count > 0 {
             let before = claimed.len();
-            take(tx, claim, &Taking { lanes, count, limited: true }, &mut claimed).await?;
+            take(tx, claim, &Taking { lanes, count, limited: true, begin: true }, &mut claimed).await?;
             room -= claimed.len() - before;
         }
     }
+    take_free(tx, claim, &lanes.free, &mut claimed).await?;
     // Fewer than it asked for: there is no more for it, and what is limited goes to it when a slot is free.
     if claimed.len() < claim.count {
         tx.hint_served(&claim.worker_id);
@@ -55,6 +52,27 @@ struct Taking<'a> {
     lanes: &'a [Lane],
     count: usize,
     limited: bool,
+    begin: bool,
+}
+
+/// First those that begin at once, beside the limited ones that were claimed; then those that wait at the worker. Most
+/// claims are of the one or of the other.
+async fn take_free(tx: &mut Tx<'_>, claim: &Claim, lanes: &[Lane], claimed: &mut Vec<Claimed>) -> Result<()> {
+    if lanes.is_empty() {
+        return Ok(());
+    }
+    let at_once = claim.begin.saturating_sub(claimed.len()).min(claim.count);
+    for (count, begin) in [(at_once, true), (claim.count - at_once, false)] {
+        if count == 0 {
+            continue;
+        }
+        let before = claimed.len();
+        take(tx, claim, &Taking { lanes, count, limited: false, begin }, claimed).await?;
+        if claimed.len() - before < count {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Claims the best tasks of all lanes. If there were enough of them but other transactions had locked some, any other
@@ -86,7 +104,8 @@ async fn take_some(
         .due(tx.now)
         .lease(tx.now.after(claim.lease))
         .flag(taking.limited.then_some(true))
-        .flag(whatever);
+        .flag(whatever)
+        .int(taking.begin.then_some(i64::from(claim.slots)));
     let mut best = 0;
     for row in tx.fetch(&call).await? {
         best = row.optional_count("best")?.unwrap_or(0);
@@ -107,6 +126,9 @@ fn read(row: &Row, now: Timestamp) -> Result<Claimed> {
         opened: row.optional_count("opened")?,
         heartbeat: row.payload("heartbeat")?,
         crashes: row.count("crashes")?,
+        deaths: row.count("deaths")?,
+        begun: row.optional_count("begun")?,
+        company: row.optional_count("company")?,
         deadline: row.optional_time("deadline_at")?,
         cache: row.optional_string("cache_key")?.map(|key| CacheSlot { key, ttl }),
         traceparent: row.optional_string("traceparent")?,

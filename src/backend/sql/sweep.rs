@@ -9,14 +9,14 @@ use super::lock::Lock;
 use super::row::Row;
 use super::session::Session;
 use super::statements::{
-    DUE_NEXT, EXECUTIONS_CLOSABLE, EXECUTIONS_EXPIRE, TASKS_DUE, TASKS_LEASES_ENDED, TASKS_READY, TASKS_RETRY,
-    TASKS_TAKE_DUE, TASKS_UNPARK,
+    DUE_NEXT, EXECUTIONS_CLOSABLE, EXECUTIONS_EXPIRE, TASKS_DIED, TASKS_DUE, TASKS_LEASES_ENDED, TASKS_READY,
+    TASKS_RETRY, TASKS_TAKE_DUE, TASKS_UNPARK,
 };
 use super::tx::Tx;
 use super::waits::WaitBook;
 use super::{below, cancel, ends, register, rows};
 use crate::backend::Swept;
-use crate::backend::decide::{self, Due, DueRow, End, Ending, FIRST_CALL};
+use crate::backend::decide::{self, Charge, Death, Due, DueRow, End, Ending, FIRST_CALL, Left};
 use crate::codec;
 use crate::model::{ExecutionState, Failure, Id, Result, RetryPolicy};
 
@@ -98,6 +98,7 @@ async fn take(tx: &mut Tx<'_>, book: &mut WaitBook, mut found: Vec<Row>) -> Resu
 struct Plan {
     ready: Vec<Id>,
     retries: Vec<Retry>,
+    charges: Vec<(Id, Charge)>,
     ends: Vec<End>,
 }
 
@@ -105,13 +106,6 @@ struct Retry {
     id: Id,
     delay: Duration,
     failure: Failure,
-}
-
-/// What a retry counts as.
-#[derive(Clone, Copy)]
-enum Charge {
-    Retry,
-    Crash,
 }
 
 impl Plan {
@@ -124,12 +118,13 @@ impl Plan {
         }
     }
 
-    async fn carry_out(self, tx: &mut Tx<'_>, book: &mut WaitBook, charge: Charge) -> Result<()> {
+    async fn carry_out(self, tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<()> {
         if !self.ready.is_empty() {
             tx.hint_work();
         }
         tx.change(TASKS_READY.call().ids(self.ready).time(tx.now)).await?;
-        retry(tx, &self.retries, charge).await?;
+        retry(tx, &self.retries).await?;
+        take_back(tx, &self.charges).await?;
         ends::finish(tx, book, self.ends).await.map(drop)
     }
 }
@@ -150,7 +145,7 @@ async fn fire(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
         };
         plan.add(due.id, decide::when_due(&due, || policy_of(&tx.catalog, row), rand::random())?);
     }
-    plan.carry_out(tx, book, Charge::Retry).await?;
+    plan.carry_out(tx, book).await?;
     Ok(count)
 }
 
@@ -175,12 +170,16 @@ async fn recover(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
             continue;
         }
         let policy = policy_of(&tx.catalog, row)?;
-        let crashes: u32 = row.count::<u32>("crashes")? + 1;
-        plan.add(id, decide::when_lease_ended(id, parent, worker, crashes, &policy));
+        let (begun, company) = (row.optional_count("begun")?, row.optional_count("company")?);
+        let left = Left { id, parent, worker, begun, company, crashes: row.count("crashes")? };
+        match decide::when_lease_ended(&left, &policy) {
+            Death::End(end) => plan.ends.push(end),
+            Death::Again(charge) => plan.charges.push((id, charge)),
+        }
     }
     let dead: Vec<String> = dead.into_iter().collect();
     register::forget(tx, &dead).await?;
-    plan.carry_out(tx, book, Charge::Crash).await?;
+    plan.carry_out(tx, book).await?;
     cancel::close(tx, cancelling).await?;
     Ok(count)
 }
@@ -214,7 +213,7 @@ async fn unpark(tx: &mut Tx<'_>, worker_id: &str) -> Result<usize> {
 }
 
 /// Pending again, under a new fence: whoever still runs them has lost them.
-async fn retry(tx: &mut Tx<'_>, retries: &[Retry], charge: Charge) -> Result<()> {
+async fn retry(tx: &mut Tx<'_>, retries: &[Retry]) -> Result<()> {
     let mut call = TASKS_RETRY.call();
     for Retry { id, delay, failure } in retries {
         let at = (!delay.is_zero()).then(|| tx.now.after(*delay));
@@ -225,11 +224,23 @@ async fn retry(tx: &mut Tx<'_>, retries: &[Retry], charge: Charge) -> Result<()>
         call.row().id(*id).due(at).made_bytes(codec::failure_to_column(failure));
         tx.hint_lost(*id);
     }
-    let (retried, crashed) = match charge {
-        Charge::Retry => (1_i64, 0_i64),
-        Charge::Crash => (0, 1),
-    };
-    tx.change(call.int(retried).int(crashed)).await.map(drop)
+    tx.change(&call).await.map(drop)
+}
+
+/// As [`retry`], after their worker's death.
+async fn take_back(tx: &mut Tx<'_>, charges: &[(Id, Charge)]) -> Result<()> {
+    let mut call = TASKS_DIED.call();
+    for (id, Charge { crashes, deaths, company, failure }) in charges {
+        call.row()
+            .id(*id)
+            .made_bytes(failure.as_ref().map(codec::failure_to_column))
+            .int(i64::from(*crashes))
+            .int(i64::from(*deaths))
+            .int(i64::from(*company));
+        tx.hint_work();
+        tx.hint_lost(*id);
+    }
+    tx.change(&call).await.map(drop)
 }
 
 fn policy_of(catalog: &Catalog, row: &Row) -> Result<RetryPolicy> {

@@ -85,10 +85,14 @@ fn wait(row: &Row) -> Result<Option<Wait>> {
 async fn wake(tx: &mut Tx<'_>, tasks: Vec<Id>) -> Result<()> {
     let until = tx.now.after(FIRST_CALL);
     let mut call = TASKS_WAKE.call().ids(tasks);
-    call.due(until).texts(tx.catalog.limited());
+    // Where there is no other it needs no first call.
+    let shared = tx.catalog.has_others();
+    call.due(until).texts(tx.catalog.limited()).flag(shared);
     if tx.change(&call).await? > 0 {
         tx.hint_work();
-        tx.hint_due(until);
+        if shared {
+            tx.hint_due(until);
+        }
     }
     Ok(())
 }

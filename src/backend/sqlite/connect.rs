@@ -15,11 +15,12 @@ use super::{error, file_locks};
 use crate::model::{BATCH_MAX, Error, Result, SqliteOptions, Synchronous, shown};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_letters.sql"),
     include_str!("migrations/0003_opened.sql"),
-    include_str!("migrations/0007_durations.sql"),
+    include_str!("migrations/0004_deaths.sql"),
+    include_str!("migrations/0005_durations.sql"),
 ];
 
 /// Compiled statements kept for each connection: more than there are files in `sql/`.

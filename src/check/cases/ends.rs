@@ -44,8 +44,8 @@ const WAYS: [(By, TaskState); 8] = [
 
 /// Functions that die at once and have little time.
 async fn frail(store: &Store) {
-    let timed = FunctionOptions { timeout: Some(Duration::from_millis(1)), ..tries(1) };
-    let functions = vec![("root", tries(1)), ("child", tries(1)), ("timed", timed)];
+    let timed = FunctionOptions { timeout: Some(Duration::from_millis(1)), ..deaths(1) };
+    let functions = vec![("root", deaths(1)), ("child", deaths(1)), ("timed", timed)];
     store.worker_with("w", functions).await;
 }
 

@@ -85,7 +85,7 @@ async fn what_nobody_has_registered_waits_with_defaults(store: Store) {
     store.worker("w", &["other"]).await;
     store.idle().await;
     // Registered later: its policy counts from now on.
-    store.worker_with("w", vec![("root", tries(1))]).await;
+    store.worker_with("w", vec![("root", deaths(1))]).await;
     store.die().await;
     assert_eq!(only(store.letters().await).task.id, root_of(execution));
 }

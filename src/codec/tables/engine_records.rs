@@ -49,6 +49,9 @@ records! {
         WORKER_ID,
         required("count", Kind::Integer, "At most so many tasks of functions without a limit."),
         required("limited", Kind::Integer, "At most so many tasks of functions with a max_concurrent."),
+        required("begin", Kind::Integer,
+            "The best so many of them begin at once, those with a max_concurrent first: their bodies are taken to have begun."),
+        required("slots", Kind::Integer, "At most so many bodies run at once where they begin."),
         LEASE,
     ];
     "claimed", "A task that a worker holds from now on." [
@@ -58,7 +61,12 @@ records! {
         required("effects", Kind::Integer, "Progress lines, counter additions and state values recorded so far; 0 while ops is."),
         optional("opened", Kind::Integer, "null", "The first operation of its journal that was opened again."),
         optional("heartbeat", Kind::Any, "null", "What its handler last said of its work."),
-        required("crashes", Kind::Integer, "Workers in a row that died with it."),
+        required("crashes", Kind::Integer, "Workers in a row that died while they ran it alone."),
+        required("deaths", Kind::Integer, "Workers that died after its body had begun."),
+        optional("begun", Kind::Integer, "null",
+            "Its body is taken to have begun, where at most so many run at once; null: its worker says so when it has."),
+        optional("company", Kind::Integer, "null",
+            "A suspect: it runs where at most so many bodies run at once, and that it begins is recorded before it does."),
         optional("deadline", Kind::Time, "null", "When this attempt is over, if the call has a timeout."),
         optional("cache", Kind::Named("cache_slot"), "null", "Where a result of this call may be found, and is kept."),
         optional("traceparent", Kind::String, "null", "As the dispatch said."),
@@ -86,6 +94,8 @@ records! {
         optional("counters", Kind::ListOf(&Kind::Array), "[]", "Pairs of a name and a number to add."),
         optional("state", Kind::ListOf(&Kind::Array), "[]", "Pairs of a key and a value."),
         optional("heartbeat", Kind::Any, "null", "For the task's next attempt; the last one stands."),
+        optional("begun", Kind::Integer, "null",
+            "Its body has begun, or does when this is recorded, where at most so many bodies run at once."),
         optional("from", Kind::Named("extent"), "null",
             "How far the task's record went before, by the sender's count. Where it goes further, these are in it already; \
              null: they are never said again."),

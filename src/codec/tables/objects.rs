@@ -97,6 +97,8 @@ objects! {
     /// When a failed attempt is tried again.
     RETRY_POLICY = "retry_policy" [
         optional("max_attempts", Kind::Integer, "3", "Attempts in all, the first one included; at least 1."),
+        optional("max_deaths", Kind::Integer, "3",
+            "Workers in a row that may die while they run it apart from others, before it is a dead letter; at least 1."),
         optional("backoff_factor", Kind::Number, "2.0", "Each delay is this many times the one before."),
         optional("initial_delay", Kind::Duration, "1.0", "Before the first retry."),
         optional("max_delay", Kind::Duration, "60.0", "No delay is longer, but for the jitter."),

@@ -95,6 +95,7 @@ fn commands() -> Commands {
         counters: vec![("lines".into(), Number::Integer(i64::MAX)), ("share".into(), Number::Real(0.5))],
         state: vec![("cart".into(), Payload::from("[1, 2]"))],
         heartbeat: Some(Payload::from("7")),
+        begun: Some(8),
         from: Some(Extent { ops: 1, effects: 2 }),
     }
 }
@@ -136,6 +137,9 @@ pub(super) fn claimed() -> Claimed {
         opened: Some(2),
         heartbeat: Some(Payload::from("7")),
         crashes: 1,
+        deaths: 2,
+        begun: Some(8),
+        company: Some(8),
         deadline: Some(time(9)),
         cache: Some(slot()),
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
@@ -225,7 +229,7 @@ pub(super) fn operations() -> Vec<(EngineRequest, String)> {
         tags: vec!["eu".into()],
         functions: vec![Function { name: "charge".into(), options: function() }],
     };
-    let claim = Claim { worker_id: worker_id.clone(), count: 16, limited: 2, lease: 30 * SECOND };
+    let claim = Claim { worker_id: worker_id.clone(), count: 16, limited: 2, begin: 8, slots: 8, lease: 30 * SECOND };
     let signal = NewSignal {
         execution: id(1),
         name: "approved".into(),

@@ -28,6 +28,7 @@ pub(super) fn failure() -> Failure {
 pub(super) fn retry_policy() -> RetryPolicy {
     RetryPolicy {
         max_attempts: 5,
+        max_deaths: 4,
         backoff_factor: 1.5,
         initial_delay: 0.25,
         max_delay: 10.0,

@@ -29,6 +29,8 @@ pub(in crate::executor) trait LeaseHolder: Send + Sync {
     fn post(&self, task: Arc<TaskCore>, transition: Transition);
     /// The last transition of a task, which has freed its slot.
     fn post_last(&self, task: Arc<TaskCore>, transition: Transition);
+    /// A body has begun of which the store is to be told.
+    fn began(&self, task: Arc<TaskCore>);
     /// A task takes no slot any more and has nothing to say.
     fn unload(&self);
     /// A task that kept its slot without a thread has ended.
@@ -192,6 +194,11 @@ impl TaskCore {
 
     pub(super) fn in_vain(&self) -> bool {
         self.is(flag::LOST | flag::CANCELLED | flag::TIMED_OUT)
+    }
+
+    /// The store wants to know that it begins before it does.
+    pub(in crate::executor) fn is_suspect(&self) -> bool {
+        self.claimed.company.is_some() && self.claimed.begun.is_none()
     }
 
     pub(in crate::executor) fn claimed_at(&self) -> Instant {

@@ -32,6 +32,9 @@ impl TaskCore {
             state.deadline = Some(self.holder.set_alarm(at, Alarm::Deadline, Arc::downgrade(self)));
         }
         drop(state);
+        if self.claimed.begun.is_none() && !self.is_suspect() {
+            self.holder.began(Arc::clone(self));
+        }
         let metrics = &self.holder.core().metrics;
         let task = &self.claimed.task;
         if self.claimed.ops > 0 {
@@ -222,6 +225,10 @@ impl TaskCore {
     /// Has its end been sent, so that a lost lease does not matter?
     pub(in crate::executor) fn is_ending(&self) -> bool {
         self.state().phase == Phase::Closed || self.is(flag::GONE)
+    }
+
+    pub(in crate::executor) fn has_begun(&self) -> bool {
+        self.state().phase != Phase::Queued
     }
 
     /// The outcome for a task that an error stopped, outside of its handler.

@@ -64,7 +64,7 @@ pub struct TaskInfo {
     pub kind: TaskKind,
     /// The operation's key within its parent; none for a root task.
     pub step_key: Option<String>,
-    /// 1 for the first; grows with each failure that is retried.
+    /// 1 for the first; grows with each failure that is retried, and with each worker that dies after it has begun.
     pub attempt: u32,
     /// Larger than that of any earlier claim of the task.
     pub fence: u64,
@@ -117,7 +117,7 @@ impl Task {
             function: task.step_name.clone(),
             kind: task.kind,
             step_key: task.step_key.clone(),
-            attempt: task.retries.saturating_add(1),
+            attempt: claimed.attempt(),
             fence: task.fence,
             worker_id: core.holder.worker_id().to_owned(),
             deadline: core.deadline(),

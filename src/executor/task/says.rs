@@ -104,7 +104,7 @@ impl Task {
                 .with("function", &task.step_name)
                 .with("task", task.id)
                 .with("execution", task.execution_id)
-                .with("attempt", task.retries.saturating_add(1))
+                .with("attempt", core.claimed.attempt())
         });
     }
 }

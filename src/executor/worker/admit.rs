@@ -90,7 +90,7 @@ impl Engine {
             }
         }
         self.shared.hold(&tasks);
-        start(&self.shared, limited, ready);
+        self.shared.start(limited, ready);
         if !lookups.is_empty() {
             self.shared.core.runtime.spawn(look_up(Arc::clone(&self.shared), lookups));
         }
@@ -137,18 +137,38 @@ impl Engine {
     }
 }
 
-/// Limited tasks first: others wait for them to end.
-fn start(shared: &Shared, limited: Vec<Run>, ready: Vec<Run>) {
-    if shared.draining() {
-        limited.iter().chain(&ready).for_each(|run| run.task.give_back());
-        return;
+impl Shared {
+    /// Limited tasks first: others wait for them to end. Suspects wait until it is recorded that they begin.
+    pub(super) fn start(&self, mut limited: Vec<Run>, mut ready: Vec<Run>) {
+        if self.draining() {
+            limited.iter().chain(&ready).for_each(|run| run.task.give_back());
+            return;
+        }
+        let suspect = |run: &mut Run| run.task.is_suspect();
+        let suspects: Vec<_> = limited.extract_if(.., suspect).chain(ready.extract_if(.., suspect)).collect();
+        if !suspects.is_empty() {
+            self.put_suspects(suspects);
+        }
+        self.push(limited, ready);
     }
-    if limited.is_empty() && ready.is_empty() {
-        return;
+
+    /// They begin as soon as there are slots.
+    pub(super) fn push(&self, first: Vec<Run>, then: Vec<Run>) {
+        if !(first.is_empty() && then.is_empty()) {
+            self.no_thread(self.pool.push(first, then));
+        }
     }
-    if let Err(why) = shared.pool.push(limited, ready) {
-        let told = format!("no handler thread could be started: {why}");
-        shared.log(Level::Error, || LogRecord::new("stent.worker", told));
+
+    /// So many bodies may run at once from now on.
+    pub(super) fn allow(&self, slots: usize) {
+        self.no_thread(self.pool.allow(slots));
+    }
+
+    fn no_thread(&self, outcome: std::io::Result<()>) {
+        if let Err(why) = outcome {
+            let told = format!("no handler thread could be started: {why}");
+            self.log(Level::Error, || LogRecord::new("stent.worker", told));
+        }
     }
 }
 
@@ -227,5 +247,5 @@ fn begin(shared: &Shared, lookups: Vec<Lookup>, journals: Vec<Vec<JournalEntry>>
             ready.push(run);
         }
     }
-    start(shared, limited, ready);
+    shared.start(limited, ready);
 }

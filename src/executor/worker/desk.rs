@@ -15,6 +15,8 @@ pub(super) struct Desk<J: Job> {
 
 struct State<J> {
     queue: VecDeque<J>,
+    /// Slots that may be used just now.
+    allowed: usize,
     busy: usize,
     /// A thread is starting jobs and will also start those that are added meanwhile. So a job that ends at once does
     /// not start the next one recursively.
@@ -23,7 +25,7 @@ struct State<J> {
 
 impl<J: Job> Desk<J> {
     pub(super) fn new(slots: usize) -> Self {
-        Self { slots, state: Mutex::new(State { queue: VecDeque::new(), busy: 0, starting: false }) }
+        Self { slots, state: Mutex::new(State { queue: VecDeque::new(), allowed: slots, busy: 0, starting: false }) }
     }
 
     /// Queues jobs that start as slots become free: `first` before those that are queued already, `then` after them.
@@ -44,6 +46,12 @@ impl<J: Job> Desk<J> {
         self.start();
     }
 
+    /// So many slots may be used from now on, of those that there are; what uses one goes on.
+    pub(super) fn allow(&self, slots: usize) {
+        lock(&self.state).allowed = slots.min(self.slots);
+        self.start();
+    }
+
     pub(super) fn take_queued(&self) -> Vec<J> {
         lock(&self.state).queue.drain(..).collect()
     }
@@ -59,7 +67,7 @@ impl<J: Job> Desk<J> {
         if std::mem::replace(&mut state.starting, true) {
             return;
         }
-        while state.busy < self.slots {
+        while state.busy < state.allowed {
             let Some(job) = state.queue.pop_front() else { break };
             state.busy += 1;
             drop(state);
@@ -97,6 +105,12 @@ mod tests {
         assert_eq!((ran.load(SeqCst), desk.counts()), (2, (2, 1)));
         desk.slot_freed();
         assert_eq!((ran.load(SeqCst), desk.counts()), (3, (2, 0)));
+        desk.allow(1);
+        desk.slot_freed();
+        desk.push(Vec::new(), jobs(1));
+        assert_eq!((ran.load(SeqCst), desk.counts()), (3, (1, 1)));
+        desk.allow(2);
+        assert_eq!((ran.load(SeqCst), desk.counts()), (4, (2, 0)));
         desk.push(jobs(1), Vec::new());
         assert_eq!(desk.take_queued().len(), 1);
     }

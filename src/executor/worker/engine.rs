@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use super::cache::{Cache, ENTRIES_MAX, TASKS_MAX};
+use super::marks::ALONE;
 use super::shared::{Message, Shared};
+use super::suspects::Suspects;
 use super::{notices, renewals, sweeps};
 use crate::backend::{Claim, Claimed, Function, NewWorker, Outcome, Verdict};
 use crate::executor::events::Reason;
@@ -101,18 +103,28 @@ pub(super) struct Engine {
     /// Replay machines (journals) of tasks that this worker has suspended.
     pub(super) machines: Cache<Machine>,
     no_claim_before: Option<Instant>,
+    pub(super) suspects: Suspects,
 }
 
 impl Engine {
     fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, pending: VecDeque::new(), machines: Cache::new(TASKS_MAX, ENTRIES_MAX), no_claim_before: None }
+        Self {
+            shared,
+            pending: VecDeque::new(),
+            machines: Cache::new(TASKS_MAX, ENTRIES_MAX),
+            no_claim_before: None,
+            suspects: Suspects::default(),
+        }
     }
 
     async fn work(&mut self) {
         loop {
             self.give_way();
-            let batch = self.gather();
+            self.suspects.go_on(&self.shared, &mut self.pending);
+            let mut batch = self.gather();
             let claim = self.claim(!batch.is_empty());
+            let along = claim.is_some() || !batch.is_empty();
+            self.shared.tell_begun(&mut batch, along);
             if !batch.is_empty() || claim.is_some() {
                 self.advance(batch, claim).await;
             } else if self.finished() {
@@ -178,7 +190,13 @@ impl Engine {
         self.no_claim_before = None;
         let slots = shared.options.max_concurrency;
         let load = shared.load();
-        let count = (slots + shared.prefetch()).saturating_sub(load).min(BATCH_MAX);
+        // With a suspect here, only what can begin at once.
+        let (begin, most) = match self.suspects.room(slots) {
+            None => (slots, slots + shared.prefetch()),
+            Some(room) => (room, room),
+        };
+        let count = most.saturating_sub(load).min(BATCH_MAX);
+        let begin = begin.saturating_sub(load).min(BATCH_MAX);
         if count == 0 {
             return None;
         }
@@ -186,7 +204,9 @@ impl Engine {
         Some(Claim {
             worker_id: shared.worker_id.clone(),
             count,
-            limited: slots.saturating_sub(load).min(BATCH_MAX),
+            limited: begin,
+            begin,
+            slots: u32::try_from(slots).unwrap_or(u32::MAX),
             lease: shared.options.lease_duration,
         })
     }
@@ -201,9 +221,22 @@ impl Engine {
                 if self.shared.abandoned() && self.shared.holds_none() {
                     self.shared.set_given_back();
                 }
-                self.shared.rung().await;
+                match self.look_at() {
+                    None => self.shared.rung().await,
+                    Some(at) => tokio::select! {
+                        () = tokio::time::sleep_until(at.into()) => {}
+                        () = self.shared.rung() => {}
+                    },
+                }
             }
         }
+    }
+
+    /// When something is to be done that nobody rings for.
+    fn look_at(&self) -> Option<Instant> {
+        let begun = self.shared.first_begun().map(|since| since + ALONE);
+        let suspects = self.suspects.next_look(self.shared.options.max_concurrency);
+        begun.into_iter().chain(suspects).min()
     }
 
     /// Drained, and nothing is on its way. A handler that runs counts as load; its task stays held until its end is
@@ -319,7 +352,7 @@ impl Engine {
     }
 
     /// The store did not answer until the end: the leases run out by themselves.
-    fn give_up(&self, batch: Vec<Message>) {
+    fn give_up(&mut self, batch: Vec<Message>) {
         if batch.is_empty() {
             return;
         }
@@ -330,6 +363,7 @@ impl Engine {
         for message in &batch {
             message.task.hold_over();
             message.task.lose(flag::LOST);
+            self.suspects.refused(&message.task);
         }
         let tasks: Vec<_> = batch.into_iter().map(|message| message.task).collect();
         self.shared.forget(&tasks);

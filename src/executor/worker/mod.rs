@@ -10,6 +10,7 @@
 //! | `slots` | the one or the other |
 //! | `coroutines` | those in a poller's host whose tasks wait |
 //! | `cache` | journals of suspended tasks |
+//! | `marks` `suspects` | what the store is told of bodies that begin, and who begins alone after a worker's death |
 //! | `alarms` `notices` `renewals` `sweeps` | the keepers: what happens beside the loop |
 
 mod admit;
@@ -18,6 +19,7 @@ mod cache;
 mod coroutines;
 mod desk;
 mod engine;
+mod marks;
 mod notices;
 mod pool;
 mod renewals;
@@ -25,6 +27,7 @@ mod run;
 mod settle;
 mod shared;
 mod slots;
+mod suspects;
 mod sweeps;
 
 use std::sync::Arc;

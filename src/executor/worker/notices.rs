@@ -12,9 +12,12 @@ use crate::backend::Notice;
 use crate::executor::task::TaskCore;
 use crate::model::{BATCH_MAX, Id};
 
-/// Another process's commits come as one hint each: the store is asked about cancellations, and swept, at most this
-/// often because of them.
+/// Another process's commits come as one hint each: the store is asked about cancellations at most this often because of
+/// them.
 const FOREIGN_PAUSE: Duration = Duration::from_secs(1);
+
+/// What another process's commit made due soon is looked for after this: a look reads a few rows.
+const FOREIGN_LOOK: Duration = Duration::from_millis(25);
 
 #[derive(Default)]
 struct Bundle {
@@ -74,7 +77,6 @@ pub(super) async fn keep(shared: Arc<Shared>, mut notices: Receiver<Notice>) {
         if look && looked.elapsed() >= FOREIGN_PAUSE {
             look = false;
             looked = Instant::now();
-            shared.due.no_later_than(looked);
             look_for_cancelled(&shared).await;
         }
     }
@@ -98,6 +100,9 @@ fn apply(shared: &Shared, bundle: &Bundle) {
     }
     if !bundle.lost.is_empty() {
         shared.doubt(shared.held_of(&bundle.lost));
+    }
+    if bundle.foreign {
+        shared.due.no_later_than(Instant::now() + FOREIGN_LOOK);
     }
     if bundle.work || bundle.foreign {
         shared.hint_work();

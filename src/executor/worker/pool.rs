@@ -45,6 +45,8 @@ struct Inner<J> {
 
 struct State<J> {
     queue: VecDeque<J>,
+    /// Slots that may be used just now.
+    allowed: usize,
     /// Slots in use: jobs that run, and those that go on without a thread.
     busy: usize,
     threads: usize,
@@ -55,8 +57,8 @@ struct State<J> {
 }
 
 impl<J> State<J> {
-    fn can_start(&self, slots: usize) -> bool {
-        !self.queue.is_empty() && self.busy < slots
+    fn can_start(&self) -> bool {
+        !self.queue.is_empty() && self.busy < self.allowed
     }
 }
 
@@ -68,7 +70,15 @@ enum Help {
 
 impl<J: Job> Pool<J> {
     pub(super) fn new(slots: usize) -> Self {
-        let state = State { queue: VecDeque::new(), busy: 0, threads: 0, idle: 0, searching: false, closed: false };
+        let state = State {
+            queue: VecDeque::new(),
+            allowed: slots,
+            busy: 0,
+            threads: 0,
+            idle: 0,
+            searching: false,
+            closed: false,
+        };
         Self(Arc::new(Inner { slots, state: Mutex::new(state), wake: Condvar::new() }))
     }
 
@@ -103,6 +113,18 @@ impl<J: Job> Pool<J> {
         Inner::give(&self.0, help)
     }
 
+    /// So many slots may be used from now on, of those that there are; what uses one goes on.
+    ///
+    /// # Errors
+    /// As [`Pool::push`].
+    pub(super) fn allow(&self, slots: usize) -> std::io::Result<()> {
+        let mut state = lock(&self.0.state);
+        state.allowed = slots.min(self.0.slots);
+        let help = self.0.help(&mut state);
+        drop(state);
+        Inner::give(&self.0, help)
+    }
+
     /// Takes back what has not started.
     pub(super) fn take_queued(&self) -> Vec<J> {
         lock(&self.0.state).queue.drain(..).collect()
@@ -128,7 +150,7 @@ impl<J: Job> Pool<J> {
 impl<J: Job> Inner<J> {
     /// Decides, with the lock held, what the caller does after releasing it.
     fn help(&self, state: &mut State<J>) -> Help {
-        if state.searching || state.closed || !state.can_start(self.slots) {
+        if state.searching || state.closed || !state.can_start() {
             return Help::None;
         }
         if state.idle > 0 {
@@ -180,7 +202,7 @@ impl<J: Job> Inner<J> {
                 state.threads -= 1;
                 return;
             }
-            if !state.can_start(this.slots) {
+            if !state.can_start() {
                 state.idle += 1;
                 while !state.closed && !state.searching {
                     state = this.wake.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -316,6 +338,21 @@ mod tests {
         assert_eq!(pool.counts(), (1, 1));
         pool.slot_freed();
         assert_eq!(hear.recv_timeout(SOON).unwrap(), 2);
+        pool.close();
+    }
+
+    #[test]
+    fn slots_that_are_not_allowed_are_used_when_they_are() {
+        let pool = Pool::new(2);
+        let (said, hear) = channel();
+        pool.allow(1).unwrap();
+        let (jobs, gates): (Vec<_>, Vec<_>) = (0..2).map(|number| held(number, &said)).unzip();
+        pool.push(Vec::new(), jobs).unwrap();
+        assert_eq!(hear.recv_timeout(SOON).unwrap(), 0);
+        assert!(hear.recv_timeout(Duration::from_millis(50)).is_err());
+        pool.allow(9).unwrap();
+        assert_eq!(hear.recv_timeout(SOON).unwrap(), 1);
+        drop(gates);
         pool.close();
     }
 

@@ -14,7 +14,9 @@ impl Engine {
     pub(super) fn settle(&mut self, batch: Vec<Message>, verdicts: Vec<Verdict>) {
         let mut gone = Vec::with_capacity(batch.len());
         for (message, verdict) in batch.into_iter().zip(verdicts) {
-            let over = if message.transition.outcome == Outcome::Hold {
+            let over = if message.is_mark() {
+                self.settle_mark(&message.task, verdict)
+            } else if message.transition.outcome == Outcome::Hold {
                 self.settle_hold(&message.task, verdict)
             } else {
                 self.settle_end(&message, verdict)
@@ -24,6 +26,28 @@ impl Engine {
             }
         }
         self.shared.forget(&gone);
+    }
+
+    /// That its body begins, or has begun, is recorded or not. True: the lease is gone.
+    fn settle_mark(&mut self, task: &Arc<TaskCore>, verdict: Verdict) -> bool {
+        match verdict {
+            Verdict::Recorded { .. } => {
+                self.suspects.recorded(&self.shared, task);
+                return false;
+            }
+            Verdict::LeaseLost => {
+                // Its end, which goes with the next transaction, tells the same.
+                if !task.is_ending() {
+                    self.lost(task);
+                    task.lose(flag::LOST);
+                }
+            }
+            Verdict::Cancelled => task.cancel(),
+            // A body that runs goes on, and is taken for one that has not begun.
+            Verdict::Refused(_) => {}
+        }
+        self.suspects.refused(task);
+        task.is(flag::GONE)
     }
 
     /// True: the lease is gone.

@@ -1,6 +1,6 @@
 //! What a worker's loop, its handler threads and its background tasks share.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
@@ -41,6 +41,10 @@ pub(super) struct Shared {
     doubtful: Mutex<Vec<Arc<TaskCore>>>,
     doubt: Notify,
     outbox: Mutex<Vec<Message>>,
+    /// Bodies of which the store does not know yet that they have begun, and since when; in that order.
+    begun: Mutex<VecDeque<(Instant, Arc<TaskCore>)>>,
+    /// Suspects that may begin.
+    suspects: Mutex<Vec<Run>>,
     /// Wakes the loop: something is in the outbox, a slot is free, there may be work, or control.
     bell: Notify,
     /// Tasks that have a slot or wait for one.
@@ -121,6 +125,8 @@ impl Shared {
             doubtful: Mutex::default(),
             doubt: Notify::new(),
             outbox: Mutex::default(),
+            begun: Mutex::default(),
+            suspects: Mutex::default(),
             bell: Notify::new(),
             load: AtomicUsize::new(0),
             hint: AtomicBool::new(true),
@@ -172,6 +178,32 @@ impl Shared {
         self.worked.swap(false, Relaxed)
     }
 
+    // Bodies that begin.
+
+    /// Those that have run for `least`, if the first of them has for `first`.
+    pub(super) fn take_begun(&self, now: Instant, first: Duration, least: Duration) -> Vec<Arc<TaskCore>> {
+        let mut begun = lock(&self.begun);
+        let age = |since: &Instant| now.saturating_duration_since(*since);
+        if begun.front().is_none_or(|(since, _)| age(since) < first) {
+            return Vec::new();
+        }
+        let count = begun.partition_point(|(since, _)| age(since) >= least);
+        begun.drain(..count).map(|(_, task)| task).collect()
+    }
+
+    pub(super) fn first_begun(&self) -> Option<Instant> {
+        lock(&self.begun).front().map(|(since, _)| *since)
+    }
+
+    pub(super) fn put_suspects(&self, runs: Vec<Run>) {
+        lock(&self.suspects).extend(runs);
+        self.bell.notify_one();
+    }
+
+    pub(super) fn take_suspects(&self) -> Vec<Run> {
+        std::mem::take(&mut *lock(&self.suspects))
+    }
+
     // Load.
 
     pub(super) fn load(&self) -> usize {
@@ -199,6 +231,11 @@ impl Shared {
                 held.remove(&task.held.task);
             }
         }
+    }
+
+    /// Its lease is not given back yet, as far as is known.
+    pub(super) fn holds(&self, task: &Arc<TaskCore>) -> bool {
+        lock(&self.held).get(&task.held.task).is_some_and(|known| Arc::ptr_eq(known, task))
     }
 
     pub(super) fn held(&self) -> Vec<Arc<TaskCore>> {
@@ -343,6 +380,16 @@ impl LeaseHolder for Shared {
     fn post_last(&self, task: Arc<TaskCore>, transition: Transition) {
         self.load.fetch_sub(1, SeqCst);
         self.post(task, transition);
+    }
+
+    fn began(&self, task: Arc<TaskCore>) {
+        let mut begun = lock(&self.begun);
+        begun.push_back((Instant::now(), task));
+        let first = begun.len() == 1;
+        drop(begun);
+        if first {
+            self.bell.notify_one();
+        }
     }
 
     fn unload(&self) {

@@ -36,6 +36,17 @@ impl<J: Job> Slots<J> {
         }
     }
 
+    /// So many of the slots may be used from now on.
+    pub(super) fn allow(&self, slots: usize) -> std::io::Result<()> {
+        match self {
+            Self::Threads(pool) => pool.allow(slots),
+            Self::Events(desk) => {
+                desk.allow(slots);
+                Ok(())
+            }
+        }
+    }
+
     pub(super) fn take_queued(&self) -> Vec<J> {
         match self {
             Self::Threads(pool) => pool.take_queued(),

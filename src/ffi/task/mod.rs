@@ -78,7 +78,8 @@ fn text_of(task: *mut stent_task, read: impl Fn(&TaskObject) -> &CStr) -> *const
 
 /// What is known of the task, as a JSON object: "task_id", "execution_id", "function", "attempt", "fence",
 /// "worker_id", "deadline", "queue", "tags", "priority", "kind", "parent_task_id", "step_key", "traceparent",
-/// "heartbeat" (what its last attempt said), "run" and "created_at". The text belongs to the task and lives as long
+/// "heartbeat" (what its last attempt said), "run" and "created_at". "attempt" is 1 for the first, and grows with each
+/// failure and with each worker that dies after it has begun. The text belongs to the task and lives as long
 /// as the caller's reference; NULL if the task is not a live handle. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_task_info(task: *mut stent_task) -> *const c_char {

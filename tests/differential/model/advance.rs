@@ -89,8 +89,9 @@ impl State {
         let first = job.ops == 0;
         // Without a journal, what is said is no progress: the next attempt says it again.
         if !commands.spawns.is_empty() || (commands.effects() > 0 && !first) {
-            job.crashes = 0;
+            (job.crashes, job.company) = (0, None);
         }
+        job.begun = commands.begun.or(job.begun);
         job.ops += commands.spawns.len() as u32;
         job.effects += commands.effects();
         job.heartbeat = commands.heartbeat.clone().or(job.heartbeat.take());
@@ -106,13 +107,13 @@ impl State {
                 job.record.scheduled_for = retry_at;
                 job.record.error = Some(failure.clone());
                 job.record.retries += 1;
-                (job.record.started_at, job.deadline, job.crashes) = (None, None, 0);
+                (job.record.started_at, job.deadline, job.crashes, job.company) = (None, None, 0, None);
             }
             Outcome::Suspend { .. } => {
                 job.record.state = TaskState::Waiting;
                 job.record.worker_id = worker;
                 job.due = job.deadline;
-                job.crashes = 0;
+                (job.crashes, job.company) = (0, None);
             }
             Outcome::Release => {
                 job.offer(None);
@@ -128,7 +129,7 @@ impl State {
             Outcome::Continue { args, .. } => {
                 job.offer(None);
                 (job.record.args, job.record.error, job.deadline) = (args.clone(), None, None);
-                (job.run, job.ops, job.effects, job.crashes) = (job.run + 1, 0, 0, 0);
+                (job.run, job.ops, job.effects, job.crashes, job.company) = (job.run + 1, 0, 0, 0, None);
                 job.opened = None;
             }
         }

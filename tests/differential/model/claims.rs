@@ -53,24 +53,28 @@ impl State {
         let worker = self.registered.get(&claim.worker_id).ok_or_else(|| Error::not_found("not registered"))?.clone();
         let (limited, free): (Vec<_>, Vec<_>) =
             worker.functions.iter().map(|f| f.name.clone()).partition(|name| self.is_limited(name));
-        let mut taken = self.take(claim, &worker, claim.count, false, |job| free.contains(&job.record.step_name));
+        let mut taken = Vec::new();
         let mut room = claim.limited;
         for function in limited {
             let max = self.functions[&function].max_concurrent.expect("it is limited") as usize;
             let count = room.min(max.saturating_sub(self.count_limited(&function)));
-            let more = self.take(claim, &worker, count, true, |job| job.record.step_name == function);
+            let more = self.take(claim, &worker, (count, count), true, |job| job.record.step_name == function);
             room -= more.len();
             taken.extend(more);
         }
+        let begin = claim.begin.saturating_sub(taken.len());
+        let may = |job: &Job| free.contains(&job.record.step_name);
+        taken.extend(self.take(claim, &worker, (claim.count, begin), false, may));
         taken.sort_by_key(|claimed| order(&claimed.task));
         Ok(taken)
     }
 
+    /// So many, of which so many begin at once.
     fn take(
         &mut self,
         claim: &Claim,
         worker: &NewWorker,
-        count: usize,
+        (count, begin): (usize, usize),
         limited: bool,
         may: impl Fn(&Job) -> bool,
     ) -> Vec<Claimed> {
@@ -85,15 +89,18 @@ impl State {
         let mut ready: Vec<_> = ready.map(|job| order(&job.record)).collect();
         ready.sort_unstable();
         ready.truncate(count);
-        ready.into_iter().map(|(_, _, id)| self.hand_over(id, claim, limited)).collect()
+        let ready = ready.into_iter().enumerate();
+        ready.map(|(place, (_, _, id))| self.hand_over(id, claim, limited, place < begin)).collect()
     }
 
-    fn hand_over(&mut self, id: Id, claim: &Claim, limited: bool) -> Claimed {
+    fn hand_over(&mut self, id: Id, claim: &Claim, limited: bool, begins: bool) -> Claimed {
         let now = self.now;
         let job = self.tasks.get_mut(&id).expect("it is ready");
         let first = job.record.started_at.is_none();
         job.lease_to(&claim.worker_id, now, claim.lease);
         job.limited = limited;
+        let may_begin = job.company.is_none_or(|company| company >= claim.slots);
+        job.begun = (begins && may_begin).then_some(claim.slots);
         if job.ops == 0 {
             job.effects = 0;
         }
@@ -109,6 +116,9 @@ impl State {
             opened: job.opened,
             heartbeat: job.heartbeat,
             crashes: job.crashes,
+            deaths: job.deaths,
+            begun: job.begun,
+            company: job.company,
             deadline: job.deadline,
             cache: job.cache,
             traceparent: self.executions[&task.execution_id].traceparent.clone(),
@@ -177,7 +187,8 @@ impl State {
         let limited = limit(&self.tasks[&best].record.step_name).is_some();
         let job = self.tasks.get_mut(&best)?;
         // Whoever held it before died without a word.
-        job.crashes += u32::from(job.runs());
+        let died = u32::from(job.runs());
+        (job.crashes, job.deaths, job.begun) = (job.crashes + died, job.deaths + died, Some(1));
         job.lease_to(worker, now, lease);
         job.limited = limited;
         job.deadline = job.timeout.map(|timeout| now.after(timeout));

@@ -220,7 +220,7 @@ impl State {
             ..job.record
         };
         self.place(&mut job);
-        job.deadline = None;
+        (job.deadline, job.begun) = (None, None);
         if before.record.state == TaskState::Waiting && job.record.state == TaskState::Waiting {
             // It keeps what it waits for.
             job.due = job.due.or(before.due);

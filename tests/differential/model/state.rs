@@ -10,7 +10,7 @@ use stent::model::{
 };
 
 /// How long the worker that suspended a task has first call on it.
-const FIRST_CALL: Duration = Duration::from_secs(2);
+const FIRST_CALL: Duration = Duration::from_millis(25);
 
 #[derive(Clone, Default)]
 pub struct State {
@@ -90,7 +90,12 @@ pub struct Job {
     pub ops: u32,
     pub effects: u32,
     pub opened: Option<Op>,
+    /// Deaths in a row that were its own, and all after which it had begun.
     pub crashes: u32,
+    pub deaths: u32,
+    /// So many bodies run at once where its own has begun, and where it may.
+    pub begun: Option<u32>,
+    pub company: Option<u32>,
     /// Its number in its parent's journal.
     pub op: Option<Op>,
     /// When its end was delivered to its parent; 0: it was cancelled from above, and nobody was told.
@@ -124,6 +129,9 @@ impl Job {
             effects: 0,
             opened: None,
             crashes: 0,
+            deaths: 0,
+            begun: None,
+            company: None,
             op: None,
             arrival: None,
             timeout: None,
@@ -288,7 +296,8 @@ impl State {
             if job.record.state != TaskState::Waiting || job.parked.is_some() || job.joins.is_some() {
                 continue;
             }
-            let own = job.record.worker_id.clone().filter(|worker| !limited && workers.contains(worker));
+            let own =
+                job.record.worker_id.clone().filter(|worker| !limited && workers.len() > 1 && workers.contains(worker));
             job.offer(None);
             if let Some(worker) = own {
                 (job.lane, job.due) = (Some(Lane::Worker(worker)), Some(until));

@@ -1,7 +1,10 @@
 //! What time brings: whatever is due, for the whole store.
 
+use std::time::Duration;
+
 use stent::model::{
-    AfterFailure, ExecutionState, Failure, Id, Payload, RetryPolicy, TaskKind, TaskState, after_crash, after_failure,
+    ANY_COMPANY, AfterDeath, AfterFailure, ExecutionState, Failure, Id, Payload, RetryPolicy, TaskKind, TaskState,
+    after_death, after_failure,
 };
 
 use super::ends::{End, Ending};
@@ -36,7 +39,7 @@ impl State {
                     let after = after_failure(&self.policy_of(*id), attempts, &failure, 0.5);
                     ends.extend(self.fail(*id, after, failure, |job| {
                         job.record.retries += 1;
-                        job.crashes = 0;
+                        (job.crashes, job.company) = (0, None);
                     }));
                 }
                 _ => {}
@@ -55,7 +58,7 @@ impl State {
             let job = &self.tasks[id];
             let execution = job.record.execution_id;
             let worker = job.record.worker_id.clone();
-            let crashes = job.crashes + 1;
+            let (begun, crashes) = (job.begun, job.crashes);
             let state = self.execution_state(execution);
             if state.is_some_and(|state| state == ExecutionState::Cancelling || state.is_terminal()) {
                 ends.push(End::now(*id, Ending::Cancelled));
@@ -63,8 +66,27 @@ impl State {
             } else {
                 let name = worker.as_deref().unwrap_or("(unknown)");
                 let failure = Failure::new("WorkerDied", format!("worker {name} let its lease end without a word"));
-                let after = after_crash(&self.policy_of(*id), crashes);
-                ends.extend(self.fail(*id, after, failure, |job| job.crashes += 1));
+                let again = AfterFailure::Retry { delay: Duration::ZERO };
+                let end = match after_death(&self.policy_of(*id), begun, crashes) {
+                    AfterDeath::DeadLetter { reason } => {
+                        self.fail(*id, AfterFailure::DeadLetter { reason }, failure, |_| {})
+                    }
+                    AfterDeath::Untouched => {
+                        let error = job.record.error.clone();
+                        let end = self.fail(*id, again, failure, |job| {
+                            job.company = job.company.or(Some(ANY_COMPANY));
+                        });
+                        self.tasks.get_mut(id).expect("it goes on").record.error = error;
+                        end
+                    }
+                    AfterDeath::Suspect { company } => self.fail(*id, again, failure, |job| {
+                        (job.deaths, job.company) = (job.deaths + 1, Some(company));
+                    }),
+                    AfterDeath::Charged => self.fail(*id, again, failure, |job| {
+                        (job.crashes, job.deaths, job.company) = (job.crashes + 1, job.deaths + 1, Some(1));
+                    }),
+                };
+                ends.extend(end);
             }
             if let Some(worker) = worker {
                 self.bury(&worker);

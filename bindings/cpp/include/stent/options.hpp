@@ -42,6 +42,7 @@ using strings = std::vector<std::string>;
 
 struct retry_policy : detail::options<retry_policy> {
     STENT_OPTION(retry_policy, max_attempts, int)
+    STENT_OPTION(retry_policy, max_deaths, int)
     STENT_OPTION(retry_policy, backoff_factor, double)
     STENT_OPTION(retry_policy, initial_delay, duration)
     STENT_OPTION(retry_policy, max_delay, duration)

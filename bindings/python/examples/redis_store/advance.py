@@ -82,6 +82,7 @@ class Commands(Struct):
     counters: list[tuple[str, int | float]] = []
     state: list[tuple[str, Raw]] = []
     heartbeat: Raw = NULL
+    begun: int | None = None
     from_: Extent | None = msgspec.field(name="from", default=None)
 
     @property
@@ -230,7 +231,7 @@ def _move(tx: Transaction, task: Task, outcome: Literal["hold", "release"] | Out
             task.started_at = task.deadline = None
         ends.make_ready(tx, task)
     elif suspended := outcome.suspend:
-        task.state, task.due_at, task.crashes = "waiting", task.deadline, 0
+        task.state, task.due_at, task.crashes, task.company = "waiting", task.deadline, 0, None
         ends.suspend(tx, task, suspended.mode, suspended.ops, suspended.known)
     elif parked := outcome.park:
         task.state, task.worker_id, task.error = "waiting", None, parked.failure
@@ -240,13 +241,13 @@ def _move(tx: Transaction, task: Task, outcome: Literal["hold", "release"] | Out
         if again.reopen:
             restart.reopen_children(tx, task)
         task.retries += 1
-        task.crashes, task.error = 0, again.failure
+        task.crashes, task.company, task.error = 0, None, again.failure
         try_again(tx, task, again.delay)
     elif new := outcome.continue_:
         restart.from_the_start(tx, task, new.seen)
         task.worker_id, task.args, task.error, task.deadline = None, new.args, NULL, None
         task.crashes = task.ops = task.effects = 0
-        task.opened = None
+        task.opened = task.company = None
         task.run += 1
         ends.make_ready(tx, task)
 
@@ -279,7 +280,9 @@ def _command(tx: Transaction, task: Task, commands: Commands, *, steps_alone: bo
     if not is_null(commands.heartbeat):
         task.heartbeat = commands.heartbeat
     if commands.spawns or (commands.effects and task.ops):
-        task.crashes = 0
+        task.crashes, task.company = 0, None
+    if commands.begun is not None:
+        task.begun = commands.begun
     return arrivals
 
 

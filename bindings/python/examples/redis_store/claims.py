@@ -21,6 +21,8 @@ class Claim(Struct):
     worker_id: str
     count: int
     limited: int
+    begin: int
+    slots: int
     lease: float
 
 
@@ -31,6 +33,9 @@ class Claimed(Struct):
     effects: int
     heartbeat: Raw
     crashes: int
+    deaths: int
+    begun: int | None
+    company: int | None
     opened: int | None
     deadline: str | None
     cache: CacheSlot | None
@@ -52,14 +57,15 @@ def claim(tx: Transaction, asked: Claim) -> list[Claimed]:
             free += lanes
         else:
             limited.append((function.name, most, lanes))
-    taken = _take(tx, asked, free, asked.count)
+    taken: list[Task] = []
     room = asked.limited
     for name, most, lanes in limited:
         count = min(room, most - tx.count(f"running:{name}", above=tx.now))
         if count > 0:
-            more = _take(tx, asked, lanes, count)
+            more = _take(tx, asked, lanes, count, begin=count)
             room -= len(more)
             taken += more
+    taken += _take(tx, asked, free, asked.count, begin=asked.begin - len(taken))
     return [_claimed(tx, task) for task in sorted(taken, key=lambda task: (-task.priority, task.created_at, task.id))]
 
 
@@ -72,13 +78,17 @@ def _ready(tx: Transaction, lanes: list[str]) -> Iterator[Task]:
             yield task
 
 
-def _take(tx: Transaction, asked: Claim, lanes: list[str], count: int) -> list[Task]:
+def _take(tx: Transaction, asked: Claim, lanes: list[str], count: int, begin: int) -> list[Task]:
+    """The best of them begin at once."""
     taken: list[Task] = []
     ready = _ready(tx, lanes)
     while len(taken) < count and (task := next(ready, None)):
         if tx.get(Execution, task.execution_id):
             taken.append(task)
-    for task in taken:
+    for place, task in enumerate(taken):
+        # A suspect begins when its worker has said so, unless no more run there than may.
+        may_begin = task.company is None or task.company >= asked.slots
+        task.begun = asked.slots if place < begin and may_begin else None
         if task.ops == 0:
             # An attempt without a journal is heard in full.
             task.effects = 0
@@ -110,6 +120,9 @@ def _claimed(tx: Transaction, task: Task) -> Claimed:
         effects=task.effects,
         heartbeat=task.heartbeat,
         crashes=task.crashes,
+        deaths=task.deaths,
+        begun=task.begun,
+        company=task.company,
         opened=task.opened,
         deadline=task.deadline,
         cache=CacheSlot(task.cache_key, task.cache_ttl) if task.cache_key else None,
@@ -213,8 +226,10 @@ def claim_next_task(
             best = task
     if best is None:
         return None
-    # Whoever held it before died without a word.
+    # Whoever held it before died without a word. It runs at once, and nobody knows what runs beside it.
     best.crashes += best.state == "running"
+    best.deaths += best.state == "running"
+    best.begun = 1
     best.deadline = None if best.timeout is None else after(at, best.timeout)
     hold(tx, best, worker_id, at, lease_duration)
     return ends.record(best)

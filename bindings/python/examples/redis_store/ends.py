@@ -25,7 +25,7 @@ from .rows import (
 )
 from .transaction import Transaction
 
-FIRST_CALL = 2.0
+FIRST_CALL = 0.025
 """So long the worker that suspended a task is the only one that may take it: it has the journal in memory."""
 
 TREE_BATCH = 1000
@@ -130,7 +130,7 @@ def wake(tx: Transaction, task: Task) -> None:
 
 def make_ready(tx: Transaction, task: Task, worker: Worker | None = None) -> None:
     """Pending, for everybody, or for a while for one worker alone."""
-    is_reserved = worker is not None and worker.number is not None
+    is_reserved = worker is not None and worker.number is not None and tx.count("workers") > 1
     task.state = "pending"
     task.lane = worker.lane if worker and is_reserved else task.route
     task.due_at = tx.after(FIRST_CALL) if is_reserved else None

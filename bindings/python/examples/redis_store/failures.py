@@ -22,6 +22,7 @@ class Failure(Struct):
 
 class RetryPolicy(Struct):
     max_attempts: int = 3
+    max_deaths: int = 3
     backoff_factor: float = 2.0
     initial_delay: float = 1.0
     max_delay: float = 60.0
@@ -61,8 +62,19 @@ def after_failure(policy: RetryPolicy, attempts: int, failure: Failure) -> float
     return policy.delay(attempts)
 
 
-def after_crash(policy: RetryPolicy, crashes: int) -> float | str:
-    """A crash is tried again at once: it is the worker that failed."""
-    if crashes >= policy.max_attempts:
-        return f"its worker died {crashes} times in a row without a word (max_attempts is {policy.max_attempts})"
+ANY_COMPANY = 10_000
+
+
+def after_death(policy: RetryPolicy, task: Task) -> float | str:
+    """A task whose worker died is tried again at once. Where others ran beside it, it is a suspect among fewer, and only
+    where none did is the death its own."""
+    if task.begun is None:
+        # It may have begun just before: next time its worker says so first.
+        task.company = task.company or ANY_COMPANY
+        return 0.0
+    task.deaths += 1
+    task.company = max(task.begun // 4, 1)
+    task.crashes += task.begun == 1
+    if task.begun == 1 and task.crashes >= policy.max_deaths:
+        return f"its worker died {task.crashes} times in a row while it ran alone (max_deaths is {policy.max_deaths})"
     return 0.0

@@ -225,7 +225,7 @@ def update_task(tx: Transaction, task: TaskRecord) -> None:
     due_at = found.due_at
     found.state, found.result, found.error, found.completed_at = task.state, task.result, task.error, task.completed_at
     found.fence += 1
-    found.deadline = None
+    found.deadline = found.begun = None
     _place(tx, found)
     if waits_on:
         # What it waits for is what it was.

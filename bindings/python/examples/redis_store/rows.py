@@ -161,6 +161,11 @@ class Task(TaskRecord, kw_only=True):
     opened: int | None = None
     """The first operation that was opened again: from there on the handler may go another way."""
     crashes: int = 0
+    deaths: int = 0
+    begun: int | None = None
+    """How many bodies may run at once where its own has begun; None: it has not, as far as is known."""
+    company: int | None = None
+    """A suspect, after a worker's death: how many may run at once where it does."""
     heartbeat: Raw = NULL
     op: int | None = None
     arrival: int | None = None

@@ -12,7 +12,7 @@ import stent
 from . import cancelling, ends
 from .advance import try_again
 from .claims import forget_worker
-from .failures import Failure, after_crash, after_failure, policy_of, raw
+from .failures import Failure, after_death, after_failure, policy_of, raw
 from .operations import operation, unknown
 from .rows import NULL, RUN_BY_WORKERS, TERMINAL, Execution, Task, Unfinished, Worker
 from .transaction import Transaction, key_of
@@ -96,9 +96,12 @@ def _recover(tx: Transaction) -> int:
             ends.finish(tx, task, ends.CANCELLED)
             cancelling.close(tx, execution)
             continue
-        task.crashes += 1
         failure = Failure("WorkerDied", f"worker {task.worker_id} let its lease end without a word")
-        _charge(tx, task, failure, after_crash(policy_of(tx, task), task.crashes))
+        known = task.error if task.begun is None else raw(failure)
+        _charge(tx, task, failure, after_death(policy_of(tx, task), task))
+        if task.state == "pending":
+            task.error = known
+            tx.put(task)
     return len(ended)
 
 

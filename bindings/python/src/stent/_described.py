@@ -19,6 +19,8 @@ class RetryPolicy(TypedDict, total=False):
 
     max_attempts: int | None
     "Attempts in all, the first one included; at least 1."
+    max_deaths: int | None
+    "Workers in a row that may die while they run it apart from others, before it is a dead letter; at least 1."
     backoff_factor: float | None
     "Each delay is this many times the one before."
     initial_delay: Duration | None

@@ -68,8 +68,9 @@ impl Fallback {
         let said = commands.size();
         if said.ops > 0 || (said.effects > 0 && notes.ops > 0) {
             // It has got on. Without a journal its next attempt says all again.
-            notes.crashes = 0;
+            (notes.crashes, notes.company) = (0, None);
         }
+        notes.begun = commands.begun.or(notes.begun);
         notes.ops += said.ops;
         notes.effects += said.effects;
         if commands.heartbeat.is_some() {
@@ -186,13 +187,13 @@ impl Fallback {
             }
             Outcome::Retry { reopen, .. } => {
                 task.retries += 1;
-                (notes.deadline, notes.crashes) = (None, 0);
+                (notes.deadline, notes.crashes, notes.company) = (None, 0, None);
                 if *reopen {
                     self.reopen(&task, &mut notes).await?;
                 }
             }
             Outcome::Suspend { mode, ops, known } => {
-                notes.crashes = 0;
+                (notes.crashes, notes.company) = (0, None);
                 self.look(&task, &mut notes).await?;
                 let wait = Waiting { mode: *mode, ops: ops.clone(), known: *known, looks: 0 };
                 let (over, usual) = (wait.is_over(&notes.arrived), wait.next_look(now()));
@@ -217,6 +218,7 @@ impl Fallback {
                     effects: 0,
                     opened: None,
                     crashes: 0,
+                    company: None,
                     arrived: Vec::new(),
                     heartbeat: None,
                     ..notes

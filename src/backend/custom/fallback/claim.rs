@@ -7,7 +7,7 @@ use super::Fallback;
 use super::look::when_due;
 use super::notes::{Notes, held_by, holder, now};
 use super::start::EXPIRY;
-use crate::backend::decide::{self, Due, End, Ending, Reservation, root_task_id};
+use crate::backend::decide::{self, Charge, Death, Due, End, Ending, Left, Reservation, root_task_id};
 use crate::backend::{Claim, Claimed, NewWorker, Renew, Renewed, Request, Response};
 use crate::model::{Error, ExecutionState, Failure, Id, Payload, Result, Status, Task, TaskKind, TaskState};
 
@@ -43,7 +43,9 @@ impl Fallback {
                 self.put_back(task, &notes, now()).await?;
                 break;
             }
-            match self.consider(task, &worker).await? {
+            // The protocol gives them one by one, so the first begin first, limited or not.
+            let begin = (claimed.len() < claim.begin).then_some(claim.slots);
+            match self.consider(task, &worker, begin).await? {
                 Some(taken) => {
                     let left = if is_limited { &mut limited } else { &mut plain };
                     *left = left.saturating_sub(1);
@@ -85,7 +87,7 @@ impl Fallback {
     }
 
     /// What a claimed task is good for. None: it is over, or was put back.
-    async fn consider(&self, mut task: Task, worker: &NewWorker) -> Result<Option<Claimed>> {
+    async fn consider(&self, mut task: Task, worker: &NewWorker, begin: Option<u32>) -> Result<Option<Claimed>> {
         let mut notes = Notes::of(&task)?;
         let (id, parent) = (task.id, task.parent_task_id);
         let end = |ending| End::now(id, parent, ending);
@@ -128,13 +130,17 @@ impl Fallback {
             return self.meet(task, notes, due).await.map(|()| None);
         }
         if notes.taken {
-            notes.crashes += 1;
             let policy = task.retry_policy.clone().unwrap_or_default();
+            let Notes { begun, company, crashes, .. } = notes;
             // This claim's name stands where that worker's was.
-            match decide::when_lease_ended(id, parent, None, notes.crashes, &policy) {
+            match decide::when_lease_ended(&Left { id, parent, worker: None, begun, company, crashes }, &policy) {
+                Death::End(end) => return self.end(task, end).await.map(|()| None),
                 // At once, by this very claim.
-                Due::Retry { failure, .. } => task.error = Some(failure),
-                due => return self.meet(task, notes, due).await.map(|()| None),
+                Death::Again(Charge { crashes, deaths, company, failure }) => {
+                    (notes.crashes, notes.company) = (crashes, Some(company));
+                    notes.deaths += deaths;
+                    task.error = failure.or(task.error);
+                }
             }
         }
         if notes.wait.is_some() && !self.is_awake(&task, &mut notes).await? {
@@ -153,6 +159,7 @@ impl Fallback {
         }
         notes.wait = None;
         notes.taken = true;
+        notes.begun = begin.filter(|slots| notes.company.is_none_or(|company| company >= *slots));
         if notes.ops == 0 {
             // It replays nothing, so all its effects are recorded.
             notes.effects = 0;
@@ -293,6 +300,9 @@ fn claimed(mut task: Task, notes: Notes) -> Claimed {
         opened: notes.opened,
         heartbeat: notes.heartbeat,
         crashes: notes.crashes,
+        deaths: notes.deaths,
+        begun: notes.begun,
+        company: notes.company,
         deadline: notes.deadline,
         cache: notes.cache,
         traceparent: notes.traceparent,

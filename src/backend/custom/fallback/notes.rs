@@ -23,6 +23,9 @@ pub(super) struct Notes {
     /// The first operation that was opened again.
     pub opened: Option<Op>,
     pub crashes: u32,
+    pub deaths: u32,
+    pub begun: Option<u32>,
+    pub company: Option<u32>,
     /// A worker has it: found by the next claim, that worker died.
     pub taken: bool,
     /// The arguments of a run after the first.

@@ -6,8 +6,10 @@ SET state = 'running',
     started_at = coalesce(started_at, $3),
     deadline_at = $3::timestamptz + timeout * interval '1 microsecond',
     limited = CASE WHEN step_name = ANY($6::text[]) THEN true END,
-    -- whoever held it before died without a word
+    -- whoever held it before died without a word; it runs at once, and nobody knows what runs beside it
     crashes = crashes + CASE state WHEN 'running' THEN 1 ELSE 0 END,
+    deaths = deaths + CASE state WHEN 'running' THEN 1 ELSE 0 END,
+    begun = 1,
     lane = NULL,
     due_at = NULL
 WHERE id = (

@@ -16,6 +16,7 @@ SET state = $2,
     due_at = CASE WHEN state = 'waiting' AND $2 = 'waiting' THEN coalesce($13, due_at) ELSE $13 END,
     limited = $14,
     deadline_at = NULL,
+    begun = NULL,
     parked = CASE WHEN state = 'waiting' AND $2 = 'waiting' THEN parked END,
     parked_version = CASE WHEN state = 'waiting' AND $2 = 'waiting' THEN parked_version END,
     joins = CASE WHEN state = 'waiting' AND $2 = 'waiting' THEN joins END

@@ -1,6 +1,7 @@
 -- how much of each lane is among the best; then so much of it is locked, whatever others hold of it. $7: whatever is
 -- there, in the order of the lanes. The answer is never empty: its first column tells how many there were to choose from.
--- What an attempt without a journal says is counted anew
+-- What an attempt without a journal says is counted anew. A suspect begins when its worker has said so, unless no more
+-- run there than may
 WITH best AS MATERIALIZED (
     SELECT c.lane, count(*) AS count
     FROM (
@@ -43,6 +44,7 @@ claimed AS (
         due_at = NULL,
         lease_expires_at = $5::timestamptz,
         limited = $6::boolean,
+        begun = CASE WHEN company IS NULL OR company >= $8::bigint THEN $8::bigint END,
         effects = CASE ops WHEN 0 THEN 0 ELSE effects END,
         started_at = coalesce(started_at, $4::timestamptz),
         deadline_at = coalesce(deadline_at, $4::timestamptz + timeout * interval '1 microsecond')
@@ -50,14 +52,15 @@ claimed AS (
     RETURNING
         id, execution_id, step_name, kind, parent_task_id, state, args, kwargs, retries, created_at, tags, priority, queue,
         retry_policy, result, error, started_at, completed_at, worker_id, lease_expires_at, idempotency_key,
-        scheduled_for, fence, step_key, run, ops, effects, opened, heartbeat, crashes, deadline_at, cache_key, cache_ttl,
+        scheduled_for, fence, step_key, run, ops, effects, opened, heartbeat, crashes, deaths,
+        begun, company, deadline_at, cache_key, cache_ttl,
         (SELECT e.traceparent FROM executions AS e WHERE e.id = tasks.execution_id) AS traceparent
 )
 SELECT
     (SELECT sum(best.count)::bigint FROM best) AS best, c.id, c.execution_id, c.step_name, c.kind, c.parent_task_id,
     c.state, c.args, c.kwargs, c.retries, c.created_at, c.tags, c.priority, c.queue, c.retry_policy, c.result, c.error,
     c.started_at, c.completed_at, c.worker_id, c.lease_expires_at, c.idempotency_key, c.scheduled_for, c.fence,
-    c.step_key, c.run, c.ops, c.effects, c.opened, c.heartbeat, c.crashes, c.deadline_at, c.cache_key, c.cache_ttl,
+    c.step_key, c.run, c.ops, c.effects, c.opened, c.heartbeat, c.crashes, c.deaths, c.begun, c.company, c.deadline_at, c.cache_key, c.cache_ttl,
     c.traceparent
 FROM (SELECT 1) AS always
 LEFT JOIN claimed AS c ON true

@@ -8,6 +8,8 @@ SET state = CASE b.move WHEN 0 THEN 'running' WHEN 2 THEN 'waiting' WHEN 4 THEN 
     error = CASE WHEN b.move IN (1, 4) THEN b.error WHEN b.move = 5 THEN NULL ELSE tasks.error END,
     retries = tasks.retries + CASE b.move WHEN 1 THEN 1 ELSE 0 END,
     crashes = CASE WHEN b.move IN (1, 2, 5) OR b.ops > 0 OR (b.effects > 0 AND tasks.ops > 0) THEN 0 ELSE tasks.crashes END,
+    company = CASE WHEN b.move IN (1, 2, 5) OR b.ops > 0 OR (b.effects > 0 AND tasks.ops > 0) THEN NULL ELSE tasks.company END,
+    begun = CASE b.move WHEN 0 THEN coalesce(b.begun, tasks.begun) END,
     started_at = CASE WHEN b.move = 1 OR (b.move = 3 AND tasks.ops = 0) THEN NULL ELSE tasks.started_at END,
     deadline_at = CASE WHEN b.move IN (1, 5) OR (b.move = 3 AND tasks.ops = 0) THEN NULL ELSE tasks.deadline_at END,
     lease_expires_at = CASE b.move WHEN 0 THEN tasks.lease_expires_at END,
@@ -23,8 +25,8 @@ SET state = CASE b.move WHEN 0 THEN 'running' WHEN 2 THEN 'waiting' WHEN 4 THEN 
     args = CASE b.move WHEN 5 THEN b.args ELSE tasks.args END
 FROM unnest(
     $1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bytea[], $6::bigint[], $7::bigint[], $8::bytea[],
-    $9::text[], $10::bytea[], $11::bigint[], $12::bigint[]
-) AS b (id, fence, move, due_at, error, ops, effects, heartbeat, version, args, from_ops, from_effects)
+    $9::text[], $10::bytea[], $11::bigint[], $12::bigint[], $13::bigint[]
+) AS b (id, fence, move, due_at, error, ops, effects, heartbeat, version, args, from_ops, from_effects, begun)
 WHERE tasks.id = ANY (ARRAY[b.id])
     AND tasks.fence = b.fence
     AND tasks.state = 'running'

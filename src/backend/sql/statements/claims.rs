@@ -5,9 +5,10 @@ statements! {
     /// null on a database with one writer. `whatever`: claim any tasks instead of the best.
     TASKS_CLAIM "tasks_claim" "claim" with (
         lanes: Ints, count: Int, worker_id: Text, now: Due, lease: Lease, limited: Flag, whatever: Flag,
+        begun: Int,
     ) gives (
         best: Int, ..task, run: Int, ops: Int, effects: Int, opened: Int, heartbeat: Bytes, crashes: Int,
-        deadline_at: Due, cache_key: Text, cache_ttl: Int, traceparent: Text,
+        deaths: Int, begun: Int, company: Int, deadline_at: Due, cache_key: Text, cache_ttl: Int, traceparent: Text,
     );
 
     /// Counts the valid leases on tasks of a function with a limit.

@@ -13,15 +13,18 @@ statements! {
     );
 
     TASKS_LEASES_ENDED "tasks_leases_ended" "find ended leases" with (now: Lease, limit: Int) gives (
-        id: Id, execution_id: Id, parent_task_id: Id, step_name: Text, crashes: Int, retry_policy: Text,
-        worker_id: Text, execution_state: Text,
+        id: Id, execution_id: Id, parent_task_id: Id, step_name: Text, crashes: Int, begun: Int,
+        company: Int, retry_policy: Text, worker_id: Text, execution_state: Text,
     );
 
     TASKS_READY "tasks_ready" "let due tasks be claimed" rows (id: Id) with (now: Time);
 
     /// Pending again, under a new fence.
-    TASKS_RETRY "tasks_retry" "try tasks again" rows (id: Id, due_at: Due, error: Bytes)
-        with (retries: Int, crashes: Int);
+    TASKS_RETRY "tasks_retry" "try tasks again" rows (id: Id, due_at: Due, error: Bytes);
+
+    /// Pending again, after their worker's death. What has no error keeps the one it had.
+    TASKS_DIED "tasks_died" "take back what a dead worker left"
+        rows (id: Id, error: Bytes, crashes: Int, deaths: Int, company: Int);
 
     /// They begin to be cancelled.
     EXECUTIONS_EXPIRE "executions_expire" "expire executions" with (now: Due, limit: Int) gives (id: Id);

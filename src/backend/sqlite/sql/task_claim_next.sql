@@ -8,8 +8,10 @@ SET state = 'running',
     started_at = ifnull(started_at, ?3),
     deadline_at = ?5 + 4611686018427387904 + timeout,
     limited = (SELECT 1 FROM json_each(?10) AS l WHERE l.value = tasks.step_name),
-    -- whoever held it before died without a word
+    -- whoever held it before died without a word; it runs at once, and nobody knows what runs beside it
     crashes = crashes + (state = 'running'),
+    deaths = deaths + (state = 'running'),
+    begun = 1,
     lane = NULL,
     due_at = NULL
 WHERE id = (

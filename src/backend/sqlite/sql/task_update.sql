@@ -17,6 +17,7 @@ SET state = ?2,
     lease_until = ?18,
     limited = ?15,
     deadline_at = NULL,
+    begun = NULL,
     parked = CASE WHEN state = 'waiting' AND ?2 = 'waiting' THEN parked END,
     parked_version = CASE WHEN state = 'waiting' AND ?2 = 'waiting' THEN parked_version END,
     joins = CASE WHEN state = 'waiting' AND ?2 = 'waiting' THEN joins END

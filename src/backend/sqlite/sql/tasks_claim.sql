@@ -1,5 +1,6 @@
 -- not needed: whatever
--- what an attempt without a journal says is counted anew
+-- what an attempt without a journal says is counted anew; a suspect begins when its worker has said so, unless no more
+-- run there than may
 UPDATE tasks
 SET state = 'running',
     worker_id = ?3,
@@ -10,6 +11,7 @@ SET state = 'running',
     lease_boot = ?7,
     lease_until = ?8,
     limited = ?9,
+    begun = CASE WHEN company IS NULL OR company >= ?11 THEN ?11 END,
     effects = CASE ops WHEN 0 THEN 0 ELSE effects END,
     started_at = ifnull(started_at, ?4),
     deadline_at = ifnull(deadline_at, ?5 + timeout)
@@ -30,6 +32,6 @@ WHERE rowid IN (
 RETURNING
     NULL AS best, id, execution_id, step_name, kind, parent_task_id, state, args, kwargs, retries, created_at, tags,
     priority, queue, retry_policy, result, error, started_at, completed_at, worker_id, lease_expires_at,
-    idempotency_key, scheduled_for, fence, step_key, run, ops, effects, opened, heartbeat, crashes, deadline_at,
-    cache_key, cache_ttl,
+    idempotency_key, scheduled_for, fence, step_key, run, ops, effects, opened, heartbeat, crashes, deaths,
+    begun, company, deadline_at, cache_key, cache_ttl,
     (SELECT e.traceparent FROM executions AS e WHERE e.id = tasks.execution_id) AS traceparent

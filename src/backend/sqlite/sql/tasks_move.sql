@@ -8,6 +8,8 @@ SET state = CASE b.move WHEN 0 THEN 'running' WHEN 2 THEN 'waiting' WHEN 4 THEN 
     error = CASE WHEN b.move IN (1, 4) THEN b.error WHEN b.move = 5 THEN NULL ELSE tasks.error END,
     retries = tasks.retries + (b.move = 1),
     crashes = CASE WHEN b.move IN (1, 2, 5) OR b.ops > 0 OR (b.effects > 0 AND tasks.ops > 0) THEN 0 ELSE tasks.crashes END,
+    company = CASE WHEN b.move IN (1, 2, 5) OR b.ops > 0 OR (b.effects > 0 AND tasks.ops > 0) THEN NULL ELSE tasks.company END,
+    begun = CASE b.move WHEN 0 THEN coalesce(b.begun, tasks.begun) END,
     started_at = CASE WHEN b.move = 1 OR (b.move = 3 AND tasks.ops = 0) THEN NULL ELSE tasks.started_at END,
     deadline_at = CASE WHEN b.move IN (1, 5) OR (b.move = 3 AND tasks.ops = 0) THEN NULL ELSE tasks.deadline_at END,
     lease_expires_at = CASE b.move WHEN 0 THEN tasks.lease_expires_at END,
@@ -37,7 +39,8 @@ FROM (
         CAST(substr(?2, value ->> 11, value ->> 12) AS TEXT) AS version,
         substr(?2, value ->> 13, value ->> 14) AS args,
         value ->> 15 AS from_ops,
-        value ->> 16 AS from_effects
+        value ->> 16 AS from_effects,
+        value ->> 17 AS begun
     FROM jsonb_each(?1)
 ) AS b
 WHERE tasks.id = b.id

@@ -1,0 +1,19 @@
+UPDATE tasks
+SET state = 'pending',
+    lane = tasks.route,
+    due_at = NULL,
+    scheduled_for = NULL,
+    error = coalesce(b.error, tasks.error),
+    fence = tasks.fence + 1,
+    crashes = b.crashes,
+    deaths = tasks.deaths + b.deaths,
+    company = b.company,
+    begun = NULL,
+    worker_id = NULL,
+    lease_expires_at = NULL,
+    limited = NULL,
+    started_at = NULL,
+    deadline_at = NULL,
+    joins = NULL
+FROM unnest($1::uuid[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[]) AS b (id, error, crashes, deaths, company)
+WHERE tasks.id = ANY (ARRAY[b.id]) AND tasks.state = 'running'
