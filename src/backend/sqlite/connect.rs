@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, Sqlite
 use tokio::sync::Mutex;
 
 use super::options::Location;
-use super::{clock, error, file_locks};
+use super::{clock, error, file_locks, files};
 use crate::model::{BATCH_MAX, Error, Result, SqliteOptions, Synchronous, shown};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
@@ -26,6 +26,9 @@ const STATEMENTS: usize = 256;
 /// Rows on their way from SQLite's thread: a whole batch fits, so that the thread never waits for the reader.
 const ROWS: usize = 2 * BATCH_MAX;
 
+/// SQLite counts it as milliseconds in 31 bits: 24 days are as good as for ever.
+const BUSY_LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
+
 /// One opening at a time in this process. Two of them on a new file would both upgrade a lock that they share, and with
 /// locks of open file descriptions (see [`file_locks`]) neither could.
 static OPENING: Mutex<()> = Mutex::const_new(());
@@ -34,7 +37,7 @@ static OPENING: Mutex<()> = Mutex::const_new(());
 /// connection is closed before the error is told.
 fn options(location: &Location, options: &SqliteOptions) -> SqliteConnectOptions {
     let common = SqliteConnectOptions::new()
-        .busy_timeout(options.busy_timeout)
+        .busy_timeout(options.busy_timeout.min(BUSY_LONGEST))
         .foreign_keys(false)
         .statement_cache_capacity(STATEMENTS)
         .row_buffer_size(ROWS)
@@ -63,6 +66,7 @@ async fn open(location: &Location, chosen: &SqliteOptions) -> Result<(SqliteConn
     let _one_at_a_time = OPENING.lock().await;
     if let Location::File(path) = location {
         look_at(path)?;
+        files::create(path, chosen.file_mode)?;
     }
     let mut conn = options(location, chosen).connect().await.map_err(error::map("connect"))?;
     match prepare(&mut conn, location, chosen).await {
@@ -118,6 +122,9 @@ fn look_at(path: &Path) -> Result<()> {
         Err(why) => return Err(Error::backend(format!("the file can't be looked at: {why}"))),
         Ok(file) if file.is_dir() => {
             return Err(Error::backend("it is a folder; give the path of a file, which is created if it is not there"));
+        }
+        Ok(file) if !file.is_file() => {
+            return Err(Error::backend("it is no file but a device, a pipe or a socket; give the path of a file"));
         }
         Ok(file) => {
             check_writable("the file", path)?;

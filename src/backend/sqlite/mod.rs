@@ -13,6 +13,7 @@ mod clock;
 mod connect;
 mod error;
 mod file_locks;
+mod files;
 mod options;
 mod session;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::notes::{Notes, held_by, holder, now};
 use super::start::EXPIRY;
 use crate::backend::decide::{self, Due, End, Ending, Reservation, root_task_id};
 use crate::backend::{Claim, Claimed, NewWorker, Renew, Renewed, Request, Response};
-use crate::model::{Error, ExecutionState, Failure, Id, Payload, Result, Status, Task, TaskKind, TaskState};
+use crate::model::{Error, ExecutionState, Failure, Id, KeyReuse, Payload, Result, Status, Task, TaskKind, TaskState};
 
 /// What this worker can't run goes back for so long, and so does what joins another's call.
 const NOT_HERE: Duration = Duration::from_secs(1);
@@ -200,8 +200,8 @@ impl Fallback {
     /// Whoever comes first with an idempotency key runs; the others look again until they get the result, or run if the
     /// first one fails.
     async fn may_run(&self, task: &Task, notes: &Notes) -> Result<bool> {
-        let ending = match self.reserve(task, notes).await {
-            Ok(Reservation::Owner) => return self.own(task, notes).await.map(|()| true),
+        let ending = match self.reserve(task, notes, KeyReuse::AfterFailure).await {
+            Ok(Reservation::Owner | Reservation::Over { .. }) => return self.own(task, notes).await.map(|()| true),
             Ok(Reservation::Join { .. }) => {
                 return self.put_back(task.clone(), notes, now().after(NOT_HERE / 4)).await.map(|()| false);
             }
