@@ -1,6 +1,7 @@
 //! PostgreSQL as it is in the world: connections that are cut or silent, servers that go away, many processes, a worker with
 //! nothing to do, URLs.
 
+mod encodings;
 mod hints;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../executor/house.rs"]

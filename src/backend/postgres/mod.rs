@@ -19,12 +19,15 @@
 //! **Silence.** Every answer is waited for in one place, [`conn::Conn`], and for a time ([`silence`]). sqlx lets nobody set
 //! TCP's own keepalive; the server is told to watch its side.
 //!
+//! **Text** that a database can't hold is escaped ([`charset`]).
+//!
 //! **Behind a pooler** (`statement_cache=0`) a session keeps nothing: settings are `SET LOCAL` in each transaction,
 //! statements have no names, advisory locks are those of transactions anyway, and nobody listens.
 //!
 //! **Hints** go to other processes by `NOTIFY`, gathered and sent outside of the transactions at most every few
 //! milliseconds, on the one connection that listens.
 
+mod charset;
 mod conn;
 mod connect;
 mod error;
@@ -80,8 +83,8 @@ impl Postgres {
     pub async fn open(url: &str) -> Result<Arc<Self>> {
         let mut dsn = Dsn::parse(url)?;
         dsn.find().await.map_err(|why| why.doing(&format!("open {}", dsn.describe())))?;
-        connect::prepare(&dsn).await?;
-        let pool = Arc::new(Pool::new(&dsn));
+        let charset = connect::prepare(&dsn).await?;
+        let pool = Arc::new(Pool::new(&dsn, charset));
         let notices = Notices::start(&dsn);
         tokio::spawn(Pool::keep(Arc::downgrade(&pool), dsn.min_size));
         Ok(Arc::new(Self::new(Server { pool, notices })))

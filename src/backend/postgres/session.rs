@@ -1,12 +1,14 @@
 //! Statements on a connection: how PostgreSQL takes their values and gives its answers. A batch is an array for each of
 //! its columns, for `unnest` to put together.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Decode, Row as _, ValueRef as _};
 
+use super::charset::{Charset, unescape};
 use super::conn::Conn;
 use super::error;
 use crate::backend::sql::call::{Call, Value};
@@ -22,13 +24,14 @@ type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, PgArguments>;
 pub(super) struct Statements {
     pub conn: Conn,
     pub schema: Arc<str>,
+    pub charset: Charset,
 }
 
 impl Session for Statements {
     fn run<'s>(&'s mut self, call: &Call<'_>) -> BoxFuture<'s, Result<Answer>> {
         let statement = call.statement();
         let Text::Sql(sql) = statement.postgres else { return Box::pin(async { Ok(Answer::default()) }) };
-        let query = bound(sqlx::query(sql), call);
+        let query = bound(sqlx::query(sql), call, self.charset);
         Box::pin(async move {
             if statement.columns.is_empty() {
                 let done = query.execute(&mut self.conn).await.map_err(error::map(statement.doing))?;
@@ -62,7 +65,7 @@ impl Session for Statements {
     }
 }
 
-fn bound<'q>(query: Query<'q>, call: &Call<'_>) -> Query<'q> {
+fn bound<'q>(query: Query<'q>, call: &Call<'_>, charset: Charset) -> Query<'q> {
     let columns = call.statement().rows;
     let query = (0..columns.len()).fold(query, |query, place| {
         let values = call.batch().map(|row| &row[place]);
@@ -73,7 +76,7 @@ fn bound<'q>(query: Query<'q>, call: &Call<'_>) -> Query<'q> {
             Kind::Real => query.bind(values.map(real).collect::<Vec<_>>()),
             Kind::Flag => query.bind(values.map(flag).collect::<Vec<_>>()),
             Kind::Time | Kind::Lease => query.bind(values.map(time).collect::<Vec<_>>()),
-            Kind::Text => query.bind(values.map(text).collect::<Vec<_>>()),
+            Kind::Text => query.bind(values.map(|value| text(value, charset)).collect::<Vec<_>>()),
             Kind::Bytes => query.bind(values.map(bytes).collect::<Vec<_>>()),
             Kind::Clock | Kind::Ints | Kind::Texts => unreachable!("no batch has a column of {kind:?}"),
         }
@@ -84,11 +87,11 @@ fn bound<'q>(query: Query<'q>, call: &Call<'_>) -> Query<'q> {
         Kind::Real => query.bind(real(value)),
         Kind::Flag => query.bind(flag(value)),
         Kind::Time | Kind::Lease => query.bind(time(value)),
-        Kind::Text => query.bind(text(value)),
+        Kind::Text => query.bind(text(value, charset)),
         Kind::Bytes => query.bind(bytes(value)),
         Kind::Clock => query,
         Kind::Ints => query.bind(if let Value::Ints(ints) = value { Some(ints.clone()) } else { None }),
-        Kind::Texts => query.bind(if let Value::Texts(texts) = value { Some(texts.clone()) } else { None }),
+        Kind::Texts => query.bind(texts(value, charset)),
     })
 }
 
@@ -114,8 +117,13 @@ taken! {
     time: Time | Lease => |time| *time => Timestamp;
 }
 
-fn text<'v>(value: &'v Value<'_>) -> Option<&'v str> {
-    if let Value::Text(text) = value { Some(text) } else { None }
+fn text<'v>(value: &'v Value<'_>, charset: Charset) -> Option<Cow<'v, str>> {
+    if let Value::Text(text) = value { Some(charset.escape(text)) } else { None }
+}
+
+fn texts(value: &Value<'_>, charset: Charset) -> Option<Vec<String>> {
+    let Value::Texts(texts) = value else { return None };
+    Some(texts.iter().map(|text| charset.escape(text).into_owned()).collect())
 }
 
 fn bytes<'v>(value: &'v Value<'_>) -> Option<&'v [u8]> {
@@ -142,7 +150,7 @@ fn cell(row: &PgRow, place: usize, column: &Column) -> Result<Cell> {
         Kind::Real => Cell::Real(get(row, place)?),
         Kind::Flag => Cell::Flag(get(row, place)?),
         Kind::Time | Kind::Lease | Kind::Clock => Cell::Time(get(row, place)?),
-        Kind::Text => Cell::Text(get(row, place)?),
+        Kind::Text => Cell::Text(unescape(get(row, place)?)),
         Kind::Bytes => Cell::Bytes(get::<Vec<u8>>(row, place)?.into()),
         Kind::Ints | Kind::Texts => {
             return Err(Error::backend(format!("the column {} can't be a list", column.name)));
