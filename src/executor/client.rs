@@ -12,7 +12,7 @@ use crate::backend::{
 };
 use crate::model::{
     BATCH_MAX, CleanupOptions, DeadLetter, DispatchOptions, DispatchRequest, Error, Execution, ExecutionState, Id,
-    Payload, Result, Status, check_name, check_size, execution_id,
+    Payload, Result, Status, check_name, check_size, error_text, execution_id,
 };
 
 /// A look at the store has this time at least, also when a wait's time is over before: 0 just looks.
@@ -189,7 +189,7 @@ impl Executor {
 
     /// Cancels the whole tree. `NOT_FOUND`: no such execution; `CONFLICT`: it is over.
     pub async fn cancel(&self, id: Id, reason: Option<String>) -> Result<()> {
-        self.0.core.backend.cancel(id, reason).await
+        self.0.core.backend.cancel(id, reason.map(error_text)).await
     }
 
     /// Newest first.

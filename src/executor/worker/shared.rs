@@ -61,6 +61,8 @@ pub(super) struct Shared {
 pub(super) struct Message {
     pub(super) task: Arc<TaskCore>,
     pub(super) transition: Transition,
+    /// How often the store has refused an end of this lease.
+    pub(super) refusals: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -331,7 +333,7 @@ impl LeaseHolder for Shared {
     /// Rings only when the outbox was empty: who empties it takes all.
     fn post(&self, task: Arc<TaskCore>, transition: Transition) {
         let mut outbox = lock(&self.outbox);
-        outbox.push(Message { task, transition });
+        outbox.push(Message { task, transition, refusals: 0 });
         let first = outbox.len() == 1;
         drop(outbox);
         if first {
