@@ -463,11 +463,12 @@ stent_status stent_executor_register(stent_executor *executor,
 /**
  * Starts an execution of a function, whoever has registered it, in this process or another; until a worker has it,
  * it waits. args: an array, NULL for none. options: kwargs, delay, expiry or max_duration, tags, priority, queue,
- * retry_policy, timeout, id, idempotency_key, on_cancel, traceparent; see stent_describe. `*execution_id` is to be
- * freed with stent_free.
+ * retry_policy, timeout, id, idempotency_key, idempotency_reuse, on_cancel, traceparent; see stent_describe.
+ * `*execution_id` is to be freed with stent_free.
  *
  * Returns when the execution is durable. Any thread. STENT_E_CONFLICT: the id exists, or the idempotency key was
- * used with other arguments; used with the same, the answer is the id of the execution that has it.
+ * used with other arguments; used with the same, the answer is the id of the execution that has it. One that failed
+ * or was cancelled has left the key free: then a new execution starts, unless idempotency_reuse is "never".
  */
 stent_status stent_executor_dispatch(stent_executor *executor,
                                      const char *function,
@@ -963,9 +964,12 @@ stent_status stent_task_complete(stent_task *task, const char *result, stent_err
 /**
  * The attempt failed: {"type", "message", "code", "retryable", "details", "stack"}, of which "type" must be there.
  * What becomes of it (another attempt, or a dead letter) follows from the retry policy; "retryable": false ends it
- * at once. Staged as stent_task_complete is, with the same statuses. Never blocks. Any thread.
+ * at once. Message and stack are kept up to 32 KiB, type and code up to 255 bytes, details up to 256 KiB; what is longer
+ * is cut, and says so. Staged as stent_task_complete is, with the same statuses. Never blocks. Any thread.
  */
-stent_status stent_task_fail(stent_task *task, const char *failure, stent_error **error);
+stent_status stent_task_fail(stent_task *task,
+                             const char *failure,
+                             stent_error **error);
 
 /**
  * The task is suspended until what it awaited is there, after a durable call that answered STENT_SUSPEND; returning

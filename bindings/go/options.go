@@ -38,15 +38,17 @@ type DispatchOptions struct {
 	Expiry         time.Duration  `stent:"expiry"`
 	MaxDuration    time.Duration  `stent:"max_duration"`
 	IdempotencyKey string         `stent:"idempotency_key"`
-	OnCancel       string         `stent:"on_cancel"`
-	Traceparent    string         `stent:"traceparent"`
-	Queue          string         `stent:"queue"`
-	Tags           []string       `stent:"tags"`
-	Priority       int            `stent:"priority"`
-	RetryPolicy    *RetryPolicy   `stent:"retry_policy"`
-	Timeout        time.Duration  `stent:"timeout"`
-	Cached         *bool          `stent:"cached"`
-	CacheTTL       time.Duration  `stent:"cache_ttl"`
+	// What the key does after an execution that failed: "after_failure" starts a new one, "never" answers its id.
+	IdempotencyReuse string        `stent:"idempotency_reuse"`
+	OnCancel         string        `stent:"on_cancel"`
+	Traceparent      string        `stent:"traceparent"`
+	Queue            string        `stent:"queue"`
+	Tags             []string      `stent:"tags"`
+	Priority         int           `stent:"priority"`
+	RetryPolicy      *RetryPolicy  `stent:"retry_policy"`
+	Timeout          time.Duration `stent:"timeout"`
+	Cached           *bool         `stent:"cached"`
+	CacheTTL         time.Duration `stent:"cache_ttl"`
 }
 
 // DispatchRequest is one of many dispatches.
@@ -108,6 +110,8 @@ type SQLiteOptions struct {
 	Synchronous string         `stent:"synchronous"`
 	BusyTimeout *time.Duration `stent:"busy_timeout"`
 	Readers     int            `stent:"readers"`
+	// Of a new file, as for chmod: "0600" where nobody says.
+	FileMode string `stent:"file_mode"`
 }
 
 // CustomOptions says how a store of your own is spoken to.

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     CallOptions, DispatchOptions, Execution, ExecutionState, Failure, FunctionOptions, Id, Number, Op, OpSet, Payload,
-    ProgressEntry, Task, TaskKind, TaskState, Timestamp, WaitMode, digest, ended, optional_seconds, seconds,
+    ProgressEntry, Result, Task, TaskKind, TaskState, Timestamp, WaitMode, check_key, deserialize_error_text, digest,
+    ended, optional_seconds, seconds,
 };
 
 /// A dispatch, resolved by the store: queue, tags, priority, retry policy and the rest that the call left out are
@@ -270,6 +271,7 @@ pub enum Outcome {
     /// The attempts are used up, or the failure is final.
     DeadLetter {
         failure: Failure,
+        #[serde(deserialize_with = "deserialize_error_text")]
         reason: String,
     },
     /// A recorded child's failure, passed up: fails the task, makes no second dead letter.
@@ -472,6 +474,24 @@ pub struct Replayed {
     #[serde(rename = "execution_id")]
     pub execution: Id,
     pub replay_of: Id,
+}
+
+impl ExecutionFilter {
+    /// # Errors
+    /// `INVALID` for words that nothing can have.
+    pub fn check(&self) -> Result<()> {
+        [("function", &self.function), ("queue", &self.queue), ("tag", &self.tag)]
+            .into_iter()
+            .try_for_each(|(what, wanted)| wanted.as_deref().map_or(Ok(()), |wanted| check_key(what, wanted)))
+    }
+}
+
+impl DeadLetterFilter {
+    /// # Errors
+    /// As those of [`ExecutionFilter::check`].
+    pub fn check(&self) -> Result<()> {
+        self.function.as_deref().map_or(Ok(()), |function| check_key("function", function))
+    }
 }
 
 /// A hint: something may have changed. Lost, late or repeated hints do no harm.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::model::{
-    DeadLetter, Execution, ExecutionState, Id, Number, Payload, ProgressEntry, Signal, Task, TaskState, Timestamp,
-    seconds,
+    DeadLetter, Execution, ExecutionState, Id, Number, Payload, ProgressEntry, Result, Signal, Task, TaskState,
+    Timestamp, check_key, deserialize_error_text, seconds,
 };
 
 /// What a backend is asked. Durations are in seconds.
@@ -134,6 +134,7 @@ pub enum Request {
     /// Again for the same task: replaces, no error.
     MoveTaskToDeadLetter {
         task: Task,
+        #[serde(deserialize_with = "deserialize_error_text")]
         reason: String,
     },
     /// Newest first, ties by id.
@@ -193,6 +194,71 @@ pub enum Request {
     GetExecutionStateValues {
         execution_id: Id,
     },
+}
+
+impl Request {
+    /// What is looked for and kept by words: they are refused on every store, not only on those that can't hold them.
+    ///
+    /// # Errors
+    /// `INVALID` for a key that is too long or has a NUL in it.
+    pub fn check(&self) -> Result<()> {
+        let some = |what, key: &Option<String>| key.as_deref().map_or(Ok(()), |key| check_key(what, key));
+        let of_task = |task: &Task| {
+            some("step_key", &task.step_key)?;
+            some("idempotency_key", &task.idempotency_key)?;
+            some("worker_id", &task.worker_id)
+        };
+        match self {
+            Self::CreateExecutionWithRootTask { task, .. }
+            | Self::CreateTask { task }
+            | Self::UpdateTask { task }
+            | Self::MoveTaskToDeadLetter { task, .. } => of_task(task),
+            Self::CreateTasks { tasks } => tasks.iter().try_for_each(of_task),
+            Self::CountTasks { queue, .. } => some("queue", queue),
+            Self::ClaimNextTask { worker_id, queues, tags, concurrency_limits, .. } => {
+                check_key("worker_id", worker_id)?;
+                queues.iter().flatten().try_for_each(|queue| check_key("queues", queue))?;
+                tags.iter().flatten().try_for_each(|tag| check_key("tags", tag))?;
+                concurrency_limits.keys().try_for_each(|function| check_key("concurrency_limits", function))
+            }
+            Self::RenewTaskLease { worker_id, .. } => check_key("worker_id", worker_id),
+            Self::GetCachedResult { key }
+            | Self::SetCachedResult { key, .. }
+            | Self::GetIdempotencyResult { key }
+            | Self::SetIdempotencyResult { key, .. }
+            | Self::SetExecutionStateValue { key, .. } => check_key("key", key),
+            Self::CreateSignal { signal } => {
+                check_key("name", &signal.name)?;
+                some("id", &signal.id)
+            }
+            Self::GetSignal { name, .. } | Self::IncrementExecutionCounter { name, .. } => check_key("name", name),
+            Self::EnsureExecutionCounters { counters, .. } => {
+                counters.keys().try_for_each(|name| check_key("counters", name))
+            }
+            Self::EnsureExecutionStateValues { values, .. } => {
+                values.keys().try_for_each(|key| check_key("values", key))
+            }
+            Self::InitDb {}
+            | Self::Close {}
+            | Self::CreateExecution { .. }
+            | Self::GetExecution { .. }
+            | Self::UpdateExecution { .. }
+            | Self::ListExecutions { .. }
+            | Self::CountExecutions { .. }
+            | Self::GetTask { .. }
+            | Self::ListTasks { .. }
+            | Self::ListTasksForExecution { .. }
+            | Self::AppendProgress { .. }
+            | Self::ListDeadTasks { .. }
+            | Self::CountDeadTasks {}
+            | Self::GetDeadTask { .. }
+            | Self::DeleteDeadTask { .. }
+            | Self::CleanupExecutions { .. }
+            | Self::CleanupDeadLetters { .. }
+            | Self::GetExecutionCounters { .. }
+            | Self::GetExecutionStateValues { .. } => Ok(()),
+        }
+    }
 }
 
 const fn ten() -> u32 {

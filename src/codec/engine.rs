@@ -17,8 +17,8 @@ use crate::backend::{
     NewSignal, NewWorker, Notice, Renew, Snapshot, StoreStats, Transition, Verdict,
 };
 use crate::model::{
-    CallOptions, DispatchOptions, Error, Execution, ExecutionState, Failure, FunctionOptions, Id, Number, Payload,
-    RetryPolicy, Status, TaskOptions, TaskState, seconds,
+    CallOptions, DispatchOptions, Error, Execution, ExecutionState, Failure, FunctionOptions, Id, KeyReuse, Number,
+    Payload, RetryPolicy, Status, TaskOptions, TaskState, error_text, seconds,
 };
 
 /// What the engine asks of a store. The names of the variants, in snake case, are the names of the operations.
@@ -125,7 +125,7 @@ pub async fn answer(backend: &dyn Backend, request: EngineRequest) -> Result<Str
         }
         E::Renew { renew } => backend.renew(renew).await.map(|renewed| to_json(&renewed)),
         E::Sweep { worker_id } => backend.sweep(&worker_id).await.map(|swept| to_json(&swept)),
-        E::Cancel { execution_id, reason } => backend.cancel(execution_id, reason).await.map(nothing),
+        E::Cancel { execution_id, reason } => backend.cancel(execution_id, reason.map(error_text)).await.map(nothing),
         E::Signal { signal } => backend.signal(signal).await.map(nothing),
         E::EndedAmong { executions } => backend.ended_among(executions).await.map(|ids| to_json(&ids)),
         E::CancelledAmong { executions } => backend.cancelled_among(executions).await.map(|ids| to_json(&ids)),
@@ -317,6 +317,7 @@ impl Serialize for DispatchOptions {
             .seconds("expiry", self.expiry)
             .seconds("max_duration", self.max_duration)
             .add("idempotency_key", self.idempotency_key.as_ref())
+            .add("idempotency_reuse", Some(self.idempotency_reuse).filter(|reuse| *reuse != KeyReuse::default()))
             .add("on_cancel", self.on_cancel.as_ref())
             .add("traceparent", self.traceparent.as_ref())
             .task(&self.task)

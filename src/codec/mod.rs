@@ -5,6 +5,7 @@ mod canonical;
 mod columns;
 mod describe;
 pub mod engine;
+mod engine_checks;
 mod fault;
 mod input;
 pub mod operations;

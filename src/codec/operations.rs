@@ -4,6 +4,7 @@ use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 
 use super::engine::{self, EngineRequest};
+use super::engine_checks;
 use super::from_json;
 use super::output::to_json;
 use super::reader::{Named, Reader};
@@ -46,8 +47,10 @@ pub fn request(operation: &str, text: Option<&str>) -> Result<Request> {
 /// Those of [`request`].
 pub fn engine_request(operation: &str, text: Option<&str>) -> Result<EngineRequest> {
     let body = Reader::object(operation, text)?;
-    engine::request(operation, body)
-        .map_err(|fault| fault.into_error(operation, text.unwrap_or_default()).with("operation", operation))
+    let request = engine::request(operation, body)
+        .map_err(|fault| fault.into_error(operation, text.unwrap_or_default()).with("operation", operation))?;
+    engine_checks::check(&request).map_err(|why| why.doing(operation).with("operation", operation))?;
+    Ok(request)
 }
 
 /// A request as a store is asked: the operation's name, and the object.

@@ -12,9 +12,9 @@ use super::tables::Object;
 use super::tables::objects;
 use crate::backend::{DeadLetterFilter, ExecutionFilter};
 use crate::model::{
-    CallOptions, CheckOptions, CleanupOptions, ConfigureOptions, CustomOptions, DispatchOptions, DispatchRequest,
-    Error, FunctionOptions, LogOptions, Payload, Result, SignalOptions, SqliteOptions, StatsOptions, StepOptions,
-    TaskOptions, WaitSignalOptions, WorkerOptions, check_name, seconds,
+    CONNECTIONS_MAX, CallOptions, CheckOptions, CleanupOptions, ConfigureOptions, CustomOptions, DispatchOptions,
+    DispatchRequest, Error, FunctionOptions, LogOptions, Payload, Result, SignalOptions, SqliteOptions, StatsOptions,
+    StepOptions, TaskOptions, WaitSignalOptions, WorkerOptions, check_name, seconds,
 };
 
 /// How an execution is started; see `dispatch` in [`super::describe`].
@@ -173,10 +173,12 @@ pub fn sqlite(text: Option<&str>) -> Result<SqliteOptions> {
         synchronous: fields.value("synchronous")?.unwrap_or(default.synchronous),
         busy_timeout: fields.duration("busy_timeout")?.unwrap_or(default.busy_timeout),
         readers: fields.value("readers")?.unwrap_or(default.readers),
+        file_mode: fields.value("file_mode")?.unwrap_or(default.file_mode),
     };
     match options.readers {
+        1..=CONNECTIONS_MAX => Ok(options),
         0 => Err(fields.wrong("readers", "is 0; it must be at least 1")),
-        _ => Ok(options),
+        more => Err(fields.wrong("readers", &format!("is {more}; it must be at most {CONNECTIONS_MAX}"))),
     }
 }
 
@@ -229,6 +231,7 @@ fn dispatch_fields(fields: &Fields<'_>) -> Result<DispatchOptions> {
         expiry: fields.duration("expiry")?,
         max_duration: fields.duration("max_duration")?,
         idempotency_key: fields.name("idempotency_key")?,
+        idempotency_reuse: fields.value("idempotency_reuse")?.unwrap_or_default(),
         on_cancel: fields.name("on_cancel")?,
         traceparent: fields.name("traceparent")?,
         task: task_options(fields)?,

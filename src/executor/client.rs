@@ -12,7 +12,7 @@ use crate::backend::{
 };
 use crate::model::{
     BATCH_MAX, CleanupOptions, DeadLetter, DispatchOptions, DispatchRequest, Error, Execution, ExecutionState, Id,
-    Payload, Result, Status, check_name, check_size, execution_id,
+    Payload, Result, Status, check_name, check_size, error_text, execution_id,
 };
 
 /// The least time that a query of the store is given, even if the time-out of the wait is shorter (0: just look).
@@ -230,7 +230,7 @@ impl Executor {
 
     /// Cancels the whole tree. `NOT_FOUND`: no such execution; `CONFLICT`: it has ended.
     pub async fn cancel(&self, id: Id, reason: Option<String>) -> Result<()> {
-        self.0.core.backend.cancel(id, reason).await
+        self.0.core.backend.cancel(id, reason.map(error_text)).await
     }
 
     /// Newest first.

@@ -17,3 +17,16 @@ pub const BATCH_MAX: usize = 1_000;
 
 /// Slots of one worker: each may hold a thread.
 pub const CONCURRENCY_MAX: usize = 10_000;
+
+/// A message or a stack of a failure, the reason of a cancel or a dead letter. It is kept in several rows and passed up to
+/// every caller: enough for a long stack, and no place for data.
+pub const ERROR_TEXT_MAX: usize = 32 * 1024;
+
+/// A failure's details, for programs.
+pub const ERROR_DETAILS_MAX: usize = 256 * 1024;
+
+/// A key of a kept result, which the protocol's callers choose: it is an index key, and escaped it is twice as long.
+pub const KEY_MAX: usize = 1024;
+
+/// Connections of one store: room is kept for each from the beginning.
+pub const CONNECTIONS_MAX: u32 = 10_000;

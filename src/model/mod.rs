@@ -21,7 +21,7 @@ mod wire;
 pub use canonical::Canonical;
 pub use duration::{format_duration, from_seconds as duration_from_seconds, optional_seconds, parse_duration, seconds};
 pub use error::{Detail, Error, Result, Status};
-pub use failure::Failure;
+pub use failure::{Failure, deserialize_error_text, error_text};
 pub use ids::{Id, child_id, execution_id};
 pub use limits::*;
 pub use ops::{Op, OpSet, Wait, WaitMode};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::duration::{from_seconds, seconds};
-use super::{Error, Failure, Result};
+use super::{Error, Failure, Result, error_text};
 
 /// How often, and after what delays, a function is tried. Delays are in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,21 +98,18 @@ pub enum AfterFailure {
 
 /// `attempts` have failed, this one included.
 pub fn after_failure(policy: &RetryPolicy, attempts: u32, failure: &Failure, chance: f64) -> AfterFailure {
+    let letter = |reason| AfterFailure::DeadLetter { reason: error_text(reason) };
     if !failure.retryable {
-        return AfterFailure::DeadLetter { reason: format!("{} is not retryable: {}", failure.kind, failure.message) };
+        return letter(format!("{} is not retryable: {}", failure.kind, failure.message));
     }
     if !policy.retries(failure) {
-        return AfterFailure::DeadLetter {
-            reason: format!("the retry policy does not retry {}: {}", failure.kind, failure.message),
-        };
+        return letter(format!("the retry policy does not retry {}: {}", failure.kind, failure.message));
     }
     if attempts >= policy.max_attempts {
-        return AfterFailure::DeadLetter {
-            reason: format!(
-                "{attempts} of {} attempts failed; the last with {}: {}",
-                policy.max_attempts, failure.kind, failure.message
-            ),
-        };
+        return letter(format!(
+            "{attempts} of {} attempts failed; the last with {}: {}",
+            policy.max_attempts, failure.kind, failure.message
+        ));
     }
     AfterFailure::Retry { delay: policy.delay(attempts, chance) }
 }

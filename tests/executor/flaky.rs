@@ -22,6 +22,9 @@ pub struct Flaky {
     /// Registrations that fail before one succeeds.
     pub away: AtomicUsize,
     pub mute: AtomicBool,
+    /// It records no dead letters, and counts what it has refused for it.
+    pub no_letters: AtomicBool,
+    pub refused: AtomicUsize,
     never: broadcast::Sender<Notice>,
 }
 
@@ -33,6 +36,8 @@ impl Flaky {
             poison: Mutex::default(),
             away: AtomicUsize::new(0),
             mute: AtomicBool::new(false),
+            no_letters: AtomicBool::new(false),
+            refused: AtomicUsize::new(0),
             never: broadcast::channel(1).0,
         }
     }
@@ -87,6 +92,11 @@ impl Backend for Flaky {
     ) -> Result<(Vec<Verdict>, Vec<Claimed>)> {
         if self.is_poisoned(&transitions) {
             return Err(Error::backend("a row can't be written"));
+        }
+        let is_letter = |transition: &Transition| matches!(transition.outcome, Outcome::DeadLetter { .. });
+        if self.no_letters.load(SeqCst) && transitions.iter().any(is_letter) {
+            self.refused.fetch_add(1, SeqCst);
+            return Err(Error::backend("no letters today"));
         }
         match self.next_failure(&transitions) {
             Some((error, true)) => {

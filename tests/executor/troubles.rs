@@ -5,9 +5,11 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use stent::backend::{Request, Response};
+use stent::backend::{DeadLetterFilter, Request, Response};
 use stent::executor::WorkerState;
-use stent::model::{CallOptions, Error, Status, TaskState, WaitSignalOptions, WorkerOptions, child_id};
+use stent::model::{
+    CallOptions, ERROR_TEXT_MAX, Error, Failure, Status, TaskState, WaitSignalOptions, WorkerOptions, child_id,
+};
 
 use crate::flaky::Flaky;
 use crate::house::{Count, House, SOON, text, tries, until};
@@ -22,6 +24,10 @@ fn flaky_house() -> (House, Arc<Flaky>) {
     });
     let made = flaky.lock().unwrap().take().unwrap();
     (house, made)
+}
+
+fn letters_of(function: &str) -> DeadLetterFilter {
+    DeadLetterFilter { function: Some(function.to_owned()), limit: 10, ..DeadLetterFilter::default() }
 }
 
 /// DESIGN, law 2: the handler's body is not run again because a commit failed.
@@ -62,6 +68,61 @@ fn a_result_that_cant_be_recorded_fails_its_own_task_only() {
             }
         }
     }
+}
+
+/// One attempt, one letter, whatever the error says and however long it is.
+#[test]
+fn any_error_text_ends_in_a_dead_letter() {
+    let house = House::new();
+    let runs = Count::default();
+    for (name, failure) in [
+        ("message", Failure::new("Oops", "a\0b 日本語")),
+        ("type", Failure::new("Oo\0ps", "日本語")),
+        ("long", Failure::new("Oops", "ü".repeat(1_000_000))),
+    ] {
+        let run = runs.clone();
+        let kept = failure.clone();
+        house.function_with(name, tries(1), move |task| {
+            run.up();
+            task.fail(Failure { stack: Some(failure.message.clone()), ..failure.clone() })
+        });
+        let worker = house.worker(1);
+        let error = house.run(name, "[]").unwrap_err();
+        let told = error.failure().unwrap();
+        assert!(told.message.len() <= ERROR_TEXT_MAX && told.stack.as_ref().unwrap().len() <= ERROR_TEXT_MAX);
+        if name != "long" {
+            assert_eq!((&told.kind, &told.message), (&kept.kind, &kept.message));
+        }
+        let letters = house.on(house.executor.dead_letters(letters_of(name))).unwrap();
+        assert_eq!(letters.len(), 1, "{name}");
+        assert!(letters[0].reason.len() <= ERROR_TEXT_MAX);
+        house.on(worker.stop(SOON)).unwrap();
+    }
+    assert_eq!(runs.get(), 3);
+}
+
+/// A dead letter that can't be written: nothing runs for it again, and it is written when it can be.
+#[test]
+fn a_letter_that_is_refused_is_written_later_and_nothing_runs_again() {
+    let (house, flaky) = flaky_house();
+    flaky.no_letters.store(true, SeqCst);
+    let runs = Count::default();
+    let run = runs.clone();
+    house.function_with("doomed", tries(2), move |task| {
+        run.up();
+        task.fail(Failure::new("Oops", "it broke"))
+    });
+    let worker = house.worker(1);
+    let id = house.dispatch("doomed", "[]");
+    until("its letter has been refused, and again", || flaky.refused.load(SeqCst) > 4);
+    assert_eq!(runs.get(), 2);
+    let state = house.on(house.executor.state(id)).unwrap().execution.state;
+    assert!(!state.is_terminal(), "{state}");
+    flaky.no_letters.store(false, SeqCst);
+    let error = house.result(id).unwrap_err();
+    assert!(error.message().contains("no letters today") && error.message().contains("it broke"), "{error}");
+    assert_eq!(runs.get(), 2);
+    house.on(worker.stop(SOON)).unwrap();
 }
 
 #[test]

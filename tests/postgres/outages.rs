@@ -86,3 +86,20 @@ fn a_drain_goes_on_when_connections_are_ended() {
     send_all(&house, later);
     bodies.check(&house, &ids);
 }
+
+/// Nobody listens there: that is said, and soon.
+#[test]
+fn a_refused_connection_is_told_at_once() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = nobody.local_addr().unwrap().port();
+    drop(nobody);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    for host in ["127.0.0.1", "127.0.0.1,127.0.0.1"] {
+        let begin = std::time::Instant::now();
+        let url = format!("postgresql:///d?host={host}&port={port}&user=u&connect_timeout=600");
+        let why = runtime.block_on(stent::backend::postgres::Postgres::open(&url)).err().unwrap();
+        assert!(begin.elapsed() < std::time::Duration::from_secs(60), "{why}");
+        assert!(why.message().contains("nobody listens there") && why.is_retryable(), "{why}");
+        assert!(!why.message().contains("max_size"), "{why}");
+    }
+}

@@ -28,7 +28,7 @@ std::map<std::string, json> all_options() {
         {"retry_policy", stent::retry_policy().max_attempts(1).max_deaths(1).backoff_factor(1).initial_delay(1s)
                              .max_delay(1s).jitter(0).retry_for(some).no_retry_for(some).retry_children(true)},
         {"dispatch", stent::dispatch_options().id("x").kwargs(json::object({})).delay(1s).expiry(1s).max_duration(1s)
-                         .idempotency_key("x").on_cancel("x").traceparent("x").queue("x").tags(some).priority(1)
+                         .idempotency_key("x").idempotency_reuse("never").on_cancel("x").traceparent("x").queue("x").tags(some).priority(1)
                          .retry_policy({}).timeout(1s).cached(true).cache_ttl(1s)},
         {"dispatch_request", stent::dispatch_request("x").args(args(1)).options({})},
         {"call", stent::call_options().key("x").kwargs(json::object({})).delay(1s).idempotency_key("x").cache_key("x")
@@ -38,7 +38,7 @@ std::map<std::string, json> all_options() {
         {"worker", stent::worker_options().worker_id("x").queues(some).tags(some).max_concurrency(1).prefetch(1)
                        .lease_duration(1s).heartbeat_interval(1s).poll_interval(1s).poll_interval_max(1s)
                        .cleanup_interval(1s).retention_period(1s).hold(1s).max_coroutines(1)},
-        {"sqlite", stent::sqlite_options().synchronous("off").busy_timeout(1s).readers(1)},
+        {"sqlite", stent::sqlite_options().synchronous("off").busy_timeout(1s).readers(1).file_mode("0600")},
         {"custom", stent::custom_options().timeout(1s)},
         {"check", stent::check_options().only(some).timeout(1s)},
         {"executor", json::object({})},

@@ -41,6 +41,8 @@ export interface DispatchOptions extends TaskOptions {
   maxDuration?: Duration;
   /** The second use joins the first. */
   idempotencyKey?: string;
+  /** What the key does after an execution that failed: start a new one (the default), or answer that one's id. */
+  idempotencyReuse?: "after_failure" | "never";
   /** The function that is dispatched when the execution is cancelled. */
   onCancel?: string;
   traceparent?: string;
@@ -92,6 +94,8 @@ export interface SqliteOptions {
   synchronous?: "full" | "normal" | "off";
   busyTimeout?: Duration;
   readers?: number;
+  /** Of a new file, as for chmod: "0600" where nobody says. */
+  fileMode?: "0600" | "0640" | "0644" | "0660" | "0664" | "0666";
 }
 
 export interface CheckOptions {
@@ -184,6 +188,7 @@ export const OPTIONS = {
     expiry: true,
     maxDuration: true,
     idempotencyKey: true,
+    idempotencyReuse: true,
     onCancel: true,
     traceparent: true,
     ...task,
@@ -217,7 +222,7 @@ export const OPTIONS = {
     hold: true,
     maxCoroutines: true,
   } satisfies Keys<WorkerOptions>,
-  sqlite: { synchronous: true, busyTimeout: true, readers: true } satisfies Keys<SqliteOptions>,
+  sqlite: { synchronous: true, busyTimeout: true, readers: true, fileMode: true } satisfies Keys<SqliteOptions>,
   check: { only: true, timeout: true } satisfies Keys<CheckOptions>,
   executor: none,
   wait_signal: { timeout: true, key: true } satisfies Keys<WaitSignalOptions>,

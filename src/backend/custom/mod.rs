@@ -152,6 +152,7 @@ impl Backend for Custom {
     }
 
     async fn call(&self, request: Request) -> Result<Response> {
+        request.check()?;
         self.door.call(request).await
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Error, FunctionOptions, Id, Payload, Result, RetryPolicy, Route, TaskOptions, TaskState};
+use crate::model::{Error, FunctionOptions, Id, KeyReuse, Payload, Result, RetryPolicy, Route, TaskOptions, TaskState};
 
 /// How long a key is kept: as long as the tasks that it refers to are kept by default.
 pub(in crate::backend) const KEY_TTL: Duration = Duration::from_secs(7 * 86_400);
@@ -12,6 +12,7 @@ pub(in crate::backend) struct Asked<'a> {
     pub function: &'a str,
     pub options: &'a TaskOptions,
     pub idempotency_key: Option<&'a str>,
+    pub reuse: KeyReuse,
     pub cache_key: Option<&'a str>,
     pub args_hash: Option<&'a [u8; 32]>,
 }
@@ -76,6 +77,8 @@ pub(in crate::backend) enum Reservation {
     Done { owner: Option<Id>, result: Payload },
     /// Another task has the key and is not finished; this one waits for it.
     Join { owner: Id },
+    /// Another task has failed with this key, and it is not to be used again.
+    Over { owner: Id },
 }
 
 /// A key that is in the store.
@@ -95,6 +98,7 @@ pub(in crate::backend) fn reserve(
     function: &str,
     key: &str,
     args_hash: &[u8; 32],
+    reuse: KeyReuse,
     task: Id,
     found: Found,
 ) -> Result<Reservation> {
@@ -115,6 +119,9 @@ pub(in crate::backend) fn reserve(
         (Some(owner), Some(TaskState::Pending | TaskState::Running | TaskState::Waiting)) if owner != task => {
             Reservation::Join { owner }
         }
+        (Some(owner), Some(TaskState::Failed | TaskState::Cancelled)) if owner != task && reuse == KeyReuse::Never => {
+            Reservation::Over { owner }
+        }
         _ => Reservation::Owner,
     })
 }
@@ -126,7 +133,14 @@ mod tests {
     const HASH: [u8; 32] = [7; 32];
 
     fn asked<'a>(options: &'a TaskOptions, cache_key: Option<&'a str>) -> Asked<'a> {
-        Asked { function: "f", options, idempotency_key: None, cache_key, args_hash: Some(&HASH) }
+        Asked {
+            function: "f",
+            options,
+            idempotency_key: None,
+            reuse: KeyReuse::default(),
+            cache_key,
+            args_hash: Some(&HASH),
+        }
     }
 
     #[test]
@@ -156,7 +170,7 @@ mod tests {
     fn a_key_is_its_owner_s_until_the_owner_fails() {
         let (task, owner) = (Id::from_u128(1), Id::from_u128(2));
         let found = |state| Found { args_hash: Some(HASH.to_vec()), owner: Some(owner), state, ..Found::default() };
-        let means = |found| reserve("f", "k", &HASH, task, found).unwrap();
+        let means = |found| reserve("f", "k", &HASH, KeyReuse::AfterFailure, task, found).unwrap();
         assert_eq!(means(found(Some(TaskState::Waiting))), Reservation::Join { owner });
         let done = Reservation::Done { owner: Some(owner), result: Payload::null() };
         assert_eq!(means(found(Some(TaskState::Completed))), done);
@@ -164,6 +178,14 @@ mod tests {
         assert_eq!(means(found(None)), Reservation::Owner, "its owner was cleaned up");
         let own = Found { owner: Some(task), ..found(Some(TaskState::Pending)) };
         assert_eq!(means(own), Reservation::Owner, "it is its own already");
-        assert!(reserve("f", "k", &[8; 32], task, found(None)).is_err());
+        assert!(reserve("f", "k", &[8; 32], KeyReuse::Never, task, found(None)).is_err());
+        for (state, expected) in [
+            (Some(TaskState::Failed), Reservation::Over { owner }),
+            (Some(TaskState::Cancelled), Reservation::Over { owner }),
+            (Some(TaskState::Running), Reservation::Join { owner }),
+            (None, Reservation::Owner),
+        ] {
+            assert_eq!(reserve("f", "k", &HASH, KeyReuse::Never, task, found(state)).unwrap(), expected);
+        }
     }
 }

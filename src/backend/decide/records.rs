@@ -5,8 +5,8 @@ use std::fmt::Display;
 
 use super::Ending;
 use crate::model::{
-    Error, Execution, ExecutionState, Failure, Id, Number, Payload, Result, Task, TaskKind, TaskState, check_name,
-    check_tags,
+    Error, Execution, ExecutionState, Failure, Id, Number, Payload, Result, Task, TaskKind, TaskState, Timestamp,
+    check_name, check_tags,
 };
 
 pub(in crate::backend) fn check_task(task: &Task) -> Result<()> {
@@ -104,6 +104,11 @@ pub(in crate::backend) fn execution_is_over(execution: Id, state: &str, task: Id
     .with("state", state)
 }
 
+/// When a record says that it is over and not since when: since now. Without a time it would never be cleaned up.
+pub(in crate::backend) fn completed_at(is_over: bool, said: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    said.or_else(|| is_over.then_some(now))
+}
+
 pub(in crate::backend) fn unknown_task(id: Id) -> Error {
     Error::not_found(format!("there is no task {id}; its id is wrong, or it has been cleaned up"))
         .with("task_id", id.to_string())
@@ -189,7 +194,7 @@ pub(in crate::backend) fn check_counter(name: &str, value: Number) -> Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Status, Timestamp};
+    use crate::model::Status;
 
     #[test]
     fn the_same_end_again_is_no_other_end() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
+use super::charset::Charset;
 use super::conn::Conn;
 use super::options::Dsn;
 use super::pool::{quoted, settings};
@@ -22,17 +23,24 @@ const MIGRATIONS: [&str; 5] = [
     include_str!("migrations/0005_deaths.sql"),
 ];
 
+/// A connection is made sooner than this, or it is looked why not.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// To wait for others that bring the schema up to date, and to do it. Tables may be large.
 const MIGRATION: Duration = Duration::from_secs(3600);
 
 /// Safe from several processes at once, and again and again. What is not Stent's, or newer, is found before anything is
-/// written.
-pub(super) async fn prepare(dsn: &Dsn) -> Result<()> {
+/// written. The answer: the characters that the database holds.
+pub(super) async fn prepare(dsn: &Dsn) -> Result<Charset> {
     // No statement is prepared here: the tables come and go.
     let connection = dsn.connection.clone().statement_cache_capacity(0);
     let single = pool::single(dsn, connection);
     let outcome = async {
-        let conn = single.acquire().await.map_err(error::connecting)?;
+        let conn = tokio::select! {
+            biased;
+            conn = single.acquire() => conn.map_err(error::connecting)?,
+            why = refusal(dsn) => return Err(why),
+        };
         let mut conn = Conn::new(conn, false, dsn.limits(), Arc::default());
         conn.execute(sqlx::raw_sql("BEGIN")).await.map_err(error::map("begin"))?;
         if version(&mut conn, &dsn.schema).await? < MIGRATIONS.len() as i64 {
@@ -44,11 +52,22 @@ pub(super) async fn prepare(dsn: &Dsn) -> Result<()> {
                 .map_err(error::map("wait for others that create the schema"))?;
             migrate(&mut conn, &dsn.schema).await?;
         }
-        conn.execute(sqlx::raw_sql("COMMIT")).await.map(drop).map_err(error::map("commit the schema"))
+        let charset = Charset::look(&mut conn).await?;
+        conn.execute(sqlx::raw_sql("COMMIT")).await.map_err(error::map("commit the schema"))?;
+        Ok(charset)
     }
     .await;
     single.close().await;
-    outcome.map_err(|why| why.doing(&format!("open {}", dsn.describe())))
+    outcome.map_err(|why: Error| why.doing(&format!("open {}", dsn.describe())))
+}
+
+/// Where nobody listens the pool would go on until its time is over, and not say why.
+async fn refusal(dsn: &Dsn) -> Error {
+    tokio::time::sleep(LOOK).await;
+    match dsn.hosts.why_not(dsn.connect_timeout).await {
+        Some(why) => why,
+        None => std::future::pending().await,
+    }
 }
 
 async fn migrate(conn: &mut Conn, schema: &str) -> Result<()> {

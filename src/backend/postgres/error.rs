@@ -4,6 +4,14 @@ use std::io::ErrorKind;
 
 use crate::model::{Detail, Error, Status};
 
+/// What became of a connection to a place where nobody listens.
+const REFUSED: &str = "refused";
+
+/// Nobody listens there.
+pub(super) fn is_refused(why: &Error) -> bool {
+    matches!(why.details().get("connection"), Some(Detail::Text(how)) if how == REFUSED)
+}
+
 /// Turns an error of sqlx into ours; `doing` says what was being done.
 pub(super) fn map(doing: &'static str) -> impl Fn(sqlx::Error) -> Error {
     move |why| translate(why).doing(doing)
@@ -51,6 +59,11 @@ pub(super) fn translate(why: sqlx::Error) -> Error {
             sqlx::Error::Io(why) if why.kind() == ErrorKind::InvalidData => Error::backend(format!(
                 "the server's certificate is not accepted: {why}; look at sslmode, sslrootcert and the host's name"
             )),
+            sqlx::Error::Io(why) if matches!(why.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) => {
+                Error::backend(format!("nobody listens there ({why}); is the server running, and is it this host and port?"))
+                    .retryable(true)
+                    .with("connection", REFUSED)
+            }
             sqlx::Error::Io(why) => {
                 let how = if why.kind() == ErrorKind::TimedOut { "silent" } else { "cut" };
                 Error::backend(format!("the connection to the server is cut: {why}")).retryable(true).with("connection", how)

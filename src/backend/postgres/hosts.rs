@@ -56,14 +56,20 @@ impl Hosts {
 
     /// Finds the first server that answers and is writable, if it must be. With only one server none is asked.
     pub async fn find(&self, patience: Duration) -> Result<Option<PgConnectOptions>> {
-        if !self.is_choice() {
-            return Ok(None);
-        }
+        if self.is_choice() { self.try_all(patience).await.map(Some) } else { Ok(None) }
+    }
+
+    /// Why there is no way to a server, if that is so: a pool only says that it has waited in vain.
+    pub async fn why_not(&self, patience: Duration) -> Option<Error> {
+        self.try_all(patience).await.err().filter(error::is_refused)
+    }
+
+    async fn try_all(&self, patience: Duration) -> Result<PgConnectOptions> {
         let mut first = None;
         for one in &self.all {
             let tried = tokio::time::timeout(patience, self.try_one(one)).await;
             let why = match tried {
-                Ok(Ok(())) => return Ok(Some(one.clone())),
+                Ok(Ok(())) => return Ok(one.clone()),
                 Ok(Err(why)) => why,
                 Err(_) => {
                     Error::backend("the server does not answer in time").retryable(true).with("connection", "cut")
@@ -72,6 +78,9 @@ impl Hosts {
             first.get_or_insert(why.doing(&format!("{}:{}", one.get_host(), one.get_port())));
         }
         let why = first.unwrap_or_else(|| Error::backend("no server is named"));
+        if !self.is_choice() {
+            return Err(why);
+        }
         Err(why.doing(&format!("none of {} ways to a server leads to one that serves", self.all.len())))
     }
 

@@ -21,12 +21,15 @@
 //! **Time limits.** Every answer is awaited in one place, [`conn::Conn`], with a time limit (see [`silence`]). sqlx
 //! can't set TCP keepalive on the client's side; the server is asked to use it on its own.
 //!
+//! **Text** that a database can't hold is escaped ([`charset`]).
+//!
 //! **Behind a pooler** (`statement_cache=0`) a session keeps nothing: settings are `SET LOCAL` in each transaction,
 //! statements have no names, advisory locks are those of transactions anyway, and nobody listens.
 //!
 //! **Hints** go to other processes by `NOTIFY`. They are gathered, and sent outside the transactions at most every few
 //! milliseconds, on the connection that also listens.
 
+mod charset;
 mod conn;
 mod connect;
 mod error;
@@ -82,8 +85,8 @@ impl Postgres {
     pub async fn open(url: &str) -> Result<Arc<Self>> {
         let mut dsn = Dsn::parse(url)?;
         dsn.find().await.map_err(|why| why.doing(&format!("open {}", dsn.describe())))?;
-        connect::prepare(&dsn).await?;
-        let pool = Arc::new(Pool::new(&dsn));
+        let charset = connect::prepare(&dsn).await?;
+        let pool = Arc::new(Pool::new(&dsn, charset));
         let notices = Notices::start(&dsn);
         tokio::spawn(Pool::keep(Arc::downgrade(&pool), dsn.min_size));
         Ok(Arc::new(Self::new(Server { pool, notices })))

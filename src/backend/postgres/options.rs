@@ -11,7 +11,7 @@ use super::service::{self, Env, Given};
 use super::silence::Limits;
 use super::written::{self, wrong};
 use super::{tls, words};
-use crate::model::{Error, Result};
+use crate::model::{CONNECTIONS_MAX, Error, Result};
 
 /// This library's own options, after the `?` or in a list of `name=value`.
 const NAMES: &[&str] = &[
@@ -160,7 +160,13 @@ impl Dsn {
 
     fn set(&mut self, name: &str, value: &str) -> Result<()> {
         match name {
-            "max_size" => self.max_size = at_least_one(name, value)?,
+            "max_size" => {
+                self.max_size = at_least_one(name, value)?;
+                if self.max_size > CONNECTIONS_MAX {
+                    let told = format!("max_size is {value}; it must be at most {CONNECTIONS_MAX}");
+                    return Err(wrong(&told).with("key", name));
+                }
+            }
             "max_queries" => self.max_queries = at_least_one(name, value)?,
             "max_inactive_connection_lifetime" => self.max_inactive_connection_lifetime = seconds(name, value)?,
             "connect_timeout" => self.connect_timeout = seconds(name, value)?,

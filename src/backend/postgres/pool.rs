@@ -9,6 +9,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Executor as _};
 
+use super::charset::Charset;
 use super::conn::Conn;
 use super::error;
 use super::hosts::{self, Hosts};
@@ -16,7 +17,7 @@ use super::options::Dsn;
 use super::session::Statements;
 use super::silence::{Limits, Silences, in_time};
 use crate::backend::sql::catalog::SharedCatalog;
-use crate::model::Result;
+use crate::model::{Error, Result};
 
 /// Settings of each session. Plans are generic and use indexes: not made for the first parameters, nor from the
 /// statistics of tables that were just created. Bitmap scans have no order: with one a claim would read and sort its
@@ -30,6 +31,9 @@ const SETTINGS: &[(&str, &str)] = &[
     ("jit", "off"),
     ("client_min_messages", "warning"),
 ];
+
+/// A server that refuses says so sooner than this.
+const REFUSED: Duration = Duration::from_millis(250);
 
 /// How long a connection is waited for before another server is looked for, where several are named.
 const LOOK: Duration = Duration::from_millis(500);
@@ -50,6 +54,7 @@ pub(super) struct Pool {
     hosts: Hosts,
     pub catalog: SharedCatalog,
     schema: Arc<str>,
+    charset: Charset,
     begin: String,
     begin_reading: String,
     keeps_session: bool,
@@ -62,7 +67,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub fn new(dsn: &Dsn) -> Self {
+    pub fn new(dsn: &Dsn, charset: Charset) -> Self {
         let limits = dsn.limits();
         let (session, each) = if dsn.keeps_session() {
             let settings = settings(&dsn.schema, "SET");
@@ -106,6 +111,7 @@ impl Pool {
             ),
             begin_reading: format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {each}"),
             schema: dsn.schema.as_str().into(),
+            charset,
             keeps_session: dsn.keeps_session(),
             patience: dsn.connect_timeout,
             limits,
@@ -138,12 +144,22 @@ impl Pool {
 
     /// Takes a connection to run statements.
     pub async fn session(&self) -> Result<Statements> {
-        Ok(Statements { conn: self.take().await?, schema: self.schema.clone() })
+        Ok(Statements { conn: self.take().await?, schema: self.schema.clone(), charset: self.charset })
     }
 
     async fn take(&self) -> Result<Conn> {
-        let conn = self.acquire().await.map_err(error::connecting)?;
+        let conn = match self.acquire().await {
+            Ok(conn) => conn,
+            Err(sqlx::Error::PoolTimedOut) => return Err(self.why_none().await),
+            Err(why) => return Err(error::connecting(why)),
+        };
         Ok(Conn::new(conn, self.keeps_session, self.limits, self.silences.clone()))
+    }
+
+    /// Why no connection came in time. A refusal comes at once; for more than that there is no time left.
+    async fn why_none(&self) -> Error {
+        let refused = self.hosts.why_not(REFUSED).await;
+        refused.map_or_else(|| error::connecting(sqlx::Error::PoolTimedOut), |why| why.doing("take a connection"))
     }
 
     /// Of several servers, another may serve by now: whoever waits for a connection looks.

@@ -1,19 +1,21 @@
 //! Runs statements on a connection: how their values are passed to PostgreSQL, and its answers read. A batch is an
 //! array for each of its columns, which `unnest` turns into rows.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Decode, Row as _};
 
+use super::charset::{Charset, unescape};
 use super::conn::Conn;
 use super::error;
 use crate::backend::sql::call::{Call, Value};
 use crate::backend::sql::lock::Lock;
 use crate::backend::sql::row::{Cells, Row};
 use crate::backend::sql::session::{Answer, Session};
-use crate::backend::sql::statement::{Kind, Text};
+use crate::backend::sql::statement::{Column, Kind, Text};
 use crate::model::{Id, Result, Timestamp};
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, PgArguments>;
@@ -22,20 +24,23 @@ type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, PgArguments>;
 pub(super) struct Statements {
     pub conn: Conn,
     pub schema: Arc<str>,
+    pub charset: Charset,
 }
 
 impl Session for Statements {
     fn run<'s>(&'s mut self, call: &Call<'_>) -> BoxFuture<'s, Result<Answer>> {
         let statement = call.statement();
         let Text::Sql(sql) = statement.postgres else { return Box::pin(async { Ok(Answer::default()) }) };
-        let query = bound(sqlx::query(sql), call);
+        let query = bound(sqlx::query(sql), call, self.charset);
         Box::pin(async move {
             if statement.columns.is_empty() {
                 let done = query.execute(&mut self.conn).await.map_err(error::map(statement.doing))?;
                 return Ok(Answer { rows: Vec::new(), changed: done.rows_affected() });
             }
             let found = query.fetch_all(&mut self.conn).await.map_err(error::map(statement.doing))?;
-            let rows: Vec<Row> = found.into_iter().map(|row| Row::new(statement, row)).collect();
+            let read = |row| Ok(Row::new(statement, Stored::new(statement.columns, row)?));
+            let rows =
+                found.into_iter().map(read).collect::<Result<Vec<Row>>>().map_err(|why| why.doing(statement.doing))?;
             Ok(Answer { changed: rows.len() as u64, rows })
         })
     }
@@ -62,7 +67,7 @@ impl Session for Statements {
     }
 }
 
-fn bound<'q>(query: Query<'q>, call: &Call<'_>) -> Query<'q> {
+fn bound<'q>(query: Query<'q>, call: &Call<'_>, charset: Charset) -> Query<'q> {
     let columns = call.statement().rows;
     let rows = call.in_lock_order();
     let query = (0..columns.len()).fold(query, |query, place| {
@@ -74,7 +79,7 @@ fn bound<'q>(query: Query<'q>, call: &Call<'_>) -> Query<'q> {
             Kind::Real => query.bind(values.map(real).collect::<Vec<_>>()),
             Kind::Flag => query.bind(values.map(flag).collect::<Vec<_>>()),
             Kind::Time | Kind::Lease | Kind::Due => query.bind(values.map(time).collect::<Vec<_>>()),
-            Kind::Text => query.bind(values.map(text).collect::<Vec<_>>()),
+            Kind::Text => query.bind(values.map(|value| text(value, charset)).collect::<Vec<_>>()),
             Kind::Bytes => query.bind(values.map(bytes).collect::<Vec<_>>()),
             Kind::Clock | Kind::Ints | Kind::Texts => unreachable!("no batch has a column of {kind:?}"),
         }
@@ -85,11 +90,11 @@ fn bound<'q>(query: Query<'q>, call: &Call<'_>) -> Query<'q> {
         Kind::Real => query.bind(real(value)),
         Kind::Flag => query.bind(flag(value)),
         Kind::Time | Kind::Lease | Kind::Due => query.bind(time(value)),
-        Kind::Text => query.bind(text(value)),
+        Kind::Text => query.bind(text(value, charset)),
         Kind::Bytes => query.bind(bytes(value)),
         Kind::Clock => query,
         Kind::Ints => query.bind(if let Value::Ints(ints) = value { Some(ints.clone()) } else { None }),
-        Kind::Texts => query.bind(if let Value::Texts(texts) = value { Some(texts.clone()) } else { None }),
+        Kind::Texts => query.bind(texts(value, charset)),
     })
 }
 
@@ -115,8 +120,13 @@ taken! {
     time: Time | Lease | Due | Date => |time| *time => Timestamp;
 }
 
-fn text<'v>(value: &'v Value<'_>) -> Option<&'v str> {
-    if let Value::Text(text) = value { Some(text) } else { None }
+fn text<'v>(value: &'v Value<'_>, charset: Charset) -> Option<Cow<'v, str>> {
+    if let Value::Text(text) = value { Some(charset.escape(text)) } else { None }
+}
+
+fn texts(value: &Value<'_>, charset: Charset) -> Option<Vec<String>> {
+    let Value::Texts(texts) = value else { return None };
+    Some(texts.iter().map(|text| charset.escape(text).into_owned()).collect())
 }
 
 fn bytes<'v>(value: &'v Value<'_>) -> Option<&'v [u8]> {
@@ -127,36 +137,57 @@ fn get<'r, T: Decode<'r, sqlx::Postgres>>(row: &'r PgRow, place: usize) -> Resul
     row.try_get_unchecked(place).map_err(error::map("read a row"))
 }
 
-impl Cells for PgRow {
+/// A row, and those of its texts that are not stored as they are.
+struct Stored {
+    row: PgRow,
+    unescaped: Vec<(usize, String)>,
+}
+
+impl Stored {
+    fn new(columns: &[Column], row: PgRow) -> Result<Self> {
+        let mut unescaped = Vec::new();
+        for (place, _) in columns.iter().enumerate().filter(|(_, column)| column.kind == Kind::Text) {
+            if let Some(Cow::Owned(text)) = get::<&str>(&row, place)?.map(unescape) {
+                unescaped.push((place, text));
+            }
+        }
+        Ok(Self { row, unescaped })
+    }
+}
+
+impl Cells for Stored {
     fn id(&self, place: usize) -> Result<Option<Id>> {
-        get(self, place)
+        get(&self.row, place)
     }
 
     fn int(&self, place: usize) -> Result<Option<i64>> {
-        get(self, place)
+        get(&self.row, place)
     }
 
     fn real(&self, place: usize) -> Result<Option<f64>> {
-        get(self, place)
+        get(&self.row, place)
     }
 
     fn flag(&self, place: usize) -> Result<Option<bool>> {
-        get(self, place)
+        get(&self.row, place)
     }
 
     fn time(&self, place: usize) -> Result<Option<Timestamp>> {
-        get(self, place)
+        get(&self.row, place)
     }
 
     fn due(&self, place: usize) -> Result<Option<Timestamp>> {
-        get(self, place)
+        get(&self.row, place)
     }
 
     fn text(&self, place: usize) -> Result<Option<&str>> {
-        get(self, place)
+        match self.unescaped.iter().find(|(at, _)| *at == place) {
+            Some((_, text)) => Ok(Some(text)),
+            None => get(&self.row, place),
+        }
     }
 
     fn bytes(&self, place: usize) -> Result<Option<&[u8]>> {
-        get(self, place)
+        get(&self.row, place)
     }
 }

@@ -12,8 +12,8 @@ use super::tx::Tx;
 use super::waits::WaitBook;
 use crate::backend::NewExecution;
 use crate::backend::decide::{End, Ending};
-use crate::codec;
-use crate::model::{DispatchOptions, Error, ExecutionState, Id, Payload, Result, Timestamp};
+use crate::codec::{self, CanonicalJson};
+use crate::model::{Canonical as _, DispatchOptions, Error, ExecutionState, Id, Payload, Result, Timestamp};
 
 pub(super) async fn cancel(tx: &mut Tx<'_>, execution: Id, reason: Option<&str>) -> Result<()> {
     if tx.change(EXECUTION_CANCEL.call().id(execution).text(reason)).await? == 0 {
@@ -79,6 +79,7 @@ fn compensation(ended: &Row, now: Timestamp) -> Result<Option<NewExecution>> {
         &ended.payload("args")?.unwrap_or_else(Payload::empty_array),
         &ended.payload("kwargs")?.unwrap_or_else(Payload::empty_object),
     );
+    let args_hash = CanonicalJson.hash(&args, &Payload::empty_object());
     let options = DispatchOptions::default();
-    Ok(Some(NewExecution { id: dispatch::draw_id(now), function, args, options, args_hash: [0; 32] }))
+    Ok(Some(NewExecution { id: dispatch::draw_id(now), function, args, options, args_hash }))
 }

@@ -10,7 +10,7 @@ use super::rows;
 use super::statements::{EXECUTIONS_START, TASKS_CLAIM, TASKS_COUNT_LIMITED};
 use super::tx::Tx;
 use crate::backend::{CacheSlot, Claim, Claimed};
-use crate::model::{Error, Result, TaskKind, Timestamp};
+use crate::model::{CONCURRENCY_MAX, Error, Result, TaskKind, Timestamp};
 
 /// Claims for a registered worker: free functions up to `count`, limited ones up to `limited`, best first.
 pub(super) async fn claim(tx: &mut Tx<'_>, claim: &Claim) -> Result<Vec<Claimed>> {
@@ -99,7 +99,7 @@ async fn take_some(
 ) -> Result<usize> {
     let mut call = TASKS_CLAIM.call();
     call.ints(taking.lanes)
-        .int(count as i64)
+        .int(count.min(CONCURRENCY_MAX) as i64)
         .text(claim.worker_id.as_str())
         .due(tx.now)
         .lease(tx.now.after(claim.lease))

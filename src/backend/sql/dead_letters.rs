@@ -9,6 +9,7 @@ use crate::model::{DeadLetter, Result};
 
 /// Newest first, ties by id.
 pub(super) async fn list(session: &mut dyn Session, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
+    filter.check()?;
     // One letter is found by its key, many in the order of time. But for the key both are given the same.
     let mut call = if filter.task.is_some() { DEAD_LETTER_GET.call() } else { DEAD_LETTERS_LIST.call() };
     if let Some(task) = filter.task {

@@ -10,7 +10,9 @@ use super::waits::WaitBook;
 use crate::backend::NewExecution;
 use crate::backend::decide::{Asked, End, Ending, Reservation, root_task_id};
 use crate::codec;
-use crate::model::{Error, ExecutionState, Id, Payload, Result, TaskKind, TaskState, Timestamp, execution_id};
+use crate::model::{
+    Error, ExecutionState, Id, KeyReuse, Payload, Result, TaskKind, TaskState, Timestamp, execution_id,
+};
 
 /// A random id for an execution that the store itself starts.
 pub(super) fn draw_id(now: Timestamp) -> Id {
@@ -75,6 +77,7 @@ async fn insert_set(tx: &mut Tx<'_>, executions: &[NewExecution], again: bool) -
             function: &new.function,
             options: &options.task,
             idempotency_key: options.idempotency_key.as_deref(),
+            reuse: options.idempotency_reuse,
             cache_key: None,
             args_hash: Some(&new.args_hash),
         };
@@ -84,6 +87,15 @@ async fn insert_set(tx: &mut Tx<'_>, executions: &[NewExecution], again: bool) -
         if let Some(key) = &run.idempotency_key {
             match insert::reserve(tx, &asked, key, root).await? {
                 Reservation::Owner => {}
+                Reservation::Over { owner } => {
+                    if let Some(execution) = execution_of(tx, Some(owner)).await? {
+                        answers.push(execution);
+                        continue;
+                    }
+                    // A call had it, which leads to no execution of its own.
+                    let asked = Asked { reuse: KeyReuse::AfterFailure, ..asked };
+                    insert::reserve(tx, &asked, key, root).await?;
+                }
                 Reservation::Done { owner, result } => {
                     if let Some(execution) = execution_of(tx, owner).await? {
                         answers.push(execution);

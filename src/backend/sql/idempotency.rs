@@ -9,7 +9,7 @@ use super::statements::{
 };
 use super::tx::Tx;
 use crate::backend::decide::{self, End, Ending, Found, KEY_TTL, Reservation};
-use crate::model::{Id, Result};
+use crate::model::{Id, KeyReuse, Result};
 
 /// Reserves `key` of `function` for `task`, or finds its owner. The same key with other arguments is a conflict.
 pub(super) async fn reserve(
@@ -17,6 +17,7 @@ pub(super) async fn reserve(
     function: &str,
     key: &str,
     args_hash: &[u8; 32],
+    reuse: KeyReuse,
     task: Id,
 ) -> Result<Reservation> {
     let full_key = format!("{function}/{key}");
@@ -35,7 +36,7 @@ pub(super) async fn reserve(
     }
     let mut find = IDEMPOTENCY_FIND.call();
     if let Some(row) = tx.find(find.text(full_key.as_str()).time(tx.now)).await? {
-        let means = decide::reserve(function, key, args_hash, task, standing(&row)?)?;
+        let means = decide::reserve(function, key, args_hash, reuse, task, standing(&row)?)?;
         if means != Reservation::Owner {
             return Ok(means);
         }

@@ -8,6 +8,7 @@ use crate::model::{Execution, ExecutionState, Id, ProgressEntry, Result, Timesta
 
 /// Newest first, ties by id; without progress. Both time bounds are exclusive.
 pub(super) async fn executions(session: &mut dyn Session, filter: &ExecutionFilter) -> Result<Vec<Execution>> {
+    filter.check()?;
     let mut call = EXECUTIONS_LIST.call();
     call.time(filter.created_after.unwrap_or(Timestamp::from_micros(i64::MIN)))
         .time(filter.created_before.unwrap_or(Timestamp::from_micros(i64::MAX)))

@@ -10,7 +10,7 @@ use super::waits::WaitBook;
 use super::{signals, snapshot};
 use crate::backend::decide::{Asked, End, Ended, Ending, Reservation, Resolved};
 use crate::backend::{Cancel, Commands, Held, Spawn, SpawnKind};
-use crate::model::{Error, Failure, Id, Number, Op, Payload, Result, TaskState};
+use crate::model::{Error, Failure, Id, KeyReuse, Number, Op, Payload, Result, TaskState};
 
 /// The operations that one task starts, in order.
 pub(super) struct Start<'a> {
@@ -54,6 +54,7 @@ pub(super) async fn start(tx: &mut Tx<'_>, book: &mut WaitBook, starts: &[Start<
                     function: &spawn.name,
                     options: &options.task,
                     idempotency_key: options.idempotency_key.as_deref(),
+                    reuse: KeyReuse::AfterFailure,
                     cache_key: options.cache_key.as_deref(),
                     args_hash: args_hash.as_ref(),
                 };
@@ -117,7 +118,8 @@ async fn join(tx: &mut Tx<'_>, held: &Held, asked: &Asked<'_>, run: &mut Resolve
     let key = run.idempotency_key.clone().unwrap_or_default();
     let conflict = |why: &Error| Joined::IsOver(Ending::Failed(Failure::new("Conflict", why.message()).final_()));
     match insert::reserve(tx, asked, &key, task).await {
-        Ok(Reservation::Owner) => Ok(Joined::Runs),
+        // What is over gives its key away to calls.
+        Ok(Reservation::Owner | Reservation::Over { .. }) => Ok(Joined::Runs),
         Ok(Reservation::Done { result, .. }) => Ok(Joined::IsOver(Ending::Completed(result))),
         Ok(Reservation::Join { owner }) => {
             if idempotency::waits_for(tx, owner, held.task).await? {

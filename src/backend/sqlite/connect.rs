@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use super::clock::{self, Clock, was_set};
 use super::options::Location;
-use super::{error, file_locks};
+use super::{error, file_locks, files};
 use crate::model::{BATCH_MAX, Error, Result, SqliteOptions, Synchronous, shown};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
@@ -33,6 +33,9 @@ const ROWS: usize = 2 * BATCH_MAX;
 /// waits in a queue for the time of another, and steps begin anew. The writer's is `sql/busy_timeout_short.sql`.
 const STEP: Duration = Duration::from_millis(20);
 
+/// SQLite counts it as milliseconds in 31 bits: 24 days are as good as for ever.
+const BUSY_LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
+
 /// One opening at a time in this process. Two of them on a new file would both upgrade a lock that they share, and with
 /// locks of open file descriptions (see [`file_locks`]) neither could.
 static OPENING: Mutex<()> = Mutex::const_new(());
@@ -41,7 +44,7 @@ static OPENING: Mutex<()> = Mutex::const_new(());
 /// connection is closed before the error is told.
 fn options(location: &Location, busy_timeout: Duration) -> SqliteConnectOptions {
     let common = SqliteConnectOptions::new()
-        .busy_timeout(busy_timeout)
+        .busy_timeout(busy_timeout.min(BUSY_LONGEST))
         .foreign_keys(false)
         .statement_cache_capacity(STATEMENTS)
         .row_buffer_size(ROWS)
@@ -87,6 +90,7 @@ async fn open(location: &Location, chosen: &SqliteOptions, clock: &Clock) -> Res
     };
     if let Location::File(path) = location {
         look_at(path)?;
+        files::create(path, chosen.file_mode)?;
     }
     let left = deadline.saturating_duration_since(Instant::now());
     let mut conn = options(location, left).connect().await.map_err(error::map("connect"))?;
@@ -148,6 +152,9 @@ fn look_at(path: &Path) -> Result<()> {
         Err(why) => return Err(Error::backend(format!("the file can't be looked at: {why}"))),
         Ok(file) if file.is_dir() => {
             return Err(Error::backend("it is a folder; give the path of a file, which is created if it is not there"));
+        }
+        Ok(file) if !file.is_file() => {
+            return Err(Error::backend("it is no file but a device, a pipe or a socket; give the path of a file"));
         }
         Ok(file) => {
             check_writable("the file", path)?;

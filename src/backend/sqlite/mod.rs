@@ -15,6 +15,7 @@ mod connect;
 mod copy;
 mod error;
 mod file_locks;
+mod files;
 mod log;
 mod options;
 mod session;

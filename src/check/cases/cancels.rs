@@ -1,7 +1,7 @@
 //! A cancel reaches the whole tree; what is written after it is refused.
 
 use stent::backend::{Commands, NewSignal, Outcome, Renew, Verdict};
-use stent::model::{DispatchOptions, ExecutionState, Id, Status, TaskState, WaitMode};
+use stent::model::{DispatchOptions, ExecutionState, FunctionOptions, Id, Status, TaskState, WaitMode};
 
 use super::house::*;
 
@@ -11,6 +11,7 @@ cases! {
     what_waits_is_cancelled_at_once,
     what_is_below_a_running_task_is_cancelled_at_once,
     compensation_is_dispatched_once,
+    each_has_a_compensation_of_its_own,
     a_worker_that_died_ends_it_too,
     a_renewal_tells_of_it,
     only_what_goes_on_can_be_cancelled,
@@ -138,6 +139,21 @@ async fn compensation_is_dispatched_once(store: Store) {
     store.complete(&root, "1").await;
     store.is(completes, ExecutionState::Completed).await;
     store.idle().await;
+}
+
+/// Idempotent is the compensation for the same execution, not for any.
+async fn each_has_a_compensation_of_its_own(store: Store) {
+    let idempotent = FunctionOptions { idempotent: true, ..FunctionOptions::default() };
+    store.worker_with("w", vec![("root", FunctionOptions::default()), ("undo", idempotent)]).await;
+    let mut ended = Vec::new();
+    for _ in 0..2 {
+        ended.push(store.start_with("root", "[1]", undone_by("undo")).await.must());
+        cancel(&store, *ended.last().must()).await;
+    }
+    store.sweep().await;
+    let undone: Vec<String> = store.claim("w", 10).await.iter().map(|undo| text(&undo.task.args).to_owned()).collect();
+    assert_eq!(undone.len(), 2, "{undone:#?}");
+    assert!(ended.iter().all(|id| undone.iter().any(|args| args.contains(&id.to_string()))), "{undone:#?}");
 }
 
 async fn cancel_again(store: &Store, execution: Id) {

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stent::backend::{Request, Response};
-use stent::model::{Execution, ExecutionState, Id, Number, Payload, Signal, Task, TaskState, Timestamp};
+use stent::model::{Execution, ExecutionState, Id, Number, Payload, Signal, Status, Task, TaskState, Timestamp};
 
 use super::house::*;
 use super::records::{ask, count, execution, get, get_task, now, ok, task, there};
 
 cases! {
+    keys_that_no_store_would_hold_are_refused,
     the_last_result_stands_until_its_time_is_over,
     idempotency_results_are_kept_apart,
     a_dead_letter_is_a_whole_record_and_replaced,
@@ -303,4 +304,26 @@ async fn old_letters_go(store: Store) {
     let after = letter.moved_at.after(Duration::from_micros(1));
     assert!(count(&store, Request::CleanupDeadLetters { older_than: after }).await >= 1);
     assert_eq!(ask(&store, Request::GetDeadTask { task_id: task.id }).await, Response::DeadLetter(None));
+}
+
+/// Alike on every store, whatever its columns hold.
+async fn keys_that_no_store_would_hold_are_refused(store: Store) {
+    let (nul, long) = ("a\0b".to_owned(), "k".repeat(2_000));
+    for key in [nul, long] {
+        let of = there(&store).await;
+        let requests = [
+            Request::SetCachedResult { key: key.clone(), value: "1".into(), ttl: None },
+            Request::GetCachedResult { key: key.clone() },
+            Request::GetIdempotencyResult { key: key.clone() },
+            Request::GetSignal { execution_id: of.id, name: key.clone() },
+            Request::CountTasks { queue: Some(key.clone()), state: None },
+            Request::CreateTask { task: Task { step_key: Some(key.clone()), ..task(of.id) } },
+            Request::CreateTask { task: Task { idempotency_key: Some(key.clone()), ..task(of.id) } },
+            Request::SetExecutionStateValue { execution_id: of.id, key, value: "1".into() },
+        ];
+        for request in requests {
+            let why = store.backend.call(request).await.must_fail();
+            assert_eq!(why.status(), Status::Invalid, "{why}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Idempotency keys: the first task owns the key, and later ones wait for it.
 
 use stent::backend::{Claimed, Commands, Outcome, Request, Spawn, Verdict};
-use stent::model::{CallOptions, DispatchOptions, FunctionOptions, Status, Task, TaskState, WaitMode};
+use stent::model::{CallOptions, DispatchOptions, FunctionOptions, KeyReuse, Status, Task, TaskState, WaitMode};
 
 use super::house::*;
 
@@ -10,6 +10,7 @@ cases! {
     a_key_is_its_functions,
     two_in_one_batch,
     an_owner_that_failed_gives_the_key_away,
+    an_owner_that_failed_may_keep_the_key,
     a_joiner_gets_the_owners_result,
     if_the_owner_fails_the_first_joiner_runs,
     if_the_owner_is_cancelled_a_joiner_runs,
@@ -74,6 +75,29 @@ async fn an_owner_that_failed_gives_the_key_away(store: Store) {
     let second = store.start_with("root", "[1]", keyed("k")).await.must();
     assert_ne!(second, first);
     assert_eq!(store.take().await.task.execution_id, second);
+}
+
+async fn an_owner_that_failed_may_keep_the_key(store: Store) {
+    store.worker("w", &["root", "child"]).await;
+    let once = || DispatchOptions { idempotency_reuse: KeyReuse::Never, ..keyed("k") };
+    let first = store.start_with("root", "[1]", once()).await.must();
+    let root = store.take().await;
+    assert_eq!(store.start_with("root", "[1]", once()).await.must(), first);
+    store.fail(&root).await;
+    for _ in 0..2 {
+        assert_eq!(store.start_with("root", "[1]", once()).await.must(), first);
+    }
+    is_status(store.start_with("root", "[2]", once()).await, Status::Conflict, "other arguments");
+    store.idle().await;
+    // Who does not say so starts anew, and a key that a call has had leads to no execution.
+    let second = store.start_with("root", "[1]", keyed("k")).await.must();
+    assert_ne!(second, first);
+    let root = store.take().await;
+    store.suspend(&root, spawns([keyed_call(&root, 1, "[]")]), WaitMode::All, &[1], 0).await;
+    let child = store.take().await;
+    store.fail(&child).await;
+    let third = store.start_with("child", "[]", once()).await.must();
+    assert!(store.claim("w", 9).await.iter().any(|claimed| claimed.task.execution_id == third));
 }
 
 /// Two parents whose calls have one key: the owner, taken; the one who joined; and their parents, who wait.

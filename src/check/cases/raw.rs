@@ -4,8 +4,10 @@ use stent::backend::{Commands, Renew, Request, Response, Verdict};
 use stent::model::{Execution, ExecutionState, Id, Status, Task, TaskKind, TaskState, Timestamp, WaitMode};
 
 use super::house::*;
+use super::records::{execution, get, get_task, ok, task, there};
 
 cases! {
+    what_is_over_has_ended_at_some_time,
     an_update_takes_the_task_from_its_holder,
     an_end_from_outside_wakes_and_ends_what_is_below,
     an_end_never_changes_and_may_be_repeated,
@@ -185,4 +187,24 @@ async fn a_lease_that_ends_after_its_execution_ends_its_task(store: Store) {
     store.sweep().await;
     assert_eq!(store.state(task.id).await, TaskState::Cancelled);
     assert!(store.backend.stats().await.must().ready.is_empty(), "what can't be claimed is not ready");
+}
+
+/// Without a time it would never be cleaned up.
+async fn what_is_over_has_ended_at_some_time(store: Store) {
+    let over = Execution { state: ExecutionState::Completed, ..execution() };
+    ok(&store, Request::CreateExecution { execution: over.clone() }).await;
+    assert!(get(&store, over.id).await.must().completed_at.is_some());
+
+    let going = there(&store).await;
+    ok(&store, Request::UpdateExecution { execution: Execution { state: ExecutionState::Failed, ..going.clone() } })
+        .await;
+    assert!(get(&store, going.id).await.must().completed_at.is_some());
+
+    let of = there(&store).await;
+    let (new, old) = (Task { state: TaskState::Completed, ..task(of.id) }, task(of.id));
+    ok(&store, Request::CreateTasks { tasks: vec![new.clone(), old.clone()] }).await;
+    ok(&store, Request::UpdateTask { task: Task { state: TaskState::Cancelled, ..old.clone() } }).await;
+    for id in [new.id, old.id] {
+        assert!(get_task(&store, id).await.must().completed_at.is_some());
+    }
 }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use stent::backend::{Commands, Outcome};
-use stent::model::{Number, ProgressEntry};
+use stent::model::{Failure, Number, ProgressEntry};
 
 use super::house::*;
 
 cases! {
+    texts_are_carried_whatever_is_in_them,
     effects_are_counted_so_that_a_replay_skips_them,
     an_attempt_without_a_journal_is_heard_in_full,
     counters_are_exact_under_concurrency,
@@ -116,4 +117,29 @@ async fn progress_is_in_order(store: Store) {
     let told = store.execution(root.task.execution_id).await.progress;
     let said = told.iter().map(|entry: &ProgressEntry| entry.step.as_str()).filter(|step| *step != "root");
     assert_eq!(said.collect::<Vec<_>>(), ["0", "1", "2", "3", "4", "5"]);
+}
+
+/// No store holds every text as it is: what it can't hold it escapes, or keeps as bytes.
+async fn texts_are_carried_whatever_is_in_them(store: Store) {
+    const TEXT: &str = "a\0b \u{7f}0; \u{10} ü 日本語 🦀";
+    store.worker("w", &["root"]).await;
+    let failure = Failure { code: Some(TEXT.into()), stack: Some(TEXT.into()), ..Failure::new(TEXT, TEXT) };
+    let root = store.root("root").await;
+    let line = ProgressEntry { step: TEXT.into(), ..progress("one") };
+    store.hold(&root, Commands { progress: vec![line.clone()], ..Commands::default() }).await;
+    let dead = Outcome::DeadLetter { failure: failure.clone(), reason: TEXT.into() };
+    store.record(&root, Commands::default(), dead).await;
+    let letter = only(store.letters().await);
+    assert_eq!((letter.reason.as_str(), letter.task.error.as_ref()), (TEXT, Some(&failure)));
+    let snapshot = store.snapshot(root.task.execution_id).await;
+    assert_eq!(snapshot.execution.error, Some(failure.clone()));
+    assert!(snapshot.execution.progress.iter().any(|told| told.step == TEXT), "{snapshot:#?}");
+
+    let root = store.root("root").await;
+    store
+        .record(&root, Commands::default(), Outcome::Retry { failure: failure.clone(), delay: HOUR, reopen: false })
+        .await;
+    assert_eq!(store.task(root.task.id).await.error, Some(failure));
+    store.backend.cancel(root.task.execution_id, Some(TEXT.to_owned())).await.must();
+    assert_eq!(store.snapshot(root.task.execution_id).await.cancel_reason.as_deref(), Some(TEXT));
 }

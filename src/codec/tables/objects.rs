@@ -1,7 +1,7 @@
 //! The table of option objects.
 
 use super::{Field, Kind, Object, optional, required};
-use crate::model::{ExecutionState, Level, StatsFormat, Synchronous};
+use crate::model::{ExecutionState, FileMode, KeyReuse, Level, StatsFormat, Synchronous};
 
 const STRINGS: Kind = Kind::ListOf(&Kind::String);
 
@@ -30,7 +30,8 @@ const IDEMPOTENCY_KEY: Field = optional(
     "idempotency_key",
     Kind::String,
     "null",
-    "A second use of the key with the same function joins the first; with other arguments it is a conflict.",
+    "A second use of the key with the same function joins the first; with other arguments it is a conflict; after a first \
+     that failed or was cancelled it starts anew.",
 );
 const KEY: Field =
     optional("key", Kind::String, "null", "The operation's own key in the journal, in place of name and number.");
@@ -61,6 +62,9 @@ objects! {
         optional("max_duration", Kind::Duration, "null",
             "It is ended as timed_out this long after the delay; not together with expiry."),
         IDEMPOTENCY_KEY,
+        optional("idempotency_reuse", Kind::Word(KeyReuse::WORDS), "\"after_failure\"",
+            "Whether the key starts another execution after one that failed, was cancelled or timed out; never: its id is \
+             the answer all the same."),
         optional("on_cancel", Kind::String, "null",
             "The function that is dispatched when the execution is cancelled or timed out."),
         optional("traceparent", Kind::String, "null", "W3C Trace Context, handed to every task of the execution."),
@@ -131,6 +135,8 @@ objects! {
             "What a commit waits for: full survives a power cut; normal may lose the last commits to one; off may lose the file."),
         optional("busy_timeout", Kind::Duration, "10.0", "How long a transaction waits for another process's."),
         optional("readers", Kind::Integer, "4", "Connections that read beside the one that writes."),
+        optional("file_mode", Kind::Word(FileMode::WORDS), "\"0600\"",
+            "Who may read and write a file that is created, as for chmod; one that is there stays as it is."),
     ];
     /// How a store that you write is spoken to.
     CUSTOM = "custom" [

@@ -117,7 +117,8 @@ pub(crate) const RECORDS: &[Record] = &[
 /// One shape in every language.
 pub(crate) const FAILURE: Record = Record {
     name: "failure",
-    doc: "Why a task failed. Where one is handed in, a string stands for a failure of type Error with that message.",
+    doc: "Why a task failed. Where one is handed in, a string stands for a failure of type Error with that message. Texts \
+          beyond 32 KiB (type and code: 255 bytes) are cut, details beyond 256 KiB left out.",
     fields: &[
         required("type", Kind::String, "The error's type in the handler's language; retry policies name it."),
         optional("message", Kind::String, "\"\"", "For people."),

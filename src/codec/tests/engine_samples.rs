@@ -32,6 +32,7 @@ fn dispatch() -> DispatchOptions {
         expiry: Some(2 * SECOND),
         max_duration: None,
         idempotency_key: Some("order-42".into()),
+        idempotency_reuse: KeyReuse::Never,
         on_cancel: Some("refund".into()),
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
         task: task_options(),

@@ -238,3 +238,25 @@ fn columns_come_back_and_a_damaged_one_is_named() {
     let error = task_from_column(b"{").unwrap_err();
     assert_eq!((error.status(), detail(&error, "column")), (Status::Backend, "task".to_owned()));
 }
+
+#[test]
+fn names_and_counts_that_no_worker_would_say_are_refused_before_any_store_is_asked() {
+    let ask = |operation: &str, text: &str| super::super::operations::engine_request(operation, Some(text));
+    let claim = |count: &str| {
+        format!(
+            "{{\"transitions\": [], \"claim\": {{\"worker_id\": \"w\", \"count\": {count}, \"limited\": 0, \"lease\": 30}}}}"
+        )
+    };
+    assert!(ask("advance", &claim("10000")).is_ok());
+    let error = ask("advance", &claim("18446744073709551615")).unwrap_err();
+    assert_eq!(error.message(), "advance: claim.count is 18446744073709551615; it must be from 0 to 10000");
+    let signal = "{\"signal\": {\"execution_id\": \"018bcfe5-6800-7101-8101-010101010101\", \"name\": \"a\\u0000b\", \"payload\": 1}}";
+    let error = ask("signal", signal).unwrap_err();
+    assert!(error.message().contains("control character"), "{error}");
+}
+
+#[test]
+fn a_store_of_four_billion_readers_is_refused_and_a_patience_of_months_is_not() {
+    assert!(message(options::sqlite(Some("{\"readers\": 4294967295}"))).contains("at most 10000"));
+    assert!(options::sqlite(Some("{\"busy_timeout\": \"25d\"}")).is_ok());
+}

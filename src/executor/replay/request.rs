@@ -63,6 +63,7 @@ impl Machine {
     /// Stages the step with its outcome. It can be awaited when its commit is confirmed.
     pub fn step_end(&mut self, op: Op, started_at: Timestamp, outcome: Result<Payload, Failure>) -> Result<()> {
         self.sound()?;
+        let outcome = outcome.map_err(Failure::bounded);
         let entry = self.requested(op)?;
         let (key, name) = (&entry.key, &entry.request.name);
         if entry.request.kind != TaskKind::Step {

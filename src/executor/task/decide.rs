@@ -105,6 +105,7 @@ pub(crate) fn decide(returned: Returned, rules: &Rules<'_>) -> Outcome {
 /// The outcome of a failed attempt; `failure` is its own or one of its children's.
 pub(crate) fn fail(failure: Failure, rules: &Rules<'_>) -> Outcome {
     let child = (rules.is_child_failure)(&failure);
+    let failure = failure.bounded();
     if child && !rules.policy.retry_children {
         return Outcome::PassUp { failure };
     }

@@ -231,14 +231,7 @@ impl TaskCore {
         self.state().phase != Phase::Queued
     }
 
-    /// The outcome for a task that an error stopped, outside of its handler.
-    pub(in crate::executor) fn after_error(&self, error: &Error) -> Outcome {
-        let mut failure = Failure::new(error.status().name(), error.message());
-        failure.retryable = error.is_retryable();
-        self.with_rules(None, |rules| fail(failure, rules))
-    }
-
-    fn with_rules<R>(&self, machine: Option<&Machine>, act: impl FnOnce(&Rules<'_>) -> R) -> R {
+    pub(super) fn with_rules<R>(&self, machine: Option<&Machine>, act: impl FnOnce(&Rules<'_>) -> R) -> R {
         let default;
         let options = &self.function;
         let policy = match self.claimed.task.retry_policy.as_ref().or(options.retry_policy.as_ref()) {

@@ -7,6 +7,7 @@ mod decide;
 mod durable;
 mod ending;
 mod lifecycle;
+mod refusals;
 mod says;
 mod tells;
 mod turns;

@@ -77,6 +77,10 @@ impl Engine {
             let is_limited = function.options.max_concurrent.is_some();
             let task = self.lease(&function.options, claimed, now);
             tasks.push(Arc::clone(&task));
+            if let Some(letter) = task.unwritten_letter() {
+                task.end_unstarted(letter);
+                continue;
+            }
             if matches!(code, Code::Host(_)) && !matches!(kept, Kept::Coroutine(..)) {
                 task.set_polled(Polled::new());
             }

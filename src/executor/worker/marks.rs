@@ -21,7 +21,8 @@ impl Shared {
     pub(super) fn mark(&self, task: &Arc<TaskCore>, bodies: usize) -> Message {
         let begun = Some(u32::try_from(bodies).unwrap_or(u32::MAX));
         let commands = Commands { begun, ..Commands::default() };
-        Message { task: Arc::clone(task), transition: Transition { held: task.held, commands, outcome: Outcome::Hold } }
+        let transition = Transition { held: task.held, commands, outcome: Outcome::Hold };
+        Message { task: Arc::clone(task), transition, refusals: 0 }
     }
 }
 

@@ -76,7 +76,7 @@ impl Engine {
     }
 
     fn settle_end(&mut self, message: &Message, verdict: Verdict) -> bool {
-        let Message { task, transition } = message;
+        let Message { task, transition, .. } = message;
         match verdict {
             Verdict::Recorded { arrivals, latest } => {
                 tally(&self.shared.core.metrics.counters, &transition.outcome);
@@ -107,7 +107,7 @@ impl Engine {
                 task.tell_verdict(&transition.outcome, Err(task.cancelled()));
                 true
             }
-            Verdict::Refused(error) => self.refused(task, transition, &error),
+            Verdict::Refused(error) => self.refused(message, &error),
         }
     }
 
@@ -124,24 +124,20 @@ impl Engine {
         });
     }
 
-    /// The end can't be recorded as it is. What can be: that it failed for this reason; else that the task goes back;
-    /// else nothing, and the lease runs out.
-    fn refused(&mut self, task: &Arc<TaskCore>, transition: &Transition, error: &Error) -> bool {
+    /// The end can't be recorded as it is. True: nothing else can be, and the lease runs out.
+    fn refused(&mut self, message: &Message, error: &Error) -> bool {
+        let Message { task, transition, refusals } = message;
         self.shared.log(Level::Error, || {
             LogRecord::new("stent.worker", format!("the store refused a task's end: {error}"))
                 .with("function", &task.claimed.task.step_name)
                 .with("task", task.held.task)
         });
-        let outcome = match &transition.outcome {
-            Outcome::Release => {
-                task.tell_verdict(&transition.outcome, Err(error.clone()));
-                return true;
-            }
-            Outcome::Retry { .. } | Outcome::DeadLetter { .. } if transition.commands.is_empty() => Outcome::Release,
-            _ => task.after_error(error),
+        let Some(outcome) = task.instead(&transition.outcome, error, *refusals) else {
+            task.tell_verdict(&transition.outcome, Err(error.clone()));
+            return true;
         };
         let transition = Transition { held: task.held, commands: Commands::default(), outcome };
-        self.pending.push_back(Message { task: Arc::clone(task), transition });
+        self.pending.push_back(Message { task: Arc::clone(task), transition, refusals: refusals + 1 });
         false
     }
 }

@@ -65,6 +65,8 @@ pub(super) struct Shared {
 pub(super) struct Message {
     pub(super) task: Arc<TaskCore>,
     pub(super) transition: Transition,
+    /// How often the store has refused an end of this lease.
+    pub(super) refusals: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -368,7 +370,7 @@ impl LeaseHolder for Shared {
     /// Wakes the loop only if the outbox was empty: the loop takes everything at once.
     fn post(&self, task: Arc<TaskCore>, transition: Transition) {
         let mut outbox = lock(&self.outbox);
-        outbox.push(Message { task, transition });
+        outbox.push(Message { task, transition, refusals: 0 });
         let first = outbox.len() == 1;
         drop(outbox);
         if first {

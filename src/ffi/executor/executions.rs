@@ -11,11 +11,12 @@ use crate::model::{Id, Payload};
 
 /// Starts an execution of a function, whoever has registered it, in this process or another; until a worker has it,
 /// it waits. args: an array, NULL for none. options: kwargs, delay, expiry or max_duration, tags, priority, queue,
-/// retry_policy, timeout, id, idempotency_key, on_cancel, traceparent; see stent_describe. `*execution_id` is to be
-/// freed with stent_free.
+/// retry_policy, timeout, id, idempotency_key, idempotency_reuse, on_cancel, traceparent; see stent_describe.
+/// `*execution_id` is to be freed with stent_free.
 ///
 /// Returns when the execution is durable. Any thread. STENT_E_CONFLICT: the id exists, or the idempotency key was
-/// used with other arguments; used with the same, the answer is the id of the execution that has it.
+/// used with other arguments; used with the same, the answer is the id of the execution that has it. One that failed
+/// or was cancelled has left the key free: then a new execution starts, unless idempotency_reuse is "never".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_executor_dispatch(
     executor: *mut stent_executor,

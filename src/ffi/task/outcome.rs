@@ -29,7 +29,8 @@ pub unsafe extern "C" fn stent_task_complete(
 
 /// The attempt failed: {"type", "message", "code", "retryable", "details", "stack"}, of which "type" must be there.
 /// What becomes of it (another attempt, or a dead letter) follows from the retry policy; "retryable": false ends it
-/// at once. Staged as stent_task_complete is, with the same statuses. Never blocks. Any thread.
+/// at once. Message and stack are kept up to 32 KiB, type and code up to 255 bytes, details up to 256 KiB; what is longer
+/// is cut, and says so. Staged as stent_task_complete is, with the same statuses. Never blocks. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_task_fail(
     task: *mut stent_task,

@@ -3,6 +3,7 @@
 
 mod calls;
 mod custom;
+mod keys;
 mod sqlite;
 mod worker;
 
@@ -13,10 +14,11 @@ pub use calls::{
     StepOptions, WaitSignalOptions,
 };
 pub use custom::{CheckOptions, CustomOptions};
-pub use sqlite::{SqliteOptions, Synchronous};
+pub use keys::KeyReuse;
+pub use sqlite::{FileMode, SqliteOptions, Synchronous};
 pub use worker::WorkerOptions;
 
-use super::{Error, Id, NAME_MAX, PAYLOAD_MAX, Payload, Result, RetryPolicy, TAGS_MAX, Timestamp};
+use super::{Error, Id, KEY_MAX, NAME_MAX, PAYLOAD_MAX, Payload, Result, RetryPolicy, TAGS_MAX, Timestamp};
 
 /// What a worker declares of a function when it starts; kept in the store for every caller.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -71,6 +73,7 @@ pub struct DispatchOptions {
     /// From the moment the execution may start (after `delay`).
     pub max_duration: Option<Duration>,
     pub idempotency_key: Option<String>,
+    pub idempotency_reuse: KeyReuse,
     /// The function dispatched when the execution ends by cancellation or time-out.
     pub on_cancel: Option<String>,
     /// W3C Trace Context, handed to every task of the execution.
@@ -175,6 +178,18 @@ pub fn check_name(what: &'static str, name: &str) -> Result<()> {
     }
     if name.chars().any(char::is_control) {
         return Err(Error::invalid(format!("{what} {name:?} has a control character in it")).with("key", what));
+    }
+    Ok(())
+}
+
+/// A key or the words of a filter, as the protocol's callers give them: of any kind, but not long, and no NUL.
+pub fn check_key(what: &'static str, key: &str) -> Result<()> {
+    if key.len() > KEY_MAX {
+        return Err(Error::invalid(format!("{what} is {} bytes long; at most {KEY_MAX} are allowed", key.len()))
+            .with("key", what));
+    }
+    if key.contains('\0') {
+        return Err(Error::invalid(format!("{what} has a NUL character in it")).with("key", what));
     }
     Ok(())
 }

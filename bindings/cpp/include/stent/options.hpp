@@ -59,6 +59,7 @@ struct dispatch_options : detail::options<dispatch_options> {
     STENT_OPTION(dispatch_options, expiry, duration)
     STENT_OPTION(dispatch_options, max_duration, duration)
     STENT_OPTION(dispatch_options, idempotency_key, std::string)
+    STENT_OPTION(dispatch_options, idempotency_reuse, std::string)
     STENT_OPTION(dispatch_options, on_cancel, std::string)
     STENT_OPTION(dispatch_options, traceparent, std::string)
     STENT_OPTION(dispatch_options, queue, std::string)
@@ -126,6 +127,7 @@ struct sqlite_options : detail::options<sqlite_options> {
     STENT_OPTION(sqlite_options, synchronous, std::string)
     STENT_OPTION(sqlite_options, busy_timeout, duration)
     STENT_OPTION(sqlite_options, readers, int)
+    STENT_OPTION(sqlite_options, file_mode, std::string)
 };
 
 // How a store of your own is spoken to.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import msgspec
 from msgspec import Raw
 
@@ -44,5 +46,7 @@ def close(tx: Transaction, execution: Execution) -> None:
             "kwargs": execution.kwargs,
         }
         args = Raw(msgspec.json.encode([told]))
-        compensation = start.NewExecution(execution_id(tx), execution.on_cancel, args, start.DispatchOptions(), "0" * 64)
+        # Nobody else has these arguments: one that is idempotent joins no other's.
+        args_hash = sha256(args).hexdigest()
+        compensation = start.NewExecution(execution_id(tx), execution.on_cancel, args, start.DispatchOptions(), args_hash)
         start.execution(tx, compensation)

@@ -52,9 +52,16 @@ def _insert_execution(tx: Transaction, record: ExecutionRecord, root: str | None
         raise stent.ConflictError(f"there is an execution {record.id} already; give it an id of its own")
     made = Execution(**{name: getattr(record, name) for name in ExecutionRecord.__struct_fields__})
     made.progress, made.root = [], root
+    _date(tx, made)
     tx.put(made)
     for entry in record.progress:
         tx.put(Progress(execution_id=record.id, number=tx.next_number(), entry=entry))
+
+
+def _date(tx: Transaction, row: Task | Execution) -> None:
+    """What is over and does not say since when is over since now."""
+    if row.state in TERMINAL and not row.completed_at:
+        row.completed_at = tx.now
 
 
 @operation
@@ -90,6 +97,7 @@ def update_execution(tx: Transaction, execution: ExecutionRecord) -> None:
     for name in ExecutionRecord.__struct_fields__:
         if name not in KEPT:
             setattr(found, name, getattr(execution, name))
+    _date(tx, found)
     if found.state == "cancelling":
         # The record is what was written, until the next sweep takes the tree.
         found.ending = found.ending or "cancelled"
@@ -149,6 +157,7 @@ def _insert_task(tx: Transaction, record: TaskRecord) -> None:
     if execution and execution.state not in ("pending", "running") and record.state not in TERMINAL:
         raise stent.ConflictError(f"the execution {execution.id} is {execution.state}, so nobody would run it")
     made = Task(**{name: getattr(record, name) for name in TaskRecord.__struct_fields__})
+    _date(tx, made)
     made.timeout = start.function_options(tx, made.step_name).timeout
     if made.kind in RUN_BY_WORKERS:
         made.route = start.route_of(tx, made.queue, made.step_name, made.tags)

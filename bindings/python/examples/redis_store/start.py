@@ -39,6 +39,7 @@ class DispatchOptions(TaskOptions, kw_only=True):
     id: str | None = None
     expiry: float | None = None
     max_duration: float | None = None
+    idempotency_reuse: str = "after_failure"
     on_cancel: str | None = None
     traceparent: str | None = None
 
@@ -90,9 +91,10 @@ class Reserved(NamedTuple):
 
     owner: str | None = None
     result: Raw | None = None
+    is_over: bool = False
 
 
-def reserve(tx: Transaction, task: Task, args_hash: str | None) -> Reserved:
+def reserve(tx: Transaction, task: Task, args_hash: str | None, reuse: str = "after_failure") -> Reserved:
     args_hash = args_hash or "0" * 64
     name = f"{task.step_name}/{task.idempotency_key}"
     found = tx.get(Reservation, name)
@@ -109,6 +111,8 @@ def reserve(tx: Transaction, task: Task, args_hash: str | None) -> Reserved:
             return Reserved(owner.id, owner.result)
         if owner and owner.id != task.id and owner.state in ("pending", "running", "waiting"):
             return Reserved(owner.id)
+        if owner and reuse == "never" and owner.kind == "orchestrator" and not owner.parent_task_id:
+            return Reserved(owner.id, is_over=True)
     tx.put(Reservation(name=name, owner=task.id, args_hash=args_hash, expires_at=tx.after(KEY_TTL)))
     return Reserved()
 
@@ -141,7 +145,7 @@ def execution(tx: Transaction, new: NewExecution) -> str:
     resolve(tx, root, options, None, new.args_hash)
     result = None
     if root.idempotency_key is not None:
-        reserved = reserve(tx, root, new.args_hash)
+        reserved = reserve(tx, root, new.args_hash, options.idempotency_reuse)
         owner = tx.get(Task, reserved.owner) if reserved.owner else None
         if owner and owner.kind == "orchestrator" and not owner.parent_task_id:
             return owner.execution_id

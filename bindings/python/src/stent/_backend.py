@@ -41,7 +41,7 @@ class Backend:
     """An open store: a SQLite file (`"workflow.db"`), `":memory:"`, or a PostgreSQL database
     (`"postgresql://user@host/database"`). Its calls block; `stent.Executor` is for programs that must not.
 
-    The options are those of a SQLite file: synchronous, busy_timeout, readers.
+    The options are those of a SQLite file: synchronous, busy_timeout, readers, file_mode.
     """
 
     def __init__(self, url: str | os.PathLike[str], **options: Unpack[SqliteOptions]) -> None:

@@ -51,7 +51,9 @@ class DispatchOptions(TypedDict, total=False):
     max_duration: Duration | None
     "It is ended as timed_out this long after the delay; not together with expiry."
     idempotency_key: str | None
-    "A second use of the key with the same function joins the first; with other arguments it is a conflict."
+    "A second use of the key with the same function joins the first; with other arguments it is a conflict; after a first that failed or was cancelled it starts anew."
+    idempotency_reuse: Literal["after_failure", "never"] | None
+    "Whether the key starts another execution after one that failed, was cancelled or timed out; never: its id is the answer all the same."
     on_cancel: str | None
     "The function that is dispatched when the execution is cancelled or timed out."
     traceparent: str | None
@@ -93,7 +95,7 @@ class CallOptions(TypedDict, total=False):
     delay: Duration | None
     "It is not started before this has passed."
     idempotency_key: str | None
-    "A second use of the key with the same function joins the first; with other arguments it is a conflict."
+    "A second use of the key with the same function joins the first; with other arguments it is a conflict; after a first that failed or was cancelled it starts anew."
     cache_key: str | None
     "A key for the cache in place of the arguments; implies cached."
     queue: str | None
@@ -177,6 +179,8 @@ class SqliteOptions(TypedDict, total=False):
     "How long a transaction waits for another process's."
     readers: int | None
     "Connections that read beside the one that writes."
+    file_mode: Literal["0600", "0640", "0644", "0660", "0664", "0666"] | None
+    "Who may read and write a file that is created, as for chmod; one that is there stays as it is."
 
 
 class CustomOptions(TypedDict, total=False):

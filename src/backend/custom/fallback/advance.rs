@@ -7,7 +7,9 @@ use crate::backend::decide::{self, Asked, End, Ending, Moved, Standing};
 use crate::backend::{
     Claim, Claimed, Commands, NewSignal, Notice, Outcome, Request, Spawn, SpawnKind, Transition, Verdict,
 };
-use crate::model::{CallOptions, Error, ExecutionState, Id, NAME_MAX, Op, Payload, Result, Task, TaskKind, TaskState};
+use crate::model::{
+    CallOptions, Error, ExecutionState, Id, KeyReuse, NAME_MAX, Op, Payload, Result, Task, TaskKind, TaskState,
+};
 
 impl Fallback {
     pub(in crate::backend::custom) async fn advance(
@@ -142,6 +144,7 @@ impl Fallback {
                     function: &name,
                     options: &options,
                     idempotency_key: idempotency_key.as_deref(),
+                    reuse: KeyReuse::AfterFailure,
                     cache_key: cache_key.as_deref(),
                     args_hash: args_hash.as_ref(),
                 };

@@ -9,7 +9,7 @@ use super::notes::{Notes, held_by, holder, now};
 use super::start::EXPIRY;
 use crate::backend::decide::{self, Charge, Death, Due, End, Ending, Left, Reservation, root_task_id};
 use crate::backend::{Claim, Claimed, NewWorker, Renew, Renewed, Request, Response};
-use crate::model::{Error, ExecutionState, Failure, Id, Payload, Result, Status, Task, TaskKind, TaskState};
+use crate::model::{Error, ExecutionState, Failure, Id, KeyReuse, Payload, Result, Status, Task, TaskKind, TaskState};
 
 /// A task that this worker can't run, or that joins another one's call, is put back for this long.
 const NOT_HERE: Duration = Duration::from_secs(1);
@@ -207,8 +207,8 @@ impl Fallback {
     /// May the task run, as far as its idempotency key is concerned? The first task with the key runs; others are put
     /// back until they get its result, or run if it fails.
     async fn may_run(&self, task: &Task, notes: &Notes) -> Result<bool> {
-        let ending = match self.reserve(task, notes).await {
-            Ok(Reservation::Owner) => return self.own(task, notes).await.map(|()| true),
+        let ending = match self.reserve(task, notes, KeyReuse::AfterFailure).await {
+            Ok(Reservation::Owner | Reservation::Over { .. }) => return self.own(task, notes).await.map(|()| true),
             Ok(Reservation::Join { .. }) => {
                 return self.put_back(task.clone(), notes, now().after(NOT_HERE / 4)).await.map(|()| false);
             }

@@ -11,8 +11,8 @@ use crate::backend::decide::{self, Asked, Found, KEY_TTL, Reservation, root_task
 use crate::backend::{CacheSlot, NewExecution, NewWorker, Notice, Request};
 use crate::codec::{from_json, to_json};
 use crate::model::{
-    Execution, ExecutionState, FunctionOptions, Id, Payload, Result, Task, TaskKind, TaskState, Timestamp, child_id,
-    digest,
+    Execution, ExecutionState, FunctionOptions, Id, KeyReuse, Payload, Result, Task, TaskKind, TaskState, Timestamp,
+    child_id, digest,
 };
 
 /// The task that ends an execution when it times out: it is claimed but not run.
@@ -137,6 +137,7 @@ impl Fallback {
             function: name,
             options: &new.options.task,
             idempotency_key: new.options.idempotency_key.as_deref(),
+            reuse: new.options.idempotency_reuse,
             cache_key: None,
             args_hash: Some(&new.args_hash),
         };
@@ -144,7 +145,7 @@ impl Fallback {
         task.args = new.args.clone();
         task.kwargs = new.options.kwargs.clone().unwrap_or_else(Payload::empty_object);
         notes.keep(&mut task);
-        if let Some(first) = self.first_with_key(&task, &notes).await? {
+        if let Some(first) = self.first_with_key(&task, &notes, asked.reuse).await? {
             return Ok(first);
         }
         let expiry_at = new.options.expiry_at(now);
@@ -190,21 +191,27 @@ impl Fallback {
         Ok(new.id)
     }
 
-    /// The execution whose root has the key of this new root. A key that belongs to a call within an execution is
-    /// joined when the root is claimed, as by any other task.
-    async fn first_with_key(&self, root: &Task, notes: &Notes) -> Result<Option<Id>> {
-        let owner = match self.reserve(root, notes).await? {
+    /// The execution whose root has the key of this new one. A key that a call inside of an execution has is joined when
+    /// the root is claimed, as by any other task.
+    async fn first_with_key(&self, root: &Task, notes: &Notes, reuse: KeyReuse) -> Result<Option<Id>> {
+        let owner = match self.reserve(root, notes, reuse).await? {
             Reservation::Owner => return self.own(root, notes).await.map(|()| None),
             Reservation::Done { owner, .. } => owner,
             Reservation::Join { owner } => Some(owner),
+            Reservation::Over { owner } if self.is_root(owner).await? => Some(owner),
+            Reservation::Over { .. } => return self.own(root, notes).await.map(|()| None),
         };
         let Some(owner) = owner else { return Ok(None) };
         let found = self.task(owner).await?.map(|owner| owner.execution_id);
         Ok(found.filter(|execution| root_task_id(*execution) == owner))
     }
 
-    /// What the idempotency key means for this task. The same key with other arguments is a conflict.
-    pub(super) async fn reserve(&self, task: &Task, notes: &Notes) -> Result<Reservation> {
+    async fn is_root(&self, task: Id) -> Result<bool> {
+        Ok(self.task(task).await?.is_some_and(|found| root_task_id(found.execution_id) == task))
+    }
+
+    /// What this task's idempotency key makes of it. Other arguments under the key: conflict.
+    pub(super) async fn reserve(&self, task: &Task, notes: &Notes, reuse: KeyReuse) -> Result<Reservation> {
         let Some(key) = &task.idempotency_key else { return Ok(Reservation::Owner) };
         let function = &task.step_name;
         let kept = self.value(Request::GetIdempotencyResult { key: owner_key(function, key) }).await?;
@@ -215,7 +222,7 @@ impl Fallback {
         if let Some(owner) = self.task(owner.task).await? {
             (found.state, found.result) = (Some(owner.state), owner.result);
         }
-        decide::reserve(function, key, &notes.args_hash.unwrap_or_default(), task.id, found)
+        decide::reserve(function, key, &notes.args_hash.unwrap_or_default(), reuse, task.id, found)
     }
 
     /// Makes this task the owner of its key.

@@ -22,6 +22,7 @@ use crate::model::{Error, Result, duration_from_seconds};
 
 /// One operation of the protocol.
 pub(super) async fn call<D: Database>(store: &Sql<D>, request: Request) -> Result<Response> {
+    request.check()?;
     match request {
         Request::InitDb {} => store.check_schema().await.map(|()| Response::Nothing),
         Request::Close {} => store.close().await.map(|()| Response::Nothing),

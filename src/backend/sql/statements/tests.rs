@@ -31,8 +31,9 @@ const OWN: &[(&str, &str, &[&str])] = &[
     (
         "postgres",
         "the schema, and its version",
-        &["schema_applied", "schema_create", "schema_rights", "schema_tables", "schema_version", "server_is_writable"],
+        &["schema_applied", "schema_create", "schema_rights", "schema_tables", "schema_version"],
     ),
+    ("postgres", "the server, and its database", &["server_encoding", "server_is_writable"]),
 ];
 
 /// The files of a dialect's folder, by name, with what is in them.

@@ -43,7 +43,7 @@ async fn start(store: &Sqlite, function: &str, options: DispatchOptions) -> Id {
 }
 
 async fn take(store: &Sqlite) -> Option<Claimed> {
-    let claim = Claim { worker_id: "w".into(), count: 1, limited: 0, lease: HOUR };
+    let claim = Claim { worker_id: "w".into(), count: 1, limited: 0, begin: 1, slots: 1, lease: HOUR };
     store.advance(vec![], Some(claim)).await.unwrap().1.pop()
 }
 

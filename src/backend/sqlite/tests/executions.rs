@@ -113,6 +113,7 @@ async fn lists_are_newest_first_in_a_total_order() {
         for n in 0..12 {
             let mut new = execution(if n % 3 == 0 { ExecutionState::Failed } else { ExecutionState::Pending });
             new.created_at = time.after(u32::from(n > 5) * SECOND);
+            new.completed_at = new.state.is_terminal().then_some(time);
             store.ok(Request::CreateExecution { execution: new.clone() }).await;
             all.push(new);
         }

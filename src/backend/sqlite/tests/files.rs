@@ -12,6 +12,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 
 use super::*;
+use crate::model::FileMode;
 
 /// What a child process is to do, and with which file.
 const CHILD: &str = "STENT_TEST_FILES_CHILD";
@@ -294,4 +295,55 @@ async fn many_open_a_new_file_at_once() {
     assert_eq!(query(&path, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'").await, 1);
     // Each step of the schema was taken once.
     assert_eq!(query(&path, "SELECT max(version) - count(*) FROM stent_schema").await, 0);
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[tokio::test]
+async fn a_new_file_is_its_owners() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stent.db");
+    let store = open(&path).await.unwrap();
+    store.ok(keep("k".to_owned(), 5_000)).await;
+    for file in
+        [path.clone(), super::super::connect::beside(&path, "-wal"), super::super::connect::beside(&path, "-shm")]
+    {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+    store.ok(Request::Close {}).await;
+
+    let shared = folder.path().join("shared.db");
+    let options = SqliteOptions { file_mode: FileMode::Group, ..SqliteOptions::default() };
+    Sqlite::open(shared.to_str().unwrap(), options).await.unwrap().call(Request::Close {}).await.unwrap();
+    assert_eq!(mode(&shared), 0o660);
+
+    // One that is there stays as it is, and where a link leads to nothing yet the file is made there.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    open(&path).await.unwrap().ok(Request::Close {}).await;
+    assert_eq!(mode(&path), 0o644);
+    let (link, real) = (folder.path().join("link"), folder.path().join("real.db"));
+    std::os::unix::fs::symlink("real.db", &link).unwrap();
+    open(&link).await.unwrap().ok(Request::Close {}).await;
+    assert_eq!(mode(&real), 0o600);
+}
+
+#[tokio::test]
+async fn a_patience_of_months() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stent.db");
+    let busy_timeout = 25 * 24 * 3600 * SECOND;
+    let options = SqliteOptions { busy_timeout, ..SqliteOptions::default() };
+    let store = Sqlite::open(path.to_str().unwrap(), options).await.unwrap();
+    store.call(Request::SetCachedResult { key: "k".into(), value: "1".into(), ttl: None }).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_no_file() {
+    is(&refused(Path::new("/dev/null")).await, Status::Backend, "no file but a device");
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    is(&refused(&pipe).await, Status::Backend, "no file but a device");
 }

@@ -74,6 +74,7 @@ async fn lists_and_counts() {
             new.created_at = time.after(n % 2 * SECOND);
             new.queue = (n % 3 == 0).then(|| "q".to_owned());
             new.state = if n == 8 { TaskState::Cancelled } else { TaskState::Pending };
+            new.completed_at = new.state.is_terminal().then_some(time);
             store.ok(Request::CreateTask { task: new.clone() }).await;
             all.push(new);
         }

@@ -1,0 +1,66 @@
+//! What a request of the engine's may say, whatever the store: names that are names, counts that make sense. Workers and
+//! clients of the library say nothing else; these requests come from elsewhere.
+
+use super::engine::EngineRequest;
+use crate::backend::{Claim, SpawnKind};
+use crate::model::{CONCURRENCY_MAX, Error, Result, check_key, check_name, check_tags};
+
+pub(super) fn check(request: &EngineRequest) -> Result<()> {
+    use EngineRequest as E;
+    match request {
+        E::Dispatch { executions } => executions.iter().try_for_each(|new| {
+            check_name("function", &new.function)?;
+            new.options.idempotency_key.as_deref().map_or(Ok(()), |key| check_key("idempotency_key", key))?;
+            new.options.check()
+        }),
+        E::RegisterWorker { worker } => {
+            check_name("worker_id", &worker.worker_id)?;
+            worker.queues.iter().try_for_each(|queue| check_name("queues", queue))?;
+            check_tags(&worker.tags)?;
+            worker.functions.iter().try_for_each(|function| {
+                check_name("name", &function.name)?;
+                function.options.check()
+            })
+        }
+        E::Advance { transitions, claim } => {
+            let spawns = transitions.iter().flat_map(|transition| &transition.commands.spawns);
+            for spawn in spawns {
+                check_name("name", &spawn.name)?;
+                check_key("key", &spawn.key)?;
+                if let SpawnKind::Activity { options, .. } = &spawn.what {
+                    options.task.check()?;
+                }
+            }
+            claim.as_ref().map_or(Ok(()), check_claim)
+        }
+        E::Cached { keys } => keys.iter().try_for_each(|key| check_key("keys", key)),
+        E::Renew { renew } => check_key("worker_id", &renew.worker_id),
+        E::RemoveWorker { worker_id } | E::Sweep { worker_id } => check_key("worker_id", worker_id),
+        E::Signal { signal } => {
+            check_name("name", &signal.name)?;
+            signal.id.as_deref().map_or(Ok(()), |id| check_key("id", id))
+        }
+        E::List { filter } => filter.check(),
+        E::DeadLetters { filter } => filter.check(),
+        E::Journals { .. }
+        | E::Cancel { .. }
+        | E::EndedAmong { .. }
+        | E::CancelledAmong { .. }
+        | E::Snapshot { .. }
+        | E::ReplayDeadLetter { .. }
+        | E::Resume { .. }
+        | E::Stats {}
+        | E::WaitForWork { .. } => Ok(()),
+    }
+}
+
+fn check_claim(claim: &Claim) -> Result<()> {
+    check_key("worker_id", &claim.worker_id)?;
+    for (key, count) in [("count", claim.count), ("limited", claim.limited)] {
+        if count > CONCURRENCY_MAX {
+            let told = format!("claim.{key} is {count}; it must be from 0 to {CONCURRENCY_MAX}");
+            return Err(Error::invalid(told).with("key", key));
+        }
+    }
+    Ok(())
+}
