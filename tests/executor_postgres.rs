@@ -6,6 +6,8 @@ mod ends;
 mod flaky;
 #[path = "executor/house.rs"]
 mod house;
+#[path = "executor/options.rs"]
+mod options;
 #[path = "executor/order.rs"]
 mod order;
 #[path = "common/postgres.rs"]

@@ -67,7 +67,8 @@ impl Executor {
         check_size("kwargs", &kwargs)?;
         let id = options.id.unwrap_or_else(fresh_id);
         let args_hash = self.0.core.canonical.hash(&args, &kwargs);
-        Ok(NewExecution { id, function, args, options, args_hash })
+        let registered = self.0.core.declared.get(&function);
+        Ok(NewExecution { id, function, args, options, args_hash, registered })
     }
 
     /// Waits until the execution is over, by wake-up, and gives it as it ended. `None`: for as long as it takes.

@@ -80,5 +80,6 @@ fn compensation(ended: &Row, now: Timestamp) -> Result<Option<NewExecution>> {
         &ended.payload("kwargs")?.unwrap_or_else(Payload::empty_object),
     );
     let options = DispatchOptions::default();
-    Ok(Some(NewExecution { id: dispatch::draw_id(now), function, args, options, args_hash: [0; 32] }))
+    let id = dispatch::draw_id(now);
+    Ok(Some(NewExecution { id, function, args, options, args_hash: [0; 32], registered: None }))
 }

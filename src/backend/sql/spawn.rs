@@ -48,13 +48,14 @@ pub(super) async fn start(tx: &mut Tx<'_>, book: &mut WaitBook, starts: &[Start<
             error: None,
         };
         match &spawn.what {
-            SpawnKind::Activity { args, options, args_hash } => {
+            SpawnKind::Activity { args, options, args_hash, registered } => {
                 let asked = Asked {
                     function: &spawn.name,
                     options: &options.task,
                     idempotency_key: options.idempotency_key.as_deref(),
                     cache_key: options.cache_key.as_deref(),
                     args_hash: args_hash.as_ref(),
+                    registered: registered.as_deref(),
                 };
                 let mut run = insert::resolve(tx, &asked).await?;
                 let now = tx.now;

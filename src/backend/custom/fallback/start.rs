@@ -139,6 +139,7 @@ impl Fallback {
             idempotency_key: new.options.idempotency_key.as_deref(),
             cache_key: None,
             args_hash: Some(&new.args_hash),
+            registered: new.registered.as_deref(),
         };
         self.resolve(&mut task, &mut notes, &asked).await?;
         task.args = new.args.clone();
