@@ -9,6 +9,7 @@ mod sql;
 pub mod sqlite;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
@@ -37,6 +38,12 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Hints from now on. A receiver that lags must look for itself.
     fn notices(&self) -> broadcast::Receiver<Notice>;
+
+    /// Another's cancel may be unheard of here for longer than this: before a body begins, it is asked for
+    /// (`cancelled_among`), unless that was done since. `None`: the hints tell of cancels as they are recorded.
+    fn unheard_for(&self) -> Option<Duration> {
+        None
+    }
 
     /// Starts executions with their root tasks, in one transaction, in order. Where an idempotency key of the same
     /// function is held by another execution's root (going on or completed), that execution's id is the answer.

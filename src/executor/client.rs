@@ -190,7 +190,10 @@ impl Executor {
 
     /// Cancels the whole tree. `NOT_FOUND`: no such execution; `CONFLICT`: it is over.
     pub async fn cancel(&self, id: Id, reason: Option<String>) -> Result<()> {
-        self.0.core.backend.cancel(id, reason).await
+        self.0.core.backend.cancel(id, reason).await?;
+        // Before the answer, so that nothing that its own workers hold begins after it.
+        self.workers().iter().for_each(|worker| worker.cancelled(id));
+        Ok(())
     }
 
     /// Newest first.

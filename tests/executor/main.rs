@@ -3,6 +3,7 @@
 mod ends;
 mod flaky;
 mod house;
+mod looks;
 mod options;
 mod order;
 mod replays;

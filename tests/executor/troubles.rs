@@ -9,20 +9,8 @@ use stent::backend::{Request, Response};
 use stent::executor::WorkerState;
 use stent::model::{CallOptions, Error, Status, TaskState, WaitSignalOptions, WorkerOptions, child_id};
 
-use crate::flaky::Flaky;
+use crate::flaky::flaky_house;
 use crate::house::{Count, House, SOON, text, tries, until};
-
-fn flaky_house() -> (House, Arc<Flaky>) {
-    let flaky = Arc::new(Mutex::new(None));
-    let keep = Arc::clone(&flaky);
-    let house = House::with(move |store| {
-        let made = Arc::new(Flaky::new(store));
-        *keep.lock().unwrap() = Some(Arc::clone(&made));
-        made
-    });
-    let made = flaky.lock().unwrap().take().unwrap();
-    (house, made)
-}
 
 /// DESIGN, law 2: the handler's body is not run again because a commit failed.
 #[test]

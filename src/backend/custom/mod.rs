@@ -29,6 +29,9 @@ const NOTICES_MAX: usize = 1024;
 /// After an error in the wait for hints.
 const HINTS_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long another's cancel may go unheard of in a store without hints of its own before it is asked.
+const UNHEARD: Duration = Duration::from_millis(20);
+
 const WAIT_FOR_WORK: &str = "wait_for_work";
 
 pub struct Custom {
@@ -156,6 +159,10 @@ impl Backend for Custom {
 
     fn notices(&self) -> broadcast::Receiver<Notice> {
         self.notices.subscribe()
+    }
+
+    fn unheard_for(&self) -> Option<Duration> {
+        (!self.door.offers(WAIT_FOR_WORK)).then_some(UNHEARD)
     }
 
     async fn dispatch(&self, executions: Vec<NewExecution>) -> Result<Vec<Id>> {

@@ -65,6 +65,9 @@ use crate::model::{Error, Result, Route};
 /// How often a transaction is tried that others are in the way of.
 const TRIES: u32 = 12;
 
+/// While no hints are heard: how long another's cancel may go unheard of before the server is asked.
+const UNHEARD: Duration = Duration::from_millis(20);
+
 /// A store in a PostgreSQL database, as one schema of it.
 pub type Postgres = Sql<Server>;
 
@@ -159,6 +162,10 @@ impl Database for Server {
 
     fn heard(&self) -> u64 {
         self.notices.heard()
+    }
+
+    fn unheard_for(&self) -> Option<Duration> {
+        (!self.notices.hears()).then_some(UNHEARD)
     }
 
     fn catalog(&self) -> &SharedCatalog {

@@ -48,6 +48,9 @@ pub(in crate::backend) trait Database: Send + Sync + 'static {
     /// A number that grows with whatever is heard of others.
     fn heard(&self) -> u64;
 
+    /// As [`crate::backend::Backend::unheard_for`].
+    fn unheard_for(&self) -> Option<Duration>;
+
     fn catalog(&self) -> &SharedCatalog;
 
     /// How long a call goes on when connections are cut.

@@ -1,7 +1,7 @@
 //! The backend's trait, operation by operation, each with the function that does it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -71,6 +71,10 @@ impl<D: Database> Backend for Sql<D> {
 
     fn notices(&self) -> broadcast::Receiver<Notice> {
         self.database.notices()
+    }
+
+    fn unheard_for(&self) -> Option<Duration> {
+        self.database.unheard_for()
     }
 
     async fn dispatch(&self, executions: Vec<NewExecution>) -> Result<Vec<Id>> {

@@ -9,6 +9,7 @@
 //! | `desk` | slots without threads, for a poller's worker |
 //! | `slots` | the one or the other |
 //! | `coroutines` | those in a poller's host whose tasks wait |
+//! | `looks` | what is asked before a body begins |
 //! | `cache` | journals of suspended tasks |
 //! | `alarms` `notices` `renewals` `sweeps` | the keepers: what happens beside the loop |
 
@@ -18,6 +19,7 @@ mod cache;
 mod coroutines;
 mod desk;
 mod engine;
+mod looks;
 mod notices;
 mod pool;
 mod renewals;
@@ -27,6 +29,7 @@ mod shared;
 mod slots;
 mod sweeps;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +41,7 @@ use super::core::Core;
 use super::inbox::{Event, Inbox};
 use super::registry::Registry;
 use super::status::{WorkerState, WorkerStatus};
-use crate::model::{Error, Result, Status, WorkerOptions};
+use crate::model::{Error, Id, Result, Status, WorkerOptions};
 
 /// How long [`Worker::stop`] waits, after its time-out, for the store to take the leases back.
 const GIVE_BACK: Duration = Duration::from_secs(2);
@@ -102,6 +105,11 @@ impl Worker {
     /// Asks nobody; cheap.
     pub fn status(&self) -> WorkerStatus {
         status(self.shared())
+    }
+
+    /// The execution is being cancelled, as this process itself has told the store: what of it has not begun does not.
+    pub(super) fn cancelled(&self, execution: Id) {
+        notices::cancel(&self.shared().held(), &HashSet::from([execution]));
     }
 
     /// Drains the worker, as long as there is one.
