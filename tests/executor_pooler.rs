@@ -122,6 +122,7 @@ fn nothing_is_left_in_the_servers_sessions() {
             args: "[]".into(),
             options: Default::default(),
             args_hash: [0; 32],
+            registered: None,
         };
         backend.dispatch(vec![new]).await.unwrap();
         let signal = NewSignal { execution: id, name: "go".into(), payload: "1".into(), id: None };

@@ -10,6 +10,10 @@ mod ends;
 mod flaky;
 #[path = "executor/house.rs"]
 mod house;
+#[path = "executor/looks.rs"]
+mod looks;
+#[path = "executor/options.rs"]
+mod options;
 #[path = "executor/order.rs"]
 mod order;
 #[path = "common/postgres.rs"]

@@ -11,6 +11,8 @@ mod ends;
 mod fallback;
 #[path = "executor/house.rs"]
 mod house;
+#[path = "executor/options.rs"]
+mod options;
 #[path = "executor/order.rs"]
 mod order;
 #[path = "executor/replays.rs"]

@@ -3,6 +3,7 @@
 #![expect(clippy::result_large_err, reason = "in what serde derives to read a step's outcome")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use crate::model::{
 };
 
 /// A dispatch, resolved by the store: queue, tags, priority, retry policy and the rest that the call left out are
-/// the registered function's.
+/// the function's, as the newest worker has declared it; where none has, as the dispatching executor has registered it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewExecution {
@@ -26,6 +27,9 @@ pub struct NewExecution {
     /// SHA-256 of the canonical arguments: tells one use of an idempotency key from another.
     #[serde(with = "digest")]
     pub args_hash: [u8; 32],
+    /// What the dispatching executor has registered of the function: it counts where the store knows none of that name.
+    #[serde(default)]
+    pub registered: Option<Arc<FunctionOptions>>,
 }
 
 /// A function as a worker declares it.
@@ -215,12 +219,15 @@ pub struct Spawn {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SpawnKind {
-    /// `args_hash` as in [`NewExecution`], where the call may need it (cached or idempotent).
+    /// `args_hash` as in [`NewExecution`], where the call may need it (cached or idempotent). `registered` as there, where
+    /// the worker itself has not declared the function.
     Activity {
         args: Payload,
         options: Box<CallOptions>,
         #[serde(default, with = "digest::optional")]
         args_hash: Option<[u8; 32]>,
+        #[serde(default)]
+        registered: Option<Arc<FunctionOptions>>,
     },
     /// Fires this long after the transition commits, by the store's clock.
     Timer {

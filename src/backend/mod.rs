@@ -10,6 +10,7 @@ mod sql;
 pub mod sqlite;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
@@ -39,6 +40,12 @@ pub trait Backend: Send + Sync + 'static {
     /// The hints that are sent from now on. A receiver that has lagged (`RecvError::Lagged`) has missed some and must
     /// query the store.
     fn notices(&self) -> broadcast::Receiver<Notice>;
+
+    /// Another's cancel may be unheard of here for longer than this: before a body begins, it is asked for
+    /// (`cancelled_among`), unless that was done since. `None`: the hints tell of cancels as they are recorded.
+    fn unheard_for(&self) -> Option<Duration> {
+        None
+    }
 
     /// Starts executions with their root tasks, in one transaction, in order. Where an idempotency key of the same
     /// function is held by another execution's root (going on or completed), that execution's id is the answer.

@@ -38,6 +38,7 @@ pub fn new_execution(function: &str, args: &str, options: DispatchOptions) -> Ne
         args_hash: hash(&args),
         args,
         options,
+        registered: None,
     }
 }
 
@@ -103,7 +104,7 @@ pub fn call(parent: &Claimed, op: Op, function: &str) -> Spawn {
 pub fn call_with(parent: &Claimed, op: Op, function: &str, args: &str, options: CallOptions) -> Spawn {
     let args = Payload::from(args);
     let args_hash = Some(hash(&args));
-    spawn(parent, op, function, SpawnKind::Activity { args, options: Box::new(options), args_hash })
+    spawn(parent, op, function, SpawnKind::Activity { args, options: Box::new(options), args_hash, registered: None })
 }
 
 pub fn timer(parent: &Claimed, op: Op, delay: Duration) -> Spawn {

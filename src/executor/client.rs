@@ -78,7 +78,8 @@ impl Executor {
         check_size("kwargs", &kwargs)?;
         let id = options.id.unwrap_or_else(fresh_id);
         let args_hash = self.0.core.canonical.hash(&args, &kwargs);
-        Ok(NewExecution { id, function, args, options, args_hash })
+        let registered = self.0.core.declared.get(&function);
+        Ok(NewExecution { id, function, args, options, args_hash, registered })
     }
 
     /// Waits until the execution has ended, and returns it. `None`: without a time-out.
@@ -230,7 +231,10 @@ impl Executor {
 
     /// Cancels the whole tree. `NOT_FOUND`: no such execution; `CONFLICT`: it has ended.
     pub async fn cancel(&self, id: Id, reason: Option<String>) -> Result<()> {
-        self.0.core.backend.cancel(id, reason.map(error_text)).await
+        self.0.core.backend.cancel(id, reason.map(error_text)).await?;
+        // Before the answer, so that nothing that its own workers hold begins after it.
+        self.workers().iter().for_each(|worker| worker.cancelled(id));
+        Ok(())
     }
 
     /// Newest first.

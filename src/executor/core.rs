@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::declared::Declared;
 use super::log::{LogRecord, Logger};
 use super::metrics::Metrics;
 use crate::backend::SharedBackend;
@@ -13,6 +14,7 @@ pub(super) struct Core {
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) logger: Arc<dyn Logger>,
     pub(super) metrics: Metrics,
+    pub(super) declared: Declared,
 }
 
 impl Core {

@@ -10,6 +10,7 @@
 mod cleanup;
 mod client;
 mod core;
+mod declared;
 mod events;
 mod inbox;
 mod log;
@@ -39,6 +40,7 @@ pub use task::{Task, TaskInfo};
 pub use worker::{Worker, on_handler_thread};
 
 use self::core::Core;
+use self::declared::Declared;
 use crate::backend::SharedBackend;
 use crate::model::{Canonical, Error, FunctionOptions, Result, WorkerOptions, check_name};
 use metrics::Metrics;
@@ -67,12 +69,14 @@ impl Executor {
         logger: Arc<dyn Logger>,
     ) -> Self {
         let waiters = Waiters::new(Arc::clone(&backend), runtime.clone());
-        let core = Arc::new(Core { backend, canonical, runtime, logger, metrics: Metrics::default() });
+        let (metrics, declared) = (Metrics::default(), Declared::default());
+        let core = Arc::new(Core { backend, canonical, runtime, logger, metrics, declared });
         Self(Arc::new(Inner { core, waiters, functions: RwLock::default(), workers: Mutex::default() }))
     }
 
     /// Makes a function known to the workers that are started from now on: with a handler, to those that call it;
-    /// without one, to those whose host takes events.
+    /// without one, to those whose host takes events. Its options hold from now on for what is dispatched and called
+    /// here, until the store has the word of a worker.
     ///
     /// # Errors
     /// `CONFLICT` if the name is registered already; `INVALID` for a name or options that make no sense.
@@ -86,7 +90,9 @@ impl Executor {
                  executor"
             )));
         }
-        let registered = Registered { name: function.to_owned(), options: Arc::new(options), handler };
+        let options = Arc::new(options);
+        self.0.core.declared.add(function, Arc::clone(&options));
+        let registered = Registered { name: function.to_owned(), options, handler };
         functions.insert(function.to_owned(), Arc::new(registered));
         Ok(())
     }

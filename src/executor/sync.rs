@@ -1,7 +1,7 @@
 //! Small helpers: locks, jitter, wall clock.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::model::Timestamp;
 
@@ -19,4 +19,24 @@ pub(super) fn jittered(duration: Duration) -> Duration {
 pub(super) fn wall_clock() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// A moment by two clocks: the one stands still while the machine is suspended, the other may be set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    steady: Instant,
+    wall: SystemTime,
+}
+
+impl Moment {
+    pub(super) fn now() -> Self {
+        Self { steady: Instant::now(), wall: SystemTime::now() }
+    }
+
+    /// What has passed at most: as the clock has it that says more.
+    pub(super) fn elapsed(&self) -> Duration {
+        // None: the clock was set back.
+        let wall = self.wall.elapsed().unwrap_or_default();
+        self.steady.elapsed().max(wall)
+    }
 }

@@ -158,6 +158,18 @@ static void cancelled(void) {
     stent_free(id);
 }
 
+/* What is cancelled before its event is taken does not come at all. */
+static void cancelled_unseen(void) {
+    int before = functions[2].started;
+    char *id = dispatch(host->executor, "stubborn", NULL);
+    struct pollfd watched = {stent_poller_fd(host->poller), POLLIN, 0};
+    CHECK(poll(&watched, 1, PATIENCE_MS) == 1);
+    OK(stent_executor_cancel(host->executor, id, NULL, ERROR));
+    free(outcome(host, id, STENT_E_CANCELLED));
+    CHECK(functions[2].started == before && host->live == 0);
+    stent_free(id);
+}
+
 static void timed_out(void) {
     const char *options = "{\"timeout\": \"30ms\", \"retry_policy\": {\"max_attempts\": 1}}";
     char *id = NULL;
@@ -257,6 +269,7 @@ int main(int count, char **arguments) {
     drained(backend);
     dropped();
     cancelled();
+    cancelled_unseen();
     timed_out();
     taken_over(backend);
     stopped(backend);

@@ -1,5 +1,6 @@
 //! Which operation comes next, and the small things that operations are made of.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::Rng as _;
@@ -66,7 +67,16 @@ impl World {
         options.traceparent = self.one_in(8).then(|| "00-trace".to_owned());
         let function = self.pick(FUNCTIONS).to_owned();
         let args_hash = hash(&args);
-        NewExecution { id, function, args, options, args_hash }
+        let registered = self.registered(&function);
+        NewExecution { id, function, args, options, args_hash, registered }
+    }
+
+    /// What a caller has registered itself, which may be other than what workers say.
+    pub fn registered(&mut self, function: &str) -> Option<Arc<FunctionOptions>> {
+        if !self.one_in(3) {
+            return None;
+        }
+        self.function(function).map(|function| Arc::new(function.options))
     }
 
     pub fn idempotency_key(&mut self) -> Option<String> {

@@ -83,7 +83,10 @@ impl World {
 
     fn spawn(&mut self, of: &Holding, op: Op) -> Spawn {
         let (name, what) = match self.rng.random_range(0..10) {
-            0..5 => (self.pick(FUNCTIONS).to_owned(), self.activity()),
+            0..5 => {
+                let function = self.pick(FUNCTIONS);
+                (function.to_owned(), self.activity(function))
+            }
             5 => {
                 let delay = if self.one_in(3) { Duration::ZERO } else { LONG };
                 ("sleep".to_owned(), SpawnKind::Timer { delay })
@@ -101,7 +104,7 @@ impl World {
         Spawn { id: child_id(of.claimed.task.id, of.claimed.run, &key), op, key, name, what }
     }
 
-    fn activity(&mut self) -> SpawnKind {
+    fn activity(&mut self, function: &str) -> SpawnKind {
         let args = self.payload();
         let options = CallOptions {
             kwargs: self.one_in(5).then(|| "{\"k\": 2}".into()),
@@ -111,7 +114,8 @@ impl World {
             task: self.task_options(),
             ..CallOptions::default()
         };
-        SpawnKind::Activity { args_hash: Some(hash(&args)), args, options: Box::new(options) }
+        let registered = self.registered(function);
+        SpawnKind::Activity { args_hash: Some(hash(&args)), args, options: Box::new(options), registered }
     }
 
     pub fn progress(&mut self) -> ProgressEntry {

@@ -17,7 +17,7 @@ fn started(house: &House) -> Id {
         let worker = NewWorker { worker_id: "w".into(), queues: Vec::new(), tags: Vec::new(), functions };
         house.backend.register_worker(worker).await.unwrap();
         let (id, args, options) = (Id::now_v7(), Payload::empty_array(), DispatchOptions::default());
-        let new = NewExecution { id, function: "root".into(), args, options, args_hash: [0; 32] };
+        let new = NewExecution { id, function: "root".into(), args, options, args_hash: [0; 32], registered: None };
         house.backend.dispatch(vec![new]).await.unwrap();
         id
     })

@@ -1,8 +1,9 @@
 //! A store that can be told to fail, and to keep its hints to itself.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use stent::backend::{
@@ -13,8 +14,10 @@ use stent::backend::{
 use stent::model::{DeadLetter, Error, Execution, Id, Payload, Result};
 use tokio::sync::broadcast;
 
+use crate::house::House;
+
 pub struct Flaky {
-    store: SharedBackend,
+    pub store: SharedBackend,
     /// Errors for the next calls that record something, and whether the store has recorded it all the same.
     pub fails: Mutex<VecDeque<(Error, bool)>>,
     /// Results that the store can't record.
@@ -25,6 +28,10 @@ pub struct Flaky {
     /// It records no dead letters, and counts what it has refused for it.
     pub no_letters: AtomicBool,
     pub refused: AtomicUsize,
+    /// Tells nothing of others' cancels: who wants to know has to ask.
+    pub tells_late: AtomicBool,
+    /// Renewals fail.
+    pub no_renewals: AtomicBool,
     never: broadcast::Sender<Notice>,
 }
 
@@ -38,6 +45,8 @@ impl Flaky {
             mute: AtomicBool::new(false),
             no_letters: AtomicBool::new(false),
             refused: AtomicUsize::new(0),
+            tells_late: AtomicBool::new(false),
+            no_renewals: AtomicBool::new(false),
             never: broadcast::channel(1).0,
         }
     }
@@ -56,6 +65,19 @@ impl Flaky {
     }
 }
 
+/// A house on such a store.
+pub fn flaky_house() -> (House, Arc<Flaky>) {
+    let flaky = Arc::new(Mutex::new(None));
+    let keep = Arc::clone(&flaky);
+    let house = House::with(move |store| {
+        let made = Arc::new(Flaky::new(store));
+        *keep.lock().unwrap() = Some(Arc::clone(&made));
+        made
+    });
+    let made = flaky.lock().unwrap().take().unwrap();
+    (house, made)
+}
+
 #[async_trait]
 impl Backend for Flaky {
     fn name(&self) -> &'static str {
@@ -68,6 +90,10 @@ impl Backend for Flaky {
 
     fn notices(&self) -> broadcast::Receiver<Notice> {
         if self.mute.load(SeqCst) { self.never.subscribe() } else { self.store.notices() }
+    }
+
+    fn unheard_for(&self) -> Option<Duration> {
+        self.tells_late.load(SeqCst).then_some(Duration::ZERO)
     }
 
     async fn dispatch(&self, executions: Vec<NewExecution>) -> Result<Vec<Id>> {
@@ -117,6 +143,9 @@ impl Backend for Flaky {
     }
 
     async fn renew(&self, renew: Renew) -> Result<Renewed> {
+        if self.no_renewals.load(SeqCst) {
+            return Err(Error::backend("no leases are renewed").retryable(true));
+        }
         self.store.renew(renew).await
     }
 

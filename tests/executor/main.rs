@@ -7,6 +7,8 @@ mod ends;
 mod flaky;
 mod house;
 mod locked;
+mod looks;
+mod options;
 mod order;
 mod replays;
 mod troubles;

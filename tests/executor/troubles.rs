@@ -11,20 +11,8 @@ use stent::model::{
     CallOptions, ERROR_TEXT_MAX, Error, Failure, Status, TaskState, WaitSignalOptions, WorkerOptions, child_id,
 };
 
-use crate::flaky::Flaky;
+use crate::flaky::flaky_house;
 use crate::house::{Count, House, SOON, text, tries, until};
-
-fn flaky_house() -> (House, Arc<Flaky>) {
-    let flaky = Arc::new(Mutex::new(None));
-    let keep = Arc::clone(&flaky);
-    let house = House::with(move |store| {
-        let made = Arc::new(Flaky::new(store));
-        *keep.lock().unwrap() = Some(Arc::clone(&made));
-        made
-    });
-    let made = flaky.lock().unwrap().take().unwrap();
-    (house, made)
-}
 
 fn letters_of(function: &str) -> DeadLetterFilter {
     DeadLetterFilter { function: Some(function.to_owned()), limit: 10, ..DeadLetterFilter::default() }

@@ -93,7 +93,14 @@ fn new_execution() -> NewExecution {
     let args_hash = CanonicalJson.hash(&args, &Payload::empty_object());
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let id = execution_id(Timestamp::from_micros(now.as_micros() as i64), rand::random());
-    NewExecution { id, function: "f".to_owned(), args, options: DispatchOptions::default(), args_hash }
+    NewExecution {
+        id,
+        function: "f".to_owned(),
+        args,
+        options: DispatchOptions::default(),
+        args_hash,
+        registered: None,
+    }
 }
 
 fn said(of: &Claimed, commands: Commands, outcome: Outcome) -> Vec<Transition> {

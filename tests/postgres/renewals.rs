@@ -18,7 +18,7 @@ fn claimed(house: &House, count: usize) -> Vec<Claimed> {
     for _ in 0..count {
         house.dispatch("work", "[]");
     }
-    let claim = Claim { worker_id: "w".into(), count, limited: 0, begin: count, slots: count, lease: LEASE };
+    let claim = Claim { worker_id: "w".into(), count, limited: 0, begin: count, slots: 1, lease: LEASE };
     let mut claimed = house.on(house.backend.advance(vec![], Some(claim))).unwrap().1;
     claimed.sort_by_key(|claimed| claimed.task.id);
     claimed

@@ -30,6 +30,9 @@ const NOTICES_MAX: usize = 1024;
 /// The pause after a failed question for hints.
 const HINTS_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long another's cancel may go unheard of in a store without hints of its own before it is asked.
+const UNHEARD: Duration = Duration::from_millis(20);
+
 const WAIT_FOR_WORK: &str = "wait_for_work";
 
 pub struct Custom {
@@ -158,6 +161,10 @@ impl Backend for Custom {
 
     fn notices(&self) -> broadcast::Receiver<Notice> {
         self.notices.subscribe()
+    }
+
+    fn unheard_for(&self) -> Option<Duration> {
+        (!self.door.offers(WAIT_FOR_WORK)).then_some(UNHEARD)
     }
 
     async fn dispatch(&self, executions: Vec<NewExecution>) -> Result<Vec<Id>> {

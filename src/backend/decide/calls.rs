@@ -15,6 +15,8 @@ pub(in crate::backend) struct Asked<'a> {
     pub reuse: KeyReuse,
     pub cache_key: Option<&'a str>,
     pub args_hash: Option<&'a [u8; 32]>,
+    /// What the caller has registered of the function.
+    pub registered: Option<&'a FunctionOptions>,
 }
 
 /// What a task of a function gets: the call's options, else the function's, else the defaults.
@@ -33,8 +35,10 @@ pub(in crate::backend) struct Resolved {
     pub cache_ttl: Option<Duration>,
 }
 
-/// The store gives the route its number. A cached result whose function says no time is kept for ever.
+/// `function`: as the store knows it, which is what the newest worker has said of it. The store gives the route its number.
+/// A cached result whose function says no time is kept for ever.
 pub(in crate::backend) fn resolve(asked: &Asked<'_>, function: Option<&FunctionOptions>) -> (Resolved, Route) {
+    let function = function.or(asked.registered);
     let options = asked.options.clone().or_function(function);
     let version = function.and_then(|f| f.version.as_deref()).unwrap_or_default();
     let idempotent = function.is_some_and(|f| f.idempotent);
@@ -140,6 +144,7 @@ mod tests {
             reuse: KeyReuse::default(),
             cache_key,
             args_hash: Some(&HASH),
+            registered: None,
         }
     }
 
@@ -156,6 +161,22 @@ mod tests {
         assert_eq!(both.idempotency_key, Some(format!("args:{digits}")));
         let own = resolve(&asked(&options, Some("mine")), Some(&function)).0;
         assert_eq!(own.cache_key.as_deref(), Some("f/mine"));
+    }
+
+    #[test]
+    fn a_worker_s_word_comes_before_the_caller_s() {
+        let options = TaskOptions { priority: Some(9), ..TaskOptions::default() };
+        let of = |queue: &str| FunctionOptions { queue: Some(queue.into()), ..FunctionOptions::default() };
+        let (worker, caller) = (of("worker's"), of("caller's"));
+        let asked = Asked { registered: Some(&caller), ..asked(&options, None) };
+        let found = |function| {
+            let run = resolve(&asked, function).0;
+            (run.queue.unwrap_or_default(), run.priority)
+        };
+        assert_eq!(found(None), ("caller's".to_owned(), 9));
+        assert_eq!(found(Some(&worker)), ("worker's".to_owned(), 9));
+        // What the worker leaves out is the default.
+        assert_eq!(found(Some(&FunctionOptions::default())), (String::new(), 9));
     }
 
     #[test]

@@ -70,6 +70,9 @@ use crate::model::{Error, Result, Route, Status};
 /// How often a transaction that conflicts with others is tried.
 const TRIES: u32 = 12;
 
+/// While no hints are heard: how long another's cancel may go unheard of before the server is asked.
+const UNHEARD: Duration = Duration::from_millis(20);
+
 /// A store in one schema of a PostgreSQL database.
 pub type Postgres = Sql<Server>;
 
@@ -164,6 +167,10 @@ impl Database for Server {
 
     fn heard(&self) -> u64 {
         self.notices.heard()
+    }
+
+    fn unheard_for(&self) -> Option<Duration> {
+        (!self.notices.hears()).then_some(UNHEARD)
     }
 
     fn catalog(&self) -> &SharedCatalog {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -130,6 +131,8 @@ pub(super) struct Notices {
     wake: Arc<Notify>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     across: bool,
+    /// What others say is heard just now.
+    hears: Arc<AtomicBool>,
 }
 
 impl Notices {
@@ -137,13 +140,14 @@ impl Notices {
         let local = Listeners::default();
         let gathered = Arc::<Mutex<Gathered>>::default();
         let wake = Arc::new(Notify::new());
+        let hears = Arc::<AtomicBool>::default();
         let mut tasks = Vec::new();
         if dsn.notify {
             let sender = format!("{:016x}", rand::random::<u64>());
             let mouth = Mouth { channel: channel(&dsn.schema), sender, gathered: gathered.clone(), wake: wake.clone() };
-            tasks.push(tokio::spawn(talk(dsn.clone(), mouth, local.clone())));
+            tasks.push(tokio::spawn(talk(dsn.clone(), mouth, local.clone(), hears.clone())));
         }
-        Self { local, gathered, wake, tasks: Mutex::new(tasks), across: dsn.notify }
+        Self { local, gathered, wake, tasks: Mutex::new(tasks), across: dsn.notify, hears }
     }
 
     pub fn subscribe(&self) -> broadcast::Receiver<Notice> {
@@ -153,6 +157,11 @@ impl Notices {
     /// Grows with every hint, own or from other processes.
     pub fn heard(&self) -> u64 {
         self.local.heard()
+    }
+
+    /// Is what others do told here as they do it?
+    pub fn hears(&self) -> bool {
+        self.hears.load(SeqCst)
     }
 
     pub fn tell(&self, notices: Vec<Notice>) {
@@ -208,7 +217,7 @@ impl Mouth {
 
 /// On a connection of its own, for as long as the backend is open. What was said while there was none is not known:
 /// after each new one everybody looks for himself.
-async fn talk(dsn: Dsn, mouth: Mouth, ears: Listeners) {
+async fn talk(dsn: Dsn, mouth: Mouth, ears: Listeners, hears: Arc<AtomicBool>) {
     let limit = dsn.limits().short;
     let watch = WATCH.min(dsn.connect_timeout.max(limit));
     let mut first = true;
@@ -223,7 +232,9 @@ async fn talk(dsn: Dsn, mouth: Mouth, ears: Listeners) {
                     ears.tell([Notice::Foreign]);
                 }
                 first = false;
+                hears.store(true, SeqCst);
                 converse(&mut listener, &mouth, &ears, limit, watch).await;
+                hears.store(false, SeqCst);
             }
             bury(listener);
         }

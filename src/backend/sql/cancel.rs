@@ -81,5 +81,6 @@ fn compensation(ended: &Row, now: Timestamp) -> Result<Option<NewExecution>> {
     );
     let args_hash = CanonicalJson.hash(&args, &Payload::empty_object());
     let options = DispatchOptions::default();
-    Ok(Some(NewExecution { id: dispatch::draw_id(now), function, args, options, args_hash }))
+    let id = dispatch::draw_id(now);
+    Ok(Some(NewExecution { id, function, args, options, args_hash, registered: None }))
 }

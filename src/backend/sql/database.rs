@@ -49,6 +49,9 @@ pub(in crate::backend) trait Database: Send + Sync + 'static {
     /// Grows with every hint, own or from other processes.
     fn heard(&self) -> u64;
 
+    /// As [`crate::backend::Backend::unheard_for`].
+    fn unheard_for(&self) -> Option<Duration>;
+
     fn catalog(&self) -> &SharedCatalog;
 
     /// For how long a call is tried again when its connections are cut.

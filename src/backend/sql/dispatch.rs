@@ -32,7 +32,8 @@ pub(super) async fn insert_again(tx: &mut Tx<'_>, executions: &[NewExecution]) -
 
 async fn insert_all(tx: &mut Tx<'_>, executions: &[NewExecution], again: bool) -> Result<Vec<Id>> {
     let keyed = |new: &NewExecution| {
-        new.options.idempotency_key.is_some() || tx.catalog.function(&new.function).is_some_and(|f| f.idempotent)
+        let function = tx.catalog.function(&new.function).or(new.registered.as_deref());
+        new.options.idempotency_key.is_some() || function.is_some_and(|function| function.idempotent)
     };
     if !executions.iter().any(keyed) {
         return insert_set(tx, executions, again).await;
@@ -80,6 +81,7 @@ async fn insert_set(tx: &mut Tx<'_>, executions: &[NewExecution], again: bool) -
             reuse: options.idempotency_reuse,
             cache_key: None,
             args_hash: Some(&new.args_hash),
+            registered: new.registered.as_deref(),
         };
         let mut run = insert::resolve(tx, &asked).await?;
         let root = root_task_id(new.id);

@@ -77,6 +77,10 @@ impl<D: Database> Backend for Sql<D> {
         self.database.notices()
     }
 
+    fn unheard_for(&self) -> Option<Duration> {
+        self.database.unheard_for()
+    }
+
     async fn dispatch(&self, executions: Vec<NewExecution>) -> Result<Vec<Id>> {
         self.write_surely(
             executions,

@@ -49,7 +49,7 @@ pub(super) async fn start(tx: &mut Tx<'_>, book: &mut WaitBook, starts: &[Start<
             error: None,
         };
         match &spawn.what {
-            SpawnKind::Activity { args, options, args_hash } => {
+            SpawnKind::Activity { args, options, args_hash, registered } => {
                 let asked = Asked {
                     function: &spawn.name,
                     options: &options.task,
@@ -57,6 +57,7 @@ pub(super) async fn start(tx: &mut Tx<'_>, book: &mut WaitBook, starts: &[Start<
                     reuse: KeyReuse::AfterFailure,
                     cache_key: options.cache_key.as_deref(),
                     args_hash: args_hash.as_ref(),
+                    registered: registered.as_deref(),
                 };
                 let mut run = insert::resolve(tx, &asked).await?;
                 let now = tx.now;

@@ -49,6 +49,10 @@ use crate::backend::{LogSize, Notice};
 use crate::model::Result;
 pub use crate::model::{SqliteOptions, Synchronous};
 
+/// How long another process's commit may go unheard of before the file is looked at again. To read it costs a twentieth
+/// of that.
+const UNHEARD: Duration = Duration::from_millis(2);
+
 /// A store on a SQLite file.
 pub type Sqlite = Sql<File>;
 
@@ -146,6 +150,11 @@ impl Database for File {
 
     fn heard(&self) -> u64 {
         self.listeners.heard()
+    }
+
+    /// Others' commits are heard of a little late, and all alike. In memory there are no others.
+    fn unheard_for(&self) -> Option<Duration> {
+        self.readers.as_ref().map(|_| UNHEARD)
     }
 
     fn catalog(&self) -> &SharedCatalog {

@@ -1,6 +1,9 @@
 //! A function's options are in the store. A call's own come first, then the function's, then the defaults; none are the
 //! parent's.
 
+use std::sync::Arc;
+
+use stent::backend::{NewExecution, Spawn, SpawnKind};
 use stent::model::{CallOptions, DispatchOptions, FunctionOptions, RetryPolicy, Task, TaskOptions};
 
 use super::house::*;
@@ -12,6 +15,9 @@ cases! {
     what_nobody_has_registered_waits_with_defaults,
     a_function_may_be_declared_anew,
     another_process_sees_them,
+    until_a_worker_says_more_the_dispatcher_s_registration_counts,
+    until_a_worker_says_more_the_caller_s_registration_counts,
+    the_dispatcher_s_registration_makes_a_dispatch_idempotent,
 }
 
 fn declared() -> FunctionOptions {
@@ -110,4 +116,60 @@ async fn another_process_sees_them(store: Store) {
     // And its work is for the worker that it does not know.
     let order: Vec<_> = store.claim("w", 9).await.iter().map(|claimed| claimed.task.execution_id).collect();
     assert_eq!(order, [late, early]);
+}
+
+async fn until_a_worker_says_more_the_dispatcher_s_registration_counts(store: Store) {
+    let registered = Some(Arc::new(declared()));
+    let start = async |options| {
+        let new = NewExecution { registered: registered.clone(), ..new_execution("root", "[]", options) };
+        only(store.backend.dispatch(vec![new]).await.must())
+    };
+    let early = start(DispatchOptions::default()).await;
+    let own = start(DispatchOptions { task: said(), ..DispatchOptions::default() }).await;
+    assert_eq!(found(&store.task(root_of(early)).await), (Some("there"), &strings(&["x"])[..], 7, Some(9)));
+    assert_eq!(found(&store.task(root_of(own)).await), (Some("here"), &strings(&["y"])[..], -1, Some(2)));
+    // What was used stands in the record.
+    let execution = store.execution(early).await;
+    assert_eq!((execution.queue.as_deref(), execution.priority), (Some("there"), 7));
+    // A worker that is not for them is given none.
+    store.register("w", &["here"], &["y"], vec![("root", tries(3))]).await;
+    let taken = only(store.claim("w", 9).await);
+    assert_eq!((taken.task.execution_id, taken.cache.is_some()), (own, false));
+    // From now on the worker's word counts.
+    let late = start(DispatchOptions::default()).await;
+    assert_eq!(found(&store.task(root_of(late)).await), (None, &[][..], 0, Some(3)));
+    store.register("all", &[], &[], vec![("root", tries(3))]).await;
+    let others = store.claim("all", 9).await;
+    let of = |execution| others.iter().find(|claimed| claimed.task.execution_id == execution).must();
+    assert_eq!(of(early).deadline.must().since(of(early).claimed_at), HOUR);
+    assert_eq!((of(late).deadline, others.len()), (None, 2));
+}
+
+async fn until_a_worker_says_more_the_caller_s_registration_counts(store: Store) {
+    store.worker("w", &["root"]).await;
+    let root = store.root("root").await;
+    let with = |mut spawn: Spawn| {
+        if let SpawnKind::Activity { registered, .. } = &mut spawn.what {
+            *registered = Some(Arc::new(declared()));
+        }
+        spawn
+    };
+    let early = with(call(&root, 1, "child"));
+    store.hold(&root, spawns([early.clone()])).await;
+    assert_eq!(found(&store.task(early.id).await), (Some("there"), &strings(&["x"])[..], 7, Some(9)));
+    store.worker_with("w", vec![("root", FunctionOptions::default()), ("child", tries(3))]).await;
+    let late = with(call(&root, 2, "child"));
+    store.hold(&root, spawns([late.clone()])).await;
+    assert_eq!(found(&store.task(late.id).await), (None, &[][..], 0, Some(3)));
+}
+
+async fn the_dispatcher_s_registration_makes_a_dispatch_idempotent(store: Store) {
+    let options = FunctionOptions { idempotent: true, ..FunctionOptions::default() };
+    let new = |args| NewExecution {
+        registered: Some(Arc::new(options.clone())),
+        ..new_execution("root", args, DispatchOptions::default())
+    };
+    let ids = store.backend.dispatch(vec![new("[1]"), new("[1]"), new("[2]")]).await.must();
+    assert_eq!(ids[0], ids[1]);
+    assert_ne!(ids[0], ids[2]);
 }

@@ -27,13 +27,17 @@ macro_rules! records {
 }
 
 records! {
-    "new_execution", "A dispatch. What its options leave out is as the registered function says, else the default." [
+    "new_execution", "A dispatch. What its options leave out is as the function says that a worker has registered; where none \
+                      has, as registered says; else the default." [
         required("id", Kind::Id, "Drawn by the executor, or the caller's own. An existing id is a conflict."),
         required("function", Kind::String, "The function."),
         required("args", Kind::Array, "Arguments."),
         required("options", Kind::Named("dispatch"), "See dispatch."),
         required("args_hash", Kind::String,
             "SHA-256 of the canonical arguments, 64 hexadecimal digits: tells uses of an idempotency key apart."),
+        optional("registered", Kind::Named("function"), "null",
+            "What the dispatching executor has registered of the function: it counts where no worker has registered one of \
+             that name."),
     ];
     "new_worker", "A worker as it presents itself." [
         WORKER_ID,
@@ -122,6 +126,7 @@ records! {
         required("args", Kind::Array, "Arguments."),
         required("options", Kind::Named("call"), "See call."),
         optional("args_hash", Kind::String, "null", "As in new_execution, where the call may need it."),
+        optional("registered", Kind::Named("function"), "null", "As in new_execution."),
     ];
     "spawn_timer", "A timer." [required("delay", Kind::Duration, "It fires this long after the commit, by the store's clock.")];
     "spawn_signal", "A wait." [optional("timeout", Kind::Duration, "null", "It then fails with type SignalTimeout.")];

@@ -70,8 +70,12 @@ pub(super) fn held() -> Held {
 }
 
 fn spawns() -> Vec<Spawn> {
-    let activity =
-        SpawnKind::Activity { args: Payload::from("[1]"), options: Box::new(call()), args_hash: Some([0xa5; 32]) };
+    let activity = SpawnKind::Activity {
+        args: Payload::from("[1]"),
+        options: Box::new(call()),
+        args_hash: Some([0xa5; 32]),
+        registered: None,
+    };
     let step = |outcome| SpawnKind::Step { started_at: time(1), outcome };
     let kinds = [
         activity,
@@ -223,6 +227,7 @@ pub(super) fn operations() -> Vec<(EngineRequest, String)> {
         args: Payload::from("[1]"),
         options: dispatch(),
         args_hash: [7; 32],
+        registered: Some(function().into()),
     };
     let worker = NewWorker {
         worker_id: worker_id.clone(),

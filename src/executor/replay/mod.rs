@@ -31,6 +31,7 @@ use crate::model::{Error, Id, Op, Result, Timestamp};
 
 pub use answers::{Delivery, OpOutcome, Poll, StepBegun};
 use entry::{Cancelling, Entry, Stage};
+pub use request::Known;
 
 /// The journal of one task, and the state of one pass (run of the handler) over it.
 #[derive(Debug)]

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::backend::{Cancel, Spawn, SpawnKind};
 use crate::model::{
-    CallOptions, Error, Failure, OPS_MAX, Op, Payload, Result, TaskKind, Timestamp, check_name, child_id,
+    CallOptions, Error, Failure, FunctionOptions, OPS_MAX, Op, Payload, Result, TaskKind, Timestamp, check_name,
+    child_id,
 };
 
 use super::entry::{Cancelling, Entry, Request, Stage};
@@ -14,6 +15,15 @@ use super::{Machine, OpOutcome, StepBegun, mismatch};
 /// The name of every timer, in keys and in the journal.
 const TIMER: &str = "sleep";
 
+/// What the caller knows of a call that it does not say.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Of the arguments, where the store may need it.
+    pub args_hash: Option<[u8; 32]>,
+    /// The function's options, where the store may not know them.
+    pub registered: Option<Arc<FunctionOptions>>,
+}
+
 impl Machine {
     /// `same` compares two arguments of which the bytes differ.
     pub fn activity(
@@ -21,7 +31,7 @@ impl Machine {
         function: &str,
         args: Payload,
         options: CallOptions,
-        args_hash: Option<[u8; 32]>,
+        known: Known,
         same: &dyn Fn(&Payload, &Payload) -> bool,
     ) -> Result<Op> {
         check_name("function", function)?;
@@ -32,7 +42,8 @@ impl Machine {
             kwargs: options.kwargs.clone().unwrap_or_else(Payload::empty_object),
         };
         let found = self.ask(request, function, options.key.as_deref(), Stage::Spawned, same)?;
-        self.spawn_if_new(found, SpawnKind::Activity { args, options: Box::new(options), args_hash });
+        let Known { args_hash, registered } = known;
+        self.spawn_if_new(found, SpawnKind::Activity { args, options: Box::new(options), args_hash, registered });
         Ok(found.op)
     }
 

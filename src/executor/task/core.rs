@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
+
 use super::coroutine;
 use super::decide::Staged;
 use crate::backend::{Claimed, Held, Transition};
@@ -12,7 +14,7 @@ use crate::executor::core::Core;
 use crate::executor::events::TaskEvent;
 use crate::executor::log::LogRecord;
 use crate::executor::replay::Machine;
-use crate::executor::sync::lock;
+use crate::executor::sync::{Moment, lock};
 use crate::model::{Error, FunctionOptions, Id, Level, Op, Result, Status, Timestamp, Wait};
 
 /// The worker, as its tasks see it.
@@ -21,6 +23,12 @@ pub(in crate::executor) trait LeaseHolder: Send + Sync {
     fn worker_id(&self) -> &str;
     /// `None`: no such function is registered here.
     fn options_of(&self, function: &str) -> Option<&FunctionOptions>;
+    /// How long a lease lasts after it was taken or renewed.
+    fn lease_time(&self) -> Duration;
+    /// Must the store be asked what became of the task's execution, before its body begins? Else what was told suffices.
+    fn must_look(&self, task: &TaskCore) -> bool;
+    /// Asks the store, for all that wait for a slot, and flags what is not to begin.
+    fn look(&self) -> BoxFuture<'_, ()>;
     /// How long an await holds that does not say.
     fn hold_time(&self) -> Duration;
     /// While draining, tasks that can suspend do so.
@@ -68,6 +76,8 @@ pub(in crate::executor) struct TaskCore {
     pub(in crate::executor) function: Arc<FunctionOptions>,
     pub(super) holder: Arc<dyn LeaseHolder>,
     pub(super) claimed_at: Instant,
+    /// When its lease was asked for, the last time that it was given. std Mutex: a leaf.
+    leased: Mutex<Moment>,
     flags: AtomicU8,
     pub(super) handles: AtomicUsize,
     /// std Mutex: never held while blocking or across an await.
@@ -141,7 +151,7 @@ impl TaskCore {
         holder: Arc<dyn LeaseHolder>,
         function: Arc<FunctionOptions>,
         claimed: Claimed,
-        claimed_at: Instant,
+        asked: Moment,
     ) -> Arc<Self> {
         let task = &claimed.task;
         let held = Held { task: task.id, execution: task.execution_id, parent: task.parent_task_id, fence: task.fence };
@@ -168,7 +178,8 @@ impl TaskCore {
             held,
             function,
             holder,
-            claimed_at,
+            claimed_at: Instant::now(),
+            leased: Mutex::new(asked),
             flags: AtomicU8::new(0),
             handles: AtomicUsize::new(0),
             state: Mutex::new(state),
@@ -203,6 +214,17 @@ impl TaskCore {
 
     pub(in crate::executor) fn claimed_at(&self) -> Instant {
         self.claimed_at
+    }
+
+    /// Its lease was renewed, by a call that began then.
+    pub(in crate::executor) fn renewed(&self, asked: Moment) {
+        *lock(&self.leased) = asked;
+    }
+
+    /// By the clock, and whatever has been heard: after a time in which the process stood still nothing has been.
+    pub(super) fn lease_holds(&self) -> bool {
+        let leased = *lock(&self.leased);
+        leased.elapsed() < self.holder.lease_time()
     }
 
     /// The store's time, as well as this process can know it.
@@ -262,6 +284,11 @@ impl TaskCore {
 
     pub(super) fn log(&self, level: Level, make: impl FnOnce() -> LogRecord) {
         self.holder.core().log(level, || make().with("worker", self.holder.worker_id()));
+    }
+
+    /// It waits for a slot.
+    pub(in crate::executor) fn is_queued(&self) -> bool {
+        self.state().phase == Phase::Queued
     }
 
     /// What is recorded of it; before its handler starts.

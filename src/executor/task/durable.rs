@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Task;
 use super::core::{State, TaskCore};
-use crate::executor::replay::{Machine, OpOutcome, Poll, StepBegun};
+use crate::executor::replay::{Known, Machine, OpOutcome, Poll, StepBegun};
 use crate::model::{
     CallOptions, Error, Failure, Op, Payload, Result, WaitMode, WaitSignalOptions, check_name, check_size,
 };
@@ -133,13 +133,17 @@ impl TaskCore {
             check_size("kwargs", kwargs)?;
         }
         let canonical = &self.holder.core().canonical;
-        let hash = self.needs_hash(function, &options).then(|| match &options.kwargs {
+        let args_hash = self.needs_hash(function, &options).then(|| match &options.kwargs {
             Some(kwargs) => canonical.hash(&args, kwargs),
             None => canonical.hash(&args, &Payload::empty_object()),
         });
+        // What this worker has declared itself is known to the store.
+        let elsewhere = self.holder.options_of(function).is_none();
+        let registered = elsewhere.then(|| self.holder.core().declared.get(function)).flatten();
         let mut state = self.open()?;
         let machine = state.machine(&self.claimed);
-        let op = machine.activity(function, args, options, hash, &|a, b| canonical.same(a, b))?;
+        let op =
+            machine.activity(function, args, options, Known { args_hash, registered }, &|a, b| canonical.same(a, b))?;
         self.commit_full_chunk(state).map(|_| op)
     }
 

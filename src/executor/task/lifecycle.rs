@@ -16,10 +16,40 @@ use crate::model::{Error, Failure, Level, Op, RetryPolicy, Status};
 impl TaskCore {
     // The handler's run.
 
+    /// Has the store to be asked before [`TaskCore::begin`]?
+    pub(in crate::executor) fn must_look(&self) -> bool {
+        self.holder.must_look(self)
+    }
+
+    /// On a thread that may wait.
+    pub(in crate::executor) fn look_ahead(&self) {
+        self.holder.core().runtime.block_on(self.holder.look());
+    }
+
+    /// On a thread that must not wait.
+    pub(in crate::executor) fn look_ahead_and_then(self: &Arc<Self>, then: impl FnOnce(&Arc<Self>) + Send + 'static) {
+        let core = Arc::clone(self);
+        self.holder.core().runtime.spawn(async move {
+            core.holder.look().await;
+            then(&core);
+        });
+    }
+
     /// The handler may start. False: there is nothing to run any more, and its slot is free.
     pub(in crate::executor) fn begin(self: &Arc<Self>) -> bool {
         let now = Instant::now();
+        let in_time = self.lease_holds();
         let mut state = self.state();
+        if state.phase == Phase::Queued && !in_time && !self.is(flag::GONE | flag::CANCELLED) {
+            self.log(Level::Warn, || {
+                LogRecord::new("stent.worker", "a task's lease was over before its handler began; it goes back")
+                    .with("function", &self.claimed.task.step_name)
+                    .with("task", self.held.task)
+            });
+            drop(state);
+            self.give_back();
+            return false;
+        }
         if state.phase != Phase::Queued || self.is(flag::GONE | flag::CANCELLED) {
             drop(state);
             self.give_back();
@@ -56,6 +86,11 @@ impl TaskCore {
         }
         self.end(state, status, false);
         false
+    }
+
+    /// Its slot was kept for it, and it has no need of it.
+    pub(in crate::executor) fn free_slot(&self) {
+        self.holder.kept_slot_freed();
     }
 
     pub(super) fn add_handle(&self) {
@@ -225,10 +260,6 @@ impl TaskCore {
     /// Has its end been sent, so that a lost lease does not matter?
     pub(in crate::executor) fn is_ending(&self) -> bool {
         self.state().phase == Phase::Closed || self.is(flag::GONE)
-    }
-
-    pub(in crate::executor) fn has_begun(&self) -> bool {
-        self.state().phase != Phase::Queued
     }
 
     pub(super) fn with_rules<R>(&self, machine: Option<&Machine>, act: impl FnOnce(&Rules<'_>) -> R) -> R {

@@ -34,7 +34,31 @@ impl Task {
     }
 }
 
+impl Task {
+    /// A poller's host takes the task over: may its body begin? False: its lease is over, or its work would be in vain. It
+    /// has gone back then, nothing more is told of it, and the handle is to be dropped.
+    pub fn may_begin(&self) -> bool {
+        self.core().may_begin()
+    }
+}
+
 impl TaskCore {
+    fn may_begin(self: &Arc<Self>) -> bool {
+        let in_time = self.lease_holds();
+        let mut state = self.state();
+        if in_time && !self.is(flag::GONE | flag::CANCELLED) {
+            return true;
+        }
+        if let Some(polled) = &mut state.polled {
+            polled.told = true;
+        }
+        if state.phase == Phase::Deferred {
+            state.gave_way = true;
+            self.end_deferred(state, Status::Suspend, false);
+        }
+        false
+    }
+
     pub(in crate::executor) fn set_polled(&self, polled: Polled) {
         self.state().polled = Some(polled);
     }

@@ -2,7 +2,7 @@
 //! be cached, the store is queried beside the loop, with one call of each kind for all tasks of a claim.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::engine::Engine;
 use super::run::{Code, Run};
@@ -13,7 +13,7 @@ use crate::executor::log::LogRecord;
 use crate::executor::metrics::count_many;
 use crate::executor::registry::Registered;
 use crate::executor::replay::Machine;
-use crate::executor::sync::jittered;
+use crate::executor::sync::{Moment, jittered};
 use crate::executor::task::{LeaseHolder as _, Polled, TaskCore};
 use crate::model::{FunctionOptions, Level, Payload, Result};
 
@@ -61,21 +61,20 @@ impl Engine {
         self.shared.functions.get(function).is_some_and(|known| known.options.max_concurrent.is_some())
     }
 
-    pub(super) fn admit(&mut self, claimed: Vec<Claimed>) {
-        let now = Instant::now();
+    pub(super) fn admit(&mut self, claimed: Vec<Claimed>, asked: Moment) {
         count_many(&self.shared.core.metrics.counters.claimed, claimed.len());
         self.shared.add_load(claimed.len());
         let mut tasks = Vec::with_capacity(claimed.len());
         let (mut limited, mut ready, mut lookups) = (Vec::new(), Vec::with_capacity(claimed.len()), Vec::new());
         for claimed in claimed {
             let Some((function, code)) = self.find(&claimed.task.step_name) else {
-                self.send_back(claimed, now);
+                self.send_back(claimed, asked);
                 continue;
             };
             let kept = self.kept(&claimed);
             let (journal, cached) = (claimed.ops > 0, claimed.cache.is_some());
             let is_limited = function.options.max_concurrent.is_some();
-            let task = self.lease(&function.options, claimed, now);
+            let task = self.lease(&function.options, claimed, asked);
             tasks.push(Arc::clone(&task));
             if let Some(letter) = task.unwritten_letter() {
                 task.end_unstarted(letter);
@@ -110,8 +109,8 @@ impl Engine {
         Some((Arc::clone(function), code))
     }
 
-    fn lease(&self, function: &Arc<FunctionOptions>, claimed: Claimed, now: Instant) -> Arc<TaskCore> {
-        TaskCore::new(Arc::clone(&self.shared) as _, Arc::clone(function), claimed, now)
+    fn lease(&self, function: &Arc<FunctionOptions>, claimed: Claimed, asked: Moment) -> Arc<TaskCore> {
+        TaskCore::new(Arc::clone(&self.shared) as _, Arc::clone(function), claimed, asked)
     }
 
     /// What was kept in memory, if it still fits the task's record.
@@ -128,13 +127,13 @@ impl Engine {
 
     /// The store gave a task of a function that is not registered here. It must not; so this is said, and no claim is
     /// made for a while, or the same task would come and go.
-    fn send_back(&mut self, claimed: Claimed, now: Instant) {
+    fn send_back(&mut self, claimed: Claimed, asked: Moment) {
         self.shared.log(Level::Error, || {
             LogRecord::new("stent.worker", "the store gave a task of a function that is not registered; it goes back")
                 .with("function", &claimed.task.step_name)
                 .with("task", claimed.task.id)
         });
-        let task = self.lease(&Arc::default(), claimed, now);
+        let task = self.lease(&Arc::default(), claimed, asked);
         self.shared.hold(&[Arc::clone(&task)]);
         task.give_back();
         self.pause_claims();

@@ -19,7 +19,7 @@ use crate::executor::log::LogRecord;
 use crate::executor::metrics::count;
 use crate::executor::replay::Machine;
 use crate::executor::status::WorkerState;
-use crate::executor::sync::jittered;
+use crate::executor::sync::{Moment, jittered};
 use crate::executor::task::{LeaseHolder as _, flag};
 use crate::model::{BATCH_MAX, Error, Level, Result, Status};
 
@@ -251,11 +251,12 @@ impl Engine {
         let mut pause = RETRY_FIRST;
         let mut last_tries = LAST_TRIES;
         loop {
+            let asked = Moment::now();
             match self.call(&batch, claim.clone()).await {
                 Ok((verdicts, claimed)) => {
                     self.shared.no_trouble(RECORD);
                     self.settle(batch, verdicts);
-                    self.admit_claimed(claim.as_ref(), claimed);
+                    self.admit_claimed(claim.as_ref(), claimed, asked);
                     return;
                 }
                 Err(error) if error.status() == Status::Closed => {
@@ -341,8 +342,9 @@ impl Engine {
             }
         }
         if let Some(claim) = claim.filter(|_| !self.shared.draining()) {
+            let asked = Moment::now();
             match self.call(&[], Some(claim.clone())).await {
-                Ok((_, claimed)) => self.admit_claimed(Some(&claim), claimed),
+                Ok((_, claimed)) => self.admit_claimed(Some(&claim), claimed, asked),
                 Err(error) => {
                     self.shared.trouble("claim", &error);
                     self.pause_claims();
@@ -374,8 +376,8 @@ impl Engine {
         self.shared.hint_work();
     }
 
-    /// A claim that came back full may have left something.
-    fn admit_claimed(&mut self, claim: Option<&Claim>, claimed: Vec<Claimed>) {
+    /// A claim that came back full may have left something. `asked`: from then on the leases last, at the least.
+    fn admit_claimed(&mut self, claim: Option<&Claim>, claimed: Vec<Claimed>, asked: Moment) {
         let Some(claim) = claim else { return };
         if claimed.is_empty() {
             return;
@@ -385,6 +387,6 @@ impl Engine {
             self.shared.hint_work();
         }
         self.shared.note_work();
-        self.admit(claimed);
+        self.admit(claimed, asked);
     }
 }

@@ -9,6 +9,7 @@
 //! | `desk` | slots without threads, for a poller's worker |
 //! | `slots` | the one or the other |
 //! | `coroutines` | those in a poller's host whose tasks wait |
+//! | `looks` | what is asked before a body begins |
 //! | `cache` | journals of suspended tasks |
 //! | `marks` `suspects` | what the store is told of bodies that begin, and who begins alone after a worker's death |
 //! | `alarms` `notices` `renewals` `sweeps` | the keepers: what happens beside the loop |
@@ -19,6 +20,7 @@ mod cache;
 mod coroutines;
 mod desk;
 mod engine;
+mod looks;
 mod marks;
 mod notices;
 mod pool;
@@ -30,6 +32,7 @@ mod slots;
 mod suspects;
 mod sweeps;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,7 +44,7 @@ use super::core::Core;
 use super::inbox::{Event, Inbox};
 use super::registry::Registry;
 use super::status::{WorkerState, WorkerStatus};
-use crate::model::{Error, Result, Status, WorkerOptions};
+use crate::model::{Error, Id, Result, Status, WorkerOptions};
 
 /// How long [`Worker::stop`] waits, after its time-out, until the leases are given back to the store.
 const GIVE_BACK: Duration = Duration::from_secs(2);
@@ -105,6 +108,11 @@ impl Worker {
     /// Cheap: does not query the store.
     pub fn status(&self) -> WorkerStatus {
         status(self.shared())
+    }
+
+    /// The execution is being cancelled, as this process itself has told the store: what of it has not begun does not.
+    pub(super) fn cancelled(&self, execution: Id) {
+        notices::cancel(&self.shared().held(), &HashSet::from([execution]));
     }
 
     /// Drains the worker, as long as there is one.

@@ -109,7 +109,7 @@ fn apply(shared: &Shared, bundle: &Bundle) {
     }
 }
 
-fn cancel(held: &[Arc<TaskCore>], executions: &HashSet<Id>) {
+pub(super) fn cancel(held: &[Arc<TaskCore>], executions: &HashSet<Id>) {
     for task in held.iter().filter(|task| executions.contains(&task.held.execution)) {
         task.cancel();
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::shared::Shared;
 use crate::backend::Renew;
 use crate::executor::metrics::{count, count_many};
+use crate::executor::sync::Moment;
 use crate::executor::task::{TaskCore, flag};
 use crate::model::Id;
 
@@ -42,6 +43,7 @@ async fn renew(shared: &Shared, mut tasks: Vec<Arc<TaskCore>>) -> bool {
         held: tasks.iter().map(|task| task.held).collect(),
         lease: shared.options.lease_duration,
     };
+    let asked = Moment::now();
     let renewed = match shared.core.backend.renew(renew).await {
         Ok(renewed) => renewed,
         Err(error) => {
@@ -50,13 +52,13 @@ async fn renew(shared: &Shared, mut tasks: Vec<Arc<TaskCore>>) -> bool {
         }
     };
     shared.no_trouble("renew leases");
-    if renewed.lost.is_empty() && renewed.cancelled.is_empty() {
-        return true;
-    }
     let lost: HashSet<Id> = renewed.lost.into_iter().collect();
     let cancelled: HashSet<Id> = renewed.cancelled.into_iter().collect();
     let mut gone = Vec::new();
     for task in tasks {
+        if !lost.contains(&task.held.task) {
+            task.renewed(asked);
+        }
         if cancelled.contains(&task.held.task) {
             task.cancel();
         }

@@ -24,16 +24,16 @@ pub(super) struct Run {
 impl Job for Run {
     fn run(self) -> Slot {
         let Self { task: core, code } = self;
+        let handler = match code {
+            Code::Handler(handler) => handler,
+            Code::Host(inbox) => return hand_over(&core, inbox),
+        };
+        if core.must_look() {
+            core.look_ahead();
+        }
         if !core.begin() {
             return Slot::Free;
         }
-        let handler = match code {
-            Code::Handler(handler) => handler,
-            Code::Host(inbox) => {
-                core.begin_polled(|task| inbox.post(Event::Task(task)));
-                return Slot::Kept;
-            }
-        };
         let task = Task::first(Arc::clone(&core));
         let status = match catch_unwind(AssertUnwindSafe(|| handler.run(&task))) {
             Ok(status) => status,
@@ -46,6 +46,26 @@ impl Job for Run {
         // a clone.
         if core.returned(status) { Slot::Kept } else { Slot::Free }
     }
+}
+
+/// On a thread that must not wait: while the store is asked, the slot is kept for the task.
+fn hand_over(core: &Arc<TaskCore>, inbox: Arc<dyn Inbox>) -> Slot {
+    let begin = move |core: &Arc<TaskCore>| {
+        let begins = core.begin();
+        if begins {
+            core.begin_polled(|task| inbox.post(Event::Task(task)));
+        }
+        begins
+    };
+    if !core.must_look() {
+        return if begin(core) { Slot::Kept } else { Slot::Free };
+    }
+    core.look_ahead_and_then(move |core| {
+        if !begin(core) {
+            core.free_slot();
+        }
+    });
+    Slot::Kept
 }
 
 fn message_of(panic: &(dyn Any + Send)) -> &str {

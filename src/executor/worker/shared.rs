@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::Se
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, watch};
 
 use super::alarms::Alarms;
 use super::coroutines::Coroutines;
 use super::desk::Desk;
+use super::looks::Looks;
 use super::pool::Pool;
 use super::run::Run;
 use super::slots::Slots;
@@ -35,6 +37,7 @@ pub(super) struct Shared {
     pub(super) coroutines: Coroutines,
     pub(super) pool: Slots<Run>,
     pub(super) alarms: Alarms,
+    looks: Looks,
     /// Tasks whose lease this worker has, to its knowledge.
     held: Mutex<HashMap<Id, Arc<TaskCore>>>,
     /// Leases that may be lost, to be checked now.
@@ -123,6 +126,7 @@ impl Shared {
             options,
             worker_id,
             alarms: Alarms::default(),
+            looks: Looks::default(),
             held: Mutex::default(),
             doubtful: Mutex::default(),
             doubt: Notify::new(),
@@ -357,6 +361,21 @@ impl LeaseHolder for Shared {
 
     fn options_of(&self, function: &str) -> Option<&FunctionOptions> {
         self.functions.get(function).map(|registered| &*registered.options)
+    }
+
+    fn lease_time(&self) -> Duration {
+        self.options.lease_duration
+    }
+
+    fn must_look(&self, task: &TaskCore) -> bool {
+        let Some(within) = self.core.backend.unheard_for() else { return false };
+        // A claim is a look as well.
+        task.claimed_at().elapsed() > within && !self.looks.are_fresh(within)
+    }
+
+    fn look(&self) -> BoxFuture<'_, ()> {
+        let within = self.core.backend.unheard_for().unwrap_or_default();
+        Box::pin(self.looks.look(&self.core.backend, within, || self.held()))
     }
 
     fn hold_time(&self) -> Duration {

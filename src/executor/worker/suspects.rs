@@ -134,7 +134,7 @@ impl Suspects {
         for begun in &self.begun {
             if begun.run.is_some() || begun.task.is_ending() {
                 bodies.recorded_late += 1;
-            } else if !begun.task.has_begun() {
+            } else if begun.task.is_queued() {
                 bodies.queued += 1;
             }
         }

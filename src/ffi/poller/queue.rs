@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::executor::{Event, Inbox};
+use crate::executor::{Event, Inbox, TaskEvent};
 use crate::ffi::plumbing::logging::LogLine;
 use crate::model::{Error, Result};
 
@@ -53,6 +53,17 @@ struct Submitted {
     last: u64,
     pending: HashMap<u64, Vec<(u64, oneshot::Sender<()>)>>,
     closed: bool,
+}
+
+impl Message {
+    /// Is it about the end of this task?
+    fn closes(&self, task: u64) -> bool {
+        match self {
+            Self::Event(Event::Told(TaskEvent::Op { .. })) => false,
+            Self::Event(Event::Told(told)) => told.tag() == task,
+            Self::Event(Event::Task(_) | Event::Worker(_)) | Self::Reply { .. } | Self::Log(_) => false,
+        }
+    }
 }
 
 pub enum Next {
@@ -172,7 +183,12 @@ impl Queue {
             }
             if let Some(message) = state.pop() {
                 state.settle();
-                return Next::Message(message);
+                drop(state);
+                if let Ok(message) = self.hand_over(message) {
+                    return Next::Message(message);
+                }
+                state = self.state();
+                continue;
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if timeout.is_some() && left.is_none_or(|left| left.is_zero()) {
@@ -189,18 +205,46 @@ impl Queue {
 
     /// What is there, up to so many; an interruption is over with it.
     pub fn take(&self, most: usize) -> Result<Vec<Message>> {
+        let mut taken = Vec::new();
+        loop {
+            let mut state = self.state();
+            if state.pair.is_none() {
+                return Err(closed());
+            }
+            state.interrupted = false;
+            let count = state.messages.len().min(most - taken.len());
+            let popped: Vec<Message> = (0..count).filter_map(|_| state.pop()).collect();
+            state.settle();
+            drop(state);
+            let wanted = taken.len() + popped.len();
+            let mut gone = Vec::new();
+            for message in popped {
+                if gone.iter().any(|tag| message.closes(*tag)) {
+                    continue;
+                }
+                match self.hand_over(message) {
+                    Ok(message) => taken.push(message),
+                    Err(tag) => gone.push(tag),
+                }
+            }
+            if taken.len() == wanted {
+                return Ok(taken);
+            }
+        }
+    }
+
+    /// Err: a task whose work would be in vain, by its tag. It does not come to the host, nor what was told of it.
+    fn hand_over(&self, message: Message) -> std::result::Result<Message, u64> {
+        let Message::Event(Event::Task(task)) = &message else { return Ok(message) };
+        if task.may_begin() {
+            return Ok(message);
+        }
+        let tag = task.tag();
         let mut state = self.state();
-        if state.pair.is_none() {
-            return Err(closed());
-        }
-        state.interrupted = false;
-        let count = state.messages.len().min(most);
-        let mut taken = Vec::with_capacity(count);
-        for _ in 0..count {
-            taken.extend(state.pop());
-        }
+        state.messages.retain(|other| !other.closes(tag));
         state.settle();
-        Ok(taken)
+        drop(state);
+        Err(tag)
     }
 
     /// Puts back messages that could not be handed over, in order.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use stent::backend::{CacheSlot, Cancel, Held, NewExecution, Spawn, SpawnKind, Transition};
 use stent::model::{
-    Error, Execution, ExecutionState, Failure, Id, Number, Op, Payload, ProgressEntry, Result, Route, Status, Task,
-    TaskKind, TaskOptions, TaskState, child_id,
+    Error, Execution, ExecutionState, Failure, FunctionOptions, Id, Number, Op, Payload, ProgressEntry, Result, Route,
+    Status, Task, TaskKind, TaskOptions, TaskState, child_id,
 };
 
 use super::ends::{End, Ending};
@@ -28,6 +28,8 @@ struct Call<'a> {
     idempotency_key: Option<&'a str>,
     cache_key: Option<&'a str>,
     hash: Option<[u8; 32]>,
+    /// What the caller says of the function, if no worker has.
+    registered: Option<&'a FunctionOptions>,
 }
 
 impl State {
@@ -46,6 +48,7 @@ impl State {
             idempotency_key: options.idempotency_key.as_deref(),
             cache_key: None,
             hash: Some(new.args_hash),
+            registered: new.registered.as_deref(),
         };
         let mut job = self.task_of(&call);
         let mut done = None;
@@ -105,9 +108,9 @@ impl State {
         Ok(new.id)
     }
 
-    /// The call, the function, the default.
+    /// The call, the function as a worker declared it, the function as the caller knows it, the default.
     fn task_of(&self, call: &Call<'_>) -> Job {
-        let function = self.functions.get(call.function);
+        let function = self.functions.get(call.function).or(call.registered);
         let options = call.options.clone().or_function(function);
         let version = function.and_then(|f| f.version.clone()).unwrap_or_default();
         let digits = call.hash.map(|hash| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
@@ -187,13 +190,14 @@ impl State {
         let mut waits = Vec::new();
         for (held, spawn) in spawns {
             let mut job = match &spawn.what {
-                SpawnKind::Activity { args, options, args_hash } => {
+                SpawnKind::Activity { args, options, args_hash, registered } => {
                     let call = Call {
                         function: &spawn.name,
                         options: &options.task,
                         idempotency_key: options.idempotency_key.as_deref(),
                         cache_key: options.cache_key.as_deref(),
                         hash: *args_hash,
+                        registered: registered.as_deref(),
                     };
                     let mut job = self.task_of(&call);
                     job.record.args = args.clone();

@@ -11,7 +11,7 @@ import stent
 
 from . import cancelling, ends, restart, signals, start
 from .failures import Failure
-from .rows import GOING, NULL, Counter, Execution, Progress, ProgressRecord, Task, Value, is_null
+from .rows import GOING, NULL, Counter, Execution, FunctionOptions, Progress, ProgressRecord, Task, Value, is_null
 from .transaction import Transaction
 
 
@@ -26,6 +26,7 @@ class SpawnActivity(Struct):
     args: Raw
     options: start.CallOptions
     args_hash: str | None = None
+    registered: FunctionOptions | None = None
 
 
 class SpawnTimer(Struct):
@@ -334,7 +335,7 @@ def _spawn(tx: Transaction, parent: Task, spawn: Spawn) -> None:
 
 
 def _activity(tx: Transaction, parent: Task, made: Task, call: SpawnActivity) -> None:
-    start.resolve(tx, made, call.options, call.options.cache_key, call.args_hash)
+    start.resolve(tx, made, call.options, call.options.cache_key, call.args_hash, call.registered)
     ending = None
     if made.idempotency_key is not None:
         try:

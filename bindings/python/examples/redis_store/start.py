@@ -50,11 +50,13 @@ class NewExecution(Struct):
     args: Raw
     options: DispatchOptions
     args_hash: str
+    registered: FunctionOptions | None = None
 
 
-def function_options(tx: Transaction, name: str) -> FunctionOptions:
+def function_options(tx: Transaction, name: str, registered: FunctionOptions | None = None) -> FunctionOptions:
+    """What the newest worker has said of it; else what its caller has registered."""
     function = tx.get(Function, name)
-    return function.options if function else FunctionOptions()
+    return function.options if function else registered or FunctionOptions()
 
 
 def route_of(tx: Transaction, queue: str | None, function: str, tags: list[str]) -> str:
@@ -64,9 +66,16 @@ def route_of(tx: Transaction, queue: str | None, function: str, tags: list[str])
     return name
 
 
-def resolve(tx: Transaction, task: Task, options: TaskOptions, cache_key: str | None, args_hash: str | None) -> None:
+def resolve(
+    tx: Transaction,
+    task: Task,
+    options: TaskOptions,
+    cache_key: str | None,
+    args_hash: str | None,
+    registered: FunctionOptions | None,
+) -> None:
     """What a task runs under: as the call says, else as the function says, else the defaults."""
-    function = function_options(tx, task.step_name)
+    function = function_options(tx, task.step_name, registered)
     task.queue = function.queue if options.queue is None else options.queue
     task.tags = function.tags if options.tags is None else options.tags
     task.priority = (function.priority or 0) if options.priority is None else options.priority
@@ -142,7 +151,7 @@ def execution(tx: Transaction, new: NewExecution) -> str:
         args=new.args,
         created_at=created,
     )
-    resolve(tx, root, options, None, new.args_hash)
+    resolve(tx, root, options, None, new.args_hash, new.registered)
     result = None
     if root.idempotency_key is not None:
         reserved = reserve(tx, root, new.args_hash, options.idempotency_reuse)

@@ -137,7 +137,7 @@ impl Fallback {
             at: now(),
         });
         match what {
-            SpawnKind::Activity { args, options, args_hash } => {
+            SpawnKind::Activity { args, options, args_hash, registered } => {
                 let CallOptions { kwargs, delay, idempotency_key, cache_key, task: options, key: _ } = *options;
                 let mut notes = Notes { traceparent: Notes::of(parent)?.traceparent, ..Notes::default() };
                 let asked = Asked {
@@ -147,6 +147,7 @@ impl Fallback {
                     reuse: KeyReuse::AfterFailure,
                     cache_key: cache_key.as_deref(),
                     args_hash: args_hash.as_ref(),
+                    registered: registered.as_deref(),
                 };
                 self.resolve(&mut task, &mut notes, &asked).await?;
                 (task.args, task.kwargs) = (args, kwargs.unwrap_or_else(Payload::empty_object));

@@ -199,6 +199,7 @@ impl Fallback {
             args_hash: CanonicalJson.hash(&args, &Payload::empty_object()),
             args,
             options: DispatchOptions::default(),
+            registered: None,
         };
         let started = self.start(new).await;
         if is_conflict(&started) {

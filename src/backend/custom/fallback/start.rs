@@ -140,6 +140,7 @@ impl Fallback {
             reuse: new.options.idempotency_reuse,
             cache_key: None,
             args_hash: Some(&new.args_hash),
+            registered: new.registered.as_deref(),
         };
         self.resolve(&mut task, &mut notes, &asked).await?;
         task.args = new.args.clone();

@@ -39,7 +39,11 @@ async fn worker(store: &Sqlite) {
 
 async fn start(store: &Sqlite, function: &str, options: DispatchOptions) -> Id {
     let (function, args, args_hash) = (function.to_owned(), Payload::empty_array(), [0; 32]);
-    store.dispatch(vec![NewExecution { id: id(), function, args, options, args_hash }]).await.unwrap().remove(0)
+    store
+        .dispatch(vec![NewExecution { id: id(), function, args, options, args_hash, registered: None }])
+        .await
+        .unwrap()
+        .remove(0)
 }
 
 async fn take(store: &Sqlite) -> Option<Claimed> {

@@ -15,7 +15,7 @@ use crate::model::{
     execution_id,
 };
 
-use super::{Delivery, Machine, OpOutcome, Poll};
+use super::{Delivery, Known, Machine, OpOutcome, Poll};
 use store::Store;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -56,12 +56,12 @@ fn differs(_: &Payload, _: &Payload) -> bool {
 /// The shortest ways to ask a machine.
 impl Machine {
     fn call(&mut self, function: &str, args: &str) -> Result<Op> {
-        self.activity(function, args.into(), CallOptions::default(), None, &differs)
+        self.activity(function, args.into(), CallOptions::default(), Known::default(), &differs)
     }
 
     fn call_as(&mut self, key: &str, function: &str) -> Result<Op> {
         let options = CallOptions { key: Some(key.into()), ..CallOptions::default() };
-        self.activity(function, "[]".into(), options, None, &differs)
+        self.activity(function, "[]".into(), options, Known::default(), &differs)
     }
 
     fn sleep(&mut self) -> Op {

@@ -162,9 +162,9 @@ fn inputs_are_the_same_if_bytes_are_or_the_caller_says_so() {
     commit(&mut machine, &mut store);
     let same = |a: &Payload, b: &Payload| a.as_bytes() == b"[1]" && b.as_bytes() == b"[ 1 ]";
     let options = CallOptions { kwargs: Some("{}".into()), ..CallOptions::default() };
-    cold(&store).activity("f", "[ 1 ]".into(), options, None, &same).unwrap();
+    cold(&store).activity("f", "[ 1 ]".into(), options, Known::default(), &same).unwrap();
     let options = CallOptions { kwargs: Some("{\"a\":1}".into()), ..CallOptions::default() };
-    let error = cold(&store).activity("f", "[1]".into(), options, None, &same).unwrap_err();
+    let error = cold(&store).activity("f", "[1]".into(), options, Known::default(), &same).unwrap_err();
     assert!(error.message().contains("recorded as activity \"f\" with args [1] and kwargs {} and is"), "{error}");
     assert!(error.message().contains("asked for as activity \"f\" with args [1] and kwargs {\"a\":1}"), "{error}");
 }
@@ -188,7 +188,7 @@ fn long_inputs_are_shown_around_the_difference() {
     let mut machine = cold(&store);
     let long = |middle: &str| format!("[\"{}{middle}{}\"]", "é".repeat(3000), "ü".repeat(3000));
     machine.call("f", &long("ONE")).unwrap();
-    machine.activity("g", vec![0xff, 0].into(), CallOptions::default(), None, &differs).unwrap();
+    machine.activity("g", vec![0xff, 0].into(), CallOptions::default(), Known::default(), &differs).unwrap();
     commit(&mut machine, &mut store);
     let message = cold(&store).call("f", &long("TWO")).unwrap_err().message().to_owned();
     assert!(message.contains("ONE") && message.contains("TWO") && message.contains("(12007 bytes)"), "{message}");
