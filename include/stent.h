@@ -238,7 +238,8 @@ stent_status stent_configure(const char *options, stent_error **error);
 
 /**
  * Hands the library's log to `handler` from now on, instead of the one before; with NULL, to nobody. There is no log
- * without one: the library writes to no file and no stream of yours. options: {"level": "info"} is the least that is
+ * without one: the library writes to no file and no stream of yours. There is one such handler in a process: a library
+ * that uses Stent beside others sets one for each executor (stent_executor_set_log_handler). options: {"level": "info"} is the least that is
  * wanted, of "error", "warn", "info" and "debug".
  *
  * The handler is called on a thread of its own, one line at a time, and may call any function but those that wait
@@ -253,7 +254,9 @@ stent_status stent_set_log_handler(const char *options,
 
 /**
  * Drains and stops every worker of the process, closes every backend, and waits until every freed `user_data` has
- * been given back and every log line handed over; call it before the process ends. Workers stop as by
+ * been given back and every log line handed over, by log handlers that were replaced or removed too; call it before the
+ * process ends. It ends what others in the process made, too: a library that uses Stent beside others calls
+ * stent_backend_shutdown for each of its backends instead. Workers stop as by
  * stent_worker_stop, all at once, within `timeout_ms` (negative: as long as it takes). Handles made before are still
  * to be freed and answer STENT_E_CLOSED; new ones may be made.
  *
@@ -342,10 +345,21 @@ stent_status stent_backend_call(stent_backend *backend,
  * what is waiting on them. Closing again is nothing. The handle is still to be freed; freeing alone closes as well,
  * a moment after its last executor is gone.
  *
- * Any thread but the library's own. STENT_E_CONFLICT: a worker on it has not been stopped. STENT_E_WRONG_THREAD:
- * called in a callback.
+ * Any thread but the library's own. STENT_E_CONFLICT: a worker on it has not been stopped (stent_backend_shutdown stops
+ * them too). STENT_E_WRONG_THREAD: called in a callback.
  */
 stent_status stent_backend_close(stent_backend *backend, stent_error **error);
+
+/**
+ * As stent_shutdown, for what was made from this backend alone: drains and stops its workers, closes it, and waits until
+ * every freed `user_data` has been given back and the log handlers of its executors have had every line. Other backends
+ * of the process, their workers and the process's log handler go on as they were. Again: nothing.
+ *
+ * Any thread but the library's own. Statuses as for stent_shutdown.
+ */
+stent_status stent_backend_shutdown(stent_backend *backend,
+                                    int64_t timeout_ms,
+                                    stent_error **error);
 
 /**
  * Frees the handle. NULL is nothing; executors made from the backend keep it open until they are freed too. Any
@@ -416,6 +430,20 @@ stent_status stent_executor_new(stent_backend *backend,
                                 const char *options,
                                 stent_executor **executor,
                                 stent_error **error);
+
+/**
+ * Hands what this executor, its workers and their tasks (stent_task_log) have to say to `handler` from now on, instead of
+ * the one before, and instead of the process's log handler (stent_set_log_handler), which gets it again after a call
+ * with NULL. options, and how the handler is called, are as there. `free_fn` gets `user_data` after the handler's last
+ * call, when another one has taken its place or the executor and its workers are gone, or before this returns if it
+ * fails. Any thread.
+ */
+stent_status stent_executor_set_log_handler(stent_executor *executor,
+                                            const char *options,
+                                            stent_log_fn handler,
+                                            void *user_data,
+                                            stent_free_fn free_fn,
+                                            stent_error **error);
 
 /**
  * Frees the handle. NULL is nothing; workers started from the executor keep it alive until they have stopped. After
@@ -1091,6 +1119,15 @@ void stent_poller_interrupt(stent_poller *poller);
  * its events too slowly loses lines, and the next line says how many. Any thread.
  */
 stent_status stent_poller_log(stent_poller *poller, const char *options, stent_error **error);
+
+/**
+ * As stent_poller_log, for what one executor, its workers and their tasks have to say, as by
+ * stent_executor_set_log_handler, which with NULL ends it. The log of the process is left as it is. Any thread.
+ */
+stent_status stent_poller_log_executor(stent_poller *poller,
+                                       stent_executor *executor,
+                                       const char *options,
+                                       stent_error **error);
 
 /**
  * Frees the poller. NULL is nothing. Its workers drain, events that nobody took are dropped (tasks among them go back,

@@ -53,6 +53,7 @@ programs! {
     statuses,
     task_arguments,
     two_handles,
+    two_users,
     workflow,
     wrong_thread,
 }

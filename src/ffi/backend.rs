@@ -3,6 +3,7 @@
 use std::ffi::c_char;
 use std::sync::Arc;
 
+use super::library::shut_down;
 use super::plumbing::background::Unhurried;
 use super::plumbing::handles::{self, Object, Table};
 use super::plumbing::store::Store;
@@ -142,14 +143,32 @@ pub unsafe extern "C" fn stent_backend_call(
 /// what is waiting on them. Closing again is nothing. The handle is still to be freed; freeing alone closes as well,
 /// a moment after its last executor is gone.
 ///
-/// Any thread but the library's own. STENT_E_CONFLICT: a worker on it has not been stopped. STENT_E_WRONG_THREAD:
-/// called in a callback.
+/// Any thread but the library's own. STENT_E_CONFLICT: a worker on it has not been stopped (stent_backend_shutdown stops
+/// them too). STENT_E_WRONG_THREAD: called in a callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_backend_close(
     backend: *mut stent_backend,
     error: *mut *mut stent_error,
 ) -> stent_status {
     guard(error, || close(&*borrow::<BackendObject>(backend)?))
+}
+
+/// As stent_shutdown, for what was made from this backend alone: drains and stops its workers, closes it, and waits until
+/// every freed `user_data` has been given back and the log handlers of its executors have had every line. Other backends
+/// of the process, their workers and the process's log handler go on as they were. Again: nothing.
+///
+/// Any thread but the library's own. Statuses as for stent_shutdown.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_backend_shutdown(
+    backend: *mut stent_backend,
+    timeout_ms: i64,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    guard(error, || {
+        let backend = borrow::<BackendObject>(backend)?;
+        threads::refuse_in_callbacks("stent_backend_shutdown")?;
+        shut_down(Some(backend.store()), timeout_ms)
+    })
 }
 
 fn close(backend: &BackendObject) -> Result<()> {

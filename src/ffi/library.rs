@@ -1,14 +1,15 @@
 //! The library as a whole.
 
 use std::ffi::{CString, c_char, c_void};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use super::plumbing::context::OwnedContext;
+use super::plumbing::store::Store;
 use super::plumbing::{background, guard, logging, optional, registry, runtime, text as texts, threads};
 use super::{stent_error, stent_free_fn, stent_log_fn, stent_status};
 use crate::codec;
-use crate::model::{Error, Status};
+use crate::model::{Error, Result, Status};
 
 /// Grows when something that was in the header changes; what is only added leaves it as it is.
 const ABI_VERSION: u32 = 0;
@@ -49,7 +50,8 @@ pub unsafe extern "C" fn stent_configure(options: *const c_char, error: *mut *mu
 }
 
 /// Hands the library's log to `handler` from now on, instead of the one before; with NULL, to nobody. There is no log
-/// without one: the library writes to no file and no stream of yours. options: {"level": "info"} is the least that is
+/// without one: the library writes to no file and no stream of yours. There is one such handler in a process: a library
+/// that uses Stent beside others sets one for each executor (stent_executor_set_log_handler). options: {"level": "info"} is the least that is
 /// wanted, of "error", "warn", "info" and "debug".
 ///
 /// The handler is called on a thread of its own, one line at a time, and may call any function but those that wait
@@ -68,12 +70,14 @@ pub unsafe extern "C" fn stent_set_log_handler(
         // SAFETY: text or NULL, by the header's convention.
         let options = unsafe { optional(options, "options") }?;
         let options = codec::options::log(options)?;
-        logging::set(handler, options.level, context)
+        logging::PROCESS.set(handler, options.level, context)
     })
 }
 
 /// Drains and stops every worker of the process, closes every backend, and waits until every freed `user_data` has
-/// been given back and every log line handed over; call it before the process ends. Workers stop as by
+/// been given back and every log line handed over, by log handlers that were replaced or removed too; call it before the
+/// process ends. It ends what others in the process made, too: a library that uses Stent beside others calls
+/// stent_backend_shutdown for each of its backends instead. Workers stop as by
 /// stent_worker_stop, all at once, within `timeout_ms` (negative: as long as it takes). Handles made before are still
 /// to be freed and answer STENT_E_CLOSED; new ones may be made.
 ///
@@ -84,17 +88,22 @@ pub unsafe extern "C" fn stent_set_log_handler(
 pub unsafe extern "C" fn stent_shutdown(timeout_ms: i64, error: *mut *mut stent_error) -> stent_status {
     guard(error, || {
         threads::refuse_in_callbacks("stent_shutdown")?;
-        let timeout = runtime::limit(timeout_ms);
-        let deadline = timeout.map(|timeout| Instant::now() + timeout);
-        let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let stopped = registry::stop_everything(timeout);
-        let flushed = background::flush(left()) && logging::flush(left());
-        stopped?;
-        if flushed {
-            return Ok(());
-        }
-        Err(Error::new(Status::Timeout, "shut down: a free_fn or the log handler has not returned within the time"))
+        shut_down(None, timeout_ms)
     })
+}
+
+/// Stops the workers of a store, closes it, and hands over what belongs to it; without one, of the whole process.
+pub(super) fn shut_down(only: Option<&Arc<Store>>, timeout_ms: i64) -> Result<()> {
+    let timeout = runtime::limit(timeout_ms);
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let stopped = registry::stop(only, timeout);
+    let flushed = background::flush(left()) && logging::flush(only.map(|store| store.number()), left());
+    stopped?;
+    if flushed {
+        return Ok(());
+    }
+    Err(Error::new(Status::Timeout, "shut down: a free_fn or a log handler has not returned within the time"))
 }
 
 /// Frees a text that a function gave by a `char **`. NULL is nothing. Any thread, in a forked child too.

@@ -1,4 +1,4 @@
-//! What is alive in the process, for stent_shutdown and stent_backend_close.
+//! What is alive in the process, for stent_shutdown, stent_backend_shutdown and stent_backend_close.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -77,20 +77,24 @@ pub fn refuse_while_working(store: &Arc<Store>) -> Result<()> {
         .collect();
     match running.first() {
         None => Ok(()),
-        Some(first) => Err(Error::conflict(format!(
-            "close the backend: {} of its workers not stopped, the first is '{first}'; stop them before",
-            if running.len() == 1 { "one is".to_owned() } else { format!("{} are", running.len()) }
-        ))
-        .with("workers", running)),
+        Some(first) => {
+            let told = match running.len() {
+                1 => format!("its worker '{first}' has not stopped; stop it before"),
+                count => format!("{count} of its workers have not stopped, the first is '{first}'; stop them before"),
+            };
+            Err(Error::conflict(format!("close the backend: {told}")).with("workers", running))
+        }
     }
 }
 
-/// Stops all workers at the same time, then closes all stores. The first error is told after all have been asked.
-pub fn stop_everything(timeout: Option<Duration>) -> Result<()> {
+/// Stops the workers of a store, or of all, at the same time, and then closes it, or all. The first error is told after
+/// all have been asked.
+pub fn stop(only: Option<&Arc<Store>>, timeout: Option<Duration>) -> Result<()> {
     let (workers, stores): (Vec<Worker>, Vec<Arc<Store>>) = {
-        let mut alive = alive();
-        let stores = alive.stores.drain(..).filter_map(|store| store.upgrade()).collect();
-        (alive.workers.iter().map(|entry| entry.worker.clone()).collect(), stores)
+        let alive = alive();
+        let is_meant = |store: &Arc<Store>| only.is_none_or(|only| Arc::ptr_eq(only, store));
+        let workers = alive.workers.iter().filter(|entry| is_meant(&entry.store)).map(|entry| entry.worker.clone());
+        (workers.collect(), alive.stores.iter().filter_map(Weak::upgrade).filter(is_meant).collect())
     };
     if workers.is_empty() && stores.is_empty() {
         return Ok(());

@@ -28,12 +28,14 @@ stent_status stent_backend_open(const char *url, const char *options, stent_back
 stent_status stent_backend_init_db(stent_backend *backend, stent_error **error);
 stent_status stent_backend_call(stent_backend *backend, const char *operation, const char *request, char **response, stent_error **error);
 stent_status stent_backend_close(stent_backend *backend, stent_error **error);
+stent_status stent_backend_shutdown(stent_backend *backend, int64_t timeout_ms, stent_error **error);
 void stent_backend_free(stent_backend *backend);
 stent_status stent_backend_custom(const stent_backend_vtable *vtable, void *user_data, stent_free_fn free_fn, stent_backend **backend, stent_error **error);
 stent_status stent_backend_check(stent_backend *backend, const char *options, char **report, stent_error **error);
 void stent_reply_ok(stent_reply *reply, const char *response);
 void stent_reply_error(stent_reply *reply, stent_status status, const char *message, const char *details);
 stent_status stent_executor_new(stent_backend *backend, const char *options, stent_executor **executor, stent_error **error);
+stent_status stent_executor_set_log_handler(stent_executor *executor, const char *options, stent_log_fn handler, void *user_data, stent_free_fn free_fn, stent_error **error);
 void stent_executor_free(stent_executor *executor);
 stent_status stent_executor_register(stent_executor *executor, const char *function, const char *options, stent_handler_fn handler, void *user_data, stent_free_fn free_fn, stent_error **error);
 stent_status stent_executor_dispatch(stent_executor *executor, const char *function, const char *args, const char *options, char **execution_id, stent_error **error);
@@ -97,6 +99,7 @@ stent_status stent_poller_next(stent_poller *poller, int64_t timeout_ms, stent_e
 stent_status stent_poller_take(stent_poller *poller, stent_event **events, size_t capacity, size_t *count, stent_error **error);
 void stent_poller_interrupt(stent_poller *poller);
 stent_status stent_poller_log(stent_poller *poller, const char *options, stent_error **error);
+stent_status stent_poller_log_executor(stent_poller *poller, stent_executor *executor, const char *options, stent_error **error);
 void stent_poller_free(stent_poller *poller);
 const char *stent_event_type(const stent_event *event);
 uint64_t stent_event_tag(const stent_event *event);
