@@ -7,13 +7,11 @@ use super::library::shut_down;
 use super::plumbing::background::Unhurried;
 use super::plumbing::handles::{self, Object, Table};
 use super::plumbing::store::Store;
-use super::plumbing::{
-    block_on, borrow, guard, optional, registry, required, runtime, text, threads, write, write_text,
-};
+use super::plumbing::{borrow, guard, optional, registry, required, runtime, text, threads, write, write_text};
 use super::{stent_error, stent_status};
-use crate::backend::SharedBackend;
 use crate::backend::postgres::Postgres;
 use crate::backend::sqlite::Sqlite;
+use crate::backend::{Request, SharedBackend};
 use crate::codec;
 use crate::model::{Result, StoreKind, store_kind};
 
@@ -105,7 +103,8 @@ pub unsafe extern "C" fn stent_backend_init_db(
 ) -> stent_status {
     guard(error, || {
         let backend = borrow::<BackendObject>(backend)?;
-        block_on(backend.store().backend()?.call(crate::backend::Request::InitDb {})).map(drop)
+        let store = Arc::clone(backend.store().backend()?);
+        runtime::away(move || Box::pin(async move { store.call(Request::InitDb {}).await.map(drop) }))
     })
 }
 
@@ -132,7 +131,11 @@ pub unsafe extern "C" fn stent_backend_call(
             close(&backend)?;
             "null".to_owned()
         } else {
-            block_on(codec::operations::call(backend.store().backend()?.as_ref(), operation, request))?
+            let store = Arc::clone(backend.store().backend()?);
+            let (operation, request) = (operation.to_owned(), request.map(str::to_owned));
+            runtime::away(move || {
+                Box::pin(async move { codec::operations::call(store.as_ref(), &operation, request.as_deref()).await })
+            })?
         };
         // SAFETY: NULL or writable, by the header's convention.
         unsafe { write_text(response, &answer) }

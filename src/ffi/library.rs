@@ -7,9 +7,10 @@ use std::time::Instant;
 use super::plumbing::context::OwnedContext;
 use super::plumbing::store::Store;
 use super::plumbing::{background, guard, logging, optional, registry, runtime, text as texts, threads};
-use super::{stent_error, stent_free_fn, stent_log_fn, stent_status};
+use super::{stent_error, stent_free_fn, stent_log_fn, stent_status, stent_thread_fn};
 use crate::codec;
 use crate::model::{Error, Result, Status};
+use crate::threads as own;
 
 /// Grows when something that was in the header changes; what is only added leaves it as it is.
 const ABI_VERSION: u32 = 0;
@@ -36,16 +37,51 @@ pub extern "C" fn stent_describe() -> *const c_char {
     guard::value(std::ptr::null(), || Some(TEXT.get_or_init(|| texts::owned(codec::describe())).as_ptr()))
 }
 
-/// Sets what holds for the whole process, before the first handle is made. options: {"runtime_threads": 2}, the
-/// number of threads that serve the stores (default: one for each processor, at most 4); handlers have threads of
-/// their own. Any thread. STENT_E_CONFLICT: the library is in use already.
+/// Sets what holds for the whole process, before the first handle is made. options: "runtime_threads", the number of
+/// threads that serve the stores (default: one for each processor, at most 4); "handler_stack_size", the bytes of stack of
+/// each thread that runs handlers (default 1048576, 1 MiB; only what is used costs memory). A handler that needs more than
+/// it has ends the process. Any thread. STENT_E_CONFLICT: the library is in use already.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_configure(options: *const c_char, error: *mut *mut stent_error) -> stent_status {
     guard(error, || {
         // SAFETY: text or NULL, by the header's convention.
         let options = unsafe { optional(options, "options") }?;
         let options = codec::options::configure(options)?;
-        options.runtime_threads.map_or(Ok(()), runtime::set_threads)
+        runtime::configure(options.runtime_threads, options.handler_stack_size)
+    })
+}
+
+/// Has the host's functions called on each thread of the library on which code of the host may run (handlers, log handlers,
+/// `free_fn`, a custom backend's function) and on those that serve the stores: `start` before anything else there, `stop`
+/// after everything else, each with `user_data`; either may be NULL. A runtime that must know its threads attaches them so,
+/// the JVM by AttachCurrentThreadAsDaemon and DetachCurrentThread: threads that serve the stores end with the process, and
+/// `stop` is not called for them then. The functions may not wait for callbacks, and do best to call nothing of this header.
+///
+/// Before all else: a thread may begin with the first handle, and with the first log handler. `free_fn` gets `user_data`
+/// when another call has taken the place of this one, or before this returns if it fails. Any thread. STENT_E_CONFLICT: a
+/// thread of the library runs already.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_configure_threads(
+    start: stent_thread_fn,
+    stop: stent_thread_fn,
+    user_data: *mut c_void,
+    free_fn: stent_free_fn,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    let context = Arc::new(OwnedContext::new(user_data, free_fn));
+    guard(error, move || {
+        let hook = |function: stent_thread_fn| {
+            let context = Arc::clone(&context);
+            Box::new(move || {
+                if let Some(function) = function {
+                    // SAFETY: function and context belong together, and the header says on which threads it is called.
+                    threads::callback(|| unsafe { function(context.user_data()) });
+                }
+            })
+        };
+        own::set_hooks(own::Hooks { start: hook(start), stop: hook(stop) })
+            .map(drop)
+            .map_err(|_hooks| runtime::too_late("stent_configure_threads"))
     })
 }
 

@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, Sqlite
 use tokio::sync::Mutex;
 
 use super::options::Location;
-use super::{clock, error, file_locks};
+use super::{clock, deaf, error, file_locks};
 use crate::model::{BATCH_MAX, Error, Result, SqliteOptions, Synchronous, shown};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
@@ -60,6 +60,7 @@ pub(super) async fn writer(location: &Location, chosen: &SqliteOptions) -> Resul
 
 async fn open(location: &Location, chosen: &SqliteOptions) -> Result<(SqliteConnection, i64)> {
     file_locks::install()?;
+    deaf::install();
     let _one_at_a_time = OPENING.lock().await;
     if let Location::File(path) = location {
         look_at(path)?;

@@ -11,6 +11,7 @@
 mod changes;
 mod clock;
 mod connect;
+mod deaf;
 mod error;
 mod file_locks;
 mod options;

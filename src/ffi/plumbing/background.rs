@@ -9,6 +9,7 @@ use std::time::Duration;
 use once_cell::sync::OnceCell;
 
 use super::{fork, runtime, threads};
+use crate::threads as own;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -33,7 +34,7 @@ pub fn later(job: impl FnOnce() + Send + 'static) {
 fn start() -> std::io::Result<Sender<Job>> {
     fork::arm();
     let (sender, jobs) = channel::<Job>();
-    std::thread::Builder::new().name("stent-free".into()).spawn(move || {
+    own::spawn("stent-free", None, move || {
         for job in jobs {
             // What a connection or a worker does at its end may need the runtime's context.
             let handle = runtime::handle();

@@ -13,6 +13,7 @@ use crate::codec;
 use crate::executor::{LogRecord, Logger};
 use crate::ffi::stent_log_fn;
 use crate::model::{Error, Level, Result, Timestamp};
+use crate::threads as own;
 
 /// A host that reads its log slower than this falls behind loses lines; they are counted, and told in the next one.
 const QUEUE: usize = 4096;
@@ -152,8 +153,7 @@ impl Log {
             Arc::new(Delivery { owner: self.owner, lines: Mutex::new(Some(sender)), ended: Told::default() });
         let own = Arc::clone(&delivery);
         lock(&DELIVERIES).push(Arc::clone(&delivery));
-        let started =
-            std::thread::Builder::new().name("stent-log".into()).spawn(move || deliver(&own, &lines, handler, context));
+        let started = own::spawn("stent-log", None, move || deliver(&own, &lines, handler, context));
         if let Err(why) = started {
             forget(&delivery);
             return Err(Error::backend(format!("start the log's thread: {why}")).retryable(true));

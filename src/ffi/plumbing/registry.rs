@@ -99,22 +99,24 @@ pub fn stop(only: Option<&Arc<Store>>, timeout: Option<Duration>) -> Result<()> 
     if workers.is_empty() && stores.is_empty() {
         return Ok(());
     }
-    runtime::block_on(async move {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut stopping = JoinSet::new();
-        for worker in workers {
-            stopping.spawn(async move { worker.stop(timeout).await });
-        }
-        let mut first = Ok(());
-        while let Some(stopped) = stopping.join_next().await {
-            let stopped = stopped.unwrap_or_else(|why| Err(Error::backend(format!("stop a worker: {why}"))));
-            first = first.and(stopped);
-        }
-        let closing = futures_util::future::join_all(stores.iter().map(|store| store.close()));
-        let Some(deadline) = deadline else { return closing.await.into_iter().fold(first, Result::and) };
-        match tokio::time::timeout_at(deadline.max(Instant::now() + CLOSE), closing).await {
-            Ok(closed) => closed.into_iter().fold(first, Result::and),
-            Err(_) => first.and(Err(Error::new(Status::Timeout, "shut down: a store has not closed within the time"))),
-        }
-    })
+    runtime::away(move || Box::pin(stop_these(workers, stores, timeout)))
+}
+
+async fn stop_these(workers: Vec<Worker>, stores: Vec<Arc<Store>>, timeout: Option<Duration>) -> Result<()> {
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let mut stopping = JoinSet::new();
+    for worker in workers {
+        stopping.spawn(async move { worker.stop(timeout).await });
+    }
+    let mut first = Ok(());
+    while let Some(stopped) = stopping.join_next().await {
+        let stopped = stopped.unwrap_or_else(|why| Err(Error::backend(format!("stop a worker: {why}"))));
+        first = first.and(stopped);
+    }
+    let closing = futures_util::future::join_all(stores.iter().map(|store| store.close()));
+    let Some(deadline) = deadline else { return closing.await.into_iter().fold(first, Result::and) };
+    match tokio::time::timeout_at(deadline.max(Instant::now() + CLOSE), closing).await {
+        Ok(closed) => closed.into_iter().fold(first, Result::and),
+        Err(_) => first.and(Err(Error::new(Status::Timeout, "shut down: a store has not closed within the time"))),
+    }
 }
