@@ -1,6 +1,7 @@
 //! What every thread of the library is: deaf to the host's signals, announced to a host that wants to know of it, and
 //! known as the library's when it panics. In one place, for threads are made in several rooms.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -108,7 +109,7 @@ pub fn elsewhere<T>(body: impl FnOnce() -> T) -> io::Result<std::thread::Result<
     // SAFETY: what the thread borrows lives until it is joined, which is before this function returns.
     let thread = deaf(|| unsafe { builder.spawn_unchecked(move || announced(move || work.run())) })?;
     let ended = thread.join();
-    Ok(ended.and_then(|()| value.ok_or_else(|| Box::new("it has no value") as Box<dyn std::any::Any + Send>)))
+    Ok(ended.and_then(|()| value.ok_or_else(|| Box::new("it has no value") as Box<dyn Any + Send>)))
 }
 
 /// For threads that others make: what comes first on them.
@@ -162,6 +163,12 @@ pub fn outside<T>(body: impl FnOnce() -> T) -> T {
 /// Is it the library's code that runs on this thread now?
 pub fn is_inside() -> bool {
     INSIDE.get()
+}
+
+/// A panic's message.
+pub fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 /// Runs what makes threads: they begin with all signals blocked, so that there is no moment in which one of the host's

@@ -63,13 +63,7 @@ fn caught<T>(body: impl FnOnce() -> T) -> Result<T> {
 }
 
 fn from_panic(panic: &(dyn Any + Send)) -> Error {
-    Error::new(Status::Panic, format!("a defect of Stent, please report it: {}", said(panic)))
-}
-
-/// A panic's message.
-pub fn said(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+    Error::new(Status::Panic, format!("a defect of Stent, please report it: {}", own::said(panic)))
 }
 
 #[cfg(test)]

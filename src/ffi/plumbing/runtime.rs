@@ -73,7 +73,7 @@ fn start() -> Result<Runtime> {
     let told = |why: String| Error::backend(format!("start the runtime's threads: {why}")).retryable(true);
     match built {
         Ok(built) => built.map_err(|why| told(why.to_string())),
-        Err(panic) => Err(told(super::guard::said(panic.as_ref()).to_owned())),
+        Err(panic) => Err(told(own::said(panic.as_ref()).to_owned())),
     }
 }
 
