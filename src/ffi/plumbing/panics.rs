@@ -25,7 +25,7 @@ fn note(info: &PanicHookInfo<'_>) {
     if runtime::building_failed() {
         return;
     }
-    let said = info.payload_as_str().unwrap_or("no message");
+    let said = threads::said(info.payload());
     let place = info.location().map_or_else(String::new, |place| format!("{}:{}", place.file(), place.line()));
     let record = LogRecord::new("stent.library", format!("a defect of Stent, please report it: {said}"));
     logging::ToHost.log(Level::Error, &record.with("place", place));
