@@ -33,7 +33,21 @@
  * THREADS. Any function may be called on any thread, several at once, unless it says otherwise. Handlers run on
  * threads of the library made for them: they may block, and may call any function, except those that wait for
  * handlers to end (STENT_E_WRONG_THREAD). Such a thread is not the host's: attach it to your runtime if that must
- * be.
+ * be (stent_configure_threads). It has 1 MiB of stack (stent_configure); the other threads that call the host's
+ * functions have 2 MiB.
+ *
+ * STACK. A call needs at most 64 KiB of the caller's stack, what it calls back on the same thread aside; on PostgreSQL, where
+ * any call may have to connect, at most 512 KiB.
+ *
+ * SIGNALS. Every thread of the library, handlers' too, blocks all signals but those of faults in its own code (SIGSEGV,
+ * SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS): the host's signals arrive on the host's threads. A child that is
+ * forked on such a thread has the mask back that the host's first calling thread had; one that is made there by
+ * posix_spawn, system or vfork inherits the blocked one: give it a mask (POSIX_SPAWN_SETSIGMASK), or unblock in a
+ * start hook what it must get.
+ *
+ * AT EXIT. Calls work to the end of the process: in what atexit has registered, in destructors of C++ statics and
+ * thread-locals, and of pthread keys. There, and where a new thread can't be made any more, they may answer
+ * STENT_E_CLOSED. Nothing is ever printed: a defect of the library is STENT_E_PANIC, and a line of the log.
  *
  * HOSTING. A worker runs handlers in one of three ways: it calls them back (stent_handler_fn); the handler returns
  * STENT_PENDING and ends its task later, from any thread; or nothing is called back, and a host with an event loop
@@ -100,15 +114,18 @@ typedef struct stent_worker stent_worker;
 /** What became of a call: 0, STENT_PENDING, STENT_SUSPEND, or one of the negative STENT_E_ numbers. */
 typedef int32_t stent_status;
 
+/** Is called on a thread of the library, for stent_configure_threads. */
+typedef void (*stent_thread_fn)(void *user_data);
+
+/** Takes a `user_data` back. Called exactly once, on the thread of the call that failed or on one of the library's. */
+typedef void (*stent_free_fn)(void *user_data);
+
 /**
  * Takes a line of the log: its level and a JSON object with "time", "level", "target", "message", "fields" and
  * "lost" (lines before it that the handler was too slow for). `json` is the library's and lives until the function
  * returns. Called on one thread, one line at a time, in order.
  */
 typedef void (*stent_log_fn)(void *user_data, int32_t level, const char *json);
-
-/** Takes a `user_data` back. Called exactly once, on the thread of the call that failed or on one of the library's. */
-typedef void (*stent_free_fn)(void *user_data);
 
 /**
  * A custom backend's function: is given an operation ("get_task") and its request (a JSON object), and answers once
@@ -230,15 +247,35 @@ const char *stent_version(void);
 const char *stent_describe(void);
 
 /**
- * Sets what holds for the whole process, before the first handle is made. options: {"runtime_threads": 2}, the
- * number of threads that serve the stores (default: one for each processor, at most 4); handlers have threads of
- * their own. Any thread. STENT_E_CONFLICT: the library is in use already.
+ * Sets what holds for the whole process, before the first handle is made. options: "runtime_threads", the number of
+ * threads that serve the stores (default: one for each processor, at most 4); "handler_stack_size", the bytes of stack of
+ * each thread that runs handlers (default 1048576, 1 MiB; only what is used costs memory). A handler that needs more than
+ * it has ends the process. Any thread. STENT_E_CONFLICT: the library is in use already.
  */
-stent_status stent_configure(const char *options, stent_error **error);
+stent_status stent_configure(const char *options,
+                             stent_error **error);
+
+/**
+ * Has the host's functions called on each thread of the library on which code of the host may run (handlers, log handlers,
+ * `free_fn`, a custom backend's function) and on those that serve the stores: `start` before anything else there, `stop`
+ * after everything else, each with `user_data`; either may be NULL. A runtime that must know its threads attaches them so,
+ * the JVM by AttachCurrentThreadAsDaemon and DetachCurrentThread: threads that serve the stores end with the process, and
+ * `stop` is not called for them then. The functions may not wait for callbacks, and do best to call nothing of this header.
+ *
+ * Before all else: a thread may begin with the first handle, and with the first log handler. `free_fn` gets `user_data`
+ * when another call has taken the place of this one, or before this returns if it fails. Any thread. STENT_E_CONFLICT: a
+ * thread of the library runs already.
+ */
+stent_status stent_configure_threads(stent_thread_fn start,
+                                     stent_thread_fn stop,
+                                     void *user_data,
+                                     stent_free_fn free_fn,
+                                     stent_error **error);
 
 /**
  * Hands the library's log to `handler` from now on, instead of the one before; with NULL, to nobody. There is no log
- * without one: the library writes to no file and no stream of yours. options: {"level": "info"} is the least that is
+ * without one: the library writes to no file and no stream of yours. There is one such handler in a process: a library
+ * that uses Stent beside others sets one for each executor (stent_executor_set_log_handler). options: {"level": "info"} is the least that is
  * wanted, of "error", "warn", "info" and "debug".
  *
  * The handler is called on a thread of its own, one line at a time, and may call any function but those that wait
@@ -253,7 +290,9 @@ stent_status stent_set_log_handler(const char *options,
 
 /**
  * Drains and stops every worker of the process, closes every backend, and waits until every freed `user_data` has
- * been given back and every log line handed over; call it before the process ends. Workers stop as by
+ * been given back and every log line handed over, by log handlers that were replaced or removed too; call it before the
+ * process ends. It ends what others in the process made, too: a library that uses Stent beside others calls
+ * stent_backend_shutdown for each of its backends instead. Workers stop as by
  * stent_worker_stop, all at once, within `timeout_ms` (negative: as long as it takes). Handles made before are still
  * to be freed and answer STENT_E_CLOSED; new ones may be made.
  *
@@ -357,10 +396,21 @@ stent_status stent_backend_backup(stent_backend *backend,
  * what is waiting on them. Closing again is nothing. The handle is still to be freed; freeing alone closes as well,
  * a moment after its last executor is gone.
  *
- * Any thread but the library's own. STENT_E_CONFLICT: a worker on it has not been stopped. STENT_E_WRONG_THREAD:
- * called in a callback.
+ * Any thread but the library's own. STENT_E_CONFLICT: a worker on it has not been stopped (stent_backend_shutdown stops
+ * them too). STENT_E_WRONG_THREAD: called in a callback.
  */
 stent_status stent_backend_close(stent_backend *backend, stent_error **error);
+
+/**
+ * As stent_shutdown, for what was made from this backend alone: drains and stops its workers, closes it, and waits until
+ * every freed `user_data` has been given back and the log handlers of its executors have had every line. Other backends
+ * of the process, their workers and the process's log handler go on as they were. Again: nothing.
+ *
+ * Any thread but the library's own. Statuses as for stent_shutdown.
+ */
+stent_status stent_backend_shutdown(stent_backend *backend,
+                                    int64_t timeout_ms,
+                                    stent_error **error);
 
 /**
  * Frees the handle. NULL is nothing; executors made from the backend keep it open until they are freed too. Any
@@ -413,11 +463,15 @@ void stent_reply_ok(stent_reply *reply, const char *response);
 
 /**
  * Answers a call of a custom backend's function with a failure: STENT_E_CONFLICT for what exists already,
- * STENT_E_NOT_FOUND, STENT_E_BACKEND for a store that is in trouble. message: a sentence for people (NULL: none).
+ * STENT_E_NOT_FOUND, STENT_E_BACKEND for a store that is in trouble. What is the library's to say (STENT_E_PANIC,
+ * STENT_E_FORKED, STENT_E_WRONG_THREAD, STENT_E_NONDETERMINISM, STENT_E_FAILED) arrives as STENT_E_BACKEND. message: a sentence for people (NULL: none).
  * details: a JSON object or NULL; its member "retryable" says whether the same call may succeed later, which else
  * only STENT_E_BACKEND and STENT_E_TIMEOUT say. Once for each reply. Any thread.
  */
-void stent_reply_error(stent_reply *reply, stent_status status, const char *message, const char *details);
+void stent_reply_error(stent_reply *reply,
+                       stent_status status,
+                       const char *message,
+                       const char *details);
 
 /* =====================================================================================================================
  * Executors: functions are registered here, executions dispatched, and workers started.
@@ -431,6 +485,20 @@ stent_status stent_executor_new(stent_backend *backend,
                                 const char *options,
                                 stent_executor **executor,
                                 stent_error **error);
+
+/**
+ * Hands what this executor, its workers and their tasks (stent_task_log) have to say to `handler` from now on, instead of
+ * the one before, and instead of the process's log handler (stent_set_log_handler), which gets it again after a call
+ * with NULL. options, and how the handler is called, are as there. `free_fn` gets `user_data` after the handler's last
+ * call, when another one has taken its place or the executor and its workers are gone, or before this returns if it
+ * fails. Any thread.
+ */
+stent_status stent_executor_set_log_handler(stent_executor *executor,
+                                            const char *options,
+                                            stent_log_fn handler,
+                                            void *user_data,
+                                            stent_free_fn free_fn,
+                                            stent_error **error);
 
 /**
  * Frees the handle. NULL is nothing; workers started from the executor keep it alive until they have stopped. After
@@ -1112,6 +1180,15 @@ void stent_poller_interrupt(stent_poller *poller);
  * its events too slowly loses lines, and the next line says how many. Any thread.
  */
 stent_status stent_poller_log(stent_poller *poller, const char *options, stent_error **error);
+
+/**
+ * As stent_poller_log, for what one executor, its workers and their tasks have to say, as by
+ * stent_executor_set_log_handler, which with NULL ends it. The log of the process is left as it is. Any thread.
+ */
+stent_status stent_poller_log_executor(stent_poller *poller,
+                                       stent_executor *executor,
+                                       const char *options,
+                                       stent_error **error);
 
 /**
  * Frees the poller. NULL is nothing. Its workers drain, events that nobody took are dropped (tasks among them go back,

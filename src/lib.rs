@@ -9,3 +9,4 @@ pub mod codec;
 pub mod executor;
 pub mod ffi;
 pub mod model;
+pub mod threads;

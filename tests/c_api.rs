@@ -53,6 +53,7 @@ programs! {
     statuses,
     task_arguments,
     two_handles,
+    two_users,
     workflow,
     wrong_thread,
 }
@@ -69,6 +70,40 @@ mod on_postgres {
     }
 
     on_postgres! { poller, poller_evict, poller_submit, poller_workflow }
+}
+
+/// Threads that are cut off and processes that end in the middle leave memory behind, which is no leak; and a stack that
+/// is measured is not valgrind's.
+const ALONE: &[&str] = &["at_exit", "few_threads", "small_stack", "threads"];
+
+#[test]
+fn calls_work_to_the_end_of_a_process() {
+    alone("at_exit");
+}
+
+#[test]
+fn without_room_for_threads_there_are_errors() {
+    alone("few_threads");
+}
+
+#[test]
+fn a_call_needs_little_stack() {
+    alone("small_stack");
+}
+
+#[test]
+fn a_call_needs_little_stack_on_postgres() {
+    let (program, files) = build("small_stack", "on_postgres");
+    let url = postgres::fresh_url("");
+    let mut run = Command::new("timeout");
+    run.args(["--kill-after=5", PLAIN_SECONDS]).arg(program).arg(files).arg(library()).arg(url);
+    // Any call may have to connect.
+    finish(run.arg((512 * 1024).to_string()));
+}
+
+#[test]
+fn threads_of_the_library_are_deaf_and_announced() {
+    alone("threads");
 }
 
 /// Runs the whole conformance suite, which takes minutes under valgrind; `custom` runs a part of it there.
@@ -96,6 +131,20 @@ fn everything_ends_in_its_time_when_the_server_is_stopped() {
     assert!(ended.status.success(), "{}: {}", ended.status, String::from_utf8_lossy(&ended.stderr));
 }
 
+/// C++'s own ends: statics and thread-locals, with the C++ binding.
+#[test]
+fn what_outlives_main_in_cpp_calls_the_library() {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c_api/statics");
+    let files = place.join("files");
+    drop(fs::remove_dir_all(&files));
+    fs::create_dir_all(&files).expect("make a folder for the program");
+    let program = c_programs::compile_cpp(&place, "statics", &root().join("tests/c/statics.cpp"));
+    let ended = Command::new("timeout").args(["--kill-after=5", PLAIN_SECONDS]).arg(program).arg(files).output();
+    let ended = ended.expect("run it");
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(ended.status.success() && said.is_empty(), "{}: {said}", ended.status);
+}
+
 /// A program that nobody runs proves nothing.
 #[test]
 fn every_program_is_run() {
@@ -105,7 +154,7 @@ fn every_program_is_run() {
     let mut names: Vec<String> =
         programs.filter_map(|path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned())).collect();
     names.sort();
-    let mut run = [PROGRAMS, &[WHOLE_SUITE, FROZEN]].concat();
+    let mut run = [PROGRAMS, ALONE, &[WHOLE_SUITE, FROZEN]].concat();
     run.sort_unstable();
     assert_eq!(names, run);
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use c_programs::{finish, has, include, library};
+use c_programs::{finish, has, include, library, root};
 
 const GENERATED: &str = include_str!(concat!(env!("OUT_DIR"), "/stent.h"));
 
@@ -54,6 +54,50 @@ fn the_library_has_its_name_and_stays_loaded() {
     assert!(dynamic.contains("Library soname: [libstent.so.0]"), "{dynamic}");
     assert!(dynamic.contains("NODELETE"), "{dynamic}");
 }
+
+/// A stack that was written over is found before it is used.
+#[test]
+fn the_c_parts_have_a_stack_protector() {
+    let wanted = finish(Command::new("nm").args(["-D", "--undefined-only"]).arg(library()));
+    assert!(wanted.contains("__stack_chk_fail"), "see CFLAGS in .cargo/config.toml");
+}
+
+/// Linked into a host that has a SQLite of its own, and other Rust, the archive disturbs neither.
+#[test]
+fn the_archive_has_no_names_but_the_headers() {
+    let place = tempfile::tempdir().expect("a folder for the test");
+    let archive = place.path().join("libstent.a");
+    fs::copy(library().with_file_name("libstent.a"), &archive)
+        .expect("cargo test builds the archive beside the library");
+    finish(Command::new(root().join("scripts/archive")).arg(&archive).arg(library()));
+    let listing = finish(Command::new("nm").args(["-g", "--defined-only"]).arg(&archive));
+    let names = listing.lines().filter_map(|line| line.split_whitespace().nth(2)).map(str::to_owned);
+    assert_eq!(names.collect::<BTreeSet<_>>(), declared());
+
+    let source = place.path().join("host.c");
+    let program = place.path().join("host");
+    fs::write(&source, HOST_WITH_SQLITE).expect("write");
+    finish(Command::new("cc").arg("-I").arg(include()).arg("-o").arg(&program).arg(&source).arg(&archive).args([
+        "-lpthread",
+        "-lm",
+        "-ldl",
+    ]));
+    finish(Command::new(&program).arg(place.path().join("store.db")));
+}
+
+/// What the host calls SQLite is not what the library does.
+const HOST_WITH_SQLITE: &str = r#"
+#include "stent.h"
+int sqlite3_open_v2(const char *name, void **db, int flags, const char *vfs) { (void)name, (void)flags, (void)vfs; *db = 0; return 42; }
+int main(int count, char **arguments) {
+    void *db;
+    stent_backend *backend = 0;
+    if (count != 2 || stent_backend_open(arguments[1], 0, &backend, 0) != STENT_OK) return 1;
+    stent_backend_free(backend);
+    if (stent_shutdown(60000, 0) != STENT_OK) return 2;
+    return sqlite3_open_v2("", &db, 0, 0) == 42 ? 0 : 3;
+}
+"#;
 
 /// Law: nothing by value but integers; no variadics, no bool, no C enums, no bit-fields across the border.
 #[test]

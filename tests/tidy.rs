@@ -21,15 +21,16 @@ const LONG: &[(&str, &str)] = &[];
 const ROOMS: &[(&str, &[&str])] = &[
     ("src/lib.rs", &[]),
     ("src/model", &["model"]),
+    ("src/threads", &["threads"]),
     ("src/codec", &["codec", "backend", "model"]),
     ("src/backend", &["backend", "model"]),
     ("src/backend/decide", &["backend", "backend::decide", "model"]),
     ("src/backend/sql", &["backend", "backend::decide", "backend::sql", "codec", "model"]),
-    ("src/backend/sqlite", &["backend", "backend::sql", "backend::sqlite", "codec", "model"]),
+    ("src/backend/sqlite", &["backend", "backend::sql", "backend::sqlite", "codec", "model", "threads"]),
     ("src/backend/postgres", &["backend", "backend::sql", "backend::postgres", "codec", "model"]),
     ("src/backend/custom", &["backend", "backend::decide", "backend::custom", "codec", "model"]),
     ("src/check", &["check", "backend", "codec", "model"]),
-    ("src/executor", &["executor", "executor::worker", "backend", "model"]),
+    ("src/executor", &["executor", "executor::worker", "backend", "model", "threads"]),
     ("src/executor/task", &["executor", "backend", "model"]),
     ("src/executor/replay", &["executor::replay", "backend", "model"]),
     (
@@ -44,6 +45,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "backend::custom",
             "codec",
             "model",
+            "threads",
         ],
     ),
 ];
@@ -56,13 +58,23 @@ const INNER: &[&str] =
 const WORDS: &[(&str, &[&str], &str)] = &[
     (
         "unsafe",
-        &["src/ffi", "src/backend/custom", "src/backend/sqlite/file_locks.rs"],
+        &[
+            "src/ffi",
+            "src/backend/custom",
+            "src/backend/sqlite/file_locks.rs",
+            "src/backend/sqlite/deaf.rs",
+            "src/threads",
+        ],
         "memory is touched at the border only",
     ),
     ("sqlx", &["src/backend/sqlite", "src/backend/postgres"], "only the stores speak SQL"),
     ("libsqlite3_sys", &["src/backend/sqlite"], "only the SQLite backend knows SQLite"),
     ("serde_json", &["src/codec"], "codec is the only room that knows JSON"),
-    ("libc", &["src/ffi", "src/backend/custom", "src/backend/sqlite/file_locks.rs"], "C is spoken at the border only"),
+    (
+        "libc",
+        &["src/ffi", "src/backend/custom", "src/backend/sqlite/file_locks.rs", "src/threads"],
+        "C is spoken at the border only",
+    ),
 ];
 
 /// Rooms that decide and do nothing: they know no time, no chance and no threads.

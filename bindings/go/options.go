@@ -180,7 +180,8 @@ type StatsOptions struct {
 
 // ConfigureOptions holds for the whole process.
 type ConfigureOptions struct {
-	RuntimeThreads int `stent:"runtime_threads"`
+	RuntimeThreads   int `stent:"runtime_threads"`
+	HandlerStackSize int `stent:"handler_stack_size"`
 }
 
 // LogOptions says what a log handler is given.

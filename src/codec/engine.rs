@@ -260,7 +260,7 @@ struct Told {
 impl<'de> Deserialize<'de> for Error {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let told = Told::deserialize(deserializer)?;
-        let status = Status::ALL.into_iter().find(|status| status.code() < 0 && status.name() == told.status);
+        let status = Status::ALL.into_iter().find(|status| status.is_a_stores() && status.name() == told.status);
         let status =
             status.ok_or_else(|| de::Error::invalid_value(de::Unexpected::Str(&told.status), &"a failure's status"))?;
         let mut error = match told.failure {

@@ -1,6 +1,7 @@
 //! Reads options strictly: an unknown key is an error that names the known ones. Null means the same as leaving the key
 //! out. No text means an empty object.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -16,6 +17,9 @@ use crate::model::{
     DispatchRequest, Error, FunctionOptions, LogOptions, Payload, Result, SignalOptions, SqliteOptions, StatsOptions,
     StepOptions, TaskOptions, WaitSignalOptions, WorkerOptions, check_name, seconds,
 };
+
+/// Less is not enough for what stands between a thread and its handler's call of the library; more is a mistake.
+const HANDLER_STACK: RangeInclusive<usize> = 256 * 1024..=1024 * 1024 * 1024;
 
 /// How an execution is started; see `dispatch` in [`super::describe`].
 pub fn dispatch(text: Option<&str>) -> Result<DispatchOptions> {
@@ -146,9 +150,19 @@ pub fn stats(text: Option<&str>) -> Result<StatsOptions> {
 /// The library's own settings.
 pub fn configure(text: Option<&str>) -> Result<ConfigureOptions> {
     let fields = Fields::from_text(&objects::CONFIGURE, text)?;
-    let options = ConfigureOptions { runtime_threads: fields.value("runtime_threads")? };
-    match options.runtime_threads {
-        Some(0) => Err(fields.wrong("runtime_threads", "is 0; it must be at least 1 (leave it out for the default)")),
+    let options = ConfigureOptions {
+        runtime_threads: fields.value("runtime_threads")?,
+        handler_stack_size: fields.value("handler_stack_size")?,
+    };
+    if options.runtime_threads == Some(0) {
+        return Err(fields.wrong("runtime_threads", "is 0; it must be at least 1 (leave it out for the default)"));
+    }
+    match options.handler_stack_size {
+        Some(bytes) if !HANDLER_STACK.contains(&bytes) => {
+            let told =
+                format!("is {bytes}; it must be from {} to {} bytes", HANDLER_STACK.start(), HANDLER_STACK.end());
+            Err(fields.wrong("handler_stack_size", &told))
+        }
         _ => Ok(options),
     }
 }

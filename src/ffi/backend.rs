@@ -3,16 +3,15 @@
 use std::ffi::c_char;
 use std::sync::Arc;
 
+use super::library::shut_down;
 use super::plumbing::background::Unhurried;
 use super::plumbing::handles::{self, Object, Table};
 use super::plumbing::store::Store;
-use super::plumbing::{
-    block_on, borrow, guard, optional, registry, required, runtime, text, threads, write, write_text,
-};
+use super::plumbing::{borrow, guard, optional, registry, required, runtime, text, threads, write, write_text};
 use super::{stent_error, stent_status};
-use crate::backend::SharedBackend;
 use crate::backend::postgres::Postgres;
 use crate::backend::sqlite::Sqlite;
+use crate::backend::{Request, SharedBackend};
 use crate::codec;
 use crate::model::{Result, StoreKind, store_kind};
 
@@ -104,7 +103,8 @@ pub unsafe extern "C" fn stent_backend_init_db(
 ) -> stent_status {
     guard(error, || {
         let backend = borrow::<BackendObject>(backend)?;
-        block_on(backend.store().backend()?.call(crate::backend::Request::InitDb {})).map(drop)
+        let store = Arc::clone(backend.store().backend()?);
+        runtime::away(move || Box::pin(async move { store.call(Request::InitDb {}).await.map(drop) }))
     })
 }
 
@@ -131,7 +131,11 @@ pub unsafe extern "C" fn stent_backend_call(
             close(&backend)?;
             "null".to_owned()
         } else {
-            block_on(codec::operations::call(backend.store().backend()?.as_ref(), operation, request))?
+            let store = Arc::clone(backend.store().backend()?);
+            let (operation, request) = (operation.to_owned(), request.map(str::to_owned));
+            runtime::away(move || {
+                Box::pin(async move { codec::operations::call(store.as_ref(), &operation, request.as_deref()).await })
+            })?
         };
         // SAFETY: NULL or writable, by the header's convention.
         unsafe { write_text(response, &answer) }
@@ -167,14 +171,32 @@ pub unsafe extern "C" fn stent_backend_backup(
 /// what is waiting on them. Closing again is nothing. The handle is still to be freed; freeing alone closes as well,
 /// a moment after its last executor is gone.
 ///
-/// Any thread but the library's own. STENT_E_CONFLICT: a worker on it has not been stopped. STENT_E_WRONG_THREAD:
-/// called in a callback.
+/// Any thread but the library's own. STENT_E_CONFLICT: a worker on it has not been stopped (stent_backend_shutdown stops
+/// them too). STENT_E_WRONG_THREAD: called in a callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_backend_close(
     backend: *mut stent_backend,
     error: *mut *mut stent_error,
 ) -> stent_status {
     guard(error, || close(&*borrow::<BackendObject>(backend)?))
+}
+
+/// As stent_shutdown, for what was made from this backend alone: drains and stops its workers, closes it, and waits until
+/// every freed `user_data` has been given back and the log handlers of its executors have had every line. Other backends
+/// of the process, their workers and the process's log handler go on as they were. Again: nothing.
+///
+/// Any thread but the library's own. Statuses as for stent_shutdown.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_backend_shutdown(
+    backend: *mut stent_backend,
+    timeout_ms: i64,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    guard(error, || {
+        let backend = borrow::<BackendObject>(backend)?;
+        threads::refuse_in_callbacks("stent_backend_shutdown")?;
+        shut_down(Some(backend.store()), timeout_ms)
+    })
 }
 
 fn close(backend: &BackendObject) -> Result<()> {

@@ -52,6 +52,9 @@ pub struct stent_backend_vtable {
     pub options: *const c_char,
 }
 
+/// Bytes. A later header may have a longer table, but one longer than this is no table.
+const VTABLE_MAX: usize = 4096;
+
 type CallFn = unsafe extern "C" fn(*mut c_void, *const c_char, *const c_char, *mut stent_reply);
 
 struct ReplyObject {
@@ -143,7 +146,7 @@ pub unsafe extern "C" fn stent_backend_custom(
         required(backend, "backend")?;
         // SAFETY: not NULL, and a vtable by the header's convention; its first member is its size.
         let size = unsafe { vtable.cast::<usize>().read() };
-        if size < size_of::<stent_backend_vtable>() {
+        if !(size_of::<stent_backend_vtable>()..=VTABLE_MAX).contains(&size) {
             return Err(Error::invalid(format!(
                 "vtable.struct_size is {size}; set it to sizeof(stent_backend_vtable), which is {}",
                 size_of::<stent_backend_vtable>()
@@ -212,7 +215,8 @@ pub unsafe extern "C" fn stent_reply_ok(reply: *mut stent_reply, response: *cons
 }
 
 /// Answers a call of a custom backend's function with a failure: STENT_E_CONFLICT for what exists already,
-/// STENT_E_NOT_FOUND, STENT_E_BACKEND for a store that is in trouble. message: a sentence for people (NULL: none).
+/// STENT_E_NOT_FOUND, STENT_E_BACKEND for a store that is in trouble. What is the library's to say (STENT_E_PANIC,
+/// STENT_E_FORKED, STENT_E_WRONG_THREAD, STENT_E_NONDETERMINISM, STENT_E_FAILED) arrives as STENT_E_BACKEND. message: a sentence for people (NULL: none).
 /// details: a JSON object or NULL; its member "retryable" says whether the same call may succeed later, which else
 /// only STENT_E_BACKEND and STENT_E_TIMEOUT say. Once for each reply. Any thread.
 #[unsafe(no_mangle)]
@@ -239,8 +243,14 @@ fn no_answer(function: &str, why: &Error) -> Error {
 
 fn told(status: stent_status, message: Option<&str>, details: Option<&str>) -> Result<Error> {
     let known = Status::from_code(status).filter(|status| status.code() < 0);
-    let status = known
+    let known = known
         .ok_or_else(|| Error::invalid(format!("the status {status} is none of the header's failures (STENT_E_…)")))?;
+    if !known.is_a_stores() {
+        let said = message.map_or_else(String::new, |message| format!(" (it said: {message})"));
+        let name = known.name();
+        return Err(Error::invalid(format!("STENT_E_{name} is the library's to say, and not a store's{said}")));
+    }
+    let status = known;
     let usual = matches!(status, Status::Backend | Status::Timeout);
     let mut error = Error::new(status, message.unwrap_or("the custom backend gave no reason")).retryable(usual);
     if let Some(details) = details {

@@ -1,14 +1,16 @@
 //! The library itself: versions, description, settings, log, shutdown.
 
 use std::ffi::{CString, c_char, c_void};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use super::plumbing::context::OwnedContext;
+use super::plumbing::store::Store;
 use super::plumbing::{background, guard, logging, optional, registry, runtime, text as texts, threads};
-use super::{stent_error, stent_free_fn, stent_log_fn, stent_status};
+use super::{stent_error, stent_free_fn, stent_log_fn, stent_status, stent_thread_fn};
 use crate::codec;
-use crate::model::{Error, Status};
+use crate::model::{Error, Result, Status};
+use crate::threads as own;
 
 /// Grows when something that was in the header changes; what is only added leaves it as it is.
 const ABI_VERSION: u32 = 0;
@@ -35,21 +37,57 @@ pub extern "C" fn stent_describe() -> *const c_char {
     guard::value(std::ptr::null(), || Some(TEXT.get_or_init(|| texts::owned(codec::describe())).as_ptr()))
 }
 
-/// Sets what holds for the whole process, before the first handle is made. options: {"runtime_threads": 2}, the
-/// number of threads that serve the stores (default: one for each processor, at most 4); handlers have threads of
-/// their own. Any thread. STENT_E_CONFLICT: the library is in use already.
+/// Sets what holds for the whole process, before the first handle is made. options: "runtime_threads", the number of
+/// threads that serve the stores (default: one for each processor, at most 4); "handler_stack_size", the bytes of stack of
+/// each thread that runs handlers (default 1048576, 1 MiB; only what is used costs memory). A handler that needs more than
+/// it has ends the process. Any thread. STENT_E_CONFLICT: the library is in use already.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_configure(options: *const c_char, error: *mut *mut stent_error) -> stent_status {
     guard(error, || {
         // SAFETY: text or NULL, by the header's convention.
         let options = unsafe { optional(options, "options") }?;
         let options = codec::options::configure(options)?;
-        options.runtime_threads.map_or(Ok(()), runtime::set_threads)
+        runtime::configure(options.runtime_threads, options.handler_stack_size)
+    })
+}
+
+/// Has the host's functions called on each thread of the library on which code of the host may run (handlers, log handlers,
+/// `free_fn`, a custom backend's function) and on those that serve the stores: `start` before anything else there, `stop`
+/// after everything else, each with `user_data`; either may be NULL. A runtime that must know its threads attaches them so,
+/// the JVM by AttachCurrentThreadAsDaemon and DetachCurrentThread: threads that serve the stores end with the process, and
+/// `stop` is not called for them then. The functions may not wait for callbacks, and do best to call nothing of this header.
+///
+/// Before all else: a thread may begin with the first handle, and with the first log handler. `free_fn` gets `user_data`
+/// when another call has taken the place of this one, or before this returns if it fails. Any thread. STENT_E_CONFLICT: a
+/// thread of the library runs already.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_configure_threads(
+    start: stent_thread_fn,
+    stop: stent_thread_fn,
+    user_data: *mut c_void,
+    free_fn: stent_free_fn,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    let context = Arc::new(OwnedContext::new(user_data, free_fn));
+    guard(error, move || {
+        let hook = |function: stent_thread_fn| {
+            let context = Arc::clone(&context);
+            Box::new(move || {
+                if let Some(function) = function {
+                    // SAFETY: function and context belong together, and the header says on which threads it is called.
+                    threads::callback(|| unsafe { function(context.user_data()) });
+                }
+            })
+        };
+        own::set_hooks(own::Hooks { start: hook(start), stop: hook(stop) })
+            .map(drop)
+            .map_err(|_hooks| runtime::too_late("stent_configure_threads"))
     })
 }
 
 /// Hands the library's log to `handler` from now on, instead of the one before; with NULL, to nobody. There is no log
-/// without one: the library writes to no file and no stream of yours. options: {"level": "info"} is the least that is
+/// without one: the library writes to no file and no stream of yours. There is one such handler in a process: a library
+/// that uses Stent beside others sets one for each executor (stent_executor_set_log_handler). options: {"level": "info"} is the least that is
 /// wanted, of "error", "warn", "info" and "debug".
 ///
 /// The handler is called on a thread of its own, one line at a time, and may call any function but those that wait
@@ -68,12 +106,14 @@ pub unsafe extern "C" fn stent_set_log_handler(
         // SAFETY: text or NULL, by the header's convention.
         let options = unsafe { optional(options, "options") }?;
         let options = codec::options::log(options)?;
-        logging::set(handler, options.level, context)
+        logging::PROCESS.set(handler, options.level, context)
     })
 }
 
 /// Drains and stops every worker of the process, closes every backend, and waits until every freed `user_data` has
-/// been given back and every log line handed over; call it before the process ends. Workers stop as by
+/// been given back and every log line handed over, by log handlers that were replaced or removed too; call it before the
+/// process ends. It ends what others in the process made, too: a library that uses Stent beside others calls
+/// stent_backend_shutdown for each of its backends instead. Workers stop as by
 /// stent_worker_stop, all at once, within `timeout_ms` (negative: as long as it takes). Handles made before are still
 /// to be freed and answer STENT_E_CLOSED; new ones may be made.
 ///
@@ -84,17 +124,22 @@ pub unsafe extern "C" fn stent_set_log_handler(
 pub unsafe extern "C" fn stent_shutdown(timeout_ms: i64, error: *mut *mut stent_error) -> stent_status {
     guard(error, || {
         threads::refuse_in_callbacks("stent_shutdown")?;
-        let timeout = runtime::limit(timeout_ms);
-        let deadline = timeout.map(|timeout| Instant::now() + timeout);
-        let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let stopped = registry::stop_everything(timeout);
-        let flushed = background::flush(left()) && logging::flush(left());
-        stopped?;
-        if flushed {
-            return Ok(());
-        }
-        Err(Error::new(Status::Timeout, "shut down: a free_fn or the log handler has not returned within the time"))
+        shut_down(None, timeout_ms)
     })
+}
+
+/// Stops the workers of a store, closes it, and hands over what belongs to it; without one, of the whole process.
+pub(super) fn shut_down(only: Option<&Arc<Store>>, timeout_ms: i64) -> Result<()> {
+    let timeout = runtime::limit(timeout_ms);
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let stopped = registry::stop(only, timeout);
+    let flushed = background::flush(left()) && logging::flush(only.map(|store| store.number()), left());
+    stopped?;
+    if flushed {
+        return Ok(());
+    }
+    Err(Error::new(Status::Timeout, "shut down: a free_fn or a log handler has not returned within the time"))
 }
 
 /// Frees a text that a function gave by a `char **`. NULL is nothing. Any thread, in a forked child too.

@@ -32,7 +32,21 @@
 //! THREADS. Any function may be called on any thread, several at once, unless it says otherwise. Handlers run on
 //! threads of the library made for them: they may block, and may call any function, except those that wait for
 //! handlers to end (STENT_E_WRONG_THREAD). Such a thread is not the host's: attach it to your runtime if that must
-//! be.
+//! be (stent_configure_threads). It has 1 MiB of stack (stent_configure); the other threads that call the host's
+//! functions have 2 MiB.
+//!
+//! STACK. A call needs at most 64 KiB of the caller's stack, what it calls back on the same thread aside; on PostgreSQL, where
+//! any call may have to connect, at most 512 KiB.
+//!
+//! SIGNALS. Every thread of the library, handlers' too, blocks all signals but those of faults in its own code (SIGSEGV,
+//! SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS): the host's signals arrive on the host's threads. A child that is
+//! forked on such a thread has the mask back that the host's first calling thread had; one that is made there by
+//! posix_spawn, system or vfork inherits the blocked one: give it a mask (POSIX_SPAWN_SETSIGMASK), or unblock in a
+//! start hook what it must get.
+//!
+//! AT EXIT. Calls work to the end of the process: in what atexit has registered, in destructors of C++ statics and
+//! thread-locals, and of pthread keys. There, and where a new thread can't be made any more, they may answer
+//! STENT_E_CLOSED. Nothing is ever printed: a defect of the library is STENT_E_PANIC, and a line of the log.
 //!
 //! HOSTING. A worker runs handlers in one of three ways: it calls them back (stent_handler_fn); the handler returns
 //! STENT_PENDING and ends its task later, from any thread; or nothing is called back, and a host with an event loop

@@ -61,6 +61,9 @@ pub const STENT_LOG_DEBUG: i32 = 4;
 /// Takes a `user_data` back. Called exactly once, on the thread of the call that failed or on one of the library's.
 pub type stent_free_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
+/// Is called on a thread of the library, for stent_configure_threads.
+pub type stent_thread_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
+
 /// Takes a line of the log: its level and a JSON object with "time", "level", "target", "message", "fields" and
 /// "lost" (lines before it that the handler was too slow for). `json` is the library's and lives until the function
 /// returns. Called on one thread, one line at a time, in order.

@@ -60,6 +60,29 @@ impl Status {
         Self::ALL.into_iter().find(|status| status.code() == code)
     }
 
+    /// May a store answer it? The others tell of the library's own doing, of handlers, and of the process.
+    pub const fn is_a_stores(self) -> bool {
+        match self {
+            Self::Invalid
+            | Self::NotFound
+            | Self::Conflict
+            | Self::Timeout
+            | Self::Cancelled
+            | Self::Closed
+            | Self::LeaseLost
+            | Self::Backend
+            | Self::Unsupported => true,
+            Self::Ok
+            | Self::Pending
+            | Self::Suspend
+            | Self::Nondeterminism
+            | Self::Failed
+            | Self::WrongThread
+            | Self::Forked
+            | Self::Panic => false,
+        }
+    }
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ok => "OK",

@@ -62,6 +62,8 @@ static void misbehave(void *user_data, const char *operation, const char *reques
         stent_reply_error(reply, STENT_E_BACKEND, NULL, NULL);
     } else if (has(request, "no status")) {
         stent_reply_error(reply, 17, "what is this", NULL);
+    } else if (has(request, "not a store's")) {
+        stent_reply_error(reply, (stent_status)atoi(strstr(request, "store's ") + 8), "says the store", NULL);
     } else if (has(request, "bad details")) {
         stent_reply_error(reply, STENT_E_BACKEND, "m", "[1]");
     } else if (has(request, "inside")) {
@@ -92,10 +94,11 @@ static stent_status get(stent_backend *backend, const char *key, char **answer, 
 
 static void wrong_tables(void) {
     stent_backend *backend = NULL;
-    stent_backend_vtable good = {sizeof good, misbehave, NULL, NULL}, small = good, empty = good, unknown = good, half = good,
+    stent_backend_vtable good = {sizeof good, misbehave, NULL, NULL}, small = good, huge = good, empty = good, unknown = good, half = good,
                          options = good;
     int before = atomic_load(&freed);
     small.struct_size = sizeof(size_t);
+    huge.struct_size = SIZE_MAX;
     empty.call = NULL;
     unknown.operations = "[\"get_tsak\"]";
     half.operations = "[\"get_task\", \"advance\"]";
@@ -103,6 +106,8 @@ static void wrong_tables(void) {
     EXPECT(STENT_E_INVALID, stent_backend_custom(NULL, &freed, count_free, &backend, ERROR));
     EXPECT(STENT_E_INVALID, stent_backend_custom(&good, &freed, count_free, NULL, ERROR));
     EXPECT(STENT_E_INVALID, stent_backend_custom(&small, &freed, count_free, &backend, ERROR));
+    SAYS("sizeof(stent_backend_vtable)");
+    EXPECT(STENT_E_INVALID, stent_backend_custom(&huge, &freed, count_free, &backend, ERROR));
     SAYS("sizeof(stent_backend_vtable)");
     EXPECT(STENT_E_INVALID, stent_backend_custom(&empty, &freed, count_free, &backend, ERROR));
     SAYS("vtable.call");
@@ -112,7 +117,7 @@ static void wrong_tables(void) {
     SAYS("journals");
     EXPECT(STENT_E_INVALID, stent_backend_custom(&options, &freed, count_free, &backend, ERROR));
     SAYS("timeout");
-    CHECK(backend == NULL && atomic_load(&freed) == before + 7);
+    CHECK(backend == NULL && atomic_load(&freed) == before + 8);
 }
 
 static void wrong_answers(void) {
@@ -163,6 +168,18 @@ static void wrong_answers(void) {
     EXPECT(STENT_E_BACKEND, get(backend, "no status", NULL, ERROR));
     SAYS("the status 17");
     WAIT_FOR(log_says("the status 17"));
+    /* The library's own words are not the store's. */
+    static const stent_status librarys[] = {STENT_E_PANIC, STENT_E_FORKED, STENT_E_WRONG_THREAD, STENT_E_NONDETERMINISM,
+                                            STENT_E_FAILED};
+    for (size_t i = 0; i < sizeof librarys / sizeof *librarys; i++) {
+        char key[64];
+        snprintf(key, sizeof key, "not a store's %d", librarys[i]);
+        EXPECT(STENT_E_BACKEND, get(backend, key, NULL, ERROR));
+        SAYS(stent_status_name(librarys[i]));
+        SAYS("the library's to say");
+        SAYS("says the store");
+    }
+    WAIT_FOR(log_says("the library's to say"));
     EXPECT(STENT_E_BACKEND, get(backend, "bad details", NULL, ERROR));
     SAYS("stent_reply_error");
     WAIT_FOR(log_says("stent_reply_error"));
@@ -213,9 +230,9 @@ static void *ask_never(void *backend) {
 static void closed(void) {
     stent_backend *backend = custom(misbehave, "[\"get_cached_result\"]", NULL);
     pthread_t waiting;
-    /* Seven that failed, and the two before. */
-    WAIT_FOR(atomic_load(&freed) == 9);
-    int before = 9;
+    /* Eight that failed, and the two before. */
+    WAIT_FOR(atomic_load(&freed) == 10);
+    int before = 10;
     EXPECT(STENT_E_UNSUPPORTED, stent_backend_call(backend, "count_tasks", NULL, NULL, ERROR));
     SAYS("count_tasks");
     atomic_store(&kept, NULL);

@@ -33,15 +33,27 @@ pub fn has(program: &str) -> bool {
 
 /// Compiles C sources to a program in `place`, which finds this build's library when it runs.
 pub fn compile(place: &Path, name: &str, sources: &[PathBuf]) -> PathBuf {
+    let mut compiler = Command::new("cc");
+    compiler.args(STRICT);
+    link(compiler, place, name, sources)
+}
+
+/// The same for C++, with the binding's headers.
+pub fn compile_cpp(place: &Path, name: &str, source: &Path) -> PathBuf {
+    let mut compiler = Command::new("c++");
+    compiler.args(["-std=c++17", "-Wall", "-Wextra", "-pedantic", "-Werror", "-O1", "-g", "-pthread"]);
+    compiler.arg(format!("-I{}", root().join("bindings/cpp/include").display()));
+    link(compiler, place, name, &[source.to_owned()])
+}
+
+fn link(mut compiler: Command, place: &Path, name: &str, sources: &[PathBuf]) -> PathBuf {
     let library = library();
     // The program asks for the library by its SONAME.
     let link = place.join("libstent.so.0");
     drop(std::fs::remove_file(&link));
     std::os::unix::fs::symlink(&library, &link).unwrap();
     let program = place.join(name);
-    let mut compiler = Command::new("cc");
     compiler
-        .args(STRICT)
         .arg(format!("-I{}", include().display()))
         .arg("-o")
         .arg(&program)

@@ -54,7 +54,7 @@ fn a_dead_worker_s_execution_ends_when_its_lease_does() {
     let worker = NewWorker { worker_id: "dead".into(), queues: vec![], tags: vec![], functions: vec![function] };
     house.on(house.backend.register_worker(worker)).unwrap();
     let id = start(&house);
-    let claim = Claim { worker_id: "dead".into(), count: 1, limited: 0, lease: 10 * SHORT };
+    let claim = Claim { worker_id: "dead".into(), count: 1, limited: 0, begin: 1, slots: 1, lease: 10 * SHORT };
     let (_, claimed) = house.on(house.backend.advance(vec![], Some(claim))).unwrap();
     assert_eq!(claimed.len(), 1);
     let ended = house.on(house.executor.wait(id, SOON)).unwrap();

@@ -154,6 +154,8 @@ export interface LogOptions {
 export interface ConfigureOptions {
   /** Threads that serve the stores. */
   runtimeThreads?: number;
+  /** Bytes of stack of each thread that runs handlers. */
+  handlerStackSize?: number;
 }
 
 export type ExecutionState =
@@ -249,7 +251,7 @@ export const OPTIONS = {
   resume: none,
   cleanup: { olderThan: true, deadLetters: true } satisfies Keys<CleanupOptions>,
   stats: { format: true } satisfies Keys<StatsOptions>,
-  configure: { runtimeThreads: true } satisfies Keys<ConfigureOptions>,
+  configure: { runtimeThreads: true, handlerStackSize: true } satisfies Keys<ConfigureOptions>,
   log_handler: { level: true } satisfies Keys<LogOptions>,
 } as const;
 

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use super::clock::{self, Clock, was_set};
 use super::options::Location;
-use super::{error, file_locks, files};
+use super::{deaf, error, file_locks, files};
 use crate::model::{BATCH_MAX, Error, Result, SqliteOptions, Synchronous, shown};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
@@ -83,6 +83,7 @@ pub(super) async fn writer(
 
 async fn open(location: &Location, chosen: &SqliteOptions, clock: &Clock) -> Result<(SqliteConnection, Boot)> {
     file_locks::install()?;
+    deaf::install();
     let deadline = Instant::now() + chosen.busy_timeout;
     // The time of those before is not this caller's.
     let Ok(_one_at_a_time) = tokio::time::timeout_at(deadline.into(), OPENING.lock()).await else {

@@ -40,6 +40,10 @@ pub(super) fn translate(why: sqlx::Error) -> Error {
                 Error::backend("no connection to the file became free in time").retryable(true)
             }
             sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Error::closed("the backend is closed"),
+            // sqlx makes a thread for each connection, and does nothing else that could give this.
+            sqlx::Error::Io(why) if why.kind() == std::io::ErrorKind::WouldBlock => {
+                Error::backend(format!("no thread for a connection could be made: {why}")).retryable(true)
+            }
             other => Error::backend(other.to_string()),
         };
     };

@@ -13,6 +13,7 @@ mod changes;
 mod clock;
 mod connect;
 mod copy;
+mod deaf;
 mod error;
 mod file_locks;
 mod files;

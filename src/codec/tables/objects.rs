@@ -195,6 +195,7 @@ objects! {
     /// The library's own settings, before the first handle is made.
     CONFIGURE = "configure" [
         optional("runtime_threads", Kind::Integer, "null", "Threads that serve the stores; null: one for each processor, at most 4."),
+        optional("handler_stack_size", Kind::Integer, "null", "Bytes of stack of each thread that runs handlers, from 256 KiB to 1 GiB; null: 1 MiB."),
     ];
     /// What a log handler is given.
     LOG_HANDLER = "log_handler" [

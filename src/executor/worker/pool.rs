@@ -9,9 +9,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex};
 
 use crate::executor::sync::lock;
-
-/// Handlers call into deep libraries, but there may be thousands of threads; only touched pages cost memory.
-const STACK: usize = 1024 * 1024;
+use crate::threads;
 
 thread_local! {
     static HANDLER: Cell<bool> = const { Cell::new(false) };
@@ -174,10 +172,7 @@ impl<J: Job> Inner<J> {
             }
             Help::Make => {
                 let inner = Arc::clone(this);
-                let made = std::thread::Builder::new()
-                    .name("stent-handler".to_owned())
-                    .stack_size(STACK)
-                    .spawn(move || Self::work(&inner));
+                let made = threads::spawn("stent-handler", Some(threads::handler_stack()), move || Self::work(&inner));
                 let Err(why) = made else { return Ok(()) };
                 let mut state = lock(&this.state);
                 state.threads -= 1;

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use super::plumbing::background::Unhurried;
 use super::plumbing::context::OwnedContext;
 use super::plumbing::handles::{self, Object, Table};
-use super::plumbing::logging::ToHost;
+use super::plumbing::logging::{Log, OwnLog};
 use super::plumbing::store::Store;
 use super::plumbing::{borrow, guard, optional, required, runtime, text, write};
 use super::task::{HostHandler, stent_handler_fn};
-use super::{stent_error, stent_free_fn, stent_status};
+use super::{stent_error, stent_free_fn, stent_log_fn, stent_status};
 use crate::codec;
-use crate::executor::{Executor, Handler};
+use crate::executor::{Executor, Handler, Logger};
 use crate::ffi::backend::{BackendObject, stent_backend};
 use crate::model::Result;
 
@@ -28,6 +28,7 @@ pub struct stent_executor {
 pub(super) struct ExecutorObject {
     executor: Unhurried<Executor>,
     store: Unhurried<Arc<Store>>,
+    log: Arc<OwnLog>,
 }
 
 static EXECUTORS: Table<ExecutorObject> = Table::new();
@@ -45,6 +46,10 @@ impl Object for ExecutorObject {
 impl ExecutorObject {
     pub(super) fn store(&self) -> &Arc<Store> {
         &self.store
+    }
+
+    pub(super) fn log(&self) -> &Log {
+        &self.log.0
     }
 
     /// The executor, unless its backend is closed.
@@ -70,11 +75,38 @@ pub unsafe extern "C" fn stent_executor_new(
         required(executor, "executor")?;
         let store = Arc::clone(backend.store());
         let canonical = Arc::new(codec::CanonicalJson);
-        let made = Executor::new(Arc::clone(store.backend()?), canonical, runtime::handle()?, Arc::new(ToHost));
-        let handle = handles::give(ExecutorObject { executor: Unhurried::new(made), store: Unhurried::new(store) })?;
+        let log = Arc::new(OwnLog(Log::new(store.number())));
+        let logger = Arc::clone(&log) as Arc<dyn Logger>;
+        let made = Executor::new(Arc::clone(store.backend()?), canonical, runtime::handle()?, logger);
+        let object = ExecutorObject { executor: Unhurried::new(made), store: Unhurried::new(store), log };
+        let handle = handles::give(object)?;
         // SAFETY: writable, by the header's convention.
         unsafe { write(executor, handle) };
         Ok(())
+    })
+}
+
+/// Hands what this executor, its workers and their tasks (stent_task_log) have to say to `handler` from now on, instead of
+/// the one before, and instead of the process's log handler (stent_set_log_handler), which gets it again after a call
+/// with NULL. options, and how the handler is called, are as there. `free_fn` gets `user_data` after the handler's last
+/// call, when another one has taken its place or the executor and its workers are gone, or before this returns if it
+/// fails. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_executor_set_log_handler(
+    executor: *mut stent_executor,
+    options: *const c_char,
+    handler: stent_log_fn,
+    user_data: *mut c_void,
+    free_fn: stent_free_fn,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    let context = OwnedContext::new(user_data, free_fn);
+    guard(error, move || {
+        let executor = borrow::<ExecutorObject>(executor)?;
+        // SAFETY: text or NULL, by the header's convention.
+        let options = unsafe { optional(options, "options") }?;
+        let options = codec::options::log(options)?;
+        executor.log().set(handler, options.level, context)
     })
 }
 

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use super::{ExecutorObject, stent_executor};
 use crate::codec;
-use crate::ffi::plumbing::{block_on, borrow, guard, id, optional, write_text};
+use crate::ffi::plumbing::{away, borrow, guard, id, optional, write_text};
 use crate::ffi::{stent_error, stent_status};
 use crate::model::{Id, StatsFormat};
 
@@ -23,7 +23,8 @@ pub unsafe extern "C" fn stent_executor_stats(
         // SAFETY: text or NULL, by the header's convention.
         let options = unsafe { optional(options, "options") }?;
         let options = codec::options::stats(options)?;
-        let found = block_on(executor.open()?.stats())?;
+        let executor = executor.open()?.clone();
+        let found = away(move || Box::pin(async move { executor.stats().await }))?;
         let told = match options.format {
             StatsFormat::Json => codec::to_json(&found),
             StatsFormat::Prometheus => found.to_prometheus(),
@@ -47,7 +48,8 @@ pub unsafe extern "C" fn stent_executor_dead_letters(
         // SAFETY: text or NULL, by the header's convention.
         let filter = unsafe { optional(filter, "filter") }?;
         let filter = codec::options::dead_letter_filter(filter)?;
-        let found = block_on(executor.open()?.dead_letters(filter))?;
+        let executor = executor.open()?.clone();
+        let found = away(move || Box::pin(async move { executor.dead_letters(filter).await }))?;
         // SAFETY: NULL or writable, by the header's convention.
         unsafe { write_text(dead_letters, &codec::to_json(&found)) }
     })
@@ -69,7 +71,8 @@ pub unsafe extern "C" fn stent_executor_replay_dead_letter(
         // SAFETY: text or NULL, by the header's convention.
         let (task, options): (Id, _) = unsafe { (id(task_id, "task_id")?, optional(options, "options")?) };
         codec::options::none(options)?;
-        let replayed = block_on(executor.open()?.replay_dead_letter(task))?;
+        let executor = executor.open()?.clone();
+        let replayed = away(move || Box::pin(async move { executor.replay_dead_letter(task).await }))?;
         // SAFETY: NULL or writable, by the header's convention.
         unsafe { write_text(ids, &codec::to_json(&replayed)) }
     })
@@ -86,7 +89,8 @@ pub unsafe extern "C" fn stent_executor_discard_dead_letter(
         let executor = borrow::<ExecutorObject>(executor)?;
         // SAFETY: text or NULL, by the header's convention.
         let task: Id = unsafe { id(task_id, "task_id") }?;
-        block_on(executor.open()?.discard_dead_letter(task))
+        let executor = executor.open()?.clone();
+        away(move || Box::pin(async move { executor.discard_dead_letter(task).await }))
     })
 }
 
@@ -104,7 +108,8 @@ pub unsafe extern "C" fn stent_executor_resume(
         // SAFETY: text or NULL, by the header's convention.
         let (task, options): (Id, _) = unsafe { (id(task_id, "task_id")?, optional(options, "options")?) };
         codec::options::none(options)?;
-        block_on(executor.open()?.resume(task))
+        let executor = executor.open()?.clone();
+        away(move || Box::pin(async move { executor.resume(task).await }))
     })
 }
 
@@ -123,7 +128,8 @@ pub unsafe extern "C" fn stent_executor_cleanup(
         // SAFETY: text or NULL, by the header's convention.
         let options = unsafe { optional(options, "options") }?;
         let options = codec::options::cleanup(options)?;
-        let cleaned = block_on(executor.open()?.cleanup(options))?;
+        let executor = executor.open()?.clone();
+        let cleaned = away(move || Box::pin(async move { executor.cleanup(options).await }))?;
         // SAFETY: NULL or writable, by the header's convention.
         unsafe { write_text(report, &codec::to_json(&cleaned)) }
     })

@@ -1,22 +1,30 @@
 //! A thread that frees what takes long to drop, or runs the host's `free_fn`, so that freeing a handle never blocks.
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use once_cell::sync::OnceCell;
 
 use super::{fork, runtime, threads};
+use crate::threads as own;
 
 type Job = Box<dyn FnOnce() + Send>;
 
 static QUEUE: OnceCell<Sender<Job>> = OnceCell::new();
 
+/// Jobs handed in and not done.
+static PENDING: AtomicUsize = AtomicUsize::new(0);
+
 /// Runs the job soon, after those handed in before it.
 pub fn later(job: impl FnOnce() + Send + 'static) {
     match QUEUE.get_or_try_init(start) {
         // A send fails only when the thread is gone, and it never ends.
-        Ok(queue) => drop(queue.send(Box::new(job))),
+        Ok(queue) => {
+            PENDING.fetch_add(1, Ordering::SeqCst);
+            drop(queue.send(Box::new(job)));
+        }
         // No thread to be had: late is better than never, and slow better than late.
         Err(_) => job(),
     }
@@ -25,7 +33,7 @@ pub fn later(job: impl FnOnce() + Send + 'static) {
 fn start() -> std::io::Result<Sender<Job>> {
     fork::arm();
     let (sender, jobs) = channel::<Job>();
-    std::thread::Builder::new().name("stent-free".into()).spawn(move || {
+    own::spawn("stent-free", None, move || {
         for job in jobs {
             // What a connection or a worker does at its end may need the runtime's context.
             let handle = runtime::handle();
@@ -33,6 +41,7 @@ fn start() -> std::io::Result<Sender<Job>> {
             let run = std::panic::AssertUnwindSafe(|| threads::callback(job));
             // One object's panic must not keep the others from being freed.
             drop(std::panic::catch_unwind(run));
+            PENDING.fetch_sub(1, Ordering::SeqCst);
         }
     })?;
     Ok(sender)
@@ -40,7 +49,7 @@ fn start() -> std::io::Result<Sender<Job>> {
 
 /// Waits until all jobs so far are done. False: the time-out has passed.
 pub fn flush(timeout: Option<Duration>) -> bool {
-    if QUEUE.get().is_none() {
+    if PENDING.load(Ordering::SeqCst) == 0 {
         return true;
     }
     let (done, wait) = channel();

@@ -6,6 +6,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::model::{Error, Result, Status};
+use crate::threads;
 
 static CHILD: AtomicBool = AtomicBool::new(false);
 static ARMED: Once = Once::new();
@@ -37,13 +38,14 @@ const fn end(text: &str) -> &CStr {
 
 extern "C" fn in_child() {
     CHILD.store(true, Ordering::Relaxed);
+    threads::in_child();
 }
 
 /// From here on a fork is noticed. Called before the first thread or handle is made: a process that only loaded the
 /// library may fork and use it in the child.
 pub fn arm() {
     ARMED.call_once(|| {
-        // SAFETY: the handler only stores to a static, which is allowed between fork and exec; the library is linked
+        // SAFETY: the handler stores to a static and sets a signal mask, which is allowed between fork and exec; the library is linked
         // with `nodelete`, so the handler outlives a dlclose. Failure means no memory: then forks go unnoticed.
         let _unnoticed = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
     });

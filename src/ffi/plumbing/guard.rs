@@ -1,19 +1,22 @@
 //! The first beat of every export: nothing of ours crosses the border but a status and an error.
+//!
+//! A thread that is at its end, whose locals are gone, has another one do its calls and waits for it.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::error;
 use super::handles::{self, Object};
-use super::{fork, text};
+use super::{fork, locals, panics, text, threads};
 use crate::ffi::{stent_error, stent_status};
 use crate::model::{Error, Result, Status};
+use crate::threads as own;
 
 /// Runs the body of an export. `error` is written on every path: NULL, or what went wrong. Statuses that are not
 /// negative make no error: a handler returns a suspension at once, and must not have to free anything first.
 pub fn guard(error: *mut *mut stent_error, body: impl FnOnce() -> Result<()>) -> stent_status {
     let result = match fork::check() {
-        Ok(()) => catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(from_panic(panic.as_ref()))),
+        Ok(()) => caught(body).unwrap_or_else(Err),
         Err(forked) => Err(forked),
     };
     let (status, handle) = match result {
@@ -31,10 +34,7 @@ pub fn value<T>(instead: T, body: impl FnOnce() -> Option<T>) -> T {
     if fork::is_child() {
         return instead;
     }
-    match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Some(value)) => value,
-        Ok(None) | Err(_) => instead,
-    }
+    caught(body).ok().flatten().unwrap_or(instead)
 }
 
 /// Gives a reference back.
@@ -45,13 +45,25 @@ pub fn free<T: Object>(handle: *mut T::Opaque) {
     });
 }
 
+/// Runs the body, here or where it can run; what kept it from its end.
+fn caught<T>(body: impl FnOnce() -> T) -> Result<T> {
+    panics::quiet();
+    let run = move || own::inside(move || catch_unwind(AssertUnwindSafe(body)));
+    let outcome = if locals::are_alive() {
+        run()
+    } else {
+        let kind = threads::current();
+        own::elsewhere(move || threads::acting_as(kind, run))
+            .map_err(|why| {
+                Error::closed(format!("this thread is at its end, and no other one could be made for the call: {why}"))
+            })?
+            .flatten()
+    };
+    outcome.map_err(|panic| from_panic(panic.as_ref()))
+}
+
 fn from_panic(panic: &(dyn Any + Send)) -> Error {
-    let said = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
-    Error::new(Status::Panic, format!("a defect of Stent, please report it: {said}"))
+    Error::new(Status::Panic, format!("a defect of Stent, please report it: {}", own::said(panic)))
 }
 
 #[cfg(test)]

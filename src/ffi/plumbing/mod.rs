@@ -6,7 +6,9 @@ pub mod error;
 pub mod fork;
 pub mod guard;
 pub mod handles;
+pub mod locals;
 pub mod logging;
+pub mod panics;
 pub mod registry;
 pub mod runtime;
 pub mod store;
@@ -15,5 +17,5 @@ pub mod threads;
 
 pub use guard::guard;
 pub use handles::borrow;
-pub use runtime::block_on;
+pub use runtime::{away, block_on};
 pub use text::{id, optional, required, text, write, write_text};

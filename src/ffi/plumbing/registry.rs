@@ -1,4 +1,4 @@
-//! What is alive in the process, for stent_shutdown and stent_backend_close.
+//! What is alive in the process, for stent_shutdown, stent_backend_shutdown and stent_backend_close.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -77,40 +77,46 @@ pub fn refuse_while_working(store: &Arc<Store>) -> Result<()> {
         .collect();
     match running.first() {
         None => Ok(()),
-        Some(first) => Err(Error::conflict(format!(
-            "close the backend: {} of its workers not stopped, the first is '{first}'; stop them before",
-            if running.len() == 1 { "one is".to_owned() } else { format!("{} are", running.len()) }
-        ))
-        .with("workers", running)),
+        Some(first) => {
+            let told = match running.len() {
+                1 => format!("its worker '{first}' has not stopped; stop it before"),
+                count => format!("{count} of its workers have not stopped, the first is '{first}'; stop them before"),
+            };
+            Err(Error::conflict(format!("close the backend: {told}")).with("workers", running))
+        }
     }
 }
 
-/// Stops all workers at the same time, then closes all stores. The first error is told after all have been asked.
-pub fn stop_everything(timeout: Option<Duration>) -> Result<()> {
+/// Stops the workers of a store, or of all, at the same time, and then closes it, or all. The first error is told after
+/// all have been asked.
+pub fn stop(only: Option<&Arc<Store>>, timeout: Option<Duration>) -> Result<()> {
     let (workers, stores): (Vec<Worker>, Vec<Arc<Store>>) = {
-        let mut alive = alive();
-        let stores = alive.stores.drain(..).filter_map(|store| store.upgrade()).collect();
-        (alive.workers.iter().map(|entry| entry.worker.clone()).collect(), stores)
+        let alive = alive();
+        let is_meant = |store: &Arc<Store>| only.is_none_or(|only| Arc::ptr_eq(only, store));
+        let workers = alive.workers.iter().filter(|entry| is_meant(&entry.store)).map(|entry| entry.worker.clone());
+        (workers.collect(), alive.stores.iter().filter_map(Weak::upgrade).filter(is_meant).collect())
     };
     if workers.is_empty() && stores.is_empty() {
         return Ok(());
     }
-    runtime::block_on(async move {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut stopping = JoinSet::new();
-        for worker in workers {
-            stopping.spawn(async move { worker.stop(timeout).await });
-        }
-        let mut first = Ok(());
-        while let Some(stopped) = stopping.join_next().await {
-            let stopped = stopped.unwrap_or_else(|why| Err(Error::backend(format!("stop a worker: {why}"))));
-            first = first.and(stopped);
-        }
-        let closing = futures_util::future::join_all(stores.iter().map(|store| store.close()));
-        let Some(deadline) = deadline else { return closing.await.into_iter().fold(first, Result::and) };
-        match tokio::time::timeout_at(deadline.max(Instant::now() + CLOSE), closing).await {
-            Ok(closed) => closed.into_iter().fold(first, Result::and),
-            Err(_) => first.and(Err(Error::new(Status::Timeout, "shut down: a store has not closed within the time"))),
-        }
-    })
+    runtime::away(move || Box::pin(stop_these(workers, stores, timeout)))
+}
+
+async fn stop_these(workers: Vec<Worker>, stores: Vec<Arc<Store>>, timeout: Option<Duration>) -> Result<()> {
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let mut stopping = JoinSet::new();
+    for worker in workers {
+        stopping.spawn(async move { worker.stop(timeout).await });
+    }
+    let mut first = Ok(());
+    while let Some(stopped) = stopping.join_next().await {
+        let stopped = stopped.unwrap_or_else(|why| Err(Error::backend(format!("stop a worker: {why}"))));
+        first = first.and(stopped);
+    }
+    let closing = futures_util::future::join_all(stores.iter().map(|store| store.close()));
+    let Some(deadline) = deadline else { return closing.await.into_iter().fold(first, Result::and) };
+    match tokio::time::timeout_at(deadline.max(Instant::now() + CLOSE), closing).await {
+        Ok(closed) => closed.into_iter().fold(first, Result::and),
+        Err(_) => first.and(Err(Error::new(Status::Timeout, "shut down: a store has not closed within the time"))),
+    }
 }

@@ -1,13 +1,18 @@
 //! A backend that can be closed: after that, everything that was made from it answers so.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
 use crate::backend::{Request, SharedBackend};
 use crate::model::{Error, Result};
 
+/// The first is 1: 0 stands for the process.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
 pub struct Store {
+    number: u64,
     backend: SharedBackend,
     closed: watch::Sender<bool>,
 }
@@ -18,7 +23,12 @@ fn closed() -> Error {
 
 impl Store {
     pub fn new(backend: SharedBackend) -> Self {
-        Self { backend, closed: watch::Sender::new(false) }
+        Self { number: NEXT.fetch_add(1, Ordering::Relaxed), backend, closed: watch::Sender::new(false) }
+    }
+
+    /// Tells it from every other one of the process.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     pub fn backend(&self) -> Result<&SharedBackend> {

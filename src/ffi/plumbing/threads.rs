@@ -4,6 +4,7 @@
 use std::cell::Cell;
 
 use crate::model::{Error, Result, Status};
+use crate::threads;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -27,12 +28,17 @@ pub fn mark_runtime() {
     KIND.set(Kind::Runtime);
 }
 
-/// Runs the host's code on a thread of ours.
-pub fn callback<R>(body: impl FnOnce() -> R) -> R {
-    let before = KIND.replace(Kind::Callback);
+/// Runs the body as on a thread of this kind.
+pub fn acting_as<R>(kind: Kind, body: impl FnOnce() -> R) -> R {
+    let before = KIND.replace(kind);
     let value = body();
     KIND.set(before);
     value
+}
+
+/// Runs the host's code on a thread of ours.
+pub fn callback<R>(body: impl FnOnce() -> R) -> R {
+    acting_as(Kind::Callback, || threads::outside(body))
 }
 
 /// For calls that wait until other callbacks have returned: from a callback they would wait for themselves.

@@ -40,8 +40,9 @@ pub(in crate::ffi) mod queue;
 use std::ffi::c_char;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::executor::{ExecutorObject, stent_executor};
 use super::plumbing::handles::{self, Object, Table};
-use super::plumbing::logging;
+use super::plumbing::logging::{PROCESS, Taker};
 use super::plumbing::{borrow, guard, optional, required, runtime, write};
 use super::{stent_error, stent_status};
 use crate::codec;
@@ -77,6 +78,12 @@ impl Object for PollerObject {
 impl PollerObject {
     pub(super) fn queue(&self) -> &Arc<Queue> {
         &self.queue
+    }
+
+    /// Makes an event of each line, while the poller lives.
+    fn taker(&self) -> Taker {
+        let queue = Arc::downgrade(&self.queue);
+        Box::new(move |line| queue.upgrade().is_none_or(|queue| queue.push_log(line)))
     }
 
     pub(super) fn serve(&self, worker: &Worker) {
@@ -213,11 +220,27 @@ pub unsafe extern "C" fn stent_poller_log(
         // SAFETY: text or NULL, by the header's convention.
         let options = unsafe { optional(options, "options") }?;
         let options = codec::options::log(options)?;
-        let queue = Arc::downgrade(&poller.queue);
-        logging::set_taker(
-            options.level,
-            Box::new(move |line| queue.upgrade().is_none_or(|queue| queue.push_log(line))),
-        );
+        PROCESS.set_taker(options.level, poller.taker());
+        Ok(())
+    })
+}
+
+/// As stent_poller_log, for what one executor, its workers and their tasks have to say, as by
+/// stent_executor_set_log_handler, which with NULL ends it. The log of the process is left as it is. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_poller_log_executor(
+    poller: *mut stent_poller,
+    executor: *mut stent_executor,
+    options: *const c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    guard(error, || {
+        let poller = borrow::<PollerObject>(poller)?;
+        let executor = borrow::<ExecutorObject>(executor)?;
+        // SAFETY: text or NULL, by the header's convention.
+        let options = unsafe { optional(options, "options") }?;
+        let options = codec::options::log(options)?;
+        executor.log().set_taker(options.level, poller.taker());
         Ok(())
     })
 }

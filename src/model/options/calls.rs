@@ -114,4 +114,6 @@ impl Default for LogOptions {
 pub struct ConfigureOptions {
     /// Threads that serve the stores; none given: one for each processor, at most 4.
     pub runtime_threads: Option<usize>,
+    /// Bytes of stack of each thread that runs handlers; none given: 1 MiB.
+    pub handler_stack_size: Option<usize>,
 }

@@ -184,6 +184,7 @@ struct stats_options : detail::options<stats_options> {
 
 struct configure_options : detail::options<configure_options> {
     STENT_OPTION(configure_options, runtime_threads, int)
+    STENT_OPTION(configure_options, handler_stack_size, int)
 };
 
 struct log_options : detail::options<log_options> {

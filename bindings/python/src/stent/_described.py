@@ -291,6 +291,8 @@ class ConfigureOptions(TypedDict, total=False):
 
     runtime_threads: int | None
     "Threads that serve the stores; null: one for each processor, at most 4."
+    handler_stack_size: int | None
+    "Bytes of stack of each thread that runs handlers, from 256 KiB to 1 GiB; null: 1 MiB."
 
 
 class LogHandlerOptions(TypedDict, total=False):
