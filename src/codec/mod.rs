@@ -1,6 +1,7 @@
 //! Records to and from JSON. The only room that knows JSON: the C boundary, custom backends and the JSON columns
 //! of the stores all pass here.
 
+mod bytes;
 mod canonical;
 mod columns;
 mod describe;
