@@ -152,6 +152,29 @@ async def test_cancel_reaches_coroutines(store: str) -> None:
         assert await executor.list(state="cancelled") != []
 
 
+async def test_a_workflow_that_waits_is_told_of_its_cancellation(store: str) -> None:
+    said: list[str] = []
+
+    @stent.durable
+    async def workflow(ctx: stent.Context) -> None:
+        try:
+            await asyncio.gather(ctx.wait_signal("never"), ctx.sleep("1h"))
+        except asyncio.CancelledError:
+            said.append("cancelled")
+            raise
+        finally:
+            said.append("finally")
+
+    async with stent.Executor(store) as executor, executor.worker(workflow) as worker:
+        execution = await executor.dispatch(workflow)
+        async with asyncio.timeout(PATIENCE):
+            while (await executor.backend_call("count_tasks", state="waiting")) == 0 or (await worker.status())["running"]:
+                await asyncio.sleep(0.01)
+        await execution.cancel("enough")
+        assert (await execution.wait(PATIENCE))["state"] == "cancelled"
+        await until(lambda: said == ["cancelled", "finally"])
+
+
 async def test_an_attempt_that_takes_too_long_is_told(store: str) -> None:
     said: list[str] = []
 

@@ -26,9 +26,19 @@ VALUES: list[Any] = [
     {"a": [1, {"b": None}]},
     b"",
     b"\x00\xff not text",
+    # Bytes, whatever they spell.
+    b"123",
+    b'{"a":1}',
+    b"null",
+    b'{"$base64":"b25l"}',
     [b"in a list", {"and": b"in a dict"}],
     MARKED,
     [MARKED, {"in": MARKED}],
+    {"$base64": MARKED},
+    {"$base64": {"$base64": MARKED}},
+    [b"1", {"$base64": MARKED}],
+    {"$base64": "no base64"},
+    {"$base64": 5},
     {"$base64": "not the shape", "for": "it has more"},
 ]
 
@@ -54,6 +64,38 @@ def test_through_the_library(store: str) -> None:
         assert [execution.result(30) for execution in echoed] == [[value, value] for value in VALUES]
         plainly = executor.dispatch_many(plain.bind(value) for value in VALUES)
         assert [execution.result(30) for execution in plainly] == VALUES
+
+
+@stent.durable
+def says(ctx: sync.Context, value: Any) -> Any:
+    ctx.state_set("said", value)
+    ctx.progress(value)
+    return [ctx.call(plain, value), ctx.step("step", lambda: value), ctx.wait_signal("go")]
+
+
+@pytest.mark.parametrize("value", [value for value in VALUES if isinstance(value, bytes)], ids=repr)
+def test_bytes_wherever_they_go(store: str, value: bytes) -> None:
+    with sync.Executor(store) as executor, executor.worker(says, plain):
+        execution = executor.dispatch(says, value)
+        execution.signal("go", value)
+        assert execution.result(30) == [value] * 3
+        state = execution.state()
+        assert state["args"] == [value] and state["result"] == [value] * 3
+        assert state["state_values"] == {"said": value}
+        assert value in [entry["detail"] for entry in state["progress"]]
+
+
+def test_a_record_with_bytes_can_be_written_back(store: str) -> None:
+    with sync.Executor(store) as executor, executor.worker(plain):
+        for value in (b"123", {"in": b"x"}, MARKED):
+            execution = executor.dispatch(plain, value)
+            assert execution.result(30) == value
+            record = executor.backend.call("get_execution", execution_id=execution.id)
+            assert record["result"] == value
+            executor.backend.call("update_execution", execution=record)
+            (task,) = executor.backend.call("list_tasks_for_execution", execution_id=execution.id)
+            executor.backend.call("update_task", task=task)
+            assert execution.state()["result"] == value and execution.state()["args"] == [value]
 
 
 def test_what_is_no_json_says_so() -> None:

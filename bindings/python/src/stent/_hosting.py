@@ -76,16 +76,26 @@ class DurableRun:
             _log.debug("operation %d is not cancelled: status %d", op, status)
 
     def begin_step(self, op: int, body: Callable[[], Any]) -> None:
-        self._steps[op] = self._poller.loop.create_task(self._step(op, body))
-
-    async def _step(self, op: int, body: Callable[[], Any]) -> None:
         """The step's body, on the program's loop; then its end, which is recorded without waiting."""
+        self._steps[op] = step = self._poller.loop.create_task(self._step(body))
+        # Not in the coroutine: one that is cancelled before its first step never comes to run.
+        step.add_done_callback(lambda step: self._step_ended(op, step))
+
+    async def _step(self, body: Callable[[], Any]) -> tuple[Any, Any]:
         in_thread = self._poller.loop.run_in_executor
         try:
             result = await (body() if inspect.iscoroutinefunction(body) else in_thread(self._pool, body))
-            ended = (utf8(_json.dumps(result)), NULL)
-        except (Exception, asyncio.CancelledError) as error:
-            ended = (NULL, utf8(_json.dumps(to_failure(error))))
+            return utf8(_json.dumps(result)), NULL
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # the program lives on, whatever a step raises
+            return NULL, utf8(_json.dumps(to_failure(error)))
+
+    def _step_ended(self, op: int, step: asyncio.Task[tuple[Any, Any]]) -> None:
+        if step.cancelled():
+            ended = (NULL, utf8(_json.dumps(to_failure(asyncio.CancelledError()))))
+        else:
+            ended = step.result()
         if self.over:
             return
         del self._steps[op]
@@ -201,21 +211,30 @@ class ActivityRun:
     def begin(self, handler: Handler[..., Any], pool: concurrent.futures.Executor, args: list[Any], kwargs: Any) -> None:
         context = contextvars.copy_context()
         context.run(running.set, self._context)
-        if handler.is_async:
-            self._poller.runs[self._tag] = self
-            self._running = self._poller.loop.create_task(self._run(handler, args, kwargs), context=context)
-        else:
+        if not handler.is_async:
             pool.submit(context.run, self._run_here, handler, args, kwargs)
+            return
+        self._running = self._poller.loop.create_task(self._run(handler, args, kwargs), context=context)
+        self._poller.runs[self._tag] = self
+        # Not in the coroutine: one that is cancelled before its first step never comes to run.
+        self._running.add_done_callback(self._ended)
 
-    async def _run(self, handler: Handler[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
+    async def _run(self, handler: Handler[..., Any], args: list[Any], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        """How it ends. The program lives on, whatever a handler raises."""
         try:
-            result = await handler.body(*args, **kwargs)
-        except BaseException as error:  # the program lives on, whatever a handler raises
-            end(lib.stent_task_fail, self._task, to_failure(error))
-            if isinstance(error, asyncio.CancelledError):
-                raise
-        else:
-            end(lib.stent_task_complete, self._task, result)
+            return lib.stent_task_complete, await handler.body(*args, **kwargs)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            return lib.stent_task_fail, to_failure(error)
+
+    def _ended(self, run: asyncio.Task[tuple[Any, Any]]) -> None:
+        try:
+            if run.cancelled():
+                function, value = lib.stent_task_fail, to_failure(asyncio.CancelledError("the activity was cancelled"))
+            else:
+                function, value = run.result()
+            end(function, self._task, value)
         finally:
             del self._poller.runs[self._tag]
             lib.stent_task_free(self._task)
