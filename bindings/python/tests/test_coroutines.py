@@ -258,11 +258,11 @@ async def test_durable_operations_elsewhere_are_refused(store: str) -> None:
 async def test_wrong_arguments_and_results(store: str) -> None:
     @stent.durable(**ONCE)
     async def durable(ctx: stent.Context, n: int) -> Any:
-        return {n}
+        return [n, object()]
 
     @stent.activity(**ONCE)
     async def activity(n: int) -> Any:
-        return {n}
+        return [n, object()]
 
     for function in (durable, activity):
         assert (await failure(store, function, 1))["type"] == "TypeError"

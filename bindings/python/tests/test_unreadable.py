@@ -117,7 +117,7 @@ async def test_a_result_and_pages_of_them(host: Host, unreadable: Raw) -> None:
 
 
 async def test_an_activity_that_never_came_to_run_gives_its_slot_back(store: str) -> None:
-    @stent.activity(timeout=0, **ONCE)
+    @stent.activity(timeout=0, retry_policy={"max_attempts": 1})
     async def late() -> None:
         await asyncio.sleep(0)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from . import sync
 from ._activity import current
 from ._backend import Backend, CheckedCase, CheckReport
+from ._codec import Codec
 from ._context import Context
 from ._custom import custom_backend
 from ._described import (
@@ -49,6 +50,7 @@ from ._errors import (
 )
 from ._executor import Execution, Executor
 from ._functions import Activity, Durable, Function, Handler, Request, UseOptions, activity, durable
+from ._json import codec, use_codec
 from ._library import describe, version
 from ._requests import CleanupReport, ExecutionState, TaskInfo, WorkerStatus
 from ._shutdown import shutdown
@@ -69,6 +71,8 @@ __all__ = [
     "CleanupOptions",
     "CleanupReport",
     "ClosedError",
+    "Codec",
+    "codec",
     "ConflictError",
     "Context",
     "current",
@@ -111,6 +115,7 @@ __all__ = [
     "TaskRecord",
     "TimeoutError",
     "UnsupportedError",
+    "use_codec",
     "UseOptions",
     "version",
     "Worker",

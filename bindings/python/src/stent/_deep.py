@@ -6,12 +6,16 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from json.decoder import JSONDecodeError, scanstring
+from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]
 from typing import Any
 
 _blanks = re.compile(r"[ \t\n\r]*")
 _number = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 _words = {"true": True, "false": False, "null": None}
+
+
+class Long(Decimal):
+    """A whole number that is too long for an int. It is not written back: Python has no other way to write it either."""
 
 
 def loads(text: str) -> Any:
@@ -52,7 +56,8 @@ def _value(text: str, at: int) -> tuple[Any, int]:
     if first == "{":
         return {}, at + 1
     if first == '"':
-        return scanstring(text, at + 1)
+        string: tuple[str, int] = scanstring(text, at + 1)
+        return string
     found = _number.match(text, at)
     if found:
         written = found.group()
@@ -69,7 +74,7 @@ def _read(written: str, real: str | None) -> Any:
     try:
         return int(written)
     except ValueError:
-        return Decimal(written)
+        return Long(written)
 
 
 def _skip(text: str, at: int) -> int:

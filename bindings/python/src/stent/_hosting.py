@@ -41,7 +41,7 @@ class DurableRun:
         self._created = datetime.fromisoformat(told["created_at"])
         self._context = Context(self)
         self._tags: set[int] = set()
-        self._steps: dict[int, asyncio.Task[None]] = {}
+        self._steps: dict[int, asyncio.Task[tuple[Any, Any]]] = {}
         self._main: asyncio.Task[Any] | None = None
 
     def begin(self, handler: Durable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
@@ -145,7 +145,7 @@ class DurableRun:
         if error is None:
             self._end(lib.stent_task_complete, main.result())
         elif isinstance(error, ContinueExecution):
-            self._end(lib.stent_task_continue, error.args)
+            self._end(lib.stent_task_continue, list(error.args))
         else:
             self._end(lib.stent_task_fail, to_failure(error))
 
@@ -206,7 +206,7 @@ class ActivityRun:
         self._task = task
         self._context = TaskContext(task)
         self._context._info = cast(TaskInfo, told)
-        self._running: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[tuple[Any, Any]] | None = None
 
     def begin(self, handler: Handler[..., Any], pool: concurrent.futures.Executor, args: list[Any], kwargs: Any) -> None:
         context = contextvars.copy_context()
@@ -258,7 +258,8 @@ def end(function: Any, task: Any, value: Any) -> None:
     """One of the ways to end. What can't be recorded as it is fails the task."""
     try:
         call(function, task, utf8(_json.dumps(value)))
-    except (TypeError, ValueError, RecursionError) as error:  # no JSON, or (an InvalidError) too large
+    except Exception as error:
+        if isinstance(error, Error) and not isinstance(error, InvalidError):
+            return _log.info("the end of a task is not taken: %s", error)
+        # No JSON, or too large, or the codec's trouble.
         call(lib.stent_task_fail, task, utf8(_json.dumps(to_failure(error))))
-    except Error as error:
-        _log.info("the end of a task is not taken: %s", error)

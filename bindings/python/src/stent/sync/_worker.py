@@ -72,7 +72,7 @@ def _run_body(handler: Handler[..., Any], task: Any, context: TaskContext) -> in
             running.set(context)
             result = handler.body(*args, **kwargs)
     except ContinueExecution as again:
-        return ended(lib.stent_task_continue, task, again.args)
+        return ended(lib.stent_task_continue, task, list(again.args))
     return ended(lib.stent_task_complete, task, result)
 
 
