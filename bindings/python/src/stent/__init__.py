@@ -9,7 +9,7 @@ from __future__ import annotations
 from . import sync
 from ._activity import current
 from ._backend import Backend, CheckedCase, CheckReport
-from ._codec import Codec
+from ._codec import Codec, codec, use_codec
 from ._context import Context
 from ._custom import custom_backend
 from ._described import (
@@ -50,7 +50,6 @@ from ._errors import (
 )
 from ._executor import Execution, Executor
 from ._functions import Activity, Durable, Function, Handler, Request, UseOptions, activity, durable
-from ._json import codec, use_codec
 from ._library import describe, version
 from ._requests import CleanupReport, ExecutionState, TaskInfo, WorkerStatus
 from ._shutdown import shutdown

@@ -206,3 +206,19 @@ def _is_mark(value: dict[str, Any]) -> bool:
     while isinstance(held, dict) and len(held) == 1 and MARK in held:
         held = held[MARK]
     return isinstance(held, str) and held is not value
+
+
+_current = Codec()
+
+
+def codec() -> Codec:
+    """The codec of the program, to register classes at: `stent.codec().register(Order)`."""
+    return _current
+
+
+def use_codec(other: Codec) -> None:
+    """Takes another codec for all values from now on. Before anything is dispatched, and the same in all programs on a
+    store.
+    """
+    global _current
+    _current = other

@@ -8,48 +8,32 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn
 from uuid import UUID
 
-from ._codec import Codec
-
-_codec = Codec()
+from ._codec import codec
+from ._errors import InvalidError
 
 # What is a value of a handler's in requests and records.
 _VALUES = frozenset(("args", "args_list", "kwargs", "result", "payload", "value", "values", "detail", "details"))
 
 
-def codec() -> Codec:
-    """The codec of the program, to register classes at: `stent.codec().register(Order)`."""
-    return _codec
-
-
-def use_codec(other: Codec) -> None:
-    """Takes another codec for all values from now on. Before anything is dispatched, and the same in all programs on a
-    store.
-    """
-    global _codec
-    _codec = other
-
-
 def dumps(value: Any) -> str:
     """A handler's value. TypeError or ValueError when it can't be written as JSON."""
-    return _codec.dumps(value)
+    return codec().dumps(value)
 
 
 def loads(text: str) -> Any:
     """A handler's value. InvalidError for what Python can't read: numbers of thousands of digits, thousands of levels."""
     try:
-        return _codec.loads(text)
+        return codec().loads(text)
     except (ValueError, RecursionError) as why:
         _refuse(why)
 
 
 def loads_records(text: str) -> Any:
     """Records, of which one that can't be read must not take the others with it."""
-    return _codec.loads_any(text)
+    return codec().loads_any(text)
 
 
 def _refuse(why: Exception) -> NoReturn:
-    from ._errors import InvalidError  # which imports this
-
     what = "it has too many levels" if isinstance(why, RecursionError) else str(why)
     raise InvalidError(f"the value can't be read: {what}") from None
 
@@ -65,7 +49,7 @@ def dumps_options(options: Mapping[str, Any], kwargs: Mapping[str, Any] | None =
 
 def _option(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _codec.plain(item) if key in _VALUES else _option(item) for key, item in value.items()}
+        return {key: codec().plain(item) if key in _VALUES else _option(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_option(item) for item in value]
     if isinstance(value, timedelta):
@@ -77,7 +61,7 @@ def _option(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, bytes | bytearray | memoryview):
-        return _codec.plain(value)
+        return codec().plain(value)
     raise TypeError(f"{value!r} is no option: a {type(value).__name__} has no place in JSON")
 
 
