@@ -122,6 +122,14 @@ impl Client {
         Self { runtime, executor }
     }
 
+    /// The result of a function, as the border tells it.
+    fn result(&self, function: &str, args: &str) -> String {
+        self.runtime.block_on(async {
+            let id = self.executor.dispatch(function, Payload::from(args), DispatchOptions::default()).await.unwrap();
+            stent::codec::to_json(&self.executor.result(id, PATIENCE).await.unwrap())
+        })
+    }
+
     /// The result of a language's relay, or its failure.
     fn relay(&self, language: &str, steps: Value) -> std::result::Result<Value, Value> {
         let args = Payload::from(json!([steps]).to_string());
@@ -153,6 +161,7 @@ fn run(url: &str, client: &Client) {
             ("add", json!([2, 3]), json!(5)),
             ("hello", json!(["bo"]), json!("hello, bo")),
             ("purchase", json!(["42", true]), declined.clone()),
+            ("reversed", json!([{"$base64": "MzIx"}]), json!({"$base64": "MTIz"})),
         ] {
             steps.push(json!([format!("{name}.{function}"), args]));
             results.push(result);
@@ -160,6 +169,11 @@ fn run(url: &str, client: &Client) {
     }
     for Language { name, .. } in LANGUAGES {
         assert_eq!(client.relay(name, json!(steps)), Ok(json!(results)), "started in {name}");
+        assert_eq!(
+            client.result(&format!("{name}.reversed"), r#"[{"$base64":"MzIx"}]"#),
+            r#"{"$base64":"MTIz"}"#,
+            "{name}"
+        );
         for Language { name: other, .. } in LANGUAGES {
             let failed = client.relay(name, json!([[format!("{other}.charge"), ["42"]]]));
             assert_eq!(failed.as_ref(), Err(&declined), "started in {name}, failed in {other}");

@@ -376,7 +376,7 @@ func (e *Executor) filtered(ctx context.Context, options, response any, make fun
 
 // A call that takes a JSON value and may give one. What it gives is read here, by the caller who still waits.
 func exchange(ctx context.Context, request, response any, make func(in *C.char, out **C.char, why **C.stent_error) C.stent_status) error {
-	text, err := json.Marshal(request)
+	text, err := encode(request)
 	if err != nil {
 		return err
 	}
@@ -391,7 +391,7 @@ func exchange(ctx context.Context, request, response any, make func(in *C.char, 
 	if err != nil || response == nil {
 		return err
 	}
-	return json.Unmarshal([]byte(answer), response)
+	return decodeInto([]byte(answer), response)
 }
 
 func encodeArgs(args Args) (string, error) {
@@ -404,6 +404,6 @@ func encodeArgs(args Args) (string, error) {
 
 func decode[R any](text string) (R, error) {
 	var value R
-	err := json.Unmarshal([]byte(text), &value)
+	err := decodeInto([]byte(text), &value)
 	return value, err
 }

@@ -8,8 +8,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/cgo"
 	"runtime/debug"
+	"strings"
+	"sync"
 )
 
 // Handler runs a task: it gives the task's result, or why there is none. [Func0] to [Func4] make handlers of functions
@@ -17,8 +20,7 @@ import (
 //
 // An error from a durable call is returned as it is, whether a suspension, a cancellation or a child's failure: that
 // does the right thing. A [Failure] says how the task failed; of any other error the failure's type is its Go type. A
-// panic fails the task too, with its stack, and the process lives on. Only runtime.Goexit (which testing.T.FailNow calls)
-// must stay out of handlers: on a thread that is not its own, Go ends the program at it.
+// panic fails the task too, with its stack, and so does runtime.Goexit (which testing.T.FailNow calls): the process lives on.
 type Handler func(task *Task) (any, error)
 
 // Func0 makes a handler of a function without arguments.
@@ -86,8 +88,41 @@ func stentGoHandler(number C.uintptr_t, handle *C.stent_task) C.stent_status {
 	task := &Task{handle: handle}
 	task.ctx, task.cancel = context.WithCancel(context.Background())
 	defer task.end()
-	result, err := run(cgo.Handle(number).Value().(Handler), task)
-	return task.settle(result, err)
+	result, err := runAside(cgo.Handle(number).Value().(Handler), task)
+	return task.settleSafely(result, err)
+}
+
+// Runs a handler on a goroutine of its own: on a thread of the library's, runtime.Goexit would end the program.
+func runAside(handler Handler, task *Task) (result any, err error) {
+	done := make(chan struct{})
+	err = &Failure{Type: "Goexit", Message: "the handler ended its goroutine, by runtime.Goexit or a test's FailNow"}
+	go func() {
+		defer close(done)
+		id := goroutine()
+		inHandlers.Store(id, nil)
+		defer inHandlers.Delete(id)
+		result, err = run(handler, task)
+	}()
+	<-done
+	return result, err
+}
+
+// The goroutines on which handlers run: they must not wait for handlers to end.
+var inHandlers sync.Map
+
+func checkOutside(what string) error {
+	if _, inside := inHandlers.Load(goroutine()); !inside {
+		return nil
+	}
+	return &Error{Status: ErrWrongThread, Message: what + " waits for handlers to end, and was called in one"}
+}
+
+// The number of the goroutine, which Go tells in the first line of its stack only: "goroutine 7 [running]:".
+func goroutine() string {
+	var line [40]byte
+	text := string(line[:runtime.Stack(line[:], false)])
+	number, _, _ := strings.Cut(strings.TrimPrefix(text, "goroutine "), " ")
+	return number
 }
 
 // Calls a handler, and makes a failure of its panic.
@@ -102,6 +137,21 @@ func run(handler Handler, task *Task) (result any, err error) {
 		}
 	}()
 	return handler(task)
+}
+
+// As settle; and what panics in it, such as the methods of an error or a result of the user's, fails the task.
+func (t *Task) settleSafely(result any, err error) (status C.stent_status) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			failure := &Failure{Type: "panic", Message: fmt.Sprint(panicked), Stack: string(debug.Stack())}
+			if err != nil {
+				failure.Type = typeName(err)
+				failure.Message = fmt.Sprintf("a method of the error, a %T, panicked: %v", err, panicked)
+			}
+			status = t.fail(failure)
+		}
+	}()
+	return t.settle(result, err)
 }
 
 // What becomes of the task, by what its handler returned.
@@ -119,7 +169,7 @@ func (t *Task) settle(result any, err error) C.stent_status {
 		return C.STENT_OK
 	}
 	if err == nil {
-		text, why := json.Marshal(result)
+		text, why := encode(result)
 		if err = why; err == nil {
 			in := cText(string(text))
 			defer in.free()

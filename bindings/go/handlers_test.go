@@ -55,6 +55,86 @@ func TestWhateverAHandlerDoesTheHostLives(t *testing.T) {
 	same(t, here.result(here.dispatch("go.hello", "ada")), "hello, ada")
 }
 
+type nilError struct{ message string }
+
+func (e *nilError) Error() string { return e.message }
+
+type badResult struct{}
+
+func (badResult) MarshalJSON() ([]byte, error) { panic("no JSON today") }
+
+func TestWhatAHandlerReturnsDoesNotEndTheProcess(t *testing.T) {
+	here := newFilePlace(t)
+	here.handle("typed nil", func(*stent.Task) (any, error) {
+		var none *nilError
+		return nil, none
+	}, once)
+	here.handle("wrapped nil", func(*stent.Task) (any, error) {
+		var none *nilError
+		return nil, fmt.Errorf("around: %w", none)
+	}, once)
+	here.handle("typed nil in a step", func(task *stent.Task) (any, error) {
+		return stent.Step(task, "step", func() (any, error) {
+			var none *nilError
+			return nil, none
+		})
+	}, once)
+	here.handle("bad result", func(*stent.Task) (any, error) { return badResult{}, nil }, once)
+	here.handle("goexit", func(*stent.Task) (any, error) {
+		runtime.Goexit()
+		return nil, nil
+	}, once)
+	here.handle("stops its worker", func(*stent.Task) (any, error) {
+		return nil, stent.Shutdown(context.Background())
+	}, once)
+	here.worker(stent.WorkerOptions{})
+	typed := here.failure("typed nil")
+	same(t, typed.Type, "stent_test.nilError")
+	if !strings.Contains(typed.Message, "nil pointer") {
+		t.Fatalf("the message does not say why: %s", typed.Message)
+	}
+	for function, kind := range map[string]string{
+		"wrapped nil": "fmt.wrapError", "typed nil in a step": "stent_test.nilError", "bad result": "panic", "goexit": "Goexit",
+		"stops its worker": "WRONG_THREAD",
+	} {
+		if got := here.failure(function); got.Type != kind {
+			t.Errorf("%s: %s: %s", function, got.Type, got.Message)
+		}
+	}
+	same(t, here.result(here.dispatch("go.hello", "ada")), "hello, ada")
+}
+
+func TestBytesWhereverTheyGo(t *testing.T) {
+	here := newFilePlace(t)
+	here.handle("says", stent.Func1(func(task *stent.Task, given []byte) ([]stent.Bytes, error) {
+		step, err := stent.Step(task, "step", func() ([]byte, error) { return given, nil })
+		if err != nil {
+			return nil, err
+		}
+		called, err := stent.Call[[]byte](task, "go.reversed", stent.Args{given})
+		if err != nil {
+			return nil, err
+		}
+		sent, err := stent.WaitSignal[[]byte](task, "go")
+		if err != nil {
+			return nil, err
+		}
+		return []stent.Bytes{step, called, sent}, task.StateSet("said", given)
+	}))
+	here.worker(stent.WorkerOptions{})
+	for _, given := range []string{"", "123", "null", `{"$base64":"AA=="}`, "\x00\xff"} {
+		id := here.dispatch("says", []byte(given))
+		check(t, here.executor.Signal(here.ctx, id, "go", []byte(given)))
+		results := must[[]stent.Bytes](t)(stent.Result[[]stent.Bytes](here.ctx, here.executor, id))
+		same(t, []string{string(results[0]), string(results[2])}, []string{given, given})
+		same(t, len(results[1]), len(given))
+		state := must[*stent.Execution](t)(here.executor.State(here.ctx, id))
+		var said stent.Bytes
+		check(t, json.Unmarshal(state.StateValues["said"], &said))
+		same(t, string(said), given)
+	}
+}
+
 func TestASuspensionIsNotSwallowed(t *testing.T) {
 	here := newFilePlace(t)
 	var swallowed, recovered, warned atomic.Int32

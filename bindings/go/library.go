@@ -45,6 +45,9 @@ func Configure(options ConfigureOptions) error {
 // Shutdown drains and stops every worker of the process, closes every store, and waits for the library's last
 // callback. Not in a handler. The end of ctx ends the wait: handlers that still run then are given up.
 func Shutdown(ctx context.Context) error {
+	if err := checkOutside("shutdown"); err != nil {
+		return err
+	}
 	return background(ctx, func() error {
 		working.Range(func(worker, _ any) bool {
 			working.Delete(worker)

@@ -188,6 +188,19 @@ func TestScenarioCounters(t *testing.T) {
 	})
 }
 
+func TestScenarioBytes(t *testing.T) {
+	onBothStores(t, func(t *testing.T, here *place) {
+		here.worker(stent.WorkerOptions{})
+		reversed := func(given string) stent.Args { return stent.Args{"go.reversed", stent.Args{[]byte(given)}} }
+		relay := here.dispatch("go.relay", []stent.Args{reversed("321"), reversed("\x00\xff")})
+		results := must[[]stent.Bytes](t)(stent.Result[[]stent.Bytes](here.ctx, here.executor, relay))
+		same(t, results, []stent.Bytes{stent.Bytes("123"), stent.Bytes("\xff\x00")})
+		same(t, here.result(relay), []any{stent.Bytes("123"), stent.Bytes("\xff\x00")})
+		alone := here.dispatch("go.reversed", []byte(`}1:"a"{`))
+		same(t, must[[]byte](t)(stent.Result[[]byte](here.ctx, here.executor, alone)), []byte(`{"a":1}`))
+	})
+}
+
 func TestScenarioDrain(t *testing.T) {
 	onBothStores(t, func(t *testing.T, here *place) {
 		file := here.file("marks")

@@ -97,7 +97,7 @@ func (t *Task) Args(into ...any) error {
 		return bad(fmt.Sprintf("%d arguments were given and %d are expected: %s", len(args), len(into), t.RawArgs()))
 	}
 	for i, arg := range args {
-		if err := json.Unmarshal(arg, into[i]); err != nil {
+		if err := decodeInto(arg, into[i]); err != nil {
 			return bad(fmt.Sprintf("argument %d: %v", i+1, err))
 		}
 	}
@@ -152,7 +152,7 @@ func (t *Task) askWith(name string, value, options any, make func(name, value, o
 	if err != nil {
 		return "", err
 	}
-	valueText, err := json.Marshal(value)
+	valueText, err := encode(value)
 	if err != nil {
 		return "", err
 	}
@@ -168,7 +168,11 @@ func (a Args) MarshalJSON() ([]byte, error) {
 	if a == nil {
 		return []byte("[]"), nil
 	}
-	return json.Marshal([]any(a))
+	values := make([]any, len(a))
+	for i, value := range a {
+		values[i] = asBytes(value)
+	}
+	return json.Marshal(values)
 }
 
 // Call calls a function, of whatever language, and gives its result. ErrFailed: it failed for good, and errors.As finds
@@ -253,7 +257,7 @@ func Step[R any](t *Task, name string, body func() (R, error), options ...StepOp
 	if err != nil {
 		return stepFailed[R](t, op, err)
 	}
-	text, err := json.Marshal(result)
+	text, err := encode(result)
 	if err != nil {
 		return result, err
 	}
@@ -357,7 +361,7 @@ func (t *Task) Log(level LogLevel, message string) error {
 }
 
 func (t *Task) said(name string, value any, make func(name, value *C.char, why **C.stent_error) C.stent_status) error {
-	text, err := json.Marshal(value)
+	text, err := encode(value)
 	if err != nil {
 		return err
 	}

@@ -85,6 +85,9 @@ func (w *Worker) Drain() error {
 // may take it at once, and the error is ErrTimeout. Not in a handler.
 func (w *Worker) Stop(ctx context.Context) error {
 	defer runtime.KeepAlive(w)
+	if err := checkOutside("stop"); err != nil {
+		return err
+	}
 	if err := w.Drain(); err != nil {
 		return err
 	}

@@ -2,10 +2,9 @@
 //! here.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
+use super::bytes;
 use super::fault::Fault;
-use super::payload;
 use super::reader::Reader;
 use crate::model::{Error, Failure, Id, Number, Payload, Result, parse_duration, seconds};
 
@@ -47,10 +46,13 @@ pub fn args_list_from_text(text: &str) -> Result<Vec<Payload>> {
     elements.into_iter().enumerate().map(element).collect()
 }
 
-/// A failure as a handler tells it: the failure's object, or a string that is its message.
+/// A failure as a handler tells it: the failure's object, or a string that is its message. Half a character in it, where
+/// a text was cut, is no reason to lose the failure.
 pub fn failure_from_text(text: &str) -> Result<Failure> {
     const WHAT: &str = "failure";
+    let text = &*bytes::whole(text);
     let reader = Reader::new(WHAT, text)?;
+    looked_through(WHAT, reader)?;
     let read = match reader.text().starts_with('"') {
         true => reader.read().map(|message: String| Failure::new("Error", message)),
         false => reader.read(),
@@ -87,7 +89,13 @@ pub fn id_from_text(what: &'static str, text: &str) -> Result<Id> {
 }
 
 pub(super) fn payload(what: &str, text: &str, reader: Reader<'_>) -> Result<Payload> {
+    looked_through(what, reader)?;
     Payload::deserialize(reader).map_err(|fault| fault.near(reader.text()).into_error(what, text))
+}
+
+/// What a user hands in has no bytes in it, at any depth, that nobody could read back.
+pub(super) fn looked_through(what: &str, reader: Reader<'_>) -> Result<()> {
+    bytes::check(reader.text()).map_err(|why| Error::invalid(format!("{what}: {why}")))
 }
 
 pub(super) fn args(what: &str, text: &str, reader: Reader<'_>) -> Result<Payload> {
@@ -99,12 +107,12 @@ pub(super) fn kwargs(what: &str, text: &str, reader: Reader<'_>) -> Result<Paylo
     const EXPECTED: &str = "an object of named arguments, such as {\"retries\": 1}";
     expect(what, text, reader, '{', EXPECTED)?;
     let payload = payload(what, text, reader)?;
-    // `{"$base64": …}` may carry an object, and only that.
-    let is_object =
-        payload.as_bytes().starts_with(b"{") && serde_json::from_slice::<&RawValue>(payload.as_bytes()).is_ok();
-    match is_object {
-        true => Ok(payload),
-        false => Err(Error::invalid(format!("{what}: the bytes in \"{}\" must be {EXPECTED}", payload::WRAPPER))),
+    // Named arguments are an object, and that is no bytes.
+    match bytes::unwrapped(reader.text()) {
+        None => Ok(payload),
+        Some(_) => {
+            Err(Error::invalid(format!("{what}: it is the bytes of \"{}\"; it must be {EXPECTED}", bytes::WRAPPER)))
+        }
     }
 }
 

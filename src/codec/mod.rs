@@ -1,6 +1,7 @@
 //! Converts records to and from JSON. No other code does: the C functions, user-written stores and the JSON columns of
 //! the SQL stores use this.
 
+mod bytes;
 mod canonical;
 mod columns;
 mod describe;

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use super::engine::{self, EngineRequest};
 use super::engine_checks;
 use super::from_json;
+use super::input;
 use super::output::to_json;
 use super::reader::{Named, Reader};
 use super::tables::Kind;
@@ -37,6 +38,7 @@ pub fn request(operation: &str, text: Option<&str>) -> Result<Request> {
         return Err(unknown(operation));
     }
     let body = Reader::object(operation, text)?;
+    input::looked_through(operation, body).map_err(|why| why.with("operation", operation))?;
     Request::deserialize(Named { name: operation, body })
         .map_err(|fault| fault.into_error(operation, text.unwrap_or_default()).with("operation", operation))
 }

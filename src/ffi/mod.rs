@@ -20,9 +20,11 @@
 //! returned belongs to the library or to the handle it was asked of, and is not freed.
 //!
 //! JSON. Arguments are an array (NULL: no arguments), results and signals any JSON value, kept as it was written.
-//! Bytes that are not JSON stand as {"$base64": "..."}. A failure is {"type", "message", "code", "retryable",
-//! "details", "stack"}, of which "type" must be there. Times are RFC 3339 in UTC; durations are numbers of seconds or
-//! text such as "1h30m". Options are objects, NULL for none, and checked strictly: the error for an unknown key names
+//! Bytes stand as {"$base64": "..."}, at any depth, and come out as bytes, whatever they spell; what is not base64 there
+//! is refused. An object that only looks so ({"$base64": "text"}, or one of these in a "$base64") is written with one
+//! such key more around it, and read with one less. A failure is {"type", "message", "code", "retryable", "details",
+//! "stack"}, of which "type" must be there; half a character in its text is read as U+FFFD, and not refused. Times are
+//! RFC 3339 in UTC; durations are numbers of seconds or text such as "1h30m". Options are objects, NULL for none, and checked strictly: the error for an unknown key names
 //! the known ones. stent_describe() lists every option with its type and default.
 //!
 //! HANDLES are opaque and may be freed in any order: a worker keeps its executor alive, an executor its backend.

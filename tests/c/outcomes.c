@@ -67,6 +67,32 @@ static stent_status base64(void *user_data, stent_task *task) {
     return stent_task_complete(task, "{\"$base64\": \"/wA=\"}", NULL);
 }
 
+/* Bytes come out as bytes, also where they spell JSON: 123, and {"$base64":"AA=="}. An object that only looks so has one
+   key more around it. */
+static const char *const BYTES[] = {
+    "{\"$base64\":\"MTIz\"}",
+    "{\"$base64\":\"eyIkYmFzZTY0IjoiQUE9PSJ9\"}",
+    "{\"$base64\":{\"$base64\":\"AA==\"}}",
+};
+
+static stent_status spells_json(void *user_data, stent_task *task) {
+    (void)user_data;
+    char index = 0;
+    if (sscanf(stent_task_args(task), "[%c", &index) != 1) return STENT_E_INVALID;
+    return stent_task_complete(task, BYTES[index - '0'], NULL);
+}
+
+static stent_status not_base64(void *user_data, stent_task *task) {
+    (void)user_data;
+    return stent_task_complete(task, "{\"u\": {\"$base64\": \"%%%\"}}", NULL);
+}
+
+/* Cut in the middle of a character, in UTF-8 and as an escape. */
+static stent_status cut(void *user_data, stent_task *task) {
+    (void)user_data;
+    return stent_task_fail(task, "{\"type\": \"Cut\", \"message\": \"one \xf0\x9f\x98 two \\ud83d\"}", NULL);
+}
+
 /* The execution fails, and its failure says so. */
 static void fails(const char *function, const char *type, const char *message) {
     char *id = dispatch(executor, function, NULL);
@@ -104,6 +130,9 @@ int main(int count, char **arguments) {
     OK(stent_executor_register(executor, "parent_of_failure", quickly, parent_of_failure, NULL, NULL, ERROR));
     OK(stent_executor_register(executor, "counts_down", once, counts_down, NULL, NULL, ERROR));
     OK(stent_executor_register(executor, "base64", once, base64, NULL, NULL, ERROR));
+    OK(stent_executor_register(executor, "spells_json", once, spells_json, NULL, NULL, ERROR));
+    OK(stent_executor_register(executor, "not_base64", once, not_base64, NULL, NULL, ERROR));
+    OK(stent_executor_register(executor, "cut", once, cut, NULL, NULL, ERROR));
     stent_worker *worker = start_worker(executor, NULL);
 
     fails("says_nothing", "NoOutcome", "STENT_OK");
@@ -119,6 +148,11 @@ int main(int count, char **arguments) {
     CHECK(atomic_load(&attempts) == 3);
     gives("counts_down", "[5]", "\"landed\"");
     gives("base64", NULL, "{\"$base64\":\"/wA=\"}");
+    gives("spells_json", "[0]", BYTES[0]);
+    gives("spells_json", "[1]", BYTES[1]);
+    gives("spells_json", "[2]", BYTES[2]);
+    fails("not_base64", "INVALID", "is not base64");
+    fails("cut", "Cut", "one \xef\xbf\xbd two \xef\xbf\xbd");
 
     OK(stent_worker_stop(worker, PATIENCE_MS, ERROR));
     stent_worker_free(worker);

@@ -10,6 +10,7 @@
 #ifndef STENT_HPP
 #define STENT_HPP
 
+#include "stent/bytes.hpp"
 #include "stent/custom.hpp"
 #include "stent/error.hpp"
 #include "stent/executor.hpp"

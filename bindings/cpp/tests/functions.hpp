@@ -156,6 +156,9 @@ inline void add_orchestrators(stent::executor &executor) {
             task.call("cpp.add", args(i, 0));
         }
     });
+    executor.handle("cpp.reversed", [](task &, std::vector<std::byte> given) {
+        return std::vector<std::byte>(given.rbegin(), given.rend());
+    });
     executor.handle("cpp.relay", [](task &task, std::vector<std::tuple<std::string, json>> steps) {
         std::vector<json> results;
         for (const auto &[function, arguments] : steps) {

@@ -156,6 +156,21 @@ TEST_CASE_TEMPLATE("scenario_counters", Store, sqlite, postgres) {
     CHECK(details == stent::strings{R"({"i":1})", R"({"i":2})", R"({"i":3})", R"({"i":4})"});
 }
 
+TEST_CASE_TEMPLATE("scenario_bytes", Store, sqlite, postgres) {
+    place<Store> here;
+    const auto worker = here.worker();
+    const auto bytes = [](std::string_view text) { return std::vector<std::uint8_t>(text.begin(), text.end()); };
+    using steps = std::vector<std::pair<std::string, json>>;
+    const auto reversed = [&](std::string_view text) {
+        return std::pair<std::string, json>("cpp.reversed", json::raw(args(bytes(text)).text()));
+    };
+    const std::string id = here.executor.dispatch("cpp.relay", args(steps{reversed("321"), reversed({"\0\xff", 2})}));
+    const auto results = here.executor.template result<std::vector<std::vector<std::uint8_t>>>(id, patience);
+    CHECK(results == std::vector<std::vector<std::uint8_t>>{bytes("123"), {0xff, 0}});
+    const std::string alone = here.executor.dispatch("cpp.reversed", args(bytes("}1:\"a\"{")));
+    CHECK(here.executor.template result<std::vector<std::uint8_t>>(alone, patience) == bytes("{\"a\":1}"));
+}
+
 TEST_CASE_TEMPLATE("scenario_drain", Store, sqlite, postgres) {
     place<Store> here;
     const std::string file = here.folder.file("marks");

@@ -45,6 +45,20 @@ TEST_CASE("values come back as they were") {
     CHECK(json(1us).text() == "0.000001");
 }
 
+TEST_CASE("bytes are base64") {
+    using bytes = std::vector<std::uint8_t>;
+    comes_back(bytes{}, R"({"$base64":""})");
+    comes_back(bytes{0xff}, R"({"$base64":"/w=="})");
+    comes_back(bytes{0xff, 0}, R"({"$base64":"/wA="})");
+    comes_back(bytes{'1', '2', '3'}, R"({"$base64":"MTIz"})");
+    comes_back(bytes{0xfb, 0xff, 0xfe, 0x01}, R"({"$base64":"+//+AQ=="})");
+    comes_back(std::vector<std::byte>{std::byte{'1'}}, R"({"$base64":"MQ=="})");
+    CHECK(json::raw("[1,255]").get<bytes>() == bytes{1, 255});
+    for (const char *bad : {R"({"$base64":"%%%%"})", R"({"$base64":"MQ"})", R"({"$base64":"MQ==MQ=="})", "[256]", "{}"}) {
+        CHECK_THROWS_AS(json::raw(bad).get<bytes>(), stent::bad_json);
+    }
+}
+
 TEST_CASE("times come back to the microsecond") {
     for (const char *text : {"1970-01-01T00:00:00.000000Z", "2024-02-29T23:59:59.999999Z", "2000-03-01T00:00:00.000001Z",
                              "1969-12-31T23:59:59.500000Z", "2100-12-31T12:00:00.000000Z", "1904-02-29T01:02:03.000004Z"}) {

@@ -114,6 +114,10 @@ export function registerAll(stent: Stent): void {
     }
     return null;
   });
+  activity(`${P}reversed`, (_, given: Buffer) => {
+    if (!Buffer.isBuffer(given)) throw new TypeError("these are no bytes");
+    return Buffer.from(given).reverse();
+  });
   activity(`${P}relay`, async (context, steps: [string, unknown[]][]) => {
     const results = [];
     for (const [name, args] of steps) results.push(await context.call(name, args));

@@ -3,7 +3,8 @@
 import { errorOut } from "./errors";
 import { native } from "./native";
 import { type CallOptions, decode, type Duration, encodeText, type StepOptions, type WaitSignalOptions } from "./options";
-import { ContinueAs, type DurablePromise, type Run, toJson } from "./run";
+import { fromJson, toJson } from "./payload";
+import { ContinueAs, type DurablePromise, type Run } from "./run";
 
 /** What is known of a task beside its arguments. */
 export interface TaskInfo {
@@ -50,7 +51,7 @@ export class Context {
 
   /** Asked anew each time: a task that waited goes on under another fence. */
   get info(): TaskInfo {
-    return decode(JSON.parse(native.taskInfo(this.run.task)));
+    return decode(fromJson(native.taskInfo(this.run.task)));
   }
 
   /** Calls a function, in whatever language it is written, and takes its result. */
@@ -72,7 +73,7 @@ export class Context {
 
   private spawn(name: string, args: unknown[], options: string | null) {
     return (op: Uint32Array): number =>
-      native.taskSpawnCall(this.run.task, name, JSON.stringify(args), options, op, errorOut);
+      native.taskSpawnCall(this.run.task, name, toJson(args), options, op, errorOut);
   }
 
   /** Sleeps durably: the task wakes at the time that was fixed when the sleep was first reached. */

@@ -1,6 +1,7 @@
 // What goes wrong, as classes.
 
 import { type Handle, native, type NativeFunction } from "./native";
+import { fromJson, toJson } from "./payload";
 
 /** Statuses by the names that the library gives them. */
 export const STATUS = {
@@ -147,7 +148,7 @@ const CLASSES: Record<Status, Maker> = {
 
 /** The error that a JSON text of the library tells of. */
 export function errorOf(json: string): StentError {
-  const told: Told = JSON.parse(json);
+  const told: Told = fromJson(json);
   return (CLASSES[told.status] ?? of(StentError))(told);
 }
 
@@ -199,7 +200,7 @@ export function failureOf(thrown: unknown): Failure {
 
 function isJson(value: unknown): boolean {
   try {
-    return JSON.stringify(value) !== undefined;
+    return toJson(value) !== null;
   } catch {
     return false;
   }

@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto";
 import * as net from "node:net";
 import { CancelledError, check, ClosedError, errorOf, errorOut, STATUS, StentError } from "./errors";
 import { duplicate, type Handle, native } from "./native";
+import { fromJson, toJson } from "./payload";
 
 /** Every event that the library knows; a test compares. */
 export const EVENTS = ["task", "op", "ended", "cancel", "evict", "reply", "log", "worker"] as const;
@@ -36,8 +37,11 @@ export interface Hosted {
   ended(): void;
   /** The work is in vain: what is awaited fails, so that the handler comes to its end. */
   cancel(timedOut: boolean): void;
-  /** The task is somebody else's, or comes anew. A workflow that waits is dropped where it stands; what runs is told. */
-  evict(): void;
+  /**
+   * The task is somebody else's, or comes anew: a workflow that waits is dropped where it stands; what runs is told. Or it
+   * is cancelled: then what it awaits fails, so that it comes to its end.
+   */
+  evict(isCancelled: boolean): void;
 }
 
 interface Question {
@@ -92,7 +96,7 @@ export class Host {
       if (this.closed) throw new ClosedError({ status: "CLOSED", message: `${operation}: the store was closed` });
       signal?.throwIfAborted();
       const tag = ++this.lastTag;
-      check(native.executorSubmit(executor, operation, JSON.stringify(request), this.poller, tag, errorOut));
+      check(native.executorSubmit(executor, operation, toJson(request), this.poller, tag, errorOut));
       const leave = this.stay();
       const give = () => native.executorSubmitCancel(executor, this.poller, tag, null);
       const over = () => {
@@ -185,14 +189,14 @@ export class Host {
           this.runs.get(tag)?.cancel(native.eventStatus(event) === STATUS.TIMEOUT);
           break;
         case "evict":
-          this.runs.get(tag)?.evict();
+          this.runs.get(tag)?.evict(native.eventStatus(event) === STATUS.CANCELLED);
           break;
         case "reply": {
           const question = this.questions.get(tag);
           this.questions.delete(tag);
           const json: string = native.eventJson(event);
           if (native.eventStatus(event) < 0) question?.reject(errorOf(json));
-          else question?.resolve(JSON.parse(json));
+          else question?.resolve(fromJson(json));
           break;
         }
         case "log":

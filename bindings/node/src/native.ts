@@ -48,6 +48,7 @@ export const native = {
 
   workerStart: declare("stent_worker_start", int, any, str, any, any, any),
   workerStatus: declare("stent_worker_status", int, any, textOut, any),
+  workerStop: declare("stent_worker_stop", int, any, "int64_t", any),
   workerDrain: declare("stent_worker_drain", int, any, any),
   workerFree: declare("stent_worker_free", "void", any),
 

@@ -1,6 +1,8 @@
 // Options as JavaScript writes them, and their names in the library. Each table has exactly the keys of its interface:
 // the compiler sees to that, and a test compares the tables with what the library knows.
 
+import { toJson } from "./payload";
+
 /** A number of seconds, or text such as "1h30m". */
 export type Duration = number | string;
 
@@ -273,7 +275,7 @@ export function encode(options: object | undefined): Record<string, unknown> {
 
 /** As a call takes it: null for none, which spares the library a look. */
 export function encodeText(options: object | undefined): string | null {
-  return options === undefined ? null : JSON.stringify(encode(options));
+  return options === undefined ? null : toJson(encode(options));
 }
 
 /** A record of the library, with its names as JavaScript writes them; what users put into it stays as it is. */

@@ -13,6 +13,7 @@ import {
 } from "./errors";
 import { cancelled, type Host, type Hosted } from "./host";
 import { type Handle, native } from "./native";
+import { fromJson, toJson } from "./payload";
 
 /** A result that says: from the start again, with these arguments. */
 export class ContinueAs {
@@ -156,7 +157,7 @@ export class Run implements Hosted {
     try {
       result = toJson(await body());
     } catch (thrown) {
-      failure = JSON.stringify(failureOf(thrown));
+      failure = failureText(thrown);
     }
     this.steps--;
     if (this.evicted && this.steps === 0) this.free();
@@ -164,7 +165,7 @@ export class Run implements Hosted {
     const status = native.taskStepEnd(this.task, op, result, failure, errorOut);
     if (status === STATUS.INVALID) {
       // Too large, for one: the step has failed then.
-      const why = JSON.stringify(failureOf(attempt(() => check(status))));
+      const why = failureText(attempt(() => check(status)));
       native.taskStepEnd(this.task, op, null, why, null);
     } else if (status < 0) {
       attempt(() => check(status)); // its lease is lost, or it is cancelled: an event tells
@@ -180,7 +181,7 @@ export class Run implements Hosted {
       return;
     }
     if (status < 0) waiting?.reject(errorOf(json));
-    else waiting?.resolve(JSON.parse(json));
+    else waiting?.resolve(fromJson(json));
     this.host.touch(this);
   }
 
@@ -210,7 +211,7 @@ export class Run implements Hosted {
   }
 
   private fail(thrown: unknown): void {
-    this.close(native.taskFail(this.task, JSON.stringify(failureOf(thrown)), errorOut), true);
+    this.close(native.taskFail(this.task, failureText(thrown), errorOut), true);
   }
 
   /** The task has been ended, or can't be: an event tells, but of what was refused as it is. */
@@ -249,8 +250,14 @@ export class Run implements Hosted {
     for (const one of waiting) one.reject(error);
   }
 
-  evict(): void {
+  evict(isCancelled: boolean): void {
     this.evicted = true;
+    if (isCancelled && !this.done && !this.freed) {
+      // Its `catch` and `finally` run, as those of one that runs; the end of the handler frees it.
+      if (!this.aborts.signal.aborted) this.abort(cancelled("the execution is cancelled"));
+      if (this.end) this.end();
+      return;
+    }
     if (this.done || (this.waiting.size > 0 && this.steps === 0)) return this.free();
     this.host.forgetQuestions(this.waiting.keys());
     this.waiting.clear();
@@ -271,10 +278,7 @@ export class Run implements Hosted {
   }
 }
 
-/** undefined is null, and what JSON can't say is an error. */
-export function toJson(value: unknown): string | null {
-  return value === undefined ? null : (JSON.stringify(value) ?? null);
-}
+const failureText = (thrown: unknown): string => toJson(failureOf(thrown)) as string;
 
 /** What is thrown, as a value. */
 function attempt<T>(body: () => T): T | Error {

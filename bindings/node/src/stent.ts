@@ -1,5 +1,6 @@
 // A store, what is registered and dispatched on it, and the workers that run here.
 
+import { isMainThread } from "node:worker_threads";
 import { Context } from "./context";
 import { beside, check, ClosedError, errorOut, NotFoundError } from "./errors";
 import { Host, type LogLine, newWorkerId, type WorkerState } from "./host";
@@ -23,10 +24,11 @@ import {
   type WorkerOptions,
   type Duration,
 } from "./options";
+import { fromJson } from "./payload";
 import { Run } from "./run";
 import type { Failure } from "./errors";
 
-/** A function that others call by its name. Arguments and result are JSON. */
+/** A function that others call by its name. Arguments and result are JSON, or Buffers, at any depth. */
 export type Handler = (context: Context, ...args: any[]) => unknown;
 
 export interface OpenOptions extends SqliteOptions {
@@ -199,6 +201,13 @@ export class Worker {
   }
 
   /** @internal */
+  abandon(): void {
+    native.workerStop(this.handle, 0, null);
+    native.workerFree(this.handle);
+    this.reached = "stopped";
+  }
+
+  /** @internal */
   reach(state: WorkerState): void {
     this.reached = state;
     if (state === "stopped") {
@@ -211,9 +220,11 @@ export class Worker {
 
 const alive = new Set<Stent>();
 
-// What is claimed goes back at once, instead of when its lease ends; a moment is all that there is time for.
+// What is claimed goes back at once, instead of when its lease ends; a moment is all that there is time for. The end of a
+// thread of worker_threads is an exit too: it ends what was opened there, and not the rest of the process.
 process.on("exit", () => {
-  if (alive.size > 0) native.shutdown(0, null);
+  if (!isMainThread) for (const one of alive) one.abandon();
+  else if (alive.size > 0) native.shutdown(0, null);
 });
 
 /** An open store. Made by `open`. */
@@ -399,15 +410,23 @@ export class Stent {
     for (const one of stopped) if (one.status === "rejected") throw one.reason;
   }
 
+  /** @internal The thread ends: what it holds is given up, and whatever could be waited for is not. */
+  abandon(): void {
+    for (const worker of this.workersHere()) worker.abandon();
+    this.host.close();
+    native.backendClose(this.backend, null);
+    native.executorFree(this.executor);
+    native.backendFree(this.backend);
+    alive.delete(this);
+  }
+
   /** @internal */
   submit<T>(operation: string, request: object, signal?: AbortSignal): Promise<T> {
     return this.host.submit<T>(this.executor, operation, request, signal);
   }
 
   private newRun(tag: number, event: Handle): Run {
-    const task: { function: string; args: unknown[]; kwargs: Record<string, unknown> } = JSON.parse(
-      native.eventJson(event),
-    );
+    const task: { function: string; args: unknown[]; kwargs: Record<string, unknown> } = fromJson(native.eventJson(event));
     const handler = this.handlers.get(task.function);
     const run: Run = new Run(tag, native.eventTask(event), this.host, () => {
       if (!handler) {

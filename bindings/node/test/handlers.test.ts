@@ -159,6 +159,31 @@ for (const store of STORES) {
       await until("it is told", () => told instanceof LeaseLostError);
     });
 
+    on("a workflow that waits runs its catch and finally when it is cancelled", async (stent) => {
+      const said: unknown[] = [];
+      stent.register("waits", async (context: Context) => {
+        try {
+          await Promise.all([context.waitSignal("never"), context.sleep("1h")]);
+        } catch (error) {
+          said.push(error instanceof CancelledError, context.signal.aborted);
+          throw error;
+        } finally {
+          said.push("finally");
+        }
+      });
+      const worker = await stent.startWorker();
+      const execution = await stent.dispatch("waits");
+      await until("it waits", async () => {
+        const tasks = await stent.backendCall<{ state: string }[]>("list_tasks_for_execution", { execution_id: execution.id });
+        return tasks[0]?.state === "waiting" && worker.status().running === 0;
+      });
+      await execution.cancel("enough");
+      assert.equal((await execution.wait({ timeout: "20s" })).state, "cancelled");
+      await until("it is told", () => said.includes("finally"));
+      assert.deepEqual(said, [true, true, "finally"]);
+      await until("it is forgotten", () => worker.status().coroutines === 0);
+    });
+
     on("questions to the store are promises with errors as classes", async (stent) => {
       const nobody = stent.execution("00000000-0000-4000-8000-000000000000");
       await assert.rejects(nobody.state(), NotFoundError);
@@ -226,6 +251,13 @@ onSqlite("what is thrown fails the task with its type, message and stack, and th
   assert.deepEqual([custom.message, custom.code, custom.details], ["one", "E_CUSTOM", { a: 1 }]);
   assert.match(custom.stack!, /handlers\.test/);
   assert.deepEqual([(await failed("rejects")).type, (await failed("unspeakable")).type], ["RangeError", "TypeError"]);
+});
+
+onSqlite("an error text that was cut in the middle of an emoji is told", async (stent) => {
+  const failed = await failure(stent, () => {
+    throw Object.assign(new Error("no \u{1f600}".slice(0, -1)), { details: { cut: "\ud83d" } });
+  });
+  assert.deepEqual([failed.type, failed.message], ["Error", "no \ufffd"]);
 });
 
 onSqlite("a durable operation out of turn is an error that says what to do", async (stent) => {

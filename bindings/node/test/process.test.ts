@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { test } from "node:test";
+import { Worker as Thread } from "node:worker_threads";
 import { freshUrl, folder, Process, root, using } from "./house";
 
 /** Runs a program beside the package; what it said, when it has ended by itself. */
@@ -94,5 +95,36 @@ test("a store that is closed says so", async () => {
     await stent.close();
     await assert.rejects(stent.dispatch("f"), { name: "ClosedError" });
     await stent.close();
+  });
+});
+
+test("a thread that ends with an open store ends what it made, and nothing else", async () => {
+  const url = freshUrl("sqlite");
+  await using(url, async (stent) => {
+    stent.register("echo", (_, value) => value);
+    await stent.startWorker();
+    const thread = new Thread(
+      `const { open } = require(${JSON.stringify(path.join(root, "dist/src/index.js"))});
+       const { parentPort } = require("node:worker_threads");
+       (async () => {
+         const stent = await open(${JSON.stringify(url)});
+         stent.register("hangs", () => new Promise(() => {}));
+         await stent.startWorker({ leaseDuration: "1h" });
+         const execution = await stent.dispatch("hangs");
+         while ((await execution.state()).state !== "running") await new Promise((resolve) => setTimeout(resolve, 5));
+         parentPort.postMessage(execution.id);
+         setTimeout(() => process.exit(0), 0);
+       })();`,
+      { eval: true },
+    );
+    const hung = await new Promise<string>((resolve, reject) => thread.on("message", resolve).on("error", reject));
+    await new Promise((resolve) => thread.on("exit", resolve));
+    // The main thread's worker lives, and its store.
+    const execution = await stent.dispatch("echo", ["still there"]);
+    assert.equal(await execution.result({ timeout: "20s" }), "still there");
+    // What the thread held is given back at once, and not when its lease would have ended.
+    stent.register("hangs", () => "taken over");
+    await stent.startWorker();
+    assert.equal(await stent.execution(hung).result({ timeout: "20s" }), "taken over");
   });
 });

@@ -123,6 +123,14 @@ const SCENARIOS: Record<string, Body> = {
     const said = progress.map((entry) => entry.detail as { i?: number } | null).filter((detail) => detail?.i);
     assert.deepEqual(said, [{ i: 1 }, { i: 2 }, { i: 3 }, { i: 4 }]);
   },
+
+  async bytes(stent) {
+    const reversed = (bytes: string | number[]): [string, unknown[]] => ["node.reversed", [Buffer.from(bytes as string)]];
+    const relay = await stent.dispatch("node.relay", [[reversed("321"), reversed([0, 255])]]);
+    assert.deepEqual(await relay.result(), [Buffer.from("123"), Buffer.from([255, 0])]);
+    const alone = await stent.dispatch("node.reversed", [Buffer.from('}1:"a"{')]);
+    assert.deepEqual(await alone.result(), Buffer.from('{"a":1}'));
+  },
 };
 
 /** Those whose worker is a process of its own. */

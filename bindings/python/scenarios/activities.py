@@ -80,4 +80,10 @@ def until_cancelled(file: str) -> None:
     task.heartbeat()  # raises, for the task is cancelled
 
 
-ACTIVITIES = (greet, add, square, flaky, charge, append, mark, until_cancelled)
+@stent.activity(name="python.reversed")
+def reverse(given: bytes) -> bytes:
+    assert isinstance(given, bytes)
+    return given[::-1]
+
+
+ACTIVITIES = (greet, add, square, flaky, charge, append, mark, until_cancelled, reverse)

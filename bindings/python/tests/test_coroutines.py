@@ -152,6 +152,29 @@ async def test_cancel_reaches_coroutines(store: str) -> None:
         assert await executor.list(state="cancelled") != []
 
 
+async def test_a_workflow_that_waits_is_told_of_its_cancellation(store: str) -> None:
+    said: list[str] = []
+
+    @stent.durable
+    async def workflow(ctx: stent.Context) -> None:
+        try:
+            await asyncio.gather(ctx.wait_signal("never"), ctx.sleep("1h"))
+        except asyncio.CancelledError:
+            said.append("cancelled")
+            raise
+        finally:
+            said.append("finally")
+
+    async with stent.Executor(store) as executor, executor.worker(workflow) as worker:
+        execution = await executor.dispatch(workflow)
+        async with asyncio.timeout(PATIENCE):
+            while (await executor.backend_call("count_tasks", state="waiting")) == 0 or (await worker.status())["running"]:
+                await asyncio.sleep(0.01)
+        await execution.cancel("enough")
+        assert (await execution.wait(PATIENCE))["state"] == "cancelled"
+        await until(lambda: said == ["cancelled", "finally"])
+
+
 async def test_an_attempt_that_takes_too_long_is_told(store: str) -> None:
     said: list[str] = []
 
@@ -235,11 +258,11 @@ async def test_durable_operations_elsewhere_are_refused(store: str) -> None:
 async def test_wrong_arguments_and_results(store: str) -> None:
     @stent.durable(**ONCE)
     async def durable(ctx: stent.Context, n: int) -> Any:
-        return {n}
+        return [n, object()]
 
     @stent.activity(**ONCE)
     async def activity(n: int) -> Any:
-        return {n}
+        return [n, object()]
 
     for function in (durable, activity):
         assert (await failure(store, function, 1))["type"] == "TypeError"

@@ -183,7 +183,7 @@ async def test_steps_run_once_outside(store: str, options: dict[str, Any]) -> No
         await ctx.sleep(0.01)
         return [first, second, third]
 
-    assert await run(store, workflow, **options) == ["loop", [1, 2], "KeyError"]
+    assert await run(store, workflow, **options) == ["loop", (1, 2), "KeyError"]
     assert sorted(ran) == ["breaks", "loop", "thread"]
 
 

@@ -151,6 +151,14 @@ async def test_counters(host: Host) -> None:
         assert [detail for detail in said if detail.keys() == {"i"}] == [{"i": i} for i in range(1, 5)]
 
 
+async def test_bytes(host: Host) -> None:
+    async with host.running() as (executor, _):
+        execution = await executor.dispatch("python.relay", [["python.reversed", [b"321"]], ["python.reversed", [b"\x00\xff"]]])
+        assert await execution.result(PATIENCE) == [b"123", b"\xff\x00"]
+        alone = await executor.dispatch("python.reversed", b"}1:\"a\"{")
+        assert await alone.result(PATIENCE) == b'{"a":1}'
+
+
 async def test_drain(host: Host, tmp_path: Path) -> None:
     file = tmp_path / "marks"
     async with host.client() as executor:

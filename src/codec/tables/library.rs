@@ -25,7 +25,7 @@ pub(crate) const TYPES: &[Word] = &[
     word("duration", "A number of seconds, or text with the units ms s m h d w, such as \"1h30m\"."),
     word("uuid", "The id of an execution or a task."),
     word("time", "RFC 3339; written in UTC with microseconds."),
-    word("any", "Any JSON value, kept as it is written; bytes that are not JSON are {\"$base64\": \"…\"}."),
+    word("any", "Any JSON value, kept as it is written; bytes are {\"$base64\": \"…\"}, at any depth."),
     word("array", "A JSON array."),
     word("object", "A JSON object."),
 ];

@@ -162,7 +162,7 @@ fn args_are_arrays_and_kwargs_objects() {
     assert!(message(kwargs_from_text(Some("\"x\""))).starts_with("kwargs: it is the string \"x\""));
     assert!(
         message(kwargs_from_text(Some("{\"$base64\": \"AA==\"}")))
-            .contains("the bytes in \"$base64\" must be an object")
+            .contains("it is the bytes of \"$base64\"; it must be an object")
     );
     let list = args_list_from_text("[[1], []]").unwrap();
     assert_eq!(list, [Payload::from("[1]"), Payload::empty_array()]);
@@ -179,6 +179,23 @@ fn values_keep_every_digit_and_may_be_bytes() {
     assert!(
         message(value_from_text("result", "{\"$base64\": \"!\"}")).contains("the value of \"$base64\" is not base64")
     );
+    // At every depth: who reads it would be the one to stumble.
+    let deep = "{\"u\": {\"$base64\": \"%%%\"}}";
+    assert!(message(value_from_text("payload", deep)).starts_with("payload: the value of \"$base64\" is not base64"));
+    assert!(message(args_from_text(Some(&format!("[{deep}]")))).contains("is not base64"));
+    assert!(message(kwargs_from_text(Some(deep))).contains("is not base64"));
+    let failure = format!("{{\"type\": \"T\", \"details\": {deep}}}");
+    assert!(message(failure_from_text(&failure)).contains("is not base64"));
+    let request = format!("{{\"key\": \"k\", \"value\": {deep}, \"ttl\": null}}");
+    assert!(message(operations::request("set_cached_result", Some(&request))).contains("is not base64"));
+}
+
+#[test]
+fn a_failure_that_was_cut_in_the_middle_of_a_character_is_told() {
+    let failure =
+        failure_from_text(r#"{"type": "Error", "message": "cut: \ud83d", "details": {"a": "\udc00"}}"#).unwrap();
+    assert_eq!(failure.message, "cut: \u{fffd}");
+    assert_eq!(failure_from_text(r#""\ud83d""#).unwrap().message, "\u{fffd}");
 }
 
 #[test]

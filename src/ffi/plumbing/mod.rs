@@ -18,4 +18,4 @@ pub mod threads;
 pub use guard::guard;
 pub use handles::borrow;
 pub use runtime::{away, block_on};
-pub use text::{id, optional, required, text, write, write_text};
+pub use text::{id, lossy, optional, required, text, write, write_text};

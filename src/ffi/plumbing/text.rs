@@ -1,5 +1,6 @@
 //! Conversion of text from and to C, and other outputs.
 
+use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_char};
 
 use crate::codec;
@@ -33,6 +34,16 @@ pub unsafe fn optional<'a>(pointer: *const c_char, parameter: &'static str) -> R
         ))
         .with("parameter", parameter)),
     }
+}
+
+/// A text that tells of a failure, and may be NULL. A byte that is no UTF-8 (a message that was cut in the middle of a
+/// character, the name of a file) is shown as U+FFFD: what failed must be told.
+///
+/// # Safety
+/// As [`text`].
+pub unsafe fn lossy<'a>(pointer: *const c_char) -> Option<Cow<'a, str>> {
+    // SAFETY: not NULL, and NUL-terminated by the caller's promise.
+    (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) }.to_string_lossy())
 }
 
 /// An id that must be there.

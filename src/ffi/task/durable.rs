@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use super::{on_task, stent_task};
 use crate::codec;
-use crate::ffi::plumbing::{optional, required, text, write, write_text};
+use crate::ffi::plumbing::{lossy, optional, required, text, write, write_text};
 use crate::ffi::{stent_error, stent_status};
 use crate::model::{Error, Op, Payload};
 
@@ -154,12 +154,12 @@ pub unsafe extern "C" fn stent_task_step_end(
 ) -> stent_status {
     on_task(task, error, |task| {
         // SAFETY: text or NULL, by the header's convention.
-        let (result, failure) = unsafe { (optional(result, "result")?, optional(failure, "failure")?) };
+        let (result, failure) = unsafe { (optional(result, "result")?, lossy(failure)) };
         let outcome = match (result, failure) {
             (Some(_), Some(_)) => {
                 return Err(Error::invalid("a step ends with a result or with a failure; pass NULL for the other"));
             }
-            (None, Some(failure)) => Err(codec::failure_from_text(failure)?),
+            (None, Some(failure)) => Err(codec::failure_from_text(&failure)?),
             (Some(result), None) => Ok(codec::value_from_text("result", result)?),
             (None, None) => Ok(Payload::null()),
         };

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 
 use super::{on_task, stent_task};
 use crate::codec;
-use crate::ffi::plumbing::{optional, text};
+use crate::ffi::plumbing::{lossy, optional, text::null};
 use crate::ffi::{stent_error, stent_status};
 use crate::model::Payload;
 
@@ -39,8 +39,8 @@ pub unsafe extern "C" fn stent_task_fail(
 ) -> stent_status {
     on_task(task, error, |task| {
         // SAFETY: text or NULL, by the header's convention.
-        let failure = unsafe { text(failure, "failure") }?;
-        task.fail(codec::failure_from_text(failure)?)
+        let failure = unsafe { lossy(failure) }.ok_or_else(|| null("failure"))?;
+        task.fail(codec::failure_from_text(&failure)?)
     })
 }
 

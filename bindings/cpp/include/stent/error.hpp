@@ -13,6 +13,7 @@
 #include <cstdlib>
 #endif
 
+#include "bytes.hpp"
 #include "values.hpp"
 
 namespace stent {

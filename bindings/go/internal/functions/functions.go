@@ -249,6 +249,14 @@ func ledger(task *stent.Task, n int) (any, error) {
 	return nil, nil
 }
 
+func reversed(_ *stent.Task, given []byte) ([]byte, error) {
+	turned := make([]byte, len(given))
+	for i, b := range given {
+		turned[len(given)-1-i] = b
+	}
+	return turned, nil
+}
+
 // A step of a relay: [function, args].
 type step struct {
 	function string
@@ -302,6 +310,7 @@ func Register(executor *stent.Executor) error {
 	handle("marks", stent.Func2(marks))
 	handle("once", stent.Func1(once))
 	handle("ledger", stent.Func1(ledger))
+	handle("reversed", stent.Func1(reversed))
 	handle("relay", stent.Func1(relay))
 	if len(problems) > 0 {
 		return problems[0]

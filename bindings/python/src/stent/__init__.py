@@ -9,6 +9,7 @@ from __future__ import annotations
 from . import sync
 from ._activity import current
 from ._backend import Backend, CheckedCase, CheckReport
+from ._codec import Codec, codec, use_codec
 from ._context import Context
 from ._custom import custom_backend
 from ._described import (
@@ -69,6 +70,8 @@ __all__ = [
     "CleanupOptions",
     "CleanupReport",
     "ClosedError",
+    "Codec",
+    "codec",
     "ConflictError",
     "Context",
     "current",
@@ -111,6 +114,7 @@ __all__ = [
     "TaskRecord",
     "TimeoutError",
     "UnsupportedError",
+    "use_codec",
     "UseOptions",
     "version",
     "Worker",

@@ -59,14 +59,14 @@ class Backend:
         """One operation of the backend protocol, `backend.call("get_task", task_id=id)`: the way to look at records and
         to repair them. What it writes is not conditional on a worker's lease.
         """
-        return _json.loads(ask(lib.stent_backend_call, self.handle, utf8(operation), utf8(_json.dumps_options(request))))
+        return _json.loads_records(ask(lib.stent_backend_call, self.handle, utf8(operation), utf8(_json.dumps_options(request))))
 
     def check(self, **options: Unpack[CheckOptions]) -> CheckReport:
         """Runs the conformance suite against the store, whoever wrote it: `backend.check(only=["records"])`. It wants a
         store of its own, on which no worker runs: what has ended there is cleaned away. A case that fails is no
         exception; the report tells of it.
         """
-        report: CheckReport = _json.loads(ask(lib.stent_backend_check, self.handle, utf8(_json.dumps_options(options))))
+        report: CheckReport = _json.loads_records(ask(lib.stent_backend_check, self.handle, utf8(_json.dumps_options(options))))
         return report
 
     def backup(self, path: str | os.PathLike[str]) -> None:

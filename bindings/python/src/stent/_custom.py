@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import inspect
 import itertools
 import json
@@ -91,10 +92,17 @@ def _in_loop(answer: Callable[[str, str], Any]) -> Callable[[str, str, Any], Non
     def called(operation: str, request: str, reply: Any) -> None:
         running = answered(operation, request, reply)
         try:
-            asyncio.run_coroutine_threadsafe(running, loop)
+            answering = asyncio.run_coroutine_threadsafe(running, loop)
         except RuntimeError as error:  # the loop is closed
             running.close()
             _failed(reply, operation, error)
+            return
+
+        def over(answering: concurrent.futures.Future[None]) -> None:
+            if answering.cancelled():  # before its first step
+                _failed(reply, operation, asyncio.CancelledError("the loop ended"))
+
+        answering.add_done_callback(over)
 
     return called
 

@@ -6,7 +6,7 @@ import builtins
 import traceback
 from typing import Any, ClassVar, TypedDict
 
-from . import _json
+from ._codec import codec
 
 
 class FailureRecord(TypedDict, total=False):
@@ -176,7 +176,7 @@ class Failure(Exception):
         details: Any = None,
     ) -> None:
         super().__init__(message)
-        _json.dumps(details)  # what can't be written is the handler's mistake, and is told here
+        codec().dumps(details)  # what can't be written is the handler's mistake, and is told here
         self.type = type
         self.message = message
         self.code = code

@@ -56,7 +56,7 @@ class Request(Generic[R]):
 
     @property
     def args_text(self) -> str:
-        return _json.dumps(self.args)
+        return _json.dumps(list(self.args))
 
     @property
     def text(self) -> str:

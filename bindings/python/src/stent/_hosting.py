@@ -41,7 +41,7 @@ class DurableRun:
         self._created = datetime.fromisoformat(told["created_at"])
         self._context = Context(self)
         self._tags: set[int] = set()
-        self._steps: dict[int, asyncio.Task[None]] = {}
+        self._steps: dict[int, asyncio.Task[tuple[Any, Any]]] = {}
         self._main: asyncio.Task[Any] | None = None
 
     def begin(self, handler: Durable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
@@ -76,16 +76,26 @@ class DurableRun:
             _log.debug("operation %d is not cancelled: status %d", op, status)
 
     def begin_step(self, op: int, body: Callable[[], Any]) -> None:
-        self._steps[op] = self._poller.loop.create_task(self._step(op, body))
-
-    async def _step(self, op: int, body: Callable[[], Any]) -> None:
         """The step's body, on the program's loop; then its end, which is recorded without waiting."""
+        self._steps[op] = step = self._poller.loop.create_task(self._step(body))
+        # Not in the coroutine: one that is cancelled before its first step never comes to run.
+        step.add_done_callback(lambda step: self._step_ended(op, step))
+
+    async def _step(self, body: Callable[[], Any]) -> tuple[Any, Any]:
         in_thread = self._poller.loop.run_in_executor
         try:
             result = await (body() if inspect.iscoroutinefunction(body) else in_thread(self._pool, body))
-            ended = (utf8(_json.dumps(result)), NULL)
-        except (Exception, asyncio.CancelledError) as error:
-            ended = (NULL, utf8(_json.dumps(to_failure(error))))
+            return utf8(_json.dumps(result)), NULL
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # the program lives on, whatever a step raises
+            return NULL, utf8(_json.dumps(to_failure(error)))
+
+    def _step_ended(self, op: int, step: asyncio.Task[tuple[Any, Any]]) -> None:
+        if step.cancelled():
+            ended = (NULL, utf8(_json.dumps(to_failure(asyncio.CancelledError()))))
+        else:
+            ended = step.result()
         if self.over:
             return
         del self._steps[op]
@@ -135,7 +145,7 @@ class DurableRun:
         if error is None:
             self._end(lib.stent_task_complete, main.result())
         elif isinstance(error, ContinueExecution):
-            self._end(lib.stent_task_continue, error.args)
+            self._end(lib.stent_task_continue, list(error.args))
         else:
             self._end(lib.stent_task_fail, to_failure(error))
 
@@ -196,26 +206,35 @@ class ActivityRun:
         self._task = task
         self._context = TaskContext(task)
         self._context._info = cast(TaskInfo, told)
-        self._running: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[tuple[Any, Any]] | None = None
 
     def begin(self, handler: Handler[..., Any], pool: concurrent.futures.Executor, args: list[Any], kwargs: Any) -> None:
         context = contextvars.copy_context()
         context.run(running.set, self._context)
-        if handler.is_async:
-            self._poller.runs[self._tag] = self
-            self._running = self._poller.loop.create_task(self._run(handler, args, kwargs), context=context)
-        else:
+        if not handler.is_async:
             pool.submit(context.run, self._run_here, handler, args, kwargs)
+            return
+        self._running = self._poller.loop.create_task(self._run(handler, args, kwargs), context=context)
+        self._poller.runs[self._tag] = self
+        # Not in the coroutine: one that is cancelled before its first step never comes to run.
+        self._running.add_done_callback(self._ended)
 
-    async def _run(self, handler: Handler[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
+    async def _run(self, handler: Handler[..., Any], args: list[Any], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        """How it ends. The program lives on, whatever a handler raises."""
         try:
-            result = await handler.body(*args, **kwargs)
-        except BaseException as error:  # the program lives on, whatever a handler raises
-            end(lib.stent_task_fail, self._task, to_failure(error))
-            if isinstance(error, asyncio.CancelledError):
-                raise
-        else:
-            end(lib.stent_task_complete, self._task, result)
+            return lib.stent_task_complete, await handler.body(*args, **kwargs)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            return lib.stent_task_fail, to_failure(error)
+
+    def _ended(self, run: asyncio.Task[tuple[Any, Any]]) -> None:
+        try:
+            if run.cancelled():
+                function, value = lib.stent_task_fail, to_failure(asyncio.CancelledError("the activity was cancelled"))
+            else:
+                function, value = run.result()
+            end(function, self._task, value)
         finally:
             del self._poller.runs[self._tag]
             lib.stent_task_free(self._task)
@@ -239,7 +258,8 @@ def end(function: Any, task: Any, value: Any) -> None:
     """One of the ways to end. What can't be recorded as it is fails the task."""
     try:
         call(function, task, utf8(_json.dumps(value)))
-    except (TypeError, ValueError, RecursionError) as error:  # no JSON, or (an InvalidError) too large
+    except Exception as error:
+        if isinstance(error, Error) and not isinstance(error, InvalidError):
+            return _log.info("the end of a task is not taken: %s", error)
+        # No JSON, or too large, or the codec's trouble.
         call(lib.stent_task_fail, task, utf8(_json.dumps(to_failure(error))))
-    except Error as error:
-        _log.info("the end of a task is not taken: %s", error)

@@ -1,76 +1,67 @@
-"""JSON, as the library wants it. A payload is any JSON value, or bytes, at any depth; bytes travel as
-{"$base64": "…"}, and a dict of just that shape is wrapped once more, so that each comes back as what it was."""
+"""JSON, as the library wants it: the values of handlers by the codec of the program, options by their own rules."""
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
-MARK = "$base64"
+from ._codec import codec
+from ._errors import InvalidError
+
+# What is a value of a handler's in requests and records.
+_VALUES = frozenset(("args", "args_list", "kwargs", "result", "payload", "value", "values", "detail", "details"))
 
 
 def dumps(value: Any) -> str:
-    """A payload. TypeError or ValueError when it can't be written as JSON."""
-    text = _payload(value)
-    # Almost no payload has the mark in it; those that do are looked through.
-    return _payload(_marked(value)) if MARK in text else text
+    """A handler's value. TypeError or ValueError when it can't be written as JSON."""
+    return codec().dumps(value)
 
 
 def loads(text: str) -> Any:
-    return json.loads(text, object_hook=_unmarked) if MARK in text else json.loads(text)
+    """A handler's value. InvalidError for what Python can't read: numbers of thousands of digits, thousands of levels."""
+    try:
+        return codec().loads(text)
+    except (ValueError, RecursionError) as why:
+        _refuse(why)
+
+
+def loads_records(text: str) -> Any:
+    """Records, of which one that can't be read must not take the others with it."""
+    return codec().loads_any(text)
+
+
+def _refuse(why: Exception) -> NoReturn:
+    what = "it has too many levels" if isinstance(why, RecursionError) else str(why)
+    raise InvalidError(f"the value can't be read: {what}") from None
 
 
 def dumps_options(options: Mapping[str, Any], kwargs: Mapping[str, Any] | None = None) -> str:
-    """Options may hold times, durations and UUIDs beside what JSON knows; the keyword arguments are a payload."""
+    """Options may hold times, durations and UUIDs beside what JSON knows. Keyword arguments, and what is a handler's value
+    in a record, are written as such: a record that was read can be written back.
+    """
     if kwargs:
-        options = {**options, "kwargs": _marked(dict(kwargs))}
-    return _options(options)
-
-
-def _bytes(value: Any) -> Any:
-    if isinstance(value, bytes | bytearray):
-        return {MARK: ""}
-    raise TypeError(f"a {type(value).__name__} has no place in JSON: {value!r}")
-
-
-def _marked(value: Any) -> Any:
-    if isinstance(value, bytes | bytearray):
-        return {MARK: base64.b64encode(value).decode()}
-    if isinstance(value, dict):
-        if _is_mark(value):
-            return {MARK: base64.b64encode(_payload(value).encode()).decode()}
-        return {key: _marked(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_marked(item) for item in value]
-    return value
-
-
-def _unmarked(value: dict[str, Any]) -> Any:
-    if not _is_mark(value):
-        return value
-    held = base64.b64decode(value[MARK], validate=True)
-    try:
-        inner = json.loads(held)
-    except ValueError:
-        return held
-    return inner if isinstance(inner, dict) and _is_mark(inner) else held
-
-
-def _is_mark(value: dict[str, Any]) -> bool:
-    return len(value) == 1 and isinstance(value.get(MARK), str)
+        options = {**options, "kwargs": dict(kwargs)}
+    return json.dumps(_option(options), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _option(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: codec().plain(item) if key in _VALUES else _option(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_option(item) for item in value]
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, datetime):
         return time(value)
     if isinstance(value, UUID):
         return str(value)
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, bytes | bytearray | memoryview):
+        return codec().plain(value)
     raise TypeError(f"{value!r} is no option: a {type(value).__name__} has no place in JSON")
 
 
@@ -85,11 +76,3 @@ def duration(value: float | str | timedelta) -> str:
     if isinstance(value, timedelta):
         value = value.total_seconds()
     return value if isinstance(value, str) else repr(value)
-
-
-def _encoder(default: Callable[[Any], Any]) -> Callable[[Any], str]:
-    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=default)
-    return encoder.encode
-
-
-_payload, _options = _encoder(_bytes), _encoder(_option)

@@ -10,7 +10,7 @@ from typing import Any
 
 import cffi
 
-from . import _errors
+from . import _errors, _json
 
 ABI = 0
 """The version of the C API that _declarations.h is of."""
@@ -104,7 +104,7 @@ def free_handles() -> None:
 def taken(error: Any) -> _errors.Error:
     """The exception for a stent_error, which is freed."""
     try:
-        return _errors.from_record(json.loads(text_of(lib.stent_error_json(error))))
+        return _errors.from_record(_json.loads_records(text_of(lib.stent_error_json(error))))
     finally:
         lib.stent_error_free(error)
 

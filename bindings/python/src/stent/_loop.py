@@ -11,9 +11,12 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import inspect
 import logging
+import sys
+import weakref
 from asyncio import events
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 from contextvars import Context
 from typing import Any, Protocol, TypeVar, TypeVarTuple, Unpack
 
@@ -47,6 +50,9 @@ class DurableLoop(asyncio.AbstractEventLoop):
         self._timers = timers
         self._ready: collections.deque[asyncio.Handle] = collections.deque()
         self._tasks: set[asyncio.Task[Any]] = set()
+        # Async generators that have begun: the program's own loop, on whose thread this one runs, would else take care
+        # of them.
+        self._generators: weakref.WeakSet[AsyncGenerator[Any, Any]] = weakref.WeakSet()
         self._closed = False
 
     def run_until_idle(self) -> None:
@@ -72,15 +78,28 @@ class DurableLoop(asyncio.AbstractEventLoop):
                 task = self._tasks.pop()
                 if not task.done():
                     close(task)
+            for generator in list(self._generators):
+                _end(generator.aclose(), "an async generator")
         self._ready.clear()
+
+    def _given_up(self, generator: AsyncGenerator[Any, Any]) -> None:
+        """Nobody has it any more: its `finally` runs, here."""
+        self._generators.discard(generator)
+        if self._closed:
+            _end(generator.aclose(), "an async generator")
+        else:
+            self.create_task(generator.aclose())
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[None]:
         outer = events._get_running_loop()
+        hooks = sys.get_asyncgen_hooks()
         events._set_running_loop(self)
+        sys.set_asyncgen_hooks(firstiter=self._generators.add, finalizer=self._given_up)
         try:
             yield
         finally:
+            sys.set_asyncgen_hooks(*hooks)
             events._set_running_loop(outer)
 
     # What asyncio asks of a loop.
@@ -152,6 +171,12 @@ class DurableLoop(asyncio.AbstractEventLoop):
     def get_debug(self) -> bool:
         return False
 
+    def get_task_factory(self) -> None:
+        """Tasks are asyncio's own; anyio asks."""
+
+    def get_exception_handler(self) -> None:
+        """What nobody took is logged."""
+
     def is_running(self) -> bool:
         return not self._closed
 
@@ -159,19 +184,38 @@ class DurableLoop(asyncio.AbstractEventLoop):
         return self._closed
 
 
+class Dropped(BaseException):
+    """What is thrown into a coroutine that is dropped. Not GeneratorExit, which does not reach what an async generator
+    waits for; as that it runs `finally`, and no `except Exception`.
+    """
+
+
 def close(task: asyncio.Task[Any]) -> None:
     # asyncio would complain that it was destroyed while it waited, which is what is meant here.
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     coroutine = task.get_coro()
     assert isinstance(coroutine, Coroutine)
+    if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+        return coroutine.close()
+    # Who asks in a `finally` whose task this is gets it.
+    loop = task.get_loop()
+    asyncio.tasks._enter_task(loop, task)
+    try:
+        _end(coroutine, "a durable function")
+    finally:
+        asyncio.tasks._leave_task(loop, task)
+
+
+def _end(coroutine: Coroutine[Any, Any, Any], what: str) -> None:
+    """Whatever it waits for in its `finally` is over too."""
     for _ in range(AWAITS_IN_FINALLY):
         try:
-            return coroutine.close()
-        except RuntimeError:
-            continue  # it waits for something in its `finally`: that is over too
+            coroutine.throw(Dropped())
+        except (Dropped, StopIteration, GeneratorExit, asyncio.CancelledError):
+            return
         except BaseException as error:
-            return _log.warning("a durable function raised %r while it was dropped", error)
-    _log.warning("a durable function does not end while it is dropped: %r", coroutine)
+            return _log.warning("%s raised %r while it was dropped", what, error)
+    _log.warning("%s does not end while it is dropped: %r", what, coroutine)
 
 
 def _refuse(name: str) -> Callable[..., Any]:

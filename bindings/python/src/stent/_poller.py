@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from . import _json
-from ._described import Submission
-from ._errors import Error, from_record
+from ._described import STATUSES, Submission
+from ._errors import Error, Failure, from_record, to_failure
 from ._library import call, ffi, lib, make, release, text_of, utf8
 
 # Taken at once: many, so that a burst costs little, and few enough to let others have the loop in between.
@@ -44,6 +43,8 @@ class Poller:
         self.hosts: dict[str, Host] = {}
         self._ops: dict[int, Callable[[Any], None]] = {}
         self._replies: dict[int, asyncio.Future[Any]] = {}
+        # Replies that are read whatever is in them.
+        self._records: set[int] = set()
         self._tags = itertools.count(1)
         self._events = ffi.new("stent_event *[]", CAPACITY)
         self._count = ffi.new("size_t *")
@@ -60,6 +61,8 @@ class Poller:
         """An operation of the executor, and its answer."""
         tag = next(self._tags)
         self._replies[tag] = reply = self.loop.create_future()
+        if operation != "result":
+            self._records.add(tag)
         try:
             call(lib.stent_executor_submit, executor, utf8(operation), utf8(request), self.handle, tag)
             return await reply
@@ -68,6 +71,7 @@ class Poller:
             raise
         finally:
             self._replies.pop(tag, None)
+            self._records.discard(tag)
 
     def notify(self, task: Any, op: int, told: Callable[[Any], None]) -> int:
         """Has `told` called with the operation's result, or its error, once."""
@@ -98,9 +102,15 @@ class Poller:
                 lib.stent_event_free(event)
 
     def _task(self, event: Any) -> None:
-        told = _json.loads(text_of(lib.stent_event_json(event)))
         tag, task = lib.stent_event_tag(event), lib.stent_event_task(event)
-        self.hosts[told["worker_id"]].begin(tag, task, told)
+        try:
+            told = _json.loads(text_of(lib.stent_event_json(event)))
+            host = self.hosts[told["worker_id"]]
+        except Exception as error:  # arguments that Python can't read, for one
+            failed = Failure(type(error).__name__, str(error), retryable=False)
+            fail_and_free(task, failed)
+        else:
+            host.begin(tag, task, told)
 
     def _op(self, event: Any) -> None:
         told = self._ops.pop(lib.stent_event_tag(event), None)
@@ -108,10 +118,12 @@ class Poller:
             told(outcome(event))
 
     def _reply(self, event: Any) -> None:
-        reply = self._replies.get(lib.stent_event_tag(event))
+        tag = lib.stent_event_tag(event)
+        reply = self._replies.get(tag)
         if reply is None or reply.done():
             return
-        answer = outcome(event)
+        records = tag in self._records
+        answer = outcome(event, _json.loads_records if records else _json.loads)
         if isinstance(answer, Error):
             reply.set_exception(answer)
         else:
@@ -127,6 +139,14 @@ class Poller:
         if run is not None:
             run.drop()
 
+    def _evict(self, event: Any) -> None:
+        """Another worker's, or asked back; or cancelled while it waited, which it is told as one that runs."""
+        run = self.runs.get(lib.stent_event_tag(event))
+        if run is not None:
+            if lib.stent_event_status(event) == STATUSES["CANCELLED"]:
+                run.cancel()
+            run.drop()
+
     def _worker(self, event: Any) -> None:
         """Nobody asks: who wants to know a worker's state waits for it by a submission."""
 
@@ -140,15 +160,28 @@ TAKEN: dict[str, Callable[[Poller, Any], None]] = {
     "reply": Poller._reply,
     "cancel": Poller._cancel,
     "ended": Poller._drop,
-    "evict": Poller._drop,
+    "evict": Poller._evict,
     "worker": Poller._worker,
     "log": Poller._line,
 }
 
 
-def outcome(event: Any) -> Any:
+def outcome(event: Any, read: Callable[[str], Any] = _json.loads) -> Any:
     """What the event brings: a value, or an error, which is not raised here."""
     text = text_of(lib.stent_event_json(event))
     if lib.stent_event_status(event) < 0:
-        return from_record(json.loads(text))
-    return _json.loads(text)
+        return from_record(_json.loads_records(text))
+    try:
+        return read(text)
+    except Error as error:
+        return error
+
+
+def fail_and_free(task: Any, error: BaseException) -> None:
+    """For a task that nobody runs: it must not keep its slot."""
+    try:
+        call(lib.stent_task_fail, task, utf8(_json.dumps(to_failure(error))))
+    except Error as refused:
+        _log.info("the end of a task is not taken: %s", refused)
+    finally:
+        lib.stent_task_free(task)

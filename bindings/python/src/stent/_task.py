@@ -38,7 +38,7 @@ class TaskContext:
     def info(self) -> TaskInfo:
         """Ids, function, attempt, queue, deadline, and the heartbeat of the last attempt."""
         if self._info is None:
-            self._info = _json.loads(text_of(lib.stent_task_info(self._task)))
+            self._info = _json.loads_records(text_of(lib.stent_task_info(self._task)))
         return self._info
 
     @property

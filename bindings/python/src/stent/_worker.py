@@ -16,7 +16,7 @@ from ._errors import ClosedError, InvalidError
 from ._functions import Durable, Handler
 from ._hosting import ActivityRun, DurableRun
 from ._library import NULL, ask, call, lib, make, utf8
-from ._poller import Poller
+from ._poller import Poller, fail_and_free
 from ._requests import WorkerStatus
 
 # As the library has it, for the threads of activities that are no coroutines.
@@ -99,8 +99,11 @@ class Worker:
         handler = self._handlers[told["function"]]
         if isinstance(handler, Durable):
             DurableRun(self._poller, self._pool, tag, task, told).begin(handler, args, kwargs)
-        else:
+            return
+        try:
             ActivityRun(self._poller, tag, task, told).begin(handler, self._pool, args, kwargs)
+        except RuntimeError as error:  # its pool of threads is shut down: the program's, or the interpreter's, end
+            fail_and_free(task, error)
 
     async def _submit(self, operation: Submission, request: dict[str, Any]) -> None:
         self._started()

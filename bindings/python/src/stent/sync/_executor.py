@@ -156,7 +156,8 @@ class Executor:
             self.backend.close()
 
     def _ask(self, function: Any, *args: Any) -> Any:
-        return _json.loads(ask(function, self.handle, *args))
+        read = _json.loads if function is lib.stent_executor_result else _json.loads_records
+        return read(ask(function, self.handle, *args))
 
     def __enter__(self) -> Executor:
         return self

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from .. import _json
 from .._activity import running
 from .._described import STATUSES, WorkerOptions
-from .._errors import ClosedError, Error, FailedError, InvalidError, to_failure
+from .._errors import ClosedError, Error, FailedError, Failure, InvalidError, to_failure
 from .._functions import Durable, Handler
 from .._library import NULL, SUSPEND, ask, call, ffi, lib, make, milliseconds, text_of, utf8
 from .._requests import WorkerStatus
@@ -60,8 +60,11 @@ def _host(handler: Handler[..., Any], task: Any) -> int:
 
 
 def _run_body(handler: Handler[..., Any], task: Any, context: TaskContext) -> int:
-    args = _json.loads(text_of(lib.stent_task_args(task)))
-    kwargs = _json.loads(text_of(lib.stent_task_kwargs(task)))
+    try:
+        args = _json.loads(text_of(lib.stent_task_args(task)))
+        kwargs = _json.loads(text_of(lib.stent_task_kwargs(task)))
+    except InvalidError as error:
+        raise Failure(type(error).__name__, str(error), retryable=False) from None
     try:
         if isinstance(handler, Durable):
             result = handler.body(context, *args, **kwargs)
@@ -69,7 +72,7 @@ def _run_body(handler: Handler[..., Any], task: Any, context: TaskContext) -> in
             running.set(context)
             result = handler.body(*args, **kwargs)
     except ContinueExecution as again:
-        return ended(lib.stent_task_continue, task, again.args)
+        return ended(lib.stent_task_continue, task, list(again.args))
     return ended(lib.stent_task_complete, task, result)
 
 

@@ -1,0 +1,91 @@
+package stent
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+)
+
+// The key of bytes in JSON.
+const bytesKey = "$base64"
+
+// Bytes travel as bytes, and come out as bytes in every language, whatever they spell. A []byte that is an argument, a
+// result, a signal's payload or another value by itself is Bytes too; in a struct or a slice say Bytes, for
+// encoding/json makes a string of a []byte there.
+type Bytes []byte
+
+type bytesJSON struct {
+	Base64 *string `json:"$base64"`
+}
+
+func (b Bytes) MarshalJSON() ([]byte, error) {
+	text := base64.StdEncoding.EncodeToString(b)
+	return json.Marshal(bytesJSON{&text})
+}
+
+func (b *Bytes) UnmarshalJSON(text []byte) error {
+	var in bytesJSON
+	if len(text) == 0 || text[0] != '{' {
+		// As encoding/json has them, or null.
+		return json.Unmarshal(text, (*[]byte)(b))
+	}
+	if err := json.Unmarshal(text, &in); err != nil {
+		return err
+	}
+	if in.Base64 == nil {
+		return fmt.Errorf("stent: an object that is no bytes: %.100s", text)
+	}
+	held, err := base64.StdEncoding.DecodeString(*in.Base64)
+	*b = held
+	return err
+}
+
+// A value as it travels.
+func encode(value any) ([]byte, error) { return json.Marshal(asBytes(value)) }
+
+func asBytes(value any) any {
+	if held, ok := value.([]byte); ok {
+		return Bytes(held)
+	}
+	return value
+}
+
+// Reads a value into a pointer.
+func decodeInto(text []byte, into any) error {
+	switch into := into.(type) {
+	case *[]byte:
+		return json.Unmarshal(text, (*Bytes)(into))
+	case *any:
+		if err := json.Unmarshal(text, into); err != nil {
+			return err
+		}
+		*into = revived(*into)
+		return nil
+	}
+	return json.Unmarshal(text, into)
+}
+
+// Bytes in a value of whatever shape, at any depth.
+func revived(value any) any {
+	switch value := value.(type) {
+	case []any:
+		for i, element := range value {
+			value[i] = revived(element)
+		}
+	case map[string]any:
+		held, isBytes := value[bytesKey]
+		if isBytes && len(value) == 1 {
+			if text, ok := held.(string); ok {
+				if decoded, err := base64.StdEncoding.DecodeString(text); err == nil {
+					return Bytes(decoded)
+				}
+			}
+			// An object that only looks so, with one key more around it: it is written back as it is.
+			return value
+		}
+		for name, member := range value {
+			value[name] = revived(member)
+		}
+	}
+	return value
+}

@@ -1,0 +1,224 @@
+"""How values become JSON and come back. What JSON has is written as it is; bytes, and what only Python has, with a mark."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import re
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from . import _deep
+
+MARK = "$base64"
+"""The key of bytes, in every language: {"$base64": "…"}. A dict that looks so, or that has such a dict as its only value
+under that key, travels with one such key more around it."""
+PYTHON = "$py"
+"""The key of what Python alone has: {"$py": ["tuple", [1, 2]]}. A dict with only that key travels as its pairs."""
+
+_one_in_another = re.compile(r'\{\s*"\$base64"\s*:\s*\{')
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_PLAIN = (str, int, float, bool, type(None))
+
+
+class Codec:
+    """Writes and reads arguments, results, signals and all other values of handlers: `stent.use_codec` takes one of your
+    own. It knows what JSON has, bytes, tuples, sets, dicts with any keys, datetime, date, time, timedelta, Decimal and
+    UUID, and the classes that were registered: each comes back as what it was. Of anything else it says so, and changes
+    nothing silently.
+    """
+
+    def __init__(self) -> None:
+        self._writers: dict[type, tuple[str, Callable[[Any], Any]]] = {
+            tuple: ("tuple", list),
+            set: ("set", list),
+            frozenset: ("frozenset", list),
+            datetime: ("datetime", datetime.isoformat),
+            date: ("date", date.isoformat),
+            time: ("time", time.isoformat),
+            timedelta: ("timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
+            Decimal: ("decimal", str),
+            UUID: ("uuid", str),
+        }
+        self._readers: dict[str, Callable[[Any], Any]] = {
+            "tuple": tuple,
+            "set": set,
+            "frozenset": frozenset,
+            "dict": dict,
+            "datetime": datetime.fromisoformat,
+            "date": date.fromisoformat,
+            "time": time.fromisoformat,
+            "timedelta": lambda held: timedelta(*held),
+            "decimal": Decimal,
+            "uuid": UUID,
+        }
+
+    def register(
+        self,
+        kind: type,
+        *,
+        name: str | None = None,
+        write: Callable[[Any], Any] | None = None,
+        read: Callable[[Any], Any] | None = None,
+    ) -> None:
+        """Makes a class known by a name (its own, if none is given), which stands in what is recorded: don't change it.
+        Of dataclasses, enums, named tuples and pydantic's models it is known how they are written and read.
+        """
+        known_write, known_read = _known(kind)
+        writer, reader = write or known_write, read or known_read
+        if writer is None or reader is None:
+            raise TypeError(f"how is a {kind.__name__} written and read? Say it by `write` and `read`")
+        name = name or kind.__qualname__
+        self._writers[kind] = (name, writer)
+        self._readers[name] = reader
+
+    def dumps(self, value: Any) -> str:
+        """A value as JSON. TypeError or ValueError when it can't be written."""
+        return _encoder.encode(self.plain(value))
+
+    def loads(self, text: str) -> Any:
+        """The value of a JSON text. ValueError or RecursionError when it can't be read."""
+        return self._revive(text, json.loads)
+
+    def loads_any(self, text: str) -> Any:
+        """As `loads`, of any JSON: what is too deep for Python's reader is read all the same, a number that is too long for
+        an int is a Decimal, and what nobody registered stays as it is written.
+        """
+        try:
+            return self._revive(text, json.loads)
+        except (ValueError, RecursionError):
+            return _bytes_below(_deep.loads(text))
+
+    def plain(self, value: Any) -> Any:
+        """The value, of what JSON has."""
+        kind = type(value)
+        if kind in _PLAIN:
+            return value
+        if kind is list:
+            return [self.plain(item) for item in value]
+        if kind is dict:
+            return self._plain_dict(value)
+        if isinstance(value, bytes | bytearray | memoryview):
+            return {MARK: base64.b64encode(value).decode()}
+        written = self._writers.get(kind)
+        if written is not None:
+            name, write = written
+            return {PYTHON: [name, self.plain(write(value))]}
+        # What compares equal to what it is a kind of.
+        if isinstance(value, str | int | float) and not isinstance(value, Enum):
+            return value
+        if isinstance(value, dict):
+            return self._plain_dict(value)
+        if isinstance(value, list):
+            return [self.plain(item) for item in value]
+        raise TypeError(
+            f"a {kind.__name__} has no place in JSON: {value!r}; convert it, or make its class known by "
+            f"stent.codec().register({kind.__name__})"
+        )
+
+    def _plain_dict(self, value: dict[Any, Any]) -> Any:
+        if not all(type(key) is str for key in value) or len(value) == 1 and PYTHON in value:
+            return {PYTHON: ["dict", [[self.plain(key), self.plain(item)] for key, item in value.items()]]}
+        if _is_mark(value):
+            return {MARK: value}
+        return {key: self.plain(item) for key, item in value.items()}
+
+    def _revive(self, text: str, read: Callable[..., Any]) -> Any:
+        if MARK not in text and PYTHON not in text:
+            return read(text)
+        if _one_in_another.search(text):
+            return self._revived_below(_bytes_below(read(text)))
+        return read(text, object_hook=self._revived)
+
+    def _revived(self, value: dict[str, Any]) -> Any:
+        """A dict whose members are revived already."""
+        if len(value) != 1:
+            return value
+        held = value.get(PYTHON)
+        if not isinstance(held, list) or len(held) != 2 or not isinstance(held[0], str):
+            return _bytes_of(value)
+        read = self._readers.get(held[0])
+        if read is None:
+            raise ValueError(f"no class {held[0]!r} is registered here, by stent.codec().register")
+        try:
+            return read(held[1])
+        except Exception as why:  # a reader may be anybody's
+            raise ValueError(f"this is no {held[0]}: {type(why).__name__}: {why}") from None
+
+    def _revived_below(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._revived_below(item) for item in value]
+        if isinstance(value, dict):
+            below = {key: self._revived_below(item) for key, item in value.items()}
+            return self._revived(below) if PYTHON in below else below
+        return value
+
+
+def _known(kind: type) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None]:
+    if issubclass(kind, Enum):
+        return (lambda value: value.value), kind
+    if dataclasses.is_dataclass(kind):
+        names = [field.name for field in dataclasses.fields(kind) if field.init]
+        return (lambda value: {name: getattr(value, name) for name in names}), (lambda held: kind(**held))
+    if issubclass(kind, tuple) and hasattr(kind, "_make"):
+        return list, kind._make
+    if hasattr(kind, "model_dump") and hasattr(kind, "model_validate"):  # pydantic's
+        return (lambda value: value.model_dump(mode="json")), kind.model_validate
+    return None, None
+
+
+def _bytes_of(value: dict[str, Any]) -> Any:
+    """A dict that stands in no other mark."""
+    if len(value) != 1 or not isinstance(held := value.get(MARK), str):
+        return value
+    try:
+        return base64.b64decode(held, validate=True)
+    except ValueError:
+        return value  # the library takes no such thing; a store of one's own may
+
+
+def _bytes_below(value: Any) -> Any:
+    """The same for a whole value, from its top, and without recursion."""
+    top = [value]
+    left: list[Any] = [top]
+    while left:
+        holder = left.pop()
+        for key, item in list(holder.items() if isinstance(holder, dict) else enumerate(holder)):
+            if isinstance(item, dict):
+                held = item.get(MARK) if len(item) == 1 else None
+                if isinstance(held, dict) and _is_mark(held):
+                    holder[key] = held
+                    continue
+                item = holder[key] = _bytes_of(item)
+            if isinstance(item, dict | list):
+                left.append(item)
+    return top[0]
+
+
+def _is_mark(value: dict[str, Any]) -> bool:
+    """A text under the key of bytes, or such a dict."""
+    held: Any = value
+    while isinstance(held, dict) and len(held) == 1 and MARK in held:
+        held = held[MARK]
+    return isinstance(held, str) and held is not value
+
+
+_current = Codec()
+
+
+def codec() -> Codec:
+    """The codec of the program, to register classes at: `stent.codec().register(Order)`."""
+    return _current
+
+
+def use_codec(other: Codec) -> None:
+    """Takes another codec for all values from now on. Before anything is dispatched, and the same in all programs on a
+    store.
+    """
+    global _current
+    _current = other
