@@ -3,7 +3,7 @@
 
 use super::engine::EngineRequest;
 use crate::backend::{Claim, SpawnKind};
-use crate::model::{CONCURRENCY_MAX, Error, Result, check_key, check_name, check_tags};
+use crate::model::{CONCURRENCY_MAX, Error, FunctionOptions, Result, check_key, check_name, check_tags};
 
 pub(super) fn check(request: &EngineRequest) -> Result<()> {
     use EngineRequest as E;
@@ -11,6 +11,7 @@ pub(super) fn check(request: &EngineRequest) -> Result<()> {
         E::Dispatch { executions } => executions.iter().try_for_each(|new| {
             check_name("function", &new.function)?;
             new.options.idempotency_key.as_deref().map_or(Ok(()), |key| check_key("idempotency_key", key))?;
+            new.registered.as_deref().map_or(Ok(()), FunctionOptions::check)?;
             new.options.check()
         }),
         E::RegisterWorker { worker } => {
@@ -27,7 +28,8 @@ pub(super) fn check(request: &EngineRequest) -> Result<()> {
             for spawn in spawns {
                 check_name("name", &spawn.name)?;
                 check_key("key", &spawn.key)?;
-                if let SpawnKind::Activity { options, .. } = &spawn.what {
+                if let SpawnKind::Activity { options, registered, .. } = &spawn.what {
+                    registered.as_deref().map_or(Ok(()), FunctionOptions::check)?;
                     options.task.check()?;
                 }
             }
@@ -56,7 +58,7 @@ pub(super) fn check(request: &EngineRequest) -> Result<()> {
 
 fn check_claim(claim: &Claim) -> Result<()> {
     check_key("worker_id", &claim.worker_id)?;
-    for (key, count) in [("count", claim.count), ("limited", claim.limited)] {
+    for (key, count) in [("count", claim.count), ("limited", claim.limited), ("begin", claim.begin)] {
         if count > CONCURRENCY_MAX {
             let told = format!("claim.{key} is {count}; it must be from 0 to {CONCURRENCY_MAX}");
             return Err(Error::invalid(told).with("key", key));

@@ -261,7 +261,8 @@ fn names_and_counts_that_no_worker_would_say_are_refused_before_any_store_is_ask
     let ask = |operation: &str, text: &str| super::super::operations::engine_request(operation, Some(text));
     let claim = |count: &str| {
         format!(
-            "{{\"transitions\": [], \"claim\": {{\"worker_id\": \"w\", \"count\": {count}, \"limited\": 0, \"lease\": 30}}}}"
+            "{{\"transitions\": [], \"claim\": {{\"worker_id\": \"w\", \"count\": {count}, \"limited\": 0, \"begin\": 0, \
+             \"slots\": 1, \"lease\": 30}}}}"
         )
     };
     assert!(ask("advance", &claim("10000")).is_ok());
