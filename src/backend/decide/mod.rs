@@ -16,7 +16,7 @@ pub(super) use ends::{Aftermath, End, Ended, EndedRow, Ending};
 pub(super) use fork::{Copy, Node, copies, path, root_task_id};
 pub(super) use progress::{line, merge};
 pub(super) use records::{
-    check_counter, check_execution, check_root, check_runs, check_task, circle_among, execution_is_over,
+    check_counter, check_execution, check_root, check_runs, check_task, circle_among, ended_at, execution_is_over,
     execution_may_become, from_outside, no_root, own_ancestor, same_end, sum, task_exists, unknown_execution,
     unknown_task,
 };

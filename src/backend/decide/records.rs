@@ -5,8 +5,8 @@ use std::fmt::Display;
 
 use super::Ending;
 use crate::model::{
-    Error, Execution, ExecutionState, Failure, Id, Number, Payload, Result, Task, TaskKind, TaskState, check_name,
-    check_tags,
+    Error, Execution, ExecutionState, Failure, Id, Number, Payload, Result, Task, TaskKind, TaskState, Timestamp,
+    check_name, check_tags,
 };
 
 pub(in crate::backend) fn check_task(task: &Task) -> Result<()> {
@@ -146,6 +146,16 @@ pub(in crate::backend) fn execution_may_become(id: Id, stored: ExecutionState, n
     .with("state", stored.as_str()))
 }
 
+/// When an execution ended, by its record: each that is over has a time, and no other one, whatever a tool has written.
+/// Sweeps and cleanups look for executions by it.
+pub(in crate::backend) fn ended_at(
+    state: ExecutionState,
+    completed_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    state.is_terminal().then(|| completed_at.unwrap_or(now))
+}
+
 /// The end that a record says its task has come to. None: it goes on.
 pub(in crate::backend) fn from_outside(task: &Task) -> Option<Ending> {
     match task.state {
@@ -189,7 +199,7 @@ pub(in crate::backend) fn check_counter(name: &str, value: Number) -> Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Status, Timestamp};
+    use crate::model::Status;
 
     #[test]
     fn the_same_end_again_is_no_other_end() {
@@ -201,6 +211,14 @@ mod tests {
         assert!(other.message().contains("is completed already"), "{other}");
         let result = same_end("task", Id::nil(), (TaskState::Failed, &null, &none), (TaskState::Failed, &None, &none));
         assert!(result.is_err(), "another result is another end");
+    }
+
+    #[test]
+    fn what_is_over_has_a_time_and_nothing_else_has() {
+        let [now, given] = [7, 3].map(Timestamp::from_micros);
+        assert_eq!(ended_at(ExecutionState::Cancelling, Some(given), now), None);
+        assert_eq!(ended_at(ExecutionState::Failed, Some(given), now), Some(given));
+        assert_eq!(ended_at(ExecutionState::Failed, None, now), Some(now));
     }
 
     #[test]

@@ -52,9 +52,15 @@ def _insert_execution(tx: Transaction, record: ExecutionRecord, root: str | None
         raise stent.ConflictError(f"there is an execution {record.id} already; give it an id of its own")
     made = Execution(**{name: getattr(record, name) for name in ExecutionRecord.__struct_fields__})
     made.progress, made.root = [], root
+    made.completed_at = _ended_at(tx, made)
     tx.put(made)
     for entry in record.progress:
         tx.put(Progress(execution_id=record.id, number=tx.next_number(), entry=entry))
+
+
+def _ended_at(tx: Transaction, execution: Execution) -> str | None:
+    """Each that is over has a time, and no other one, whatever a tool has written."""
+    return (execution.completed_at or tx.now) if execution.state in TERMINAL else None
 
 
 @operation
@@ -90,6 +96,7 @@ def update_execution(tx: Transaction, execution: ExecutionRecord) -> None:
     for name in ExecutionRecord.__struct_fields__:
         if name not in KEPT:
             setattr(found, name, getattr(execution, name))
+    found.completed_at = _ended_at(tx, found)
     if found.state == "cancelling":
         # The record is what was written, until the next sweep takes the tree.
         found.ending = found.ending or "cancelled"
