@@ -8,7 +8,7 @@ use stent::model::{
     Error, Execution, ExecutionState, Failure, Id, Number, Result, Route, Task, TaskKind, TaskState, Timestamp,
 };
 
-use super::commands::add;
+use super::commands::sum;
 use super::ends::{End, Ending};
 use super::signals::or_null;
 use super::state::{Job, Kept, Key, Lane, Run, State};
@@ -79,7 +79,7 @@ impl State {
             }
             Request::IncrementExecutionCounter { execution_id, name, amount } => {
                 let counter = self.run_of(execution_id)?.counters.entry(name).or_insert(Number::Integer(0));
-                add(counter, amount);
+                *counter = sum(*counter, amount)?;
                 return Ok(Response::Number(*counter));
             }
             Request::EnsureExecutionStateValues { execution_id, values } => {
@@ -103,6 +103,7 @@ impl State {
         if self.executions.contains_key(&record.id) {
             return Err(Error::conflict("an execution with this id exists"));
         }
+        let record = Execution { completed_at: ended_at(&record, self.now), ..record };
         self.executions.insert(record.id, Run::new(record));
         Ok(())
     }
@@ -161,6 +162,7 @@ impl State {
     }
 
     fn update_execution(&mut self, new: Execution) -> Result<()> {
+        let completed_at = ended_at(&new, self.now);
         let run = self.run_of(new.id)?;
         let old = run.record.clone();
         if old.state.is_terminal() {
@@ -179,6 +181,7 @@ impl State {
             root_function: old.root_function,
             created_at: old.created_at,
             progress: old.progress,
+            completed_at,
             ..new
         };
         // It takes its tree with it.
@@ -277,6 +280,11 @@ impl State {
         (job.due, job.parked, job.record.error) = (due, None, None);
         Ok(())
     }
+}
+
+/// Whatever a tool has written.
+fn ended_at(record: &Execution, now: Timestamp) -> Option<Timestamp> {
+    record.state.is_terminal().then(|| record.completed_at.unwrap_or(now))
 }
 
 /// An end never changes.
