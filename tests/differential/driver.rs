@@ -8,6 +8,7 @@ use stent::model::Id;
 
 use crate::operation::{Operation, Reply};
 use crate::picture::{self, Picture};
+use crate::rest;
 use crate::stores::{MODEL, Stores};
 use crate::world::World;
 
@@ -18,9 +19,6 @@ const FIRST_CALLS: Duration = Duration::from_millis(30);
 /// Trying to leave operations out is given up after this time.
 const SHRINKING_MAX: Duration = Duration::from_secs(60);
 
-/// So many sweeps are enough for all that a run can leave to them.
-const SWEEPS_MAX: usize = 50;
-
 /// What the stores had to say to one operation, and where they differ.
 struct Step {
     reply: Reply,
@@ -28,13 +26,13 @@ struct Step {
     difference: Option<String>,
 }
 
-pub async fn run(seed: u64, steps: usize) -> Result<(), String> {
+pub async fn run(seed: u64, steps: usize, draw: fn(&mut World) -> Operation) -> Result<(), String> {
     let stores = Stores::open().await;
     let mut world = World::new(seed);
     let mut done = Vec::new();
     let mut first = world.first_workers().into_iter();
     for number in 1..=steps {
-        let operation = first.next().unwrap_or_else(|| world.next_operation());
+        let operation = first.next().unwrap_or_else(|| draw(&mut world));
         done.push(operation);
         let operation = &done[done.len() - 1];
         let near = if number == steps { world.executions.clone() } else { world.near(operation) };
@@ -46,23 +44,12 @@ pub async fn run(seed: u64, steps: usize) -> Result<(), String> {
         }
         world.learn(operation, step.reply, step.picture);
     }
-    let restless = restless(&stores).await;
+    let restless = rest::restless(&stores).await;
     stores.close().await;
-    restless.map_or(Ok(()), |name| Err(format!("seed {seed}: {name} finds something to sweep for ever")))
-}
-
-/// A store whose sweeps come to no end: whatever records were written, there is less to do after each.
-async fn restless(stores: &Stores) -> Option<&'static str> {
-    for (name, store) in &stores.all {
-        let mut left = SWEEPS_MAX;
-        while left > 0 && store.sweep("one").await.is_ok_and(|swept| swept.changed > 0 || swept.more) {
-            left -= 1;
-        }
-        if left == 0 {
-            return Some(name);
-        }
+    match restless {
+        None => Ok(()),
+        Some(told) => Err(format!("seed {seed}, after all of it: {told}\n{}", shrink(done).await)),
     }
-    None
 }
 
 async fn take(stores: &Stores, operation: &Operation, near: &[Id]) -> Step {
@@ -70,8 +57,9 @@ async fn take(stores: &Stores, operation: &Operation, near: &[Id]) -> Step {
         tokio::time::sleep(FIRST_CALLS).await;
     }
     let each = stores.all.iter().map(|(name, store)| async move {
-        let reply = operation.run(store).await;
-        (*name, reply, Picture::of(store, near).await)
+        let reply = operation.run(name, store).await;
+        let picture = if reply.lost { Picture::default() } else { Picture::of(store, near).await };
+        (*name, reply, picture)
     });
     let mut all = join_all(each).await;
     let (first, reply, picture) = all.remove(0);
@@ -100,6 +88,9 @@ async fn differs(operations: &[Operation]) -> Option<(usize, String)> {
             found = Some((position, difference));
             break;
         }
+    }
+    if found.is_none() {
+        found = rest::restless(&stores).await.map(|told| (operations.len().saturating_sub(1), told));
     }
     stores.close().await;
     found

@@ -220,7 +220,7 @@ impl World {
     }
 
     /// Before all that stores have made up to now, and after what was made here.
-    fn later(&mut self) -> Timestamp {
+    pub fn later(&mut self) -> Timestamp {
         self.made += 1;
         Timestamp::from_micros(self.begin.micros() - 1_000_000 + self.made)
     }

@@ -104,9 +104,10 @@ pub(in crate::backend) fn execution_is_over(execution: Id, state: &str, task: Id
     .with("state", state)
 }
 
-/// When a record says that it is over and not since when: since now. Without a time it would never be cleaned up.
+/// When a record ended: each that is over has a time, and no other one, whatever a tool has written. Sweeps and cleanups
+/// look for executions by it.
 pub(in crate::backend) fn completed_at(is_over: bool, said: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
-    said.or_else(|| is_over.then_some(now))
+    is_over.then(|| said.unwrap_or(now))
 }
 
 pub(in crate::backend) fn unknown_task(id: Id) -> Error {
@@ -206,6 +207,14 @@ mod tests {
         assert!(other.message().contains("is completed already"), "{other}");
         let result = same_end("task", Id::nil(), (TaskState::Failed, &null, &none), (TaskState::Failed, &None, &none));
         assert!(result.is_err(), "another result is another end");
+    }
+
+    #[test]
+    fn what_is_over_has_a_time_and_nothing_else_has() {
+        let [now, given] = [7, 3].map(Timestamp::from_micros);
+        assert_eq!(completed_at(false, Some(given), now), None);
+        assert_eq!(completed_at(true, Some(given), now), Some(given));
+        assert_eq!(completed_at(true, None, now), Some(now));
     }
 
     #[test]

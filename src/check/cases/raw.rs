@@ -17,6 +17,7 @@ cases! {
     no_task_is_its_own_ancestor,
     a_task_that_does_not_run_has_no_lease,
     a_lease_that_ends_after_its_execution_ends_its_task,
+    only_what_is_over_has_a_time_of_its_end,
 }
 
 async fn update(store: &Store, task: Task) {
@@ -206,5 +207,32 @@ async fn what_is_over_has_ended_at_some_time(store: Store) {
     ok(&store, Request::UpdateTask { task: Task { state: TaskState::Cancelled, ..old.clone() } }).await;
     for id in [new.id, old.id] {
         assert!(get_task(&store, id).await.must().completed_at.is_some());
+    }
+}
+
+async fn only_what_is_over_has_a_time_of_its_end(store: Store) {
+    let past = Some(Timestamp::from_micros(1));
+    store.worker("w", &["root"]).await;
+    let root = store.root("root").await;
+    let record = store.execution(root.task.execution_id).await;
+    store.complete(&root, "1").await;
+    let made = |state, completed_at| Execution { id: Id::now_v7(), state, completed_at, ..record.clone() };
+    let late = |execution: Execution| Execution { expiry_at: past, ..execution };
+    let cancelling = made(ExecutionState::Cancelling, past);
+    let expired = late(made(ExecutionState::Pending, past));
+    let over = late(made(ExecutionState::Completed, None));
+    let ended = made(ExecutionState::Pending, None);
+    for execution in [&cancelling, &expired, &over, &ended] {
+        store.backend.call(Request::CreateExecution { execution: execution.clone() }).await.must();
+    }
+    let ended = late(Execution { state: ExecutionState::Failed, ..ended });
+    store.backend.call(Request::UpdateExecution { execution: ended.clone() }).await.must();
+    store.sweep().await;
+    store.is(cancelling.id, ExecutionState::Cancelled).await;
+    store.is(expired.id, ExecutionState::TimedOut).await;
+    for (id, state) in [(over.id, ExecutionState::Completed), (ended.id, ExecutionState::Failed)] {
+        let found = store.execution(id).await;
+        assert_eq!(found.state, state, "an end never changes");
+        assert!(found.completed_at.is_some_and(|at| Some(at) != past), "it ended, so there is a time: {found:?}");
     }
 }

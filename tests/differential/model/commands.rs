@@ -309,22 +309,28 @@ impl State {
             };
             run.record.progress.extend(commands.progress.iter().map(timed));
             for (name, amount) in &commands.counters {
-                add(run.counters.entry(name.clone()).or_insert(Number::Integer(0)), *amount);
+                let counter = run.counters.entry(name.clone()).or_insert(Number::Integer(0));
+                *counter = sum(*counter, *amount).unwrap_or_else(|_| Number::Real(real(*counter) + real(*amount)));
             }
             run.values.extend(commands.state.iter().cloned());
         }
     }
 }
 
-pub fn add(to: &mut Number, amount: Number) {
-    let real = |number: Number| match number {
+fn real(number: Number) -> f64 {
+    match number {
         Number::Integer(whole) => whole as f64,
         Number::Real(real) => real,
+    }
+}
+
+/// Integers stay exact: a sum that does not fit is refused.
+pub fn sum(one: Number, other: Number) -> Result<Number> {
+    let sum = match (one, other) {
+        (Number::Integer(one), Number::Integer(other)) => one.checked_add(other).map(Number::Integer),
+        _ => Some(real(one) + real(other)).filter(|sum| sum.is_finite()).map(Number::Real),
     };
-    *to = match (*to, amount) {
-        (Number::Integer(one), Number::Integer(other)) => Number::Integer(one + other),
-        (one, other) => Number::Real(real(one) + real(other)),
-    };
+    sum.ok_or_else(|| Error::invalid("it would not fit"))
 }
 
 /// The rest is filled in by who asks for it.

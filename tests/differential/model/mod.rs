@@ -8,6 +8,7 @@ mod advance;
 mod claims;
 mod commands;
 mod ends;
+mod limits;
 mod reading;
 mod records;
 mod restart;
@@ -61,6 +62,7 @@ impl Backend for Model {
     }
 
     async fn call(&self, request: Request) -> Result<Response> {
+        limits::check(&request)?;
         self.change(|state| state.call(request))
     }
 

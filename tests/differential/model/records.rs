@@ -8,7 +8,7 @@ use stent::model::{
     Error, Execution, ExecutionState, Failure, Id, Number, Result, Route, Task, TaskKind, TaskState, Timestamp,
 };
 
-use super::commands::add;
+use super::commands::sum;
 use super::ends::{End, Ending};
 use super::signals::or_null;
 use super::state::{Job, Kept, Key, Lane, Run, State};
@@ -79,7 +79,7 @@ impl State {
             }
             Request::IncrementExecutionCounter { execution_id, name, amount } => {
                 let counter = self.run_of(execution_id)?.counters.entry(name).or_insert(Number::Integer(0));
-                add(counter, amount);
+                *counter = sum(*counter, amount)?;
                 return Ok(Response::Number(*counter));
             }
             Request::EnsureExecutionStateValues { execution_id, values } => {
@@ -103,6 +103,8 @@ impl State {
         if self.executions.contains_key(&record.id) {
             return Err(Error::conflict("an execution with this id exists"));
         }
+        let completed_at = ended_at(record.state.is_terminal(), record.completed_at, self.now);
+        let record = Execution { completed_at, ..record };
         self.executions.insert(record.id, Run::new(record));
         Ok(())
     }
@@ -120,7 +122,8 @@ impl State {
             let is_root = task.kind == TaskKind::Orchestrator && task.parent_task_id.is_none();
             let execution = task.execution_id;
             let timeout = self.functions.get(&task.step_name).and_then(|function| function.timeout);
-            let mut job = Job { timeout, ..Job::new(task) };
+            let completed_at = ended_at(task.state.is_terminal(), task.completed_at, self.now);
+            let mut job = Job { timeout, ..Job::new(Task { completed_at, ..task }) };
             self.place(&mut job);
             if self.tasks.insert(id, job).is_some() {
                 return Err(Error::conflict("a task with this id exists"));
@@ -161,6 +164,7 @@ impl State {
     }
 
     fn update_execution(&mut self, new: Execution) -> Result<()> {
+        let completed_at = ended_at(new.state.is_terminal(), new.completed_at, self.now);
         let run = self.run_of(new.id)?;
         let old = run.record.clone();
         if old.state.is_terminal() {
@@ -179,6 +183,7 @@ impl State {
             root_function: old.root_function,
             created_at: old.created_at,
             progress: old.progress,
+            completed_at,
             ..new
         };
         // It takes its tree with it.
@@ -212,7 +217,7 @@ impl State {
             error: new.error,
             retries: new.retries,
             started_at: new.started_at,
-            completed_at: new.completed_at,
+            completed_at: ended_at(new.state.is_terminal(), new.completed_at, self.now),
             worker_id: new.worker_id,
             lease_expires_at: new.lease_expires_at,
             scheduled_for: new.scheduled_for,
@@ -277,6 +282,11 @@ impl State {
         (job.due, job.parked, job.record.error) = (due, None, None);
         Ok(())
     }
+}
+
+/// Whatever a tool has written.
+fn ended_at(is_over: bool, said: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    is_over.then(|| said.unwrap_or(now))
 }
 
 /// An end never changes.

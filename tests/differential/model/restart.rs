@@ -79,10 +79,14 @@ impl State {
     }
 
     pub fn replay(&mut self, letter: Id, execution: Id) -> Result<Replayed> {
-        let letter = self.letters.remove(&letter).ok_or_else(|| Error::not_found("no such letter"))?.task;
-        let old = letter.execution_id;
-        let path = self.path_to_root(letter.id);
+        let letter = self.letters.remove(&letter).ok_or_else(|| Error::not_found("no such letter"))?.task.id;
+        let path = self.path_to_root(letter);
         let root = *path.last().ok_or_else(|| Error::not_found("the task was cleaned up"))?;
+        // Whatever a tool has written into the letter.
+        let old = self.tasks[&letter].record.execution_id;
+        if self.executions.contains_key(&execution) {
+            return Err(Error::conflict("an execution with this id exists"));
+        }
         let now = self.now;
         let run = self.executions.get(&old).ok_or_else(|| Error::not_found("its execution was cleaned up"))?;
         let mut fork = Run { replay_of: Some(old), ending: None, reason: None, ..run.clone() };

@@ -59,9 +59,8 @@ def _insert_execution(tx: Transaction, record: ExecutionRecord, root: str | None
 
 
 def _date(tx: Transaction, row: Task | Execution) -> None:
-    """What is over and does not say since when is over since now."""
-    if row.state in TERMINAL and not row.completed_at:
-        row.completed_at = tx.now
+    """Each that is over has a time of its end, and no other one, whatever a tool has written."""
+    row.completed_at = (row.completed_at or tx.now) if row.state in TERMINAL else None
 
 
 @operation

@@ -1,0 +1,157 @@
+//! The workflows whose worker dies: one of each kind.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stent::executor::{Executor, Task};
+use stent::model::{
+    CallOptions, Failure, FunctionOptions, Number, Payload, Result, RetryPolicy, Status, WaitSignalOptions,
+};
+
+pub struct Workflow {
+    pub function: &'static str,
+    pub args: &'static str,
+    /// Sent before anything runs.
+    pub signals: usize,
+    /// What is dispatched when it is cancelled; it is cancelled when it waits.
+    pub on_cancel: Option<&'static str>,
+}
+
+const fn plain(function: &'static str) -> Workflow {
+    Workflow { function, args: "[]", signals: 0, on_cancel: None }
+}
+
+pub const CORPUS: &[Workflow] = &[
+    plain("sequence"),
+    plain("fan_out"),
+    plain("sleep"),
+    Workflow { signals: 2, ..plain("signals") },
+    plain("retry"),
+    plain("bad"),
+    plain("caught"),
+    Workflow { on_cancel: Some("undo"), ..plain("waits") },
+    plain("idempotent"),
+    plain("cached"),
+    Workflow { args: "[0]", ..plain("starts_over") },
+    plain("steps"),
+];
+
+fn tries(max_attempts: u32) -> FunctionOptions {
+    let policy = RetryPolicy { max_attempts, initial_delay: 0.01, jitter: 0.0, ..RetryPolicy::default() };
+    FunctionOptions { retry_policy: Some(policy), ..FunctionOptions::default() }
+}
+
+pub fn register(executor: &Executor) {
+    type Body = fn(&Task) -> Result<()>;
+    let plain = FunctionOptions::default;
+    let cached = || FunctionOptions { cached: true, ..plain() };
+    let functions: [(&str, FunctionOptions, Body); 16] = [
+        ("line", plain(), line),
+        ("undo", plain(), line),
+        ("costly", cached(), line),
+        ("flaky", tries(3), flaky),
+        ("bad", tries(2), |task| task.fail(Failure::new("Oops", "as always"))),
+        ("sequence", plain(), sequence),
+        ("fan_out", plain(), fan_out),
+        ("sleep", plain(), sleep),
+        ("signals", plain(), signals),
+        ("retry", plain(), |task| task.complete(call(task, "flaky", "[]")?)),
+        ("caught", plain(), caught),
+        ("waits", plain(), waits),
+        ("idempotent", plain(), idempotent),
+        ("cached", plain(), |task| both(task, [call(task, "costly", "[1]")?, call(task, "costly", "[1]")?])),
+        ("starts_over", plain(), starts_over),
+        ("steps", plain(), steps),
+    ];
+    for (name, options, body) in functions {
+        let handler = move |task: &Task| body(task).map_or_else(|error| error.status(), |()| Status::Ok);
+        executor.register(name, options, Some(Arc::new(handler))).unwrap();
+    }
+}
+
+fn text(payload: &Payload) -> &str {
+    std::str::from_utf8(payload.as_bytes()).unwrap()
+}
+
+fn call(task: &Task, function: &str, args: &str) -> Result<Payload> {
+    task.call(function, args.into(), CallOptions::default())
+}
+
+fn both(task: &Task, results: [Payload; 2]) -> Result<()> {
+    task.complete(format!("[{},{}]", text(&results[0]), text(&results[1])).into())
+}
+
+/// What it counts is recorded with its end, so it is counted once.
+fn line(task: &Task) -> Result<()> {
+    task.counter_add("lines", Number::Integer(1))?;
+    task.complete(task.args())
+}
+
+fn flaky(task: &Task) -> Result<()> {
+    if task.info().attempt < 3 { task.fail(Failure::new("Oops", "not yet")) } else { line(task) }
+}
+
+fn sequence(task: &Task) -> Result<()> {
+    for number in 0..3 {
+        let result = call(task, "line", &format!("[{number}]"))?;
+        task.counter_add("called", Number::Integer(1))?;
+        task.progress(result)?;
+    }
+    task.state_set("last", "\"over\"".into())?;
+    task.complete("\"done\"".into())
+}
+
+fn fan_out(task: &Task) -> Result<()> {
+    let args = (0..5).map(|number| format!("[{number}]").into()).collect();
+    let results = task.map("line", args, CallOptions::default())?;
+    task.complete(format!("[{}]", results.iter().map(text).collect::<Vec<_>>().join(",")).into())
+}
+
+fn sleep(task: &Task) -> Result<()> {
+    task.sleep(Duration::from_millis(10), None)?;
+    task.complete(call(task, "line", "[\"awake\"]")?)
+}
+
+fn signals(task: &Task) -> Result<()> {
+    let next = || task.wait_signal("go", WaitSignalOptions::default());
+    both(task, [next()?, next()?])
+}
+
+fn caught(task: &Task) -> Result<()> {
+    match call(task, "bad", "[]") {
+        Err(error) if error.status() == Status::Failed => task.complete(call(task, "line", "[\"caught\"]")?),
+        Err(other) => Err(other),
+        Ok(_) => task.complete("\"it never succeeds\"".into()),
+    }
+}
+
+fn waits(task: &Task) -> Result<()> {
+    call(task, "line", "[]")?;
+    task.complete(task.wait_signal("never", WaitSignalOptions::default())?)
+}
+
+fn idempotent(task: &Task) -> Result<()> {
+    let options = || CallOptions { idempotency_key: Some("once".to_owned()), ..CallOptions::default() };
+    let once = || task.call("line", "[7]".into(), options());
+    both(task, [once()?, once()?])
+}
+
+fn starts_over(task: &Task) -> Result<()> {
+    let round = call(task, "line", text(&task.args()))?;
+    match text(&round) {
+        "[0]" => task.continue_with("[1]".into()),
+        "[1]" => task.continue_with("[2]".into()),
+        _ => task.complete(round),
+    }
+}
+
+fn steps(task: &Task) -> Result<()> {
+    for name in ["charge", "send"] {
+        let step = task.step_begin(name, None)?;
+        if !step.recorded {
+            task.step_end(step.op, Ok(format!("\"{name}\"").into()))?;
+        }
+    }
+    let drawn = task.random()?;
+    task.complete(drawn.to_string().into())
+}
