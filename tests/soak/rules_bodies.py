@@ -1,0 +1,119 @@
+"""What workers may do and when, and how it fits what is recorded."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from .history import Line
+from .plan import LEASE
+from .programs import FUNCTIONS, LIMIT
+from .view import HANDLED, Problem, View
+
+# A task that was taken before its execution's end may still begin, until its worker renews its leases and is told.
+LATE = LEASE
+
+
+def cancels(view: View) -> Iterator[Problem]:
+    """No body begins when its execution's cancel was acknowledged. Allowed is what a lease allows, while its worker ran."""
+    for item, id, _ in view.known:
+        answer = view.answers.get(f"cancel:{item.number}")
+        if not answer or answer["say"] != "ack":
+            continue
+        for body in view.bodies:
+            late = view.awake(body.worker, answer["at"], body.began)
+            if body.execution == id and body.began > answer["at"] and late > LATE:
+                yield Problem("cancels", f"{body.function} {body.task} of {id} began {late:.2f} s after the cancel")
+
+
+def fences(view: View) -> Iterator[Problem]:
+    """A fence is given to one body, and the result of the newest is the one that is recorded."""
+    for (task, fence), count in Counter((body.task, body.fence) for body in view.bodies).items():
+        if count > 1:
+            yield Problem("fences", f"fence {fence} of {task} was given to {count} bodies")
+    for task, bodies in view.bodies_of.items():
+        record = view.tasks.get(task)
+        if record is None or record["state"] not in ("completed", "failed"):
+            continue
+        newest = max(body.fence for body in bodies)
+        if newest > record["fence"]:
+            yield Problem("fences", f"a body of {task} began with fence {newest} after the one of {record['fence']} had ended it")
+        if not any(body.fence == record["fence"] and is_end(body.end, body.value, record) for body in bodies):
+            yield Problem("fences", f"what is recorded of {record['step_name']} {task} is not what its newest body said")
+
+
+def is_end(end: str, value: object, record: Line) -> bool:
+    if record["state"] == "completed":
+        return end == "complete" and bool(value == record["result"])
+    # A child's failure is passed on.
+    return end == "fail" or (end == "leave" and value == "FAILED")
+
+
+def ran(view: View) -> Iterator[Problem]:
+    """What is recorded was done: by a body, or, of a key or a cache, by another's."""
+    steps = {(line["execution"], line["name"]) for line in view.run.bodies if line["event"] == "step"}
+    copied = {fork["id"] for forks in view.forks.values() for fork in forks}
+    for id, tasks in view.run.tasks.items():
+        for task in tasks:
+            if task["state"] != "completed" or id in copied:
+                continue
+            excused = task["step_name"] in ("once", "cached")
+            if task["kind"] in HANDLED and not excused and not view.bodies_of.get(task["id"]):
+                yield Problem("ran", f"{task['step_name']} {task['id']} of {id} has a result, and no body ran")
+            if task["kind"] == "step" and (id, task["step_name"]) not in steps:
+                yield Problem("ran", f"the step {task['step_name']} of {id} has a result, and was not done")
+
+
+def attempts(view: View) -> Iterator[Problem]:
+    """Never more than the policy allows."""
+    for body in view.bodies:
+        most = FUNCTIONS[body.function]["retry_policy"]["max_attempts"]
+        if body.attempt > most:
+            yield Problem("attempts", f"{body.function} {body.task} ran for the {body.attempt}th time, of {most}")
+    for task in view.tasks.values():
+        if task["kind"] in HANDLED and task["retries"] >= (most := FUNCTIONS[task["step_name"]]["retry_policy"]["max_attempts"]):
+            yield Problem("attempts", f"{task['step_name']} {task['id']} was tried again {task['retries']} times, of {most} in all")
+
+
+def limits(view: View) -> Iterator[Problem]:
+    """Bodies whose leases live, at once. Of a body that lasts strangely long only the beginning is counted: its worker
+    may have stood still, and its lease may be over."""
+    moments: list[tuple[float, int, str]] = []
+    for body in view.bodies:
+        if body.function == "limited":
+            end = min(body.ended or float("inf"), view.leaves(body.worker, body.began), body.began + LEASE / 3)
+            moments += [(body.began, 1, body.task), (max(end, body.began), -1, body.task)]
+    running = 0
+    for at, step, task in sorted(moments):
+        running += step
+        if running > LIMIT:
+            yield Problem("limits", f"with {task} {running} run at {at:.3f}, of {LIMIT}")
+
+
+def keys(view: View) -> Iterator[Problem]:
+    """What is called with one key is done by one task."""
+    tasks: dict[str, set[str]] = defaultdict(set)
+    for line in view.run.bodies:
+        if line["function"] == "once" and line["event"] == "begin":
+            tasks[line["args"][0]].add(line["task"])
+    for key, doers in tasks.items():
+        if len(doers) > 1:
+            yield Problem("keys", f"{key} was done by {len(doers)} tasks")
+
+
+def caches(view: View) -> Iterator[Problem]:
+    """What was kept is not computed again."""
+    for item, id, _ in view.known:
+        if item.kind == "cached" and len({body.task for body in view.bodies if body.execution == id and body.function == "cached"}) > 1:
+            yield Problem("caches", f"{id} computed twice what was kept")
+
+
+def sleeps(view: View) -> Iterator[Problem]:
+    """No sleep and no time-out ends early, by a clock that nobody sets."""
+    for item, id, execution in view.known:
+        model = view.expected.get(str(item.number))
+        bodies = [body for body in view.bodies if body.execution == id and view.tasks.get(body.task, {}).get("parent_task_id") is None]
+        if model and bodies and execution["state"] == "completed":
+            took = max(body.ended for body in bodies) - min(body.began for body in bodies)
+            if took < model.seconds - 0.01:
+                yield Problem("sleeps", f"{item.kind} {id} took {took:.3f} s, and sleeps for {model.seconds:.3f}")

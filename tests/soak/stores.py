@@ -1,0 +1,176 @@
+"""The stores of a round, and the faults that belong to each: a method `fault_…` for every one. All are healed in the end."""
+
+from __future__ import annotations
+
+import errno
+import json
+import mmap
+import os
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+from .postgres import Server
+from .proxy import Proxy
+
+# As in shim.c: the clock, failing syncs, failing writes, full.
+CONTROL = struct.Struct("=qiiii")
+# Of the file system that gets full.
+SPACE = 64 << 20
+
+
+class Sqlite:
+    """A file on a small file system of its own, where we may mount one, and a shim before it in every process."""
+
+    def __init__(self, folder: Path, shim: Path, trace: bool = False) -> None:
+        self.place = folder / "store"
+        self.place.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={SPACE}", "none", str(self.place)]
+        self.mounted = os.getuid() == 0 and subprocess.run(mount, capture_output=True).returncode == 0
+        self.path = self.place / "soak.db"
+        control = folder / "control"
+        control.write_bytes(bytes(CONTROL.size))
+        with control.open("r+b") as file:
+            self.control = mmap.mmap(file.fileno(), CONTROL.size)
+        self.environment = {"LD_PRELOAD": str(shim), "SOAK_SHIM": str(control), "SOAK_SHIM_STORE": str(self.path)}
+        self.trace = folder / "trace"
+        if trace:
+            self.environment["SOAK_SHIM_TRACE"] = str(self.trace)
+        self.options = json.dumps({"busy_timeout": "10s"})
+        self.url = str(self.path)
+        self.moved = 0.0
+
+    def _set(self, place: int, format: str, value: int) -> None:
+        struct.pack_into(format, self.control, place, value)
+
+    def fault_full(self, amount: float) -> str:
+        """Nothing can be written for a while."""
+        seconds = 0.3 + amount
+        if not self.mounted:
+            self._set(16, "=i", 1)
+            time.sleep(seconds)
+            self._set(16, "=i", 0)
+            return f"for {seconds:.1f} s, by the shim"
+        ballast = self.place / "ballast"
+        with ballast.open("wb", buffering=0) as file:
+            try:
+                for size in (1 << 20, 1 << 12, 1):
+                    try:
+                        while True:
+                            file.write(bytes(size))
+                    except OSError as error:
+                        if error.errno != errno.ENOSPC:
+                            raise
+                time.sleep(seconds)
+            finally:
+                ballast.unlink()
+        return f"for {seconds:.1f} s"
+
+    def fault_fail_sync(self, amount: float) -> str:
+        self._set(8, "=i", 1 + int(amount * 4))
+        return f"{1 + int(amount * 4)} times"
+
+    def fault_fail_write(self, amount: float) -> str:
+        self._set(12, "=i", 1 + int(amount * 4))
+        return f"{1 + int(amount * 4)} times"
+
+    def fault_clock(self, amount: float) -> str:
+        """By up to 40 s, to and fro."""
+        self.moved = 40 * (amount - 0.5)
+        self._set(0, "=q", int(self.moved * 1e9))
+        return f"by {self.moved:+.1f} s"
+
+    def heal(self) -> None:
+        self.control[:] = bytes(CONTROL.size)
+        self.moved = 0
+
+    def close(self) -> None:
+        self.control.close()
+        if self.mounted:
+            subprocess.run(["umount", "--lazy", str(self.place)], check=False)
+
+
+class Postgres:
+    """A server with a synchronous standby, behind a proxy."""
+
+    def __init__(self, servers: Path) -> None:
+        self.primary, self.standby = Server(servers / "one"), Server(servers / "two")
+        self.primary.create()
+        self.primary.start()
+        self.standby.copy_of(self.primary)
+        self.standby.start()
+        self.primary.wants_standby()
+        self.proxy = Proxy(self.primary.port)
+        self.url = (
+            f"postgresql://stent@127.0.0.1:{self.proxy.port}/postgres?max_size=4&min_size=1&connect_timeout=5&call_timeout=5"
+        )
+        self.options = "{}"
+        self.environment: dict[str, str] = {}
+        self.mounted = True
+
+    def fault_lose_commit(self, amount: float) -> str:
+        self.proxy.lose_commits(1 + int(amount * 6))
+        return f"the answers to {1 + int(amount * 6)} COMMITs"
+
+    def fault_swallow_commit(self, amount: float) -> str:
+        self.proxy.swallow_commits(1 + int(amount * 6))
+        return f"{1 + int(amount * 6)} COMMITs"
+
+    def fault_cut(self, amount: float) -> str:
+        self.proxy.cut_all()
+        return "all connections"
+
+    def fault_stall(self, amount: float) -> str:
+        """Long enough for leases to end, and sometimes for calls."""
+        seconds = 1 + 6 * amount
+        self.proxy.stall()
+        time.sleep(seconds)
+        self.proxy.heal()
+        return f"for {seconds:.1f} s"
+
+    def fault_delay(self, amount: float) -> str:
+        self.proxy.delay = 0.01 + 0.05 * amount
+        time.sleep(1.5)
+        self.proxy.delay = 0
+        return f"every word, by {0.01 + 0.05 * amount:.2f} s"
+
+    def fault_restart(self, amount: float) -> str:
+        self.primary.stop("fast")
+        time.sleep(2 * amount)
+        self.primary.start()
+        return f"after {2 * amount:.1f} s"
+
+    def fault_crash(self, amount: float) -> str:
+        if amount < 0.5:
+            self.primary.stop("immediate")
+        else:
+            self.primary.kill()
+            # Its processes go one after the other.
+            time.sleep(0.5)
+        time.sleep(amount)
+        self.primary.start()
+        return "immediate" if amount < 0.5 else "SIGKILL"
+
+    def fault_failover(self, amount: float) -> str:
+        """The last one: afterwards there is no standby."""
+        end = time.monotonic() + 30
+        while not self.primary.has_standby():
+            if time.monotonic() > end:
+                return "the standby is not there: left out"
+            time.sleep(0.05)
+        self.primary.stop("immediate")
+        self.standby.promote()
+        self.proxy.turn_to(self.standby.port)
+        return "to the standby"
+
+    def heal(self) -> None:
+        self.proxy.heal()
+
+    def close(self) -> None:
+        self.proxy.close()
+        self.standby.remove()
+        self.primary.remove()
+
+
+Store = Sqlite | Postgres
