@@ -22,7 +22,7 @@ from typing import Any
 import stent
 from stent import sync
 
-from .history import Journal, read
+from .history import Journal, mark, read
 from .plan import THREADS, Item, Plan
 
 # So long is a request repeated, in seconds; then it has failed, and the checker says so.
@@ -37,10 +37,8 @@ class Client:
         self.asked = {line["request"] for line in before}
         self.journal = Journal(path)
         self.executor = executor
-        try:
-            self.mark: Callable[[int], object] = ctypes.CDLL(None).soak_mark
-        except AttributeError:
-            self.mark = lambda number: None
+        # Where the shim is: the trace of writes learns what was acknowledged by then.
+        self.shim: Any = getattr(ctypes.CDLL(None), "soak_mark", None)
 
     def ask(self, request: str, call: Callable[[], Any], over: Callable[[], Any] | None = None) -> Any:
         """`over`: what it means that there is a conflict; None: no conflict is expected."""
@@ -65,10 +63,14 @@ class Client:
                     return None
                 time.sleep(0.1)
                 continue
-            self.journal.write(request=request, say=say, answer=answer)
+            at = self.journal.write(request=request, say=say, answer=answer)
             self.done[request] = answer
-            self.mark(int(time.monotonic() * 1e6))
+            self.mark(at)
             return answer
+
+    def mark(self, at: float) -> None:
+        if self.shim:
+            self.shim(ctypes.c_int64(mark(at)))
 
     def start(self, item: Item, other: Item | None) -> str | None:
         """Gives its id, once it is there."""
@@ -82,8 +84,9 @@ class Client:
         if item.how == "many" and other:
             both = [flow.options(**one.options, id=one.id).bind(one.program) for one in (item, other)]
             ids = [item.id, other.id]
-            self.ask(f"many:{item.number}:{other.number}", lambda: [e.id for e in self.executor.dispatch_many(both)], lambda: ids)
-            return item.id
+            name = f"many:{item.number}:{other.number}"
+            there = self.ask(name, lambda: [e.id for e in self.executor.dispatch_many(both)], lambda: ids)
+            return item.id if there else None
         use = flow.options(**item.options, id=item.id)
         return str(self.ask(name, lambda: self.executor.dispatch(use, item.program).id, lambda: item.id) or "") or None
 
@@ -122,8 +125,7 @@ class Client:
         except stent.Error as error:
             self.journal.write(request=name, say="error", status=error.status, message=error.message, amount=amount)
         else:
-            self.journal.write(request=name, say="ack", answer=value, amount=amount)
-            self.mark(int(time.monotonic() * 1e6))
+            self.mark(self.journal.write(request=name, say="ack", answer=value, amount=amount))
 
     @staticmethod
     def ended(execution: sync.Execution[Any]) -> dict[str, Any]:

@@ -22,10 +22,18 @@ class Journal:
         self.fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self.lock = threading.Lock()
 
-    def write(self, **line: Any) -> None:
-        text = json.dumps({"at": round(time.monotonic(), 6), **line}).encode() + b"\n"
+    def write(self, **line: Any) -> float:
+        """Gives the line's "at"."""
+        at = round(time.monotonic(), 6)
+        text = json.dumps({"at": at, **line}).encode() + b"\n"
         with self.lock:
             os.write(self.fd, text)
+        return at
+
+
+def mark(at: float) -> int:
+    """A line's number in a trace of writes."""
+    return round(at * 1e6)
 
 
 def read(path: Path) -> list[Line]:

@@ -78,6 +78,7 @@ class Maker:
         self.seed = seed
         self.folder = folder
         self.items: list[Item] = []
+        self.breaks = 0
 
     def n(self) -> int:
         return self.random.randrange(1000)
@@ -121,7 +122,8 @@ class Maker:
     def broken(self) -> None:
         path = f"{self.folder}/repaired-{len(self.items)}"
         program = [["call", "double", [self.n()]], ["call", "broken", [self.n(), path]], ["call", "double", [self.n()]]]
-        self.item("broken", program, replay=self.random.random() < 0.6, watch=True)
+        self.item("broken", program, replay=self.breaks % 2 == 0, watch=True)
+        self.breaks += 1
 
     def caught(self) -> None:
         inner = [["call", "double", [1]], ["fail", "Inner"]]

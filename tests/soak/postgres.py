@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
 import signal
 import socket
 import subprocess
@@ -110,10 +109,3 @@ class Server:
         self.ask("ALTER SYSTEM SET synchronous_standby_names = ''")
         self._call("pg_ctl", "-D", str(self.data), "-w", "-t", "60", "promote")
         self.ask("SELECT pg_reload_conf()")
-
-    def remove(self) -> None:
-        try:
-            self.stop("immediate")
-        except RuntimeError:
-            pass
-        shutil.rmtree(self.folder, ignore_errors=True)

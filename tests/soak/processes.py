@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -23,7 +24,12 @@ WORKER = {"max_concurrency": 4, "lease_duration": LEASE, "poll_interval": "100ms
 ENDED_MAX = 60
 # A frozen worker's leases are over when it wakes up.
 FREEZE = 2 * LEASE
-TESTS = Path(__file__).resolve().parent.parent
+LIBC = ctypes.CDLL(None)
+
+
+def end_with_us() -> None:
+    """However the harness ends, what it has started ends with it: prctl's PR_SET_PDEATHSIG."""
+    LIBC.prctl(1, signal.SIGKILL)
 
 
 @dataclass
@@ -49,7 +55,9 @@ class Processes:
 
     def _start(self, name: str, command: list[str]) -> Process:
         environment = os.environ | self.store.environment | {"PYTHONSAFEPATH": "1"}
-        popen = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=self.stderr, stderr=self.stderr)
+        popen = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=self.stderr, stderr=self.stderr, preexec_fn=end_with_us
+        )
         self.journal.write(fault="start", worker=name, pid=popen.pid)
         return Process(name, popen)
 

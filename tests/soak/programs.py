@@ -25,7 +25,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-Program = list[list[Any]]
+Program = list[Any]
 
 ACTIVITIES = ["double", "echo", "flaky", "declined", "broken", "slow", "limited", "cached", "once", "tally", "stamp", "undo"]
 LIMIT = 3
@@ -147,13 +147,12 @@ def _run(program: Program, signals: list[Any], repaired: bool, made: Outcome) ->
                 made.seconds += seconds(rest[0])
             case "signal":
                 made.tasks["signal"] += 1
-                timeout = rest[1].get("timeout") if len(rest) > 1 else None
                 made.signals.append(len(values))
                 value = {"failed": "SignalTimeout"}
                 if rest[0] == "s":
                     value = signals.pop(0)
                 else:
-                    made.seconds += seconds(timeout)
+                    made.seconds += seconds(rest[1]["timeout"])
             case "step":
                 made.tasks["step"] += 1
                 value = rest[1] + 1

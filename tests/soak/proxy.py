@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -94,8 +95,11 @@ class Proxy:
             await relay.client.drain()
         relay.cut()
 
-    def _do(self, work: object) -> None:
-        assert callable(work)
+    def _cut_all(self) -> None:
+        for relay in list(self.relays):
+            relay.cut()
+
+    def _do(self, work: Callable[[], object]) -> None:
         self.loop.call_soon_threadsafe(work)
 
     def lose_commits(self, count: int) -> None:
@@ -105,7 +109,7 @@ class Proxy:
         self.swallow = count
 
     def cut_all(self) -> None:
-        self._do(lambda: [relay.cut() for relay in list(self.relays)])
+        self._do(self._cut_all)
 
     def stall(self) -> None:
         self._do(self.speaks.clear)

@@ -26,7 +26,8 @@ OUTCRY = re.compile(r"panicked at|PANIC|Segmentation|AddressSanitizer|Fatal Pyth
 Say = Callable[[str], None]
 
 
-def play(plan: Plan, store: Store, program: Path, say: Say) -> Run:
+def play(plan: Plan, store: Store, program: Path, say: Say) -> tuple[Run, int]:
+    """Gives the run, and how much of the trace of writes is good, if there is one."""
     folder = Path(plan.folder)
     plan.save()
     options = {option["name"] for kind in stent.describe()["options"] if kind["name"] == "function" for option in kind["fields"]}
@@ -40,6 +41,8 @@ def play(plan: Plan, store: Store, program: Path, say: Say) -> Run:
             time.sleep(0.05)
         processes.thawed()
         say("the clients have done")
+        # What is traced ends here: this process has no shim.
+        traced = store.traced()
         with sync.Executor(store.url, **json.loads(store.options)) as executor:
             unfinished = settle(executor, processes, say)
             say("all is over")
@@ -52,7 +55,7 @@ def play(plan: Plan, store: Store, program: Path, say: Say) -> Run:
     text = (folder / "stderr").read_text(errors="replace")
     records |= {"unfinished": unfinished, "outcries": [line for line in text.splitlines() if OUTCRY.search(line)]}
     (folder / "records.json").write_text(json.dumps(records))
-    return Run.load(folder)
+    return Run.load(folder), traced
 
 
 def hurt(plan: Plan, store: Store, processes: Processes, say: Say) -> None:

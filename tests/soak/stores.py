@@ -6,8 +6,10 @@ import errno
 import json
 import mmap
 import os
+import shutil
 import struct
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -16,14 +18,27 @@ from .proxy import Proxy
 
 # As in shim.c: the clock, failing syncs, failing writes, full.
 CONTROL = struct.Struct("=qiiii")
+# Ends the servers and clears their folder away when its standard input ends.
+KEEPER = """
+cat >/dev/null
+for data in "$1"/*/data; do
+    [ -f "$data/postmaster.pid" ] || continue
+    pid=$(head -n 1 "$data/postmaster.pid")
+    kill -KILL "$pid" 2>/dev/null
+done
+# Their processes notice that the first of them is gone, and may still write for a moment.
+until rm -rf "$1" 2>/dev/null; do sleep 0.05; done
+"""
 # Of the file system that gets full.
 SPACE = 64 << 20
+# How far the clock is set, in seconds: what went by it would come much too early, or not at all.
+JUMP = 10
 
 
 class Sqlite:
     """A file on a small file system of its own, where we may mount one, and a shim before it in every process."""
 
-    def __init__(self, folder: Path, shim: Path, trace: bool = False) -> None:
+    def __init__(self, folder: Path, shim: Path, trace: bool = False, synchronous: str = "full") -> None:
         self.place = folder / "store"
         self.place.mkdir()
         mount = ["mount", "-t", "tmpfs", "-o", f"size={SPACE}", "none", str(self.place)]
@@ -37,7 +52,7 @@ class Sqlite:
         self.trace = folder / "trace"
         if trace:
             self.environment["SOAK_SHIM_TRACE"] = str(self.trace)
-        self.options = json.dumps({"busy_timeout": "10s"})
+        self.options = json.dumps({"busy_timeout": "10s", "synchronous": synchronous})
         self.url = str(self.path)
         self.moved = 0.0
 
@@ -76,14 +91,21 @@ class Sqlite:
         return f"{1 + int(amount * 4)} times"
 
     def fault_clock(self, amount: float) -> str:
-        """By up to 40 s, to and fro."""
-        self.moved = 40 * (amount - 0.5)
+        """To and fro."""
+        self.moved = 2 * JUMP * (amount - 0.5)
         self._set(0, "=q", int(self.moved * 1e9))
         return f"by {self.moved:+.1f} s"
+
+    def traced(self) -> int:
+        return self.trace.stat().st_size if self.trace.exists() else 0
 
     def heal(self) -> None:
         self.control[:] = bytes(CONTROL.size)
         self.moved = 0
+
+    def keep(self) -> None:
+        """Copies the file, for whoever looks for what is wrong."""
+        shutil.copytree(self.place, self.place.with_name("kept"), dirs_exist_ok=True)
 
     def close(self) -> None:
         self.control.close()
@@ -94,8 +116,14 @@ class Sqlite:
 class Postgres:
     """A server with a synchronous standby, behind a proxy."""
 
-    def __init__(self, servers: Path) -> None:
-        self.primary, self.standby = Server(servers / "one"), Server(servers / "two")
+    def __init__(self, folder: Path) -> None:
+        # PostgreSQL does not run as root, and may not look into root's folders.
+        self.folder = folder
+        self.servers = Path(tempfile.mkdtemp(prefix="stent-soak-"))
+        self.servers.chmod(0o755)
+        # However this process ends, the servers end with it.
+        self.keeper = subprocess.Popen(["sh", "-c", KEEPER, "keeper", self.servers], stdin=subprocess.PIPE, start_new_session=True)
+        self.primary, self.standby = Server(self.servers / "one"), Server(self.servers / "two")
         self.primary.create()
         self.primary.start()
         self.standby.copy_of(self.primary)
@@ -107,7 +135,6 @@ class Postgres:
         )
         self.options = "{}"
         self.environment: dict[str, str] = {}
-        self.mounted = True
 
     def fault_lose_commit(self, amount: float) -> str:
         self.proxy.lose_commits(1 + int(amount * 6))
@@ -164,13 +191,21 @@ class Postgres:
         self.proxy.turn_to(self.standby.port)
         return "to the standby"
 
+    def traced(self) -> int:
+        return 0
+
     def heal(self) -> None:
         self.proxy.heal()
 
+    def keep(self) -> None:
+        for name in ("one", "two"):
+            shutil.copy(self.servers / name / "log", self.folder / f"server-{name}.log")
+
     def close(self) -> None:
         self.proxy.close()
-        self.standby.remove()
-        self.primary.remove()
+        assert self.keeper.stdin
+        self.keeper.stdin.close()
+        self.keeper.wait()
 
 
 Store = Sqlite | Postgres
