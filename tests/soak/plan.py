@@ -227,7 +227,7 @@ KINDS: list[Callable[[Maker], None]] = [
 ]
 
 # What happens to each store, and how often beside the others.
-WORKERS = {"kill": 5, "freeze": 3, "kill_client": 1}
+WORKERS = {"kill": 5, "freeze": 3, "drain": 2, "kill_client": 1}
 SQLITE = WORKERS | {"full": 1, "fail_sync": 2, "fail_write": 2, "clock": 2}
 POSTGRES = WORKERS | {"lose_commit": 3, "cut": 1, "swallow_commit": 1, "stall": 1, "delay": 1, "restart": 1, "crash": 2}
 

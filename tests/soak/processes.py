@@ -18,7 +18,8 @@ from .plan import CLIENTS, LEASE
 from .programs import FUNCTIONS
 from .stores import Store
 
-LANGUAGES = ["c", "python", "c", "python"]
+LANGUAGES = ["c", "python", "c", "asyncio"]
+MODULES = {"python": "soak.worker", "asyncio": "soak.coroutines"}
 WORKER = {"max_concurrency": 4, "lease_duration": LEASE, "poll_interval": "100ms", "poll_interval_max": "300ms"}
 # Processes that ended by themselves, in one round, are no bad luck any more.
 ENDED_MAX = 60
@@ -51,6 +52,7 @@ class Processes:
         self.started = 0
         self.ended = 0
         self.workers: list[Process] = []
+        self.leaving: list[Process] = []
         self.clients: list[Process | None] = []
 
     def _start(self, name: str, command: list[str]) -> Process:
@@ -65,7 +67,7 @@ class Processes:
         self.started += 1
         language = LANGUAGES[place]
         name = f"{language}-{place}-{self.started}"
-        program = [str(self.program)] if language == "c" else [sys.executable, "-m", "soak.worker"]
+        program = [str(self.program)] if language == "c" else [sys.executable, "-m", MODULES[language]]
         options = json.dumps(WORKER | {"worker_id": name})
         where = [self.store.url, self.store.options, options, self.functions, str(self.folder / "bodies.jsonl")]
         return self._start(name, program + where)
@@ -111,6 +113,18 @@ class Processes:
         self.workers[place] = self.start_worker(place)
         return worker.name
 
+    def drain(self, target: int) -> str:
+        """As a deploy does it: the new one comes while the old one ends."""
+        place = target % len(self.workers)
+        worker = self.workers[place]
+        if worker.frozen:
+            return "nobody"
+        worker.popen.terminate()
+        self.journal.write(fault="drain", worker=worker.name)
+        self.leaving.append(worker)
+        self.workers[place] = self.start_worker(place)
+        return worker.name
+
     def freeze(self, target: int) -> str:
         """Another thread lets it go on: it may be frozen inside a transaction, for which the harness waits too."""
         worker = self.workers[target % len(self.workers)]
@@ -149,10 +163,10 @@ class Processes:
     def stop(self, patience: float) -> list[str]:
         """Drains the workers. Those that did not end in their time."""
         for worker in self.workers:
-            worker.popen.send_signal(signal.SIGTERM)
+            worker.popen.terminate()
         end = time.monotonic() + patience
         slow = []
-        for worker in self.workers:
+        for worker in [*self.workers, *self.leaving]:
             try:
                 worker.popen.wait(max(0.1, end - time.monotonic()))
             except subprocess.TimeoutExpired:
@@ -162,7 +176,7 @@ class Processes:
 
     def end(self) -> None:
         """By force, whatever they do."""
-        for process in [*self.workers, *filter(None, self.clients)]:
+        for process in [*self.workers, *self.leaving, *filter(None, self.clients)]:
             if process.popen.poll() is None:
                 process.popen.kill()
                 process.popen.wait()

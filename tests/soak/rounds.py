@@ -63,7 +63,7 @@ def hurt(plan: Plan, store: Store, processes: Processes, say: Say) -> None:
     try:
         for fault in plan.faults:
             time.sleep(fault.after)
-            if fault.kind in ("kill", "freeze", "kill_client"):
+            if fault.kind in ("kill", "freeze", "drain", "kill_client"):
                 what = getattr(processes, fault.kind)(fault.target)
             else:
                 processes.journal.write(fault=fault.kind, begins=True)

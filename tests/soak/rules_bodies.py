@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from .history import Line
 from .plan import LEASE
 from .programs import FUNCTIONS, LIMIT
-from .view import HANDLED, Problem, View
+from .view import HANDLED, Body, Problem, View
 
 # A task that was taken before its execution's end may still begin, until its worker renews its leases and is told.
 LATE = LEASE
@@ -38,8 +38,12 @@ def fences(view: View) -> Iterator[Problem]:
         newest = max(body.fence for body in bodies)
         if newest > record["fence"]:
             yield Problem("fences", f"a body of {task} began with fence {newest} after the one of {record['fence']} had ended it")
-        if not any(body.fence == record["fence"] and is_end(body.end, body.value, record) for body in bodies):
+        if not any(is_newest(body, record) and is_end(body.end, body.value, record) for body in bodies):
             yield Problem("fences", f"what is recorded of {record['step_name']} {task} is not what its newest body said")
+
+
+def is_newest(body: Body, record: Line) -> bool:
+    return bool(body.fence == record["fence"] or (body.coroutine and body.fence < record["fence"]))
 
 
 def is_end(end: str, value: object, record: Line) -> bool:

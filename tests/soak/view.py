@@ -36,6 +36,8 @@ class Body:
     worker: str
     began: float
     attempt: int
+    # It waits in memory, and may go on under newer fences than the one it tells.
+    coroutine: bool
     # How it ended, by its own word: "complete", "fail", "leave", "continue", "cancelled"; "" if it was cut off.
     end: str = ""
     ended: float = 0
@@ -118,9 +120,8 @@ class View:
         for line in self.run.bodies:
             key = (line["task"], line["fence"], line["worker"])
             if line["event"] == "begin":
-                body = Body(
-                    line["task"], line["execution"], line["function"], line["fence"], line["worker"], line["at"], line["attempt"]
-                )
+                where = (line["task"], line["execution"], line["function"], line["fence"], line["worker"])
+                body = Body(*where, line["at"], line["attempt"], line.get("coroutine", False))
                 found.append(body)
                 open[key] = body
             elif line["event"] != "step" and key in open:

@@ -175,11 +175,15 @@ def run_flow(context: Any, program: list[list[Any]]) -> list[Any]:
 # ---- the program ----
 
 
-def main() -> None:
+def begin(options: str, history: str) -> None:
     global HISTORY, WORKER
-    url, backend, options, functions, history = sys.argv[1:]
     HISTORY = os.open(history, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     WORKER = json.loads(options)["worker_id"]
+
+
+def main() -> None:
+    url, backend, options, functions, history = sys.argv[1:]
+    begin(options, history)
     told = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: told.set())
     handlers: list[Any] = []
