@@ -70,17 +70,20 @@ class Soak:
         all = [str(problem) for problem in found]
         self.passed += not all
         self.failed += bool(all)
+        if all:
+            print(f"test {what} ... FAILED", flush=True)
         for text in all[:SHOWN]:
-            self.say(f"FAILED {what}: {text}")
+            self.say(text)
         if len(all) > SHOWN:
-            self.say(f"FAILED {what}: and {len(all) - SHOWN} more")
+            self.say(f"and {len(all) - SHOWN} more")
         return not all
 
     def round(self, seed: int, store: str) -> None:
         drawn = plan.make(seed, store, str(self.folder(seed, store)), COPIES, FAULTS)
         place = Path(drawn.folder)
         self.say(f"round {seed} on {store}: {len(drawn.items)} executions, {len(drawn.faults)} faults")
-        self.play(drawn, Sqlite(place, self.shim) if store == "sqlite" else Postgres(place))
+        if self.play(drawn, Sqlite(place, self.shim) if store == "sqlite" else Postgres(place)):
+            shutil.rmtree(place)
 
     def play(self, drawn: plan.Plan, store: Store) -> tuple[Run, int] | None:
         """Gives the run and what of its trace is good; None if it could not be played."""
@@ -107,6 +110,7 @@ class Soak:
         """Power cuts in a short run without other trouble than kills."""
         drawn = plan.make(seed, "sqlite", str(self.folder(seed, f"power-{synchronous}")), 1, FAULTS)
         drawn.faults = [fault for fault in drawn.faults if fault.kind in ("kill", "kill_client")]
+        plan.paced(drawn)
         place = Path(drawn.folder)
         self.say(f"power cuts {seed}, synchronous={synchronous}")
         store = Sqlite(place, self.shim, trace=True, synchronous=synchronous)
@@ -117,11 +121,10 @@ class Soak:
         found = power.check(run, store.trace, traced, cuts, POWER_CUTS)
         if synchronous != "full":
             found = [] if found else [Problem("power", f"with synchronous={synchronous} nothing is missing after a power cut")]
-        if self.count(f"power cuts {seed}", found):
-            shutil.rmtree(cuts)
-            store.trace.unlink()
+        if self.count(f"power cuts {seed}, {synchronous}", found):
+            shutil.rmtree(place)
         else:
-            self.say(f"kept: {cuts}")
+            self.say(f"kept: {place}")
 
     def prove(self) -> None:
         if not self.good:

@@ -29,7 +29,7 @@ RULES: list[Callable[[View], Iterator[Problem]]] = [
     rules_bodies.ran,
     rules_bodies.attempts,
     rules_bodies.limits,
-    rules_bodies.keys,
+    rules_bodies.owners,
     rules_bodies.caches,
     rules_bodies.sleeps,
 ]

@@ -107,7 +107,7 @@ def an_operation_is_lost(run: Run, view: View) -> None:
 @breaks("open")
 def a_task_is_left_behind(run: Run, view: View) -> None:
     _, id, _ = some(view, "cancelled", "cancelled")
-    task(run, id, "slow")["state"] = "running"
+    run.tasks[id][0]["state"] = "running"
 
 
 @breaks("signals")
@@ -232,8 +232,8 @@ def a_process_panics(run: Run, view: View) -> None:
 def a_body_begins_after_the_cancel(run: Run, view: View) -> None:
     item, id, _ = some(view, "cancelled", "cancelled")
     told = line(run.client, request=f"cancel:{item.number}", say="ack")["at"]
-    found = line(run.bodies, execution=id, event="begin")
-    run.bodies.append({**found, "task": task(run, id, "slow")["id"], "at": told + LEASE + 0.1, "worker": "another"})
+    found = line(run.bodies, function="slow", event="begin")
+    run.bodies.append({**found, "execution": id, "at": told + LEASE + 0.1, "worker": "another"})
 
 
 @breaks("fences")

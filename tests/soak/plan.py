@@ -244,8 +244,13 @@ def make(seed: int, store: str, folder: str, copies: int, faults: int) -> Plan:
     made = [Fault(round(maker.random.uniform(0.1, 0.7), 3), kind, maker.random.randrange(100), maker.random.random()) for kind in drawn]
     if store == "postgres":
         made.append(Fault(0.5, "failover"))
-    # The work is spread over the time of the faults: so long a client's thread waits before each of its items.
-    pause = sum(fault.after for fault in made) * CLIENT_THREADS / len(maker.items)
-    for item in maker.items:
-        item.pause = round(maker.random.uniform(0, 2 * pause), 3)
-    return Plan(seed, store, folder, maker.items, made)
+    return paced(Plan(seed, store, folder, maker.items, made))
+
+
+def paced(plan: Plan) -> Plan:
+    """The work is spread over the time of the faults: so long a client's thread waits before each of its items."""
+    pause = sum(fault.after for fault in plan.faults) * CLIENT_THREADS / len(plan.items)
+    chance = random.Random(plan.seed)
+    for item in plan.items:
+        item.pause = round(chance.uniform(0, 2 * pause), 3)
+    return plan

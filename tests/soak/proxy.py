@@ -30,7 +30,6 @@ class Proxy:
     swallow: int = 0
     # How late everything is, in seconds.
     delay: float = 0
-    lost: int = 0
     relays: set[Relay] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -75,11 +74,9 @@ class Proxy:
             if b"COMMIT" in data:
                 if self.swallow:
                     self.swallow -= 1
-                    self.lost += 1
                     break
                 if self.lose:
                     self.lose -= 1
-                    self.lost += 1
                     relay.doomed = True
             relay.server.write(data)
             await relay.server.drain()

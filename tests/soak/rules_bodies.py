@@ -94,7 +94,7 @@ def limits(view: View) -> Iterator[Problem]:
             yield Problem("limits", f"with {task} {running} run at {at:.3f}, of {LIMIT}")
 
 
-def keys(view: View) -> Iterator[Problem]:
+def owners(view: View) -> Iterator[Problem]:
     """What is called with one key is done by one task."""
     tasks: dict[str, set[str]] = defaultdict(set)
     for line in view.run.bodies:

@@ -54,7 +54,6 @@ class Sqlite:
             self.environment["SOAK_SHIM_TRACE"] = str(self.trace)
         self.options = json.dumps({"busy_timeout": "10s", "synchronous": synchronous})
         self.url = str(self.path)
-        self.moved = 0.0
 
     def _set(self, place: int, format: str, value: int) -> None:
         struct.pack_into(format, self.control, place, value)
@@ -92,16 +91,15 @@ class Sqlite:
 
     def fault_clock(self, amount: float) -> str:
         """To and fro."""
-        self.moved = 2 * JUMP * (amount - 0.5)
-        self._set(0, "=q", int(self.moved * 1e9))
-        return f"by {self.moved:+.1f} s"
+        seconds = 2 * JUMP * (amount - 0.5)
+        self._set(0, "=q", int(seconds * 1e9))
+        return f"by {seconds:+.1f} s"
 
     def traced(self) -> int:
         return self.trace.stat().st_size if self.trace.exists() else 0
 
     def heal(self) -> None:
         self.control[:] = bytes(CONTROL.size)
-        self.moved = 0
 
     def keep(self) -> None:
         """Copies the file, for whoever looks for what is wrong."""
