@@ -120,7 +120,8 @@ class Soak:
         cuts = place / "cuts"
         found = power.check(run, store.trace, traced, cuts, POWER_CUTS)
         if synchronous != "full":
-            found = [] if found else [Problem("power", f"with synchronous={synchronous} nothing is missing after a power cut")]
+            nothing = Problem("power", f"with synchronous={synchronous} nothing is missing after a power cut")
+            found = [] if found else [nothing]
         if self.count(f"power cuts {seed}, {synchronous}", found):
             shutil.rmtree(place)
         else:

@@ -25,6 +25,7 @@ RULES: list[Callable[[View], Iterator[Problem]]] = [
     rules_records.observed,
     rules_records.outcries,
     rules_bodies.cancels,
+    rules_bodies.leases,
     rules_bodies.fences,
     rules_bodies.ran,
     rules_bodies.attempts,

@@ -135,8 +135,8 @@ class Client:
     def replay(self, item: Item, id: str) -> None:
         """A replay has no id: when a second one finds no letter, the first has been made."""
         Path(item.program[1][2][1]).touch()
-        letters = self.ask(f"letters:{item.number}", lambda: [e["task"]["id"] for e in self.executor.dead_letters(execution_id=id)])
-        for letter in letters or []:
+        find = lambda: [letter["task"]["id"] for letter in self.executor.dead_letters(execution_id=id)]
+        for letter in self.ask(f"letters:{item.number}", find) or []:
             self.ask(f"replay:{item.number}", lambda: self.replayed(letter))
 
     def replayed(self, letter: str) -> str | None:

@@ -236,6 +236,20 @@ def a_body_begins_after_the_cancel(run: Run, view: View) -> None:
     run.bodies.append({**found, "execution": id, "at": told + LEASE + 0.1, "worker": "another"})
 
 
+@breaks("cancels")
+def a_body_begins_after_the_end_was_told(run: Run, view: View) -> None:
+    item, id, _ = next(known for known in view.known if f"wait:{known[0].number}" in view.answers)
+    told = line(run.client, request=f"wait:{item.number}", say="ack")["at"]
+    found = line(run.bodies, execution=id, event="begin")
+    run.bodies.append({**found, "at": told + LEASE + 0.1, "worker": "another"})
+
+
+@breaks("leases")
+def a_body_begins_without_a_lease(run: Run, view: View) -> None:
+    found = line(run.bodies, function="double", event="begin")
+    body(run, found, fence=found["fence"] - 1)
+
+
 @breaks("fences")
 def an_older_fence_records(run: Run, view: View) -> None:
     _, id, _ = some(view, "sequence")
@@ -277,7 +291,7 @@ def a_step_was_not_done(run: Run, view: View) -> None:
 @breaks("attempts")
 def it_is_tried_too_often(run: Run, view: View) -> None:
     found = line(run.bodies, function="broken", event="begin")
-    body(run, found, attempt=3)
+    body(run, found, attempt=30)
 
 
 @breaks("attempts")

@@ -109,7 +109,8 @@ class Maker:
 
     def inbox(self) -> None:
         payloads = [{"number": number, "text": "é\n"} for number in range(5)]
-        program = [["signal", "s"], ["signal", "s"], ["call", "echo", [1]], ["signal", "s"], ["signal", "s"], ["signal", "s"]]
+        take = ["signal", "s"]
+        program = [take, take, ["call", "echo", [1]], take, take, take]
         self.item("inbox", program, signals=payloads, twice=[0, 3])
 
     def late_signal(self) -> None:
@@ -241,7 +242,8 @@ def make(seed: int, store: str, folder: str, copies: int, faults: int) -> Plan:
     weights = {"sqlite": SQLITE, "postgres": POSTGRES}[store]
     drawn = list(weights) + maker.random.choices(list(weights), list(weights.values()), k=max(0, faults - len(weights)))
     maker.random.shuffle(drawn)
-    made = [Fault(round(maker.random.uniform(0.1, 0.7), 3), kind, maker.random.randrange(100), maker.random.random()) for kind in drawn]
+    chance = maker.random
+    made = [Fault(round(chance.uniform(0.1, 0.7), 3), kind, chance.randrange(100), chance.random()) for kind in drawn]
     if store == "postgres":
         made.append(Fault(0.5, "failover"))
     return paced(Plan(seed, store, folder, maker.items, made))

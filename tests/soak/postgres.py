@@ -57,7 +57,8 @@ class Server:
         return done.stdout
 
     def create(self) -> None:
-        self._call("initdb", "--no-sync", "--auth=trust", "--username=stent", "--encoding=UTF8", "--locale=C", "-D", str(self.data))
+        options = ["--no-sync", "--auth=trust", "--username=stent", "--encoding=UTF8", "--locale=C"]
+        self._call("initdb", *options, "-D", str(self.data))
         lines = "".join(f"{name} = '{value}'\n" for name, value in SETTINGS.items())
         with (self.data / "postgresql.conf").open("a") as file:
             file.write(lines)
@@ -101,9 +102,9 @@ class Server:
 
     def has_standby(self) -> bool:
         """It has what this one has, so that nothing is lost with this one."""
-        lag = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = 'sync' AND flush_lsn >= '{}'"
         now = self.ask("SELECT pg_current_wal_lsn()")
-        return self.ask(lag.format(now)) == "1"
+        follows = f"state = 'streaming' AND sync_state = 'sync' AND flush_lsn >= '{now}'"
+        return self.ask(f"SELECT count(*) FROM pg_stat_replication WHERE {follows}") == "1"
 
     def promote(self) -> None:
         self.ask("ALTER SYSTEM SET synchronous_standby_names = ''")

@@ -110,7 +110,7 @@ def check(run: Run, trace: Path, until: int, folder: Path, cuts: int) -> list[Pr
 
 def missing(run: Run, path: Path, marks: set[int]) -> list[Problem]:
     """What is wrong with a file of which all this was acknowledged."""
-    lines = {line["request"]: line for line in run.client if line["say"] in ("ack", "over") and mark(line["at"]) in marks}
+    lines = {line["request"]: line for line in run.client if line["say"] == "ack" and mark(line["at"]) in marks}
     where = path.parent.name
     if not path.exists():
         return [Problem("power", f"{where}: there is no file, and {len(lines)} acknowledgements")] if lines else []
@@ -148,7 +148,7 @@ def unkept(view: View, lines: dict[str, Line], executor: sync.Executor, signals:
             continue
         state = there[number]["state"]
         match what:
-            case "signal" if line["say"] == "ack" and f"s{rest[0]}" not in signals[ids[number]]:
+            case "signal" if f"s{rest[0]}" not in signals[ids[number]]:
                 # One that starts over forgets those that it took.
                 if view.items[int(number)].kind != "continues":
                     yield f"{request} is lost"

@@ -58,7 +58,12 @@ class Processes:
     def _start(self, name: str, command: list[str]) -> Process:
         environment = os.environ | self.store.environment | {"PYTHONSAFEPATH": "1"}
         popen = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=self.stderr, stderr=self.stderr, preexec_fn=end_with_us
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self.stderr,
+            stderr=self.stderr,
+            preexec_fn=end_with_us,
         )
         self.journal.write(fault="start", worker=name, pid=popen.pid)
         return Process(name, popen)

@@ -27,7 +27,7 @@ from typing import Any
 
 Program = list[Any]
 
-ACTIVITIES = ["double", "echo", "flaky", "declined", "broken", "slow", "limited", "cached", "once", "tally", "stamp", "undo"]
+ACTIVITIES = "double echo flaky declined broken slow limited cached once tally stamp undo".split()
 LIMIT = 3
 # Attempts of what has to succeed: more than there can be bad luck in one run.
 PATIENT = {"max_attempts": 40, "initial_delay": "30ms", "max_delay": "200ms", "jitter": 0}

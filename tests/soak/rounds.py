@@ -30,8 +30,8 @@ def play(plan: Plan, store: Store, program: Path, say: Say) -> tuple[Run, int]:
     """Gives the run, and how much of the trace of writes is good, if there is one."""
     folder = Path(plan.folder)
     plan.save()
-    options = {option["name"] for kind in stent.describe()["options"] if kind["name"] == "function" for option in kind["fields"]}
-    processes = Processes(folder, store, program, functions(options))
+    described = {kind["name"]: kind["fields"] for kind in stent.describe()["options"]}
+    processes = Processes(folder, store, program, functions({option["name"] for option in described["function"]}))
     try:
         processes.start()
         time.sleep(0.7)

@@ -12,18 +12,32 @@ from .view import HANDLED, Body, Problem, View
 
 # A task that was taken before its execution's end may still begin, until its worker renews its leases and is told.
 LATE = LEASE
+# From the look at the lease to the body's first line, on a machine that is busy.
+LOOKING = 0.5
 
 
 def cancels(view: View) -> Iterator[Problem]:
-    """No body begins when its execution's cancel was acknowledged. Allowed is what a lease allows, while its worker ran."""
+    """No body begins when its execution's cancel or end was told. Allowed is what a lease allows, while its worker ran."""
+    over: dict[str, float] = {}
     for item, id, _ in view.known:
-        answer = view.answers.get(f"cancel:{item.number}")
-        if not answer or answer["say"] != "ack":
-            continue
-        for body in view.bodies:
-            late = view.awake(body.worker, answer["at"], body.began)
-            if body.execution == id and body.began > answer["at"] and late > LATE:
-                yield Problem("cancels", f"{body.function} {body.task} of {id} began {late:.2f} s after the cancel")
+        for what in ("cancel", "wait"):
+            answer = view.answers.get(f"{what}:{item.number}")
+            if answer and answer["say"] == "ack":
+                over[id] = min(answer["at"], over.get(id, answer["at"]))
+    for body in view.bodies:
+        at = over.get(body.execution, body.began)
+        if body.began > at and (late := view.awake(body.worker, at, body.began)) > LATE:
+            what = f"{body.function} {body.task} of {body.execution}"
+            yield Problem("cancels", f"{what} began {late:.2f} s after its end was told")
+
+
+def leases(view: View) -> Iterator[Problem]:
+    """A body begins only while its lease lives: a newer one has not begun long before, in its worker's waking hours."""
+    for bodies in view.bodies_of.values():
+        for older, newer in ((a, b) for a in bodies for b in bodies if a.fence < b.fence and b.began < a.began):
+            if (late := view.awake(older.worker, newer.began, older.began)) > LOOKING:
+                fences = f"with fence {older.fence} {late:.2f} s after fence {newer.fence} had"
+                yield Problem("leases", f"{older.task} began {fences}")
 
 
 def fences(view: View) -> Iterator[Problem]:
@@ -37,7 +51,7 @@ def fences(view: View) -> Iterator[Problem]:
             continue
         newest = max(body.fence for body in bodies)
         if newest > record["fence"]:
-            yield Problem("fences", f"a body of {task} began with fence {newest} after the one of {record['fence']} had ended it")
+            yield Problem("fences", f"{task} was ended with fence {record['fence']}, and begun with {newest}")
         if not any(is_newest(body, record) and is_end(body.end, body.value, record) for body in bodies):
             yield Problem("fences", f"what is recorded of {record['step_name']} {task} is not what its newest body said")
 
@@ -72,11 +86,17 @@ def attempts(view: View) -> Iterator[Problem]:
     """Never more than the policy allows."""
     for body in view.bodies:
         most = FUNCTIONS[body.function]["retry_policy"]["max_attempts"]
-        if body.attempt > most:
+        # Deaths apart: those of earlier bodies whose worker died, or was thought dead.
+        others = view.bodies_of[body.task]
+        deaths = sum(view.leaves(other.worker, other.began) < body.began for other in others if other.began < body.began)
+        if body.attempt > most + deaths:
             yield Problem("attempts", f"{body.function} {body.task} ran for the {body.attempt}th time, of {most}")
     for task in view.tasks.values():
-        if task["kind"] in HANDLED and task["retries"] >= (most := FUNCTIONS[task["step_name"]]["retry_policy"]["max_attempts"]):
-            yield Problem("attempts", f"{task['step_name']} {task['id']} was tried again {task['retries']} times, of {most} in all")
+        if task["kind"] not in HANDLED:
+            continue
+        name, again = task["step_name"], task["retries"]
+        if again >= (most := FUNCTIONS[name]["retry_policy"]["max_attempts"]):
+            yield Problem("attempts", f"{name} {task['id']} was tried again {again} times, of {most} in all")
 
 
 def limits(view: View) -> Iterator[Problem]:
@@ -108,7 +128,8 @@ def owners(view: View) -> Iterator[Problem]:
 def caches(view: View) -> Iterator[Problem]:
     """What was kept is not computed again."""
     for item, id, _ in view.known:
-        if item.kind == "cached" and len({body.task for body in view.bodies if body.execution == id and body.function == "cached"}) > 1:
+        doers = {body.task for body in view.bodies if body.execution == id and body.function == "cached"}
+        if item.kind == "cached" and len(doers) > 1:
             yield Problem("caches", f"{id} computed twice what was kept")
 
 
@@ -116,7 +137,8 @@ def sleeps(view: View) -> Iterator[Problem]:
     """No sleep and no time-out ends early, by a clock that nobody sets."""
     for item, id, execution in view.known:
         model = view.expected.get(str(item.number))
-        bodies = [body for body in view.bodies if body.execution == id and view.tasks.get(body.task, {}).get("parent_task_id") is None]
+        root = {task["id"] for task in view.run.tasks[id] if task["parent_task_id"] is None}
+        bodies = [body for body in view.bodies if body.task in root]
         if model and bodies and execution["state"] == "completed":
             took = max(body.ended for body in bodies) - min(body.began for body in bodies)
             if took < model.seconds - 0.01:

@@ -138,7 +138,8 @@ def told(view: View) -> Iterator[Problem]:
         if execution["state_values"] != model.states:
             yield Problem("told", f"{id} has the state {execution['state_values']}, not {model.states}")
         # The store has lines of its own, about failures.
-        said = [line["detail"] for line in execution["progress"] if isinstance(line["detail"], dict) and "soak" in line["detail"]]
+        details = [line["detail"] for line in execution["progress"]]
+        said = [detail for detail in details if isinstance(detail, dict) and "soak" in detail]
         if said != model.progress:
             yield Problem("told", f"{id} has the progress {said}, not {model.progress}")
 

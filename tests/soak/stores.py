@@ -120,7 +120,8 @@ class Postgres:
         self.servers = Path(tempfile.mkdtemp(prefix="stent-soak-"))
         self.servers.chmod(0o755)
         # However this process ends, the servers end with it.
-        self.keeper = subprocess.Popen(["sh", "-c", KEEPER, "keeper", self.servers], stdin=subprocess.PIPE, start_new_session=True)
+        keeper = ["sh", "-c", KEEPER, "keeper", str(self.servers)]
+        self.keeper = subprocess.Popen(keeper, stdin=subprocess.PIPE, start_new_session=True)
         self.primary, self.standby = Server(self.servers / "one"), Server(self.servers / "two")
         self.primary.create()
         self.primary.start()
@@ -128,9 +129,8 @@ class Postgres:
         self.standby.start()
         self.primary.wants_standby()
         self.proxy = Proxy(self.primary.port)
-        self.url = (
-            f"postgresql://stent@127.0.0.1:{self.proxy.port}/postgres?max_size=4&min_size=1&connect_timeout=5&call_timeout=5"
-        )
+        pool = "max_size=4&min_size=1&connect_timeout=5&call_timeout=5"
+        self.url = f"postgresql://stent@127.0.0.1:{self.proxy.port}/postgres?{pool}"
         self.options = "{}"
         self.environment: dict[str, str] = {}
 
