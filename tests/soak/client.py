@@ -113,9 +113,9 @@ class Client:
             time.sleep(random.Random(item.number).uniform(0, 1))
             self.ask(f"cancel:{item.number}", lambda: execution.cancel("enough"), lambda: execution.state()["state"])
         if item.watch:
-            self.ask(f"wait:{item.number}", lambda: self.ended(execution))
-        if item.kind == "broken" and item.replay:
-            self.replay(item, id)
+            seen = self.ask(f"wait:{item.number}", lambda: self.ended(execution, 60 if item.replay else 20))
+            if item.replay and seen and seen["state"] == "failed":
+                self.replay(item, id)
 
     def add(self, name: str, id: str, amount: int) -> None:
         request = {"execution_id": id, "name": "client", "amount": amount}
@@ -128,8 +128,8 @@ class Client:
             self.mark(self.journal.write(request=name, say="ack", answer=value, amount=amount))
 
     @staticmethod
-    def ended(execution: sync.Execution[Any]) -> dict[str, Any]:
-        found = execution.wait(20)
+    def ended(execution: sync.Execution[Any], patience: float) -> dict[str, Any]:
+        found = execution.wait(patience)
         return {"state": found["state"], "result": found["result"]}
 
     def replay(self, item: Item, id: str) -> None:

@@ -290,8 +290,12 @@ def a_step_was_not_done(run: Run, view: View) -> None:
 
 @breaks("attempts")
 def it_is_tried_too_often(run: Run, view: View) -> None:
-    found = line(run.bodies, function="broken", event="begin")
-    body(run, found, attempt=30)
+    # Each time at once, so that no death can be meant.
+    failed = line(run.bodies, function="broken", event="fail")
+    for number in range(1, 4):
+        for event in ("begin", "fail"):
+            at = failed["at"] + number / 100 + (event == "fail") / 1000
+            run.bodies.append({**failed, "event": event, "fence": failed["fence"] + number, "at": at, "worker": "another"})
 
 
 @breaks("attempts")

@@ -126,6 +126,11 @@ class Maker:
         self.item("broken", program, replay=self.breaks % 2 == 0, watch=True)
         self.breaks += 1
 
+    def poison(self) -> None:
+        path = f"{self.folder}/repaired-{len(self.items)}"
+        program = [["call", "double", [self.n()]], ["call", "poison", [self.n(), path]], ["call", "double", [self.n()]]]
+        self.item("poison", program, replay=self.breaks % 2 == 0, watch=True)
+
     def caught(self) -> None:
         inner = [["call", "double", [1]], ["fail", "Inner"]]
         program = [["try", "declined", [self.n()]], ["try", "flow", [inner]], ["try", "double", [self.n()]]]
@@ -209,6 +214,7 @@ KINDS: list[Callable[[Maker], None]] = [
     Maker.late_signal,
     Maker.flaky,
     Maker.broken,
+    Maker.poison,
     Maker.caught,
     Maker.fails,
     Maker.once,

@@ -41,11 +41,11 @@ class Process:
 
 
 class Processes:
-    def __init__(self, folder: Path, store: Store, program: Path, functions: dict[str, object]) -> None:
+    def __init__(self, folder: Path, store: Store, program: Path) -> None:
         self.folder = folder
         self.store = store
         self.program = program
-        self.functions = json.dumps(functions)
+        self.functions = json.dumps(FUNCTIONS)
         self.journal = Journal(folder / "faults.jsonl")
         self.stderr = (folder / "stderr").open("ab")
         self.lock = threading.Lock()
@@ -186,10 +186,3 @@ class Processes:
                 process.popen.kill()
                 process.popen.wait()
         self.stderr.close()
-
-
-def functions(options: set[str]) -> dict[str, object]:
-    """`options`: those that the library has for a function. Deaths have a limit of their own, which is not what is
-    tested by killing at random."""
-    more: dict[str, object] = {"max_deaths": 1000} if "max_deaths" in options else {}
-    return {name: {**given, **more} for name, given in FUNCTIONS.items()}

@@ -27,18 +27,25 @@ from typing import Any
 
 Program = list[Any]
 
-ACTIVITIES = "double echo flaky declined broken slow limited cached once tally stamp undo".split()
+ACTIVITIES = "double echo flaky declined broken poison slow limited cached once tally stamp undo".split()
 LIMIT = 3
-# Attempts of what has to succeed: more than there can be bad luck in one run.
-PATIENT = {"max_attempts": 40, "initial_delay": "30ms", "max_delay": "200ms", "jitter": 0}
-BROKEN_ATTEMPTS = 2
+
+
+def options(attempts: int, deaths: int = 6, **more: Any) -> dict[str, Any]:
+    """What does not fail has one attempt: nothing that happens to workers and stores is charged to it. Deaths have a limit
+    of their own, which killing at random is not to reach: they count only where a task ran alone."""
+    policy = {"max_attempts": attempts, "max_deaths": deaths, "initial_delay": "30ms", "max_delay": "200ms", "jitter": 0}
+    return {"retry_policy": policy, **more}
+
 
 FUNCTIONS: dict[str, dict[str, Any]] = {
-    "flow": {"retry_policy": PATIENT},
-    **{name: {"retry_policy": PATIENT} for name in ACTIVITIES},
-    "broken": {"retry_policy": {**PATIENT, "max_attempts": BROKEN_ATTEMPTS}},
-    "limited": {"retry_policy": PATIENT, "max_concurrent": LIMIT},
-    "cached": {"retry_policy": PATIENT, "cached": True},
+    "flow": options(1),
+    **{name: options(1) for name in ACTIVITIES},
+    "flaky": options(4),
+    "broken": options(2),
+    "poison": options(1, deaths=1),
+    "limited": options(1, max_concurrent=LIMIT),
+    "cached": options(1, cached=True),
 }
 
 
@@ -108,6 +115,8 @@ def _activity(function: str, args: list[Any], repaired: bool, made: Outcome) -> 
             raise Failed("Declined")
         case "broken" if not repaired:
             raise Failed("Broken")
+        case "poison" if not repaired:
+            raise Failed("WorkerDied")
         case "double":
             return 2 * args[0]
         case "cached":

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import stent
 from stent import sync
 
 from .history import Line, Run
 from .plan import Plan
-from .processes import Processes, functions
+from .processes import Processes
 from .stores import Store
 
 # Without any change for so long, what is left will not come any more.
@@ -30,8 +29,7 @@ def play(plan: Plan, store: Store, program: Path, say: Say) -> tuple[Run, int]:
     """Gives the run, and how much of the trace of writes is good, if there is one."""
     folder = Path(plan.folder)
     plan.save()
-    described = {kind["name"]: kind["fields"] for kind in stent.describe()["options"]}
-    processes = Processes(folder, store, program, functions({option["name"] for option in described["function"]}))
+    processes = Processes(folder, store, program)
     try:
         processes.start()
         time.sleep(0.7)

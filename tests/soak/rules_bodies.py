@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 
 from .history import Line
 from .plan import LEASE
@@ -52,7 +53,9 @@ def fences(view: View) -> Iterator[Problem]:
         newest = max(body.fence for body in bodies)
         if newest > record["fence"]:
             yield Problem("fences", f"{task} was ended with fence {record['fence']}, and begun with {newest}")
-        if not any(is_newest(body, record) and is_end(body.end, body.value, record) for body in bodies):
+        # Of what has killed its worker, nobody was left to say so.
+        died = record["state"] == "failed" and record["error"]["type"] == "WorkerDied" and not bodies[-1].end
+        if not died and not any(is_newest(body, record) and is_end(body.end, body.value, record) for body in bodies):
             yield Problem("fences", f"what is recorded of {record['step_name']} {task} is not what its newest body said")
 
 
@@ -83,20 +86,24 @@ def ran(view: View) -> Iterator[Problem]:
 
 
 def attempts(view: View) -> Iterator[Problem]:
-    """Never more than the policy allows."""
-    for body in view.bodies:
-        most = FUNCTIONS[body.function]["retry_policy"]["max_attempts"]
-        # Deaths apart: those of earlier bodies whose worker died, or was thought dead.
-        others = view.bodies_of[body.task]
-        deaths = sum(view.leaves(other.worker, other.began) < body.began for other in others if other.began < body.began)
-        if body.attempt > most + deaths:
-            yield Problem("attempts", f"{body.function} {body.task} ran for the {body.attempt}th time, of {most}")
-    for task in view.tasks.values():
-        if task["kind"] not in HANDLED:
+    """After so many failures as the policy allows no body begins. Deaths are none, though an attempt's number counts them."""
+    for task, bodies in view.bodies_of.items():
+        most = FUNCTIONS[bodies[0].function]["retry_policy"]["max_attempts"]
+        failures = sum(has_failed(view, older, newer) for older, newer in pairwise(bodies))
+        if failures >= most:
+            yield Problem("attempts", f"{bodies[0].function} {task} began after {failures} failures, of {most}")
+    for id, record in view.tasks.items():
+        if record["kind"] not in HANDLED:
             continue
-        name, again = task["step_name"], task["retries"]
+        name, again = record["step_name"], record["retries"]
         if again >= (most := FUNCTIONS[name]["retry_policy"]["max_attempts"]):
-            yield Problem("attempts", f"{name} {task['id']} was tried again {again} times, of {most} in all")
+            yield Problem("attempts", f"{name} {id} was tried again {again} times, of {most} in all")
+
+
+def has_failed(view: View, older: Body, newer: Body) -> bool:
+    """Its failure was taken, for certain: its worker was not thought dead meanwhile."""
+    silent = newer.began - older.began > LEASE or view.leaves(older.worker, older.began) < newer.began
+    return older.end == "fail" and not silent
 
 
 def limits(view: View) -> Iterator[Problem]:

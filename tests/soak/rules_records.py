@@ -155,7 +155,7 @@ def letters(view: View) -> Iterator[Problem]:
         elif found["state"] != "failed" or found["args"] != task["args"] or not letter["reason"]:
             yield Problem("letters", f"the letter of {task['id']} is not what its task is, or has no reason")
     for item, id, execution in view.known:
-        if item.kind not in ("broken", "fails") or execution["state"] != "failed":
+        if item.kind not in ("broken", "poison", "fails") or execution["state"] != "failed":
             continue
         forks = view.forks.get(id, [])
         replayed = view.answers.get(f"replay:{item.number}")

@@ -87,6 +87,16 @@ static int lasts(stent_task *task, long long milliseconds)
     return 0;
 }
 
+/* Is there a file of this name? */
+static int exists(const char *name)
+{
+    char *path = json_text(name);
+    path[strlen(path) - 1] = '\0';
+    int found = access(path + 1, F_OK) == 0;
+    free(path);
+    return found;
+}
+
 static stent_status activity(void *data, stent_task *task)
 {
     const char *args = stent_task_args(task), *first = json_at(args, 0), *second = json_at(args, 1);
@@ -101,13 +111,8 @@ static stent_status activity(void *data, stent_task *task)
     }
     if (strcmp(function, "declined") == 0) return fail(&body, task, "Declined", 0);
     if (strcmp(function, "flaky") == 0 && body.attempt <= json_int(second)) return fail(&body, task, "Flaky", 1);
-    if (strcmp(function, "broken") == 0) {
-        char *path = json_text(second);
-        path[strlen(path) - 1] = '\0';
-        int repaired = access(path + 1, F_OK) == 0;
-        free(path);
-        if (!repaired) return fail(&body, task, "Broken", 1);
-    }
+    if (strcmp(function, "broken") == 0 && !exists(second)) return fail(&body, task, "Broken", 1);
+    if (strcmp(function, "poison") == 0 && !exists(second)) raise(SIGKILL);
     if (strcmp(function, "tally") == 0) {
         stent_status status = stent_task_counter_add(task, "tallied", "1", NULL);
         if (status) return status;

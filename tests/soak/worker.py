@@ -60,6 +60,8 @@ def work(context: TaskContext, info: dict[str, Any], args: list[Any]) -> Any:
             raise stent.Failure("Flaky", "as it was asked to")
         case "broken" if not os.path.exists(args[1]):
             raise stent.Failure("Broken", "as it was asked to")
+        case "poison" if not os.path.exists(args[1]):
+            os.kill(os.getpid(), signal.SIGKILL)
         case "tally":
             context.counter_add("tallied", 1)
         case "slow" | "limited" if lasts(context, args[1]):
