@@ -35,7 +35,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from . import damage, plan, power, rounds
+from . import damage, lost_steps, plan, power, rounds
 from .checker import RULES, check, problems
 from .history import Run
 from .stores import Postgres, Sqlite, Store
@@ -82,7 +82,10 @@ class Soak:
         drawn = plan.make(seed, store, str(self.folder(seed, store)), COPIES, FAULTS)
         place = Path(drawn.folder)
         self.say(f"round {seed} on {store}: {len(drawn.items)} executions, {len(drawn.faults)} faults")
-        if self.play(drawn, Sqlite(place, self.shim) if store == "sqlite" else Postgres(place)):
+        made: Store = Sqlite(place, self.shim) if store == "sqlite" else Postgres(place)
+        if isinstance(made, Postgres):
+            self.count(f"lost steps {seed}", lost_steps.check(made))
+        if self.play(drawn, made):
             shutil.rmtree(place)
 
     def play(self, drawn: plan.Plan, store: Store) -> tuple[Run, int] | None:

@@ -123,4 +123,5 @@ class Proxy:
     def close(self) -> None:
         self._do(self.listener.close)
         self.cut_all()
-        self._do(self.loop.stop)
+        # The relays notice that they are cut.
+        self._do(lambda: self.loop.call_later(0.2, self.loop.stop))
