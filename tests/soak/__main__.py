@@ -5,11 +5,12 @@ checker reads what they wrote down. `make soak`, with
     SOAK_SEED      the first round's seed (drawn); each round's is one more than the one before
     SOAK_STORE     sqlite, postgres, or both
 
-A *round* is a plan drawn from its seed (plan.py): executions of 24 kinds, most of which are programs for one interpreter
-(programs.py) that worker.c and worker.py have both, so that a workflow begun in C goes on in Python; and faults. Clients
+A *round* is a plan drawn from its seed (plan.py): executions of 25 kinds, which are programs for one interpreter
+(programs.py) that worker.c, worker.py and coroutines.py all have, so that a workflow begun in C goes on in Python; and
+faults. Clients
 (client.py) dispatch, signal, cancel, add to counters and replay dead letters, and write down each request and each
-answer; handlers write down each body that they begin and end. Meanwhile workers and clients are killed and frozen; a
-SQLite file's disk is full, its writes and syncs fail, its clock is set (shim.c, stores.py); a PostgreSQL server is
+answer; handlers write down each body that they begin and end. Meanwhile workers and clients are killed, frozen and
+drained; a SQLite file's disk is full, its writes and syncs fail, its clock is set (shim.c, stores.py); a PostgreSQL server is
 stopped, crashes, fails over to a synchronous standby, its connections are cut at COMMIT, stalled and delayed (postgres.py,
 proxy.py). Then everything is healed, all executions must end, and the checker (checker.py, rules_*.py), a pure function,
 compares the clients' log, the workers' history and the store's records with each other and with a model of the programs.
