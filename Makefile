@@ -37,8 +37,9 @@ bench: ## speed of both stores beside their own; parts of it: make bench ARGS="q
 	@scripts/need rust cc postgres
 	cargo bench --bench throughput -- $(ARGS)
 
-soak: examples ## orders under random kills and freezes of workers, for SOAK_SECONDS=60
-	$(EXAMPLES)/order_workflow soak examples_c/orders.json $(or $(SOAK_SECONDS),60)
+soak: $(BINDINGS_LIB) ## workflows under all kinds of bad luck, and a checker; SOAK_SECONDS=60 SOAK_SEED= SOAK_STORE=sqlite|postgres|both
+	@scripts/need cc python postgres
+	@tests/soak/run
 
 header: ## writes include/stent.h anew from src/ffi
 	@scripts/need rust cc

@@ -37,7 +37,7 @@ pub(super) async fn replay(tx: &mut Tx<'_>, letter: Id, execution: Id) -> Result
     let replay_of = replay_of.ok_or_else(gone)?;
     let path = decide::path(letter, &above).ok_or_else(|| decide::no_root(letter))?;
     let mut fork = EXECUTION_FORK.call();
-    if tx.change(fork.id(replay_of).id(execution).id(root_task_id(execution)).time(tx.now)).await? == 0 {
+    if tx.change(fork.id(replay_of).id(execution).id(root_task_id(execution)).due(tx.now)).await? == 0 {
         return Err(gone());
     }
     copy_journals(tx, &path, execution).await?;

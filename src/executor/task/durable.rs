@@ -216,7 +216,11 @@ impl TaskCore {
             return Ok(());
         }
         let mut state = self.commit(state)?;
-        hand_over(state.machine(&self.claimed), op)
+        // A commit that was repeated, because its answer was lost, does not say when the step arrived. The journal does.
+        while state.machine(&self.claimed).poll(&[op], WaitMode::All)? == Poll::NeedNews {
+            state = self.load_news(state)?;
+        }
+        Ok(())
     }
 
     /// As [`TaskCore::open`], for calls that are allowed while the worker drains.
@@ -227,7 +231,7 @@ impl TaskCore {
     }
 }
 
-/// Delivers the outcome of a recorded step at once, in the first run as in a replay.
+/// Delivers the outcome of a step that an earlier run has recorded at once, as the first run was given it.
 fn hand_over(machine: &mut Machine, step: Op) -> Result<()> {
     machine.poll(&[step], WaitMode::All).map(drop)
 }

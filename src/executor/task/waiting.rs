@@ -132,7 +132,10 @@ impl TaskCore {
     }
 
     /// Loads what has arrived since the machine last did. The lock is not held meanwhile.
-    fn load_news<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>) -> Result<MutexGuard<'a, State>> {
+    pub(super) fn load_news<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+    ) -> Result<MutexGuard<'a, State>> {
         let after = state.machine(&self.claimed).high_water();
         drop(state);
         let request = JournalRequest { task: self.held.task, after };
