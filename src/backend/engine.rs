@@ -191,7 +191,9 @@ impl Commands {
     /// The extent of the record after these commands, if they say from where.
     pub fn to(&self) -> Option<Extent> {
         let Extent { ops, effects } = self.size();
-        self.from.map(|from| Extent { ops: from.ops + ops, effects: from.effects + effects })
+        let after =
+            |from: Extent| Extent { ops: from.ops.saturating_add(ops), effects: from.effects.saturating_add(effects) };
+        self.from.map(after)
     }
 }
 

@@ -3,12 +3,14 @@
 mod tables;
 mod wild;
 
+use std::time::Duration;
+
 use rand::Rng as _;
 use stent::backend::Request;
 use stent::codec::{operations, to_json};
 use stent::model::Id;
 
-use crate::generate::{FUNCTIONS, LONG, QUEUES, TAGS, WORKERS};
+use crate::generate::{FUNCTIONS, QUEUES, TAGS, WORKERS};
 use crate::operation::Operation;
 use crate::world::World;
 use tables::{DOOR, Field, Kind};
@@ -25,6 +27,8 @@ const VOCABULARY: &[(&[&str], &[&str])] = &[
 ];
 
 const WORDS: &[&str] = &["n", "m", "here", "first", "second", "a", "go", "plain"];
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// How a request is drawn.
 struct Drawing {
@@ -122,7 +126,9 @@ impl World {
     }
 
     fn field(&mut self, field: &Field, drawing: &mut Drawing) -> String {
-        if !field.required && self.one_in(4) {
+        // Of several functions with a limit the stores take the first by its name, and the model the best task: the one that
+        // workers have is enough.
+        if field.name == "max_concurrent" || !field.required && self.one_in(4) {
             return "null".to_owned();
         }
         self.value(&field.kind, &field.name, drawing)
@@ -182,7 +188,13 @@ impl World {
             }
             // The order of what was created must not hang on the stores' clocks.
             "time" if name == "created_at" => to_json(&self.later()),
-            "time" => to_json(&self.pick(&[self.begin.before(LONG), self.begin, self.begin.after(LONG)])),
+            // Never just when something else ends: SQLite's clocks differ by a microsecond from call to call.
+            "time" if name == "now" => {
+                self.made += 1;
+                let far = self.pick(&[self.begin.before(6 * HOUR), self.begin.after(6 * HOUR)]);
+                to_json(&far.after(Duration::from_secs(self.made.unsigned_abs())))
+            }
+            "time" => to_json(&self.pick(&[self.begin.before(7 * HOUR), self.begin, self.begin.after(7 * HOUR)])),
             "array" => to_json(&self.payload()),
             "object" => self.pick(&["{}", "{\"k\":1}"]).to_owned(),
             "any" => to_json(&self.payload()),
