@@ -49,6 +49,7 @@ lib: ## builds target/release/libstent.so and libstent.a
 	@scripts/need rust cc
 	cargo build --release
 	@scripts/archive $(RELEASE)/libstent.a $(RELEASE)/libstent.so
+	@strip -o $(RELEASE)/libstent.so.new $(RELEASE)/libstent.so && mv $(RELEASE)/libstent.so.new $(RELEASE)/libstent.so
 	@ln -sf libstent.so $(RELEASE)/libstent.so.0
 
 devlib: ## builds target/debug/libstent.so, quickly and slow: for work on a binding

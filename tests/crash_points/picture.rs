@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use stent::backend::{DeadLetterFilter, ExecutionFilter, JournalRequest, Request, Response, SharedBackend};
-use stent::model::{Execution, Id, Task};
+use stent::model::{Execution, Id, Task, TaskState};
 
 const ALL: u32 = 1_000;
 
@@ -40,7 +40,9 @@ async fn tasks(store: &SharedBackend, execution: Id) -> Vec<String> {
     let mut lines = Vec::new();
     for Task { id, step_key, step_name, kind, state, result, error, retries, .. } in &tasks {
         let error = error.as_ref().map(|error| &error.kind);
-        lines.push(format!("  {step_key:?} {kind} {step_name}: {state}, {result:?}, {error:?}, retries {retries}"));
+        // A death is an attempt too: what succeeds at its third one may have failed once less.
+        let retries = (*state == TaskState::Failed).then_some(*retries);
+        lines.push(format!("  {step_key:?} {kind} {step_name}: {state}, {result:?}, {error:?}, retries {retries:?}"));
         let journal = store.journals(vec![JournalRequest { task: *id, after: 0 }]).await.unwrap().remove(0);
         let ended: Vec<u64> = journal.iter().filter_map(|entry| entry.arrival).filter(|arrival| *arrival > 0).collect();
         let apart: BTreeSet<&u64> = ended.iter().collect();

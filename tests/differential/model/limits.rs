@@ -4,6 +4,7 @@ use stent::backend::Request;
 use stent::model::{Error, Execution, Number, Result, Task, TaskKind, check_name, check_tags};
 
 pub fn check(request: &Request) -> Result<()> {
+    request.check()?;
     match request {
         Request::CreateExecution { execution } | Request::UpdateExecution { execution } => check_execution(execution),
         Request::CreateExecutionWithRootTask { execution, task } => {
