@@ -2,16 +2,14 @@
 //! out. They work on batches; each is one transaction unless it says otherwise.
 #![expect(clippy::result_large_err, reason = "in what serde derives to read a step's outcome")]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    CallOptions, DispatchOptions, Execution, ExecutionState, Failure, FunctionOptions, Id, Number, Op, OpSet, Payload,
-    ProgressEntry, Result, Task, TaskKind, TaskState, Timestamp, WaitMode, check_key, deserialize_error_text, digest,
-    ended, optional_seconds, seconds,
+    CallOptions, DispatchOptions, Failure, FunctionOptions, Id, Number, Op, OpSet, Payload, ProgressEntry, Result,
+    Task, TaskKind, TaskState, Timestamp, WaitMode, deserialize_error_text, digest, ended, optional_seconds, seconds,
 };
 
 /// A dispatch, resolved by the store: queue, tags, priority, retry policy and the rest that the call left out are
@@ -397,110 +395,6 @@ pub struct NewSignal {
     pub payload: Payload,
     /// The same id for the same execution and name counts once.
     pub id: Option<String>,
-}
-
-/// Which executions to list.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct ExecutionFilter {
-    pub state: Option<ExecutionState>,
-    pub function: Option<String>,
-    pub queue: Option<String>,
-    pub tag: Option<String>,
-    pub created_after: Option<Timestamp>,
-    pub created_before: Option<Timestamp>,
-    pub limit: u32,
-    pub offset: u32,
-}
-
-/// Which dead letters to list.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct DeadLetterFilter {
-    #[serde(rename = "task_id")]
-    pub task: Option<Id>,
-    #[serde(rename = "execution_id")]
-    pub execution: Option<Id>,
-    pub function: Option<String>,
-    pub limit: u32,
-    pub offset: u32,
-}
-
-/// An execution as the outside sees it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Snapshot {
-    /// `progress` holds what handlers said and what follows from the tasks' rows, in order of time.
-    #[serde(flatten)]
-    pub execution: Execution,
-    pub counters: BTreeMap<String, Number>,
-    /// Beside the execution's own `state`, so it needs another word.
-    #[serde(rename = "state_values")]
-    pub state: BTreeMap<String, Payload>,
-    pub replay_of: Option<Id>,
-    pub cancel_reason: Option<String>,
-}
-
-/// Counts of the whole store, read in one snapshot.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct StoreStats {
-    pub executions: BTreeMap<ExecutionStateKey, u64>,
-    pub tasks: BTreeMap<TaskStateKey, u64>,
-    /// Tasks that can be claimed now, by queue (`None`: no queue) and function.
-    pub ready: Vec<Depth>,
-    /// Pending, but not before a later time.
-    pub scheduled: u64,
-    pub dead_letters: u64,
-    pub parked: u64,
-    pub workers: u64,
-}
-
-/// How a store's write-ahead log is doing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct LogSize {
-    pub bytes: u64,
-    /// For so long it has been large, and could not be cut: somebody reads an old state of the store.
-    #[serde(rename = "blocked_seconds", with = "seconds")]
-    pub blocked: Duration,
-}
-
-/// State names as map keys, in their text form.
-pub type ExecutionStateKey = &'static str;
-pub type TaskStateKey = &'static str;
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Depth {
-    pub queue: Option<String>,
-    pub function: String,
-    pub count: u64,
-    /// The age of the oldest, in seconds.
-    #[serde(with = "seconds")]
-    pub oldest: Duration,
-}
-
-/// What a dead letter's replay made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Replayed {
-    #[serde(rename = "execution_id")]
-    pub execution: Id,
-    pub replay_of: Id,
-}
-
-impl ExecutionFilter {
-    /// # Errors
-    /// `INVALID` for words that nothing can have.
-    pub fn check(&self) -> Result<()> {
-        [("function", &self.function), ("queue", &self.queue), ("tag", &self.tag)]
-            .into_iter()
-            .try_for_each(|(what, wanted)| wanted.as_deref().map_or(Ok(()), |wanted| check_key(what, wanted)))
-    }
-}
-
-impl DeadLetterFilter {
-    /// # Errors
-    /// As those of [`ExecutionFilter::check`].
-    pub fn check(&self) -> Result<()> {
-        self.function.as_deref().map_or(Ok(()), |function| check_key("function", function))
-    }
 }
 
 /// A hint: something may have changed. Lost, late or repeated hints do no harm.

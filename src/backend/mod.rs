@@ -6,6 +6,7 @@ mod decide;
 mod engine;
 pub mod postgres;
 mod protocol;
+mod queries;
 mod sql;
 pub mod sqlite;
 
@@ -17,6 +18,7 @@ use tokio::sync::broadcast;
 
 pub use engine::*;
 pub use protocol::{Request, Response};
+pub use queries::*;
 
 use crate::model::{Error, Id, Payload, Result, Status};
 

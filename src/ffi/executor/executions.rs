@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use super::{ExecutorObject, stent_executor};
 use crate::backend::NewSignal;
 use crate::codec;
-use crate::ffi::plumbing::{block_on, borrow, guard, id, optional, runtime, text, write_text};
+use crate::ffi::plumbing::{away, block_on, borrow, guard, id, optional, runtime, text, write_text};
 use crate::ffi::{stent_error, stent_status};
 use crate::model::{Id, Payload};
 
@@ -125,7 +125,8 @@ pub unsafe extern "C" fn stent_executor_state(
         let executor = borrow::<ExecutorObject>(executor)?;
         // SAFETY: text or NULL, by the header's convention.
         let id: Id = unsafe { id(execution_id, "execution_id") }?;
-        let snapshot = block_on(executor.open()?.state(id))?;
+        let executor = executor.open()?.clone();
+        let snapshot = away(move || Box::pin(async move { executor.state(id).await }))?;
         // SAFETY: NULL or writable, by the header's convention.
         unsafe { write_text(execution, &codec::to_json(&snapshot)) }
     })
@@ -146,7 +147,8 @@ pub unsafe extern "C" fn stent_executor_list(
         // SAFETY: text or NULL, by the header's convention.
         let filter = unsafe { optional(filter, "filter") }?;
         let filter = codec::options::execution_filter(filter)?;
-        let found = block_on(executor.open()?.list(filter))?;
+        let executor = executor.open()?.clone();
+        let found = away(move || Box::pin(async move { executor.list(filter).await }))?;
         // SAFETY: NULL or writable, by the header's convention.
         unsafe { write_text(executions, &codec::to_json(&found)) }
     })
