@@ -282,8 +282,8 @@ fn a_store_that_answers_nonsense_fails_every_case_and_crashes_none() {
         let report = check(store, &CheckOptions { timeout: Duration::from_secs(2), ..CheckOptions::default() }).await;
         let report = report.unwrap();
         // What is refused before any store is asked says nothing about this one.
-        let passed = |told: &&Told| told.outcome == Outcome::Passed;
-        let passed: Vec<&str> = report.cases.iter().filter(passed).map(|told| told.name.as_str()).collect();
+        let passed = report.cases.iter().filter(|told| told.outcome == Outcome::Passed);
+        let passed: Vec<&str> = passed.map(|told| &*told.name).collect();
         assert_eq!(passed, ["keeping/keys_that_no_store_would_hold_are_refused"]);
         assert_eq!(report.not_offered, 0, "{report:#?}");
         assert!(report.failed > 150);
