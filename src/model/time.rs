@@ -1,6 +1,7 @@
 //! Timestamps. The one type for instants in the library: microseconds since 1970-01-01T00:00:00Z.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -12,6 +13,9 @@ use super::{Error, Result};
 /// An instant in UTC, in microseconds since the Unix epoch; RFC 3339 with six decimals where it is text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
+
+/// The first and the last instant that RFC 3339 can write, whose years have four digits.
+const WRITTEN: RangeInclusive<i64> = -62_167_219_200_000_000..=253_402_300_799_999_999;
 
 impl Timestamp {
     pub const fn from_micros(micros: i64) -> Self {
@@ -44,10 +48,10 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match DateTime::<Utc>::from_timestamp_micros(self.0) {
-            Some(time) => f.write_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true)),
-            None => write!(f, "{}us", self.0),
-        }
+        // What is beyond is written as the last instant: whatever is written can be read.
+        let micros = self.0.clamp(*WRITTEN.start(), *WRITTEN.end());
+        let time = DateTime::<Utc>::from_timestamp_micros(micros).ok_or(fmt::Error)?;
+        f.write_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true))
     }
 }
 
@@ -56,7 +60,8 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Self> {
         match DateTime::parse_from_rfc3339(text) {
-            Ok(time) => Ok(Self(time.timestamp_micros())),
+            Ok(time) if WRITTEN.contains(&time.timestamp_micros()) => Ok(Self(time.timestamp_micros())),
+            Ok(_) => Err(Error::invalid(format!("'{text}' is not in the years 0000 to 9999 in UTC"))),
             Err(why) => Err(Error::invalid(format!(
                 "'{text}' is not an RFC 3339 time such as 2026-01-31T08:30:00.000000Z: {why}"
             ))),
@@ -93,6 +98,18 @@ mod tests {
     fn what_is_not_a_time_is_named() {
         let error = "tomorrow".parse::<Timestamp>().unwrap_err();
         assert!(error.message().contains("'tomorrow' is not an RFC 3339 time"), "{error}");
+    }
+
+    #[test]
+    fn whatever_is_written_can_be_read() {
+        for micros in [i64::MIN, -62_167_219_200_000_000, 0, 253_402_300_799_999_999, i64::MAX] {
+            let written = Timestamp(micros).to_string();
+            assert_eq!(written.parse::<Timestamp>().unwrap().to_string(), written);
+        }
+        for beyond in ["9999-12-31T23:59:59-14:00", "0000-01-01T00:00:00+14:00"] {
+            let error = beyond.parse::<Timestamp>().unwrap_err();
+            assert!(error.message().contains("not in the years 0000 to 9999"), "{error}");
+        }
     }
 
     #[test]
