@@ -11,7 +11,7 @@ use super::service::{self, Env, Given};
 use super::silence::Limits;
 use super::written::{self, wrong};
 use super::{tls, words};
-use crate::model::{CONNECTIONS_MAX, Error, Result};
+use crate::model::{CONNECTIONS_MAX, Error, Result, parse_duration};
 
 /// This library's own options, after the `?` or in a list of `name=value`.
 const NAMES: &[&str] = &[
@@ -168,10 +168,10 @@ impl Dsn {
                 }
             }
             "max_queries" => self.max_queries = at_least_one(name, value)?,
-            "max_inactive_connection_lifetime" => self.max_inactive_connection_lifetime = seconds(name, value)?,
-            "connect_timeout" => self.connect_timeout = seconds(name, value)?,
+            "max_inactive_connection_lifetime" => self.max_inactive_connection_lifetime = duration(name, value)?,
+            "connect_timeout" => self.connect_timeout = duration(name, value)?,
             "call_timeout" => {
-                self.call_timeout = seconds(name, value)?;
+                self.call_timeout = duration(name, value)?;
                 if self.call_timeout.is_zero() {
                     return Err(wrong("call_timeout is 0; it must be more").with("key", name));
                 }
@@ -266,11 +266,8 @@ fn on_or_off(name: &str, value: &str) -> Result<bool> {
     }
 }
 
-fn seconds(name: &str, value: &str) -> Result<Duration> {
-    let seconds: Option<f64> = value.parse().ok();
-    seconds
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| wrong(&format!("{name} is '{value}'; it must be a number of seconds")).with("key", name))
+fn duration(name: &str, value: &str) -> Result<Duration> {
+    parse_duration(value).map_err(|why| wrong(&format!("{name}: {}", why.message())).with("key", name))
 }
 
 #[cfg(test)]
@@ -291,6 +288,17 @@ mod tests {
         assert_eq!((dsn.schema.as_str(), dsn.notify, dsn.keeps_session()), ("s", false, false));
         assert_eq!(dsn.max_inactive_connection_lifetime, Duration::from_millis(1500));
         assert!(!dsn.describe().contains("p:w@d"), "{}", dsn.describe());
+    }
+
+    #[test]
+    fn times_are_durations_like_all_others() {
+        let dsn = Dsn::parse("postgresql://h/d?call_timeout=1m&connect_timeout=2.5").unwrap();
+        assert_eq!((dsn.call_timeout, dsn.connect_timeout), (Duration::from_secs(60), Duration::from_millis(2500)));
+        for (value, says) in [("17000000000000000000", "too long"), ("-1", "negative"), ("soon", "a number is missing")]
+        {
+            let error = Dsn::parse(&format!("postgresql://h/d?call_timeout={value}")).unwrap_err();
+            assert!(error.message().contains("call_timeout") && error.message().contains(says), "{error}");
+        }
     }
 
     #[test]
@@ -374,7 +382,7 @@ mod tests {
             ("keepalives=1", "'keepalives' is not known"),
             ("port=1,2", "port names 2, and there are 1 servers"),
             ("call_timeout=0", "call_timeout is 0; it must be more"),
-            ("call_timeout=soon", "call_timeout is 'soon'"),
+            ("call_timeout=soon", "call_timeout: 'soon' is not a duration"),
             ("schema=", "schema is ''"),
             ("schema=%zz", "two hexadecimal digits"),
             ("statement_cache=0&notify=on", "notify is on and statement_cache is 0"),
