@@ -396,7 +396,8 @@ stent_status stent_backend_backup(stent_backend *backend,
 /**
  * Closes the store: connections, files, locks. Executors made from it answer STENT_E_CLOSED from now on, and so does
  * what is waiting on them. Closing again is nothing. The handle is still to be freed; freeing alone closes as well,
- * a moment after its last executor is gone.
+ * a moment after its last executor is gone. A custom backend's function does not run any more when this returns; its
+ * calls are waited for as long as one may take to answer, then STENT_E_TIMEOUT.
  *
  * Any thread but the library's own. STENT_E_CONFLICT: a worker on it has not been stopped (stent_backend_shutdown stops
  * them too). STENT_E_WRONG_THREAD: called in a callback.

@@ -57,11 +57,30 @@ pub(super) struct Door {
     offered: Vec<&'static str>,
     timeout: Duration,
     closed: watch::Sender<bool>,
+    /// Calls of the function that have not returned, whether they are answered or not.
+    running: Arc<watch::Sender<usize>>,
+}
+
+/// One call of the function.
+struct Running(Arc<watch::Sender<usize>>);
+
+impl Running {
+    fn enter(running: &Arc<watch::Sender<usize>>) -> Self {
+        running.send_modify(|running| *running += 1);
+        Self(Arc::clone(running))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.send_modify(|running| *running -= 1);
+    }
 }
 
 impl Door {
     pub(super) fn new(answerer: Arc<dyn Answerer>, offered: Vec<&'static str>, timeout: Duration) -> Self {
-        Self { answerer, offered, timeout, closed: watch::Sender::new(false) }
+        let running = Arc::new(watch::Sender::new(0));
+        Self { answerer, offered, timeout, closed: watch::Sender::new(false), running }
     }
 
     pub(super) fn offers(&self, operation: &str) -> bool {
@@ -75,6 +94,20 @@ impl Door {
     /// Refuses every call from now on, and fails those that are waiting.
     pub(super) fn close(&self) {
         self.closed.send_replace(true);
+    }
+
+    /// Waits until no call of the function runs: whoever closes a backend may take away what the function stands on, a
+    /// language's interpreter for one.
+    async fn left(&self) -> Result<()> {
+        let mut running = self.running.subscribe();
+        match tokio::time::timeout(self.timeout, running.wait_for(|running| *running == 0)).await {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                let limit = self.timeout.as_secs_f64();
+                let why = format!("close: calls of the custom backend's function have not returned within {limit} s");
+                Err(Error::new(Status::Timeout, why).with("operation", "close"))
+            }
+        }
     }
 
     /// Asks, and waits for the backend's time-out plus `extra`.
@@ -97,7 +130,11 @@ impl Door {
         let (sender, receiver) = oneshot::channel();
         let reply = Reply { operation: operation.to_owned(), sender: Some(sender) };
         let (answerer, name) = (Arc::clone(&self.answerer), operation.to_owned());
-        tokio::task::spawn_blocking(move || answerer.ask(&name, &body, reply));
+        let running = Running::enter(&self.running);
+        tokio::task::spawn_blocking(move || {
+            let _running = running;
+            answerer.ask(&name, &body, reply);
+        });
         receiver.await.unwrap_or_else(|_| Err(Error::backend(format!("{operation}: the custom backend is gone"))))
     }
 
@@ -125,7 +162,7 @@ impl Door {
         let last = request == Request::Close {};
         if last && !self.offers(&operation) {
             self.close();
-            return Ok(Response::Nothing);
+            return self.left().await.map(|()| Response::Nothing);
         }
         if !self.offers(&operation) {
             return Err(not_offered(&operation));
@@ -135,6 +172,9 @@ impl Door {
             self.close();
         }
         let answer = answered?;
+        if last {
+            self.left().await?;
+        }
         let response =
             operations::response(&operation, &answer).map_err(|why| self.broken(&operation, &answer, why.message()))?;
         contract::check(&request, &response).map_err(|why| self.broken(&operation, &answer, &why))?;
@@ -149,4 +189,56 @@ fn closed(operation: &str) -> Error {
 fn not_offered(operation: &str) -> Error {
     let why = format!("{operation} is not among the operations that this custom backend answers");
     Error::new(Status::Unsupported, why).with("operation", operation)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, mpsc};
+
+    use super::*;
+
+    /// Answers at once, and returns when it is told to.
+    struct Lingering(Mutex<mpsc::Receiver<()>>);
+
+    impl Answerer for Lingering {
+        fn ask(&self, operation: &str, _: &str, reply: Reply) {
+            assert!(reply.answer(Ok("null".to_owned())));
+            if operation == "init_db" {
+                self.0.lock().unwrap().recv().unwrap();
+            }
+        }
+
+        fn complain(&self, _: &str) {}
+    }
+
+    async fn closing(timeout: Duration) -> (mpsc::Sender<()>, tokio::task::JoinHandle<Result<Response>>) {
+        let (go, wait) = mpsc::channel();
+        let offered = vec!["init_db", "close"];
+        let door = Arc::new(Door::new(Arc::new(Lingering(Mutex::new(wait))), offered, timeout));
+        door.call(Request::InitDb {}).await.unwrap();
+        let closer = Arc::clone(&door);
+        let closing = tokio::spawn(async move { closer.call(Request::Close {}).await });
+        while !door.is_closed() {
+            tokio::task::yield_now().await;
+        }
+        (go, closing)
+    }
+
+    #[tokio::test]
+    async fn a_close_waits_for_calls_that_have_answered_and_not_returned() {
+        let (go, mut closing) = closing(Duration::from_secs(30)).await;
+        let early = tokio::time::timeout(Duration::from_millis(50), &mut closing).await;
+        assert!(early.is_err(), "it is closed while a call runs");
+        go.send(()).unwrap();
+        closing.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_close_gives_up_in_the_backends_time() {
+        let (go, closing) = closing(Duration::from_millis(20)).await;
+        let why = closing.await.unwrap().unwrap_err();
+        assert_eq!(why.status(), Status::Timeout);
+        assert!(why.message().contains("have not returned"), "{why}");
+        go.send(()).unwrap();
+    }
 }
