@@ -719,7 +719,7 @@ stent_status stent_executor_submit_cancel(stent_executor *executor,
 /**
  * Starts a worker for the functions that are registered by now. options: worker_id, queues, tags, max_concurrency
  * (default 10: the tasks that run at once), prefetch, lease_duration, heartbeat_interval, poll_interval,
- * poll_interval_max, cleanup_interval, retention_period, hold, max_coroutines; see stent_describe.
+ * poll_interval_max, cleanup_interval, retention_period, hold, max_coroutines, host_timeout; see stent_describe.
  *
  * poller: NULL for a worker of the functions that have a handler, which is called back on threads of the library. Else
  * it is one of the functions that have none, whose tasks come as events of the poller, as does every state of the
@@ -738,7 +738,8 @@ stent_status stent_worker_start(stent_executor *executor,
 /**
  * What the worker is doing: a JSON object with "worker_id", "state", "slots", "running", "prefetched", "held" (leases),
  * "queues", "tags", "functions", "coroutines" (in a poller's host, of tasks that wait) and "trouble" (why its last call
- * to the store failed, while that is so); to be freed with stent_free. Any thread.
+ * to the store failed, that its host takes no events, or which handlers go on long after their leases were over, while
+ * that is so); to be freed with stent_free. Any thread.
  */
 stent_status stent_worker_status(stent_worker *worker, char **status, stent_error **error);
 
@@ -1131,6 +1132,13 @@ stent_status stent_task_log(stent_task *task, int32_t level, const char *message
  * here or elsewhere, and is replayed from its record. "cancel" says that a task's work is in vain: the host ends it as
  * it likes (stent_task_fail, or stent_task_free), and its slot is taken until then.
  *
+ * A HOST THAT IS GONE. Leases are renewed by the library, and a host whose loop stands still would keep its tasks. So the
+ * descriptor becomes readable now and then without an event, and the host answers that as always: it takes, and gets
+ * none. A thread that waits in stent_poller_next lives too. A host that does neither for the worker's host_timeout (three
+ * leases, if nobody says) counts as dead: the worker claims nothing, and gives back all it held, and no attempt is charged; a
+ * line of the log and "trouble" in the worker's status name the tasks whose turn it was. With the next take it lives
+ * again, gets "evict" for what it had, and new tasks.
+ *
  * FREEING a task that is not ended: on the coroutine's turn, or in a step, it is a failure of type "NoOutcome"; while it
  * waits, the coroutine is forgotten, as by an eviction; while the worker drains or when the poller is gone, the task
  * goes back, and no attempt is charged. After it no event of the task comes any more.
@@ -1147,7 +1155,8 @@ stent_status stent_task_log(stent_task *task, int32_t level, const char *message
 stent_status stent_poller_new(stent_poller **poller, stent_error **error);
 
 /**
- * A descriptor that is readable while there are events: for poll, epoll, kqueue, libuv, asyncio. It is the poller's:
+ * A descriptor that is readable while there are events, and now and then to see that the host lives, which takes none
+ * then (by stent_poller_take, or stent_poller_next with 0): for poll, epoll, kqueue, libuv, asyncio. It is the poller's:
  * don't write to it and don't close it; an event loop that closes what it watches is given a duplicate (dup). One that
  * reads from it, as Node's sockets do, then takes events until there are none. -1 if the poller is not a live handle.
  * Any thread.

@@ -50,6 +50,7 @@ programs! {
     poller_many,
     poller_submit,
     poller_workflow,
+    silent,
     statuses,
     task_arguments,
     two_handles,
@@ -69,7 +70,7 @@ mod on_postgres {
         };
     }
 
-    on_postgres! { poller, poller_evict, poller_submit, poller_workflow }
+    on_postgres! { poller, poller_evict, poller_submit, poller_workflow, silent }
 }
 
 /// Threads that are cut off and processes that end in the middle leave memory behind, which is no leak; and a stack that

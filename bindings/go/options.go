@@ -103,6 +103,7 @@ type WorkerOptions struct {
 	RetentionPeriod   *time.Duration `stent:"retention_period"`
 	Hold              time.Duration  `stent:"hold"`
 	MaxCoroutines     int            `stent:"max_coroutines"`
+	HostTimeout       time.Duration  `stent:"host_timeout"`
 }
 
 // SQLiteOptions says how a SQLite file is opened.

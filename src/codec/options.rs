@@ -82,6 +82,7 @@ pub fn worker(text: Option<&str>) -> Result<WorkerOptions> {
         retention_period: fields.duration("retention_period")?.unwrap_or(default.retention_period),
         hold: fields.duration("hold")?.unwrap_or(default.hold),
         max_coroutines: fields.value("max_coroutines")?.unwrap_or(default.max_coroutines),
+        host_timeout: fields.duration("host_timeout")?,
     };
     fields.checked(options.check())?;
     Ok(options)

@@ -1,5 +1,7 @@
 //! The interface by which a worker sends events to a host that takes them from a poller.
 
+use std::time::Instant;
+
 use super::events::TaskEvent;
 use super::status::WorkerStatus;
 use super::task::Task;
@@ -13,6 +15,10 @@ pub trait Inbox: Send + Sync {
 
     /// Nobody will take events any more.
     fn is_closed(&self) -> bool;
+
+    /// Asks the host for a sign of life, as one more event would. Returns when it last gave one: took events, looked for
+    /// them, or waits for them just now.
+    fn beat(&self) -> Instant;
 }
 
 #[derive(Debug)]

@@ -69,6 +69,8 @@ counters! {
     advances,
     /// Store calls of workers that failed.
     store_errors,
+    /// Hosts that took no events for so long that they counted as dead.
+    dead_hosts,
 }
 
 /// A histogram with the bounds [`BUCKETS_US`].

@@ -46,7 +46,7 @@ impl Drop for WorkerObject {
 
 /// Starts a worker for the functions that are registered by now. options: worker_id, queues, tags, max_concurrency
 /// (default 10: the tasks that run at once), prefetch, lease_duration, heartbeat_interval, poll_interval,
-/// poll_interval_max, cleanup_interval, retention_period, hold, max_coroutines; see stent_describe.
+/// poll_interval_max, cleanup_interval, retention_period, hold, max_coroutines, host_timeout; see stent_describe.
 ///
 /// poller: NULL for a worker of the functions that have a handler, which is called back on threads of the library. Else
 /// it is one of the functions that have none, whose tasks come as events of the poller, as does every state of the
@@ -83,7 +83,8 @@ pub unsafe extern "C" fn stent_worker_start(
 
 /// What the worker is doing: a JSON object with "worker_id", "state", "slots", "running", "prefetched", "held" (leases),
 /// "queues", "tags", "functions", "coroutines" (in a poller's host, of tasks that wait) and "trouble" (why its last call
-/// to the store failed, while that is so); to be freed with stent_free. Any thread.
+/// to the store failed, that its host takes no events, or which handlers go on long after their leases were over, while
+/// that is so); to be freed with stent_free. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_worker_status(
     worker: *mut stent_worker,

@@ -11,6 +11,7 @@ mod looks;
 mod options;
 mod order;
 mod replays;
+mod strays;
 mod troubles;
 mod waits;
 mod workers;

@@ -37,7 +37,7 @@ std::map<std::string, json> all_options() {
                          .max_concurrent(1).cached(true).cache_ttl(1s).idempotent(true)},
         {"worker", stent::worker_options().worker_id("x").queues(some).tags(some).max_concurrency(1).prefetch(1)
                        .lease_duration(1s).heartbeat_interval(1s).poll_interval(1s).poll_interval_max(1s)
-                       .cleanup_interval(1s).retention_period(1s).hold(1s).max_coroutines(1)},
+                       .cleanup_interval(1s).retention_period(1s).hold(1s).max_coroutines(1).host_timeout(1s)},
         {"sqlite", stent::sqlite_options().synchronous("off").busy_timeout(1s).readers(1).file_mode("0600")},
         {"custom", stent::custom_options().timeout(1s)},
         {"check", stent::check_options().only(some).timeout(1s)},

@@ -90,6 +90,9 @@ export interface WorkerOptions {
   hold?: Duration;
   /** Waiting workflows that are kept in memory; beyond that they are replayed. */
   maxCoroutines?: number;
+  /** A thread whose event loop stands still for so long counts as dead, and other workers take its tasks; three leases
+   * where nobody says. */
+  hostTimeout?: Duration;
 }
 
 export interface SqliteOptions {
@@ -225,6 +228,7 @@ export const OPTIONS = {
     retentionPeriod: true,
     hold: true,
     maxCoroutines: true,
+    hostTimeout: true,
   } satisfies Keys<WorkerOptions>,
   sqlite: { synchronous: true, busyTimeout: true, readers: true, fileMode: true } satisfies Keys<SqliteOptions>,
   check: { only: true, timeout: true } satisfies Keys<CheckOptions>,

@@ -115,6 +115,7 @@ pub(crate) const METRICS: &[Metric] = &[
     counter("stent_sweeps_total", "Sweeps of what is due."),
     counter("stent_advances_total", "Transactions of worker loops."),
     counter("stent_store_errors_total", "Store calls of workers that failed."),
+    counter("stent_dead_hosts_total", "Hosts that took no events for so long that they counted as dead."),
     histogram("stent_schedule_to_start_seconds", "From the moment a task may start to its handler's start."),
     histogram("stent_run_seconds", "From a handler's start to its end."),
 ];

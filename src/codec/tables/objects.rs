@@ -128,6 +128,8 @@ objects! {
         optional("hold", Kind::Duration, "0.0", "How long a handler's await is held in its slot before it suspends."),
         optional("max_coroutines", Kind::Integer, "20000",
             "Waiting tasks whose coroutines a poller's host keeps at most; beyond that, those that have waited longest are evicted."),
+        optional("host_timeout", Kind::Duration, "null",
+            "A poller's host that takes no events for so long counts as dead, and what it held goes back; null: three leases."),
     ];
     /// How a SQLite file is opened.
     SQLITE = "sqlite" [

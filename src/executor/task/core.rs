@@ -291,6 +291,16 @@ impl TaskCore {
         self.state().phase == Phase::Queued
     }
 
+    /// Its handler has begun and not ended it.
+    pub(in crate::executor) fn is_running(&self) -> bool {
+        matches!(self.state().phase, Phase::Running | Phase::Deferred)
+    }
+
+    /// As the log names it.
+    pub(in crate::executor) fn name(&self) -> String {
+        format!("{} (task {})", self.claimed.task.step_name, self.held.task)
+    }
+
     /// What is recorded of it; before its handler starts.
     pub(in crate::executor) fn set_machine(&self, machine: Machine) {
         self.state().machine = Some(machine);

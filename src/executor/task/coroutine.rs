@@ -17,6 +17,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Instant;
 
 use crate::executor::sync::lock;
 use crate::model::{Error, Op, Result};
@@ -67,6 +68,8 @@ pub(in crate::executor) struct Polled<L: Lease> {
     pub(super) asked: Asked,
     /// It is the host's turn; else it is the library's.
     pub(super) hosts_turn: bool,
+    /// When the host's last turn began.
+    pub(super) turn_since: Instant,
     pub(super) loading: bool,
     pub(super) look_set: bool,
     /// A step has ended: it is recorded without waiting for the end of the turn.
@@ -84,11 +87,17 @@ impl<L: Lease> Polled<L> {
             coroutine: Weak::new(),
             asked: Asked::default(),
             hosts_turn: false,
+            turn_since: Instant::now(),
             loading: false,
             look_set: false,
             urgent: false,
             told: false,
         }
+    }
+
+    pub(super) fn begin_turn(&mut self) {
+        self.hosts_turn = true;
+        self.turn_since = Instant::now();
     }
 
     /// Does the host still have the task?

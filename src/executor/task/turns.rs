@@ -63,6 +63,13 @@ impl TaskCore {
         self.state().polled = Some(polled);
     }
 
+    /// Since when it has been the turn of its host.
+    pub(in crate::executor) fn turn_since(&self) -> Option<Instant> {
+        let state = self.state();
+        let polled = state.polled.as_ref().filter(|polled| polled.hosts_turn && state.phase == Phase::Deferred)?;
+        Some(polled.turn_since)
+    }
+
     pub(in crate::executor) fn is_polled(&self) -> bool {
         self.state().polled.is_some()
     }
@@ -123,7 +130,7 @@ impl TaskCore {
         if cold {
             let coroutine = kept.insert(Coroutine::new(polled.tag, Arc::clone(self)));
             polled.coroutine = Arc::downgrade(coroutine);
-            polled.hosts_turn = true;
+            polled.begin_turn();
             refused = Some(hand_over(Task(Holder::Kept(Arc::clone(coroutine)))));
         } else {
             kept = polled.coroutine.upgrade();
@@ -274,7 +281,7 @@ impl TaskCore {
             self.result_in(state, op, &what).map(Arrived::One)
         };
         let Some(polled) = &mut state.polled else { return };
-        polled.hosts_turn = true;
+        polled.begin_turn();
         self.unset(flag::AWAITING);
         if polled.is_kept() {
             self.holder.tell_host(TaskEvent::Op { tag: question.tag, outcome });

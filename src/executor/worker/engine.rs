@@ -12,7 +12,7 @@ use super::cache::{Cache, ENTRIES_MAX, TASKS_MAX};
 use super::marks::ALONE;
 use super::shared::{Message, Shared};
 use super::suspects::Suspects;
-use super::{notices, renewals, sweeps};
+use super::{hosts, notices, renewals, sweeps};
 use crate::backend::{Claim, Claimed, Function, NewWorker, Outcome, Verdict};
 use crate::executor::events::Reason;
 use crate::executor::log::LogRecord;
@@ -49,6 +49,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         shared.set_state(WorkerState::Ready);
         keepers.spawn(notices::keep(Arc::clone(&shared), heard));
         keepers.spawn(renewals::keep(Arc::clone(&shared)));
+        keepers.spawn(hosts::keep(Arc::clone(&shared)));
         keepers.spawn(sweeps::keep(Arc::clone(&shared)));
         keepers.spawn(sweeps::keep_clean(Arc::clone(&shared)));
         let alarms = Arc::clone(&shared);
@@ -135,17 +136,21 @@ impl Engine {
         }
     }
 
-    /// While draining, gives back tasks that have not started; after a stop has timed out, all tasks.
+    /// While draining, or without a slot that can be used, gives back tasks that have not started; after a stop has timed
+    /// out, or of a host that is dead, all tasks.
     fn give_way(&self) {
-        if !self.shared.draining() {
-            return;
+        let shared = &self.shared;
+        let (draining, dead) = (shared.draining(), shared.host_is_dead());
+        if draining || dead || shared.is_stuck() {
+            for job in shared.pool.take_queued() {
+                job.task.give_back();
+            }
         }
-        for job in self.shared.pool.take_queued() {
-            job.task.give_back();
+        if draining {
+            shared.coroutines.evict_all(Reason::Draining);
         }
-        self.shared.coroutines.evict_all(Reason::Draining);
-        if self.shared.abandoned() {
-            for task in self.shared.held() {
+        if dead || (draining && shared.abandoned()) {
+            for task in shared.held() {
                 task.give_back();
                 task.abandon();
             }
@@ -181,7 +186,7 @@ impl Engine {
     /// claimed at once. Without anything to record, a hint is needed for a claim.
     fn claim(&mut self, along: bool) -> Option<Claim> {
         let shared = &self.shared;
-        if shared.draining() || !(along || shared.hinted()) {
+        if shared.draining() || shared.host_is_dead() || !(along || shared.hinted()) {
             return None;
         }
         if self.no_claim_before.is_some_and(|before| Instant::now() < before) {
@@ -189,11 +194,13 @@ impl Engine {
         }
         self.no_claim_before = None;
         let slots = shared.options.max_concurrency;
-        let load = shared.load();
+        // Handlers without a lease have slots that can't be used, and are part of the load.
+        let strays = shared.strays.count();
+        let (usable, load) = (slots.saturating_sub(strays), shared.load().saturating_sub(strays));
         // With a suspect here, only what can begin at once.
         let (begin, most) = match self.suspects.room(slots) {
-            None => (slots, slots + shared.prefetch()),
-            Some(room) => (room, room),
+            None => (usable, usable + shared.prefetch(usable)),
+            Some(room) => (room.saturating_sub(strays), room.saturating_sub(strays)),
         };
         let count = most.saturating_sub(load).min(BATCH_MAX);
         let begin = begin.saturating_sub(load).min(BATCH_MAX);

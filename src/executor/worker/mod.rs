@@ -11,8 +11,9 @@
 //! | `coroutines` | those in a poller's host whose tasks wait |
 //! | `looks` | what is asked before a body begins |
 //! | `cache` | journals of suspended tasks |
+//! | `strays` | handlers that go on without a lease |
 //! | `marks` `suspects` | what the store is told of bodies that begin, and who begins alone after a worker's death |
-//! | `alarms` `notices` `renewals` `sweeps` | the keepers: what happens beside the loop |
+//! | `alarms` `hosts` `notices` `renewals` `sweeps` | the keepers: what happens beside the loop |
 
 mod admit;
 mod alarms;
@@ -20,6 +21,7 @@ mod cache;
 mod coroutines;
 mod desk;
 mod engine;
+mod hosts;
 mod looks;
 mod marks;
 mod notices;
@@ -29,6 +31,7 @@ mod run;
 mod settle;
 mod shared;
 mod slots;
+mod strays;
 mod suspects;
 mod sweeps;
 

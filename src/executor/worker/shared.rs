@@ -15,6 +15,7 @@ use super::looks::Looks;
 use super::pool::Pool;
 use super::run::Run;
 use super::slots::Slots;
+use super::strays::Strays;
 use crate::backend::Transition;
 use crate::executor::core::Core;
 use crate::executor::events::TaskEvent;
@@ -38,6 +39,9 @@ pub(super) struct Shared {
     pub(super) pool: Slots<Run>,
     pub(super) alarms: Alarms,
     looks: Looks,
+    pub(super) strays: Strays,
+    /// A poller's host takes no events.
+    host_dead: AtomicBool,
     /// Tasks whose lease this worker has, to its knowledge.
     held: Mutex<HashMap<Id, Arc<TaskCore>>>,
     /// Leases that may be lost, to be checked now.
@@ -60,7 +64,7 @@ pub(super) struct Shared {
     abandoned: AtomicBool,
     phase: watch::Sender<Phase>,
     pub(super) due: Due,
-    /// Store calls that fail at the moment, and why.
+    /// Store calls that fail at the moment, and why; and what else is wrong.
     troubles: Mutex<BTreeMap<&'static str, String>>,
 }
 
@@ -127,6 +131,8 @@ impl Shared {
             worker_id,
             alarms: Alarms::default(),
             looks: Looks::default(),
+            strays: Strays::default(),
+            host_dead: AtomicBool::new(false),
             held: Mutex::default(),
             doubtful: Mutex::default(),
             doubt: Notify::new(),
@@ -145,8 +151,10 @@ impl Shared {
         }
     }
 
-    pub(super) fn prefetch(&self) -> usize {
-        self.options.prefetch.unwrap_or(self.options.max_concurrency)
+    /// Tasks ready beyond the slots, in proportion to those that can be used.
+    pub(super) fn prefetch(&self, usable: usize) -> usize {
+        let slots = self.options.max_concurrency;
+        self.options.prefetch.unwrap_or(slots) * usable / slots
     }
 
     pub(super) fn heartbeat_interval(&self) -> Duration {
@@ -237,6 +245,8 @@ impl Shared {
                 held.remove(&task.held.task);
             }
         }
+        drop(held);
+        tasks.iter().for_each(|task| self.strays.add(task));
     }
 
     /// Its lease is not given back yet, as far as is known.
@@ -272,6 +282,31 @@ impl Shared {
 
     pub(super) fn holds_none(&self) -> bool {
         lock(&self.held).is_empty()
+    }
+
+    // Who runs tasks.
+
+    pub(super) fn host_is_dead(&self) -> bool {
+        self.host_dead.load(SeqCst)
+    }
+
+    /// True: that is news.
+    pub(super) fn set_host_dead(&self, dead: bool) -> bool {
+        let news = self.host_dead.swap(dead, SeqCst) != dead;
+        if news {
+            self.hint_work();
+        }
+        news
+    }
+
+    /// All slots have been kept for a lease by handlers that have none.
+    pub(super) fn is_stuck(&self) -> bool {
+        let strays = || self.strays.older_than(self.options.lease_duration).len();
+        self.strays.count() >= self.options.max_concurrency && strays() >= self.options.max_concurrency
+    }
+
+    pub(super) fn ring(&self) {
+        self.bell.notify_one();
     }
 
     // Control.
@@ -330,10 +365,14 @@ impl Shared {
     /// is one line.
     pub(super) fn trouble(&self, doing: &'static str, error: &Error) {
         count(&self.core.metrics.counters.store_errors);
-        let told = error.to_string();
+        let level = if error.is_retryable() { Level::Warn } else { Level::Error };
+        self.troubled(doing, level, error.to_string());
+    }
+
+    /// Notes any other trouble, until it is over.
+    pub(super) fn troubled(&self, doing: &'static str, level: Level, told: String) {
         let before = lock(&self.troubles).insert(doing, told.clone());
         if before.as_ref() != Some(&told) {
-            let level = if error.is_retryable() { Level::Warn } else { Level::Error };
             self.log(level, || LogRecord::new("stent.worker", format!("{doing}: {told}")));
         }
     }

@@ -89,7 +89,7 @@ impl Suspects {
             return;
         }
         let (slots, now) = (shared.options.max_concurrency, Instant::now());
-        let in_vain = shared.draining();
+        let in_vain = shared.draining() || shared.host_is_dead();
         self.waiting.retain(|run| {
             let goes_on = !in_vain && !run.task.is(flag::GONE | flag::CANCELLED);
             if !goes_on {

@@ -26,6 +26,13 @@
 //! here or elsewhere, and is replayed from its record. "cancel" says that a task's work is in vain: the host ends it as
 //! it likes (stent_task_fail, or stent_task_free), and its slot is taken until then.
 //!
+//! A HOST THAT IS GONE. Leases are renewed by the library, and a host whose loop stands still would keep its tasks. So the
+//! descriptor becomes readable now and then without an event, and the host answers that as always: it takes, and gets
+//! none. A thread that waits in stent_poller_next lives too. A host that does neither for the worker's host_timeout (three
+//! leases, if nobody says) counts as dead: the worker claims nothing, and gives back all it held, and no attempt is charged; a
+//! line of the log and "trouble" in the worker's status name the tasks whose turn it was. With the next take it lives
+//! again, gets "evict" for what it had, and new tasks.
+//!
 //! FREEING a task that is not ended: on the coroutine's turn, or in a step, it is a failure of type "NoOutcome"; while it
 //! waits, the coroutine is forgotten, as by an eviction; while the worker drains or when the poller is gone, the task
 //! goes back, and no attempt is charged. After it no event of the task comes any more.
@@ -120,7 +127,8 @@ pub unsafe extern "C" fn stent_poller_new(
     })
 }
 
-/// A descriptor that is readable while there are events: for poll, epoll, kqueue, libuv, asyncio. It is the poller's:
+/// A descriptor that is readable while there are events, and now and then to see that the host lives, which takes none
+/// then (by stent_poller_take, or stent_poller_next with 0): for poll, epoll, kqueue, libuv, asyncio. It is the poller's:
 /// don't write to it and don't close it; an event loop that closes what it watches is given a duplicate (dup). One that
 /// reads from it, as Node's sockets do, then takes events until there are none. -1 if the poller is not a live handle.
 /// Any thread.

@@ -46,6 +46,8 @@ struct State {
     signalled: bool,
     interrupted: bool,
     waiting: usize,
+    /// When the host last looked for messages.
+    looked: Instant,
 }
 
 #[derive(Default)]
@@ -123,6 +125,7 @@ impl Queue {
             signalled: false,
             interrupted: false,
             waiting: 0,
+            looked: Instant::now(),
         };
         Ok(Self { state: Mutex::new(state), bell: Condvar::new(), submitted: Mutex::default() })
     }
@@ -174,6 +177,7 @@ impl Queue {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut state = self.state();
         loop {
+            state.looked = Instant::now();
             if state.pair.is_none() {
                 return Next::Closed;
             }
@@ -190,6 +194,8 @@ impl Queue {
                 state = self.state();
                 continue;
             }
+            // Asked for a sign of life, it has given one.
+            state.settle();
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if timeout.is_some() && left.is_none_or(|left| left.is_zero()) {
                 return Next::Nothing;
@@ -212,6 +218,7 @@ impl Queue {
                 return Err(closed());
             }
             state.interrupted = false;
+            state.looked = Instant::now();
             let count = state.messages.len().min(most - taken.len());
             let popped: Vec<Message> = (0..count).filter_map(|_| state.pop()).collect();
             state.settle();
@@ -329,6 +336,16 @@ impl Inbox for Queue {
     fn is_closed(&self) -> bool {
         self.state().pair.is_none()
     }
+
+    fn beat(&self) -> Instant {
+        let mut state = self.state();
+        if state.waiting > 0 {
+            state.looked = Instant::now();
+        } else {
+            state.signal();
+        }
+        state.looked
+    }
 }
 
 #[cfg(test)]
@@ -383,6 +400,31 @@ mod tests {
         }
         drop(queue.push(reply(9)));
         assert!(readable(&queue));
+    }
+
+    /// With nothing to take there is no event either: an empty take, or a look, is the sign.
+    #[test]
+    fn a_host_that_is_asked_for_a_sign_of_life_gives_it_by_looking() {
+        let queue = Arc::new(Queue::new().unwrap());
+        let first = queue.beat();
+        assert!(readable(&queue));
+        assert_eq!(queue.beat(), first);
+        assert!(queue.take(10).unwrap().is_empty() && !readable(&queue));
+        let second = queue.beat();
+        assert!(second > first && readable(&queue));
+        assert!(tag(queue.next(Some(Duration::ZERO))).is_none() && !readable(&queue));
+        assert!(queue.beat() > second);
+        // One that waits lives, and is not disturbed.
+        queue.take(10).unwrap();
+        let other = Arc::clone(&queue);
+        let waits = std::thread::spawn(move || tag(other.next(None)));
+        while queue.state().waiting == 0 {
+            std::thread::yield_now();
+        }
+        let waiting = queue.beat();
+        assert!(queue.beat() > waiting && !readable(&queue));
+        drop(queue.push(reply(5)));
+        assert_eq!(waits.join().unwrap(), Some(5));
     }
 
     #[test]

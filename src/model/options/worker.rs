@@ -30,6 +30,8 @@ pub struct WorkerOptions {
     pub hold: Duration,
     /// Coroutines of waiting tasks that a poller's host keeps at most.
     pub max_coroutines: usize,
+    /// A poller's host that takes no events for so long counts as dead; none given: three leases.
+    pub host_timeout: Option<Duration>,
 }
 
 impl Default for WorkerOptions {
@@ -48,6 +50,7 @@ impl Default for WorkerOptions {
             retention_period: Duration::from_secs(7 * 86_400),
             hold: Duration::ZERO,
             max_coroutines: 20_000,
+            host_timeout: None,
         }
     }
 }
@@ -74,6 +77,7 @@ impl WorkerOptions {
             ("heartbeat_interval", self.heartbeat_interval),
             ("poll_interval", Some(self.poll_interval)),
             ("cleanup_interval", self.cleanup_interval),
+            ("host_timeout", self.host_timeout),
         ] {
             if duration == Some(Duration::ZERO) {
                 return wrong(key, "is 0; it must be longer".to_owned());
@@ -114,6 +118,7 @@ mod tests {
             ("heartbeat_interval", WorkerOptions { heartbeat_interval: Some(60 * second), ..good.clone() }),
             ("poll_interval", WorkerOptions { poll_interval: 6 * second, ..good.clone() }),
             ("cleanup_interval", WorkerOptions { cleanup_interval: Some(Duration::ZERO), ..good.clone() }),
+            ("host_timeout", WorkerOptions { host_timeout: Some(Duration::ZERO), ..good.clone() }),
             ("worker_id", WorkerOptions { worker_id: Some(String::new()), ..good.clone() }),
             ("queues", WorkerOptions { queues: vec![String::new()], ..good.clone() }),
         ] {

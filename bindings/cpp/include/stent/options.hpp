@@ -121,6 +121,7 @@ struct worker_options : detail::options<worker_options> {
     STENT_OPTION(worker_options, retention_period, duration)
     STENT_OPTION(worker_options, hold, duration)
     STENT_OPTION(worker_options, max_coroutines, int)
+    STENT_OPTION(worker_options, host_timeout, duration)
 };
 
 struct sqlite_options : detail::options<sqlite_options> {

@@ -168,6 +168,8 @@ class WorkerOptions(TypedDict, total=False):
     "How long a handler's await is held in its slot before it suspends."
     max_coroutines: int | None
     "Waiting tasks whose coroutines a poller's host keeps at most; beyond that, those that have waited longest are evicted."
+    host_timeout: Duration | None
+    "A poller's host that takes no events for so long counts as dead, and what it held goes back; null: three leases."
 
 
 class SqliteOptions(TypedDict, total=False):

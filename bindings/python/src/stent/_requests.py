@@ -48,7 +48,7 @@ class WorkerStatus(TypedDict):
     tags: list[str]
     functions: list[str]
     trouble: str | None
-    "Why its last call to the store failed, while that is so."
+    "Why its last call to the store failed, or what else is wrong, while that is so."
 
 
 class TaskInfo(TypedDict):
