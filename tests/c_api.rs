@@ -45,6 +45,7 @@ programs! {
     lifetimes,
     operations,
     outcomes,
+    poison,
     poller,
     poller_evict,
     poller_many,
@@ -70,7 +71,7 @@ mod on_postgres {
         };
     }
 
-    on_postgres! { poller, poller_evict, poller_submit, poller_workflow, silent }
+    on_postgres! { poison, poller, poller_evict, poller_submit, poller_workflow, silent }
 }
 
 /// Threads that are cut off and processes that end in the middle leave memory behind, which is no leak; and a stack that
