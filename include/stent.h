@@ -39,7 +39,7 @@
  * functions have 2 MiB.
  *
  * STACK. A call needs at most 64 KiB of the caller's stack, what it calls back on the same thread aside; on PostgreSQL, where
- * any call may have to connect, at most 512 KiB.
+ * any call may have to connect, also by TLS, at most 512 KiB.
  *
  * SIGNALS. Every thread of the library, handlers' too, blocks all signals but those of faults in its own code (SIGSEGV,
  * SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS): the host's signals arrive on the host's threads. A child that is
@@ -1135,9 +1135,10 @@ stent_status stent_task_log(stent_task *task, int32_t level, const char *message
  * A HOST THAT IS GONE. Leases are renewed by the library, and a host whose loop stands still would keep its tasks. So the
  * descriptor becomes readable now and then without an event, and the host answers that as always: it takes, and gets
  * none. A thread that waits in stent_poller_next lives too. A host that does neither for the worker's host_timeout (three
- * leases, if nobody says) counts as dead: the worker claims nothing, and gives back all it held, and no attempt is charged; a
- * line of the log and "trouble" in the worker's status name the tasks whose turn it was. With the next take it lives
- * again, gets "evict" for what it had, and new tasks.
+ * leases, if nobody says) counts as dead: the worker claims nothing, and all it held goes to others; a line of the log and
+ * "trouble" in the worker's status name the tasks whose turn it was. For these it is a death, as if the process had ended:
+ * one that always holds its host up ends as a dead letter ("max_deaths"). Others are charged nothing. With the next take
+ * the host lives again, gets "evict" for what it had, and new tasks.
  *
  * FREEING a task that is not ended: on the coroutine's turn, or in a step, it is a failure of type "NoOutcome"; while it
  * waits, the coroutine is forgotten, as by an eviction; while the worker drains or when the poller is gone, the task

@@ -1,5 +1,7 @@
 //! The C programs of tests/c, against the header and the shared library: each alone, and under valgrind.
 
+#[path = "common/authority.rs"]
+mod authority;
 #[path = "common/c_programs.rs"]
 mod c_programs;
 #[path = "common/postgres.rs"]
@@ -45,6 +47,7 @@ programs! {
     lifetimes,
     operations,
     outcomes,
+    poison,
     poller,
     poller_evict,
     poller_many,
@@ -70,7 +73,7 @@ mod on_postgres {
         };
     }
 
-    on_postgres! { poller, poller_evict, poller_submit, poller_workflow, silent }
+    on_postgres! { poison, poller, poller_evict, poller_submit, poller_workflow, silent }
 }
 
 /// Threads that are cut off and processes that end in the middle leave memory behind, which is no leak; and a stack that
@@ -94,8 +97,22 @@ fn a_call_needs_little_stack() {
 
 #[test]
 fn a_call_needs_little_stack_on_postgres() {
-    let (program, files) = build("small_stack", "on_postgres");
-    let url = postgres::fresh_url("");
+    little_stack_on("on_postgres", &postgres::fresh_url(""));
+}
+
+#[test]
+fn a_call_needs_little_stack_on_postgres_by_tls() {
+    let server = authority::with_authority();
+    let place = server.folder.display();
+    // Looked at by both sides; and each connection serves once, so that calls begin with a new one.
+    let more = format!(
+        "&sslmode=verify-full&sslrootcert={place}/ca.pem&sslcert={place}/client.pem&sslkey={place}/client.key&max_queries=1"
+    );
+    little_stack_on("by_tls", &postgres::schema_of(&server.url, &more));
+}
+
+fn little_stack_on(way: &str, url: &str) {
+    let (program, files) = build("small_stack", way);
     let mut run = Command::new("timeout");
     run.args(["--kill-after=5", PLAIN_SECONDS]).arg(program).arg(files).arg(library()).arg(url);
     // Any call may have to connect.

@@ -38,7 +38,7 @@
 //! functions have 2 MiB.
 //!
 //! STACK. A call needs at most 64 KiB of the caller's stack, what it calls back on the same thread aside; on PostgreSQL, where
-//! any call may have to connect, at most 512 KiB.
+//! any call may have to connect, also by TLS, at most 512 KiB.
 //!
 //! SIGNALS. Every thread of the library, handlers' too, blocks all signals but those of faults in its own code (SIGSEGV,
 //! SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS): the host's signals arrive on the host's threads. A child that is

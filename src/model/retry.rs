@@ -147,7 +147,8 @@ pub fn after_death(policy: &RetryPolicy, begun: Option<u32>, crashes: u32) -> Af
         Some(bodies) if bodies > 1 => AfterDeath::Suspect { company: (bodies / NARROWING).max(1) },
         Some(_) if crashes.saturating_add(1) >= most => AfterDeath::DeadLetter {
             reason: format!(
-                "its worker died {} times in a row while it ran alone (max_deaths is {most})",
+                "its worker died {} times in a row while it ran alone (max_deaths is {most}); an event loop that stands \
+                 still counts as dead",
                 crashes.saturating_add(1)
             ),
         },

@@ -171,7 +171,8 @@ static void cancelled_unseen(void) {
 }
 
 static void timed_out(void) {
-    const char *options = "{\"timeout\": \"30ms\", \"retry_policy\": {\"max_attempts\": 1}}";
+    /* Long enough for it to begin. */
+    const char *options = "{\"timeout\": \"1s\", \"retry_policy\": {\"max_attempts\": 1}}";
     char *id = NULL;
     int cancelled = host->cancelled, ended = host->ended;
     OK(stent_executor_dispatch(host->executor, "stubborn", NULL, options, &id, ERROR));

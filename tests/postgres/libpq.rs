@@ -1,17 +1,15 @@
 //! What libpq's users write: password files, services, lists of servers, certificates, settings of the session.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
-use std::path::Path;
-use std::process::Command;
+use std::os::unix::fs::PermissionsExt as _;
 
 use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 use stent::backend::postgres::Postgres;
 use stent::backend::{Backend as _, Request};
 use stent::model::Status;
 
+use crate::authority::with_authority;
 use crate::postgres::{Server, schema_of};
 use crate::urls::{SECRET, on, open, told, with_password};
 
@@ -95,53 +93,6 @@ fn a_server_that_takes_over_is_found() {
         store.call(Request::SetCachedResult { key, value: b"1".to_vec().into(), ttl: None }).await.unwrap();
         store.call(Request::Close {}).await.unwrap();
     });
-}
-
-fn openssl(folder: &Path, line: &str) {
-    let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-    words.iter_mut().for_each(|word| *word = word.replace('~', " "));
-    let made = Command::new("openssl").args(words).current_dir(folder).output().unwrap();
-    assert!(made.status.success(), "openssl {line}: {}", String::from_utf8_lossy(&made.stderr));
-}
-
-/// A server that asks the user `stent` for a certificate by `ca.pem`, and talks to him by TLS alone.
-fn with_authority() -> Server {
-    let mut server = Server::new("authority", "");
-    server.crash();
-    let folder = server.folder.clone();
-    openssl(&folder, "req -new -x509 -days 2 -nodes -newkey rsa:2048 -subj /CN=authority -keyout ca.key -out ca.pem");
-    for (name, subject) in [("server", "localhost"), ("client", "stent")] {
-        fs::write(folder.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
-        openssl(
-            &folder,
-            &format!("req -new -nodes -newkey rsa:2048 -subj /CN={subject} -keyout {name}.key -out {name}.csr"),
-        );
-        openssl(
-            &folder,
-            &format!(
-                "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out {name}.pem"
-            ),
-        );
-    }
-    let owner = fs::metadata(&folder).unwrap();
-    for name in ["server.key", "server.pem", "ca.pem"] {
-        chown(folder.join(name), Some(owner.uid()), Some(owner.gid())).unwrap();
-        fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o600)).unwrap();
-    }
-    let file = folder.join("data/postgresql.conf");
-    let mut settings = fs::read_to_string(&file).unwrap();
-    let place = folder.display();
-    write!(
-        settings,
-        "ssl = on\nssl_key_file = '{place}/server.key'\nssl_cert_file = '{place}/server.pem'\nssl_ca_file = '{place}/ca.pem'\n"
-    )
-    .unwrap();
-    fs::write(&file, settings).unwrap();
-    let file = folder.join("data/pg_hba.conf");
-    let trusting = fs::read_to_string(&file).unwrap();
-    fs::write(&file, format!("hostssl all stent all cert\nhostnossl all stent all reject\n{trusting}")).unwrap();
-    server.begin();
-    server
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! PostgreSQL as it is in the world: connections that are cut or silent, servers that go away, many processes, a worker with
 //! nothing to do, URLs.
 
+#[path = "../common/authority.rs"]
+mod authority;
 mod backups;
 mod encodings;
 mod hints;

@@ -128,3 +128,31 @@ test("a thread that ends with an open store ends what it made, and nothing else"
     assert.equal(await stent.execution(hung).result({ timeout: "20s" }), "taken over");
   });
 });
+
+test("what a terminated thread held is taken over, and nothing new goes to it", async () => {
+  const url = freshUrl("sqlite");
+  await using(url, async (stent) => {
+    // No code of its own runs any more: neither listeners nor `finally`.
+    const thread = new Thread(
+      `const { open } = require(${JSON.stringify(path.join(root, "dist/src/index.js"))});
+       const { parentPort } = require("node:worker_threads");
+       (async () => {
+         const stent = await open(${JSON.stringify(url)});
+         stent.register("hangs", () => new Promise(() => {}));
+         await stent.startWorker({ leaseDuration: "1h", hostTimeout: "2s" });
+         const execution = await stent.dispatch("hangs");
+         while ((await execution.state()).state !== "running") await new Promise((resolve) => setTimeout(resolve, 5));
+         parentPort.postMessage(execution.id);
+       })();`,
+      { eval: true },
+    );
+    const hung = await new Promise<string>((resolve, reject) => thread.on("message", resolve).on("error", reject));
+    await thread.terminate();
+    const later = await Promise.all(Array.from({ length: 3 }, () => stent.dispatch("hangs")));
+    stent.register("hangs", () => "taken over");
+    await stent.startWorker();
+    for (const execution of [stent.execution(hung), ...later]) {
+      assert.equal(await execution.result({ timeout: "20s" }), "taken over");
+    }
+  });
+});

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import threading
@@ -119,7 +120,14 @@ def test_one_that_does_not_answer_in_time_is_given_up() -> None:
     with pytest.raises(stent.TimeoutError, match="has not answered within 0.1 s"):
         count_of(backend)
     go_on.set()
-    assert count_of(backend) == 1
+
+    def answers() -> bool:
+        # A busy machine may need longer for a call, too.
+        with contextlib.suppress(stent.TimeoutError):
+            return count_of(backend) == 1
+        return False
+
+    wait_for(answers)
 
 
 def test_calls_come_at_once() -> None:

@@ -89,7 +89,10 @@ pub(in crate::backend) struct Charge {
 pub(in crate::backend) fn when_lease_ended(left: &Left<'_>, policy: &RetryPolicy) -> Death {
     let Left { id, parent, worker, begun, company, crashes } = *left;
     let worker = worker.unwrap_or("(unknown)");
-    let failure = || Failure::new("WorkerDied", format!("worker {worker} let its lease end without a word"));
+    let failure = || {
+        let told = format!("worker {worker} let its lease end without a word: it died, or its event loop stood still");
+        Failure::new("WorkerDied", told)
+    };
     let again = |crashes, company| Death::Again(Charge { crashes, deaths: 1, company, failure: Some(failure()) });
     match after_death(policy, begun, crashes) {
         // Its body may have begun just before, and nobody knows: next time it says so first.

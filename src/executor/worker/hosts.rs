@@ -1,14 +1,17 @@
 //! Watches those who run tasks. The library's threads renew leases whatever a handler or a host does; so a host that
 //! takes no events any more would keep its tasks for ever, and swallow new ones. After `host_timeout` it counts as dead:
-//! nothing is claimed for it, and what it held goes back. It lives again when it looks for events.
+//! nothing is claimed for it, and what it held goes back; the leases of those whose turn it was end as at any death, so
+//! that one that always holds its host up comes to its end too. It lives again when it looks for events.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::shared::Shared;
+use crate::backend::Renew;
 use crate::executor::inbox::Inbox;
-use crate::executor::metrics::count;
-use crate::executor::task::TaskCore;
+use crate::executor::log::LogRecord;
+use crate::executor::metrics::{count, count_many};
+use crate::executor::task::{TaskCore, flag};
 use crate::model::Level;
 
 /// Leases after which a host counts as dead that takes no events, and a handler is told of that goes on without one.
@@ -20,6 +23,9 @@ const BEAT_MIN: Duration = Duration::from_millis(10);
 
 /// A dead host that comes back is seen after this.
 const BEAT_DEAD: Duration = Duration::from_millis(100);
+
+/// The lease that is left to those whose host died. Not none: a user's own store need not know what that is.
+const LAST_LEASE: Duration = Duration::from_millis(1);
 
 /// Tasks that a line of the log names.
 const NAMES: usize = 5;
@@ -40,8 +46,11 @@ pub(super) async fn keep(shared: Arc<Shared>) {
         // While the process stood still, so did its host.
         let passed = before.elapsed().min(2 * pause);
         before = Instant::now();
-        if let Some(host) = &mut host {
-            host.look(passed);
+        match host.as_mut().and_then(|host| host.look(passed)) {
+            Some(News::Dead(tasks)) => end_leases(&shared, &tasks).await,
+            // Its worker may have been removed with it.
+            Some(News::Alive) => end_leases(&shared, &[]).await,
+            None => {}
         }
         // What a dead host held ends when it lives again.
         if !dead {
@@ -61,55 +70,84 @@ struct Host<'a> {
     turns: Option<String>,
 }
 
+enum News {
+    /// With the tasks that go with it.
+    Dead(Vec<Arc<TaskCore>>),
+    Alive,
+}
+
 impl<'a> Host<'a> {
     fn new(shared: &'a Shared, inbox: &'a Arc<dyn Inbox>) -> Self {
         let limit = shared.options.host_timeout.unwrap_or_else(|| shared.options.lease_duration.saturating_mul(LEASES));
         Self { shared, inbox: &**inbox, limit, heard: inbox.beat(), silent: Duration::ZERO, turns: None }
     }
 
-    fn look(&mut self, passed: Duration) {
+    fn look(&mut self, passed: Duration) -> Option<News> {
         // A poller that was freed has no host, and its worker drains.
         if self.inbox.is_closed() {
-            return;
+            return None;
         }
         let heard = self.inbox.beat();
         if heard != self.heard {
             (self.heard, self.silent, self.turns) = (heard, Duration::ZERO, None);
-            self.shared.set_host_dead(false);
             self.shared.no_trouble(HOST);
-            return;
+            return self.shared.set_host_dead(false).then_some(News::Alive);
         }
         self.silent += passed;
         if self.silent < self.limit / LEASES {
-            return;
+            return None;
         }
-        let turns = self.turns.get_or_insert_with(|| whose_turn(self.shared, heard));
+        let turns = self.turns.get_or_insert_with(|| told_of(&whose_turn(self.shared, heard)));
         if self.silent < self.limit {
             let told = format!("takes no events: its event loop is held up, or gone; {turns}");
             self.shared.troubled(HOST, Level::Warn, told);
-            return;
+            return None;
         }
         let told = format!(
             "has taken no events for {:?} and counts as dead: it gets no tasks, and what it held goes back; {turns}",
             self.limit
         );
-        if self.shared.set_host_dead(true) {
-            count(&self.shared.core.metrics.counters.dead_hosts);
-        }
         self.shared.troubled(HOST, Level::Error, told);
+        if self.shared.host_is_dead() {
+            return None;
+        }
+        count(&self.shared.core.metrics.counters.dead_hosts);
+        // They are lost before all others are given back.
+        let mut turns = whose_turn(self.shared, heard);
+        turns.retain(|task| task.lose(flag::LOST));
+        self.shared.forget(&turns);
+        self.shared.set_host_dead(true);
+        Some(News::Dead(turns))
     }
 }
 
-/// The tasks that may hold the host up: it has taken them, or something of theirs, and has not given their turn back.
-fn whose_turn(shared: &Shared, heard: Instant) -> String {
+/// The tasks that may hold the host up, the newest first: it has taken them, or something of theirs, and has not given
+/// their turn back.
+fn whose_turn(shared: &Shared, heard: Instant) -> Vec<Arc<TaskCore>> {
     let since = |task: Arc<TaskCore>| Some((task.turn_since().filter(|since| *since <= heard)?, task));
     let mut turns: Vec<_> = shared.held().into_iter().filter_map(since).collect();
     turns.sort_by_key(|(since, _)| std::cmp::Reverse(*since));
+    turns.into_iter().map(|(_, task)| task).collect()
+}
+
+fn told_of(turns: &[Arc<TaskCore>]) -> String {
     if turns.is_empty() {
         return "it is no task's turn".to_owned();
     }
-    let turns: Vec<_> = turns.into_iter().map(|(_, task)| task).collect();
-    format!("whose turn it was, newest first: {}", names(&turns))
+    format!("whose turn it was, newest first: {}", names(turns))
+}
+
+/// Their leases end now without a word, as if the process had died; and the store hears of the worker.
+async fn end_leases(shared: &Shared, tasks: &[Arc<TaskCore>]) {
+    count_many(&shared.core.metrics.counters.lost_leases, tasks.len());
+    let held = tasks.iter().map(|task| task.held).collect();
+    let renew = Renew { worker_id: shared.worker_id.clone(), held, lease: LAST_LEASE };
+    match shared.core.backend.renew(renew).await {
+        Ok(_) => shared.due.no_later_than(Instant::now() + LAST_LEASE),
+        Err(error) => shared.log(Level::Warn, || {
+            LogRecord::new("stent.worker", format!("{HOST}: what it held is kept until its leases end: {error}"))
+        }),
+    }
 }
 
 fn names(tasks: &[Arc<TaskCore>]) -> String {

@@ -29,9 +29,10 @@
 //! A HOST THAT IS GONE. Leases are renewed by the library, and a host whose loop stands still would keep its tasks. So the
 //! descriptor becomes readable now and then without an event, and the host answers that as always: it takes, and gets
 //! none. A thread that waits in stent_poller_next lives too. A host that does neither for the worker's host_timeout (three
-//! leases, if nobody says) counts as dead: the worker claims nothing, and gives back all it held, and no attempt is charged; a
-//! line of the log and "trouble" in the worker's status name the tasks whose turn it was. With the next take it lives
-//! again, gets "evict" for what it had, and new tasks.
+//! leases, if nobody says) counts as dead: the worker claims nothing, and all it held goes to others; a line of the log and
+//! "trouble" in the worker's status name the tasks whose turn it was. For these it is a death, as if the process had ended:
+//! one that always holds its host up ends as a dead letter ("max_deaths"). Others are charged nothing. With the next take
+//! the host lives again, gets "evict" for what it had, and new tasks.
 //!
 //! FREEING a task that is not ended: on the coroutine's turn, or in a step, it is a failure of type "NoOutcome"; while it
 //! waits, the coroutine is forgotten, as by an eviction; while the worker drains or when the poller is gone, the task

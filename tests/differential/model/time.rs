@@ -65,7 +65,10 @@ impl State {
                 cancelling.push(execution);
             } else {
                 let name = worker.as_deref().unwrap_or("(unknown)");
-                let failure = Failure::new("WorkerDied", format!("worker {name} let its lease end without a word"));
+                let failure = Failure::new(
+                    "WorkerDied",
+                    format!("worker {name} let its lease end without a word: it died, or its event loop stood still"),
+                );
                 let again = AfterFailure::Retry { delay: Duration::ZERO };
                 let end = match after_death(&self.policy_of(*id), begun, crashes) {
                     AfterDeath::DeadLetter { reason } => {
