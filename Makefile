@@ -47,10 +47,7 @@ header: ## writes include/stent.h anew from src/ffi
 
 lib: ## builds target/release/libstent.so and libstent.a
 	@scripts/need rust cc
-	cargo build --release
-	@scripts/archive $(RELEASE)/libstent.a $(RELEASE)/libstent.so
-	@strip -o $(RELEASE)/libstent.so.new $(RELEASE)/libstent.so && mv $(RELEASE)/libstent.so.new $(RELEASE)/libstent.so
-	@ln -sf libstent.so $(RELEASE)/libstent.so.0
+	@scripts/release
 
 devlib: ## builds target/debug/libstent.so, quickly and slow: for work on a binding
 	@scripts/need rust cc
