@@ -4,7 +4,10 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use stent::backend::{DeadLetterFilter, ExecutionFilter, NewSignal, Request, Response, Snapshot};
+use stent::backend::{
+    Claim, Claimed, Commands, DeadLetterFilter, ExecutionFilter, Function, Held, NewExecution, NewSignal, NewWorker,
+    Outcome, Request, Response, Snapshot, Transition, Verdict,
+};
 use stent::executor::Task;
 use stent::model::{
     CallOptions, DispatchOptions, Execution, ExecutionState, Failure, FunctionOptions, Id, Result, Status, TaskKind,
@@ -329,4 +332,47 @@ fn a_cleanup_goes_on_where_it_was_after_its_worker_stopped() {
     house.on(house.executor.signal(signal)).unwrap();
     assert_eq!(house.until_ended(id).state, ExecutionState::Cancelled);
     assert_eq!(notes.all(), ["refund", "refund", "clean"]);
+}
+
+/// The worker that ran it died before it heard of the cancel.
+#[test]
+fn what_a_dead_worker_held_cleans_up_at_another() {
+    let house = House::new();
+    let id = Id::now_v7();
+    let register = || {
+        let functions = vec![Function { name: "order".into(), options: cleans(LONG) }];
+        let worker = NewWorker { worker_id: "w".into(), queues: Vec::new(), tags: Vec::new(), functions };
+        house.on(house.backend.register_worker(worker)).unwrap();
+    };
+    let claim = |lease| Claim { worker_id: "w".into(), count: 1, limited: 0, begin: 1, slots: 1, lease };
+    let take = |lease| house.on(house.backend.advance(Vec::new(), Some(claim(lease)))).unwrap().1.pop();
+    register();
+    let (args, options) = ("[]".into(), DispatchOptions::default());
+    let new = NewExecution { id, function: "order".into(), args, options, args_hash: [0; 32], registered: None };
+    house.on(house.backend.dispatch(vec![new])).unwrap();
+    let first = take(Duration::from_millis(50)).unwrap();
+    assert_eq!(first.cleanup, None);
+    house.cancel(id);
+    until("its lease is over, and the cleanup has begun", || {
+        house.on(house.backend.sweep("w")).unwrap();
+        house.tasks(id)[0].state == TaskState::Pending
+    });
+    assert_eq!(house.execution(id).state, ExecutionState::Cancelling);
+    // The dead worker is forgotten, and comes back.
+    register();
+    let second = take(LONG).unwrap();
+    assert_eq!((second.task.id, second.cleanup), (first.task.id, Some(0)));
+    let end = |claimed: &Claimed| Transition {
+        held: Held { task: claimed.task.id, execution: id, parent: None, fence: claimed.task.fence },
+        commands: Commands::default(),
+        outcome: Outcome::Complete { result: "1".into(), cache: None, cache_hit: false },
+    };
+    let verdicts = house.on(house.backend.advance(vec![end(&first), end(&second), end(&second)], None)).unwrap().0;
+    assert_eq!(verdicts[0], Verdict::LeaseLost);
+    for recorded in &verdicts[1..] {
+        assert!(matches!(recorded, Verdict::Recorded { .. }), "the same end again is success: {recorded:?}");
+    }
+    let ended = house.execution(id);
+    assert_eq!((ended.state, ended.result.as_ref().map(text)), (ExecutionState::Cancelled, Some("1")));
+    assert_eq!(house.tasks(id)[0].state, TaskState::Cancelled);
 }

@@ -34,7 +34,7 @@ fn functions_with_a_cleanup_are_refused() {
     let house = House::new();
     let cleanup = FunctionOptions { cleanup: Some(Duration::from_secs(1)), ..FunctionOptions::default() };
     house.function_with("order", cleanup, |task| task.complete(task.args()));
-    let refused = house.executor.start_worker(WorkerOptions::default(), None).unwrap_err();
+    let refused = house.executor.start_worker(WorkerOptions::default(), None).map(drop).unwrap_err();
     assert_eq!(refused.status(), Status::Unsupported);
     assert!(refused.message().contains("order"), "{}", refused.message());
 }
