@@ -511,7 +511,7 @@ void stent_executor_free(stent_executor *executor);
 
 /**
  * Registers the handler of a function, for the workers that are started from now on. options: queue, tags, priority,
- * retry_policy, timeout, version, max_concurrent, cached, cache_ttl, idempotent; see stent_describe. A worker's
+ * retry_policy, timeout, version, max_concurrent, cached, cache_ttl, idempotent, cleanup; see stent_describe. A worker's
  * start writes them to the store, where dispatches and calls of the function find what they leave out: the newest
  * worker's word counts. Until the store has one they are taken from here, for what this executor dispatches and calls.
  *
@@ -623,8 +623,9 @@ stent_status stent_executor_signal(stent_executor *executor,
 /**
  * Cancels an execution with everything that it called. Returns when that is durable: from then on nothing of it is
  * started and no result of it is taken; running handlers are told by stent_task_is_cancelled and by their next call.
- * It is "cancelled" when the last of them has returned. `reason` may be NULL. Any thread. STENT_E_NOT_FOUND.
- * STENT_E_CONFLICT: it is over.
+ * It is "cancelled" when the last of them has returned, or when it has cleaned up, where its function has a cleanup: the
+ * function runs again then, and what it had waited for answers STENT_E_CANCELLED. `reason` may be NULL. Any thread.
+ * STENT_E_NOT_FOUND. STENT_E_CONFLICT: it is over.
  */
 stent_status stent_executor_cancel(stent_executor *executor,
                                    const char *execution_id,
@@ -778,9 +779,10 @@ void stent_worker_free(stent_worker *worker);
 /**
  * What is known of the task, as a JSON object: "task_id", "execution_id", "function", "attempt", "fence",
  * "worker_id", "deadline", "queue", "tags", "priority", "kind", "parent_task_id", "step_key", "traceparent",
- * "heartbeat" (what its last attempt said), "run" and "created_at". "attempt" is 1 for the first, and grows with each
- * failure and with each worker that dies after it has begun. The text belongs to the task and lives as long
- * as the caller's reference; NULL if the task is not a live handle. Any thread.
+ * "heartbeat" (what its last attempt said), "run", "created_at" and "cleanup" (its execution was cancelled or timed out,
+ * and it is to clean up). "attempt" is 1 for the first, and grows with each failure and with each worker that dies
+ * after it has begun. The text belongs to the task and lives as long as the caller's reference; NULL if the task is
+ * not a live handle. Any thread.
  */
 const char *stent_task_info(stent_task *task);
 

@@ -214,6 +214,38 @@ func TestFailuresWorkWithIsAndAs(t *testing.T) {
 	}
 }
 
+// It waits as rows only: the handler has left, and runs again when there is news.
+func TestCleanup(t *testing.T) {
+	onBothStores(t, func(t *testing.T, here *place) {
+		file := here.file("said")
+		order := func(task *stent.Task) (any, error) {
+			_, told := stent.WaitSignal[any](task, "never")
+			if errors.Is(told, stent.ErrCancelled) {
+				if _, err := stent.Call[any](task, "refund", stent.Args{}); err != nil {
+					return nil, err
+				}
+				if err := functions.AppendLine(file, fmt.Sprint("cleanup ", task.Info().Cleanup)); err != nil {
+					return nil, err
+				}
+			}
+			return nil, told
+		}
+		refund := func(*stent.Task) (any, error) { return nil, functions.AppendLine(file, "refund") }
+		check(t, here.executor.Handle("order", order, stent.FunctionOptions{Cleanup: 5 * time.Minute}))
+		check(t, here.executor.Handle("refund", refund))
+		here.worker(stent.WorkerOptions{})
+		id := here.dispatch("order")
+		waitFor(t, "it waits", func() bool {
+			var waiting int
+			check(t, here.store.Call(here.ctx, stent.OpCountTasks, map[string]any{"state": "waiting"}, &waiting))
+			return waiting == 2
+		})
+		check(t, here.executor.Cancel(here.ctx, id, "enough"))
+		same(t, must[*stent.Execution](t)(here.executor.Wait(here.ctx, id)).State, "cancelled")
+		same(t, functions.Lines(file), []string{"refund", "cleanup true"})
+	})
+}
+
 func TestContextsCancelAndTimeOut(t *testing.T) {
 	here := newFilePlace(t)
 	here.worker(stent.WorkerOptions{})

@@ -86,6 +86,8 @@ type FunctionOptions struct {
 	Cached        bool          `stent:"cached"`
 	CacheTTL      time.Duration `stent:"cache_ttl"`
 	Idempotent    bool          `stent:"idempotent"`
+	// How long an execution of it may clean up after it was cancelled or timed out.
+	Cleanup time.Duration `stent:"cleanup"`
 }
 
 // WorkerOptions says how a worker works.

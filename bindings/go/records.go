@@ -104,6 +104,8 @@ type TaskInfo struct {
 	Heartbeat    json.RawMessage `json:"heartbeat"`
 	Run          int             `json:"run"`
 	CreatedAt    time.Time       `json:"created_at"`
+	// Its execution was cancelled or timed out, and this run is to clean up.
+	Cleanup bool `json:"cleanup"`
 }
 
 // WorkerStatus is what a worker is doing.

@@ -95,6 +95,9 @@ pub struct Claimed {
     /// Where a result of this call may be found, and will be kept.
     pub cache: Option<CacheSlot>,
     pub traceparent: Option<String>,
+    /// Of a root whose execution cleans up: the last operation that it had issued when the cleanup began.
+    #[serde(default)]
+    pub cleanup: Option<Op>,
     /// The store's clock at the claim.
     pub claimed_at: Timestamp,
 }

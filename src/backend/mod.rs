@@ -36,6 +36,11 @@ pub trait Backend: Send + Sync + 'static {
         true
     }
 
+    /// Do executions clean up that were cancelled or timed out, where their function asks for it?
+    fn cleans_up(&self) -> bool {
+        true
+    }
+
     /// One operation of the protocol.
     async fn call(&self, request: Request) -> Result<Response>;
 

@@ -351,6 +351,7 @@ impl Serialize for FunctionOptions {
             .add("cached", Some(self.cached))
             .seconds("cache_ttl", self.cache_ttl)
             .add("idempotent", Some(self.idempotent))
+            .seconds("cleanup", self.cleanup)
             .write(serializer)
     }
 }

@@ -55,6 +55,7 @@ pub fn function(text: Option<&str>) -> Result<FunctionOptions> {
         cached: fields.value("cached")?.unwrap_or_default(),
         cache_ttl: fields.duration("cache_ttl")?,
         idempotent: fields.value("idempotent")?.unwrap_or_default(),
+        cleanup: fields.duration("cleanup")?,
     };
     fields.checked(options.check())?;
     Ok(options)

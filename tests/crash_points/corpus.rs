@@ -30,6 +30,7 @@ pub const CORPUS: &[Workflow] = &[
     plain("bad"),
     plain("caught"),
     Workflow { on_cancel: Some("undo"), ..plain("waits") },
+    Workflow { on_cancel: Some("undo"), ..plain("cleans_up") },
     plain("idempotent"),
     plain("cached"),
     Workflow { args: "[0]", ..plain("starts_over") },
@@ -45,7 +46,8 @@ pub fn register(executor: &Executor) {
     type Body = fn(&Task) -> Result<()>;
     let plain = FunctionOptions::default;
     let cached = || FunctionOptions { cached: true, ..plain() };
-    let functions: [(&str, FunctionOptions, Body); 16] = [
+    let cleaning = || FunctionOptions { cleanup: Some(Duration::from_secs(600)), ..plain() };
+    let functions: [(&str, FunctionOptions, Body); 17] = [
         ("line", plain(), line),
         ("undo", plain(), line),
         ("costly", cached(), line),
@@ -58,6 +60,7 @@ pub fn register(executor: &Executor) {
         ("retry", plain(), |task| task.complete(call(task, "flaky", "[]")?)),
         ("caught", plain(), caught),
         ("waits", plain(), waits),
+        ("cleans_up", cleaning(), cleans_up),
         ("idempotent", plain(), idempotent),
         ("cached", plain(), |task| both(task, [call(task, "costly", "[1]")?, call(task, "costly", "[1]")?])),
         ("starts_over", plain(), starts_over),
@@ -128,6 +131,16 @@ fn caught(task: &Task) -> Result<()> {
 fn waits(task: &Task) -> Result<()> {
     call(task, "line", "[]")?;
     task.complete(task.wait_signal("never", WaitSignalOptions::default())?)
+}
+
+fn cleans_up(task: &Task) -> Result<()> {
+    call(task, "line", "[]")?;
+    let told = task.wait_signal("never", WaitSignalOptions::default()).map(drop);
+    task.counter_add("told", Number::Integer(1))?;
+    for number in 0..2 {
+        call(task, "line", &format!("[{number}]"))?;
+    }
+    told
 }
 
 fn idempotent(task: &Task) -> Result<()> {

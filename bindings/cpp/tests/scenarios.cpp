@@ -112,6 +112,32 @@ TEST_CASE_TEMPLATE("scenario_cancel", Store, sqlite, postgres) {
     CHECK(lines_of(file) == stent::strings{"started", "cancelled"});
 }
 
+// It waits as rows only: the handler has left, and runs again when there is news.
+TEST_CASE_TEMPLATE("a cancelled function cleans up", Store, sqlite, postgres) {
+    place<Store> here;
+    const std::string file = here.folder.file("said");
+    here.executor.handle("refund", [&](task &) { functions::append_line(file, "refund"); });
+    here.executor.handle("order", [&](task &task) {
+        try {
+            task.wait_signal<json>("never");
+        } catch (const stent::cancelled &) {
+            task.call<json>("refund");
+            functions::append_line(file, "refunded");
+            throw;
+        }
+    }, stent::function_options().cleanup(300s));
+    const auto worker = here.worker();
+    const std::string id = here.executor.dispatch("order");
+    wait_for("it waits", [&] {
+        const json waiting = here.store.call(stent::operation::count_tasks, json::object({{"state", "waiting"}}));
+        return waiting.template get<int>() == 2;
+    });
+    here.executor.cancel(id, "enough");
+    const json execution = here.executor.wait(id, patience);
+    CHECK(execution["state"].template get<std::string>() == "cancelled");
+    CHECK(lines_of(file) == stent::strings{"refund", "refunded"});
+}
+
 TEST_CASE_TEMPLATE("scenario_crash", Store, sqlite, postgres) {
     place<Store> here;
     const std::string file = here.folder.file("marks");

@@ -28,6 +28,8 @@ export interface TaskInfo {
   heartbeat: unknown;
   run: number;
   createdAt: string;
+  /** Its execution was cancelled or timed out, and this run is to clean up. */
+  cleanup: boolean;
 }
 
 export type LogLevel = "error" | "warn" | "info" | "debug";

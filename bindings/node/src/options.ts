@@ -70,6 +70,8 @@ export interface FunctionOptions extends TaskOptions {
   /** At most so many at once, in all workers. */
   maxConcurrent?: number;
   idempotent?: boolean;
+  /** How long an execution of it may clean up after it was cancelled or timed out; see the README. */
+  cleanup?: Duration;
 }
 
 export interface WorkerOptions {
@@ -202,7 +204,7 @@ export const OPTIONS = {
   } satisfies Keys<DispatchOptions>,
   dispatch_request: { function: true, args: true, options: true } satisfies Keys<DispatchRequest>,
   call: { key: true, kwargs: true, delay: true, idempotencyKey: true, cacheKey: true, ...task } satisfies Keys<CallOptions>,
-  function: { version: true, maxConcurrent: true, idempotent: true, ...task } satisfies Keys<FunctionOptions>,
+  function: { version: true, maxConcurrent: true, idempotent: true, cleanup: true, ...task } satisfies Keys<FunctionOptions>,
   retry_policy: {
     maxAttempts: true,
     maxDeaths: true,

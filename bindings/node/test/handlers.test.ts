@@ -184,6 +184,40 @@ for (const store of STORES) {
       await until("it is forgotten", () => worker.status().coroutines === 0);
     });
 
+    // With no coroutine in memory it waits as rows, as after a crash.
+    for (const maxCoroutines of [0, 100]) {
+      on(`a cancelled workflow cleans up, with ${maxCoroutines} coroutines`, async (stent) => {
+        const said: unknown[] = [];
+        stent.register("refund", (_: Context, what) => {
+          said.push(what);
+          return what;
+        });
+        stent.register("order", { cleanup: "5m" }, async (context: Context) => {
+          try {
+            await Promise.all([context.waitSignal("never"), context.sleep("1h")]);
+          } catch (error) {
+            said.push(error instanceof CancelledError, context.info.cleanup, context.signal.aborted);
+            throw error;
+          } finally {
+            await context.call("refund", ["money"]);
+            await context.sleep("50ms");
+            said.push("finally");
+          }
+        });
+        const worker = await stent.startWorker({ maxCoroutines });
+        const execution = await stent.dispatch("order");
+        await until("it waits", async () => {
+          const tasks = await stent.backendCall<{ state: string }[]>("list_tasks_for_execution", { execution_id: execution.id });
+          return tasks[0]?.state === "waiting" && worker.status().running === 0;
+        });
+        await execution.cancel("enough");
+        assert.equal((await execution.wait({ timeout: "20s" })).state, "cancelled");
+        const once = said.filter((word) => typeof word === "string");
+        assert.deepEqual(once, ["money", "finally"]);
+        assert.deepEqual(said.slice(0, 3), [true, true, false]);
+      });
+    }
+
     on("questions to the store are promises with errors as classes", async (stent) => {
       const nobody = stent.execution("00000000-0000-4000-8000-000000000000");
       await assert.rejects(nobody.state(), NotFoundError);

@@ -175,6 +175,83 @@ async def test_a_workflow_that_waits_is_told_of_its_cancellation(store: str) -> 
         await until(lambda: said == ["cancelled", "finally"])
 
 
+async def until_idle(executor: stent.Executor, worker: stent.Worker, waiting: int) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while (await executor.backend_call("count_tasks", state="waiting")) != waiting or (await worker.status())["running"]:
+            await asyncio.sleep(0.01)
+
+
+# With no coroutine in memory it waits as rows, as after a crash.
+@pytest.mark.parametrize("coroutines", [0, 100])
+async def test_a_cancelled_workflow_cleans_up(store: str, coroutines: int) -> None:
+    said: list[Any] = []
+
+    @stent.activity
+    async def refund(what: str) -> str:
+        said.append(what)
+        return what
+
+    @stent.durable(cleanup="5m")
+    async def workflow(ctx: stent.Context) -> None:
+        try:
+            async with asyncio.TaskGroup() as group, asyncio.timeout(3600):
+                group.create_task(asyncio.sleep(3600))
+                await ctx.wait_signal("never")
+        except asyncio.CancelledError:
+            said.append(("cancelled", ctx.info["cleanup"]))
+            async with asyncio.timeout(3600):
+                await asyncio.sleep(0.05)
+            raise
+        finally:
+            # It runs at each eviction too, and nothing durable comes of it then.
+            await asyncio.gather(ctx.call(refund, "money"), ctx.call(refund, "goods"))
+            said.append("finally")
+
+    async with (
+        stent.Executor(store) as executor,
+        executor.worker(workflow, refund, max_coroutines=coroutines) as worker,
+    ):
+        execution = await executor.dispatch(workflow)
+        await until_idle(executor, worker, 4)
+        await execution.cancel("enough")
+        ended = await execution.wait(PATIENCE)
+        assert (ended["state"], ended["cancel_reason"]) == ("cancelled", "enough")
+    assert [word for word in said if isinstance(word, str)] in (["money", "goods", "finally"], ["goods", "money", "finally"])
+    assert ("cancelled", True) in said and ("cancelled", False) not in said
+
+
+async def test_a_cleanup_is_told_by_what_it_asks_for_first(store: str) -> None:
+    said: list[str] = []
+    go = asyncio.Event()
+
+    @stent.activity
+    async def refund() -> None:
+        said.append("refund")
+
+    @stent.durable(cleanup="5m")
+    async def workflow(ctx: stent.Context) -> None:
+        async def child() -> None:
+            await ctx.step("step", go.wait)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(child())
+        except asyncio.CancelledError:
+            await ctx.call(refund)
+            said.append("refunded")
+            raise
+
+    async with stent.Executor(store) as executor, executor.worker(workflow, refund) as worker:
+        execution = await executor.dispatch(workflow)
+        async with asyncio.timeout(PATIENCE):
+            while not (await worker.status())["running"]:
+                await asyncio.sleep(0.01)
+        await execution.cancel()
+        go.set()
+        assert (await execution.wait(PATIENCE))["state"] == "cancelled"
+    assert said == ["refund", "refunded"]
+
+
 async def test_an_attempt_that_takes_too_long_is_told(store: str) -> None:
     said: list[str] = []
 

@@ -51,6 +51,32 @@ def test_a_map_a_step_and_values_that_stay(store: str, tmp_path: Path) -> None:
     assert len(runs) > 1 and len(set(runs)) == 1
 
 
+def test_a_cancelled_function_cleans_up(store: str) -> None:
+    said: list[Any] = []
+    begun: list[int] = []
+
+    @stent.activity
+    def refund() -> None:
+        said.append("refund")
+
+    @stent.durable(cleanup="5m")
+    def order(ctx: sync.Context) -> None:
+        begun.append(1)
+        try:
+            ctx.wait_signal("never")
+        except stent.CancelledError:
+            ctx.call(refund)
+            said.append(ctx.info["cleanup"])
+            raise
+
+    with sync.Executor(store) as executor, executor.worker(order, refund) as worker:
+        execution = executor.dispatch(order)
+        wait_for(lambda: bool(begun) and worker.status()["held"] == 0)
+        execution.cancel("enough")
+        assert execution.wait(30)["state"] == "cancelled"
+    assert said == ["refund", True]
+
+
 def test_a_step_that_fails_is_recorded(store: str) -> None:
     ran = []
 

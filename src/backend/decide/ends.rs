@@ -98,6 +98,8 @@ pub(in crate::backend) struct EndedRow {
     pub arrival: Option<u64>,
     pub has_operations: bool,
     pub has_key: bool,
+    /// As it was recorded: a root that has cleaned up is cancelled, whatever it said.
+    pub state: TaskState,
 }
 
 /// What is to be done after tasks have ended.
@@ -130,7 +132,7 @@ impl<'a> Aftermath<'a> {
     }
 
     fn add(&mut self, end: &'a End, row: EndedRow, book: &mut Book) {
-        let EndedRow { id, execution, op, kind, retries, arrival, has_operations, has_key } = row;
+        let EndedRow { id, execution, op, kind, retries, arrival, has_operations, has_key, state } = row;
         if let (Some(parent), Some(arrival)) = (end.parent, arrival) {
             book.delivered(parent, arrival);
         }
@@ -147,7 +149,8 @@ impl<'a> Aftermath<'a> {
             self.with_operations.push(id);
         }
         if has_key {
-            self.with_key.push((id, &end.ending));
+            let ending = if state == TaskState::Cancelled { &Ending::Cancelled } else { &end.ending };
+            self.with_key.push((id, ending));
         }
         if let Some(reason) = &end.dead_letter {
             self.letters.push((id, reason));
@@ -173,6 +176,7 @@ mod tests {
             arrival: op.map(u64::from),
             has_operations: false,
             has_key: false,
+            state: TaskState::Completed,
         }
     }
 

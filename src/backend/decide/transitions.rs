@@ -156,7 +156,8 @@ fn is_recorded(Transition { commands, outcome, .. }: &Transition, standing: &Sta
                 && commands.from != Some(standing.extent)
         }
         Outcome::Suspend { .. } => standing.state == TaskState::Waiting,
-        _ => ended_state(outcome) == Some(standing.state),
+        // A root that has cleaned up is cancelled, whatever it said; whom others cancel has another fence.
+        _ => ended_state(outcome).is_some_and(|ended| [ended, TaskState::Cancelled].contains(&standing.state)),
     }
 }
 

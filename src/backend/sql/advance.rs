@@ -139,6 +139,8 @@ async fn move_tasks(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<HashS
 async fn end_tasks(tx: &mut Tx<'_>, book: &mut WaitBook, transitions: &[Transition]) -> Result<HashSet<Id>> {
     let ends = transitions.iter().filter_map(decide::end_of).collect();
     let ended = ends::finish(tx, book, ends).await?;
+    let cleaned = tx.take_cleaned();
+    cancel::close(tx, book, cleaned).await?;
     Ok(ended.into_iter().map(|ended| ended.id).collect())
 }
 
@@ -225,8 +227,8 @@ async fn explain(
         }
         verdicts.insert(id, verdict);
     }
-    ends::finish(tx, book, cancelled).await?;
-    cancel::close(tx, executions).await?;
+    cancel::stop(tx, book, cancelled).await?;
+    cancel::close(tx, book, executions).await?;
     Ok(verdicts)
 }
 

@@ -1,7 +1,8 @@
 //! Cancels an execution. From the first commit on nothing of its tree is claimed or recorded. The execution ends when
-//! nobody holds a lease in it any more. Executions that time out end in the same way.
+//! nobody holds a lease in it any more, or cleans up first (`cleanups`). Executions that time out end in the same way.
 
 use super::below;
+use super::cleanups;
 use super::dispatch;
 use super::ended::execution_state;
 use super::ends;
@@ -44,21 +45,36 @@ pub(super) async fn cancel_again(tx: &mut Tx<'_>, execution: Id, reason: Option<
 pub(super) async fn cancel_executions(tx: &mut Tx<'_>, book: &mut WaitBook, executions: Vec<Id>) -> Result<()> {
     let set = || executions.iter().copied();
     tx.fetch(&WAITS_LOCK_BELOW.call().ids(set())).await?;
-    let stopped = tx.fetch(&TASKS_STOP.call().ids(set())).await?;
     let roots = rows::ids(&tx.fetch(&EXECUTIONS_ROOTS.call().ids(set())).await?)?;
     let mut idle = Vec::new();
+    if tx.catalog.cleans_up() {
+        // In the order of locks, before the tasks.
+        book.load(tx, roots.iter().copied()).await?;
+    }
+    let stopped = tx.fetch(&TASKS_STOP.call().ids(set())).await?;
     for row in &stopped {
         if row.text("state")? != "running" {
             idle.push(End::now(row.id("id")?, row.optional_id("parent_task_id")?, Ending::Cancelled));
         }
     }
     below::cancel_below(tx, roots).await?;
-    ends::finish(tx, book, idle).await?;
-    close(tx, executions).await
+    stop(tx, book, idle).await?;
+    close(tx, book, executions).await
 }
 
-/// Ends those of these executions in which nobody holds a lease, and dispatches their compensations.
-pub(super) async fn close(tx: &mut Tx<'_>, executions: Vec<Id>) -> Result<()> {
+/// Ends tasks that nobody runs any more, but for those that are to clean up.
+pub(super) async fn stop(tx: &mut Tx<'_>, book: &mut WaitBook, ends: Vec<End>) -> Result<()> {
+    let ends = cleanups::rest(tx, ends).await?;
+    ends::finish(tx, book, ends).await.map(drop)
+}
+
+/// Of those of these executions in which nobody holds a lease the cleanup begins, or they end, and their compensations
+/// are dispatched.
+pub(super) async fn close(tx: &mut Tx<'_>, book: &mut WaitBook, executions: Vec<Id>) -> Result<()> {
+    if executions.is_empty() {
+        return Ok(());
+    }
+    cleanups::begin(tx, book, &executions).await?;
     let mut call = EXECUTIONS_CLOSE.call().ids(executions);
     let closed = tx.fetch(call.time(tx.now)).await?;
     let mut compensations = Vec::new();

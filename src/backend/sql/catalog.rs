@@ -158,6 +158,16 @@ impl Catalog {
         self.workers.len() > 1
     }
 
+    /// The functions that clean up after their executions were cancelled.
+    pub fn with_cleanup(&self) -> Vec<String> {
+        let cleaning = self.functions.iter().filter(|(_, options)| options.cleanup.is_some());
+        cleaning.map(|(name, _)| name.clone()).collect()
+    }
+
+    pub fn cleans_up(&self) -> bool {
+        self.functions.values().any(|options| options.cleanup.is_some())
+    }
+
     pub fn is_limited(&self, function: &str) -> bool {
         self.function(function).is_some_and(|options| options.max_concurrent.is_some())
     }
@@ -198,6 +208,7 @@ fn function(row: &Row) -> Result<FunctionOptions> {
         cached: row.flag("cached")?,
         cache_ttl: micros(row.optional_int("cache_ttl")?),
         idempotent: row.flag("idempotent")?,
+        cleanup: micros(row.optional_int("cleanup")?),
     })
 }
 

@@ -132,6 +132,7 @@ fn read(row: &Row, now: Timestamp) -> Result<Claimed> {
         deadline: row.optional_time("deadline_at")?,
         cache: row.optional_string("cache_key")?.map(|key| CacheSlot { key, ttl }),
         traceparent: row.optional_string("traceparent")?,
+        cleanup: row.optional_count("cleanup")?,
         claimed_at: now,
     })
 }

@@ -12,7 +12,7 @@ use super::{below, idempotency, rows};
 use crate::backend::CacheSlot;
 use crate::backend::decide::{Aftermath, End, Ended, EndedRow, Ending};
 use crate::codec;
-use crate::model::{Id, Payload, Result};
+use crate::model::{ExecutionState, Id, Payload, Result};
 
 /// Ends tasks and returns those that it has ended: not the ones that had ended before or whose fence is wrong. The
 /// caller must save the book afterwards.
@@ -74,6 +74,7 @@ fn ended_row(row: &Row) -> Result<EndedRow> {
         arrival: row.optional_count("arrival")?,
         has_operations: row.int("ops")? > 0,
         has_key: row.optional_text("idempotency_key")?.is_some(),
+        state: row.word("state")?,
     })
 }
 
@@ -103,8 +104,8 @@ async fn write_cached(tx: &mut Tx<'_>, results: &[(&CacheSlot, &Payload)]) -> Re
     tx.change(&call).await.map(drop)
 }
 
-/// Ends executions as their roots have ended. One that is being cancelled ends in [`super::cancel::close`] instead,
-/// when nobody holds a lease in it.
+/// Ends executions as their roots have ended. One that is being cancelled, or has cleaned up, ends in
+/// [`super::cancel::close`] instead, when nobody holds a lease in it.
 async fn end_executions(tx: &mut Tx<'_>, roots: &[(Id, &Ending, i64)]) -> Result<()> {
     let mut call = EXECUTIONS_END.call();
     for (execution, ending, retries) in roots {
@@ -116,5 +117,10 @@ async fn end_executions(tx: &mut Tx<'_>, roots: &[(Id, &Ending, i64)]) -> Result
             .int(*retries);
         tx.hint_ended(*execution);
     }
-    tx.change(call.time(tx.now)).await.map(drop)
+    for row in tx.fetch(call.time(tx.now)).await? {
+        if row.word::<ExecutionState>("state")? == ExecutionState::Cancelling {
+            tx.cleaned_up(row.id("id")?);
+        }
+    }
+    Ok(())
 }

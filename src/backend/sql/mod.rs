@@ -10,6 +10,7 @@ pub(super) mod call;
 mod cancel;
 pub(super) mod catalog;
 mod claim;
+mod cleanups;
 pub(super) mod database;
 mod dead_letters;
 mod dispatch;

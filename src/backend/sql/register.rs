@@ -36,6 +36,7 @@ async fn declare(tx: &mut Tx<'_>, Function { name, options }: &Function) -> Resu
         cached,
         cache_ttl,
         idempotent,
+        cleanup,
     } = options;
     let mut call = FUNCTION_PUT.call();
     call.text(name.as_str())
@@ -48,7 +49,8 @@ async fn declare(tx: &mut Tx<'_>, Function { name, options }: &Function) -> Resu
         .int(max_concurrent.map(i64::from))
         .flag(*cached)
         .int(stored(*cache_ttl))
-        .flag(*idempotent);
+        .flag(*idempotent)
+        .int(stored(*cleanup));
     tx.change(&call).await?;
     if max_concurrent.is_some() && !tx.catalog.is_limited(name) {
         limit(tx, name).await?;

@@ -9,8 +9,8 @@ use super::lock::Lock;
 use super::row::Row;
 use super::session::Session;
 use super::statements::{
-    DUE_NEXT, EXECUTIONS_CLOSABLE, EXECUTIONS_EXPIRE, TASKS_DIED, TASKS_DUE, TASKS_LEASES_ENDED, TASKS_READY,
-    TASKS_RETRY, TASKS_TAKE_DUE, TASKS_UNPARK,
+    DUE_NEXT, EXECUTIONS_CLEANUP_OVER, EXECUTIONS_CLOSABLE, EXECUTIONS_EXPIRE, TASKS_DIED, TASKS_DUE,
+    TASKS_LEASES_ENDED, TASKS_READY, TASKS_RETRY, TASKS_TAKE_DUE, TASKS_UNPARK,
 };
 use super::tx::Tx;
 use super::waits::WaitBook;
@@ -125,7 +125,9 @@ impl Plan {
         tx.change(TASKS_READY.call().ids(self.ready).time(tx.now)).await?;
         retry(tx, &self.retries).await?;
         take_back(tx, &self.charges).await?;
-        ends::finish(tx, book, self.ends).await.map(drop)
+        ends::finish(tx, book, self.ends).await?;
+        let cleaned = tx.take_cleaned();
+        cancel::close(tx, book, cleaned).await
     }
 }
 
@@ -154,7 +156,7 @@ async fn recover(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
     let found = tx.fetch(TASKS_LEASES_ENDED.call().lease(tx.now).int(ROWS_MAX)).await?;
     let count = found.len();
     let mut plan = Plan::default();
-    let mut cancelling = Vec::new();
+    let (mut cancelling, mut stopped) = (Vec::new(), Vec::new());
     let mut dead = BTreeSet::new();
     for row in &take(tx, book, found).await? {
         let id = row.id("id")?;
@@ -165,7 +167,7 @@ async fn recover(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
         // execution does not exist is treated like any other.
         let state = row.optional_text("execution_state")?.map(str::parse::<ExecutionState>).transpose()?;
         if state.is_some_and(|state| state == ExecutionState::Cancelling || state.is_terminal()) {
-            plan.ends.push(End::now(id, parent, Ending::Cancelled));
+            stopped.push(End::now(id, parent, Ending::Cancelled));
             cancelling.push(row.id("execution_id")?);
             continue;
         }
@@ -180,13 +182,16 @@ async fn recover(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
     let dead: Vec<String> = dead.into_iter().collect();
     register::forget(tx, &dead).await?;
     plan.carry_out(tx, book).await?;
-    cancel::close(tx, cancelling).await?;
+    cancel::stop(tx, book, stopped).await?;
+    cancel::close(tx, book, cancelling).await?;
     Ok(count)
 }
 
-/// Begins to cancel executions that have timed out, and continues with those that are being cancelled.
+/// Begins to cancel executions that have timed out, or whose cleanup has taken its time, and continues with those that
+/// are being cancelled.
 async fn expire(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
     let mut ids = rows::ids(&tx.fetch(EXECUTIONS_EXPIRE.call().due(tx.now).int(ROWS_MAX)).await?)?;
+    ids.extend(rows::ids(&tx.fetch(EXECUTIONS_CLEANUP_OVER.call().due(tx.now).int(ROWS_MAX)).await?)?);
     ids.iter().for_each(|id| tx.hint_cancelling(*id));
     ids.extend(rows::ids(&tx.fetch(EXECUTIONS_CLOSABLE.call().int(ROWS_MAX)).await?)?);
     let count = ids.len();

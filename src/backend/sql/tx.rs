@@ -28,12 +28,14 @@ pub(in crate::backend) struct Tx<'c> {
     pub shared: &'c SharedCatalog,
     /// A route that does not exist yet: the database creates it in another transaction, and this one begins again.
     pub missing: Option<Route>,
+    /// Executions whose cleanup has ended in this transaction.
+    cleaned: Vec<Id>,
     hints: Hints,
 }
 
 impl<'c> Tx<'c> {
     pub fn new(session: &'c mut dyn Session, now: Timestamp, catalog: Arc<Catalog>, shared: &'c SharedCatalog) -> Self {
-        Self { session, now, catalog, shared, missing: None, hints: Hints::default() }
+        Self { session, now, catalog, shared, missing: None, cleaned: Vec::new(), hints: Hints::default() }
     }
 
     /// The session, for functions that only read.
@@ -127,6 +129,16 @@ impl<'c> Tx<'c> {
     /// This task has ended while a worker may be running it.
     pub fn hint_lost(&mut self, task: Id) {
         self.hints.lost.push(task);
+    }
+
+    /// The root of an execution that cleans up has ended. Whoever does not close it leaves that to the next sweep.
+    pub fn cleaned_up(&mut self, execution: Id) {
+        self.cleaned.push(execution);
+        self.hint_due(self.now);
+    }
+
+    pub fn take_cleaned(&mut self) -> Vec<Id> {
+        std::mem::take(&mut self.cleaned)
     }
 
     pub fn hint_arrived(&mut self, parent: Id) {

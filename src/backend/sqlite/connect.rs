@@ -15,12 +15,13 @@ use super::{deaf, error, file_locks, files};
 use crate::model::{BATCH_MAX, Error, Result, SqliteOptions, Synchronous, shown};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_letters.sql"),
     include_str!("migrations/0003_opened.sql"),
     include_str!("migrations/0004_deaths.sql"),
     include_str!("migrations/0005_durations.sql"),
+    include_str!("migrations/0006_cleanups.sql"),
 ];
 
 /// Compiled statements kept for each connection: more than there are files in `sql/`.
@@ -346,6 +347,7 @@ async fn boot(conn: &mut SqliteConnection, clock: &Clock) -> Result<Boot> {
                 include_str!("sql/deadlines_carry_over.sql"),
                 include_str!("sql/tasks_carry_over.sql"),
                 include_str!("sql/executions_carry_over.sql"),
+                include_str!("sql/cleanups_carry_over.sql"),
             ] {
                 sqlx::query(sql).bind(last.began).execute(&mut *conn).await.map_err(&map)?;
             }

@@ -74,6 +74,8 @@ records! {
         optional("deadline", Kind::Time, "null", "When this attempt is over, if the call has a timeout."),
         optional("cache", Kind::Named("cache_slot"), "null", "Where a result of this call may be found, and is kept."),
         optional("traceparent", Kind::String, "null", "As the dispatch said."),
+        optional("cleanup", Kind::Integer, "null",
+            "Of a root whose execution cleans up: the last operation that it had issued when the cleanup began."),
         required("claimed_at", Kind::Time, "The store's clock at the claim."),
     ];
     "cache_slot", "Where a result is kept." [

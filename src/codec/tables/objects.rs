@@ -97,6 +97,8 @@ objects! {
         optional("cached", Kind::Boolean, "false", CACHED.doc),
         CACHE_TTL,
         optional("idempotent", Kind::Boolean, "false", "A call without a key gets one made of its arguments."),
+        optional("cleanup", Kind::Duration, "null",
+            "How long an execution of it may clean up after it was cancelled or timed out; null: it ends at once."),
     ];
     /// When a failed attempt is tried again.
     RETRY_POLICY = "retry_policy" [

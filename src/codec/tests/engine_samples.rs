@@ -62,6 +62,7 @@ fn function() -> FunctionOptions {
         cached: true,
         cache_ttl: Some(SECOND),
         idempotent: true,
+        cleanup: Some(SECOND),
     }
 }
 
@@ -148,6 +149,7 @@ pub(super) fn claimed() -> Claimed {
         deadline: Some(time(9)),
         cache: Some(slot()),
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+        cleanup: Some(1),
         claimed_at: time(1),
     }
 }

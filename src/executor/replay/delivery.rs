@@ -113,6 +113,7 @@ impl Machine {
             pass.seen = pass.seen.max(end.arrival);
             pass.clock = end.at.map_or(pass.clock, |at| pass.clock.max(at));
         }
+        self.hear(op);
     }
 
     pub(super) fn make_ready(&mut self, op: Op) {

@@ -13,6 +13,7 @@
 //! top.
 
 mod answers;
+mod cleanup;
 mod commands;
 mod delivery;
 mod effects;
@@ -45,6 +46,8 @@ pub struct Machine {
     last_op: Op,
     /// The first operation that a retry or a dead letter's replay set to run again.
     opened: Option<Op>,
+    /// As [`Claimed::cleanup`].
+    cleanup: Option<Op>,
     /// The machine has every arrival up to this number.
     known: u64,
     /// The largest arrival number that the store has reported.
@@ -86,6 +89,8 @@ struct Pass {
     taken: Extent,
     in_flight: VecDeque<Batch>,
     mismatch: Option<Error>,
+    /// The handler of an execution that cleans up knows that it is cancelled.
+    told: bool,
 }
 
 /// Commands in flight to the store.
@@ -118,6 +123,7 @@ impl Pass {
             taken: Extent { ops: claimed.ops, effects: claimed.effects },
             in_flight: VecDeque::new(),
             mismatch: None,
+            told: false,
         }
     }
 }
@@ -134,6 +140,7 @@ impl Machine {
             by_key: HashMap::with_capacity(journal.len()),
             last_op: 0,
             opened: claimed.opened,
+            cleanup: claimed.cleanup,
             known: 0,
             latest: 0,
             loaded: 0,
@@ -153,6 +160,7 @@ impl Machine {
             && self.run == claimed.run
             && claimed.task.fence == self.fence + 1
             && self.retries == claimed.task.retries
+            && self.cleanup == claimed.cleanup
             && usize::try_from(claimed.ops).is_ok_and(|ops| ops == recorded)
             // Numbers have no gaps, so the count and the largest number agree; `ops` may be either of them, depending
             // on the store.

@@ -18,7 +18,7 @@ use crate::backend::Commands;
 impl Machine {
     /// Is the operation in the part of the journal that every run must repeat?
     fn is_certain(&self, op: Op) -> bool {
-        self.opened.is_none_or(|opened| op <= opened)
+        self.opened.is_none_or(|opened| op <= opened) && !self.is_optional(op)
     }
 
     /// Enters a recorded operation that this pass has yet to ask for.

@@ -121,10 +121,13 @@ impl Machine {
         }
         let id = entry.id;
         if let Some(end) = &entry.end {
-            let arrival = end.arrival;
+            let (arrival, was_cancelled) = (end.arrival, end.outcome == OpOutcome::Cancelled);
             let holds_signal = entry.request.kind == TaskKind::Signal && matches!(end.outcome, OpOutcome::Completed(_));
             self.pass.position = self.pass.position.max(arrival);
             if !holds_signal {
+                if let Some(entry) = self.entries.get_mut(&op).filter(|_| was_cancelled) {
+                    entry.cancel = Cancelling::Settled;
+                }
                 return Ok(());
             }
             self.pass.ready.remove(&arrival);
@@ -152,7 +155,9 @@ impl Machine {
             Some(own) => check_own_key(own)?.to_owned(),
             None => format!("{base}#{uses}"),
         };
-        let known = self.by_key.get(key.as_str()).copied().and_then(|op| Some((op, self.entries.get(&op)?)));
+        let recorded = self.by_key.get(key.as_str()).copied();
+        self.tell_first(recorded)?;
+        let known = recorded.and_then(|op| Some((op, self.entries.get(&op)?)));
         let found = match known {
             Some((op, entry)) => {
                 check_first(entry)?;
@@ -164,6 +169,7 @@ impl Machine {
             None => {
                 let place = if own_key.is_none() { self.place_for(&key, &request) } else { Ok(None) };
                 let place = place.map_err(|error| self.stop(error))?;
+                self.tell_of_new()?;
                 self.add(&key, request, stage, place)?
             }
         };

@@ -15,7 +15,7 @@ use crate::executor::events::TaskEvent;
 use crate::executor::log::LogRecord;
 use crate::executor::replay::Machine;
 use crate::executor::sync::{Moment, lock};
-use crate::model::{Error, FunctionOptions, Id, Level, Op, Result, Status, Timestamp, Wait};
+use crate::model::{Error, FunctionOptions, Id, Level, Op, Result, Status, TaskKind, Timestamp, Wait};
 
 /// The worker, as its tasks see it.
 pub(in crate::executor) trait LeaseHolder: Send + Sync {
@@ -207,6 +207,19 @@ impl TaskCore {
         self.is(flag::LOST | flag::CANCELLED | flag::TIMED_OUT)
     }
 
+    /// If its execution is cancelled, it is not told in this run, which is given up as if it waited: it runs again from the
+    /// top, to clean up.
+    pub(super) fn cleans_up_later(&self) -> bool {
+        let task = &self.claimed.task;
+        let is_root = task.kind == TaskKind::Orchestrator && task.parent_task_id.is_none();
+        is_root && self.function.cleanup.is_some() && !self.cleans_up()
+    }
+
+    /// Its execution was cancelled or timed out, and it is to clean up.
+    pub(in crate::executor) fn cleans_up(&self) -> bool {
+        self.claimed.cleanup.is_some()
+    }
+
     /// The store wants to know that it begins before it does.
     pub(in crate::executor) fn is_suspect(&self) -> bool {
         self.claimed.company.is_some() && self.claimed.begun.is_none()
@@ -250,7 +263,7 @@ impl TaskCore {
         if self.is(flag::LOST) {
             return Err(self.lease_lost());
         }
-        if self.is(flag::CANCELLED) {
+        if self.is(flag::CANCELLED) && !self.cleans_up_later() {
             return Err(self.cancelled());
         }
         if state.waiting {
@@ -262,7 +275,9 @@ impl TaskCore {
         if let Some(error) = &state.refused {
             return Err(error.clone());
         }
-        if state.suspended.is_some() || state.gave_way {
+        // A poller's task is evicted, and may end its turn: nothing that it asks for is recorded.
+        let cancelled = self.is(flag::CANCELLED) && state.polled.is_none();
+        if state.suspended.is_some() || state.gave_way || cancelled {
             return Err(suspend(name));
         }
         if state.staged.is_some() {

@@ -3,6 +3,9 @@
 use crate::backend::{CacheSlot, Outcome};
 use crate::model::{AfterFailure, Error, Failure, Payload, RetryPolicy, Status, Wait, after_failure};
 
+/// The types of failures that say no more than that a handler was told of the cancel, from the library and its bindings.
+const CANCELLED: [&str; 3] = ["Cancelled", "CancelledError", "CANCELLED"];
+
 /// An outcome that a handler staged.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Staged {
@@ -36,6 +39,8 @@ pub(crate) struct Rules<'a> {
     /// Attempts that failed before this one.
     pub(crate) retries: u32,
     pub(crate) version: Option<&'a str>,
+    /// Its execution was cancelled, and it cleans up.
+    pub(crate) cleanup: bool,
     pub(crate) cache: Option<&'a CacheSlot>,
     /// The largest arrival number that was delivered to the handler.
     pub(crate) seen: u64,
@@ -65,6 +70,10 @@ pub(crate) fn decide(returned: Returned, rules: &Rules<'_>) -> Outcome {
             return Outcome::Complete { result, cache: rules.cache.cloned(), cache_hit: false };
         }
         Some(Staged::Fail(failure)) => return fail(failure, rules),
+        // What is cancelled does not start anew.
+        Some(Staged::Continue(_)) if rules.cleanup => {
+            return Outcome::PassUp { failure: Failure::new("Cancelled", "the execution is cancelled") };
+        }
         Some(Staged::Continue(args)) => return Outcome::Continue { args, seen: rules.seen },
         None => {}
     }
@@ -106,7 +115,9 @@ pub(crate) fn decide(returned: Returned, rules: &Rules<'_>) -> Outcome {
 pub(crate) fn fail(failure: Failure, rules: &Rules<'_>) -> Outcome {
     let child = (rules.is_child_failure)(&failure);
     let failure = failure.bounded();
-    if child && !rules.policy.retry_children {
+    // A cleanup that passes the cancel on has ended; and it does not run again what was to be done before it.
+    let is_final = rules.cleanup && (child || CANCELLED.contains(&failure.kind.as_str()));
+    if is_final || (child && !rules.policy.retry_children) {
         return Outcome::PassUp { failure };
     }
     match after_failure(rules.policy, rules.retries.saturating_add(1), &failure, rules.chance) {

@@ -24,6 +24,7 @@ fn outcome_with(returned: Returned, policy: &RetryPolicy, retries: u32) -> Outco
         policy,
         retries,
         version: Some("v2"),
+        cleanup: false,
         cache: Some(&slot),
         seen: 9,
         known: 7,

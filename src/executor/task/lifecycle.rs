@@ -276,6 +276,7 @@ impl TaskCore {
             policy,
             retries: self.claimed.task.retries,
             version: options.version.as_deref(),
+            cleanup: self.cleans_up(),
             cache: self.claimed.cache.as_ref(),
             seen: machine.map_or(0, Machine::seen),
             known: machine.map_or(0, Machine::high_water),

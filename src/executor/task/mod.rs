@@ -82,6 +82,8 @@ pub struct TaskInfo {
     /// How often the task has been started over by [`Task::continue_with`].
     pub run: u32,
     pub created_at: Timestamp,
+    /// Its execution was cancelled or timed out, and this run is to clean up.
+    pub cleanup: bool,
 }
 
 impl Task {
@@ -129,6 +131,7 @@ impl Task {
             heartbeat: claimed.heartbeat.clone(),
             run: claimed.run,
             created_at: task.created_at,
+            cleanup: core.cleans_up(),
         }
     }
 

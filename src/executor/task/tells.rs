@@ -11,6 +11,9 @@ impl TaskCore {
     }
 
     pub(super) fn tell_cancel(&self, state: &mut State) {
+        if !self.is(flag::TIMED_OUT) && self.cleans_up_later() && state.phase == Phase::Deferred {
+            return self.tell_evict(state, Reason::Released);
+        }
         let Some(polled) = &state.polled else { return };
         if state.phase == Phase::Deferred && polled.is_kept() && !polled.told {
             let reason = if self.is(flag::TIMED_OUT) { Reason::TimedOut } else { Reason::Cancelled };
@@ -51,7 +54,8 @@ impl TaskCore {
             Ok(()) if self.is(flag::CANCELLED) => self.tell_ended(&mut state, Err(self.cancelled())),
             Ok(()) => self.tell_ended(&mut state, Ok(outcome)),
             Err(error) if gives_way && error.status() == Status::Cancelled => {
-                self.tell_evict(&mut state, Reason::Cancelled);
+                let reason = if self.cleans_up_later() { Reason::Released } else { Reason::Cancelled };
+                self.tell_evict(&mut state, reason);
             }
             Err(_) if gives_way => self.tell_evict(&mut state, Reason::TakenOver),
             Err(error) => self.tell_ended(&mut state, Err(error)),

@@ -25,6 +25,12 @@ impl TaskCore {
 }
 
 impl Warm {
+    /// Its execution is being cancelled, or over.
+    pub(in crate::executor) fn cancel(self) {
+        let reason = if self.last.cleans_up_later() { Reason::Released } else { Reason::Cancelled };
+        self.evict(reason);
+    }
+
     /// Asks the host to drop the coroutine. The task stays suspended in the store.
     pub(in crate::executor) fn evict(mut self, reason: Reason) {
         self.last.lose(flag::LOST);

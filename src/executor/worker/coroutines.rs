@@ -51,7 +51,14 @@ impl Coroutines {
     /// These executions have ended or are being cancelled.
     pub(super) fn evict_of(&self, executions: &HashSet<Id>) {
         let over = lock(&self.0).take_those(|warm| executions.contains(&warm.last.held.execution));
-        over.into_iter().for_each(|warm| warm.evict(Reason::Cancelled));
+        over.into_iter().for_each(Warm::cancel);
+    }
+
+    /// These executions were cancelled, maybe a while ago: those that clean up since then stay.
+    pub(super) fn evict_cancelled(&self, executions: &HashSet<Id>) {
+        let are = |warm: &Warm| executions.contains(&warm.last.held.execution) && !warm.last.cleans_up();
+        let cancelled = lock(&self.0).take_those(are);
+        cancelled.into_iter().for_each(Warm::cancel);
     }
 
     pub(super) fn executions(&self) -> HashSet<Id> {

@@ -115,7 +115,8 @@ impl Worker {
 
     /// The execution is being cancelled, as this process itself has told the store: what of it has not begun does not.
     pub(super) fn cancelled(&self, execution: Id) {
-        notices::cancel(&self.shared().held(), &HashSet::from([execution]));
+        let held = self.shared().held().into_iter().filter(|task| !task.cleans_up());
+        notices::cancel(&held.collect::<Vec<_>>(), &HashSet::from([execution]));
     }
 
     /// Drains the worker, as long as there is one.

@@ -88,10 +88,14 @@ fn apply(shared: &Shared, bundle: &Bundle) {
     }
     if !bundle.cancelling.is_empty() {
         let executions: HashSet<Id> = bundle.cancelling.iter().copied().collect();
-        cancel(&shared.held(), &executions);
+        let (cleaning, held): (Vec<_>, Vec<_>) = shared.held().into_iter().partition(|task| task.cleans_up());
+        cancel(&held, &executions);
+        // The cancel that such a task follows may be told late; whether its time is over the store knows.
+        shared.doubt(cleaning.into_iter().filter(|task| executions.contains(&task.held.execution)).collect());
     }
     if shared.inbox.is_some() && !(bundle.cancelling.is_empty() && bundle.ended.is_empty()) {
-        shared.coroutines.evict_of(&bundle.cancelling.iter().chain(&bundle.ended).copied().collect());
+        shared.coroutines.evict_cancelled(&bundle.cancelling.iter().copied().collect());
+        shared.coroutines.evict_of(&bundle.ended.iter().copied().collect());
     }
     if bundle.foreign {
         shared.held().iter().for_each(|task| task.arrived());

@@ -183,8 +183,9 @@ pub unsafe extern "C" fn stent_executor_signal(
 
 /// Cancels an execution with everything that it called. Returns when that is durable: from then on nothing of it is
 /// started and no result of it is taken; running handlers are told by stent_task_is_cancelled and by their next call.
-/// It is "cancelled" when the last of them has returned. `reason` may be NULL. Any thread. STENT_E_NOT_FOUND.
-/// STENT_E_CONFLICT: it is over.
+/// It is "cancelled" when the last of them has returned, or when it has cleaned up, where its function has a cleanup: the
+/// function runs again then, and what it had waited for answers STENT_E_CANCELLED. `reason` may be NULL. Any thread.
+/// STENT_E_NOT_FOUND. STENT_E_CONFLICT: it is over.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_executor_cancel(
     executor: *mut stent_executor,

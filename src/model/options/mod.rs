@@ -35,6 +35,8 @@ pub struct FunctionOptions {
     pub cache_ttl: Option<Duration>,
     /// A call without a key of its own gets one made of its arguments.
     pub idempotent: bool,
+    /// How long an execution of it may clean up after it was cancelled or timed out.
+    pub cleanup: Option<Duration>,
 }
 
 /// What one call may say. `None` everywhere: as the function says.
@@ -141,6 +143,11 @@ impl FunctionOptions {
         if self.max_concurrent == Some(0) {
             return Err(Error::invalid("max_concurrent is 0; it must be at least 1 (leave it out for no limit)")
                 .with("key", "max_concurrent"));
+        }
+        if self.cleanup.is_some_and(|cleanup| cleanup.is_zero()) {
+            return Err(
+                Error::invalid("cleanup is 0; give it a time (leave it out for no cleanup)").with("key", "cleanup")
+            );
         }
         self.retry_policy.as_ref().map_or(Ok(()), RetryPolicy::check)
     }

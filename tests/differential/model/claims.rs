@@ -122,6 +122,7 @@ impl State {
             deadline: job.deadline,
             cache: job.cache,
             traceparent: self.executions[&task.execution_id].traceparent.clone(),
+            cleanup: None,
             claimed_at: now,
             task,
         }

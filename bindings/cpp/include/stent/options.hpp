@@ -104,6 +104,7 @@ struct function_options : detail::options<function_options> {
     STENT_OPTION(function_options, cached, bool)
     STENT_OPTION(function_options, cache_ttl, duration)
     STENT_OPTION(function_options, idempotent, bool)
+    STENT_OPTION(function_options, cleanup, duration)
 };
 
 struct worker_options : detail::options<worker_options> {

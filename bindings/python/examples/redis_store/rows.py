@@ -350,6 +350,7 @@ class FunctionOptions(Struct, kw_only=True, forbid_unknown_fields=True):
     cached: bool = False
     cache_ttl: float | None = None
     idempotent: bool = False
+    cleanup: float | None = None
 
 
 class Function(Named, kw_only=True):

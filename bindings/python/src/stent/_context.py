@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Protocol, TypeVar, overload
 
 from . import _json
-from ._errors import Error, InvalidError
+from ._errors import CancelledError, Error, InvalidError
 from ._functions import Function, P, R, request
 from ._library import ffi, lib, utf8
 from ._requests import TaskInfo
@@ -30,6 +30,7 @@ class Run(Protocol):
     def group(self, ops: list[int]) -> Operation[Any]: ...
     def cancel_op(self, op: int) -> None: ...
     def begin_step(self, op: int, body: Callable[[], Any]) -> None: ...
+    def hears(self, outcome: Any) -> bool: ...
 
 
 class Operation(asyncio.Future[T]):
@@ -46,6 +47,10 @@ class Operation(asyncio.Future[T]):
         for op in self._ops:
             self._run.cancel_op(op)
         return True
+
+    def ended(self) -> None:
+        """It was cancelled with the execution."""
+        super().cancel()
 
     def told(self, outcome: Any) -> None:
         if self.done():
@@ -116,6 +121,11 @@ class Context(DurableContext):
             raise GeneratorExit  # it is being dropped: its `finally` blocks do nothing durable
         try:
             return super()._do(function, *args)
+        except CancelledError as error:
+            # The first thing that a cleanup asks for anew, where it waited for nothing.
+            if self._run.hears(error):
+                raise asyncio.CancelledError(str(error)) from None
+            raise
         except Suspended:
             raise InvalidError(
                 "a durable operation belongs into the durable function itself, and into tasks that it makes; not into a "

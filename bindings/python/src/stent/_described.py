@@ -137,6 +137,8 @@ class FunctionOptions(TypedDict, total=False):
     "How long a result is kept; null: for ever."
     idempotent: bool | None
     "A call without a key gets one made of its arguments."
+    cleanup: Duration | None
+    "How long an execution of it may clean up after it was cancelled or timed out; null: it ends at once."
 
 
 class WorkerOptions(TypedDict, total=False):

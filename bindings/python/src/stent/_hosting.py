@@ -14,7 +14,7 @@ from typing import Any, cast
 from . import _json
 from ._activity import running
 from ._context import Context, Operation
-from ._errors import Error, Failure, InvalidError, to_failure
+from ._errors import CancelledError, Error, Failure, InvalidError, to_failure
 from ._functions import Durable, Handler
 from ._library import NULL, call, lib, utf8
 from ._loop import DurableLoop, Timer
@@ -43,6 +43,7 @@ class DurableRun:
         self._tags: set[int] = set()
         self._steps: dict[int, asyncio.Task[tuple[Any, Any]]] = {}
         self._main: asyncio.Task[Any] | None = None
+        self._knows = False
 
     def begin(self, handler: Durable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
         self._poller.runs[self._tag] = self
@@ -55,13 +56,34 @@ class DurableRun:
 
     def operation(self, op: int) -> Operation[Any]:
         operation: Operation[Any] = Operation(self, [op])
-        self._told(lambda told: self._poller.notify(self.task, op, told), operation.told)
+        self._told(lambda told: self._poller.notify(self.task, op, told), lambda outcome: self._answer(operation, outcome))
         return operation
 
     def group(self, ops: list[int]) -> Operation[Any]:
         operation: Operation[Any] = Operation(self, ops)
-        self._told(lambda told: self._poller.notify_all(self.task, ops, told), operation.told)
+        self._told(
+            lambda told: self._poller.notify_all(self.task, ops, told), lambda outcome: self._answer(operation, outcome)
+        )
         return operation
+
+    def _answer(self, operation: Operation[Any], outcome: Any) -> None:
+        if not self.hears(outcome):
+            operation.told(outcome)
+        elif not operation.done():
+            operation.ended()
+
+    def hears(self, outcome: Any) -> bool:
+        """Is this how a cleanup is told that the execution was cancelled? The first time the function is cancelled, as
+        asyncio does it: from the outside in, through its task groups and time-outs.
+        """
+        if not (self.info["cleanup"] and isinstance(outcome, CancelledError)):
+            return False
+        if not self._knows and self._main is not None:
+            self._knows = True
+            # The one that asks is told by an exception.
+            if asyncio.current_task(self.loop) is not self._main:
+                self._main.cancel()
+        return True
 
     def cancel_op(self, op: int) -> None:
         if self.over:
@@ -186,7 +208,8 @@ class DurableRun:
 
         def fire(outcome: Any) -> None:
             timer.op = None
-            self.loop.fire(timer)
+            if not self.hears(outcome):
+                self.loop.fire(timer)
 
         op = timer.op
         self._told(lambda told: self._poller.notify(self.task, op, told), fire)

@@ -74,6 +74,8 @@ class TaskInfo(TypedDict):
     "What the last attempt said."
     run: int
     created_at: str
+    cleanup: bool
+    "Its execution was cancelled or timed out, and this run is to clean up."
 
 
 def many(requests: Iterable[Request[Any]]) -> str:

@@ -306,6 +306,7 @@ fn claimed(mut task: Task, notes: Notes) -> Claimed {
         deadline: notes.deadline,
         cache: notes.cache,
         traceparent: notes.traceparent,
+        cleanup: None,
         claimed_at: now(),
     }
 }

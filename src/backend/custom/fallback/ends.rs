@@ -35,6 +35,7 @@ impl Fallback {
             kind: task.kind,
             retries: i64::from(task.retries),
             has_operations: Notes::of(&task)?.ops > 0,
+            state: end.ending.task_state(),
         };
         let after = Aftermath::of(std::slice::from_ref(&end), [row], &mut Book::default());
         let task = ended(task, &end.ending);

@@ -21,6 +21,7 @@ FROM (
                 SELECT min(e.expiry_at) FROM executions AS e
                 WHERE e.expiry_at IS NOT NULL AND e.ending IS NULL AND e.completed_at IS NULL
             ),
+            (SELECT min(e.cleanup_due) FROM executions AS e WHERE e.cleanup_due IS NOT NULL AND e.state = 'running'),
             (SELECT min(t.lease_expires_at) FROM tasks AS t WHERE t.lease_expires_at IS NOT NULL AND t.state = 'running')
         ) AS at
     OFFSET 0

@@ -1,1 +1,4 @@
-SELECT state, count(*) AS count FROM executions GROUP BY state ORDER BY state
+SELECT CASE WHEN state = 'running' AND ending IS NOT NULL THEN 'cancelling' ELSE state END AS state, count(*) AS count
+FROM executions
+GROUP BY 1
+ORDER BY 1

@@ -1,4 +1,10 @@
+-- one that cleans up ends as what it was coming to, when nobody holds a lease in it
 UPDATE executions
-SET state = b.state, result = b.result, error = b.error, retries = b.retries, completed_at = $6
+SET state = CASE WHEN executions.ending IS NULL THEN b.state ELSE 'cancelling' END,
+    result = b.result,
+    error = b.error,
+    retries = b.retries,
+    completed_at = CASE WHEN executions.ending IS NULL THEN $6::timestamptz END
 FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[], $5::bigint[]) AS b (id, state, result, error, retries)
 WHERE executions.id = ANY (ARRAY[b.id]) AND executions.state IN ('pending', 'running')
+RETURNING executions.id, executions.state

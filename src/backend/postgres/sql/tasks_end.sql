@@ -1,5 +1,10 @@
+-- a root that has cleaned up is cancelled, whatever it said
 UPDATE tasks
-SET state = b.state,
+SET state = CASE
+        WHEN tasks.cleanup IS NOT NULL
+            AND (SELECT e.ending FROM executions AS e WHERE e.id = tasks.execution_id) IS NOT NULL THEN 'cancelled'
+        ELSE b.state
+    END,
     result = b.result,
     error = b.error,
     arrival = b.arrival,
@@ -28,4 +33,4 @@ WHERE tasks.id = ANY (ARRAY[b.id])
     END
 RETURNING
     tasks.id, tasks.execution_id, tasks.step_name, tasks.op, tasks.kind, tasks.retries, tasks.ops, tasks.arrival,
-    tasks.idempotency_key
+    tasks.idempotency_key, tasks.state

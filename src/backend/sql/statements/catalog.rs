@@ -5,12 +5,12 @@ statements! {
 
     FUNCTIONS_LIST "functions_list" "read the catalog of functions" gives (
         name: Text, queue: Text, tags: Text, priority: Int, retry_policy: Text, timeout: Int, version: Text,
-        max_concurrent: Int, cached: Flag, cache_ttl: Int, idempotent: Flag,
+        max_concurrent: Int, cached: Flag, cache_ttl: Int, idempotent: Flag, cleanup: Int,
     );
 
     FUNCTION_PUT "function_put" "declare a function" with (
         name: Text, queue: Text, tags: Text, priority: Int, retry_policy: Text, timeout: Int, version: Text,
-        max_concurrent: Int, cached: Flag, cache_ttl: Int, idempotent: Flag,
+        max_concurrent: Int, cached: Flag, cache_ttl: Int, idempotent: Flag, cleanup: Int,
     );
 
     ROUTES_LIST "routes_list" "read the catalog of routes" gives (id: Int, queue: Text, function: Text, tags: Text);

@@ -8,7 +8,8 @@ statements! {
         begun: Int,
     ) gives (
         best: Int, ..task, run: Int, ops: Int, effects: Int, opened: Int, heartbeat: Bytes, crashes: Int,
-        deaths: Int, begun: Int, company: Int, deadline_at: Due, cache_key: Text, cache_ttl: Int, traceparent: Text,
+        deaths: Int, begun: Int, company: Int, deadline_at: Due, cache_key: Text, cache_ttl: Int, cleanup: Int,
+        traceparent: Text,
     );
 
     /// Counts the valid leases on tasks of a function with a limit.

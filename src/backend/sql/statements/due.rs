@@ -29,6 +29,9 @@ statements! {
     /// They begin to be cancelled.
     EXECUTIONS_EXPIRE "executions_expire" "expire executions" with (now: Due, limit: Int) gives (id: Id);
 
+    /// The time of their cleanup is over: they are being cancelled for good.
+    EXECUTIONS_CLEANUP_OVER "executions_cleanup_over" "end cleanups" with (now: Due, limit: Int) gives (id: Id);
+
     /// Executions that are being cancelled and in which nobody holds a lease.
     EXECUTIONS_CLOSABLE "executions_closable" "find cancelled executions" with (limit: Int) gives (id: Id);
 

@@ -7,9 +7,11 @@ statements! {
         on_cancel: Text, traceparent: Text, queue: Text, tags: Text, args: Bytes, kwargs: Bytes,
     );
 
-    /// Ends executions as their roots have ended, except those that are being cancelled.
+    /// Ends executions as their roots have ended, except those that are being cancelled. One that has cleaned up is
+    /// `cancelling` from then on.
     EXECUTIONS_END "executions_end" "end executions"
-        rows (id: Id, state: Text, result: Bytes, error: Bytes, retries: Int) with (now: Time);
+        rows (id: Id, state: Text, result: Bytes, error: Bytes, retries: Int) with (now: Time)
+        gives (id: Id, state: Text);
 
     EXECUTION_CANCEL "execution_cancel" "cancel an execution" with (id: Id, reason: Text);
 

@@ -18,6 +18,7 @@ const OWN: &[(&str, &str, &[&str])] = &[
             "boot_insert",
             "boot_last",
             "boot_number",
+            "cleanups_carry_over",
             "deadlines_carry_over",
             "executions_carry_over",
             "tasks_carry_over",

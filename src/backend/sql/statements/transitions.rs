@@ -13,7 +13,7 @@ statements! {
         effects: Int,
     ) with (now: Time) gives (
         id: Id, execution_id: Id, step_name: Text, op: Int, kind: Text, retries: Int, ops: Int, arrival: Int,
-        idempotency_key: Text,
+        idempotency_key: Text, state: Text,
     );
 
     TASKS_STANDING "tasks_standing" "look at refused tasks" rows (id: Id)

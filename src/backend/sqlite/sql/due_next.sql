@@ -20,6 +20,16 @@ SELECT
             ) - 4611686018427387904 - ?4
             UNION ALL
             SELECT (
+                SELECT min(e.cleanup_due) FROM executions AS e
+                WHERE e.cleanup_due < 4611686018427387904 AND e.state = 'running'
+            ) - ?2
+            UNION ALL
+            SELECT (
+                SELECT min(e.cleanup_due) FROM executions AS e
+                WHERE e.cleanup_due >= 4611686018427387904 AND e.state = 'running'
+            ) - 4611686018427387904 - ?4
+            UNION ALL
+            SELECT (
                 SELECT min(t.lease_until) FROM tasks AS t WHERE t.lease_until IS NOT NULL AND t.lease_boot = ?3
             ) - ?4
         ) AS due

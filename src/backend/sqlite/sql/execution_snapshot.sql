@@ -1,7 +1,9 @@
 -- one statement, so that all parts are of the same moment: a row for each part, with the columns of that part; `place`
 -- orders lines of progress
 SELECT
-    'execution' AS part, id, root_function, state, args, kwargs, retries, created_at, started_at, completed_at,
+    'execution' AS part, id, root_function,
+    CASE WHEN state = 'running' AND ending IS NOT NULL THEN 'cancelling' ELSE state END AS state,
+    args, kwargs, retries, created_at, started_at, completed_at,
     expiry_at, tags, priority, queue, result, error, replay_of, cancel_reason, NULL AS name, NULL AS cache_hit,
     NULL AS place, NULL AS whole, NULL AS fraction, NULL AS value
 FROM executions

@@ -1,5 +1,6 @@
+-- one that cleans up is told as cancelling, and is left at it by who writes that back
 UPDATE executions
-SET state = ?2,
+SET state = CASE WHEN ?2 = 'cancelling' AND state = 'running' AND ending IS NOT NULL THEN state ELSE ?2 END,
     args = ?3,
     kwargs = ?4,
     retries = ?5,

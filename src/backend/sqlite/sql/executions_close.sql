@@ -2,6 +2,7 @@ UPDATE executions
 SET state = ifnull(ending, 'cancelled'), completed_at = ?3
 WHERE id IN (SELECT substr(?2, value ->> 0, 16) FROM jsonb_each(?1))
     AND state = 'cancelling'
+    AND (cleanup IS NULL OR cleanup_due IS NOT NULL)
     AND NOT EXISTS (
         SELECT 1 FROM tasks AS t INDEXED BY tasks_leased
         WHERE t.lease_until IS NOT NULL AND t.execution_id = executions.id

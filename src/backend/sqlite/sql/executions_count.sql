@@ -1,1 +1,3 @@
-SELECT count(*) AS count FROM executions WHERE ?1 IS NULL OR state = ?1
+SELECT count(*) AS count
+FROM executions
+WHERE ?1 IS NULL OR CASE WHEN state = 'running' AND ending IS NOT NULL THEN 'cancelling' ELSE state END = ?1

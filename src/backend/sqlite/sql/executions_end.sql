@@ -1,5 +1,10 @@
+-- one that cleans up ends as what it was coming to, when nobody holds a lease in it
 UPDATE executions
-SET state = b.state, result = b.result, error = b.error, retries = b.retries, completed_at = ?3
+SET state = CASE WHEN executions.ending IS NULL THEN b.state ELSE 'cancelling' END,
+    result = b.result,
+    error = b.error,
+    retries = b.retries,
+    completed_at = CASE WHEN executions.ending IS NULL THEN ?3 END
 FROM (
     SELECT
         substr(?2, value ->> 0, 16) AS id,
@@ -10,3 +15,4 @@ FROM (
     FROM jsonb_each(?1)
 ) AS b
 WHERE executions.id = b.id AND executions.state IN ('pending', 'running')
+RETURNING id, state

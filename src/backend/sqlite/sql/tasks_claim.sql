@@ -33,5 +33,5 @@ RETURNING
     NULL AS best, id, execution_id, step_name, kind, parent_task_id, state, args, kwargs, retries, created_at, tags,
     priority, queue, retry_policy, result, error, started_at, completed_at, worker_id, lease_expires_at,
     idempotency_key, scheduled_for, fence, step_key, run, ops, effects, opened, heartbeat, crashes, deaths,
-    begun, company, deadline_at, cache_key, cache_ttl,
+    begun, company, deadline_at, cache_key, cache_ttl, cleanup,
     (SELECT e.traceparent FROM executions AS e WHERE e.id = tasks.execution_id) AS traceparent

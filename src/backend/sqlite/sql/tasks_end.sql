@@ -1,5 +1,10 @@
+-- a root that has cleaned up is cancelled, whatever it said
 UPDATE tasks
-SET state = b.state,
+SET state = CASE
+        WHEN tasks.cleanup IS NOT NULL
+            AND (SELECT e.ending FROM executions AS e WHERE e.id = tasks.execution_id) IS NOT NULL THEN 'cancelled'
+        ELSE b.state
+    END,
     result = b.result,
     error = b.error,
     arrival = b.arrival,
@@ -37,4 +42,4 @@ WHERE tasks.id = b.id
         ELSE tasks.fence = b.fence AND tasks.state = 'running'
             AND (SELECT e.state FROM executions AS e WHERE e.id = tasks.execution_id) IN ('pending', 'running')
     END
-RETURNING id, execution_id, step_name, op, kind, retries, ops, arrival, idempotency_key
+RETURNING id, execution_id, step_name, op, kind, retries, ops, arrival, idempotency_key, state

@@ -1,6 +1,7 @@
 //! Small histories by hand, random ones by program.
 
 mod arrivals;
+mod cleanup;
 mod histories;
 mod order;
 mod program;
@@ -45,6 +46,7 @@ fn claimed() -> Claimed {
         deadline: None,
         cache: None,
         traceparent: None,
+        cleanup: None,
         claimed_at: Timestamp::from_micros(2_000),
     }
 }

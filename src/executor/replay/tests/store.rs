@@ -17,6 +17,7 @@ pub struct Store {
     sent: u32,
     pub retries: u32,
     pub opened: Option<Op>,
+    pub cleanup: Option<Op>,
     /// Who have held the task before the one that holds it.
     pub holders: u64,
 }
@@ -28,6 +29,7 @@ impl Store {
         claimed.effects = u32::try_from(self.effects.len()).unwrap();
         claimed.task.retries = self.retries;
         claimed.opened = self.opened;
+        claimed.cleanup = self.cleanup;
         claimed.task.fence += self.holders;
         claimed
     }
@@ -42,6 +44,15 @@ impl Store {
     pub fn journal(&self, after: u64) -> Vec<JournalEntry> {
         let asked = |row: &&JournalEntry| after == 0 || row.arrival.is_some_and(|arrival| arrival > after);
         self.rows.values().filter(asked).cloned().collect()
+    }
+
+    /// It is cancelled: what goes on is over, and it is to clean up.
+    pub fn begin_cleanup(&mut self) {
+        let open: Vec<Op> = self.rows.values().filter(|row| row.arrival.is_none()).map(|row| row.op).collect();
+        for op in open {
+            self.end(op, TaskState::Cancelled, None, None);
+        }
+        self.cleanup = Some(self.rows.keys().copied().max().unwrap_or(0));
     }
 
     /// One transaction: what ended in it, and the largest arrival.
