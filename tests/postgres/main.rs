@@ -2,6 +2,7 @@
 //! nothing to do, URLs.
 
 mod backups;
+mod circles;
 mod encodings;
 mod hints;
 #[allow(dead_code, reason = "other tests use more of it")]

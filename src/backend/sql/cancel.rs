@@ -7,7 +7,7 @@ use super::ended::execution_state;
 use super::ends;
 use super::row::Row;
 use super::rows;
-use super::statements::{EXECUTION_CANCEL, EXECUTIONS_CLOSE, EXECUTIONS_ROOTS, TASKS_STOP, WAITS_LOCK_BELOW};
+use super::statements::{EXECUTION_CANCEL, EXECUTIONS_CLOSE, EXECUTIONS_ROOTS, TASKS_MET_BELOW, TASKS_STOP};
 use super::tx::Tx;
 use super::waits::WaitBook;
 use crate::backend::NewExecution;
@@ -43,7 +43,8 @@ pub(super) async fn cancel_again(tx: &mut Tx<'_>, execution: Id, reason: Option<
 /// Ends all tasks of these executions that nobody runs, and closes those executions in which nothing runs any more.
 pub(super) async fn cancel_executions(tx: &mut Tx<'_>, book: &mut WaitBook, executions: Vec<Id>) -> Result<()> {
     let set = || executions.iter().copied();
-    tx.fetch(&WAITS_LOCK_BELOW.call().ids(set())).await?;
+    let met = rows::ids(&tx.fetch(&TASKS_MET_BELOW.call().ids(set())).await?)?;
+    tx.lock_waits(met).await?;
     let stopped = tx.fetch(&TASKS_STOP.call().ids(set())).await?;
     let roots = rows::ids(&tx.fetch(&EXECUTIONS_ROOTS.call().ids(set())).await?)?;
     let mut idle = Vec::new();
@@ -57,10 +58,15 @@ pub(super) async fn cancel_executions(tx: &mut Tx<'_>, book: &mut WaitBook, exec
     close(tx, executions).await
 }
 
-/// Ends those of these executions in which nobody holds a lease, and dispatches their compensations.
+/// Ends those of these executions in which nobody holds a lease, and dispatches their compensations. Those that others
+/// are at are left to a sweep.
 pub(super) async fn close(tx: &mut Tx<'_>, executions: Vec<Id>) -> Result<()> {
+    let asked = executions.len();
     let mut call = EXECUTIONS_CLOSE.call().ids(executions);
     let closed = tx.fetch(call.time(tx.now)).await?;
+    if closed.len() < asked {
+        tx.hint_due(tx.now);
+    }
     let mut compensations = Vec::new();
     for row in &closed {
         tx.hint_ended(row.id("id")?);
