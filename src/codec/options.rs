@@ -278,6 +278,10 @@ pub(super) struct Fields<'t> {
     members: Vec<(&'static str, Reader<'t>)>,
 }
 
+/// Why a call has no such option.
+const OF_DISPATCH: &str = "it is an option of dispatch; a call that failed leaves its key free, and its handler sees the \
+                           failure and decides";
+
 impl<'t> Fields<'t> {
     fn from_text(object: &'static Object, text: Option<&'t str>) -> Result<Self> {
         let what = format!("{} options", object.name.replace('_', " "));
@@ -287,9 +291,11 @@ impl<'t> Fields<'t> {
 
     pub(super) fn read(object: &'static Object, what: String, text: &'t str, reader: Reader<'t>) -> Result<Self> {
         let mut members: Vec<(&'static str, Reader<'t>)> = Vec::new();
+        let mut of_dispatch = false;
         let mut take = || -> std::result::Result<(), Fault> {
             for member in reader.members().map_err(|fault| fault.near(reader.text()))? {
                 let key = object.keys.iter().find(|key| **key == member.key);
+                of_dispatch |= object.name == objects::CALL.name && member.key == "idempotency_reuse";
                 let key = key.ok_or_else(|| Fault::unknown(&member.key, object.keys).near(member.key_text))?;
                 if members.iter().any(|(before, _)| before == key) {
                     return Err(Fault::twice(key).near(member.key_text));
@@ -298,7 +304,16 @@ impl<'t> Fields<'t> {
             }
             Ok(())
         };
-        take().map_err(|fault| fault.into_error(&what, text).with("object", object.name))?;
+        take().map_err(|fault| {
+            let error = fault.into_error(&what, text).with("object", object.name);
+            if !of_dispatch {
+                return error;
+            }
+            let details = error.details().iter().map(|(key, detail)| (*key, detail.clone()));
+            details.fold(Error::invalid(format!("{}; {OF_DISPATCH}", error.message())), |error, (key, detail)| {
+                error.with(key, detail)
+            })
+        })?;
         Ok(Self { object, what, text, members })
     }
 

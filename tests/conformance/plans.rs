@@ -50,6 +50,7 @@ fn is_scan(step: &str) -> bool {
 /// The statements of the engine's loop, and the indexes that each must go by.
 const GROWTH: &[(&str, &[&str])] = &[
     ("tasks_claim", &["tasks_ready"]),
+    ("tasks_best", &["tasks_ready"]),
     ("tasks_count_limited", &["tasks_limited"]),
     ("tasks_due", &["tasks_due"]),
     ("tasks_leases_ended", &["tasks_leased"]),
@@ -84,7 +85,7 @@ const GROWTH: &[(&str, &[&str])] = &[
     ("executions_start", &[]),
     ("executions_end", &[]),
     ("executions_roots", &[]),
-    ("executions_delete_tasks", &["tasks_by_execution"]),
+    ("executions_tasks", &["tasks_by_execution"]),
     ("tasks_expected", &["tasks_journal"]),
     ("tasks_circle", &[]),
     ("executions_over", &[]),

@@ -129,6 +129,10 @@ impl World {
     }
 
     pub fn number(&mut self) -> Number {
+        if self.one_in(30) {
+            // Two of them are more than a number holds.
+            return Number::Real(1.7e308);
+        }
         if self.one_in(4) { Number::Real(0.5) } else { Number::Integer(self.rng.random_range(-5..10)) }
     }
 

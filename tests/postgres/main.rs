@@ -4,6 +4,7 @@
 #[path = "../common/authority.rs"]
 mod authority;
 mod backups;
+mod circles;
 mod encodings;
 mod hints;
 #[allow(dead_code, reason = "other tests use more of it")]

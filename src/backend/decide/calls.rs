@@ -41,8 +41,6 @@ pub(in crate::backend) fn resolve(asked: &Asked<'_>, function: Option<&FunctionO
     let function = function.or(asked.registered);
     let options = asked.options.clone().or_function(function);
     let version = function.and_then(|f| f.version.as_deref()).unwrap_or_default();
-    let idempotent = function.is_some_and(|f| f.idempotent);
-    let hex = |hash: &[u8; 32]| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let cache_key = match (asked.cache_key, asked.args_hash) {
         (Some(key), _) => Some(format!("{}/{key}", asked.function)),
         (None, Some(hash)) if options.cached == Some(true) => {
@@ -50,11 +48,7 @@ pub(in crate::backend) fn resolve(asked: &Asked<'_>, function: Option<&FunctionO
         }
         (None, _) => None,
     };
-    let idempotency_key = match (asked.idempotency_key, asked.args_hash) {
-        (Some(key), _) => Some(key.to_owned()),
-        (None, Some(hash)) if idempotent => Some(format!("args:{}", hex(hash))),
-        (None, _) => None,
-    };
+    let idempotency_key = idempotency_key(asked.idempotency_key, asked.args_hash, function);
     let tags = options.tags.unwrap_or_default();
     let route = Route::new(options.queue.clone(), asked.function.to_owned(), tags.clone());
     let resolved = Resolved {
@@ -70,6 +64,23 @@ pub(in crate::backend) fn resolve(asked: &Asked<'_>, function: Option<&FunctionO
         cache_ttl: options.cache_ttl,
     };
     (resolved, route)
+}
+
+/// The key of a call: its own, or its arguments where the function is idempotent.
+pub(in crate::backend) fn idempotency_key(
+    own: Option<&str>,
+    args_hash: Option<&[u8; 32]>,
+    function: Option<&FunctionOptions>,
+) -> Option<String> {
+    match (own, args_hash) {
+        (Some(key), _) => Some(key.to_owned()),
+        (None, Some(hash)) if function.is_some_and(|f| f.idempotent) => Some(format!("args:{}", hex(hash))),
+        (None, _) => None,
+    }
+}
+
+fn hex(hash: &[u8; 32]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What a key means to the task that comes with it.

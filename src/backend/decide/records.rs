@@ -68,6 +68,32 @@ pub(in crate::backend) fn no_root(letter: Id) -> Error {
         .with("task_id", letter.to_string())
 }
 
+/// A replay runs the letter's task again. What is no task of a worker runs in the handler that issued it.
+pub(in crate::backend) fn may_replay(letter: &Task) -> Result<()> {
+    if letter.kind.is_run() {
+        return Ok(());
+    }
+    let (id, kind) = (letter.id, letter.kind);
+    let of = letter.parent_task_id.map_or("of no task".to_owned(), |parent| format!("of task {parent}"));
+    Err(Error::conflict(format!(
+        "replay: {id} is a {kind} {of}, and no worker runs it by itself; replay that task's dead letter, or dispatch the \
+         workflow anew"
+    ))
+    .with("task_id", id.to_string()))
+}
+
+/// A letter written from outside, beside the task that is stored under its id.
+pub(in crate::backend) fn check_letter(letter: &Task, stored: Option<&Task>) -> Result<()> {
+    match stored {
+        Some(stored) if stored.execution_id != letter.execution_id => Err(Error::conflict(format!(
+            "the dead letter names execution {}, but task {} is of execution {}",
+            letter.execution_id, letter.id, stored.execution_id
+        ))
+        .with("task_id", letter.id.to_string())),
+        _ => Ok(()),
+    }
+}
+
 /// Finds a task that is its own ancestor among these.
 pub(in crate::backend) fn circle_among(tasks: &[Task]) -> Option<Id> {
     let parents: HashMap<Id, Option<Id>> = tasks.iter().map(|task| (task.id, task.parent_task_id)).collect();
@@ -175,10 +201,13 @@ pub(in crate::backend) fn sum(name: &str, value: Number, amount: Number) -> Resu
         (Number::Integer(value), Number::Integer(amount)) => value.checked_add(amount).map(Number::Integer),
         _ => Some(real(value) + real(amount)).filter(|sum| sum.is_finite()).map(Number::Real),
     };
-    sum.ok_or_else(|| {
-        Error::invalid(format!("the counter '{name}' would leave the range of its numbers; it keeps its value"))
-            .with("key", "amount")
-    })
+    sum.ok_or_else(|| out_of_range(name))
+}
+
+/// A counter's sum that no number holds.
+pub(in crate::backend) fn out_of_range(name: &str) -> Error {
+    Error::invalid(format!("the counter '{name}' would leave the range of its numbers; it keeps its value"))
+        .with("key", "amount")
 }
 
 pub(in crate::backend) fn check_counter(name: &str, value: Number) -> Result<()> {

@@ -49,6 +49,7 @@ mod transaction;
 mod words;
 mod written;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -65,7 +66,7 @@ use crate::backend::sql::catalog::SharedCatalog;
 use crate::backend::sql::database::{Database, Doubt, Failed, Look, Work};
 use crate::backend::sql::patience::{Patience, in_doubt, is_cut};
 use crate::backend::sql::{Sql, routes};
-use crate::model::{Error, Result, Route, Status};
+use crate::model::{Error, Id, Result, Route, Status};
 
 /// How often a transaction that conflicts with others is tried.
 const TRIES: u32 = 12;
@@ -98,16 +99,21 @@ impl Postgres {
 
 impl Server {
     /// One try: begin, work, commit.
-    async fn try_to_write<R, Q, F>(&self, request: &Arc<Q>, work: &F) -> std::result::Result<R, Refused<R>>
+    async fn try_to_write<R, Q, F>(
+        &self,
+        learned: &BTreeSet<Id>,
+        request: &Arc<Q>,
+        work: &F,
+    ) -> std::result::Result<R, Refused<R>>
     where
         R: Send + 'static,
         Q: Send + Sync + 'static,
         F: Work<Q, R>,
     {
         let mut transaction = Transaction::begin(&self.pool).await.map_err(Refused::before)?;
-        let mut tx = transaction.tx();
+        let mut tx = transaction.tx().knowing(learned.clone());
         let outcome = work(&mut tx, request.clone()).await;
-        let (notices, missing) = (tx.take_notices(), tx.missing.take());
+        let (notices, missing, learned) = (tx.take_notices(), tx.missing.take(), tx.take_learned());
         drop(tx);
         let failed = match outcome {
             Ok(result) => match transaction.commit().await {
@@ -123,7 +129,7 @@ impl Server {
             Err(why) => why.into(),
         };
         transaction.rollback().await;
-        Err(Refused { failed, missing })
+        Err(Refused { failed, missing, learned })
     }
 
     /// Creates a route in a transaction of its own, so that others that need it don't wait for the end of a longer one.
@@ -145,12 +151,14 @@ struct Refused<R> {
     failed: Failed<R>,
     /// The route that it needed and that does not exist yet.
     missing: Option<Route>,
+    /// It would have had to wait out of the order of locks; with what the next try locks first.
+    learned: Option<BTreeSet<Id>>,
 }
 
 impl<R> Refused<R> {
     /// The transaction could not be begun.
     fn before(why: Error) -> Self {
-        Self { failed: why.into(), missing: None }
+        Self { failed: why.into(), missing: None, learned: None }
     }
 }
 
@@ -195,14 +203,24 @@ impl Database for Server {
         let mut tries = TRIES;
         let begin = Instant::now();
         let mut cut = Patience::until(until);
+        let mut learned = BTreeSet::new();
         loop {
-            let failed = match self.try_to_write(&request, work.as_ref()).await {
+            let failed = match self.try_to_write(&learned, &request, work.as_ref()).await {
                 Ok(result) => return Ok(result),
-                Err(Refused { failed, missing: None }) => failed,
                 Err(Refused { missing: Some(route), .. }) => match self.make(&route).await {
                     Ok(()) => continue,
                     Err(why) => why.into(),
                 },
+                Err(Refused { failed, learned: None, .. }) => failed,
+                Err(Refused { failed, learned: Some(more), .. }) => {
+                    let before = learned.len();
+                    learned.extend(more);
+                    // The next try waits for them in their order, and so needs no pause.
+                    if learned.len() > before {
+                        continue;
+                    }
+                    failed
+                }
             };
             let again = error::is_collision(&failed.why)
                 || (error::is_passing(&failed.why) && begin.elapsed() < self.patience());

@@ -14,39 +14,56 @@ use super::{cancel, ends, restart};
 use crate::backend::decide::{self, End, Ending, Moved, Standing};
 use crate::backend::{Commands, Extent, Held, Outcome, Spawn, SpawnKind, Transition, Verdict};
 use crate::codec;
-use crate::model::{Id, Result};
+use crate::model::{Id, Result, Timestamp};
 
 /// Records transitions in order, each with its own verdict.
 pub(super) async fn apply(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<Vec<Verdict>> {
     let mut verdicts = Vec::with_capacity(transitions.len());
+    let mut effects = Vec::new();
+    lock(tx, transitions).await?;
     let mut rest = transitions;
     while !rest.is_empty() {
         let (set, others) = rest.split_at(decide::apart(rest));
-        verdicts.extend(apply_set(tx, set).await?);
+        verdicts.extend(apply_set(tx, set, &mut effects).await?);
         rest = others;
     }
+    spawn::write_effects(tx, &effects).await?;
     Ok(verdicts)
 }
 
+/// What handlers say, with the execution that it goes to, and the time at which it is said.
+type Effects<'t> = Vec<(Id, &'t Commands, Timestamp)>;
+
+/// The tasks whose `waits` rows are needed: those that are spoken for, and the parents to whom ends are delivered.
+fn whose_waits(transitions: &[Transition]) -> Vec<Id> {
+    let mut tasks = Vec::with_capacity(transitions.len());
+    for Transition { held, commands, outcome } in transitions {
+        let asks = matches!(outcome, Outcome::Suspend { .. } | Outcome::Hold) || !commands.is_empty();
+        tasks.extend(asks.then_some(held.task));
+        tasks.extend(held.parent.filter(|_| decide::is_end(outcome)));
+    }
+    tasks
+}
+
 /// Records transitions of different tasks.
-async fn apply_set(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<Vec<Verdict>> {
+async fn apply_set<'t>(
+    tx: &mut Tx<'_>,
+    transitions: &'t [Transition],
+    effects: &mut Effects<'t>,
+) -> Result<Vec<Verdict>> {
     let mut book = WaitBook::default();
-    // The `waits` rows are locked and read before anything changes: for these tasks, and for the parents of tasks that
-    // end.
-    let asks = |t: &&Transition| matches!(t.outcome, Outcome::Suspend { .. } | Outcome::Hold) || !t.commands.is_empty();
-    lock(tx, transitions).await?;
-    let own = transitions.iter().filter(asks).map(|t| t.held.task);
-    let parents = transitions.iter().filter(|t| decide::is_end(&t.outcome)).filter_map(|t| t.held.parent);
-    book.load(tx, own.chain(parents)).await?;
+    // The `waits` rows are locked and read before anything changes.
+    book.load(tx, whose_waits(transitions)).await?;
+    lock_both(tx, transitions).await?;
 
     // First the tasks that go on: operations that they start must exist before the end of a parent in the same batch
     // can cancel them.
     let mut held = move_tasks(tx, transitions).await?;
-    let mut arrivals = command(tx, &mut book, transitions, &held).await?;
+    let mut arrivals = command(tx, &mut book, transitions, &held, effects).await?;
     suspend(tx, &mut book, transitions, &held).await?;
     begin_anew(tx, &mut book, transitions, &held).await?;
     let ended = end_tasks(tx, &mut book, transitions).await?;
-    arrivals.extend(command(tx, &mut book, transitions, &ended).await?);
+    arrivals.extend(command(tx, &mut book, transitions, &ended, effects).await?);
     held.extend(ended);
     let refused = explain(tx, &mut book, transitions, &held).await?;
     book.save(tx).await?;
@@ -85,7 +102,7 @@ async fn begin_anew(
     Ok(())
 }
 
-/// Takes the locks that come first in the order of locks (see [`super::tx`]).
+/// Takes the locks that come first in the order of locks (see [`super::tx`]), for all sets.
 async fn lock(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<()> {
     let touches_signals = |t: &&Transition| {
         let waits = |spawn: &Spawn| matches!(spawn.what, SpawnKind::Signal { .. });
@@ -96,7 +113,26 @@ async fn lock(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<()> {
         transitions.iter().filter(touches_signals).map(|t| Lock::Signals(t.held.execution)).collect();
     tx.lock(&signals).await?;
     let roots = transitions.iter().filter(|t| t.held.parent.is_none() && decide::is_end(&t.outcome));
-    tx.lock_executions(roots.map(|t| t.held.execution)).await
+    tx.lock_executions(roots.map(|t| t.held.execution)).await?;
+    if decide::apart(transitions) < transitions.len() {
+        tx.lock_waits(whose_waits(transitions)).await?;
+    }
+    Ok(())
+}
+
+/// Tasks that go on and tasks that end are changed in two statements. A cancellation locks those of one execution in one,
+/// and so must this.
+async fn lock_both(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<()> {
+    tx.past_waits();
+    if tx.is_alone() {
+        return Ok(());
+    }
+    let (ends, moves): (Vec<&Transition>, Vec<_>) = transitions.iter().partition(|t| decide::is_end(&t.outcome));
+    let ending: HashSet<Id> = ends.iter().map(|t| t.held.execution).collect();
+    let both: HashSet<Id> = moves.iter().map(|t| t.held.execution).filter(|id| ending.contains(id)).collect();
+    let tasks = transitions.iter().filter(|t| both.contains(&t.held.execution)).map(|t| t.held.task);
+    let tasks: Vec<Id> = tasks.collect();
+    tx.lock_tasks(tasks).await
 }
 
 /// Writes the outcomes of tasks that go on. Returns the ids of those whose fence was right.
@@ -147,14 +183,15 @@ async fn end_tasks(tx: &mut Tx<'_>, book: &mut WaitBook, transitions: &[Transiti
 type Arrivals = HashMap<Id, Vec<(crate::model::Op, u64)>>;
 
 /// Carries out the commands of the tasks in `held`. Returns the arrival numbers of operations that ended at once.
-async fn command(
+async fn command<'t>(
     tx: &mut Tx<'_>,
     book: &mut WaitBook,
-    transitions: &[Transition],
+    transitions: &'t [Transition],
     held: &HashSet<Id>,
+    effects: &mut Effects<'t>,
 ) -> Result<Arrivals> {
+    let mut said = Vec::new();
     let mut arrivals = Arrivals::new();
-    let mut effects: Vec<(Id, &Commands)> = Vec::new();
     let mut starts = Vec::new();
     let mut cancels = Vec::new();
     for transition in transitions {
@@ -162,7 +199,7 @@ async fn command(
         if commands.is_empty() || !held.contains(&of.task) {
             continue;
         }
-        effects.push((of.execution, commands));
+        said.push((of.execution, commands));
         // Steps get the next arrival numbers, in their order, before anything else arrives.
         let before = book.given(of.task);
         let numbered = decide::steps(commands).into_iter().zip(before + 1..).map(|(step, number)| (step.op, number));
@@ -178,7 +215,8 @@ async fn command(
         let cancelled = spawn::cancel(tx, book, of, cancels).await?;
         arrivals.entry(of.task).or_default().extend(cancelled);
     }
-    spawn::write_effects(tx, &effects).await?;
+    let now = tx.now;
+    effects.extend(said.into_iter().map(|(execution, commands)| (execution, commands, now)));
     Ok(arrivals)
 }
 

@@ -8,7 +8,7 @@ use super::ended::execution_state;
 use super::ends;
 use super::row::Row;
 use super::rows;
-use super::statements::{EXECUTION_CANCEL, EXECUTIONS_CLOSE, EXECUTIONS_ROOTS, TASKS_STOP, WAITS_LOCK_BELOW};
+use super::statements::{EXECUTION_CANCEL, EXECUTIONS_CLOSE, EXECUTIONS_ROOTS, TASKS_MET_BELOW, TASKS_STOP};
 use super::tx::Tx;
 use super::waits::WaitBook;
 use crate::backend::NewExecution;
@@ -44,13 +44,12 @@ pub(super) async fn cancel_again(tx: &mut Tx<'_>, execution: Id, reason: Option<
 /// Ends all tasks of these executions that nobody runs, and closes those executions in which nothing runs any more.
 pub(super) async fn cancel_executions(tx: &mut Tx<'_>, book: &mut WaitBook, executions: Vec<Id>) -> Result<()> {
     let set = || executions.iter().copied();
-    tx.fetch(&WAITS_LOCK_BELOW.call().ids(set())).await?;
+    let met = rows::ids(&tx.fetch(&TASKS_MET_BELOW.call().ids(set())).await?)?;
     let roots = rows::ids(&tx.fetch(&EXECUTIONS_ROOTS.call().ids(set())).await?)?;
+    let cleaning = if tx.catalog.cleans_up() { roots.as_slice() } else { &[] };
+    tx.lock_waits(met.into_iter().chain(cleaning.iter().copied())).await?;
+    book.load(tx, cleaning.iter().copied()).await?;
     let mut idle = Vec::new();
-    if tx.catalog.cleans_up() {
-        // In the order of locks, before the tasks.
-        book.load(tx, roots.iter().copied()).await?;
-    }
     let stopped = tx.fetch(&TASKS_STOP.call().ids(set())).await?;
     for row in &stopped {
         if row.text("state")? != "running" {
@@ -69,14 +68,18 @@ pub(super) async fn stop(tx: &mut Tx<'_>, book: &mut WaitBook, ends: Vec<End>) -
 }
 
 /// Of those of these executions in which nobody holds a lease the cleanup begins, or they end, and their compensations
-/// are dispatched.
+/// are dispatched. Those that others are at are left to a sweep.
 pub(super) async fn close(tx: &mut Tx<'_>, book: &mut WaitBook, executions: Vec<Id>) -> Result<()> {
     if executions.is_empty() {
         return Ok(());
     }
-    cleanups::begin(tx, book, &executions).await?;
+    let asked = executions.len();
+    let begun = cleanups::begin(tx, book, &executions).await?;
     let mut call = EXECUTIONS_CLOSE.call().ids(executions);
     let closed = tx.fetch(call.time(tx.now)).await?;
+    if begun + closed.len() < asked {
+        tx.hint_due(tx.now);
+    }
     let mut compensations = Vec::new();
     for row in &closed {
         tx.hint_ended(row.id("id")?);

@@ -1,40 +1,27 @@
 //! Claims tasks for a worker: the best ones of the lanes that it may take from, and those of functions with a
 //! `max_concurrent` as far as their limit allows.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use super::catalog::{Lane, Limited, micros};
+use super::catalog::{Lane, Lanes, Limited, micros};
 use super::lock::Lock;
 use super::row::Row;
 use super::rows;
-use super::statements::{EXECUTIONS_START, TASKS_CLAIM, TASKS_COUNT_LIMITED};
+use super::statements::{EXECUTIONS_START, TASKS_BEST, TASKS_CLAIM, TASKS_COUNT_LIMITED};
 use super::tx::Tx;
+use crate::backend::decide::{self, Offer};
 use crate::backend::{CacheSlot, Claim, Claimed};
 use crate::model::{CONCURRENCY_MAX, Error, Result, TaskKind, Timestamp};
 
 /// Claims for a registered worker: free functions up to `count`, limited ones up to `limited`, best first.
+/// Which of them begin is by priority alone, limited or not.
 pub(super) async fn claim(tx: &mut Tx<'_>, claim: &Claim) -> Result<Vec<Claimed>> {
     let Some(lanes) = tx.shared.lanes(&tx.catalog, &claim.worker_id) else {
         return Err(Error::not_found(format!("claim: worker {} is not registered here", claim.worker_id)));
     };
     let mut claimed = Vec::new();
-    let mut room = claim.limited;
-    for Limited { function, max, lanes } in &lanes.limited {
-        if room == 0 {
-            break;
-        }
-        if lanes.is_empty() {
-            continue;
-        }
-        tx.lock(&[Lock::Limit(function)]).await?;
-        let running = count_running(tx, function).await?;
-        let count = room.min(usize::try_from(i64::from(*max) - running).unwrap_or(0));
-        if count > 0 {
-            let before = claimed.len();
-            take(tx, claim, &Taking { lanes, count, limited: true, begin: true }, &mut claimed).await?;
-            room -= claimed.len() - before;
-        }
-    }
+    take_limited(tx, claim, &lanes, &mut claimed).await?;
     take_free(tx, claim, &lanes.free, &mut claimed).await?;
     // Fewer than it asked for: there is no more for it, and what is limited goes to it when a slot is free.
     if claimed.len() < claim.count {
@@ -46,6 +33,58 @@ pub(super) async fn claim(tx: &mut Tx<'_>, claim: &Claim) -> Result<Vec<Claimed>
         order(a).cmp(&order(b))
     });
     Ok(claimed)
+}
+
+/// Those of limited functions that are among the best of all: they get the slots that are free before worse ones without
+/// a limit do.
+async fn take_limited(tx: &mut Tx<'_>, claim: &Claim, lanes: &Lanes, claimed: &mut Vec<Claimed>) -> Result<()> {
+    let slots = claim.limited.min(CONCURRENCY_MAX);
+    let all: Vec<Lane> = lanes.limited.iter().flat_map(|limited| &limited.lanes).copied().collect();
+    if slots == 0 || all.is_empty() {
+        return Ok(());
+    }
+    let found = best_of(tx, &all, slots, i64::MAX).await?;
+    let has_one = |limited: &&Limited| found.iter().any(|(lane, _)| limited.lanes.contains(lane));
+    let offered: Vec<&Limited> = lanes.limited.iter().filter(has_one).collect();
+    if offered.is_empty() {
+        return Ok(());
+    }
+    let locks: Vec<Lock<'_>> = offered.iter().map(|limited| Lock::Limit(&limited.function)).collect();
+    tx.lock(&locks).await?;
+    let running = count_running(tx, &offered).await?;
+    let of = |lane| offered.iter().position(|limited| limited.lanes.contains(&lane));
+    let mut offers: Vec<Offer> = found.into_iter().map(|(lane, offer)| Offer { function: of(lane), ..offer }).collect();
+    let others = slots.min(claim.count);
+    if others > 0 && !lanes.free.is_empty() {
+        let free = best_of(tx, &lanes.free, others, others as i64).await?;
+        offers.extend(free.into_iter().map(|(_, offer)| offer));
+    }
+    let room = |limited: &&Limited| {
+        let running = running.get(&limited.function).copied().unwrap_or(0);
+        usize::try_from(i64::from(limited.max) - running).unwrap_or(0)
+    };
+    let room: Vec<usize> = offered.iter().map(room).collect();
+    for (limited, count) in offered.iter().zip(decide::shares(offers, &room, slots)) {
+        if count > 0 {
+            take(tx, claim, &Taking { lanes: &limited.lanes, count, limited: true, begin: true }, claimed).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The best tasks of these lanes, each with its lane.
+async fn best_of(tx: &mut Tx<'_>, lanes: &[Lane], each: usize, all: i64) -> Result<Vec<(Lane, Offer)>> {
+    let mut call = TASKS_BEST.call();
+    let found = tx.fetch(call.ints(lanes).int(each as i64).int(all)).await?;
+    let offer = |row: &Row| {
+        Ok(Offer {
+            function: None,
+            priority: row.int("priority")?,
+            created_at: row.time("created_at")?,
+            id: row.id("id")?,
+        })
+    };
+    found.iter().map(|row| Ok((row.int("lane")?, offer(row)?))).collect()
 }
 
 struct Taking<'a> {
@@ -137,10 +176,12 @@ fn read(row: &Row, now: Timestamp) -> Result<Claimed> {
     })
 }
 
-/// How many leases on a function's tasks are valid. Those that have ended don't count, even if no sweep has handled
+/// How many leases on each function's tasks are valid. Those that have ended don't count, even if no sweep has handled
 /// them yet.
-async fn count_running(tx: &mut Tx<'_>, function: &str) -> Result<i64> {
-    tx.one(TASKS_COUNT_LIMITED.call().text(function).lease(tx.now)).await?.int("count")
+async fn count_running(tx: &mut Tx<'_>, functions: &[&Limited]) -> Result<HashMap<String, i64>> {
+    let names: Vec<String> = functions.iter().map(|limited| limited.function.clone()).collect();
+    let found = tx.fetch(TASKS_COUNT_LIMITED.call().texts(names).lease(tx.now)).await?;
+    found.iter().map(|row| Ok((row.string("step_name")?, row.int("count")?))).collect()
 }
 
 /// An execution is running from the first claim of its root task on.

@@ -29,24 +29,27 @@ pub(super) async fn rest(tx: &mut Tx<'_>, mut ends: Vec<End>) -> Result<Vec<End>
     call.texts(functions);
     let resting = tx.fetch(&call).await?;
     let mut call = EXECUTIONS_WANT_CLEANUP.call();
+    let mut wanting = Vec::new();
     for row in &resting {
         let function = tx.catalog.function(row.text("step_name")?);
         if let Some(cleanup) = function.and_then(|function| stored(function.cleanup)) {
+            wanting.push(row.id("execution_id")?);
             call.row().id(row.id("execution_id")?).int(cleanup);
         }
     }
+    tx.lock_executions(wanting).await?;
     tx.change(&call.by_id()).await?;
     let resting = rows::ids(&resting)?;
     ends.retain(|end| !resting.contains(&end.id));
     Ok(ends)
 }
 
-/// Begins the cleanups of those of these executions that want one and in which nobody holds a lease.
-pub(super) async fn begin(tx: &mut Tx<'_>, book: &mut WaitBook, executions: &[Id]) -> Result<()> {
+/// Begins the cleanups of those of these executions that want one and in which nobody holds a lease; how many.
+pub(super) async fn begin(tx: &mut Tx<'_>, book: &mut WaitBook, executions: &[Id]) -> Result<usize> {
     let mut call = EXECUTIONS_CLEAN_UP.call().ids(executions.iter().copied());
     let begun = tx.fetch(call.due(tx.now)).await?;
     if begun.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     for row in &begun {
         if let Some(time) = micros(row.optional_int("cleanup")?) {
@@ -67,5 +70,5 @@ pub(super) async fn begin(tx: &mut Tx<'_>, book: &mut WaitBook, executions: &[Id
     roots.iter().for_each(|root| book.forget(*root));
     tx.change(&TASKS_CLEAN_UP.call().ids(roots)).await?;
     tx.hint_work();
-    Ok(())
+    Ok(begun.len())
 }

@@ -38,6 +38,14 @@ async fn insert_all(tx: &mut Tx<'_>, executions: &[NewExecution], again: bool) -
     if !executions.iter().any(keyed) {
         return insert_set(tx, executions, again).await;
     }
+    let wanted = executions.iter().map(|new| idempotency::Wanted {
+        function: &new.function,
+        key: new.options.idempotency_key.as_deref(),
+        args_hash: Some(&new.args_hash),
+        registered: new.registered.as_deref(),
+        task: root_task_id(new.id),
+    });
+    idempotency::hold(tx, wanted.collect()).await?;
     // One by one: the second of two with the same key must find the first.
     let mut ids = Vec::with_capacity(executions.len());
     for new in executions {

@@ -30,7 +30,10 @@ async fn round(tx: &mut Tx<'_>, book: &mut WaitBook, ends: Vec<End>, ended: &mut
     book.load(tx, ends.iter().filter_map(|end| end.parent)).await?;
     // A task that is ended by somebody else than its holder may be about to be woken, which needs its `waits` row: lock
     // it.
-    tx.lock_waits(ends.iter().filter(|end| end.fence.is_none() && !book.knows(end.id)).map(|end| end.id)).await?;
+    let outside: Vec<Id> = ends.iter().filter(|end| end.fence.is_none()).map(|end| end.id).collect();
+    let unknown: Vec<Id> = outside.iter().copied().filter(|id| !book.knows(*id)).collect();
+    tx.lock_waits(unknown).await?;
+    tx.lock_others(outside).await?;
     let mut call = TASKS_END.call();
     for end in &ends {
         call.row()
@@ -107,6 +110,8 @@ async fn write_cached(tx: &mut Tx<'_>, results: &[(&CacheSlot, &Payload)]) -> Re
 /// Ends executions as their roots have ended. One that is being cancelled, or has cleaned up, ends in
 /// [`super::cancel::close`] instead, when nobody holds a lease in it.
 async fn end_executions(tx: &mut Tx<'_>, roots: &[(Id, &Ending, i64)]) -> Result<()> {
+    let ending: Vec<Id> = roots.iter().map(|(execution, ..)| *execution).collect();
+    tx.lock_executions(ending).await?;
     let mut call = EXECUTIONS_END.call();
     for (execution, ending, retries) in roots {
         call.row()

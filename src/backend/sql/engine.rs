@@ -168,11 +168,18 @@ impl<D: Database> Backend for Sql<D> {
         if !before.due {
             return Ok(Swept { next_due: before.next_due, ..Swept::default() });
         }
-        let swept = self
-            .write(worker_id.to_owned(), |tx, worker_id: Arc<String>| {
-                Box::pin(async move { sweep::sweep(tx, &worker_id).await })
-            })
-            .await?;
+        let mut swept = Swept::default();
+        let mut next = Some(0);
+        while let Some(from) = next {
+            let done = self
+                .write((worker_id.to_owned(), from), |tx, request: Arc<(String, usize)>| {
+                    Box::pin(async move { sweep::sweep(tx, &request.0, request.1).await })
+                })
+                .await?;
+            swept.changed += done.swept.changed;
+            swept.more |= done.swept.more;
+            next = done.next;
+        }
         let after = self.peek(worker_id).await?;
         Ok(Swept { next_due: after.next_due, ..swept })
     }

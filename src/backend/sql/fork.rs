@@ -1,10 +1,12 @@
 //! Replays a dead letter: a new execution with the journal up to the failure. The failed path, from the letter's task
 //! to the root, runs again; recorded operations beside it are copied, under ids that follow from the new root.
 
+use super::ended::execution_state;
 use super::row::Row;
+use super::rows;
 use super::statements::{
     COUNTERS_FORK, DEAD_LETTER_DELETE, EXECUTION_FORK, EXECUTION_REPLAY_OF, PROGRESS_FORK, SIGNALS_FORK, STATE_FORK,
-    TASK_CHILDREN, TASK_PATH, TASKS_FORK, WAITS_FORK,
+    TASK_CHILDREN, TASK_GET, TASK_PATH, TASKS_FORK, WAITS_FORK,
 };
 use super::tx::Tx;
 use crate::backend::Replayed;
@@ -24,6 +26,14 @@ pub(super) async fn replay(tx: &mut Tx<'_>, letter: Id, execution: Id) -> Result
         return Err(Error::not_found(format!("replay: there is no dead letter of task {letter}")));
     }
     let gone = || Error::not_found(format!("replay: task {letter} or its execution were cleaned up; dispatch anew"));
+    if let Some(row) = tx.find(TASK_GET.call().id(letter)).await? {
+        decide::may_replay(&rows::task(&row)?)?;
+    }
+    if execution_state(tx.session(), execution).await?.is_some() {
+        return Err(Error::conflict(format!(
+            "replay: there is an execution {execution} already; give the new one another id"
+        )));
+    }
     let found = tx.fetch(TASK_PATH.call().id(letter)).await?;
     let mut above = Vec::with_capacity(found.len());
     let mut replay_of = None;

@@ -1,15 +1,53 @@
 //! Idempotency keys. The first task with a key owns it. Later ones join it: they wait for its end. If the owner
 //! completes, they get its result; if not, the first of them becomes the owner and runs.
 
+use std::collections::BTreeMap;
+
 use super::lock::Lock;
 use super::row::Row;
 use super::statements::{
-    IDEMPOTENCY_FIND, IDEMPOTENCY_INHERIT, IDEMPOTENCY_LOCK, IDEMPOTENCY_LOCK_OWNED, IDEMPOTENCY_RESERVE,
-    IDEMPOTENCY_TAKE_OVER, TASK_ROOT_EXECUTION, TASK_WAITS_FOR, TASKS_JOINING, TASKS_REJOIN, TASKS_START_HEIR,
+    IDEMPOTENCY_FIND, IDEMPOTENCY_HOLD, IDEMPOTENCY_INHERIT, IDEMPOTENCY_LOCK, IDEMPOTENCY_LOCK_OWNED,
+    IDEMPOTENCY_RESERVE, IDEMPOTENCY_TAKE_OVER, TASK_ROOT_EXECUTION, TASK_WAITS_FOR, TASKS_JOINING, TASKS_REJOIN,
+    TASKS_START_HEIR,
 };
 use super::tx::Tx;
 use crate::backend::decide::{self, End, Ending, Found, KEY_TTL, Reservation};
-use crate::model::{Id, KeyReuse, Result};
+use crate::model::{FunctionOptions, Id, KeyReuse, Result};
+
+/// What stands for the arguments of a call that does not tell them.
+pub(super) const NO_ARGUMENTS: [u8; 32] = [0; 32];
+
+/// A call that may have a key.
+pub(super) struct Wanted<'a> {
+    pub function: &'a str,
+    pub key: Option<&'a str>,
+    pub args_hash: Option<&'a [u8; 32]>,
+    pub registered: Option<&'a FunctionOptions>,
+    pub task: Id,
+}
+
+/// Locks the keys that these calls are going to reserve, in their order; else each [`reserve`] would lock one. What does
+/// not exist yet is inserted for the first that asks.
+pub(super) async fn hold(tx: &mut Tx<'_>, calls: Vec<Wanted<'_>>) -> Result<()> {
+    if tx.is_alone() {
+        return Ok(());
+    }
+    let mut first = BTreeMap::new();
+    for call in &calls {
+        let function = tx.catalog.function(call.function).or(call.registered);
+        if let Some(key) = decide::idempotency_key(call.key, call.args_hash, function) {
+            first.entry(format!("{}/{key}", call.function)).or_insert(call);
+        }
+    }
+    if first.len() < 2 {
+        return Ok(());
+    }
+    let mut held = IDEMPOTENCY_HOLD.call();
+    for (key, call) in &first {
+        held.row().text(key.as_str()).id(call.task).bytes(call.args_hash.unwrap_or(&NO_ARGUMENTS).as_slice());
+    }
+    tx.change(held.time(tx.now.after(KEY_TTL))).await.map(drop)
+}
 
 /// Reserves `key` of `function` for `task`, or finds its owner. The same key with other arguments is a conflict.
 pub(super) async fn reserve(
@@ -90,8 +128,8 @@ pub(super) async fn resolve_joins(tx: &mut Tx<'_>, ended: &[(Id, &Ending)]) -> R
 }
 
 /// Locks the keys of these owners. Nobody can join them after this; tasks that joined before are visible now.
-async fn lock(tx: &mut Tx<'_>, owners: impl Iterator<Item = Id>) -> Result<()> {
-    tx.change(&IDEMPOTENCY_LOCK_OWNED.call().ids(owners)).await.map(drop)
+pub(super) async fn lock(tx: &mut Tx<'_>, owners: impl Iterator<Item = Id>) -> Result<()> {
+    tx.now_or_again(&IDEMPOTENCY_LOCK_OWNED.call().ids(owners)).await.map(drop)
 }
 
 /// For owners that did not complete: the first task that joined each becomes the owner and runs, and the others wait
@@ -110,6 +148,6 @@ pub(super) async fn release(tx: &mut Tx<'_>, owners: &[Id]) -> Result<()> {
 
 /// The tasks that joined `owner`, oldest first, with their parents.
 async fn joiners(tx: &mut Tx<'_>, owner: Id) -> Result<Vec<(Id, Option<Id>)>> {
-    let found = tx.fetch(TASKS_JOINING.call().id(owner)).await?;
+    let found = tx.now_or_again(TASKS_JOINING.call().id(owner)).await?;
     found.iter().map(|row| Ok((row.id("id")?, row.optional_id("parent_task_id")?))).collect()
 }

@@ -41,8 +41,7 @@ pub(super) async fn resolve(tx: &mut Tx<'_>, asked: &Asked<'_>) -> Result<Resolv
 
 /// Reserves the key of an idempotent call for `task`, or finds its owner.
 pub(super) async fn reserve(tx: &mut Tx<'_>, asked: &Asked<'_>, key: &str, task: Id) -> Result<Reservation> {
-    const NO_ARGUMENTS: [u8; 32] = [0; 32];
-    let args_hash = asked.args_hash.unwrap_or(&NO_ARGUMENTS);
+    let args_hash = asked.args_hash.unwrap_or(&idempotency::NO_ARGUMENTS);
     idempotency::reserve(tx, asked.function, key, args_hash, asked.reuse, task).await
 }
 

@@ -1,7 +1,6 @@
 //! Registers workers and their functions, and removes workers.
 
 use super::catalog::stored;
-use super::lock::Lock;
 use super::routes::bump_catalog;
 use super::statements::{
     FUNCTION_PUT, TASKS_LEAVE_LANE, TASKS_LIMIT_RUNNING, TASKS_LIMIT_WOKEN, WORKER_DELETE, WORKER_PUT, WORKER_SEEN,
@@ -13,7 +12,10 @@ use crate::model::{FunctionOptions, Result};
 
 /// The caller adds the worker to the process's own (`SharedCatalog::add_local`) after the commit.
 pub(super) async fn register(tx: &mut Tx<'_>, worker: &NewWorker) -> Result<()> {
-    for function in &worker.functions {
+    // In one order, whatever that of their registration.
+    let mut functions: Vec<&Function> = worker.functions.iter().collect();
+    functions.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    for function in functions {
         if tx.catalog.function(&function.name) != Some(&function.options) {
             declare(tx, function).await?;
         }
@@ -59,9 +61,8 @@ async fn declare(tx: &mut Tx<'_>, Function { name, options }: &Function) -> Resu
 }
 
 /// The function had no limit before. Its running tasks are marked, so that they count; tasks that are in one worker's
-/// own lane move to the route's, where the limit is checked.
+/// own lane move to the route's, where the limit is checked. No other worker knows of the limit before the commit.
 async fn limit(tx: &mut Tx<'_>, function: &str) -> Result<()> {
-    tx.lock(&[Lock::Limit(function)]).await?;
     for statement in [&TASKS_LIMIT_RUNNING, &TASKS_LIMIT_WOKEN] {
         tx.change(statement.call().text(function)).await?;
     }

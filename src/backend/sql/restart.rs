@@ -7,7 +7,7 @@ use super::statements::{
 };
 use super::tx::Tx;
 use super::waits::WaitBook;
-use super::{below, rows, signals};
+use super::{below, idempotency, rows, signals};
 use crate::backend::Held;
 use crate::model::{Id, Result};
 
@@ -56,6 +56,8 @@ async fn forget(tx: &mut Tx<'_>, tasks: &[Id], part: Part) -> Result<()> {
         call.row().id(*task).flag(matches!(part, Part::All));
     }
     let below = rows::ids(&tx.fetch(&call).await?)?;
+    tx.lock_waits(below.iter().copied()).await?;
+    idempotency::lock(tx, below.iter().copied()).await?;
     for statement in [&IDEMPOTENCY_KEEP, &TASKS_FORGET_WAITS, &TASKS_FORGET_TREES, &TASKS_FORGET] {
         tx.change(&statement.call().ids(below.iter().copied())).await?;
     }

@@ -8,9 +8,9 @@ use super::statements::{COUNTER_ADD, EXECUTION_PROGRESS_APPEND, STATE_SET_MANY};
 use super::tx::Tx;
 use super::waits::WaitBook;
 use super::{signals, snapshot};
-use crate::backend::decide::{Asked, End, Ended, Ending, Reservation, Resolved};
+use crate::backend::decide::{self, Asked, End, Ended, Ending, Reservation, Resolved};
 use crate::backend::{Cancel, Commands, Held, Spawn, SpawnKind};
-use crate::model::{Error, Failure, Id, KeyReuse, Number, Op, Payload, Result, TaskState};
+use crate::model::{Detail, Error, Failure, Id, KeyReuse, Number, Op, Payload, Result, TaskState, Timestamp};
 
 /// The operations that one task starts, in order.
 pub(super) struct Start<'a> {
@@ -28,6 +28,7 @@ pub(super) async fn start(tx: &mut Tx<'_>, book: &mut WaitBook, starts: &[Start<
     let no_kwargs = Payload::empty_object();
     let all: Vec<(&Held, &Spawn)> =
         starts.iter().flat_map(|start| start.spawns.iter().map(|spawn| (start.held, *spawn))).collect();
+    hold_keys(tx, &all).await?;
     for (held, spawn) in all {
         let mut row = NewTask {
             id: spawn.id,
@@ -107,6 +108,23 @@ pub(super) async fn start(tx: &mut Tx<'_>, book: &mut WaitBook, starts: &[Start<
     Ok(())
 }
 
+/// All idempotency keys that these operations are going to reserve.
+async fn hold_keys(tx: &mut Tx<'_>, all: &[(&Held, &Spawn)]) -> Result<()> {
+    let mut wanted = Vec::new();
+    for (_, spawn) in all {
+        let SpawnKind::Activity { options, args_hash, registered, .. } = &spawn.what else { continue };
+        let key = options.idempotency_key.as_deref();
+        wanted.push(idempotency::Wanted {
+            function: &spawn.name,
+            key,
+            args_hash: args_hash.as_ref(),
+            registered: registered.as_deref(),
+            task: spawn.id,
+        });
+    }
+    idempotency::hold(tx, wanted).await
+}
+
 enum Joined {
     Runs,
     Waits,
@@ -168,17 +186,17 @@ pub(super) async fn cancel(
 }
 
 /// Writes the handlers' progress lines, state values and counter additions.
-pub(super) async fn write_effects(tx: &mut Tx<'_>, effects: &[(Id, &Commands)]) -> Result<()> {
+pub(super) async fn write_effects(tx: &mut Tx<'_>, effects: &[(Id, &Commands, Timestamp)]) -> Result<()> {
     let mut progress = EXECUTION_PROGRESS_APPEND.call();
     let mut values = STATE_SET_MANY.call();
-    for (execution, commands) in effects {
+    for (execution, commands, now) in effects {
         for entry in &commands.progress {
             progress
                 .row()
                 .id(*execution)
                 .text(entry.step.as_str())
                 .text(entry.status.as_str())
-                .time(entry.started_at.unwrap_or(tx.now))
+                .time(entry.started_at.unwrap_or(*now))
                 .time(entry.completed_at)
                 .payload(entry.detail.as_ref());
         }
@@ -188,16 +206,32 @@ pub(super) async fn write_effects(tx: &mut Tx<'_>, effects: &[(Id, &Commands)]) 
     }
     tx.change(&progress).await?;
     tx.change(&values).await?;
-    for (execution, commands) in effects {
-        for (name, amount) in &commands.counters {
-            add_to_counter(tx, *execution, name, *amount).await?;
-        }
+    // In one order; each counter's additions stay in theirs.
+    let counted = effects.iter().flat_map(|(id, commands, _)| commands.counters.iter().map(|said| (*id, said)));
+    let mut counted: Vec<(Id, &(String, Number))> = counted.collect();
+    counted.sort_by(|(id, said), (other, also)| (id, &said.0).cmp(&(other, &also.0)));
+    for (execution, (name, amount)) in counted {
+        add_to_counter(tx, execution, name, *amount).await?;
     }
     Ok(())
 }
 
+/// The SQLSTATE of a number out of range.
+const OUT_OF_RANGE: &str = "22003";
+
 /// Adds to a counter, which starts at 0. A sum that does not fit 64 bits becomes a real number.
 async fn add_to_counter(tx: &mut Tx<'_>, execution: Id, name: &str, amount: Number) -> Result<()> {
     let (whole, fraction) = snapshot::columns(amount);
-    tx.change(COUNTER_ADD.call().id(execution).text(name).int(whole).real(fraction)).await.map(drop)
+    let added = tx.find(COUNTER_ADD.call().id(execution).text(name).int(whole).real(fraction)).await;
+    // One database refuses what the other one calls infinite.
+    let refused =
+        |why: &Error| matches!(why.details().get("sqlstate"), Some(Detail::Text(code)) if code == OUT_OF_RANGE);
+    match added {
+        Err(why) if refused(&why) => Err(decide::out_of_range(name)),
+        Err(why) => Err(why),
+        Ok(row) => match row.as_ref().map(snapshot::number).transpose()? {
+            Some(Number::Real(sum)) if !sum.is_finite() => Err(decide::out_of_range(name)),
+            _ => Ok(()),
+        },
+    }
 }

@@ -44,29 +44,56 @@ pub(super) async fn peek(session: &mut dyn Session, known: Option<&(i64, Vec<Lan
     })
 }
 
-/// Handles what is due. Returns how much was changed, and whether there is more. Does nothing while another worker
-/// sweeps.
-pub(super) async fn sweep(tx: &mut Tx<'_>, worker_id: &str) -> Result<Swept> {
+/// The parts of a sweep, in their order. Where others write too, each that finds something has a transaction of its own:
+/// a part begins with locks that come before those of the part before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Fire,
+    Recover,
+    Expire,
+    /// After `Recover`: a worker that was just found dead must not be given tasks.
+    Unpark,
+    Below,
+}
+
+const PARTS: [Part; 5] = [Part::Fire, Part::Recover, Part::Expire, Part::Unpark, Part::Below];
+
+/// What one transaction of a sweep has done.
+#[derive(Clone)]
+pub(super) struct Done {
+    pub swept: Swept,
+    /// With which part the next transaction goes on.
+    pub next: Option<usize>,
+}
+
+/// Handles what is due, from one part on. Tells how much was changed, and whether there is more. Does nothing while
+/// another worker sweeps.
+pub(super) async fn sweep(tx: &mut Tx<'_>, worker_id: &str, from: usize) -> Result<Done> {
     let mut book = WaitBook::default();
     let mut swept = Swept::default();
+    let mut next = None;
     if !tx.try_lock(Lock::Sweep).await? {
-        return Ok(swept);
+        return Ok(Done { swept, next });
     }
-    for count in [
-        fire(tx, &mut book).await?,
-        recover(tx, &mut book).await?,
-        expire(tx, &mut book).await?,
-        // After `recover`: a worker that was just found dead must not be given tasks.
-        unpark(tx, worker_id).await?,
-    ] {
+    let mut gone = Vec::new();
+    for (place, part) in PARTS.iter().enumerate().skip(from) {
+        let count = match part {
+            Part::Fire => fire(tx, &mut book).await?,
+            Part::Recover => recover(tx, &mut book, &mut gone).await?,
+            Part::Expire => expire(tx, &mut book).await?,
+            Part::Unpark => unpark(tx, worker_id, &gone).await?,
+            Part::Below => below::go_on(tx).await?,
+        };
         swept.changed += count as u64;
-        swept.more |= count as i64 >= ROWS_MAX;
+        swept.more |= count as i64 >= ROWS_MAX || (*part == Part::Below && count > 0);
+        if count > 0 && !tx.is_alone() {
+            next = Some(place + 1).filter(|next| *next < PARTS.len());
+            break;
+        }
     }
-    let more = below::go_on(tx).await?;
-    swept.more |= more;
-    swept.changed += u64::from(more);
     book.save(tx).await?;
-    Ok(swept)
+    register::forget(tx, &gone).await?;
+    Ok(Done { swept, next })
 }
 
 /// Locks the tasks that were found, in the order of locks, and drops those that others have locked or changed since.
@@ -85,8 +112,9 @@ async fn take(tx: &mut Tx<'_>, book: &mut WaitBook, mut found: Vec<Row>) -> Resu
     }
     let ids = rows::ids(&found)?;
     tx.lock_executions(roots).await?;
+    tx.lock_waits(parents.iter().chain(&ids).copied()).await?;
+    tx.past_waits();
     book.load(tx, parents).await?;
-    tx.lock_waits(ids.iter().copied()).await?;
     let mut call = TASKS_TAKE_DUE.call().ids(ids);
     let taken: HashSet<Id> = rows::ids(&tx.fetch(call.time(tx.now)).await?)?.into_iter().collect();
     found.retain(|row| row.id("id").is_ok_and(|id| taken.contains(&id)));
@@ -151,8 +179,8 @@ async fn fire(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
     Ok(count)
 }
 
-/// Handles tasks whose lease has ended, and removes the workers that had them.
-async fn recover(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
+/// Handles tasks whose lease has ended, and tells which workers had them.
+async fn recover(tx: &mut Tx<'_>, book: &mut WaitBook, gone: &mut Vec<String>) -> Result<usize> {
     let found = tx.fetch(TASKS_LEASES_ENDED.call().lease(tx.now).int(ROWS_MAX)).await?;
     let count = found.len();
     let mut plan = Plan::default();
@@ -179,8 +207,7 @@ async fn recover(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
             Death::Again(charge) => plan.charges.push((id, charge)),
         }
     }
-    let dead: Vec<String> = dead.into_iter().collect();
-    register::forget(tx, &dead).await?;
+    gone.extend(dead);
     plan.carry_out(tx, book).await?;
     cancel::stop(tx, book, stopped).await?;
     cancel::close(tx, book, cancelling).await?;
@@ -201,7 +228,10 @@ async fn expire(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
 
 /// Gives parked tasks to this worker if it has another version of their function; for a short time only it may claim
 /// them.
-async fn unpark(tx: &mut Tx<'_>, worker_id: &str) -> Result<usize> {
+async fn unpark(tx: &mut Tx<'_>, worker_id: &str, gone: &[String]) -> Result<usize> {
+    if gone.iter().any(|gone| gone == worker_id) {
+        return Ok(0);
+    }
     let Some(lane) = tx.catalog.worker_lane(worker_id) else { return Ok(0) };
     let Some(worker) = tx.shared.local(worker_id) else { return Ok(0) };
     let until = tx.now.after(FIRST_CALL);

@@ -1,11 +1,21 @@
 //! A transaction that writes: a session, the store's clock, the catalog, and the hints to send after the commit.
 //!
-//! **Locks** are taken in one order, each kind by id: advisory locks (an execution's signals), executions that end, `waits`
-//! rows of those to whom something is delivered, tasks, idempotency keys, limits of functions, the catalog. Claims,
-//! sweeps and renewals lock out of this order, and so take only what nobody has. A deadlock that is possible all the same ends by the
-//! database giving one transaction up, which is tried again. Who delivers to a task has its `waits` row locked, so no
-//! number of arrival is given twice, and no wake-up falls between. On a store with one writer a lock is nothing.
+//! **Locks** are waited for in one order, each kind by id and in one statement, so that no transactions ever wait for each
+//! other in a circle:
+//!
+//! 1. signals of executions (advisory), 2. executions that end, 3. `waits` rows of those to whom something is delivered and
+//! of those that are ended from outside, 4. tasks, 5. idempotency keys, joins (advisory), 6. what handlers say: state, then
+//! counters, 7. limits of functions (advisory), 8. functions, workers, the catalog.
+//!
+//! What turns out later to be needed, out of this order, is not waited for. If others have it, the transaction begins
+//! again: with the `waits` rows that it learned of among its first ones ([`Tx::lock_waits`]), or after a pause. Or it is
+//! left: claims, renewals and what is due skip what others hold, and what can't be cancelled now is left to a sweep. Each
+//! part of a sweep that found something is a transaction of its own.
+//!
+//! Who delivers to a task has its `waits` row locked, so no number of arrival is given twice, and no wake-up falls between.
+//! On a store with one writer a lock is nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::call::Call;
@@ -14,9 +24,13 @@ use super::hints::Hints;
 use super::lock::Lock;
 use super::row::Row;
 use super::session::Session;
-use super::statements::{EXECUTIONS_LOCK, WAITS_LOCK};
+use super::statement::Statement;
+use super::statements::{
+    EXECUTIONS_LOCK, EXECUTIONS_LOCK_NOW, TASKS_LOCK, TASKS_LOCK_NOW, WAITS_GET, WAITS_GET_NOW, WAITS_LOCK,
+    WAITS_LOCK_NOW,
+};
 use crate::backend::Notice;
-use crate::model::{Id, Result, Route, Timestamp};
+use crate::model::{Detail, Error, Id, Result, Route, Timestamp};
 
 pub(in crate::backend) struct Tx<'c> {
     session: &'c mut dyn Session,
@@ -30,12 +44,43 @@ pub(in crate::backend) struct Tx<'c> {
     pub missing: Option<Route>,
     /// Executions whose cleanup has ended in this transaction.
     cleaned: Vec<Id>,
+    /// `waits` rows that earlier tries have come upon too late.
+    learned: BTreeSet<Id>,
+    /// Executions that are locked.
+    ending: BTreeSet<Id>,
+    /// `waits` rows are locked, or what comes after them.
+    late: bool,
+    /// This try can't go on without waiting out of order.
+    again: bool,
     hints: Hints,
 }
 
 impl<'c> Tx<'c> {
     pub fn new(session: &'c mut dyn Session, now: Timestamp, catalog: Arc<Catalog>, shared: &'c SharedCatalog) -> Self {
-        Self { session, now, catalog, shared, missing: None, cleaned: Vec::new(), hints: Hints::default() }
+        let (learned, ending) = (BTreeSet::new(), BTreeSet::new());
+        Self {
+            session,
+            now,
+            catalog,
+            shared,
+            missing: None,
+            cleaned: Vec::new(),
+            learned,
+            ending,
+            late: false,
+            again: false,
+            hints: Hints::default(),
+        }
+    }
+
+    /// With the `waits` rows that earlier tries of the same have come upon too late.
+    pub fn knowing(self, learned: BTreeSet<Id>) -> Self {
+        Self { learned, ..self }
+    }
+
+    /// `waits` rows that the next try needs from its beginning, if this one is to begin again.
+    pub fn take_learned(&mut self) -> Option<BTreeSet<Id>> {
+        self.again.then(|| std::mem::take(&mut self.learned))
     }
 
     /// The session, for functions that only read.
@@ -80,13 +125,76 @@ impl<'c> Tx<'c> {
 
     /// Locks executions that this transaction is going to end.
     pub async fn lock_executions(&mut self, executions: impl IntoIterator<Item = Id>) -> Result<()> {
-        self.change(&EXECUTIONS_LOCK.call().ids(executions)).await.map(drop)
+        let executions: Vec<Id> = executions.into_iter().filter(|id| self.ending.insert(*id)).collect();
+        let ids = executions.iter().copied();
+        if self.late {
+            return self.now_or_again(&EXECUTIONS_LOCK_NOW.call().ids(ids)).await.map(drop);
+        }
+        self.change(&EXECUTIONS_LOCK.call().ids(ids)).await.map(drop)
     }
 
     /// Locks the `waits` rows of these tasks, where they exist. Whoever holds them may deliver to the tasks and wake
     /// them.
     pub async fn lock_waits(&mut self, tasks: impl IntoIterator<Item = Id>) -> Result<()> {
-        self.fetch(&WAITS_LOCK.call().ids(tasks)).await.map(drop)
+        self.waits(tasks.into_iter().collect(), [&WAITS_LOCK, &WAITS_LOCK_NOW]).await.map(drop)
+    }
+
+    /// As [`Tx::lock_waits`], and reads them.
+    pub async fn get_waits(&mut self, tasks: Vec<Id>) -> Result<Vec<Row>> {
+        if self.is_alone() {
+            return self.fetch(&WAITS_GET.call().ids(tasks)).await;
+        }
+        if !self.late && !self.learned.is_empty() {
+            self.lock_waits(tasks.iter().copied()).await?;
+        }
+        self.waits(tasks, [&WAITS_GET, &WAITS_GET_NOW]).await
+    }
+
+    /// The first of these statements waits for its rows.
+    async fn waits(&mut self, mut tasks: Vec<Id>, how: [&'static Statement; 2]) -> Result<Vec<Row>> {
+        if self.is_alone() {
+            return Ok(Vec::new());
+        }
+        if !self.late {
+            tasks.extend(&self.learned);
+            self.late = !tasks.is_empty();
+            return self.fetch(&how[0].call().ids(tasks)).await;
+        }
+        let answer = self.now_or_again(&how[1].call().ids(tasks.iter().copied())).await;
+        if self.again {
+            self.learned.extend(tasks);
+        }
+        answer
+    }
+
+    /// Locks tasks that the transaction's own worker holds, before it changes them in more than one statement.
+    pub async fn lock_tasks(&mut self, tasks: impl IntoIterator<Item = Id>) -> Result<()> {
+        self.late = true;
+        self.change(&TASKS_LOCK.call().ids(tasks)).await.map(drop)
+    }
+
+    /// Locks tasks that are to be ended from outside.
+    pub async fn lock_others(&mut self, tasks: impl IntoIterator<Item = Id>) -> Result<()> {
+        self.late = true;
+        self.now_or_again(&TASKS_LOCK_NOW.call().ids(tasks)).await.map(drop)
+    }
+
+    /// From here on tasks are locked: nothing that comes before them is waited for.
+    pub fn past_waits(&mut self) {
+        self.late = true;
+    }
+
+    /// Others hold what this transaction can't do without: it begins again.
+    pub fn again_later(&mut self) -> Error {
+        self.again = true;
+        Error::backend("other transactions are in the way").retryable(true).with("sqlstate", BUSY)
+    }
+
+    /// For what comes out of the order of locks: a statement that fails where it would have to wait.
+    pub async fn now_or_again(&mut self, call: &Call<'_>) -> Result<Vec<Row>> {
+        let answer = self.fetch(call).await;
+        self.again |= answer.as_ref().is_err_and(is_busy);
+        answer
     }
 
     /// Reads the catalog again, after this transaction has changed it.
@@ -148,4 +256,12 @@ impl<'c> Tx<'c> {
     pub fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.hints).into_notices()
     }
+}
+
+/// What the database says where it would have to wait.
+const BUSY: &str = "55P03";
+
+/// Another transaction holds what it asked for.
+fn is_busy(why: &Error) -> bool {
+    why.details().get("sqlstate").is_some_and(|state| matches!(state, Detail::Text(code) if code == BUSY))
 }

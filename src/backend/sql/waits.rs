@@ -5,7 +5,7 @@
 use std::ops::{Deref, DerefMut};
 
 use super::row::Row;
-use super::statements::{TASKS_WAKE, WAITS_ENSURE, WAITS_GET, WAITS_SAVE};
+use super::statements::{TASKS_WAKE, WAITS_ENSURE, WAITS_SAVE};
 use super::tx::Tx;
 use crate::backend::decide::{Book, FIRST_CALL};
 use crate::model::{Id, OpSet, Result, Wait};
@@ -50,7 +50,7 @@ impl WaitBook {
     /// Returns the tasks that have no row.
     async fn lock(&mut self, tx: &mut Tx<'_>, tasks: impl IntoIterator<Item = Id>) -> Result<Vec<Id>> {
         let mut tasks: Vec<Id> = tasks.into_iter().filter(|task| !self.knows(*task)).collect();
-        for row in tx.fetch(&WAITS_GET.call().ids(tasks.iter().copied())).await? {
+        for row in tx.get_waits(tasks.clone()).await? {
             self.read(row.id("task_id")?, row.count("arrivals")?, wait(&row)?);
         }
         tasks.retain(|task| !self.knows(*task));

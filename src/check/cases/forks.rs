@@ -1,7 +1,7 @@
 //! The replay of a dead letter: a new execution with the journal up to the failure, in which the failed path runs
 //! again.
 
-use stent::backend::{Claimed, Commands, Outcome};
+use stent::backend::{Claimed, Commands, Outcome, Request};
 use stent::model::{ExecutionState, FunctionOptions, Id, Number, Status, TaskState, WaitMode};
 
 use super::house::*;
@@ -14,6 +14,7 @@ cases! {
     what_was_said_with_the_end_is_said_once,
     only_a_letter_is_replayed,
     what_the_handler_had_seen_fail_is_kept,
+    what_no_worker_runs_is_not_replayed,
 }
 
 /// root ← (done, middle ← (done, fails)); everything ended. The letter's task.
@@ -188,4 +189,18 @@ async fn what_the_handler_had_seen_fail_is_kept(store: Store) {
     let standing: Vec<_> = journal.iter().map(|entry| (entry.op, entry.state)).collect();
     assert_eq!(standing, [(1, TaskState::Failed), (2, TaskState::Pending)]);
     assert_eq!(store.letters().await.len(), 2);
+}
+
+async fn what_no_worker_runs_is_not_replayed(store: Store) {
+    store.worker("w", &["root"]).await;
+    let root = store.root("root").await;
+    store.hold(&root, spawns([step(&root, 1, Ok("1"))])).await;
+    let step = store.task(step(&root, 1, Ok("1")).id).await;
+    store.backend.call(Request::MoveTaskToDeadLetter { task: step.clone(), reason: "by hand".into() }).await.must();
+    let new = Id::now_v7();
+    is_status(store.backend.replay_dead_letter(step.id, new).await, Status::Conflict, "no worker runs it by itself");
+    assert_eq!(only(store.letters().await).task.id, step.id, "the letter stays");
+    assert_eq!(store.backend.snapshot(new).await.must(), None);
+    store.complete(&root, "1").await;
+    store.idle().await;
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use stent::backend::{Claim, Claimed, Commands};
-use stent::model::{DispatchOptions, FunctionOptions, WaitMode};
+use stent::model::{DispatchOptions, FunctionOptions, TaskOptions, WaitMode};
 
 use super::house::*;
 
@@ -19,6 +19,7 @@ cases! {
     what_runs_already_counts_when_a_limit_comes,
     what_waits_for_one_worker_is_limited_too,
     a_parked_task_is_limited_when_it_goes_on,
+    the_best_begin_first_whatever_their_function,
 }
 
 fn at_most(max: u32) -> FunctionOptions {
@@ -174,4 +175,35 @@ async fn a_parked_task_is_limited_when_it_goes_on(store: Store) {
     store.idle().await;
     store.complete(&one, "1").await;
     store.take().await;
+}
+
+async fn the_best_begin_first_whatever_their_function(store: Store) {
+    let free = FunctionOptions::default;
+    store.worker_with("w", vec![("a", at_most(2)), ("b", at_most(1)), ("c", free())]).await;
+    let start = async |function: &str, priority| {
+        let task = TaskOptions { priority: Some(priority), ..TaskOptions::default() };
+        store.start_with(function, "[]", DispatchOptions { task, ..DispatchOptions::default() }).await.must()
+    };
+    start("a", 1).await;
+    start("b", 9).await;
+    start("b", 8).await;
+    start("c", 5).await;
+    start("a", 7).await;
+    let mut begun = Vec::new();
+    for _ in 0..4 {
+        // One slot is free. What has no limit may wait at the worker, if there are better ones.
+        let taken = store.claim("w", 1).await;
+        let first = taken.iter().find(|claimed| claimed.begun.is_some()).must();
+        begun.push((first.task.step_name.clone(), first.task.priority));
+        for claimed in &taken {
+            if claimed.task.id == first.task.id && begun.len() != 1 {
+                store.complete(claimed, "1").await;
+            } else if claimed.task.id != first.task.id {
+                store.release(claimed).await;
+            }
+        }
+    }
+    // The second of `b` is over the limit as long as the first one runs.
+    let expected = [("b", 9), ("a", 7), ("c", 5), ("a", 1)].map(|(function, priority)| (function.to_owned(), priority));
+    assert_eq!(begun, expected);
 }

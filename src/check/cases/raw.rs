@@ -1,7 +1,9 @@
 //! Updates by the protocol need no fence, but they raise it, and if they end a task its parent is woken.
 
-use stent::backend::{Commands, Renew, Request, Response, Verdict};
-use stent::model::{Execution, ExecutionState, Id, Status, Task, TaskKind, TaskState, Timestamp, WaitMode};
+use stent::backend::{Claimed, Commands, Outcome, Renew, Request, Response, Verdict};
+use stent::model::{
+    Execution, ExecutionState, FunctionOptions, Id, Status, Task, TaskKind, TaskState, Timestamp, WaitMode,
+};
 
 use super::house::*;
 use super::records::{execution, get, get_task, ok, task, there};
@@ -18,6 +20,8 @@ cases! {
     a_task_that_does_not_run_has_no_lease,
     a_lease_that_ends_after_its_execution_ends_its_task,
     only_what_is_over_has_a_time_of_its_end,
+    a_letter_is_of_its_tasks_execution,
+    a_time_out_goes_on_when_the_protocol_claims,
 }
 
 async fn update(store: &Store, task: Task) {
@@ -235,4 +239,41 @@ async fn only_what_is_over_has_a_time_of_its_end(store: Store) {
         assert_eq!(found.state, state, "an end never changes");
         assert!(found.completed_at.is_some_and(|at| Some(at) != past), "it ended, so there is a time: {found:?}");
     }
+}
+
+async fn a_letter_is_of_its_tasks_execution(store: Store) {
+    store.worker("w", &["root"]).await;
+    let (root, other) = (store.root("root").await, store.root("root").await);
+    let put = async |task: Task| store.backend.call(Request::MoveTaskToDeadLetter { task, reason: "r".into() }).await;
+    let wrong = Task { execution_id: other.task.execution_id, ..root.task.clone() };
+    is_status(put(wrong).await, Status::Conflict, "the dead letter names execution");
+    assert!(store.letters().await.is_empty());
+    put(root.task.clone()).await.must();
+    assert_eq!(only(store.letters().await).task.execution_id, root.task.execution_id);
+    store.complete(&root, "1").await;
+    store.complete(&other, "1").await;
+}
+
+async fn a_time_out_goes_on_when_the_protocol_claims(store: Store) {
+    let timed = FunctionOptions { timeout: Some(HOUR), ..FunctionOptions::default() };
+    store.worker_with("w", vec![("root", timed), ("child", FunctionOptions::default())]).await;
+    let (root, child) = store.waiting_parent().await;
+    store.complete(&child, "1").await;
+    let request = Request::ClaimNextTask {
+        worker_id: "w".into(),
+        queues: None,
+        tags: None,
+        now: None,
+        lease_duration: 600.0,
+        concurrency_limits: Default::default(),
+    };
+    let Response::Task(Some(task)) = store.backend.call(request).await.must() else { panic!("nothing to claim") };
+    assert_eq!(task.id, root.task.id);
+    let held = Claimed { task: *task, ..root.clone() };
+    // It has operations: what begins anew is no attempt.
+    if store.say(&held, Commands::default(), Outcome::Release).await == Verdict::LeaseLost {
+        // A store that has only the protocol's operations claims in its own way.
+        return;
+    }
+    assert_eq!(store.take().await.deadline, root.deadline);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stent::backend::{Commands, Outcome};
-use stent::model::{Failure, Number, ProgressEntry};
+use stent::model::{Failure, Number, ProgressEntry, Status};
 
 use super::house::*;
 
@@ -13,6 +13,7 @@ cases! {
     an_attempt_without_a_journal_is_heard_in_full,
     counters_are_exact_under_concurrency,
     integers_stay_integers,
+    a_sum_that_no_number_holds_is_refused,
     the_last_state_and_heartbeat_stand,
     progress_is_in_order,
 }
@@ -142,4 +143,22 @@ async fn texts_are_carried_whatever_is_in_them(store: Store) {
     assert_eq!(store.task(root.task.id).await.error, Some(failure));
     store.backend.cancel(root.task.execution_id, Some(TEXT.to_owned())).await.must();
     assert_eq!(store.snapshot(root.task.execution_id).await.cancel_reason.as_deref(), Some(TEXT));
+}
+
+async fn a_sum_that_no_number_holds_is_refused(store: Store) {
+    store.worker("w", &["root"]).await;
+    let root = store.root("root").await;
+    for sign in [1.0, -1.0] {
+        let name = format!("big{sign}");
+        let add =
+            |amount| Commands { counters: vec![(name.clone(), Number::Real(sign * amount))], ..Commands::default() };
+        store.hold(&root, add(1.7e308)).await;
+        let refused = store.backend.advance(vec![saying(&root, add(1.7e308), Outcome::Hold)], None).await.must_fail();
+        assert_eq!((refused.status(), refused.is_retryable()), (Status::Invalid, false), "{refused}");
+        assert!(refused.message().contains(&format!("'{name}'")), "it names the counter: {refused}");
+        let counters = store.snapshot(root.task.execution_id).await.counters;
+        assert_eq!(counters[&name], Number::Real(sign * 1.7e308), "it keeps its value");
+        store.hold(&root, add(-1.7e308)).await;
+    }
+    store.complete(&root, "1").await;
 }

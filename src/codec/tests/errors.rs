@@ -35,6 +35,14 @@ fn what_is_not_json_is_shown_with_its_place() {
 }
 
 #[test]
+fn what_only_a_dispatch_may_say_is_refused_in_a_call_with_the_reason() {
+    let error = options::call(Some("{\"idempotency_key\": \"k\", \"idempotency_reuse\": \"never\"}")).unwrap_err();
+    assert!(error.message().contains("; it is an option of dispatch; a call that failed leaves its key free"), "{error}");
+    assert_eq!((detail(&error, "key"), detail(&error, "object")), ("idempotency_reuse".into(), "call".into()));
+    assert!(options::dispatch(Some("{\"idempotency_reuse\": \"never\"}")).is_ok());
+}
+
+#[test]
 fn an_unknown_option_is_named_beside_the_known_ones() {
     let error = options::worker(Some("{\"queues\": [],\n \"max_concurency\": 3}")).unwrap_err();
     assert!(

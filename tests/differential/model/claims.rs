@@ -54,19 +54,53 @@ impl State {
         let (limited, free): (Vec<_>, Vec<_>) =
             worker.functions.iter().map(|f| f.name.clone()).partition(|name| self.is_limited(name));
         let mut taken = Vec::new();
-        let mut room = claim.limited;
-        for function in limited {
-            let max = self.functions[&function].max_concurrent.expect("it is limited") as usize;
-            let count = room.min(max.saturating_sub(self.count_limited(&function)));
-            let more = self.take(claim, &worker, (count, count), true, |job| job.record.step_name == function);
-            room -= more.len();
-            taken.extend(more);
+        for (function, count) in self.shares(claim, &worker, &limited, &free) {
+            let of = |job: &Job| job.record.step_name == function;
+            taken.extend(self.take(claim, &worker, (count, count), true, of));
         }
         let begin = claim.begin.saturating_sub(taken.len());
         let may = |job: &Job| free.contains(&job.record.step_name);
         taken.extend(self.take(claim, &worker, (claim.count, begin), false, may));
         taken.sort_by_key(|claimed| order(&claimed.task));
         Ok(taken)
+    }
+
+    /// How many of each limited function are among the best that find a slot.
+    fn shares(
+        &self,
+        claim: &Claim,
+        worker: &NewWorker,
+        limited: &[String],
+        free: &[String],
+    ) -> BTreeMap<String, usize> {
+        let mut shares = BTreeMap::new();
+        let others = claim.limited.min(claim.count);
+        let any = |_: &Job| true;
+        let mut ready: Vec<_> = self.offered(claim, worker, false, |job| free.contains(&job.record.step_name));
+        ready.truncate(others);
+        ready.extend(
+            self.offered(claim, worker, true, any)
+                .into_iter()
+                .filter(|(_, _, id)| limited.contains(&self.tasks[id].record.step_name)),
+        );
+        ready.sort_unstable();
+        let mut slots = claim.limited;
+        for (_, _, id) in ready {
+            let function = &self.tasks[&id].record.step_name;
+            if slots == 0 {
+                break;
+            }
+            if limited.contains(function) {
+                let max = self.functions[function].max_concurrent.expect("it is limited") as usize;
+                let share = shares.entry(function.clone()).or_insert(0);
+                if *share + self.count_limited(function) >= max {
+                    continue;
+                }
+                *share += 1;
+            }
+            slots -= 1;
+        }
+        shares
     }
 
     /// So many, of which so many begin at once.
@@ -78,6 +112,20 @@ impl State {
         limited: bool,
         may: impl Fn(&Job) -> bool,
     ) -> Vec<Claimed> {
+        let mut ready = self.offered(claim, worker, limited, may);
+        ready.truncate(count);
+        let ready = ready.into_iter().enumerate();
+        ready.map(|(place, (_, _, id))| self.hand_over(id, claim, limited, place < begin)).collect()
+    }
+
+    /// What could be taken, best first.
+    fn offered(
+        &self,
+        claim: &Claim,
+        worker: &NewWorker,
+        limited: bool,
+        may: impl Fn(&Job) -> bool,
+    ) -> Vec<(std::cmp::Reverse<i64>, stent::model::Timestamp, Id)> {
         let by_route = |route: &Route| route.admits(&worker.queues, &worker.tags);
         let offered = |job: &&Job| match &job.lane {
             None => false,
@@ -88,9 +136,7 @@ impl State {
         let ready = self.tasks.values().filter(offered).filter(|job| self.goes_on(job.record.execution_id));
         let mut ready: Vec<_> = ready.map(|job| order(&job.record)).collect();
         ready.sort_unstable();
-        ready.truncate(count);
-        let ready = ready.into_iter().enumerate();
-        ready.map(|(place, (_, _, id))| self.hand_over(id, claim, limited, place < begin)).collect()
+        ready
     }
 
     fn hand_over(&mut self, id: Id, claim: &Claim, limited: bool, begins: bool) -> Claimed {
@@ -192,7 +238,8 @@ impl State {
         (job.crashes, job.deaths, job.begun) = (job.crashes + died, job.deaths + died, Some(1));
         job.lease_to(worker, now, lease);
         job.limited = limited;
-        job.deadline = job.timeout.map(|timeout| now.after(timeout));
+        let goes_on = job.deadline.filter(|_| died == 0);
+        job.deadline = goes_on.or(job.timeout.map(|timeout| now.after(timeout)));
         let task = job.record.clone();
         self.start_execution(task.execution_id, now);
         Some(task)

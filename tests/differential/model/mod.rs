@@ -23,7 +23,7 @@ use stent::backend::{
     Backend, Claim, Claimed, DeadLetterFilter, ExecutionFilter, JournalEntry, JournalRequest, NewExecution, NewSignal,
     NewWorker, Notice, Renew, Renewed, Replayed, Request, Response, Snapshot, StoreStats, Swept, Transition, Verdict,
 };
-use stent::model::{DeadLetter, Execution, ExecutionState, Id, Payload, Result};
+use stent::model::{DeadLetter, Error, Execution, ExecutionState, Id, Number, Payload, Result};
 use tokio::sync::broadcast;
 
 use state::State;
@@ -96,6 +96,10 @@ impl Backend for Model {
     ) -> Result<(Vec<Verdict>, Vec<Claimed>)> {
         self.change(|state| {
             let verdicts = state.apply(&transitions);
+            let infinite = |number: &Number| matches!(number, Number::Real(real) if !real.is_finite());
+            if state.executions.values().any(|run| run.counters.values().any(infinite)) {
+                return Err(Error::invalid("a counter would leave its range"));
+            }
             let claimed = claim.map_or(Ok(Vec::new()), |claim| state.claim(&claim))?;
             Ok((verdicts, claimed))
         })

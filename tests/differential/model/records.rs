@@ -61,6 +61,9 @@ impl State {
             }
             Request::MoveTaskToDeadLetter { task, reason } => {
                 check_among(std::slice::from_ref(&task))?;
+                if self.tasks.get(&task.id).is_some_and(|job| job.record.execution_id != task.execution_id) {
+                    return Err(Error::conflict("it is another execution's"));
+                }
                 self.bury_task(task, reason);
             }
             Request::DeleteDeadTask { task_id } => {

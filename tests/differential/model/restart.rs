@@ -79,7 +79,12 @@ impl State {
     }
 
     pub fn replay(&mut self, letter: Id, execution: Id) -> Result<Replayed> {
-        let letter = self.letters.remove(&letter).ok_or_else(|| Error::not_found("no such letter"))?.task.id;
+        let known = self.letters.get(&letter).ok_or_else(|| Error::not_found("no such letter"))?;
+        if !self.tasks.get(&letter).is_none_or(|job| job.record.kind.is_run()) {
+            return Err(Error::conflict("nobody would run it"));
+        }
+        let letter = known.task.id;
+        self.letters.remove(&letter);
         let path = self.path_to_root(letter);
         let root = *path.last().ok_or_else(|| Error::not_found("the task was cleaned up"))?;
         // Whatever a tool has written into the letter.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import msgspec
@@ -404,7 +405,7 @@ def _tell(tx: Transaction, execution_id: str, commands: Commands) -> None:
 def add(tx: Transaction, execution_id: str, name: str, amount: int | float) -> int | float:
     counter = tx.get(Counter, f"{execution_id}/{name}") or Counter(execution_id=execution_id, name=name, value=0)
     value = counter.value + amount if counter.value != 0 or isinstance(counter.value, float) else amount
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+    if not (math.isfinite(value) if isinstance(value, float) else -(2**63) <= value < 2**63):
         raise stent.InvalidError(f"the counter '{name}' would leave the range of its numbers; it keeps its value")
     counter.value = value
     tx.put(counter)

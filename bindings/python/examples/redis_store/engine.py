@@ -309,6 +309,11 @@ def replay_dead_letter(tx: Transaction, task_id: str, new_execution_id: str) -> 
     old = tx.get(Execution, letter.task.execution_id)
     if task is None or old is None:
         raise stent.NotFoundError(f"replay: task {task_id} and its execution were cleaned up; dispatch anew")
+    if task.kind not in ("orchestrator", "activity"):
+        raise stent.ConflictError(
+            f"replay: {task_id} is a {task.kind} of task {task.parent_task_id}, and no worker runs it by itself;"
+            " replay that task's dead letter, or dispatch the workflow anew"
+        )
     tx.drop(letter)
     new = plain(old)
     created = tx.next_time()

@@ -286,6 +286,11 @@ def set_idempotency_result(tx: Transaction, key: str, value: Raw, ttl: float | N
 def move_task_to_dead_letter(tx: Transaction, task: TaskRecord, reason: str) -> None:
     if task.parent_task_id == task.id:
         raise stent.InvalidError(f"task {task.id} would be its own ancestor")
+    stored = tx.get(Task, task.id)
+    if stored and stored.execution_id != task.execution_id:
+        raise stent.ConflictError(
+            f"the dead letter names execution {task.execution_id}, but task {task.id} is of {stored.execution_id}"
+        )
     tx.put(DeadLetter(task=task, reason=reason, moved_at=tx.now))
 
 

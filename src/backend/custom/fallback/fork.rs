@@ -16,6 +16,7 @@ impl Fallback {
         let none = || Error::not_found(format!("there is no dead letter of a task {id}"));
         let found = self.call(Request::GetDeadTask { task_id: id }).await?;
         let Response::DeadLetter(Some(letter)) = found else { return Err(none()) };
+        decide::may_replay(&letter.task)?;
         let old = letter.task.execution_id;
         let execution = self.execution(old).await?.ok_or_else(none)?;
         let tasks = self.tasks_of(old).await?;

@@ -9,3 +9,4 @@ ON CONFLICT (execution_id, name) DO UPDATE SET
         WHEN c.whole::numeric + excluded.whole BETWEEN -9223372036854775808 AND 9223372036854775807 THEN NULL
         ELSE coalesce(c.whole::double precision, c.fraction) + coalesce(excluded.whole::double precision, excluded.fraction)
     END
+RETURNING whole, fraction

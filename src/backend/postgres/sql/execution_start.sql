@@ -1,1 +1,6 @@
-UPDATE executions SET state = 'running', started_at = coalesce(started_at, $2) WHERE id = $1 AND state = 'pending'
+-- an execution that others hold is ending, or stays pending until its end
+UPDATE executions
+SET state = 'running', started_at = coalesce(started_at, $2)
+WHERE id = ANY(
+    ARRAY(SELECT e.id FROM executions AS e WHERE e.id = $1 AND e.state = 'pending' FOR NO KEY UPDATE SKIP LOCKED)
+)

@@ -1,6 +1,13 @@
 UPDATE executions
 SET state = 'running', cleanup_due = $2::timestamptz + cleanup * interval '1 microsecond'
-WHERE id = ANY($1::uuid[])
+WHERE id = ANY(
+    ARRAY(
+        SELECT e.id FROM executions AS e
+        WHERE e.id = ANY($1::uuid[]) AND e.state = 'cancelling'
+        ORDER BY e.id
+        FOR NO KEY UPDATE SKIP LOCKED
+    )
+)
     AND state = 'cancelling'
     AND cleanup IS NOT NULL
     AND cleanup_due IS NULL

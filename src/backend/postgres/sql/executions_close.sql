@@ -1,6 +1,13 @@
 UPDATE executions
 SET state = coalesce(ending, 'cancelled'), completed_at = $2
-WHERE id = ANY($1::uuid[])
+WHERE id = ANY(
+    ARRAY(
+        SELECT e.id FROM executions AS e
+        WHERE e.id = ANY($1::uuid[]) AND e.state = 'cancelling'
+        ORDER BY e.id
+        FOR NO KEY UPDATE SKIP LOCKED
+    )
+)
     AND state = 'cancelling'
     AND (cleanup IS NULL OR cleanup_due IS NOT NULL)
     AND (SELECT count(*) FROM tasks AS t WHERE t.lease_expires_at IS NOT NULL AND t.state = 'running' AND t.execution_id = executions.id) = 0

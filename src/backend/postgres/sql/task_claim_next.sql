@@ -4,7 +4,10 @@ SET state = 'running',
     fence = fence + 1,
     lease_expires_at = $5,
     started_at = coalesce(started_at, $3),
-    deadline_at = $3::timestamptz + timeout * interval '1 microsecond',
+    -- a time-out is an attempt's: one that was suspended goes on, one whose holder died begins anew
+    deadline_at = coalesce(
+        CASE WHEN state <> 'running' THEN deadline_at END, $3::timestamptz + timeout * interval '1 microsecond'
+    ),
     limited = CASE WHEN step_name = ANY($6::text[]) THEN true END,
     -- whoever held it before died without a word; it runs at once, and nobody knows what runs beside it
     crashes = crashes + CASE state WHEN 'running' THEN 1 ELSE 0 END,

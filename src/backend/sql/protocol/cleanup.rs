@@ -5,8 +5,8 @@ use super::super::rows;
 use super::super::statement::Statement;
 use super::super::statements::{
     CACHE_EXPIRE, DEAD_LETTERS_EXPIRE, EXECUTIONS_DELETE, EXECUTIONS_DELETE_COUNTERS, EXECUTIONS_DELETE_PROGRESS,
-    EXECUTIONS_DELETE_SIGNALS, EXECUTIONS_DELETE_STATE, EXECUTIONS_DELETE_TASKS, EXECUTIONS_LIST_OLD,
-    IDEMPOTENCY_EXPIRE, MARKS_EXPIRE, TASKS_FORGET_TREES, TASKS_FORGET_WAITS,
+    EXECUTIONS_DELETE_SIGNALS, EXECUTIONS_DELETE_STATE, EXECUTIONS_LIST_OLD, EXECUTIONS_TASKS, IDEMPOTENCY_EXPIRE,
+    MARKS_EXPIRE, TASKS_FORGET, TASKS_FORGET_TREES, TASKS_FORGET_WAITS,
 };
 use super::super::store::Sql;
 use super::super::tx::Tx;
@@ -80,9 +80,9 @@ async fn delete_executions(tx: &mut Tx<'_>, old: Old) -> Result<(Batched, Option
     let found = tx.fetch(EXECUTIONS_LIST_OLD.call().time(old.older_than).time(old.from).int(EXECUTIONS_MAX)).await?;
     let ids = rows::ids(&found)?;
 
-    let mut call = EXECUTIONS_DELETE_TASKS.call().ids(ids.iter().copied());
+    let mut call = EXECUTIONS_TASKS.call().ids(ids.iter().copied());
     let tasks = rows::ids(&tx.fetch(call.int(ROWS_MAX)).await?)?;
-    for what in [&TASKS_FORGET_WAITS, &TASKS_FORGET_TREES] {
+    for what in [&TASKS_FORGET_WAITS, &TASKS_FORGET_TREES, &TASKS_FORGET] {
         tx.change(&what.call().ids(tasks.iter().copied())).await?;
     }
     let mut rows_left = tasks.len() == ROWS_MAX as usize;

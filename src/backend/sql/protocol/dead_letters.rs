@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::super::database::Database;
 use super::super::dead_letters;
+use super::super::rows;
 use super::super::session::Session;
-use super::super::statements::{DEAD_LETTER_DELETE, DEAD_LETTER_PUT, DEAD_LETTERS_COUNT};
+use super::super::statements::{DEAD_LETTER_DELETE, DEAD_LETTER_PUT, DEAD_LETTERS_COUNT, TASK_GET};
 use super::super::store::Sql;
 use super::super::tx::Tx;
 use crate::backend::{DeadLetterFilter, Response, decide};
@@ -20,6 +21,8 @@ pub(super) async fn put<D: Database>(store: &Sql<D>, task: Task, reason: String)
 
 async fn write(tx: &mut Tx<'_>, request: Arc<(Task, String)>) -> Result<()> {
     let (task, reason) = request.as_ref();
+    let stored = tx.find(TASK_GET.call().id(task.id)).await?.as_ref().map(rows::task).transpose()?;
+    decide::check_letter(task, stored.as_ref())?;
     let mut call = DEAD_LETTER_PUT.call();
     call.id(task.id)
         .id(task.execution_id)

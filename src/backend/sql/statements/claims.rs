@@ -12,9 +12,13 @@ statements! {
         traceparent: Text,
     );
 
-    /// Counts the valid leases on tasks of a function with a limit.
-    TASKS_COUNT_LIMITED "tasks_count_limited" "count a limited function's tasks" with (function: Text, now: Lease)
-        gives (count: Int);
+    /// The best tasks of these lanes, best first: `each` of a lane at most, and so many of all.
+    TASKS_BEST "tasks_best" "look for the best" with (lanes: Ints, each: Int, count: Int)
+        gives (lane: Int, priority: Int, created_at: Time, id: Id);
+
+    /// Counts the valid leases on tasks of functions with a limit.
+    TASKS_COUNT_LIMITED "tasks_count_limited" "count limited functions' tasks" with (functions: Texts, now: Lease)
+        gives (step_name: Text, count: Int);
 
     EXECUTIONS_START "executions_start" "start executions" rows (id: Id) with (now: Time);
 

@@ -5,7 +5,7 @@ statements! {
     EXECUTIONS_LIST_OLD "executions_list_old" "find old executions" with (older_than: Time, from: Time, limit: Int)
         gives (id: Id, completed_at: Time);
 
-    EXECUTIONS_DELETE_TASKS "executions_delete_tasks" "delete old tasks" rows (execution_id: Id) with (limit: Int)
+    EXECUTIONS_TASKS "executions_tasks" "find old tasks" rows (execution_id: Id) with (limit: Int)
         gives (id: Id);
 
     EXECUTIONS_DELETE_PROGRESS "executions_delete_progress" "delete old progress" rows (execution_id: Id)

@@ -8,11 +8,31 @@ statements! {
     TASK_LOCK "task_lock" "hold a task" with (id: Id) gives (id: Id)
         sqlite needs not "it has one writer";
 
+    /// As [`EXECUTIONS_LOCK`], but fails where it would have to wait.
+    EXECUTIONS_LOCK_NOW "executions_lock_now" "lock executions" rows (id: Id) gives (id: Id)
+        sqlite needs not "it has one writer";
+
+    TASKS_LOCK "tasks_lock" "lock tasks" rows (id: Id) gives (id: Id)
+        sqlite needs not "it has one writer";
+
+    /// As [`TASKS_LOCK`], but fails where it would have to wait.
+    TASKS_LOCK_NOW "tasks_lock_now" "lock tasks" rows (id: Id) gives (id: Id)
+        sqlite needs not "it has one writer";
+
+    /// As [`WAITS_LOCK`], but fails where it would have to wait.
+    WAITS_LOCK_NOW "waits_lock_now" "lock waits" rows (task_id: Id) gives (task_id: Id)
+        sqlite needs not "it has one writer";
+
+    /// As `WAITS_GET`, but fails where it would have to wait.
+    WAITS_GET_NOW "waits_get_now" "read waits" rows (task_id: Id)
+        gives (task_id: Id, arrivals: Int, mode: Text, ops: Text, missing: Int)
+        sqlite needs not "it has one writer";
+
     WAITS_LOCK "waits_lock" "lock waits" rows (task_id: Id) gives (task_id: Id)
         sqlite needs not "it has one writer";
 
-    /// Locks the `waits` rows of the parents of all running tasks in these executions.
-    WAITS_LOCK_BELOW "waits_lock_below" "lock waits" rows (execution_id: Id) gives (task_id: Id)
+    /// The parents of all running tasks in these executions, and the roots.
+    TASKS_MET_BELOW "tasks_met_below" "look whose waits are touched" rows (execution_id: Id) gives (id: Id)
         sqlite needs not "it has one writer";
 
     /// Inserts missing rows and returns them.
@@ -22,6 +42,12 @@ statements! {
     IDEMPOTENCY_LOCK "idempotency_lock" "lock an idempotency key" with (key: Text) gives (key: Text)
         sqlite needs not "it has one writer";
 
+    /// Locks keys in their order, and inserts those that are missing.
+    IDEMPOTENCY_HOLD "idempotency_hold" "reserve idempotency keys"
+        rows (key: Text, owner: Id, args_hash: Bytes) with (expires_at: Time)
+        sqlite needs not "it has one writer";
+
+    /// Fails where it would have to wait.
     IDEMPOTENCY_LOCK_OWNED "idempotency_lock_owned" "lock idempotency keys" rows (owner: Id) gives (key: Text)
         sqlite needs not "it has one writer";
 

@@ -2,13 +2,15 @@
 
 statements! {
     /// Cancels up to `limit` unfinished children of these tasks. Running tasks of an execution that is being cancelled
-    /// are returned but not changed.
+    /// are returned but not changed. `busy`: others are at it, and it is as it was.
     TASKS_CANCEL_BELOW "tasks_cancel_below" "cancel unfinished descendants" rows (id: Id) with (limit: Int, now: Time)
-        gives (id: Id, state: Text, ops: Int, worker_id: Text, idempotency_key: Text);
+        gives (
+            id: Id, parent_task_id: Id, state: Text, ops: Int, worker_id: Text, idempotency_key: Text, busy: Flag,
+        );
 
     UNFINISHED_TREES_ADD "unfinished_trees_add" "note unfinished trees" rows (id: Id);
 
-    UNFINISHED_TREES_TAKE "unfinished_trees_take" "take unfinished trees" gives (task_id: Id);
+    UNFINISHED_TREES "unfinished_trees" "find unfinished trees" gives (task_id: Id);
 
     /// `everything`: all descendants; else only those that were cancelled from above.
     TASKS_BELOW "tasks_below" "look below tasks" rows (id: Id, everything: Flag) gives (id: Id);

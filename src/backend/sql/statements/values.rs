@@ -2,7 +2,8 @@
 
 statements! {
     /// A sum that does not fit 64 bits becomes a real number.
-    COUNTER_ADD "counter_add" "add to a counter" with (execution_id: Id, name: Text, whole: Int, fraction: Real);
+    COUNTER_ADD "counter_add" "add to a counter" with (execution_id: Id, name: Text, whole: Int, fraction: Real)
+        gives (whole: Int, fraction: Real);
 
     COUNTER_ENSURE "counter_ensure" "write a counter" with (execution_id: Id, name: Text, whole: Int, fraction: Real);
 

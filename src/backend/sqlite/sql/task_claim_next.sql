@@ -6,7 +6,8 @@ SET state = 'running',
     lease_boot = ?8,
     lease_until = ?9,
     started_at = ifnull(started_at, ?3),
-    deadline_at = ?5 + 4611686018427387904 + timeout,
+    -- a time-out is an attempt's: one that was suspended goes on, one whose holder died begins anew
+    deadline_at = ifnull(CASE WHEN state <> 'running' THEN deadline_at END, ?5 + 4611686018427387904 + timeout),
     limited = (SELECT 1 FROM json_each(?10) AS l WHERE l.value = tasks.step_name),
     -- whoever held it before died without a word; it runs at once, and nobody knows what runs beside it
     crashes = crashes + (state = 'running'),

@@ -31,4 +31,4 @@ FROM (
     LIMIT ?3
 ) AS b
 WHERE tasks.rowid = b.number
-RETURNING id, state, ops, worker_id, idempotency_key
+RETURNING id, parent_task_id, state, ops, worker_id, idempotency_key, false AS busy

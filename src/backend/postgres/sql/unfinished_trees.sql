@@ -1,0 +1,1 @@
+SELECT task_id FROM unfinished_trees LIMIT 100

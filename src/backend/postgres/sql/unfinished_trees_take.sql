@@ -1,3 +1,0 @@
-DELETE FROM unfinished_trees
-WHERE task_id = ANY(ARRAY(SELECT u.task_id FROM unfinished_trees AS u LIMIT 100))
-RETURNING task_id

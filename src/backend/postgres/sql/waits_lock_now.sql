@@ -1,0 +1,1 @@
+SELECT w.task_id FROM waits AS w WHERE w.task_id = ANY($1::uuid[]) ORDER BY w.task_id FOR UPDATE OF w NOWAIT

@@ -1,8 +1,0 @@
-DELETE FROM tasks
-WHERE rowid IN (
-    SELECT t.rowid
-    FROM jsonb_each(?1) AS b
-    CROSS JOIN tasks AS t ON t.execution_id = substr(?2, b.value ->> 0, 16)
-    LIMIT ?3
-)
-RETURNING id
