@@ -3,9 +3,14 @@
 //! **Locks** are waited for in one order, each kind by id and in one statement, so that no transactions ever wait for each
 //! other in a circle:
 //!
-//! 1. signals of executions (advisory), 2. executions that end, 3. `waits` rows of those to whom something is delivered and
-//! of those that are ended from outside, 4. tasks, 5. idempotency keys, joins (advisory), 6. what handlers say: state, then
-//! counters, 7. limits of functions (advisory), 8. functions, workers, the catalog.
+//! 1. signals of executions (advisory);
+//! 2. executions that end;
+//! 3. `waits` rows of those to whom something is delivered, and of those that are ended from outside;
+//! 4. tasks;
+//! 5. idempotency keys, then joins (advisory);
+//! 6. what handlers say: state, then counters;
+//! 7. limits of functions (advisory);
+//! 8. functions, workers, the catalog.
 //!
 //! What turns out later to be needed, out of this order, is not waited for. If others have it, the transaction begins
 //! again: with the `waits` rows that it learned of among its first ones ([`Tx::lock_waits`]), or after a pause. Or it is

@@ -37,7 +37,10 @@ fn what_is_not_json_is_shown_with_its_place() {
 #[test]
 fn what_only_a_dispatch_may_say_is_refused_in_a_call_with_the_reason() {
     let error = options::call(Some("{\"idempotency_key\": \"k\", \"idempotency_reuse\": \"never\"}")).unwrap_err();
-    assert!(error.message().contains("; it is an option of dispatch; a call that failed leaves its key free"), "{error}");
+    assert!(
+        error.message().contains("; it is an option of dispatch; a call that failed leaves its key free"),
+        "{error}"
+    );
     assert_eq!((detail(&error, "key"), detail(&error, "object")), ("idempotency_reuse".into(), "call".into()));
     assert!(options::dispatch(Some("{\"idempotency_reuse\": \"never\"}")).is_ok());
 }
