@@ -283,7 +283,10 @@ impl Backend for Scoped {
         let function = filter.function.as_ref().map(|name| self.own(name));
         let all = DeadLetterFilter { function, limit: MANY, offset: 0, ..filter };
         let mut found = self.inner.dead_letters(all).await?;
-        found.retain(|letter| letter.task.step_name.ends_with(&self.tail));
+        // A step's name is its own.
+        let is_own =
+            |task: &Task| task.step_name.ends_with(&self.tail) || self.used().executions.contains(&task.execution_id);
+        found.retain(|letter| is_own(&letter.task));
         found.iter_mut().for_each(|letter| self.plain_task(&mut letter.task));
         Ok(found.into_iter().skip(filter.offset as usize).take(filter.limit as usize).collect())
     }
