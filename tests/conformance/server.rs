@@ -60,8 +60,8 @@ const GROWTH: &[(&str, &[&str])] = &[
     ("tasks_count_limited", &["tasks_limited"]),
     ("tasks_due", &["tasks_due"]),
     ("tasks_leases_ended", &["tasks_leased"]),
-    ("due_next", &["tasks_due", "tasks_leased", "executions_by_expiry"]),
-    ("executions_expire", &["executions_by_expiry"]),
+    ("due_next", &["tasks_due", "tasks_leased", "executions_due"]),
+    ("executions_expire", &["executions_due"]),
     ("executions_closable", &["executions_ending"]),
     ("executions_close", &["executions_pkey"]),
     ("executions_roots", &["executions_pkey", "tasks_pkey"]),
@@ -82,7 +82,6 @@ const GROWTH: &[(&str, &[&str])] = &[
     ("tasks_standing", &["tasks_pkey", "executions_pkey"]),
     ("waits_get", &["waits_pkey"]),
     ("waits_save", &["waits_pkey"]),
-    ("executions_start", &["executions_pkey"]),
     ("executions_end", &["executions_pkey"]),
     ("executions_ended", &["executions_pkey"]),
     ("executions_cancelled", &["executions_pkey"]),
@@ -94,7 +93,7 @@ const GROWTH: &[(&str, &[&str])] = &[
     ("tasks_expected", &["tasks_journal"]),
     ("tasks_circle", &["tasks_pkey"]),
     ("executions_over", &["executions_pkey"]),
-    ("executions_list_old", &["executions_by_completion", "dead_letters_by_execution"]),
+    ("executions_list_old", &["executions_by_creation", "executions_ended_before", "dead_letters_by_execution"]),
 ];
 
 /// Tables that grow.

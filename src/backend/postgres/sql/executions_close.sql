@@ -1,5 +1,8 @@
 UPDATE executions
-SET state = coalesce(ending, 'cancelled'), completed_at = $2
+SET state = coalesce(ending, 'cancelled'),
+    ending = NULL,
+    completed_at = $2,
+    ended_before = CASE WHEN $2::timestamptz < created_at THEN $2::timestamptz END
 WHERE id = ANY($1::uuid[])
     AND state = 'cancelling'
     AND (SELECT count(*) FROM tasks AS t WHERE t.lease_expires_at IS NOT NULL AND t.state = 'running' AND t.execution_id = executions.id) = 0
