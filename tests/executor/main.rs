@@ -5,6 +5,7 @@ mod deadlines;
 mod deaths;
 mod ends;
 mod flaky;
+mod flights;
 mod house;
 mod locked;
 mod looks;

@@ -2,12 +2,14 @@
 //! nothing to do, URLs.
 
 mod backups;
+mod costs;
 mod encodings;
 mod hints;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../executor/house.rs"]
 mod house;
 mod idle;
+mod journeys;
 mod kills;
 mod libpq;
 mod lost_answers;
