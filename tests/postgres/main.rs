@@ -13,6 +13,7 @@ mod journeys;
 mod kills;
 mod libpq;
 mod lost_answers;
+mod migrations;
 mod orders;
 mod outages;
 mod passing;
