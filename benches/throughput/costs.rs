@@ -1,5 +1,7 @@
 //! What a drained execution costs the server and this process, counted: rows, WAL, commits, time on a processor.
 
+use std::time::{Duration, Instant};
+
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Row as _};
 
@@ -9,6 +11,9 @@ use crate::process;
 use crate::report::{Report, thousands};
 use crate::stage::{Result, Stage};
 use crate::stores::Store;
+
+/// It counts sooner than this.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the server has counted so far.
 #[derive(Clone, Copy, Default)]
@@ -42,6 +47,19 @@ async fn rows(conn: &mut PgConnection) -> Result<Rows> {
     Ok(Rows { written: row.get(0), hot: row.get(1), dead: row.get(2) })
 }
 
+/// The server counts what a session has done some seconds later, when that is idle.
+async fn until_counted(conn: &mut PgConnection, count: i64) -> Result<()> {
+    let sql = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE schemaname = current_schema() AND relname = 'tasks'";
+    let begin = Instant::now();
+    while sqlx::query(sql).fetch_one(&mut *conn).await?.get::<i64, _>(0) < 2 * count {
+        if begin.elapsed() > PATIENCE {
+            return Err("the server has not counted the updates of all tasks".into());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
 /// PostgreSQL only: SQLite counts nothing.
 pub fn run(report: &mut Report, store: &Store, size: Size) -> Result<()> {
     let count = size.of(100_000);
@@ -56,8 +74,7 @@ pub fn run(report: &mut Report, store: &Store, size: Size) -> Result<()> {
             (now.saturating_sub(cpu), more - switches)
         };
         let (after, rows) = stage.runtime.block_on(async {
-            // The server counts what a session has done when that has been idle for a second.
-            tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+            until_counted(&mut conn, count as i64).await?;
             Ok::<_, Box<dyn std::error::Error>>((counted(&mut conn).await?, rows(&mut conn).await?))
         })?;
         let each = |total: i64| total as f64 / count as f64;
