@@ -10,6 +10,8 @@ mod deaths;
 mod ends;
 #[path = "executor/flaky.rs"]
 mod flaky;
+#[path = "executor/flights.rs"]
+mod flights;
 #[path = "executor/house.rs"]
 mod house;
 #[path = "executor/looks.rs"]

@@ -8,6 +8,7 @@
 //! each run takes seconds. The files are on a disk and not in memory.
 
 mod ceiling;
+mod costs;
 mod drain;
 mod latency;
 mod others;
@@ -43,9 +44,10 @@ impl Size {
 type Part = fn(&mut Report, &Store, Size) -> Result<()>;
 
 /// The parts by name. The ceiling always comes first: the others are told beside it.
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 8] = [
     ("activities", drain::activities),
     ("executions", drain::executions),
+    ("costs", costs::run),
     ("fan_out", drain::fan_out),
     ("latency", latency::run),
     ("workflows", latency::workflows),

@@ -18,6 +18,23 @@ pub fn memory_kib() -> u64 {
     status("VmRSS")
 }
 
+/// What it has used so far, with the threads that have ended: time on a processor, and how often a thread waited for
+/// something or was interrupted.
+pub fn used() -> (Duration, u64) {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: all of it is numbers, and the call fills it.
+    let usage = unsafe {
+        libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    let time = |time: libc::timeval| {
+        let micros = time.tv_sec * 1_000_000 + time.tv_usec;
+        Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+    };
+    let switches = u64::try_from(usage.ru_nvcsw + usage.ru_nivcsw).unwrap_or(0);
+    (time(usage.ru_utime) + time(usage.ru_stime), switches)
+}
+
 /// Time that its threads have spent on a processor so far, to the nanosecond.
 pub fn cpu_time() -> Duration {
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();

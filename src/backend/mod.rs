@@ -41,6 +41,11 @@ pub trait Backend: Send + Sync + 'static {
         true
     }
 
+    /// How many transactions of one worker it works on at once: one, where others would only wait for it.
+    fn writers(&self) -> usize {
+        1
+    }
+
     /// One operation of the protocol.
     async fn call(&self, request: Request) -> Result<Response>;
 

@@ -61,13 +61,13 @@ const GROWTH: &[(&str, &[&str])] = &[
     ("tasks_count_limited", &["tasks_limited"]),
     ("tasks_due", &["tasks_due"]),
     ("tasks_leases_ended", &["tasks_leased"]),
-    ("due_next", &["tasks_due", "tasks_leased", "executions_by_expiry", "executions_cleaning"]),
+    ("due_next", &["tasks_due", "tasks_leased", "executions_due", "executions_cleaning"]),
     ("executions_cleanup_over", &["executions_cleaning"]),
     ("executions_clean_up", &["executions_pkey"]),
     ("tasks_rest", &["tasks_pkey", "executions_pkey"]),
     ("tasks_undelivered", &["tasks_journal"]),
     ("tasks_clean_up", &["tasks_pkey", "tasks_journal"]),
-    ("executions_expire", &["executions_by_expiry"]),
+    ("executions_expire", &["executions_due"]),
     ("executions_closable", &["executions_ending"]),
     ("executions_close", &["executions_pkey"]),
     ("executions_roots", &["executions_pkey", "tasks_pkey"]),
@@ -94,7 +94,6 @@ const GROWTH: &[(&str, &[&str])] = &[
     ("executions_lock_now", &["executions_pkey"]),
     ("tasks_met_below", &["executions_pkey"]),
     ("waits_save", &["waits_pkey"]),
-    ("executions_start", &["executions_pkey"]),
     ("executions_end", &["executions_pkey"]),
     ("executions_ended", &["executions_pkey"]),
     ("executions_cancelled", &["executions_pkey"]),
@@ -106,7 +105,7 @@ const GROWTH: &[(&str, &[&str])] = &[
     ("tasks_expected", &["tasks_journal"]),
     ("tasks_circle", &["tasks_pkey"]),
     ("executions_over", &["executions_pkey"]),
-    ("executions_list_old", &["executions_by_completion", "dead_letters_by_execution"]),
+    ("executions_list_old", &["executions_by_creation", "executions_ended_before", "dead_letters_by_execution"]),
 ];
 
 /// Tables that grow.

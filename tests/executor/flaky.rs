@@ -12,7 +12,7 @@ use stent::backend::{
     Swept, Transition, Verdict,
 };
 use stent::model::{DeadLetter, Error, Execution, Id, Payload, Result};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::house::House;
 
@@ -32,6 +32,12 @@ pub struct Flaky {
     pub tells_late: AtomicBool,
     /// Renewals fail.
     pub no_renewals: AtomicBool,
+    /// How many transactions of one worker it works on at once.
+    pub writers: AtomicUsize,
+    /// While this is true, what claims waits.
+    pub claims_wait: watch::Sender<bool>,
+    /// So many wait.
+    pub waiting: AtomicUsize,
     never: broadcast::Sender<Notice>,
 }
 
@@ -47,6 +53,9 @@ impl Flaky {
             refused: AtomicUsize::new(0),
             tells_late: AtomicBool::new(false),
             no_renewals: AtomicBool::new(false),
+            writers: AtomicUsize::new(1),
+            claims_wait: watch::Sender::new(false),
+            waiting: AtomicUsize::new(0),
             never: broadcast::channel(1).0,
         }
     }
@@ -84,6 +93,10 @@ impl Backend for Flaky {
         "flaky"
     }
 
+    fn writers(&self) -> usize {
+        self.writers.load(SeqCst)
+    }
+
     async fn call(&self, request: Request) -> Result<Response> {
         self.store.call(request).await
     }
@@ -116,6 +129,12 @@ impl Backend for Flaky {
         transitions: Vec<Transition>,
         claim: Option<Claim>,
     ) -> Result<(Vec<Verdict>, Vec<Claimed>)> {
+        if claim.is_some() {
+            self.waiting.fetch_add(1, SeqCst);
+            let mut wait = self.claims_wait.subscribe();
+            wait.wait_for(|wait| !wait).await.unwrap();
+            self.waiting.fetch_sub(1, SeqCst);
+        }
         if self.is_poisoned(&transitions) {
             return Err(Error::backend("a row can't be written"));
         }

@@ -6,6 +6,7 @@ mod deadlines;
 mod deaths;
 mod ends;
 mod flaky;
+mod flights;
 mod house;
 mod locked;
 mod looks;

@@ -5,15 +5,18 @@
 mod authority;
 mod backups;
 mod circles;
+mod costs;
 mod encodings;
 mod hints;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../executor/house.rs"]
 mod house;
 mod idle;
+mod journeys;
 mod kills;
 mod libpq;
 mod lost_answers;
+mod migrations;
 mod orders;
 mod outages;
 mod passing;

@@ -29,6 +29,8 @@ struct State {
     lose_next: AtomicU64,
     /// So many do not even get to the server.
     swallow_next: AtomicU64,
+    /// The answers to so many executions of a statement.
+    lose_executed: AtomicU64,
     lost: AtomicU64,
     /// So many COMMITs more are swallowed with all that follows, and nobody is told.
     hush_next: AtomicU64,
@@ -112,6 +114,11 @@ impl Proxy {
     /// The next COMMITs do not get to the server, and the connections are cut.
     pub fn swallow_next(&self, count: u64) {
         self.state.swallow_next.store(count, SeqCst);
+    }
+
+    /// The answers to the next statements get lost, after they have been carried out.
+    pub fn lose_executed(&self, count: u64) {
+        self.state.lose_executed.store(count, SeqCst);
     }
 
     pub fn lost(&self) -> u64 {
@@ -220,7 +227,12 @@ fn relay(client: TcpStream, server: TcpStream, state: &Arc<State>, one: &Arc<Rel
             if here.silent.load(SeqCst) {
                 continue;
             }
-            state.asked.fetch_add(frames.queries(bytes), SeqCst);
+            let queries = frames.queries(bytes);
+            state.asked.fetch_add(queries, SeqCst);
+            if queries > 0 && one_less(&state.lose_executed) {
+                state.lost.fetch_add(1, SeqCst);
+                here.doomed.store(true, SeqCst);
+            }
             if bytes.windows(6).any(|word| word == b"COMMIT") {
                 if one_less(&state.swallow_next) {
                     break;

@@ -12,6 +12,10 @@
 //! hash or merge join exists; a join by a partial index is a `LATERAL … OFFSET 0`; no index has an id after other
 //! columns. A test reads the plans of empty, vacuumed tables.
 //!
+//! **Updates** of executions, starts and ends, touch no indexed column and find room on their page: they leave no index
+//! entry behind. A claim and an end of a task write two and one. A dispatch that needs nothing looked up is one statement,
+//! and a worker has two transactions at the server at once.
+//!
 //! **Cancels.** A cancel sets `tasks.stopped` on all running tasks of the execution. A result that is written at the
 //! same time either commits before the cancel, or sees `stopped`, because the row is checked again after waiting for
 //! its lock. So writing results needs no lock on the execution.
@@ -62,9 +66,12 @@ use self::pool::{Pool, SharedPool};
 use self::session::Statements;
 use self::transaction::Transaction;
 use crate::backend::Notice;
+use crate::backend::sql::call::Call;
 use crate::backend::sql::catalog::SharedCatalog;
 use crate::backend::sql::database::{Database, Doubt, Failed, Look, Work};
 use crate::backend::sql::patience::{Patience, in_doubt, is_cut};
+use crate::backend::sql::row::Row;
+use crate::backend::sql::session::Session as _;
 use crate::backend::sql::{Sql, routes};
 use crate::model::{Error, Id, Result, Route, Status};
 
@@ -165,6 +172,8 @@ impl<R> Refused<R> {
 impl Database for Server {
     const NAME: &'static str = "postgres";
 
+    const HAS_JOURNEYS: bool = true;
+
     fn notices(&self) -> broadcast::Receiver<Notice> {
         self.notices.subscribe()
     }
@@ -179,6 +188,11 @@ impl Database for Server {
 
     fn unheard_for(&self) -> Option<Duration> {
         (!self.notices.hears()).then_some(UNHEARD)
+    }
+
+    /// Calls, sweeps and renewals have connections of their own.
+    fn writers(&self) -> usize {
+        if self.pool.size() > 4 { 2 } else { 1 }
     }
 
     fn catalog(&self) -> &SharedCatalog {
@@ -260,6 +274,18 @@ impl Database for Server {
         }
     }
 
+    async fn at_once(&self, call: &Call<'_>) -> Result<Option<Vec<Row>>> {
+        // Behind a pooler its settings are a transaction's.
+        if !self.pool.keeps_session() {
+            return Ok(None);
+        }
+        let Ok(session) = self.pool.session().await else { return Ok(None) };
+        let mut alone = Reading { session, open: true };
+        let outcome = alone.session.run(call).await;
+        alone.open = outcome.as_ref().is_err_and(is_cut);
+        outcome.map(|answer| Some(answer.rows))
+    }
+
     async fn check_schema(&self) -> Result<()> {
         let session = self.pool.session().await?;
         let mut reading = Reading { session, open: true };
@@ -284,7 +310,7 @@ impl Database for Server {
     }
 }
 
-/// A connection that reads, in a transaction or alone.
+/// A connection that reads, in a transaction or alone, or runs a statement that is a transaction by itself.
 struct Reading {
     session: Statements,
     /// If this is still true when it is dropped, the connection is closed.

@@ -75,6 +75,11 @@ impl SharedCatalog {
         Ok(loaded)
     }
 
+    /// As of the last transaction that has read it.
+    pub fn newest(&self) -> Arc<Catalog> {
+        held(&self.newest).clone()
+    }
+
     pub fn add_local(&self, registration: NewWorker) {
         let worker = LocalWorker { registration: Arc::new(registration), lanes: None };
         held(&self.local).insert(worker.registration.worker_id.clone(), worker);
@@ -128,6 +133,10 @@ impl Catalog {
             catalog.workers.insert(row.string("worker_id")?, row.int("number")?);
         }
         Ok(catalog)
+    }
+
+    pub fn version(&self) -> i64 {
+        self.version
     }
 
     pub fn function(&self, name: &str) -> Option<&FunctionOptions> {

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use tokio::sync::broadcast;
 
+use super::call::Call;
 use super::catalog::SharedCatalog;
+use super::row::Row;
 use super::session::Session;
 use super::tx::Tx;
 use crate::backend::{LogSize, Notice};
@@ -40,6 +42,9 @@ pub(in crate::backend) trait Database: Send + Sync + 'static {
     /// For messages and metrics.
     const NAME: &'static str;
 
+    /// Each statement is a journey to a server: what is one statement is cheaper than what is more.
+    const HAS_JOURNEYS: bool = false;
+
     /// Subscribes to hints.
     fn notices(&self) -> broadcast::Receiver<Notice>;
 
@@ -51,6 +56,11 @@ pub(in crate::backend) trait Database: Send + Sync + 'static {
 
     /// As [`crate::backend::Backend::unheard_for`].
     fn unheard_for(&self) -> Option<Duration>;
+
+    /// As [`crate::backend::Backend::writers`].
+    fn writers(&self) -> usize {
+        1
+    }
 
     fn catalog(&self) -> &SharedCatalog;
 
@@ -78,6 +88,12 @@ pub(in crate::backend) trait Database: Send + Sync + 'static {
         R: Send + 'static,
         Q: Send + Sync + 'static,
         F: Look<Q, R>;
+
+    /// Runs one statement as a transaction of its own, in one journey. `None`: it can't just now, and nothing was sent.
+    /// If the connection is cut, it may be recorded or not.
+    fn at_once(&self, _call: &Call<'_>) -> impl Future<Output = Result<Option<Vec<Row>>>> + Send {
+        async { Ok(None) }
+    }
 
     /// Checks the schema's version, which a newer library may have raised since the store was opened.
     fn check_schema(&self) -> impl Future<Output = Result<()>> + Send;

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use tokio::sync::broadcast;
 
+use super::at_once::{self, AtOnce};
 use super::database::Database;
 use super::store::Sql;
 use super::tx::Tx;
@@ -69,6 +70,10 @@ impl<D: Database> Backend for Sql<D> {
         D::NAME
     }
 
+    fn writers(&self) -> usize {
+        self.database.writers()
+    }
+
     async fn call(&self, request: Request) -> Result<Response> {
         protocol::call(self, request).await
     }
@@ -82,9 +87,21 @@ impl<D: Database> Backend for Sql<D> {
     }
 
     async fn dispatch(&self, executions: Vec<NewExecution>) -> Result<Vec<Id>> {
+        let doubtful = match at_once::dispatch(&self.database, &executions).await {
+            AtOnce::Done(ids) => return Ok(ids),
+            AtOnce::Nothing => false,
+            AtOnce::InDoubt => true,
+        };
         self.write_surely(
             executions,
-            |tx, executions| Box::pin(async move { dispatch::insert(tx, &executions).await }),
+            move |tx, executions| {
+                Box::pin(async move {
+                    match doubtful {
+                        true => dispatch::insert_again(tx, &executions).await,
+                        false => dispatch::insert(tx, &executions).await,
+                    }
+                })
+            },
             |tx, said| Box::pin(async move { dispatch::insert_again(tx, &said.0).await }),
         )
         .await

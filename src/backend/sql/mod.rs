@@ -5,6 +5,7 @@
 //! `dispatch`, `claim`, `advance` and `ends` follow a task through its life.
 
 mod advance;
+mod at_once;
 mod below;
 pub(super) mod call;
 mod cancel;

@@ -1,6 +1,6 @@
 //! The worker's loop. Each transaction records all outcomes that are ready and claims tasks; whatever becomes ready
-//! while it runs goes into the next. While there is work no timer delays it, and while there is none the store is not
-//! called.
+//! while it runs goes into the next, or into one beside it (`flight`). While there is work no timer delays it, and while
+//! there is none the store is not called.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,26 +9,19 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use super::cache::{Cache, ENTRIES_MAX, TASKS_MAX};
+use super::flight::{self, Flight, Flights, LAST_TRIES, Landed, Landing, RETRY_FIRST, RETRY_LONGEST};
 use super::marks::ALONE;
-use super::shared::{Message, Shared};
+use super::shared::{CROWD, Message, Shared};
 use super::suspects::Suspects;
 use super::{hosts, notices, renewals, sweeps};
 use crate::backend::{Claim, Claimed, Function, NewWorker, Outcome, Verdict};
 use crate::executor::events::Reason;
 use crate::executor::log::LogRecord;
-use crate::executor::metrics::count;
 use crate::executor::replay::Machine;
 use crate::executor::status::WorkerState;
 use crate::executor::sync::{Moment, jittered};
 use crate::executor::task::{LeaseHolder as _, flag};
-use crate::model::{BATCH_MAX, Error, Level, Result, Status};
-
-/// Pauses between tries while the store does not answer.
-const RETRY_FIRST: Duration = Duration::from_millis(50);
-const RETRY_LONGEST: Duration = Duration::from_secs(5);
-
-/// Tries after a stop has timed out; then the leases are left to run out.
-const LAST_TRIES: u32 = 3;
+use crate::model::{BATCH_MAX, Level, Status};
 
 /// New operations in one transaction, besides those of its first transition: others wait for its locks.
 const SPAWNS_MAX: usize = 4 * BATCH_MAX;
@@ -36,7 +29,6 @@ const SPAWNS_MAX: usize = 4 * BATCH_MAX;
 /// The pause in claiming after a claim that failed, or that brought tasks which can't be run here.
 const CLAIM_PAUSE: Duration = Duration::from_secs(1);
 
-const RECORD: &str = "record and claim";
 const REGISTER: &str = "register worker";
 
 /// Runs a worker from start to stop.
@@ -119,21 +111,66 @@ impl Engine {
     }
 
     async fn work(&mut self) {
+        let two = self.shared.core.backend.writers() > 1;
+        let mut flights = Flights::default();
         loop {
-            self.give_way();
-            self.suspects.go_on(&self.shared, &mut self.pending);
-            let mut batch = self.gather();
-            let claim = self.claim(!batch.is_empty());
-            let along = claim.is_some() || !batch.is_empty();
-            self.shared.tell_begun(&mut batch, along);
-            if !batch.is_empty() || claim.is_some() {
-                self.advance(batch, claim).await;
-            } else if self.finished() {
-                return;
+            let free = !flights.claims();
+            let next = if free {
+                self.next()
+            } else if !flights.beside() {
+                self.beside()
             } else {
-                self.sleep().await;
+                None
+            };
+            match next {
+                Some(flight) if two => flights.start(flight),
+                Some(flight) => {
+                    let landing = flight.run().await;
+                    self.land(landing).await;
+                }
+                None if flights.is_empty() => {
+                    if self.finished() {
+                        return;
+                    }
+                    self.sleep().await;
+                }
+                None => {
+                    let landing = tokio::select! {
+                        landing = flights.next() => Some(landing),
+                        () = self.sleep(), if free => None,
+                        () = self.shared.rung(), if !free && !flights.beside() => None,
+                    };
+                    if let Some(landing) = landing {
+                        self.land(landing).await;
+                    }
+                }
             }
         }
+    }
+
+    /// Records what is ready, and claims what there is room for.
+    fn next(&mut self) -> Option<Flight> {
+        self.give_way();
+        self.suspects.go_on(&self.shared, &mut self.pending);
+        let mut batch = self.gather(|_| true);
+        let claim = self.claim(!batch.is_empty());
+        let along = claim.is_some() || !batch.is_empty();
+        self.shared.tell_begun(&mut batch, along);
+        self.flight(batch, claim, false)
+    }
+
+    /// Records what has ended meanwhile, if that is much.
+    fn beside(&mut self) -> Option<Flight> {
+        if self.pending.len() + self.shared.outbox_len() < CROWD {
+            return None;
+        }
+        let batch = self.gather(flight::is_end);
+        self.flight(batch, None, true)
+    }
+
+    fn flight(&self, batch: Vec<Message>, claim: Option<Claim>, beside: bool) -> Option<Flight> {
+        let wanted = !batch.is_empty() || claim.is_some();
+        wanted.then(|| Flight { shared: Arc::clone(&self.shared), batch, claim, beside })
     }
 
     /// While draining, or without a slot that can be used, gives back tasks that have not started; after a stop has timed
@@ -158,15 +195,16 @@ impl Engine {
     }
 
     /// Takes what is ready, up to the bounds. At most one transition of each task: an end waits until the commands that
-    /// its task has in flight are recorded.
-    fn gather(&mut self) -> Vec<Message> {
+    /// its task has in flight are recorded. What is not `wanted` waits too.
+    fn gather(&mut self, wanted: fn(&Message) -> bool) -> Vec<Message> {
         self.shared.empty_outbox(&mut self.pending);
         let mut batch = Vec::with_capacity(self.pending.len().min(BATCH_MAX));
         let mut later = VecDeque::new();
         let mut spawns = 0;
         while batch.len() < BATCH_MAX {
             let Some(message) = self.pending.pop_front() else { break };
-            if message.transition.outcome != Outcome::Hold && message.task.is(flag::HOLD) {
+            let waits = message.transition.outcome != Outcome::Hold && message.task.is(flag::HOLD);
+            if waits || !wanted(&message) {
                 later.push_back(message);
                 continue;
             }
@@ -253,74 +291,21 @@ impl Engine {
         shared.draining() && shared.load() == 0 && shared.holds_none() && self.pending.is_empty()
     }
 
-    /// Runs one transaction, and repeats it unchanged until the store answers; no handler runs again because of that.
-    async fn advance(&mut self, batch: Vec<Message>, claim: Option<Claim>) {
-        let mut pause = RETRY_FIRST;
-        let mut last_tries = LAST_TRIES;
-        loop {
-            let asked = Moment::now();
-            match self.call(&batch, claim.clone()).await {
-                Ok((verdicts, claimed)) => {
-                    self.shared.no_trouble(RECORD);
-                    self.settle(batch, verdicts);
-                    self.admit_claimed(claim.as_ref(), claimed, asked);
-                    return;
-                }
-                Err(error) if error.status() == Status::Closed => {
-                    self.shared.trouble(RECORD, &error);
-                    self.shared.drain();
-                    self.shared.abandon();
-                    self.give_up(batch);
-                    return;
-                }
-                Err(error) if error.is_retryable() => {
-                    self.shared.trouble(RECORD, &error);
-                    if self.shared.abandoned() {
-                        last_tries -= 1;
-                    }
-                    if last_tries == 0 {
-                        self.give_up(batch);
-                        return;
-                    }
-                    if batch.is_empty() && self.shared.draining() {
-                        return;
-                    }
-                    self.pause(pause).await;
-                    pause = (pause * 2).min(RETRY_LONGEST);
-                }
-                Err(error) => {
-                    self.shared.trouble(RECORD, &error);
-                    self.one_by_one(batch, claim).await;
-                    return;
-                }
+    async fn land(&mut self, landing: Landing) {
+        let Landing { batch, claim, outcome, .. } = landing;
+        match outcome {
+            Landed::Answered { verdicts, claimed, asked } => {
+                self.settle(batch, verdicts);
+                self.admit_claimed(claim.as_ref(), claimed, asked);
             }
-        }
-    }
-
-    async fn pause(&self, pause: Duration) {
-        let until = tokio::time::Instant::now() + jittered(pause);
-        while !self.shared.abandoned() {
-            tokio::select! {
-                () = tokio::time::sleep_until(until) => return,
-                () = self.shared.rung() => {}
+            Landed::Closed => {
+                self.shared.drain();
+                self.shared.abandon();
+                self.give_up(batch);
             }
+            Landed::GivenUp => self.give_up(batch),
+            Landed::Refused => self.one_by_one(batch, claim).await,
         }
-        // Told to stop: try again soon, a few times.
-        tokio::time::sleep(RETRY_FIRST).await;
-    }
-
-    async fn call(&self, batch: &[Message], claim: Option<Claim>) -> Result<(Vec<Verdict>, Vec<Claimed>)> {
-        count(&self.shared.core.metrics.counters.advances);
-        let transitions: Vec<_> = batch.iter().map(|message| message.transition.clone()).collect();
-        let (verdicts, claimed) = self.shared.core.backend.advance(transitions, claim).await?;
-        if verdicts.len() != batch.len() {
-            return Err(Error::backend(format!(
-                "advance: the store gave {} verdicts on {} transitions",
-                verdicts.len(),
-                batch.len()
-            )));
-        }
-        Ok((verdicts, claimed))
     }
 
     /// Something in the batch is refused: records each transition alone, so that only that one fails.
@@ -330,14 +315,14 @@ impl Engine {
             let mut pause = RETRY_FIRST;
             let mut last_tries = LAST_TRIES;
             let verdict = loop {
-                match self.call(&batch, None).await {
+                match flight::call(&self.shared, &batch, None).await {
                     Ok((mut verdicts, _)) => break verdicts.pop(),
                     Err(error) if error.is_retryable() => {
                         last_tries -= u32::from(self.shared.abandoned());
                         if last_tries == 0 {
                             break None;
                         }
-                        self.pause(pause).await;
+                        flight::pause(&self.shared, pause).await;
                         pause = (pause * 2).min(RETRY_LONGEST);
                     }
                     Err(error) => break Some(Verdict::Refused(error)),
@@ -350,7 +335,7 @@ impl Engine {
         }
         if let Some(claim) = claim.filter(|_| !self.shared.draining()) {
             let asked = Moment::now();
-            match self.call(&[], Some(claim.clone())).await {
+            match flight::call(&self.shared, &[], Some(claim.clone())).await {
                 Ok((_, claimed)) => self.admit_claimed(Some(&claim), claimed, asked),
                 Err(error) => {
                     self.shared.trouble("claim", &error);

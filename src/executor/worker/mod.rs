@@ -3,6 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `engine` | the loop: each transaction records what is ready and claims what there is room for |
+//! | `flight` | transactions on their way to the store, of which there may be two |
 //! | `settle` | applies the store's verdicts to the tasks |
 //! | `admit` | takes claimed tasks to their handlers: loads journals and cached results |
 //! | `pool` `run` | handler threads and their slots |
@@ -21,6 +22,7 @@ mod cache;
 mod coroutines;
 mod desk;
 mod engine;
+mod flight;
 mod hosts;
 mod looks;
 mod marks;

@@ -28,6 +28,9 @@ use crate::executor::sync::lock;
 use crate::executor::task::{Alarm, AlarmKey, LeaseHolder, TaskCore};
 use crate::model::{Error, FunctionOptions, Id, Level, WorkerOptions};
 
+/// A transaction beside another is worth its cost for so many ends.
+pub(super) const CROWD: usize = 32;
+
 pub(super) struct Shared {
     pub(super) core: Arc<Core>,
     pub(super) functions: Registry,
@@ -62,6 +65,8 @@ pub(super) struct Shared {
     worked: AtomicBool,
     draining: AtomicBool,
     abandoned: AtomicBool,
+    /// Told when it is.
+    pub(super) abandoning: Notify,
     phase: watch::Sender<Phase>,
     pub(super) due: Due,
     /// Store calls that fail at the moment, and why; and what else is wrong.
@@ -145,6 +150,7 @@ impl Shared {
             worked: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
+            abandoning: Notify::new(),
             phase: watch::Sender::new(Phase { state: WorkerState::Starting, given_back: false }),
             due: Due::default(),
             troubles: Mutex::default(),
@@ -165,6 +171,10 @@ impl Shared {
 
     pub(super) fn empty_outbox(&self, into: &mut impl Extend<Message>) {
         into.extend(lock(&self.outbox).drain(..));
+    }
+
+    pub(super) fn outbox_len(&self) -> usize {
+        lock(&self.outbox).len()
     }
 
     pub(super) async fn rung(&self) {
@@ -333,6 +343,7 @@ impl Shared {
 
     pub(super) fn abandon(&self) {
         self.abandoned.store(true, SeqCst);
+        self.abandoning.notify_waiters();
         self.bell.notify_one();
     }
 
@@ -425,13 +436,13 @@ impl LeaseHolder for Shared {
         self.draining.load(SeqCst)
     }
 
-    /// Wakes the loop only if the outbox was empty: the loop takes everything at once.
+    /// Wakes the loop if the outbox was empty, for it takes everything at once; and when it is a crowd.
     fn post(&self, task: Arc<TaskCore>, transition: Transition) {
         let mut outbox = lock(&self.outbox);
         outbox.push(Message { task, transition, refusals: 0 });
-        let first = outbox.len() == 1;
+        let count = outbox.len();
         drop(outbox);
-        if first {
+        if count == 1 || count == CROWD {
             self.bell.notify_one();
         }
     }

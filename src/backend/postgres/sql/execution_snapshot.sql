@@ -15,7 +15,14 @@ SELECT
     NULL, NULL, NULL, NULL, error, NULL, NULL, step_name, cache_hit, NULL,
     NULL, NULL, NULL
 FROM tasks
-WHERE execution_id = $1
+WHERE execution_id = $1 AND root IS NULL
+UNION ALL
+SELECT
+    'task', id, NULL, state, NULL, NULL, NULL, created_at, started_at, completed_at, NULL,
+    NULL, NULL, NULL, NULL, error, NULL, NULL, step_name, cache_hit, NULL,
+    NULL, NULL, NULL
+FROM tasks
+WHERE id = (SELECT e.root_task_id FROM executions AS e WHERE e.id = $1) AND root
 UNION ALL
 SELECT
     'progress', NULL, NULL, status, NULL, NULL, NULL, NULL, started_at, completed_at, NULL,

@@ -7,6 +7,8 @@ SET state = CASE WHEN $2::text = 'cancelling' AND state = 'running' AND ending I
     started_at = $6,
     completed_at = $7,
     expiry_at = $8,
+    due_at = CASE WHEN $2::text IN ('pending', 'running') AND $7::timestamptz IS NULL THEN $8::timestamptz END,
+    ended_before = CASE WHEN $7::timestamptz < created_at THEN $7::timestamptz END,
     ending = CASE $2::text WHEN 'cancelling' THEN coalesce(ending, 'cancelled') END,
     tags = $9::text::jsonb,
     priority = $10,

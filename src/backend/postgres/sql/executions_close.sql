@@ -1,5 +1,9 @@
 UPDATE executions
-SET state = coalesce(ending, 'cancelled'), completed_at = $2
+SET state = coalesce(ending, 'cancelled'),
+    ending = NULL,
+    cleanup_due = NULL,
+    completed_at = $2,
+    ended_before = CASE WHEN $2::timestamptz < created_at THEN $2::timestamptz END
 WHERE id = ANY(
     ARRAY(
         SELECT e.id FROM executions AS e

@@ -4,7 +4,11 @@ SET state = CASE WHEN executions.ending IS NULL THEN b.state ELSE 'cancelling' E
     result = b.result,
     error = b.error,
     retries = b.retries,
-    completed_at = CASE WHEN executions.ending IS NULL THEN $6::timestamptz END
+    completed_at = CASE WHEN executions.ending IS NULL THEN $6::timestamptz END,
+    ended_before = CASE
+        WHEN executions.ending IS NULL AND $6::timestamptz < executions.created_at THEN $6::timestamptz
+    END,
+    due_at = NULL
 FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[], $5::bigint[]) AS b (id, state, result, error, retries)
 WHERE executions.id = ANY (ARRAY[b.id]) AND executions.state IN ('pending', 'running')
 RETURNING executions.id, executions.state

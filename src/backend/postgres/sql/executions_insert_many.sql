@@ -1,9 +1,9 @@
 INSERT INTO executions (
-    id, root_function, root_task_id, state, priority, created_at, expiry_at, on_cancel, traceparent, queue, tags, args,
-    kwargs
+    id, root_function, root_task_id, state, priority, created_at, expiry_at, due_at, on_cancel, traceparent, queue, tags,
+    args, kwargs
 )
 SELECT
-    b.id, b.root_function, b.root_task_id, b.state, b.priority, b.created_at, b.expiry_at, b.on_cancel, b.traceparent,
+    b.id, b.root_function, b.root_task_id, b.state, b.priority, b.created_at, b.expiry_at, b.expiry_at, b.on_cancel, b.traceparent,
     b.queue, b.tags::jsonb, b.args, b.kwargs
 FROM unnest(
     $1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::bigint[], $6::timestamptz[], $7::timestamptz[], $8::text[],

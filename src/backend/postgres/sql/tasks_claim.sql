@@ -55,6 +55,24 @@ claimed AS (
         scheduled_for, fence, step_key, run, ops, effects, opened, heartbeat, crashes, deaths,
         begun, company, deadline_at, cache_key, cache_ttl, cleanup,
         (SELECT e.traceparent FROM executions AS e WHERE e.id = tasks.execution_id) AS traceparent
+),
+-- an execution runs from the first claim of its root on; whoever locks one is about to end it
+started AS (
+    UPDATE executions
+    SET state = 'running', started_at = $4
+    WHERE id = ANY(
+        ARRAY(
+            SELECT e.id FROM executions AS e
+            WHERE e.id = ANY(
+                ARRAY(
+                    SELECT c.execution_id FROM claimed AS c
+                    WHERE c.kind = 'orchestrator' AND c.parent_task_id IS NULL AND c.started_at = $4
+                )
+            )
+                AND e.state = 'pending'
+            FOR NO KEY UPDATE SKIP LOCKED
+        )
+    )
 )
 SELECT
     (SELECT sum(best.count)::bigint FROM best) AS best, c.id, c.execution_id, c.step_name, c.kind, c.parent_task_id,

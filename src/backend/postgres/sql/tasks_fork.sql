@@ -1,10 +1,10 @@
 INSERT INTO tasks (
-    id, execution_id, parent_task_id, step_name, step_key, kind, state, lane, route, priority, created_at, ops, effects,
+    id, execution_id, root, parent_task_id, step_name, step_key, kind, state, lane, route, priority, created_at, ops, effects,
     op, arrival, started_at, completed_at, retries, timeout, queue, tags, retry_policy, args, kwargs, result, error,
     cache_key, cache_ttl, opened, cleanup
 )
 SELECT
-    b.new_id, $6, b.new_parent, t.step_name, t.step_key, t.kind,
+    b.new_id, $6, CASE WHEN b.new_parent IS NULL THEN true END, b.new_parent, t.step_name, t.step_key, t.kind,
     CASE WHEN b.again THEN 'pending' ELSE t.state END,
     CASE WHEN b.again THEN t.route END,
     t.route, t.priority, $7::timestamptz + b.position * interval '1 microsecond',

@@ -1,11 +1,11 @@
 INSERT INTO tasks (
-    id, execution_id, parent_task_id, step_name, step_key, kind, state, lane, route, priority, created_at,
+    id, execution_id, root, parent_task_id, step_name, step_key, kind, state, lane, route, priority, created_at,
     due_at, scheduled_for, started_at, completed_at, op, arrival, timeout, joins, idempotency_key, cache_key,
     cache_ttl, queue, tags, retry_policy, args, kwargs, result, error
 )
 SELECT
-    b.id, b.execution_id, b.parent_task_id, b.step_name, b.step_key, b.kind, b.state, b.lane, b.route, b.priority,
-    b.created_at, b.due_at, b.scheduled_for, b.started_at, b.completed_at, b.op, b.arrival, b.timeout, b.joins,
+    b.id, b.execution_id, CASE WHEN b.parent_task_id IS NULL THEN true END, b.parent_task_id, b.step_name, b.step_key,
+    b.kind, b.state, b.lane, b.route, b.priority, b.created_at, b.due_at, b.scheduled_for, b.started_at, b.completed_at, b.op, b.arrival, b.timeout, b.joins,
     b.idempotency_key, b.cache_key, b.cache_ttl, b.queue, b.tags, b.retry_policy, b.args, b.kwargs, b.result, b.error
 FROM unnest(
     $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bigint[],

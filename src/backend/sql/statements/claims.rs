@@ -20,7 +20,8 @@ statements! {
     TASKS_COUNT_LIMITED "tasks_count_limited" "count limited functions' tasks" with (functions: Texts, now: Lease)
         gives (step_name: Text, count: Int);
 
-    EXECUTIONS_START "executions_start" "start executions" rows (id: Id) with (now: Time);
+    EXECUTIONS_START "executions_start" "start executions" rows (id: Id) with (now: Time)
+        postgres needs not "a claim starts them";
 
     /// Leases that still hold, but for those of rows that others are at. Of an execution that is being cancelled they are
     /// renewed too.
