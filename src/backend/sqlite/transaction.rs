@@ -58,7 +58,7 @@ impl Transactions {
     fn try_to_begin(&mut self) -> Result<(Timestamp, Arc<Catalog>)> {
         let conn = &mut self.session.conn;
         conn.query("BEGIN IMMEDIATE", &[])?;
-        let Some(version) = conn.number("SELECT version FROM catalog")? else {
+        let Some(version) = conn.number(include_str!("sql/catalog_version.sql"))? else {
             return Err(Error::backend("the table 'catalog' has lost its row"));
         };
         self.read_changes()?;
