@@ -1,6 +1,9 @@
 //! A row of an answer, whose columns are read by their declared names.
 
-use super::statement::{Kind, Statement};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::statement::{Column, Kind, Statement};
 use crate::codec;
 use crate::model::{Error, Failure, Id, Payload, Result, Timestamp};
 
@@ -22,6 +25,8 @@ pub(in crate::backend) trait Cells: Send + Sync {
 pub(in crate::backend) struct Row {
     statement: &'static Statement,
     cells: Box<dyn Cells>,
+    /// The column after the one that was read last: most are read in their order.
+    next: AtomicUsize,
 }
 
 /// Defines the readers of one kind: for a value that must be there, and for one that may be null.
@@ -46,16 +51,22 @@ fn is_null(name: &str) -> Error {
 
 impl Row {
     pub fn new(statement: &'static Statement, cells: impl Cells + 'static) -> Self {
-        Self { statement, cells: Box::new(cells) }
+        Self { statement, cells: Box::new(cells), next: AtomicUsize::new(0) }
     }
 
     /// The index of a column, and its kind.
     fn place(&self, name: &'static str, is_of_kind: impl Fn(Kind) -> bool) -> Result<(usize, Kind)> {
         let columns = self.statement.columns;
-        let place = columns
-            .iter()
-            .position(|column| column.name == name)
-            .ok_or_else(|| Error::backend(format!("the column {name} is not in the statement's declaration")))?;
+        let is_it = |column: &Column| column.name == name;
+        let next = self.next.load(Relaxed);
+        let place = match columns.get(next) {
+            Some(column) if is_it(column) => next,
+            _ => columns
+                .iter()
+                .position(is_it)
+                .ok_or_else(|| Error::backend(format!("the column {name} is not in the statement's declaration")))?,
+        };
+        self.next.store(place + 1, Relaxed);
         let kind = columns[place].kind;
         if !is_of_kind(kind) {
             return Err(Error::backend(format!("the column {name} was asked for as another kind than {kind:?}")));

@@ -125,7 +125,7 @@ impl<D: Database> Sql<D> {
     }
 
     /// Runs `look` without writing; each of its statements sees one state of the store.
-    pub(super) async fn read<R, Q, F>(&self, request: Q, look: F) -> Result<R>
+    pub(in crate::backend) async fn read<R, Q, F>(&self, request: Q, look: F) -> Result<R>
     where
         R: Send + 'static,
         Q: Send + Sync + 'static,

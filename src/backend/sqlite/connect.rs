@@ -2,17 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use std::{fs, io};
+use std::{fs, io, thread};
 
 use rustix::fs::Access;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, SqliteConnection};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::clock::{self, Clock, was_set};
+use super::conn::{self, Connection, Missing, Table};
 use super::options::Location;
-use super::{deaf, error, file_locks, files};
-use crate::model::{BATCH_MAX, Error, Result, SqliteOptions, Synchronous, shown};
+use super::{error, file_locks, files};
+use crate::model::{Error, Result, SqliteOptions, Synchronous, shown};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
 const MIGRATIONS: [&str; 6] = [
@@ -24,18 +23,9 @@ const MIGRATIONS: [&str; 6] = [
     include_str!("migrations/0006_cleanups.sql"),
 ];
 
-/// Compiled statements kept for each connection: more than there are files in `sql/`.
-const STATEMENTS: usize = 256;
-
-/// Rows buffered between SQLite's thread and the reader: enough for a whole batch, so that the thread never waits.
-const ROWS: usize = 2 * BATCH_MAX;
-
 /// How long SQLite itself waits for a lock on connections that are in use. Whose time is longer asks again: so no caller
-/// waits in a queue for the time of another, and steps begin anew. The writer's is `sql/busy_timeout_short.sql`.
+/// waits in a queue for the time of another, and steps begin anew.
 const STEP: Duration = Duration::from_millis(20);
-
-/// SQLite counts it as milliseconds in 31 bits: 24 days are as good as for ever.
-const BUSY_LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// One opening at a time in this process. Two of them on a new file would both upgrade a lock that they share, and with
 /// locks of open file descriptions (see [`file_locks`]) neither could.
@@ -43,17 +33,12 @@ static OPENING: Mutex<()> = Mutex::const_new(());
 
 /// Nothing in here makes SQLite look into the file: if something is wrong with it, `prepare` is to find it, and the
 /// connection is closed before the error is told.
-fn options(location: &Location, busy_timeout: Duration) -> SqliteConnectOptions {
-    let common = SqliteConnectOptions::new()
-        .busy_timeout(busy_timeout.min(BUSY_LONGEST))
-        .foreign_keys(false)
-        .statement_cache_capacity(STATEMENTS)
-        .row_buffer_size(ROWS)
-        .disable_statement_logging();
-    match location {
-        Location::Memory => common.in_memory(true),
-        Location::File(path) => common.filename(path).create_if_missing(true),
-    }
+fn connect(location: &Location, missing: Missing, busy_timeout: Duration) -> Result<Connection> {
+    let connected = match location {
+        Location::Memory => Connection::open(c":memory:", missing, busy_timeout),
+        Location::File(path) => Connection::open(&conn::path(path)?, missing, busy_timeout),
+    };
+    connected.map_err(|why| why.doing("connect"))
 }
 
 const fn synchronous(chosen: Synchronous) -> &'static str {
@@ -73,56 +58,63 @@ pub(super) struct Boot {
     pub began: i64,
 }
 
-/// The connection that writes, with the schema in place, and this boot.
-pub(super) async fn writer(
+/// The right to open a file.
+pub(super) struct Turn {
+    _held: MutexGuard<'static, ()>,
+    deadline: Instant,
+}
+
+/// Waits for the turn to open a file. The time of those before is not this caller's.
+pub(super) async fn turn(location: &Location, chosen: &SqliteOptions) -> Result<Turn> {
+    let deadline = Instant::now() + chosen.busy_timeout;
+    match tokio::time::timeout_at(deadline.into(), OPENING.lock()).await {
+        Ok(held) => Ok(Turn { _held: held, deadline }),
+        Err(_) => Err(error::locked().doing(&opening(location))),
+    }
+}
+
+fn opening(location: &Location) -> String {
+    format!("open {}", describe(location))
+}
+
+/// The connection that writes, with the schema in place, and this boot. It may wait for others.
+pub(super) fn writer(
     location: &Location,
     chosen: &SqliteOptions,
     clock: &Clock,
-) -> Result<(SqliteConnection, Boot)> {
-    open(location, chosen, clock).await.map_err(|why| why.doing(&format!("open {}", describe(location))))
+    turn: Turn,
+) -> Result<(Connection, Boot)> {
+    open(location, chosen, clock, turn.deadline).map_err(|why| why.doing(&opening(location)))
 }
 
-async fn open(location: &Location, chosen: &SqliteOptions, clock: &Clock) -> Result<(SqliteConnection, Boot)> {
+fn open(location: &Location, chosen: &SqliteOptions, clock: &Clock, deadline: Instant) -> Result<(Connection, Boot)> {
     file_locks::install()?;
-    deaf::install();
-    let deadline = Instant::now() + chosen.busy_timeout;
-    // The time of those before is not this caller's.
-    let Ok(_one_at_a_time) = tokio::time::timeout_at(deadline.into(), OPENING.lock()).await else {
-        return Err(error::locked());
-    };
     if let Location::File(path) = location {
         look_at(path)?;
         files::create(path, chosen.file_mode)?;
     }
     let left = deadline.saturating_duration_since(Instant::now());
-    let mut conn = options(location, left).connect().await.map_err(error::map("connect"))?;
-    match prepare(&mut conn, location, chosen, clock, deadline).await {
+    let mut conn = connect(location, Missing::Create, left)?;
+    match prepare(&mut conn, location, chosen, clock, deadline) {
         Ok(boot) => Ok((conn, boot)),
         Err(why) => {
             // The first error is the one to report.
-            let _closed = conn.close().await;
+            let _closed = conn.close();
             Err(why)
         }
     }
 }
 
-/// Connections that only read, and hardly wait for a lock; none for a database in memory, which belongs to its one connection.
-pub(super) fn readers(location: &Location, chosen: &SqliteOptions) -> Option<SqlitePool> {
-    match location {
-        Location::Memory => None,
-        Location::File(_) => Some(
-            SqlitePoolOptions::new()
-                .max_connections(chosen.readers.max(1))
-                .idle_timeout(Duration::from_secs(60))
-                .test_before_acquire(false)
-                .connect_lazy_with(options(location, STEP).create_if_missing(false).pragma("query_only", "ON")),
-        ),
-    }
+/// A connection that only reads, and hardly waits for a lock.
+pub(super) fn reader(location: &Location) -> Result<Connection> {
+    let mut conn = connect(location, Missing::Refuse, STEP)?;
+    conn.execute("PRAGMA query_only = ON").map_err(|why| why.doing("connect"))?;
+    Ok(conn)
 }
 
 /// A connection that reads for long.
-pub(super) async fn reader(location: &Location, patience: Duration) -> Result<SqliteConnection> {
-    options(location, patience).create_if_missing(false).connect().await.map_err(error::map("connect"))
+pub(super) fn copier(location: &Location, patience: Duration) -> Result<Connection> {
+    connect(location, Missing::Refuse, patience)
 }
 
 pub(super) fn describe(location: &Location) -> String {
@@ -202,59 +194,50 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// Brings the schema up to date under the write lock and finds the number of this boot. Safe from several processes at
 /// once, and again and again. What is not Stent's, or newer, is found before anything is written.
-async fn prepare(
-    conn: &mut SqliteConnection,
+fn prepare(
+    conn: &mut Connection,
     location: &Location,
     chosen: &SqliteOptions,
     clock: &Clock,
     deadline: Instant,
 ) -> Result<Boot> {
-    schema_version(conn).await?;
+    schema_version(conn)?;
     for sql in [include_str!("sql/writer_settings.sql"), synchronous(chosen.synchronous)] {
-        conn.execute(sqlx::raw_sql(sql)).await.map_err(error::map("set up the connection"))?;
+        conn.execute(sql).map_err(|why| why.doing("set up the connection"))?;
     }
     if let Location::File(_) = location {
-        log_ahead(conn, deadline).await?;
+        log_ahead(conn, deadline)?;
     }
-    patiently(conn, "BEGIN IMMEDIATE", deadline).await.map_err(|why| why.doing("lock the file for the schema"))?;
-    let outcome = async {
-        migrate(conn, clock).await?;
-        boot(conn, clock).await
-    }
-    .await;
+    patiently(conn, "BEGIN IMMEDIATE", deadline).map_err(|why| why.doing("lock the file for the schema"))?;
+    let outcome = migrate(conn, clock).and_then(|()| boot(conn, clock));
     let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
-    let ended = conn.execute(end).await.map_err(error::map("commit the schema"));
+    let ended = conn.execute(end).map_err(|why| why.doing("commit the schema"));
     let boot = outcome?;
     ended?;
-    conn.execute(sqlx::raw_sql(include_str!("sql/busy_timeout_short.sql")))
-        .await
-        .map_err(error::map("set up the connection"))?;
+    conn.busy_timeout(STEP);
     Ok(boot)
 }
 
 /// Runs a statement that takes the write lock, as long as another process has it. SQLite itself waits in longer and
 /// longer steps, up to 100 ms, and so loses to everybody who has just begun to wait; the writer's own `busy_timeout` is
 /// short, and its steps begin anew.
-async fn patiently(conn: &mut SqliteConnection, sql: &'static str, deadline: Instant) -> Result<()> {
+fn patiently(conn: &mut Connection, sql: &'static str, deadline: Instant) -> Result<()> {
     loop {
-        match conn.execute(sqlx::raw_sql(sql)).await.map_err(error::translate) {
+        match conn.execute(sql) {
             // There are locks for which SQLite does not wait at all.
-            Err(why) if error::is_busy(&why) && Instant::now() < deadline => {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            done => return done.map(drop),
+            Err(why) if error::is_busy(&why) && Instant::now() < deadline => thread::sleep(Duration::from_millis(1)),
+            done => return done,
         }
     }
 }
 
 /// Puts the file into WAL mode. While another process does the same, SQLite says that it is locked without waiting.
-async fn log_ahead(conn: &mut SqliteConnection, deadline: Instant) -> Result<()> {
+fn log_ahead(conn: &mut Connection, deadline: Instant) -> Result<()> {
     const PAUSE: Duration = Duration::from_millis(10);
     loop {
-        match sqlx::query("PRAGMA journal_mode = WAL").fetch_one(&mut *conn).await.map_err(error::map("switch to WAL"))
-        {
+        match conn.query("PRAGMA journal_mode = WAL", &[]) {
             Ok(row) => {
-                let mode: String = row.get(0);
+                let mode = row.text(0)?.unwrap_or_default();
                 if mode == "wal" {
                     return Ok(());
                 }
@@ -263,20 +246,20 @@ async fn log_ahead(conn: &mut SqliteConnection, deadline: Instant) -> Result<()>
                      shared memory, as with network drives; put the file on a local disk"
                 )));
             }
-            Err(why) if error::is_busy(&why) && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
-            Err(why) => return Err(why),
+            Err(why) if error::is_busy(&why) && Instant::now() < deadline => thread::sleep(PAUSE),
+            Err(why) => return Err(why.doing("switch to WAL")),
         }
     }
 }
 
 /// The schema's version; 0 for a new file. Refuses a file that is not Stent's, or of a newer version than this library.
-async fn schema_version(conn: &mut SqliteConnection) -> Result<i64> {
-    let map = error::map("read the schema");
-    let tables = sqlx::query(include_str!("sql/schema_tables.sql")).fetch_all(&mut *conn).await.map_err(&map)?;
-    let tables: Vec<String> = tables.iter().map(|row| row.get("name")).collect();
+fn schema_version(conn: &mut Connection) -> Result<i64> {
+    let read = |conn: &mut Connection, sql| conn.query(sql, &[]).map_err(|why| why.doing("read the schema"));
+    let found = read(conn, include_str!("sql/schema_tables.sql"))?;
+    let names = (0..found.rows()).map(|row| Ok(found.text(row)?.unwrap_or_default().to_owned()));
+    let tables = names.collect::<Result<Vec<String>>>()?;
     if tables.iter().any(|name| name == "stent_schema") {
-        let row = sqlx::query(include_str!("sql/schema_version.sql")).fetch_one(&mut *conn).await.map_err(&map)?;
-        let found = row.get::<Option<i64>, _>("version").unwrap_or(0);
+        let found = read(conn, include_str!("sql/schema_version.sql"))?.int(0)?.unwrap_or(0);
         return refuse_newer(found).map(|()| found);
     }
     if tables.is_empty() {
@@ -303,65 +286,76 @@ fn refuse_newer(found: i64) -> Result<()> {
     .with("known_version", known))
 }
 
-async fn migrate(conn: &mut SqliteConnection, clock: &Clock) -> Result<()> {
-    let found = schema_version(conn).await?;
-    let map = error::map("create the schema");
+fn migrate(conn: &mut Connection, clock: &Clock) -> Result<()> {
+    let found = schema_version(conn)?;
+    migrate_from(found, conn, clock).map_err(|why| why.doing("create the schema"))
+}
+
+fn migrate_from(found: i64, conn: &mut Connection, clock: &Clock) -> Result<()> {
     if found == 0 {
-        conn.execute(include_str!("sql/schema_create.sql")).await.map_err(&map)?;
+        conn.execute(include_str!("sql/schema_create.sql"))?;
     }
     for (version, migration) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
-        conn.execute(sqlx::raw_sql(migration)).await.map_err(&map)?;
-        sqlx::query(include_str!("sql/schema_applied.sql"))
-            .bind::<i64>(version)
-            .bind(clock.read().wall.to_string())
-            .execute(&mut *conn)
-            .await
-            .map_err(&map)?;
+        conn.execute(migration)?;
+        let applied_at = clock.read().wall.to_string();
+        let mut applied = conn.statement(include_str!("sql/schema_applied.sql"))?;
+        applied.int(1, version)?;
+        applied.made(2, &applied_at)?;
+        applied.run(None)?;
     }
     Ok(())
 }
 
 /// Checks the schema's version, which a newer library may have raised since the file was opened.
-pub(super) async fn check_schema(conn: &mut SqliteConnection) -> Result<()> {
-    let row = sqlx::query(include_str!("sql/schema_version.sql"))
-        .fetch_one(conn)
-        .await
-        .map_err(error::map("read the schema's version"))?;
-    refuse_newer(row.get::<Option<i64>, _>("version").unwrap_or(0))
+pub(super) fn check_schema(conn: &mut Connection) -> Result<()> {
+    let found = conn.query(include_str!("sql/schema_version.sql"), &[]);
+    refuse_newer(found.map_err(|why| why.doing("read the schema's version"))?.int(0)?.unwrap_or(0))
 }
 
 /// Finds the number of this boot. What waits for the end of a duration does so by the time since one boot: if that was
 /// another, from here on by the wall clock, as that boot saw it last.
-async fn boot(conn: &mut SqliteConnection, clock: &Clock) -> Result<Boot> {
+fn boot(conn: &mut Connection, clock: &Clock) -> Result<Boot> {
+    let boot = number_boot(conn, clock).map_err(|why| why.doing("number this boot"))?;
+    record_boot(conn, &boot)?;
+    Ok(boot)
+}
+
+fn number_boot(conn: &mut Connection, clock: &Clock) -> Result<Boot> {
     let boot_id = clock::boot_id()?;
-    let map = error::map("number this boot");
-    sqlx::query(include_str!("sql/boot_insert.sql")).bind(&boot_id).execute(&mut *conn).await.map_err(&map)?;
-    let row =
-        sqlx::query(include_str!("sql/boot_number.sql")).bind(&boot_id).fetch_one(&mut *conn).await.map_err(&map)?;
-    let mut boot = Boot { number: row.get(0), began: clock.read().began() };
-    let last = sqlx::query(include_str!("sql/boot_last.sql")).fetch_optional(&mut *conn).await.map_err(&map)?;
-    match last.map(|row| Boot { number: row.get("number"), began: row.get("began") }) {
-        Some(last) if last.number != boot.number => {
-            // Deadlines are found by what is due.
-            for sql in [
-                include_str!("sql/deadlines_carry_over.sql"),
-                include_str!("sql/tasks_carry_over.sql"),
-                include_str!("sql/executions_carry_over.sql"),
-                include_str!("sql/cleanups_carry_over.sql"),
-            ] {
-                sqlx::query(sql).bind(last.began).execute(&mut *conn).await.map_err(&map)?;
-            }
-        }
-        // As other processes have it.
-        Some(last) if !was_set(last.began, boot.began) => boot.began = last.began,
-        _ => {}
+    let mut named = |sql| -> Result<Table> {
+        let mut table = Table::default();
+        let mut statement = conn.statement(sql)?;
+        statement.made(1, &boot_id)?;
+        statement.run(Some(&mut table))?;
+        Ok(table)
+    };
+    named(include_str!("sql/boot_insert.sql"))?;
+    let number = named(include_str!("sql/boot_number.sql"))?.int(0)?.unwrap_or_default();
+    let mut boot = Boot { number, began: clock.read().began() };
+    let last = conn.query(include_str!("sql/boot_last.sql"), &[])?;
+    if last.rows() == 0 {
+        return Ok(boot);
     }
-    record_boot(conn, &boot).await?;
+    let last = Boot { number: last.int(0)?.unwrap_or_default(), began: last.int(1)?.unwrap_or_default() };
+    if last.number != boot.number {
+        // Deadlines are found by what is due.
+        for sql in [
+            include_str!("sql/deadlines_carry_over.sql"),
+            include_str!("sql/tasks_carry_over.sql"),
+            include_str!("sql/executions_carry_over.sql"),
+            include_str!("sql/cleanups_carry_over.sql"),
+        ] {
+            conn.query(sql, &[last.began])?;
+        }
+    } else if !was_set(last.began, boot.began) {
+        // As other processes have it.
+        boot.began = last.began;
+    }
     Ok(boot)
 }
 
 /// Notes that all ends of durations are of this boot, and when it began.
-pub(super) async fn record_boot(conn: &mut SqliteConnection, boot: &Boot) -> Result<()> {
-    let query = sqlx::query(include_str!("sql/boot_began.sql")).bind(boot.number).bind(boot.began);
-    query.execute(conn).await.map(drop).map_err(error::map("note when this boot began"))
+pub(super) fn record_boot(conn: &mut Connection, boot: &Boot) -> Result<()> {
+    let noted = conn.query(include_str!("sql/boot_began.sql"), &[boot.number, boot.began]);
+    noted.map(drop).map_err(|why| why.doing("note when this boot began"))
 }

@@ -7,9 +7,9 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags};
-use sqlx::SqliteConnection;
 
-use super::{connect, error};
+use super::conn::Connection;
+use super::connect;
 use crate::model::{Error, Id, Result, shown};
 
 /// The file in the making, beside where it is to be. It goes when this is dropped.
@@ -42,9 +42,13 @@ impl Copy {
     }
 
     /// One reading transaction: others go on writing, and what they write from here on is not in it.
-    pub async fn fill(&self, conn: &mut SqliteConnection) -> Result<()> {
-        let query = sqlx::query(include_str!("sql/copy_into.sql")).bind(uri(&self.partial));
-        query.execute(conn).await.map(drop).map_err(error::map("copy the database"))
+    pub fn fill(&self, conn: &mut Connection) -> Result<()> {
+        let mut filled = || {
+            let mut statement = conn.statement(include_str!("sql/copy_into.sql"))?;
+            statement.made(1, &uri(&self.partial))?;
+            statement.run(None)
+        };
+        filled().map(drop).map_err(|why| why.doing("copy the database"))
     }
 
     /// On the disk, under its name, or not at all.

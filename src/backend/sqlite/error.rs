@@ -1,5 +1,7 @@
 //! Errors of SQLite as errors of this library. Mapped by code, never by text.
 
+use std::io;
+
 use crate::model::{Detail, Error, Status};
 
 const LOCKED_FOR_LONG: &str = "the database is locked by another process for longer than busy_timeout";
@@ -16,9 +18,17 @@ const TOOBIG: i32 = 18;
 const CONSTRAINT: i32 = 19;
 const NOTADB: i32 = 26;
 
-/// Converts an error of sqlx; `doing` says what was being done.
-pub(super) fn map(doing: &'static str) -> impl Fn(sqlx::Error) -> Error {
-    move |why| translate(why).doing(doing)
+/// What SQLite says.
+pub(super) struct Refused {
+    /// The extended code.
+    pub code: i32,
+    pub message: String,
+}
+
+impl Refused {
+    pub fn of_code(code: i32) -> Self {
+        Self { code, message: "no connection".to_owned() }
+    }
 }
 
 /// Another process has the lock; the same statement succeeds when it is released.
@@ -33,21 +43,17 @@ pub(super) fn locked() -> Error {
         .with("sqlite_code", i64::from(BUSY))
 }
 
-pub(super) fn translate(why: sqlx::Error) -> Error {
-    let sqlx::Error::Database(database) = &why else {
-        return match why {
-            sqlx::Error::PoolTimedOut => {
-                Error::backend("no connection to the file became free in time").retryable(true)
-            }
-            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Error::closed("the backend is closed"),
-            // sqlx makes a thread for each connection, and does nothing else that could give this.
-            sqlx::Error::Io(why) if why.kind() == std::io::ErrorKind::WouldBlock => {
-                Error::backend(format!("no thread for a connection could be made: {why}")).retryable(true)
-            }
-            other => Error::backend(other.to_string()),
-        };
-    };
-    let code: i32 = database.code().and_then(|code| code.parse().ok()).unwrap_or(1);
+pub(super) fn closed() -> Error {
+    Error::closed("the backend is closed")
+}
+
+/// The process has no more threads.
+pub(super) fn no_thread(why: &io::Error) -> Error {
+    Error::backend(format!("no thread for a connection could be made: {why}")).retryable(true)
+}
+
+pub(super) fn of(refused: Refused) -> Error {
+    let Refused { code, message } = refused;
     let (advice, retryable) = match code & 0xff {
         BUSY => (LOCKED_FOR_LONG, true),
         LOCKED => ("a table is locked by another connection", true),
@@ -72,7 +78,7 @@ pub(super) fn translate(why: sqlx::Error) -> Error {
     };
     let status = if code & 0xff == CONSTRAINT { Status::Conflict } else { Status::Backend };
     // The message of a constraint violation names the constraint, which users don't know.
-    let said = if status == Status::Conflict { String::new() } else { format!(": {}", database.message()) };
+    let said = if status == Status::Conflict { String::new() } else { format!(": {message}") };
     Error::new(status, format!("{advice} (SQLite code {code}{said})"))
         .retryable(retryable)
         .with("sqlite_code", i64::from(code))

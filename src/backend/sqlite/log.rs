@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::{Executor as _, Row as _, SqliteConnection};
-
+use super::conn::Connection;
 use super::connect;
 use crate::backend::LogSize;
 
@@ -63,8 +62,13 @@ impl Keeper {
         self.again.then_some(self.next)
     }
 
+    /// Something was committed by one who has no time for this. True: it wants to be asked again now.
+    pub fn note(&mut self) -> bool {
+        !std::mem::replace(&mut self.again, true)
+    }
+
     /// In no transaction. As with everything that only tidies, a failure is left to the next time.
-    pub async fn keep_small(&mut self, conn: &mut SqliteConnection) {
+    pub fn keep_small(&mut self, conn: &mut Connection) {
         let now = Instant::now();
         if now < self.next {
             self.again = true;
@@ -72,8 +76,9 @@ impl Keeper {
         }
         let mut cut = true;
         if self.log.bytes() > LARGE {
-            let told = conn.fetch_one(sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)")).await;
-            cut = told.is_ok_and(|row| row.try_get::<i64, _>(0).is_ok_and(|busy| busy == 0));
+            // The first column: somebody was in the way.
+            let told = conn.number("PRAGMA wal_checkpoint(TRUNCATE)");
+            cut = told.is_ok_and(|busy| busy == Some(0));
         }
         self.again = !cut;
         let mut blocked = self.log.blocked.lock().unwrap_or_else(PoisonError::into_inner);

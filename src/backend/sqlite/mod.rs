@@ -1,9 +1,11 @@
 //! The SQLite store: a file (or memory), one connection that writes with group commit, and others that read. Which
 //! statements an operation runs is in [`crate::backend::sql`].
 //!
-//! The writing connection commits the work of many callers in one transaction. Each statement is sent to SQLite's
-//! thread and back, so one statement does much: batches go in as JSON arrays, and no hot path runs statements in a
-//! loop.
+//! SQLite is spoken to directly (`conn`), and answers at once, so a statement costs what it costs SQLite: it is prepared
+//! once for a connection's life, a batch is a loop of bind, step and reset, and rows are read where they lie
+//! (`session`). What the flow does in a transaction is a future that never waits; it is polled to its end where it is
+//! begun. The writing connection commits the work of many callers in one transaction, on its own thread or on that of a
+//! caller who may block and finds it free (`writer`). Readers are connections that are lent (`readers`).
 //!
 //! Before the first file is opened, SQLite's locks are made open-file-description locks (`file_locks`), so that another
 //! copy of SQLite in this process can't drop them. Leases carry the number of the machine's boot and the time since that
@@ -11,14 +13,15 @@
 
 mod changes;
 mod clock;
+mod conn;
 mod connect;
 mod copy;
-mod deaf;
 mod error;
 mod file_locks;
 mod files;
 mod log;
 mod options;
+mod readers;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -27,20 +30,21 @@ mod watch;
 mod writer;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use sqlx::Connection as _;
-use sqlx::sqlite::SqlitePool;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
 
 use self::clock::Clock;
+use self::conn::Connection;
 use self::copy::Copy;
 use self::log::{Keeper, Log};
 use self::options::Location;
+use self::readers::Readers;
 use self::session::{Statements, Time};
-use self::transaction::Transactions;
+use self::transaction::{Transactions, at_once};
 use self::watch::Watch;
-use self::writer::Writer;
+use self::writer::{Seat, Writer};
 use crate::backend::sql::Sql;
 use crate::backend::sql::catalog::SharedCatalog;
 use crate::backend::sql::database::{Database, Failed, Look, Work};
@@ -49,6 +53,7 @@ use crate::backend::sql::tx::Tx;
 use crate::backend::{LogSize, Notice};
 use crate::model::Result;
 pub use crate::model::{SqliteOptions, Synchronous};
+use crate::threads;
 
 /// How long another process's commit may go unheard of before the file is looked at again. To read it costs a twentieth
 /// of that.
@@ -64,7 +69,7 @@ pub struct File {
     log: Option<Log>,
     writer: Writer,
     /// None for a database in memory: it belongs to its one connection, which then reads as well.
-    readers: Option<SqlitePool>,
+    readers: Option<Readers>,
     catalog: Arc<SharedCatalog>,
     listeners: Listeners,
     /// How long a caller waits for a lock.
@@ -85,48 +90,55 @@ impl Sqlite {
     async fn open_by(clock: Clock, url: &str, options: SqliteOptions) -> Result<Arc<Self>> {
         let location = options::locate(url)?;
         let busy_timeout = options.busy_timeout;
-        let (conn, boot) = connect::writer(&location, &options, &clock).await?;
-        let readers = connect::readers(&location, &options);
         let (catalog, listeners) = (Arc::<SharedCatalog>::default(), Listeners::default());
-        let log = match &location {
-            Location::Memory => None,
-            Location::File(path) => Some(Log::of(path)),
+        let turn = connect::turn(&location, &options).await?;
+        let open = {
+            let (location, catalog, clock) = (location.clone(), catalog.clone(), clock.clone());
+            move || {
+                let (conn, boot) = connect::writer(&location, &options, &clock, turn)?;
+                let log = match &location {
+                    Location::Memory => None,
+                    Location::File(path) => Some(Log::of(path)),
+                };
+                let mut transactions = Transactions::new(conn, &boot, clock.clone(), catalog);
+                // From here on, what others commit is news.
+                transactions.look();
+                let time = Time { clock, boot: boot.number, reading: None };
+                let readers = match &location {
+                    Location::Memory => None,
+                    Location::File(_) => Some(Readers::new(location.clone(), options.readers)),
+                };
+                let (changes, keeper) = (transactions.changes(), log.clone().map(Keeper::new));
+                Ok((Seat { transactions, keeper }, (log, changes, time, readers)))
+            }
         };
-        let keeper = log.clone().map(Keeper::new);
-        let mut transactions = Transactions::new(conn, &boot, clock.clone(), catalog.clone());
-        // From here on, what others commit is news.
-        transactions.look().await;
-        let changes = transactions.changes();
-        let writer = Writer::start(transactions, keeper, listeners.clone(), options.busy_timeout);
+        let (writer, (log, changes, time, readers)) = Writer::start(open, listeners.clone(), busy_timeout).await?;
         let watch = match &location {
             Location::Memory => None,
             Location::File(path) => Watch::start(path, writer.clone(), changes, listeners.clone()),
         };
-        let time = Time { clock, boot: boot.number, reading: None };
         let watch = Mutex::new(watch);
         let file = File { location, log, writer, readers, catalog, listeners, busy_timeout, watch, time };
         Ok(Arc::new(Self::new(file)))
     }
 }
 
-impl File {
-    /// Looks once.
-    async fn look<R, Q, F>(&self, pool: &SqlitePool, together: bool, request: Arc<Q>, look: &F) -> Result<R>
-    where
-        R: Send + 'static,
-        Q: Send + Sync + 'static,
-        F: Look<Q, R>,
-    {
-        let mut conn = pool.acquire().await.map_err(error::map("take a reading connection"))?;
-        if !together {
-            return look(&mut Statements { conn, time: self.time.clone() }, request).await;
-        }
-        let conn = conn.begin().await.map_err(error::map("begin to read"))?;
-        let mut session = Statements { conn, time: self.time.clone() };
-        let result = look(&mut session, request).await?;
-        session.conn.commit().await.map_err(error::map("end reading"))?;
-        Ok(result)
+/// Looks once.
+fn look_once<R, Q, F: Look<Q, R>>(
+    conn: &mut Connection,
+    time: Time,
+    together: bool,
+    request: Arc<Q>,
+    look: &F,
+) -> Result<R> {
+    if !together {
+        return at_once(look(&mut Statements { conn, time }, request));
     }
+    conn.query("BEGIN", &[]).map_err(|why| why.doing("begin to read"))?;
+    let result = at_once(look(&mut Statements { conn: &mut *conn, time }, request));
+    let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    let ended = conn.query(end, &[]).map_err(|why| why.doing("end reading"));
+    result.and_then(|result| ended.map(|_| result))
 }
 
 /// Makes a read a job of the writer.
@@ -190,27 +202,28 @@ impl Database for File {
         F: Look<Q, R>,
     {
         let request = Arc::new(request);
-        let Some(pool) = &self.readers else {
+        let Some(readers) = &self.readers else {
             let work = in_writer(look);
             return self.writer.run(request, Arc::new(work)).await;
         };
-        let deadline = Instant::now() + self.busy_timeout;
-        loop {
-            match self.look(pool, together, request.clone(), &look).await {
-                Err(why) if error::is_busy(&why) && Instant::now() < deadline => {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
+        let (time, patience) = (self.time.clone(), self.busy_timeout);
+        let read = move |conn: &mut Connection| {
+            let deadline = Instant::now() + patience;
+            loop {
+                match look_once(conn, time.clone(), together, request.clone(), &look) {
+                    Err(why) if error::is_busy(&why) && Instant::now() < deadline => {
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                    done => return done,
                 }
-                done => return done,
             }
-        }
+        };
+        readers.read(read).await
     }
 
     async fn check_schema(&self) -> Result<()> {
         match &self.readers {
-            Some(pool) => {
-                let mut conn = pool.acquire().await.map_err(error::map("take a reading connection"))?;
-                connect::check_schema(&mut conn).await
-            }
+            Some(readers) => readers.read(connect::check_schema).await,
             // Nobody else can raise the schema of a database in memory; this only checks that it is open.
             None => self.writer.look().await,
         }
@@ -226,10 +239,18 @@ impl Database for File {
         let filled = match &self.location {
             Location::Memory => self.writer.copy(copy).await,
             Location::File(_) => {
-                let mut conn = connect::reader(&self.location, self.busy_timeout).await?;
-                let filled = copy.fill(&mut conn).await;
-                let closed = conn.close().await.map_err(error::map("close the connection"));
-                filled.and(closed).map(|()| copy)
+                let (location, patience) = (self.location.clone(), self.busy_timeout);
+                let (reply, filled) = oneshot::channel();
+                let fill = move || {
+                    let filled = connect::copier(&location, patience).and_then(|mut conn| {
+                        let filled = copy.fill(&mut conn);
+                        let closed = conn.close().map_err(|why| why.doing("close the connection"));
+                        filled.and(closed).map(|()| copy)
+                    });
+                    let _gone = reply.send(filled);
+                };
+                threads::spawn("stent-copy", None, fill).map_err(|why| error::no_thread(&why))?;
+                filled.await.unwrap_or_else(|_| Err(error::closed()))
             }
         };
         match filled {
@@ -243,8 +264,8 @@ impl Database for File {
     /// checkpoints the log, and must be the one that may write.
     async fn close(&self) -> Result<()> {
         drop(self.watch.lock().unwrap_or_else(PoisonError::into_inner).take());
-        if let Some(pool) = &self.readers {
-            pool.close().await;
+        if let Some(readers) = &self.readers {
+            readers.close().await;
         }
         self.writer.close().await
     }

@@ -1,27 +1,26 @@
 //! Runs statements on a connection: how their values are passed to SQLite, and its answers read.
 //!
-//! A batch is two parameters: its rows as a JSON array of integers, and one blob with all texts and payloads. The
-//! statement reads `jsonb_each(?1)`; integers are `value ->> n`, blobs are `substr(?2, value ->> n, value ->> n+1)`, by
-//! start and length. So payloads are never escaped, and any number of rows goes to SQLite's thread at once.
+//! A statement with a batch is run for each row, with the row's values before its parameters. One that looks at all rows
+//! at once says so by its text, which reads `jsonb_each(?1)`: there the batch is two parameters, its rows as a JSON array
+//! of integers, and one blob with all texts and payloads. Integers are `value ->> n`, blobs are `substr(?2, value ->> n,
+//! value ->> n+1)`, by start and length. Whatever it is, it is done when `run` returns: nothing here ever waits for
+//! another thread, so a transaction is run to its end by polling it once.
 
 use std::fmt::Write as _;
 use std::ops::DerefMut;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Decode, Row as _, Sqlite, SqliteConnection};
 
 use super::clock::{self, Clock, Reading};
-use super::error;
+use super::conn::{Connection, Statement, Table};
 use crate::backend::sql::call::{Call, Value};
 use crate::backend::sql::lock::Lock;
 use crate::backend::sql::row::{Cells, Row};
 use crate::backend::sql::session::{Answer, Session};
 use crate::backend::sql::statement::{Column, Kind, Text};
 use crate::codec;
-use crate::model::{Error, Id, Result, Timestamp};
-
-type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
+use crate::model::{Id, Result, Timestamp};
 
 /// A connection that runs statements, and its clock.
 pub(super) struct Statements<C> {
@@ -60,30 +59,33 @@ impl Time {
     }
 }
 
+impl<C: DerefMut<Target = Connection>> Statements<C> {
+    fn answer(&mut self, call: &Call<'_>) -> Result<Answer> {
+        let declared = call.statement();
+        let Text::Sql(sql) = declared.sqlite else { return Ok(Answer::default()) };
+        let mut table = (!declared.columns.is_empty()).then(Table::default);
+        let changed = run(&mut self.conn, sql, call, &self.time, table.as_mut())?;
+        let Some(table) = table else { return Ok(Answer { rows: Vec::new(), changed }) };
+        let reading = self.time.reading();
+        let (table, rows) = table.shared();
+        let stored = |first| Stored { table: table.clone(), first, reading };
+        let rows: Vec<Row> = rows.map(|first| Row::new(declared, stored(first))).collect();
+        Ok(Answer { changed: rows.len() as u64, rows })
+    }
+}
+
 impl<C> Session for Statements<C>
 where
-    C: DerefMut<Target = SqliteConnection> + Send,
+    C: DerefMut<Target = Connection> + Send,
 {
     fn run<'s>(&'s mut self, call: &Call<'_>) -> BoxFuture<'s, Result<Answer>> {
-        let statement = call.statement();
-        let Text::Sql(sql) = statement.sqlite else { return Box::pin(async { Ok(Answer::default()) }) };
-        let query = bound(sqlx::query(sql), call, &self.time);
-        Box::pin(async move {
-            let conn: &mut SqliteConnection = &mut self.conn;
-            if statement.columns.is_empty() {
-                let done = query.execute(conn).await.map_err(error::map(statement.doing))?;
-                return Ok(Answer { rows: Vec::new(), changed: done.rows_affected() });
-            }
-            let found = query.fetch_all(conn).await.map_err(error::map(statement.doing))?;
-            let reading = self.time.reading();
-            let rows: Vec<Row> = found.into_iter().map(|row| Row::new(statement, Stored { row, reading })).collect();
-            Ok(Answer { changed: rows.len() as u64, rows })
-        })
+        let answer = self.answer(call).map_err(|why| why.doing(call.statement().doing));
+        Box::pin(std::future::ready(answer))
     }
 
     /// There is one writer, so nothing needs to be locked.
     fn lock<'s>(&'s mut self, _locks: &[Lock<'_>], _wait: bool) -> BoxFuture<'s, Result<bool>> {
-        Box::pin(async { Ok(true) })
+        Box::pin(std::future::ready(Ok(true)))
     }
 
     fn is_alone(&self) -> bool {
@@ -91,36 +93,80 @@ where
     }
 }
 
-fn bound<'q>(query: Query<'q>, call: &Call<'_>, time: &Time) -> Query<'q> {
-    let mut query = query;
-    if !call.statement().rows.is_empty() {
-        let mut batch = Batch::default();
-        call.batch().for_each(|row| batch.add(row, call.statement().rows, time));
-        query = query.bind(batch.rows()).bind(batch.arena);
+/// Returns how many rows it has changed.
+fn run(
+    conn: &mut Connection,
+    sql: &'static str,
+    call: &Call<'_>,
+    time: &Time,
+    mut table: Option<&mut Table>,
+) -> Result<u64> {
+    let mut batch = Batch::default();
+    let mut statement = conn.statement(sql)?;
+    let declared = call.statement();
+    if declared.rows.is_empty() {
+        bind(&mut statement, 1, call.parameters(), declared.parameters, time)?;
+        return statement.run(table);
     }
-    for (value, column) in call.parameters().iter().zip(call.statement().parameters) {
-        query = match value {
-            Value::Null if matches!(column.kind, Kind::Lease | Kind::Clock) => {
-                query.bind(None::<i64>).bind(None::<i64>).bind(None::<i64>)
-            }
-            Value::Null if column.kind == Kind::Due => query.bind(None::<i64>).bind(None::<i64>),
-            Value::Null => query.bind(None::<i64>),
-            Value::Id(id) => query.bind(id.as_bytes().to_vec()),
-            Value::Int(int) => query.bind(*int),
-            Value::Real(real) => query.bind(*real),
-            Value::Flag(flag) => query.bind(*flag),
-            Value::Time(at) => query.bind(at.micros()),
-            Value::Lease(at) => time.lease(*at).into_iter().fold(query, Query::bind),
-            Value::Due(at) => time.due(*at).into_iter().fold(query, Query::bind),
-            Value::Date(at) => query.bind(at.micros()).bind(clock::date(*at)),
-            Value::Clock => time.now().into_iter().fold(query, Query::bind),
-            Value::Text(text) => query.bind(text.clone().into_owned()),
-            Value::Bytes(bytes) => query.bind(bytes.clone().into_owned()),
-            Value::Ints(ints) => query.bind(numbers(ints)),
-            Value::Texts(texts) => query.bind(codec::names_to_json(texts)),
-        };
+    if statement.takes_sets() {
+        call.batch().for_each(|row| batch.add(row, declared.rows, time));
+        statement.made(1, &batch.rows())?;
+        statement.bytes(2, &batch.arena)?;
+        bind(&mut statement, 3, call.parameters(), declared.parameters, time)?;
+        return statement.run(table);
     }
-    query
+    let first = 1 + declared.rows.iter().map(|column| width(column.kind)).sum::<usize>();
+    bind(&mut statement, first, call.parameters(), declared.parameters, time)?;
+    let mut changed = 0;
+    for row in call.batch() {
+        bind(&mut statement, 1, row, declared.rows, time)?;
+        changed += statement.run(table.as_deref_mut())?;
+    }
+    Ok(changed)
+}
+
+/// How many values SQLite is given for one.
+pub(super) const fn width(kind: Kind) -> usize {
+    match kind {
+        Kind::Lease | Kind::Clock => 3,
+        Kind::Due => 2,
+        _ => 1,
+    }
+}
+
+/// Gives a statement these values, from the place `first` on.
+fn bind<'v>(
+    statement: &mut Statement<'_, 'v>,
+    first: usize,
+    values: &'v [Value<'_>],
+    columns: &[Column],
+    time: &Time,
+) -> Result<()> {
+    let mut place = first;
+    for (value, column) in values.iter().zip(columns) {
+        match value {
+            Value::Null => (0..width(column.kind)).try_for_each(|more| statement.null(place + more))?,
+            Value::Id(id) => statement.bytes(place, id.as_bytes())?,
+            Value::Int(int) => statement.int(place, *int)?,
+            Value::Real(real) => statement.real(place, *real)?,
+            Value::Flag(flag) => statement.int(place, i64::from(*flag))?,
+            Value::Time(at) => statement.int(place, at.micros())?,
+            Value::Lease(at) => ints(statement, place, &time.lease(*at))?,
+            Value::Due(at) => ints(statement, place, &time.due(*at))?,
+            Value::Date(at) => ints(statement, place, &[at.micros(), clock::date(*at)])?,
+            Value::Clock => ints(statement, place, &time.now())?,
+            Value::Text(text) => statement.text(place, text)?,
+            Value::Bytes(bytes) => statement.bytes(place, bytes)?,
+            Value::Ints(list) => statement.made(place, &numbers(list))?,
+            Value::Texts(texts) => statement.made(place, &codec::names_to_json(texts))?,
+        }
+        place += width(column.kind);
+    }
+    Ok(())
+}
+
+fn ints(statement: &mut Statement<'_, '_>, first: usize, values: &[i64]) -> Result<()> {
+    (first..).zip(values).try_for_each(|(place, value)| statement.int(place, *value))
 }
 
 /// A JSON array of numbers.
@@ -199,53 +245,46 @@ impl Batch {
     }
 }
 
-fn get<'r, T: Decode<'r, Sqlite>>(row: &'r SqliteRow, place: usize) -> Result<Option<T>> {
-    row.try_get_unchecked(place).map_err(error::map("read a row"))
-}
-
 /// A row, and what the clocks said when it was read.
 struct Stored {
-    row: SqliteRow,
+    table: Arc<Table>,
+    /// Where its cells begin.
+    first: usize,
     reading: Reading,
 }
 
 impl Cells for Stored {
     fn id(&self, place: usize) -> Result<Option<Id>> {
-        get(&self.row, place)?.map(id_of).transpose()
+        self.table.id(self.first + place)
     }
 
     fn int(&self, place: usize) -> Result<Option<i64>> {
-        get(&self.row, place)
+        self.table.int(self.first + place)
     }
 
     fn real(&self, place: usize) -> Result<Option<f64>> {
-        get(&self.row, place)
+        self.table.real(self.first + place)
     }
 
     fn flag(&self, place: usize) -> Result<Option<bool>> {
-        Ok(get::<i64>(&self.row, place)?.map(|flag| flag != 0))
+        Ok(self.int(place)?.map(|flag| flag != 0))
     }
 
     fn time(&self, place: usize) -> Result<Option<Timestamp>> {
-        Ok(get(&self.row, place)?.map(Timestamp::from_micros))
+        Ok(self.int(place)?.map(Timestamp::from_micros))
     }
 
     fn due(&self, place: usize) -> Result<Option<Timestamp>> {
-        Ok(get(&self.row, place)?.map(|due| self.reading.wall_time(due)))
+        Ok(self.int(place)?.map(|due| self.reading.wall_time(due)))
     }
 
     fn text(&self, place: usize) -> Result<Option<&str>> {
-        get(&self.row, place)
+        self.table.text(self.first + place)
     }
 
     fn bytes(&self, place: usize) -> Result<Option<&[u8]>> {
-        get(&self.row, place)
+        self.table.bytes(self.first + place)
     }
-}
-
-/// Reads a stored id.
-fn id_of(bytes: &[u8]) -> Result<Id> {
-    Id::from_slice(bytes).map_err(|_| Error::backend(format!("a stored id has {} bytes instead of 16", bytes.len())))
 }
 
 #[cfg(test)]

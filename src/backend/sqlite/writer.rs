@@ -1,24 +1,31 @@
 //! One writer to a file: it commits many callers' jobs in one transaction. Whatever is ready when the last commit
 //! ends goes into the next; nothing waits for a timer. While others have the lock each caller waits for as long as he has
 //! time, and not for those who came before him.
+//!
+//! Whoever has the *seat* has the connection. A caller on a thread that may block, who finds the seat free, takes it for
+//! one transaction, with everybody's jobs in it: so a lone call wakes no other thread, and waits for none. All others,
+//! and all that a caller must not be kept for, are served by a thread of the writer's own: a file that is locked by
+//! others, looking after the log, copies, closing.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::copy::Copy;
-use super::error;
+use super::error::{self, closed};
 use super::log::Keeper;
-use super::transaction::Transactions;
+use super::transaction::{Transactions, at_once};
 use crate::backend::Notice;
 use crate::backend::sql::catalog::Catalog;
 use crate::backend::sql::database::Work;
 use crate::backend::sql::listeners::Listeners;
 use crate::backend::sql::tx::Tx;
 use crate::model::{Error, Result, Timestamp};
+use crate::threads;
 
 /// Jobs in one transaction at most: others wait until it commits.
 const JOBS_MAX: usize = 64;
@@ -69,29 +76,72 @@ where
     }
 }
 
-enum Message {
-    Job(Box<dyn Job>),
-    /// Have others committed?
-    Look(oneshot::Sender<()>),
-    /// Of a store that has no other connection.
-    Copy(Copy, oneshot::Sender<Result<Copy>>),
-    Close(oneshot::Sender<Result<()>>),
+/// The connection that writes, and who looks after its log.
+pub(super) struct Seat {
+    pub transactions: Transactions,
+    pub keeper: Option<Keeper>,
+}
+
+struct Inner {
+    /// std Mutex: held for a moment only.
+    desk: Mutex<Desk>,
+    /// Wakes the writer's thread.
+    bell: Condvar,
+    /// std Mutex: held for a transaction, by threads that may block. `None`: closed, or not open yet.
+    seat: Mutex<Option<Seat>>,
+    listeners: Listeners,
+    /// How long a caller waits for another process's transaction.
+    patience: Duration,
 }
 
 /// A handle to the writer, cheap to clone. The writer ends when it is closed or its last handle is dropped.
 #[derive(Clone)]
 pub(super) struct Writer {
-    jobs: mpsc::UnboundedSender<Message>,
-    /// How long a caller waits for another process's transaction.
-    patience: Duration,
+    inner: Arc<Inner>,
+    _handle: Arc<Handle>,
+}
+
+/// Tells the writer's thread that nobody is left who could ask.
+struct Handle(Arc<Inner>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.desk().deserted = true;
+        self.0.bell.notify_one();
+    }
+}
+
+/// May this thread wait? Not one that polls the tasks of a runtime, whose other tasks would wait too.
+pub(super) fn may_block() -> bool {
+    tokio::task::try_id().is_none()
 }
 
 impl Writer {
-    /// Takes the connection over; `listeners` hear of what is committed.
-    pub fn start(transactions: Transactions, keeper: Option<Keeper>, listeners: Listeners, patience: Duration) -> Self {
-        let (jobs, inbox) = mpsc::unbounded_channel();
-        tokio::spawn(serve(transactions, keeper, inbox, listeners));
-        Self { jobs, patience }
+    /// Opens the connection on the writer's thread, which may have to wait for others; `listeners` hear of what is
+    /// committed.
+    pub async fn start<T: Send + 'static>(
+        open: impl FnOnce() -> Result<(Seat, T)> + Send + 'static,
+        listeners: Listeners,
+        patience: Duration,
+    ) -> Result<(Self, T)> {
+        let inner = Inner { desk: Mutex::default(), bell: Condvar::new(), seat: Mutex::default(), listeners, patience };
+        let inner = Arc::new(inner);
+        let (reply, opened) = oneshot::channel();
+        let on_thread = inner.clone();
+        let body = move || match open() {
+            Ok((seat, told)) => {
+                *on_thread.seat() = Some(seat);
+                let writer = Self { inner: on_thread.clone(), _handle: Arc::new(Handle(on_thread.clone())) };
+                // Who asked may be gone; then the last handle is dropped here.
+                let _gone = reply.send(Ok((writer, told)));
+                on_thread.serve();
+            }
+            Err(why) => {
+                let _gone = reply.send(Err(why));
+            }
+        };
+        threads::spawn("stent-sqlite", None, body).map_err(|why| error::no_thread(&why))?;
+        opened.await.map_err(|_| closed())?
     }
 
     /// Runs `work` in a transaction and returns when it is on disk. `work` may be called twice.
@@ -102,84 +152,66 @@ impl Writer {
         F: Work<Q, R>,
     {
         let (reply, answer) = oneshot::channel();
-        let until = Instant::now() + self.patience;
+        let until = Instant::now() + self.inner.patience;
         let call = Box::new(Call { request, work, result: None, until, reply });
-        self.jobs.send(Message::Job(call)).map_err(|_| closed())?;
+        let wakes = !may_block();
+        self.inner.ask(wakes, |desk| desk.jobs.push_back(call))?;
+        if !wakes {
+            self.inner.help();
+        }
         answer.await.map_err(|_| closed())?
     }
 
     /// Lets the writer notice commits of others, outside a transaction; the result is in its [`Transactions::changes`].
     pub async fn look(&self) -> Result<()> {
+        if let Some(mut seat) = self.inner.try_seat() {
+            let seat = seat.as_mut().ok_or_else(closed)?;
+            seat.transactions.look();
+            return Ok(());
+        }
         let (reply, answer) = oneshot::channel();
-        self.jobs.send(Message::Look(reply)).map_err(|_| closed())?;
+        self.inner.ask(true, |desk| desk.looking.push(reply))?;
         answer.await.map_err(|_| closed())
     }
 
-    /// Fills the copy between two transactions.
+    /// Fills the copy between two transactions, of a store that has no other connection.
     pub async fn copy(&self, copy: Copy) -> Result<Copy> {
         let (reply, answer) = oneshot::channel();
-        self.jobs.send(Message::Copy(copy, reply)).map_err(|_| closed())?;
+        self.inner.ask(true, |desk| desk.copying.push((copy, reply)))?;
         answer.await.map_err(|_| closed())?
     }
 
     pub async fn close(&self) -> Result<()> {
         let (reply, answer) = oneshot::channel();
-        if self.jobs.send(Message::Close(reply)).is_err() {
+        if self.inner.ask(true, |desk| desk.closing = Some(reply)).is_err() {
             return Ok(());
         }
         answer.await.unwrap_or(Ok(()))
     }
 }
 
-fn closed() -> Error {
-    Error::closed("the backend is closed")
-}
-
 /// What is to be done.
-struct Queue {
-    inbox: mpsc::UnboundedReceiver<Message>,
+#[derive(Default)]
+struct Desk {
     jobs: VecDeque<Box<dyn Job>>,
     /// So many of the jobs, from the first on, are tried alone: one of them has spoilt a transaction.
     alone: usize,
+    /// Have others committed?
     looking: Vec<oneshot::Sender<()>>,
     copying: Vec<(Copy, oneshot::Sender<Result<Copy>>)>,
     closing: Option<oneshot::Sender<Result<()>>>,
+    /// Nothing is taken any more.
+    closed: bool,
+    /// No handle is left.
+    deserted: bool,
+    /// The log is to be looked after.
+    keeping: bool,
 }
 
-impl Queue {
-    /// Waits for something to do, or until then. False: nobody is left who could ask.
-    async fn wait(&mut self, until: Option<Instant>) -> bool {
-        if self.jobs.is_empty() {
-            let asked = match until {
-                None => Ok(self.inbox.recv().await),
-                Some(until) => tokio::time::timeout_at(until.into(), self.inbox.recv()).await,
-            };
-            match asked {
-                Ok(Some(message)) => self.add(message),
-                Ok(None) => return false,
-                Err(_) => {}
-            }
-        }
-        self.drain();
-        true
-    }
-
-    /// What has been asked by now; nothing is done after a close.
-    fn drain(&mut self) {
-        while self.closing.is_none()
-            && let Ok(message) = self.inbox.try_recv()
-        {
-            self.add(message);
-        }
-    }
-
-    fn add(&mut self, message: Message) {
-        match message {
-            Message::Job(job) => self.jobs.push_back(job),
-            Message::Look(reply) => self.looking.push(reply),
-            Message::Copy(copy, reply) => self.copying.push((copy, reply)),
-            Message::Close(reply) => self.closing = Some(reply),
-        }
+impl Desk {
+    fn is_empty(&self) -> bool {
+        let nothing_asked = self.jobs.is_empty() && self.looking.is_empty() && self.copying.is_empty();
+        nothing_asked && self.closing.is_none() && !self.deserted && !self.keeping
     }
 
     /// The next transaction's.
@@ -194,91 +226,176 @@ impl Queue {
         jobs.into_iter().rev().for_each(|job| self.jobs.push_front(job));
     }
 
-    /// Refuses those whose time is over.
-    fn give_up(&mut self, why: &Error) {
+    /// Takes out those whose time is over.
+    fn give_up(&mut self) -> Vec<Box<dyn Job>> {
         let now = Instant::now();
-        let mut alone = 0;
+        let (mut over, mut alone) = (Vec::new(), 0);
         for (place, job) in std::mem::take(&mut self.jobs).into_iter().enumerate() {
             if job.until() <= now {
-                job.finish(Err(why.clone()));
+                over.push(job);
                 continue;
             }
             alone += usize::from(place < self.alone);
             self.jobs.push_back(job);
         }
         self.alone = alone;
+        over
     }
 }
 
-async fn serve(
-    mut transactions: Transactions,
-    mut keeper: Option<Keeper>,
-    inbox: mpsc::UnboundedReceiver<Message>,
-    listeners: Listeners,
-) {
-    let mut queue =
-        Queue { inbox, jobs: VecDeque::new(), alone: 0, looking: Vec::new(), copying: Vec::new(), closing: None };
-    while queue.wait(keeper.as_ref().and_then(Keeper::wants)).await {
-        commit(&mut transactions, &mut queue, &listeners).await;
-        if let Some(keeper) = &mut keeper {
-            keeper.keep_small(&mut transactions.session.conn).await;
+type Begun = (Timestamp, Arc<Catalog>);
+
+impl Inner {
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn seat(&self) -> MutexGuard<'_, Option<Seat>> {
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_seat(&self) -> Option<MutexGuard<'_, Option<Seat>>> {
+        match self.seat.try_lock() {
+            Ok(seat) => Some(seat),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
         }
-        for (copy, reply) in queue.copying.drain(..) {
-            let filled = copy.fill(&mut transactions.session.conn).await;
+    }
+
+    /// Puts something on the desk; nothing is taken after a close.
+    fn ask(&self, wakes: bool, put: impl FnOnce(&mut Desk)) -> Result<()> {
+        let mut desk = self.desk();
+        if desk.closed {
+            return Err(closed());
+        }
+        put(&mut desk);
+        desk.closed = desk.closing.is_some();
+        drop(desk);
+        if wakes {
+            self.bell.notify_one();
+        }
+        Ok(())
+    }
+
+    /// One transaction on the caller's thread, if nobody has the seat. Who has it looks at the desk when he leaves it.
+    fn help(&self) {
+        let Some(mut taken) = self.try_seat() else { return };
+        let mut keeping = false;
+        if let Some(seat) = taken.as_mut()
+            && !self.desk().jobs.is_empty()
+        {
+            match seat.transactions.begin() {
+                // Others have the file's lock: the thread waits for it.
+                Err(why) if error::is_busy(&why) => {}
+                begun => self.commit(seat, begun),
+            }
+            keeping = seat.keeper.as_mut().is_some_and(Keeper::note);
+        }
+        drop(taken);
+        let mut desk = self.desk();
+        desk.keeping |= keeping;
+        if !desk.is_empty() {
+            drop(desk);
+            self.bell.notify_one();
+        }
+    }
+
+    /// The writer's thread.
+    fn serve(&self) {
+        loop {
+            let wants = self.seat().as_ref().and_then(|seat| seat.keeper.as_ref().and_then(Keeper::wants));
+            self.wait(wants);
+            let mut taken = self.seat();
+            let Some(seat) = taken.as_mut() else { return };
+            if let Some(begun) = self.begin(seat) {
+                self.commit(seat, begun);
+            }
+            self.look_after(seat);
+            let mut desk = self.desk();
+            let over = desk.jobs.is_empty() && (desk.deserted || desk.closing.is_some());
+            let reply = if over { desk.closing.take() } else { None };
+            drop(desk);
+            if over {
+                let closed = taken.take().map_or(Ok(()), |seat| seat.transactions.close());
+                // When no handle is left, nobody can be told that closing failed.
+                let _unheard = reply.map(|reply| reply.send(closed));
+                return;
+            }
+        }
+    }
+
+    /// Until there is something to do, or until then.
+    fn wait(&self, until: Option<Instant>) {
+        let mut desk = self.desk();
+        while desk.is_empty() {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            desk = match left {
+                Some(Duration::ZERO) => return,
+                Some(left) => self.bell.wait_timeout(desk, left).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.bell.wait(desk).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+        desk.keeping = false;
+    }
+
+    /// A transaction, when others let go of the lock; or none, when nobody's time lasts so long.
+    fn begin(&self, seat: &mut Seat) -> Option<Result<Begun>> {
+        loop {
+            if self.desk().jobs.is_empty() {
+                return None;
+            }
+            match seat.transactions.begin() {
+                Err(why) if error::is_busy(&why) => {
+                    let over = self.desk().give_up();
+                    over.into_iter().for_each(|job| job.finish(Err(why.clone())));
+                    // There are locks for which SQLite does not wait at all.
+                    thread::sleep(Duration::from_millis(1));
+                }
+                done => return Some(done),
+            }
+        }
+    }
+
+    fn commit(&self, seat: &mut Seat, begun: Result<Begun>) {
+        let mut jobs = self.desk().next();
+        let outcome = match begun {
+            // No job's fault.
+            Err(why) => return jobs.into_iter().for_each(|job| job.finish(Err(why.clone()))),
+            Ok((now, catalog)) => attempt(&mut seat.transactions, now, catalog, &mut jobs),
+        };
+        match outcome {
+            Ok(notices) => {
+                self.listeners.tell(notices);
+                jobs.into_iter().for_each(|job| job.finish(Ok(())));
+            }
+            Err(why) if jobs.len() == 1 => jobs.into_iter().for_each(|job| job.finish(Err(why.clone()))),
+            Err(_) => self.desk().again_alone(jobs),
+        }
+    }
+
+    /// What is done between two transactions.
+    fn look_after(&self, seat: &mut Seat) {
+        let conn = &mut seat.transactions.session.conn;
+        if let Some(keeper) = &mut seat.keeper {
+            keeper.keep_small(conn);
+        }
+        let mut desk = self.desk();
+        let (copying, looking) = (std::mem::take(&mut desk.copying), std::mem::take(&mut desk.looking));
+        drop(desk);
+        for (copy, reply) in copying {
+            let filled = copy.fill(conn);
             let _gone = reply.send(filled.map(|()| copy));
         }
-        if !queue.looking.is_empty() {
-            transactions.look().await;
-            for reply in queue.looking.drain(..) {
+        if !looking.is_empty() {
+            seat.transactions.look();
+            for reply in looking {
                 let _gone = reply.send(());
             }
         }
-        if queue.jobs.is_empty()
-            && let Some(reply) = queue.closing.take()
-        {
-            queue.inbox.close();
-            let outcome = transactions.close().await;
-            let _gone = reply.send(outcome);
-            return;
-        }
-    }
-    // No handle is left, so nobody can be told that closing failed.
-    let _unheard = transactions.close().await;
-}
-
-/// One transaction, when others let go of the lock; or none, when nobody's time lasts so long.
-async fn commit(transactions: &mut Transactions, queue: &mut Queue, listeners: &Listeners) {
-    let begun = loop {
-        if queue.jobs.is_empty() {
-            return;
-        }
-        match transactions.begin().await {
-            Err(why) if error::is_busy(&why) => {
-                queue.drain();
-                queue.give_up(&why);
-                // There are locks for which SQLite does not wait at all.
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            done => break done,
-        }
-    };
-    let mut jobs = queue.next();
-    let outcome = match begun {
-        // No job's fault.
-        Err(why) => return jobs.into_iter().for_each(|job| job.finish(Err(why.clone()))),
-        Ok((now, catalog)) => attempt(transactions, now, catalog, &mut jobs).await,
-    };
-    match outcome {
-        Ok(notices) => {
-            listeners.tell(notices);
-            jobs.into_iter().for_each(|job| job.finish(Ok(())));
-        }
-        Err(why) if jobs.len() == 1 => jobs.into_iter().for_each(|job| job.finish(Err(why.clone()))),
-        Err(_) => queue.again_alone(jobs),
     }
 }
 
-async fn attempt(
+fn attempt(
     transactions: &mut Transactions,
     now: Timestamp,
     catalog: Arc<Catalog>,
@@ -287,15 +404,15 @@ async fn attempt(
     let shared = transactions.shared.clone();
     let mut tx = Tx::new(&mut transactions.session, now, catalog, &shared);
     for job in jobs {
-        if let Err(why) = job.run(&mut tx).await {
+        if let Err(why) = at_once(job.run(&mut tx)) {
             drop(tx);
-            transactions.rollback().await;
+            transactions.rollback();
             return Err(why);
         }
     }
     let (now, notices) = (tx.now, tx.take_notices());
     drop(tx);
     transactions.last = now;
-    transactions.commit().await?;
+    transactions.commit()?;
     Ok(notices)
 }

@@ -25,7 +25,8 @@ const OWN: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("sqlite", "a copy for a backup", &["copy_into"]),
-    ("sqlite", "one connection's settings", &["busy_timeout_short", "writer_settings"]),
+    ("sqlite", "read when a transaction begins", &["catalog_version"]),
+    ("sqlite", "one connection's settings", &["writer_settings"]),
     ("sqlite", "the schema's version", &["schema_applied", "schema_create", "schema_tables", "schema_version"]),
     ("postgres", "locks of what is no row", &["advisory_lock", "advisory_try_lock"]),
     ("postgres", "hints to other processes", &["notify"]),
@@ -198,24 +199,34 @@ fn is_taken(column: Column, slots: &[usize], sql: &str) -> bool {
     }
 }
 
-fn check_sqlite(statement: &Statement, sql: &str, problems: &mut Vec<String>) {
-    let name = format!("sqlite/sql/{}.sql", statement.name);
-    let code = bare(sql);
-    let first = if statement.rows.is_empty() { 1 } else { 3 };
-    let (given, end) = places(statement.parameters, first, |kind| match kind {
+/// How many parameters SQLite is given for one of these.
+fn width(kind: Kind) -> usize {
+    match kind {
         Kind::Lease | Kind::Clock => 3,
         Kind::Due => 2,
         _ => 1,
-    });
+    }
+}
+
+fn check_sqlite(statement: &Statement, sql: &str, problems: &mut Vec<String>) {
+    let name = format!("sqlite/sql/{}.sql", statement.name);
+    let code = bare(sql);
+    let takes_set = code.contains("jsonb_each(?1)");
+    // The batch as two parameters; or a row of it, one after the other.
+    let (mut given, first) = if takes_set { (Vec::new(), 3) } else { places(statement.rows, 1, width) };
+    let (parameters, end) = places(statement.parameters, first, width);
+    given.extend(parameters);
     let used = numbers_after(&code, "?");
     check_use(&name, sql, &given, &used, problems);
     check_last(&name, "?", &used, end, problems);
+    if !takes_set {
+        return;
+    }
     // The batch has an alias where there is something beside it.
     let code = code.replace("b.value", "value").replace("l.value", "value");
     let (slots, end) = places(statement.rows, 0, |kind| match kind {
-        Kind::Lease => 3,
-        Kind::Text | Kind::Bytes | Kind::Due => 2,
-        _ => 1,
+        Kind::Text | Kind::Bytes => 2,
+        other => width(other),
     });
     for (column, slots) in slots.iter().filter(|(column, slots)| !is_taken(*column, slots, &code)) {
         problems.push(format!(
@@ -296,8 +307,13 @@ fn what_does_not_fit_is_seen() {
             "SELECT substr(?2, b.value ->> 0, 16), CAST(substr(?2, value ->> 1, value ->> 2) AS TEXT) FROM jsonb_each(?1)",
             0,
         ),
-        ("SELECT substr(?2, value ->> 0, 16), substr(?2, value ->> 1, value ->> 2), value ->> 3", 2),
-        ("SELECT value ->> 0, CAST(substr(?2, value ->> 1, value ->> 2) AS TEXT), ?3", 2),
+        (
+            "SELECT substr(?2, value ->> 0, 16), substr(?2, value ->> 1, value ->> 2), value ->> 3 FROM jsonb_each(?1)",
+            2,
+        ),
+        ("SELECT value ->> 0, CAST(substr(?2, value ->> 1, value ->> 2) AS TEXT), ?3 FROM jsonb_each(?1)", 2),
+        ("SELECT ?1, ?2", 0),
+        ("-- not needed: id\nSELECT ?2, ?3", 1),
     ] {
         assert_eq!(count(check_sqlite, &batch, sql), wrong, "{sql}");
     }

@@ -1,1 +1,1 @@
-DELETE FROM dead_letters WHERE task_id IN (SELECT substr(?2, value ->> 0, 16) FROM jsonb_each(?1))
+DELETE FROM dead_letters WHERE task_id = ?1

@@ -1,1 +1,1 @@
-DELETE FROM executions WHERE id IN (SELECT substr(?2, value ->> 0, 16) FROM jsonb_each(?1))
+DELETE FROM executions WHERE id = ?1

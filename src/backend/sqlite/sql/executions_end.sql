@@ -1,18 +1,11 @@
 -- one that cleans up ends as what it was coming to, when nobody holds a lease in it
+SELECT id, CASE WHEN ending IS NULL THEN ?2 ELSE 'cancelling' END AS state, rowid AS number
+FROM executions
+WHERE id = ?1 AND state IN ('pending', 'running');
 UPDATE executions
-SET state = CASE WHEN executions.ending IS NULL THEN b.state ELSE 'cancelling' END,
-    result = b.result,
-    error = b.error,
-    retries = b.retries,
-    completed_at = CASE WHEN executions.ending IS NULL THEN ?3 END
-FROM (
-    SELECT
-        substr(?2, value ->> 0, 16) AS id,
-        CAST(substr(?2, value ->> 1, value ->> 2) AS TEXT) AS state,
-        substr(?2, value ->> 3, value ->> 4) AS result,
-        substr(?2, value ->> 5, value ->> 6) AS error,
-        value ->> 7 AS retries
-    FROM jsonb_each(?1)
-) AS b
-WHERE executions.id = b.id AND executions.state IN ('pending', 'running')
-RETURNING id, state
+SET state = CASE WHEN ending IS NULL THEN ?2 ELSE 'cancelling' END,
+    result = ?3,
+    error = ?4,
+    retries = ?5,
+    completed_at = CASE WHEN ending IS NULL THEN ?6 END
+WHERE rowid = @number

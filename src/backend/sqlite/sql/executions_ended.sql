@@ -1,5 +1,5 @@
-SELECT substr(?2, b.value ->> 0, 16) AS id
-FROM jsonb_each(?1) AS b
-LEFT JOIN executions AS e ON e.id = substr(?2, b.value ->> 0, 16)
-WHERE e.id IS NULL OR e.state IN ('completed', 'failed', 'timed_out', 'cancelled')
-ORDER BY b.key
+-- one that is not there is over
+SELECT ?1 AS id
+WHERE ifnull(
+    (SELECT e.state FROM executions AS e WHERE e.id = ?1) IN ('completed', 'failed', 'timed_out', 'cancelled'), true
+)

@@ -1,2 +1,2 @@
-UPDATE executions SET state = 'running', started_at = ?3
-WHERE id IN (SELECT substr(?2, value ->> 0, 16) FROM jsonb_each(?1)) AND state = 'pending'
+UPDATE executions SET state = 'running', started_at = ?2
+WHERE id = ?1 AND state = 'pending'

@@ -1,6 +1,32 @@
 -- not needed: whatever
 -- what an attempt without a journal says is counted anew; a suspect begins when its worker has said so, unless no more
 -- run there than may
+SELECT
+    NULL AS best, t.id, t.execution_id, t.step_name, t.kind, t.parent_task_id, 'running' AS state, t.args, t.kwargs,
+    t.retries, t.created_at, t.tags, t.priority, t.queue, t.retry_policy, t.result, t.error,
+    ifnull(t.started_at, ?4) AS started_at, t.completed_at, ?3 AS worker_id, ?6 AS lease_expires_at, t.idempotency_key,
+    t.scheduled_for, t.fence + 1 AS fence, t.step_key, t.run, t.ops, CASE t.ops WHEN 0 THEN 0 ELSE t.effects END AS effects,
+    t.opened, t.heartbeat, t.crashes, t.deaths,
+    CASE WHEN t.company IS NULL OR t.company >= ?11 THEN ?11 END AS begun,
+    t.company, ifnull(t.deadline_at, ?5 + t.timeout) AS deadline_at, t.cache_key, t.cache_ttl, t.cleanup,
+    e.traceparent,
+    t.rowid AS number
+FROM (
+    SELECT c.rowid AS number
+    FROM json_each(?1) AS l
+    CROSS JOIN tasks AS c ON c.rowid IN (
+        SELECT t.rowid
+        FROM tasks AS t
+        WHERE t.lane = l.value
+            AND (SELECT e.state FROM executions AS e WHERE e.id = t.execution_id) IN ('pending', 'running')
+        ORDER BY t.priority DESC, t.created_at, t.id
+        LIMIT ?2
+    )
+    ORDER BY c.priority DESC, c.created_at, c.id
+    LIMIT ?2
+) AS best
+CROSS JOIN tasks AS t ON t.rowid = best.number
+CROSS JOIN executions AS e ON e.id = t.execution_id;
 UPDATE tasks
 SET state = 'running',
     worker_id = ?3,
@@ -15,23 +41,4 @@ SET state = 'running',
     effects = CASE ops WHEN 0 THEN 0 ELSE effects END,
     started_at = ifnull(started_at, ?4),
     deadline_at = ifnull(deadline_at, ?5 + timeout)
-WHERE rowid IN (
-    SELECT c.rowid
-    FROM json_each(?1) AS l
-    CROSS JOIN tasks AS c ON c.rowid IN (
-        SELECT t.rowid
-        FROM tasks AS t
-        WHERE t.lane = l.value
-            AND (SELECT e.state FROM executions AS e WHERE e.id = t.execution_id) IN ('pending', 'running')
-        ORDER BY t.priority DESC, t.created_at, t.id
-        LIMIT ?2
-    )
-    ORDER BY c.priority DESC, c.created_at, c.id
-    LIMIT ?2
-)
-RETURNING
-    NULL AS best, id, execution_id, step_name, kind, parent_task_id, state, args, kwargs, retries, created_at, tags,
-    priority, queue, retry_policy, result, error, started_at, completed_at, worker_id, lease_expires_at,
-    idempotency_key, scheduled_for, fence, step_key, run, ops, effects, opened, heartbeat, crashes, deaths,
-    begun, company, deadline_at, cache_key, cache_ttl, cleanup,
-    (SELECT e.traceparent FROM executions AS e WHERE e.id = tasks.execution_id) AS traceparent
+WHERE rowid = @number

@@ -3,36 +3,7 @@ INSERT INTO tasks (
     scheduled_for, fence, worker_id, lease_expires_at, limited, started_at, completed_at, retries, timeout,
     idempotency_key, queue, tags, retry_policy, args, kwargs, result, error, lease_boot, lease_until
 )
-SELECT
-    substr(?2, value ->> 0, 16),
-    substr(?2, value ->> 1, 16),
-    substr(?2, value ->> 2, 16),
-    CAST(substr(?2, value ->> 3, value ->> 4) AS TEXT),
-    CAST(substr(?2, value ->> 5, value ->> 6) AS TEXT),
-    CAST(substr(?2, value ->> 7, value ->> 8) AS TEXT),
-    CAST(substr(?2, value ->> 9, value ->> 10) AS TEXT),
-    value ->> 11,
-    value ->> 12,
-    value ->> 13,
-    value ->> 14,
-    value ->> 16,
-    value ->> 17,
-    value ->> 18,
-    CAST(substr(?2, value ->> 19, value ->> 20) AS TEXT),
-    value ->> 21,
-    value ->> 22,
-    value ->> 23,
-    value ->> 24,
-    value ->> 25,
-    value ->> 26,
-    CAST(substr(?2, value ->> 27, value ->> 28) AS TEXT),
-    CAST(substr(?2, value ->> 29, value ->> 30) AS TEXT),
-    CAST(substr(?2, value ->> 31, value ->> 32) AS TEXT),
-    CAST(substr(?2, value ->> 33, value ->> 34) AS TEXT),
-    substr(?2, value ->> 35, value ->> 36),
-    substr(?2, value ->> 37, value ->> 38),
-    substr(?2, value ->> 39, value ->> 40),
-    substr(?2, value ->> 41, value ->> 42),
-    value ->> 44,
-    value ->> 45
-FROM jsonb_each(?1)
+VALUES (
+    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25,
+    ?26, ?27, ?28, ?29, ?30, ?32, ?33
+)

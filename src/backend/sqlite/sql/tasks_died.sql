@@ -1,13 +1,13 @@
 UPDATE tasks
 SET state = 'pending',
-    lane = tasks.route,
+    lane = route,
     due_at = NULL,
     scheduled_for = NULL,
-    error = coalesce(b.error, tasks.error),
-    fence = tasks.fence + 1,
-    crashes = b.crashes,
-    deaths = tasks.deaths + b.deaths,
-    company = b.company,
+    error = coalesce(?2, error),
+    fence = fence + 1,
+    crashes = ?3,
+    deaths = deaths + ?4,
+    company = ?5,
     begun = NULL,
     worker_id = NULL,
     lease_expires_at = NULL,
@@ -17,13 +17,4 @@ SET state = 'pending',
     started_at = NULL,
     deadline_at = NULL,
     joins = NULL
-FROM (
-    SELECT
-        substr(?2, value ->> 0, 16) AS id,
-        substr(?2, value ->> 1, value ->> 2) AS error,
-        value ->> 3 AS crashes,
-        value ->> 4 AS deaths,
-        value ->> 5 AS company
-    FROM jsonb_each(?1)
-) AS b
-WHERE tasks.id = b.id AND tasks.state = 'running'
+WHERE id = ?1 AND state = 'running'

@@ -1,18 +1,33 @@
 -- a root that has cleaned up is cancelled, whatever it said
+SELECT
+    t.id, t.execution_id, t.step_name, t.op, t.kind, t.retries, t.ops + ?8 AS ops, ?6 AS arrival, t.idempotency_key,
+    CASE
+        WHEN t.cleanup IS NOT NULL
+            AND (SELECT e.ending FROM executions AS e WHERE e.id = t.execution_id) IS NOT NULL THEN 'cancelled'
+        ELSE ?3
+    END AS state,
+    t.rowid AS number
+FROM tasks AS t
+WHERE t.id = ?1
+    AND CASE
+        WHEN ?2 IS NULL THEN t.state IN ('pending', 'running', 'waiting')
+        ELSE t.fence = ?2 AND t.state = 'running'
+            AND (SELECT e.state FROM executions AS e WHERE e.id = t.execution_id) IN ('pending', 'running')
+    END;
 UPDATE tasks
 SET state = CASE
-        WHEN tasks.cleanup IS NOT NULL
+        WHEN cleanup IS NOT NULL
             AND (SELECT e.ending FROM executions AS e WHERE e.id = tasks.execution_id) IS NOT NULL THEN 'cancelled'
-        ELSE b.state
+        ELSE ?3
     END,
-    result = b.result,
-    error = b.error,
-    arrival = b.arrival,
-    cache_hit = b.cache_hit,
-    ops = tasks.ops + b.ops,
-    effects = tasks.effects + b.effects,
-    completed_at = ?3,
-    fence = tasks.fence + (b.fence IS NULL),
+    result = ?4,
+    error = ?5,
+    arrival = ?6,
+    cache_hit = ?7,
+    ops = ops + ?8,
+    effects = effects + ?9,
+    completed_at = ?10,
+    fence = fence + (?2 IS NULL),
     lane = NULL,
     due_at = NULL,
     lease_expires_at = NULL,
@@ -23,23 +38,4 @@ SET state = CASE
     parked_version = NULL,
     joins = NULL,
     heartbeat = NULL
-FROM (
-    SELECT
-        substr(?2, value ->> 0, 16) AS id,
-        value ->> 1 AS fence,
-        CAST(substr(?2, value ->> 2, value ->> 3) AS TEXT) AS state,
-        substr(?2, value ->> 4, value ->> 5) AS result,
-        substr(?2, value ->> 6, value ->> 7) AS error,
-        value ->> 8 AS arrival,
-        value ->> 9 AS cache_hit,
-        value ->> 10 AS ops,
-        value ->> 11 AS effects
-    FROM jsonb_each(?1)
-) AS b
-WHERE tasks.id = b.id
-    AND CASE
-        WHEN b.fence IS NULL THEN tasks.state IN ('pending', 'running', 'waiting')
-        ELSE tasks.fence = b.fence AND tasks.state = 'running'
-            AND (SELECT e.state FROM executions AS e WHERE e.id = tasks.execution_id) IN ('pending', 'running')
-    END
-RETURNING id, execution_id, step_name, op, kind, retries, ops, arrival, idempotency_key, state
+WHERE rowid = @number

@@ -1,3 +1,3 @@
 SELECT t.id
-FROM jsonb_each(?1) AS b
-JOIN tasks AS t ON t.id = substr(?2, b.value ->> 0, 16)
+FROM tasks AS t
+WHERE t.id = ?1

@@ -2,5 +2,5 @@ SELECT
     t.id, t.execution_id, t.step_name, t.kind, t.parent_task_id, t.state, t.args, t.kwargs, t.retries, t.created_at,
     t.tags, t.priority, t.queue, t.retry_policy, t.result, t.error, t.started_at, t.completed_at, t.worker_id,
     t.lease_expires_at, t.idempotency_key, t.scheduled_for, t.fence, t.step_key
-FROM jsonb_each(?1) AS b
-JOIN tasks AS t ON t.id = substr(?2, b.value ->> 0, 16)
+FROM tasks AS t
+WHERE t.id = ?1

@@ -1,52 +1,36 @@
 -- moves: 0 hold, 1 retry, 2 suspend, 3 release, 4 park, 5 continue. New operations reset `crashes`; effects alone do so
 -- only with a journal, as without one the next attempt records them again
+SELECT t.id, t.step_name, t.rowid AS number
+FROM tasks AS t
+WHERE t.id = ?1
+    AND t.fence = ?2
+    AND t.state = 'running'
+    AND t.ops = coalesce(?12, t.ops)
+    AND t.effects = coalesce(?13, t.effects)
+    AND (SELECT e.state FROM executions AS e WHERE e.id = t.execution_id) IN ('pending', 'running');
 UPDATE tasks
-SET state = CASE b.move WHEN 0 THEN 'running' WHEN 2 THEN 'waiting' WHEN 4 THEN 'waiting' ELSE 'pending' END,
-    lane = CASE WHEN b.move IN (1, 3, 5) AND b.due_at IS NULL THEN tasks.route END,
-    due_at = CASE b.move WHEN 0 THEN tasks.due_at WHEN 1 THEN b.due_at WHEN 2 THEN tasks.deadline_at END,
-    scheduled_for = CASE b.move WHEN 1 THEN b.wall ELSE tasks.scheduled_for END,
-    error = CASE WHEN b.move IN (1, 4) THEN b.error WHEN b.move = 5 THEN NULL ELSE tasks.error END,
-    retries = tasks.retries + (b.move = 1),
-    crashes = CASE WHEN b.move IN (1, 2, 5) OR b.ops > 0 OR (b.effects > 0 AND tasks.ops > 0) THEN 0 ELSE tasks.crashes END,
-    company = CASE WHEN b.move IN (1, 2, 5) OR b.ops > 0 OR (b.effects > 0 AND tasks.ops > 0) THEN NULL ELSE tasks.company END,
-    begun = CASE b.move WHEN 0 THEN coalesce(b.begun, tasks.begun) END,
-    started_at = CASE WHEN b.move = 1 OR (b.move = 3 AND tasks.ops = 0) THEN NULL ELSE tasks.started_at END,
-    deadline_at = CASE WHEN b.move IN (1, 5) OR (b.move = 3 AND tasks.ops = 0) THEN NULL ELSE tasks.deadline_at END,
-    lease_expires_at = CASE b.move WHEN 0 THEN tasks.lease_expires_at END,
-    lease_boot = CASE b.move WHEN 0 THEN tasks.lease_boot END,
-    lease_until = CASE b.move WHEN 0 THEN tasks.lease_until END,
-    limited = CASE b.move WHEN 0 THEN tasks.limited END,
-    worker_id = CASE WHEN b.move IN (0, 2) THEN tasks.worker_id END,
-    parked = CASE b.move WHEN 4 THEN 1 END,
-    parked_version = CASE b.move WHEN 4 THEN b.version END,
-    run = tasks.run + (b.move = 5),
-    ops = CASE b.move WHEN 5 THEN 0 ELSE tasks.ops + b.ops END,
-    effects = CASE b.move WHEN 5 THEN 0 ELSE tasks.effects + b.effects END,
-    opened = CASE b.move WHEN 5 THEN NULL ELSE tasks.opened END,
-    heartbeat = coalesce(b.heartbeat, tasks.heartbeat),
-    args = CASE b.move WHEN 5 THEN b.args ELSE tasks.args END
-FROM (
-    SELECT
-        substr(?2, value ->> 0, 16) AS id,
-        value ->> 1 AS fence,
-        value ->> 2 AS move,
-        value ->> 3 AS wall,
-        value ->> 4 AS due_at,
-        substr(?2, value ->> 5, value ->> 6) AS error,
-        value ->> 7 AS ops,
-        value ->> 8 AS effects,
-        substr(?2, value ->> 9, value ->> 10) AS heartbeat,
-        CAST(substr(?2, value ->> 11, value ->> 12) AS TEXT) AS version,
-        substr(?2, value ->> 13, value ->> 14) AS args,
-        value ->> 15 AS from_ops,
-        value ->> 16 AS from_effects,
-        value ->> 17 AS begun
-    FROM jsonb_each(?1)
-) AS b
-WHERE tasks.id = b.id
-    AND tasks.fence = b.fence
-    AND tasks.state = 'running'
-    AND tasks.ops = coalesce(b.from_ops, tasks.ops)
-    AND tasks.effects = coalesce(b.from_effects, tasks.effects)
-    AND (SELECT e.state FROM executions AS e WHERE e.id = tasks.execution_id) IN ('pending', 'running')
-RETURNING id, step_name
+SET state = CASE ?3 WHEN 0 THEN 'running' WHEN 2 THEN 'waiting' WHEN 4 THEN 'waiting' ELSE 'pending' END,
+    lane = CASE WHEN ?3 IN (1, 3, 5) AND ?5 IS NULL THEN route END,
+    due_at = CASE ?3 WHEN 0 THEN due_at WHEN 1 THEN ?5 WHEN 2 THEN deadline_at END,
+    scheduled_for = CASE ?3 WHEN 1 THEN ?4 ELSE scheduled_for END,
+    error = CASE WHEN ?3 IN (1, 4) THEN ?6 WHEN ?3 = 5 THEN NULL ELSE error END,
+    retries = retries + (?3 = 1),
+    crashes = CASE WHEN ?3 IN (1, 2, 5) OR ?7 > 0 OR (?8 > 0 AND ops > 0) THEN 0 ELSE crashes END,
+    company = CASE WHEN ?3 IN (1, 2, 5) OR ?7 > 0 OR (?8 > 0 AND ops > 0) THEN NULL ELSE company END,
+    begun = CASE ?3 WHEN 0 THEN coalesce(?14, begun) END,
+    started_at = CASE WHEN ?3 = 1 OR (?3 = 3 AND ops = 0) THEN NULL ELSE started_at END,
+    deadline_at = CASE WHEN ?3 IN (1, 5) OR (?3 = 3 AND ops = 0) THEN NULL ELSE deadline_at END,
+    lease_expires_at = CASE ?3 WHEN 0 THEN lease_expires_at END,
+    lease_boot = CASE ?3 WHEN 0 THEN lease_boot END,
+    lease_until = CASE ?3 WHEN 0 THEN lease_until END,
+    limited = CASE ?3 WHEN 0 THEN limited END,
+    worker_id = CASE WHEN ?3 IN (0, 2) THEN worker_id END,
+    parked = CASE ?3 WHEN 4 THEN 1 END,
+    parked_version = CASE ?3 WHEN 4 THEN ?10 END,
+    run = run + (?3 = 5),
+    ops = CASE ?3 WHEN 5 THEN 0 ELSE ops + ?7 END,
+    effects = CASE ?3 WHEN 5 THEN 0 ELSE effects + ?8 END,
+    opened = CASE ?3 WHEN 5 THEN NULL ELSE opened END,
+    heartbeat = coalesce(?9, heartbeat),
+    args = CASE ?3 WHEN 5 THEN ?11 ELSE args END
+WHERE rowid = @number

@@ -2,13 +2,14 @@
 -- where it is counted
 UPDATE tasks
 SET state = 'pending',
-    lane = coalesce(own.lane, tasks.route),
-    due_at = CASE WHEN own.lane IS NOT NULL THEN ?4 END
-FROM (
-    SELECT t.id AS id, -w.number AS lane
-    FROM jsonb_each(?1) AS b
-    CROSS JOIN tasks AS t ON t.id = substr(?2, b.value ->> 0, 16)
-    LEFT JOIN workers AS w
-        ON w.worker_id = t.worker_id AND ?6 AND t.step_name NOT IN (SELECT value FROM json_each(?5))
-) AS own
-WHERE tasks.id = own.id AND tasks.state = 'waiting' AND tasks.parked IS NULL AND tasks.joins IS NULL
+    lane = coalesce(
+        CASE WHEN ?5 AND step_name NOT IN (SELECT value FROM json_each(?4)) THEN
+            (SELECT -w.number FROM workers AS w WHERE w.worker_id = tasks.worker_id)
+        END,
+        route
+    ),
+    due_at = CASE
+        WHEN ?5 AND step_name NOT IN (SELECT value FROM json_each(?4))
+            AND EXISTS (SELECT 1 FROM workers AS w WHERE w.worker_id = tasks.worker_id) THEN ?3
+    END
+WHERE id = ?1 AND state = 'waiting' AND parked IS NULL AND joins IS NULL

@@ -1,4 +1,3 @@
 INSERT INTO unfinished_trees (task_id)
-SELECT substr(?2, value ->> 0, 16) FROM jsonb_each(?1)
-WHERE true
+VALUES (?1)
 ON CONFLICT (task_id) DO NOTHING

@@ -2,6 +2,7 @@
 
 mod claims;
 mod clock;
+mod direct;
 mod executions;
 mod files;
 mod locked;
