@@ -41,7 +41,7 @@ soak: $(BINDINGS_LIB) ## workflows under all kinds of bad luck, and a checker; S
 	@scripts/need cc python postgres
 	@tests/soak/run
 
-header: ## writes include/stent.h anew from src/ffi
+header: ## writes include/stent.h, and the Go module's copy, anew from src/ffi
 	@scripts/need rust cc
 	@scripts/header
 
@@ -76,7 +76,7 @@ cpp: $(BINDINGS_LIB) ## builds and tests the C++ binding; STENT_LIB_DIR names th
 	@$(BESIDE_POSTGRES) bindings/cpp/test
 
 go: $(BINDINGS_LIB) ## builds and tests the Go binding, likewise
-	@scripts/need cc go postgres
+	@scripts/need cc pkg-config go postgres
 	@$(BESIDE_POSTGRES) bindings/go/test
 
 node: $(BINDINGS_LIB) ## builds and tests the Node binding, likewise
