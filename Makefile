@@ -16,7 +16,7 @@ BINDINGS_LIB := $(if $(STENT_LIB_DIR),,lib)
 BESIDE_POSTGRES := $(if $(STENT_TEST_POSTGRES),,scripts/with-postgres)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak header lib devlib cpp go node python examples clean
+.PHONY: help demo test check bench soak header lib devlib install uninstall installtest deb cpp go node python examples clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,7 +25,7 @@ demo: examples ## orders on a SQLite file, and a worker killed with SIGKILL in t
 	$(EXAMPLES)/order_workflow demo examples_c/orders.json
 
 test: ## formatting, lints and all tests; the last line is the count
-	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest go node python redis
+	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest pkg-config cmake deb go node python redis
 	@scripts/test
 
 check: ## formatting and lints only
@@ -41,7 +41,7 @@ soak: $(BINDINGS_LIB) ## workflows under all kinds of bad luck, and a checker; S
 	@scripts/need cc python postgres
 	@tests/soak/run
 
-header: ## writes include/stent.h anew from src/ffi
+header: ## writes include/stent.h, and the Go module's copy, anew from src/ffi
 	@scripts/need rust cc
 	@scripts/header
 
@@ -54,12 +54,26 @@ devlib: ## builds target/debug/libstent.so, quickly and slow: for work on a bind
 	cargo build
 	@ln -sf libstent.so $(TARGET)/debug/libstent.so.0
 
+install: ## after `make lib`: library, headers, pkg-config and CMake files; PREFIX=/usr/local LIBDIR= INCLUDEDIR= DESTDIR=
+	@scripts/install/run install
+
+uninstall: ## takes away what `make install` with the same settings has put there
+	@scripts/install/run uninstall
+
+deb: $(BINDINGS_LIB) ## makes Debian packages in target/deb: libstent0, libstent-dev
+	@scripts/need rust deb
+	@scripts/install/deb
+
+installtest: $(BINDINGS_LIB) ## installs into a temporary root, unpacks the packages into another, and builds programs from there
+	@scripts/need cc c++ pkg-config cmake doctest python
+	@scripts/install/test
+
 cpp: $(BINDINGS_LIB) ## builds and tests the C++ binding; STENT_LIB_DIR names the library's folder, else it is built
 	@scripts/need c++ doctest postgres
 	@$(BESIDE_POSTGRES) bindings/cpp/test
 
 go: $(BINDINGS_LIB) ## builds and tests the Go binding, likewise
-	@scripts/need cc go postgres
+	@scripts/need cc pkg-config go postgres
 	@$(BESIDE_POSTGRES) bindings/go/test
 
 node: $(BINDINGS_LIB) ## builds and tests the Node binding, likewise

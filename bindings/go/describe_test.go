@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"stent"
+	stent "github.com/stent-dev/stent/bindings/go"
 )
 
 // The binding knows all that the library knows.

@@ -1,3 +1,3 @@
-module stent
+module github.com/stent-dev/stent/bindings/go
 
 go 1.19

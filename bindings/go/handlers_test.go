@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"stent"
-	"stent/internal/functions"
+	stent "github.com/stent-dev/stent/bindings/go"
+	"github.com/stent-dev/stent/bindings/go/internal/functions"
 )
 
 var once = stent.FunctionOptions{RetryPolicy: &stent.RetryPolicy{MaxAttempts: 1}}

@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"stent"
-	"stent/internal/functions"
+	stent "github.com/stent-dev/stent/bindings/go"
+	"github.com/stent-dev/stent/bindings/go/internal/functions"
 )
 
 // A condition that has not come true by then never will.

@@ -6,12 +6,10 @@
 // A handler calls other functions by [Call], sleeps, waits for signals. What is not there yet is answered by
 // [ErrSuspended]: return it, as any other error, and the handler is run again from the top when it is there.
 //
-// The library is found by the linker: see README.md.
+// The library is the one that pkg-config knows, or, with the build tag stent_lib_dir, that of a folder: see README.md.
 package stent
 
 /*
-#cgo CFLAGS: -I${SRCDIR}/../../include
-#cgo LDFLAGS: -L${SRCDIR}/../../target/release -lstent -Wl,-rpath,${SRCDIR}/../../target/release
 #include <stdlib.h>
 #include "shim.h"
 */

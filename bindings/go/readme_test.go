@@ -1,14 +1,23 @@
 package stent_test
 
 import (
+	"archive/zip"
+	"bytes"
+	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	stent "github.com/stent-dev/stent/bindings/go"
 )
 
-// The README's first example is the file that it names, and runs as printed, in a module of its own.
+const module = "github.com/stent-dev/stent/bindings/go"
+
+// The README's first example is the file that it names, and runs as printed, in a module of its own: this one comes from a
+// proxy, as from the network, and the library from where it is installed.
 func TestTheReadmesExampleRunsAsPrinted(t *testing.T) {
 	text := string(must[[]byte](t)(os.ReadFile("README.md")))
 	_, rest, _ := strings.Cut(text, "```go\n")
@@ -18,18 +27,71 @@ func TestTheReadmesExampleRunsAsPrinted(t *testing.T) {
 	}
 	same(t, string(must[[]byte](t)(os.ReadFile("examples/hello/main.go"))), example)
 
-	here, folder := must[string](t)(os.Getwd()), t.TempDir()
-	module := "module hello\n\ngo 1.19\n\nrequire stent v0.0.0\n\nreplace stent => " + here + "\n"
-	check(t, os.WriteFile(filepath.Join(folder, "main.go"), []byte(example), 0o644))
-	check(t, os.WriteFile(filepath.Join(folder, "go.mod"), []byte(module), 0o644))
-	// Twice: the second run finds the file of the first.
-	for i := 0; i < 2; i++ {
-		command := exec.Command("go", "run", ".")
-		command.Dir = folder
-		said, err := command.CombinedOutput()
-		if err != nil || string(said) != "hello, world!\n" {
-			t.Fatalf("%v: %s", err, said)
-		}
+	folder, root, version := t.TempDir(), t.TempDir(), "v"+stent.Version()
+	install := exec.Command("../../scripts/install/run", "install")
+	install.Env = append(os.Environ(), "DESTDIR="+root, "PREFIX=/opt/stent")
+	if said, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
 	}
+	library := filepath.Join(root, "opt/stent/lib")
+	environment := append(os.Environ(), "CGO_LDFLAGS=", "PKG_CONFIG_LIBDIR="+filepath.Join(library, "pkgconfig"),
+		"PKG_CONFIG_SYSROOT_DIR="+root, "LD_LIBRARY_PATH="+library, "GOFLAGS=-modcacherw", "GOTOOLCHAIN=local", "GOPRIVATE=",
+		"GOSUMDB=off", "GOPROXY=file://"+proxyOf(t, version), "GOMODCACHE="+t.TempDir())
+	run := func(arguments ...string) string {
+		t.Helper()
+		command := exec.Command("go", arguments...)
+		command.Dir, command.Env = folder, environment
+		said := new(bytes.Buffer)
+		command.Stderr = said
+		answer, err := command.Output()
+		if err != nil {
+			t.Fatalf("go %s: %v: %s", strings.Join(arguments, " "), err, said)
+		}
+		return string(answer)
+	}
+	check(t, os.WriteFile(filepath.Join(folder, "main.go"), []byte(example), 0o644))
+	run("mod", "init", "hello")
+	run("get", module+"@"+version)
+	same(t, run("list", "-m", module), module+" "+version+"\n")
+	same(t, run("run", "."), "hello, world!\n")
 	must[os.FileInfo](t)(os.Stat(filepath.Join(folder, "hello.db")))
+
+	run("mod", "vendor")
+	must[os.FileInfo](t)(os.Stat(filepath.Join(folder, "vendor", module, "stent.h")))
+	// What is vendored is all there is. The file of the first run is found again.
+	environment = append(environment, "GOPROXY=off", "GOMODCACHE="+t.TempDir())
+	same(t, run("run", "-mod=vendor", "."), "hello, world!\n")
+}
+
+// A folder that holds this module as the go command gets it from a proxy.
+func proxyOf(t *testing.T, version string) string {
+	t.Helper()
+	proxy := t.TempDir()
+	place := filepath.Join(proxy, module, "@v")
+	check(t, os.MkdirAll(place, 0o755))
+	archive := new(bytes.Buffer)
+	writer := zip.NewWriter(archive)
+	add := func(name, path string) {
+		t.Helper()
+		file := must[io.Writer](t)(writer.Create(module + "@" + version + "/" + name))
+		must[int](t)(file.Write(must[[]byte](t)(os.ReadFile(path))))
+	}
+	check(t, filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			add(filepath.ToSlash(path), path)
+		}
+		return err
+	}))
+	// As the go command does it for a module in a repository's folder.
+	add("LICENSE", "../../LICENSE")
+	check(t, writer.Close())
+	for name, content := range map[string][]byte{
+		"list":            []byte(version + "\n"),
+		version + ".info": []byte(`{"Version": "` + version + `", "Time": "2026-01-01T00:00:00Z"}`),
+		version + ".mod":  must[[]byte](t)(os.ReadFile("go.mod")),
+		version + ".zip":  archive.Bytes(),
+	} {
+		check(t, os.WriteFile(filepath.Join(place, name), content, 0o644))
+	}
+	return proxy
 }

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"stent"
-	"stent/internal/functions"
+	stent "github.com/stent-dev/stent/bindings/go"
+	"github.com/stent-dev/stent/bindings/go/internal/functions"
 )
 
 // The lines of bindings/scenarios.md, each on both stores.

@@ -2,7 +2,7 @@
 #ifndef STENT_GO_SHIM_H
 #define STENT_GO_SHIM_H
 
-#include <stent.h>
+#include "stent.h"
 
 stent_status stent_go_register(stent_executor *executor, const char *function, const char *options, uintptr_t handler,
                                stent_error **error);

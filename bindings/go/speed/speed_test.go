@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"stent"
-	"stent/internal/functions"
+	stent "github.com/stent-dev/stent/bindings/go"
+	"github.com/stent-dev/stent/bindings/go/internal/functions"
 )
 
 // What bindings/scenarios.md asks for under "How well"; `make go` prints it.

@@ -23,7 +23,7 @@ fn no_files_know_each_other_in_a_circle() {
         c::graph(&sources("bindings", &["hpp", "cpp", "c", "h"])),
         typescript::graph(&sources("bindings", &["ts"])),
         python::graph(&sources("bindings", &["py"])),
-        go::graph("bindings/go", "stent", &sources("bindings/go", &["go"])),
+        go::graph("bindings/go", "github.com/stent-dev/stent/bindings/go", &sources("bindings/go", &["go"])),
     ];
     let mut problems = Vec::new();
     for graph in &graphs {

@@ -9,8 +9,8 @@ import (
 	"os/signal"
 	"syscall"
 
-	"stent"
-	"stent/internal/functions"
+	stent "github.com/stent-dev/stent/bindings/go"
+	"github.com/stent-dev/stent/bindings/go/internal/functions"
 )
 
 func main() {

@@ -6,7 +6,7 @@ import (
 	"log"
 	"time"
 
-	"stent"
+	stent "github.com/stent-dev/stent/bindings/go"
 )
 
 // An activity: does one thing, and its result is recorded once. Arguments and results are JSON on the way.

@@ -9,7 +9,7 @@ import (
 	"os"
 	"time"
 
-	"stent"
+	stent "github.com/stent-dev/stent/bindings/go"
 )
 
 // AppendLine adds a line with one write, so that lines of several processes don't mix.
