@@ -16,10 +16,10 @@ BINDINGS_LIB := $(if $(STENT_LIB_DIR),,lib)
 BESIDE_POSTGRES := $(if $(STENT_TEST_POSTGRES),,scripts/with-postgres)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak header lib devlib install uninstall installtest deb cpp go node python examples clean
+.PHONY: help demo test check bench bench-peers soak header lib devlib install uninstall installtest deb cpp go node python examples clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: examples ## orders on a SQLite file, and a worker killed with SIGKILL in the middle
 	$(EXAMPLES)/order_workflow demo examples_c/orders.json
@@ -36,6 +36,11 @@ check: ## formatting and lints only
 bench: ## speed of both stores beside their own; parts of it: make bench ARGS="quick postgres fan_out"
 	@scripts/need rust cc postgres
 	cargo bench --bench throughput -- $(ARGS)
+
+# The server's files are on a disk, as for the other bench.
+bench-peers: ## ours beside other queues and engines, which it installs: make bench-peers ARGS="quick ours pg-boss"
+	@scripts/need rust cc node python postgres
+	@TMPDIR=$${TMPDIR:-/var/tmp} $(BESIDE_POSTGRES) benches/peers/run $(ARGS)
 
 soak: $(BINDINGS_LIB) ## workflows under all kinds of bad luck, and a checker; SOAK_SECONDS=60 SOAK_SEED= SOAK_STORE=sqlite|postgres|both
 	@scripts/need cc python postgres

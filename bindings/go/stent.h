@@ -39,7 +39,7 @@
  * functions have 2 MiB.
  *
  * STACK. A call needs at most 64 KiB of the caller's stack, what it calls back on the same thread aside; on PostgreSQL, where
- * any call may have to connect, at most 512 KiB.
+ * any call may have to connect, also by TLS, at most 512 KiB.
  *
  * SIGNALS. Every thread of the library, handlers' too, blocks all signals but those of faults in its own code (SIGSEGV,
  * SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS): the host's signals arrive on the host's threads. A child that is
@@ -511,7 +511,7 @@ void stent_executor_free(stent_executor *executor);
 
 /**
  * Registers the handler of a function, for the workers that are started from now on. options: queue, tags, priority,
- * retry_policy, timeout, version, max_concurrent, cached, cache_ttl, idempotent; see stent_describe. A worker's
+ * retry_policy, timeout, version, max_concurrent, cached, cache_ttl, idempotent, cleanup; see stent_describe. A worker's
  * start writes them to the store, where dispatches and calls of the function find what they leave out: the newest
  * worker's word counts. Until the store has one they are taken from here, for what this executor dispatches and calls.
  *
@@ -623,8 +623,9 @@ stent_status stent_executor_signal(stent_executor *executor,
 /**
  * Cancels an execution with everything that it called. Returns when that is durable: from then on nothing of it is
  * started and no result of it is taken; running handlers are told by stent_task_is_cancelled and by their next call.
- * It is "cancelled" when the last of them has returned. `reason` may be NULL. Any thread. STENT_E_NOT_FOUND.
- * STENT_E_CONFLICT: it is over.
+ * It is "cancelled" when the last of them has returned, or when it has cleaned up, where its function has a cleanup: the
+ * function runs again then, and what it had waited for answers STENT_E_CANCELLED. `reason` may be NULL. Any thread.
+ * STENT_E_NOT_FOUND. STENT_E_CONFLICT: it is over.
  */
 stent_status stent_executor_cancel(stent_executor *executor,
                                    const char *execution_id,
@@ -778,9 +779,10 @@ void stent_worker_free(stent_worker *worker);
 /**
  * What is known of the task, as a JSON object: "task_id", "execution_id", "function", "attempt", "fence",
  * "worker_id", "deadline", "queue", "tags", "priority", "kind", "parent_task_id", "step_key", "traceparent",
- * "heartbeat" (what its last attempt said), "run" and "created_at". "attempt" is 1 for the first, and grows with each
- * failure and with each worker that dies after it has begun. The text belongs to the task and lives as long
- * as the caller's reference; NULL if the task is not a live handle. Any thread.
+ * "heartbeat" (what its last attempt said), "run", "created_at" and "cleanup" (its execution was cancelled or timed out,
+ * and it is to clean up). "attempt" is 1 for the first, and grows with each failure and with each worker that dies
+ * after it has begun. The text belongs to the task and lives as long as the caller's reference; NULL if the task is
+ * not a live handle. Any thread.
  */
 const char *stent_task_info(stent_task *task);
 
@@ -1135,9 +1137,10 @@ stent_status stent_task_log(stent_task *task, int32_t level, const char *message
  * A HOST THAT IS GONE. Leases are renewed by the library, and a host whose loop stands still would keep its tasks. So the
  * descriptor becomes readable now and then without an event, and the host answers that as always: it takes, and gets
  * none. A thread that waits in stent_poller_next lives too. A host that does neither for the worker's host_timeout (three
- * leases, if nobody says) counts as dead: the worker claims nothing, and gives back all it held, and no attempt is charged; a
- * line of the log and "trouble" in the worker's status name the tasks whose turn it was. With the next take it lives
- * again, gets "evict" for what it had, and new tasks.
+ * leases, if nobody says) counts as dead: the worker claims nothing, and all it held goes to others; a line of the log and
+ * "trouble" in the worker's status name the tasks whose turn it was. For these it is a death, as if the process had ended:
+ * one that always holds its host up ends as a dead letter ("max_deaths"). Others are charged nothing. With the next take
+ * the host lives again, gets "evict" for what it had, and new tasks.
  *
  * FREEING a task that is not ended: on the coroutine's turn, or in a step, it is a failure of type "NoOutcome"; while it
  * waits, the coroutine is forgotten, as by an eviction; while the worker drains or when the poller is gone, the task
