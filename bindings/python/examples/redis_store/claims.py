@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Iterator
 
 from msgspec import Raw, Struct
@@ -58,15 +59,35 @@ def claim(tx: Transaction, asked: Claim) -> list[Claimed]:
         else:
             limited.append((function.name, most, lanes))
     taken: list[Task] = []
-    room = asked.limited
-    for name, most, lanes in limited:
-        count = min(room, most - tx.count(f"running:{name}", above=tx.now))
-        if count > 0:
-            more = _take(tx, asked, lanes, count, begin=count)
-            room -= len(more)
-            taken += more
+    for lanes, count in _shares(tx, asked, limited, free):
+        taken += _take(tx, asked, lanes, count, begin=count)
     taken += _take(tx, asked, free, asked.count, begin=asked.begin - len(taken))
-    return [_claimed(tx, task) for task in sorted(taken, key=lambda task: (-task.priority, task.created_at, task.id))]
+    return [_claimed(tx, task) for task in sorted(taken, key=_order)]
+
+
+def _shares(
+    tx: Transaction, asked: Claim, limited: list[tuple[str, int, list[str]]], free: list[str]
+) -> list[tuple[list[str], int]]:
+    """How many of each limited function are among the best of all for which there are slots."""
+    room = [most - tx.count(f"running:{name}", above=tx.now) for name, most, _ in limited]
+    offers: list[tuple[Task, int | None]]
+    offers = [(task, place) for place, (_, _, lanes) in enumerate(limited) for task in _best(tx, lanes, asked.limited)]
+    offers += [(task, None) for task in _best(tx, free, min(asked.limited, asked.count))]
+    shares, left = [0] * len(limited), asked.limited
+    for _, place in sorted(offers, key=lambda offer: _order(offer[0])):
+        if left == 0:
+            break
+        if place is not None:
+            if shares[place] >= room[place]:
+                # What may not run takes no slot.
+                continue
+            shares[place] += 1
+        left -= 1
+    return [(lanes, count) for (_, _, lanes), count in zip(limited, shares, strict=True) if count > 0]
+
+
+def _best(tx: Transaction, lanes: list[str], count: int) -> list[Task]:
+    return list(itertools.islice(_ready(tx, lanes), count))
 
 
 def _ready(tx: Transaction, lanes: list[str]) -> Iterator[Task]:
@@ -227,10 +248,13 @@ def claim_next_task(
     if best is None:
         return None
     # Whoever held it before died without a word. It runs at once, and nobody knows what runs beside it.
-    best.crashes += best.state == "running"
-    best.deaths += best.state == "running"
+    if best.state == "running":
+        best.crashes += 1
+        best.deaths += 1
+        # A time-out is an attempt's: one that was suspended goes on, one whose holder died begins anew.
+        best.deadline = None
     best.begun = 1
-    best.deadline = None if best.timeout is None else after(at, best.timeout)
+    best.deadline = best.deadline or (None if best.timeout is None else after(at, best.timeout))
     hold(tx, best, worker_id, at, lease_duration)
     return ends.record(best)
 
