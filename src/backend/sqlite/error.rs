@@ -1,8 +1,10 @@
 //! Errors of SQLite as errors of this library. Mapped by code, never by text.
 
+use std::any::Any;
 use std::io;
 
 use crate::model::{Detail, Error, Status};
+use crate::threads;
 
 const LOCKED_FOR_LONG: &str = "the database is locked by another process for longer than busy_timeout";
 
@@ -45,6 +47,11 @@ pub(super) fn locked() -> Error {
 
 pub(super) fn closed() -> Error {
     Error::closed("the backend is closed")
+}
+
+/// What runs in a transaction has panicked.
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Error {
+    Error::new(Status::Panic, format!("a defect of Stent, please report it: {}", threads::said(panic)))
 }
 
 /// The process has no more threads.

@@ -8,6 +8,7 @@
 //! others, looking after the log, copies, closing.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -404,7 +405,9 @@ fn attempt(
     let shared = transactions.shared.clone();
     let mut tx = Tx::new(&mut transactions.session, now, catalog, &shared);
     for job in jobs {
-        if let Err(why) = at_once(job.run(&mut tx)) {
+        // One that panics ends like one that fails: whoever runs it, others' jobs are with it, and the seat is for all.
+        let ran = catch_unwind(AssertUnwindSafe(|| at_once(job.run(&mut tx))));
+        if let Err(why) = ran.unwrap_or_else(|panic| Err(error::panicked(&*panic))) {
             drop(tx);
             transactions.rollback();
             return Err(why);

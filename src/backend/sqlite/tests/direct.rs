@@ -119,3 +119,28 @@ async fn a_thread_that_may_block_works_itself() {
     })
     .await;
 }
+
+/// Of a transaction that panics its own caller hears, whichever thread ran it; the others are served.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_in_a_transaction_ends_no_writer() {
+    on_both(async |store| {
+        let panics = async |sqlite: Arc<Sqlite>| {
+            let write = sqlite.write((), |_, _| Box::pin(async { if true { panic!("on purpose") } else { Ok(()) } }));
+            tokio::time::timeout(10 * SECOND, write).await.unwrap()
+        };
+        let writes = async |sqlite: Arc<Sqlite>| {
+            let write = sqlite.write((), |_, _| Box::pin(async { Ok(()) }));
+            tokio::time::timeout(10 * SECOND, write).await.unwrap()
+        };
+        for _ in 0..2 {
+            is(&panics(store.sqlite.clone()).await.unwrap_err(), Status::Panic, "on purpose");
+            writes(store.sqlite.clone()).await.unwrap();
+            let sqlite = store.sqlite.clone();
+            let why = tokio::spawn(async move { panics(sqlite).await }).await.unwrap().unwrap_err();
+            is(&why, Status::Panic, "on purpose");
+            let sqlite = store.sqlite.clone();
+            tokio::spawn(async move { writes(sqlite).await }).await.unwrap().unwrap();
+        }
+    })
+    .await;
+}
