@@ -1,6 +1,7 @@
 // graphile-worker: a program that benches/peers/run compares.
 
 import { EventEmitter } from "node:events";
+import { median, pause, timed } from "./clock.mjs";
 import { Logger, makeWorkerUtils, run, runMigrations } from "graphile-worker";
 
 const [url, settings, phase, count] = [...process.argv.slice(2, 5), Number(process.argv[5])];
@@ -75,18 +76,4 @@ async function latency() {
     await pause(5);
   }
   return { start_ms: median(toStart), result_ms: median(toResult) };
-}
-
-async function timed(work) {
-  const begin = performance.now();
-  await work();
-  return { seconds: (performance.now() - begin) / 1000 };
-}
-
-function pause(millis) {
-  return new Promise((resolve) => setTimeout(resolve, millis));
-}
-
-function median(times) {
-  return times.sort((a, b) => a - b)[times.length >> 1];
 }

@@ -1,5 +1,6 @@
 // pg-boss: a program that benches/peers/run compares.
 
+import { median, pause, timed } from "./clock.mjs";
 import { PgBoss } from "pg-boss";
 
 const [url, settings, phase, count] = [...process.argv.slice(2, 5), Number(process.argv[5])];
@@ -67,18 +68,4 @@ async function latency() {
     await pause(5);
   }
   return { start_ms: median(toStart), result_ms: median(toResult) };
-}
-
-async function timed(work) {
-  const begin = performance.now();
-  await work();
-  return { seconds: (performance.now() - begin) / 1000 };
-}
-
-function pause(millis) {
-  return new Promise((resolve) => setTimeout(resolve, millis));
-}
-
-function median(times) {
-  return times.sort((a, b) => a - b)[times.length >> 1];
 }
