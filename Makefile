@@ -16,7 +16,7 @@ BINDINGS_LIB := $(if $(STENT_LIB_DIR),,lib)
 BESIDE_POSTGRES := $(if $(STENT_TEST_POSTGRES),,scripts/with-postgres)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-peers soak header lib devlib install uninstall installtest deb cpp go node python examples clean
+.PHONY: help demo test check bench bench-peers soak header lib devlib install uninstall installtest deb cpp go node python rust examples clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -88,6 +88,10 @@ node: $(BINDINGS_LIB) ## builds and tests the Node binding, likewise
 python: $(BINDINGS_LIB) ## builds and tests the Python binding, likewise
 	@scripts/need python postgres redis
 	@$(BESIDE_POSTGRES) bindings/python/test
+
+rust: $(BINDINGS_LIB) ## builds and tests the Rust binding, likewise
+	@scripts/need rust lint python postgres
+	@$(BESIDE_POSTGRES) bindings/rust/test
 
 examples: lib ## builds the C examples into target/examples_c
 	@mkdir -p $(EXAMPLES)
