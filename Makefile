@@ -16,7 +16,7 @@ BINDINGS_LIB := $(if $(STENT_LIB_DIR),,lib)
 BESIDE_POSTGRES := $(if $(STENT_TEST_POSTGRES),,scripts/with-postgres)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-peers soak header lib devlib install uninstall installtest deb cpp go node python examples clean
+.PHONY: help demo test check bench bench-peers soak header lib devlib install uninstall installtest deb wheel npm dist packtest aarch64 cpp go node python rust examples clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -73,6 +73,26 @@ installtest: $(BINDINGS_LIB) ## installs into a temporary root, unpacks the pack
 	@scripts/need cc c++ pkg-config cmake doctest python
 	@scripts/install/test
 
+wheel: $(BINDINGS_LIB) ## makes the Python wheel in target/dist, for glibc 2.28 and newer
+	@scripts/need python
+	@scripts/pack/wheel
+
+npm: $(BINDINGS_LIB) ## makes the npm packages in target/dist, likewise
+	@scripts/need node python rust
+	@scripts/pack/npm
+
+dist: ## makes the source in target/dist, with all crates in it: it builds without a network
+	@scripts/need rust
+	@scripts/pack/dist
+
+packtest: $(BINDINGS_LIB) ## makes these, and uses them in empty folders
+	@scripts/need rust pkg-config node python
+	@scripts/pack/test
+
+aarch64: ## builds the library for aarch64, tests it under qemu, makes its wheel and npm package
+	@scripts/need rust aarch64 node python
+	@scripts/pack/aarch64
+
 cpp: $(BINDINGS_LIB) ## builds and tests the C++ binding; STENT_LIB_DIR names the library's folder, else it is built
 	@scripts/need c++ doctest postgres
 	@$(BESIDE_POSTGRES) bindings/cpp/test
@@ -88,6 +108,10 @@ node: $(BINDINGS_LIB) ## builds and tests the Node binding, likewise
 python: $(BINDINGS_LIB) ## builds and tests the Python binding, likewise
 	@scripts/need python postgres redis
 	@$(BESIDE_POSTGRES) bindings/python/test
+
+rust: $(BINDINGS_LIB) ## builds and tests the Rust binding, likewise
+	@scripts/need rust lint python postgres
+	@$(BESIDE_POSTGRES) bindings/rust/test
 
 examples: lib ## builds the C examples into target/examples_c
 	@mkdir -p $(EXAMPLES)

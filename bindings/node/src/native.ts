@@ -6,15 +6,51 @@ import koffi = require("koffi");
 
 export type Handle = bigint;
 
-/** `STENT_LIB_DIR` names the folder of the library; else it is this repository's, else the loader's. */
-function find(): string {
-  const given = process.env.STENT_LIB_DIR;
-  if (given) return path.join(given, "libstent.so.0");
-  const built = path.join(__dirname, "../../../../target/release/libstent.so.0");
-  return fs.existsSync(built) ? built : "libstent.so.0";
+const SONAME = "libstent.so.0";
+
+/** The package that carries the library for this kind of machine: beside this one, if npm found that it fits. */
+function packaged(): string | undefined {
+  try {
+    return require.resolve(`@stent-dev/stent-linux-${process.arch}-gnu/${SONAME}`);
+  } catch {
+    return undefined;
+  }
 }
 
-const library = koffi.load(find());
+/** Where the library may be, the first first. What `STENT_LIB_DIR` names is the only place. */
+function places(): string[] {
+  const given = process.env.STENT_LIB_DIR;
+  if (given) return [path.join(given, SONAME)];
+  const found = packaged();
+  const checkout = path.join(__dirname, "../../../..");
+  const built = fs.existsSync(path.join(checkout, "include/stent.h")) ? [path.join(checkout, "target/release", SONAME)] : [];
+  // Without a folder it is the loader that looks.
+  return [...(found ? [found] : []), ...built, SONAME];
+}
+
+function load(): ReturnType<typeof koffi.load> {
+  const tried: string[] = [];
+  for (const place of places()) {
+    // A file that is there and can't be loaded is told of, and none in its place is taken.
+    if (place !== SONAME && !fs.existsSync(place)) {
+      tried.push(`${place}: there is no such file`);
+      continue;
+    }
+    try {
+      return koffi.load(place);
+    } catch (why) {
+      tried.push(`${place}: ${(why as Error).message}`);
+      if (place !== SONAME) break;
+    }
+  }
+  if (!process.env.STENT_LIB_DIR && !packaged()) {
+    tried.unshift(`the package @stent-dev/stent-linux-${process.arch}-gnu: it is not installed`);
+  }
+  const list = tried.map((line) => `\n  ${line}`).join("");
+  throw new Error(`Stent's library was not found. Tried:${list}\nSTENT_LIB_DIR names the folder of one that is elsewhere.`);
+}
+
+const library = load();
 const text = koffi.disposable("stent_text", "str", library.func("void stent_free(void *)"));
 const textOut = koffi.out(koffi.pointer(text));
 
