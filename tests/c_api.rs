@@ -36,8 +36,10 @@ macro_rules! programs {
 }
 
 programs! {
+    accessors,
     arguments,
     callbacks,
+    cancelled,
     custom,
     deferred,
     dlopen,
@@ -78,7 +80,7 @@ mod on_postgres {
 
 /// Threads that are cut off and processes that end in the middle leave memory behind, which is no leak; and a stack that
 /// is measured is not valgrind's.
-const ALONE: &[&str] = &["at_exit", "few_threads", "small_stack", "threads"];
+const ALONE: &[&str] = &["at_exit", "few_threads", "no_memory", "small_stack", "threads"];
 
 #[test]
 fn calls_work_to_the_end_of_a_process() {
@@ -88,6 +90,11 @@ fn calls_work_to_the_end_of_a_process() {
 #[test]
 fn without_room_for_threads_there_are_errors() {
     alone("few_threads");
+}
+
+#[test]
+fn without_memory_a_process_ends_and_its_store_is_whole() {
+    alone("no_memory");
 }
 
 #[test]
