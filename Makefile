@@ -16,7 +16,7 @@ BINDINGS_LIB := $(if $(STENT_LIB_DIR),,lib)
 BESIDE_POSTGRES := $(if $(STENT_TEST_POSTGRES),,scripts/with-postgres)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-peers soak header lib devlib install uninstall installtest deb wheel npm dist packtest aarch64 cpp go node python rust examples clean
+.PHONY: help demo test check bench bench-peers soak header lib devlib install uninstall installtest deb wheel npm dist packtest aarch64 cpp go node python rust ffi examples clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -25,7 +25,7 @@ demo: examples ## orders on a SQLite file, and a worker killed with SIGKILL in t
 	$(EXAMPLES)/order_workflow demo examples_c/orders.json
 
 test: ## formatting, lints and all tests; the last line is the count
-	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest pkg-config cmake deb go node python redis
+	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest pkg-config cmake deb go node python redis ruby luajit php java mono
 	@scripts/test
 
 check: ## formatting and lints only
@@ -112,6 +112,10 @@ python: $(BINDINGS_LIB) ## builds and tests the Python binding, likewise
 rust: $(BINDINGS_LIB) ## builds and tests the Rust binding, likewise
 	@scripts/need rust lint python postgres
 	@$(BESIDE_POSTGRES) bindings/rust/test
+
+ffi: $(BINDINGS_LIB) ## runs the examples in C, Ruby, LuaJIT, PHP, Java and C#, likewise; some of them: make ffi ARGS="ruby php"
+	@scripts/need cc ruby luajit php java mono
+	@examples_ffi/run $(ARGS)
 
 examples: lib ## builds the C examples into target/examples_c
 	@mkdir -p $(EXAMPLES)

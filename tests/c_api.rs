@@ -40,9 +40,10 @@ macro_rules! programs {
 // Valgrind translates the library anew for each process, which costs more than what most programs do: those that need no
 // process of their own run in one there, each after the other.
 programs! {
-    calls: arguments, callbacks, deferred, lease_lost, operations, outcomes, statuses;
+    calls: accessors, arguments, callbacks, deferred, lease_lost, operations, outcomes, statuses;
     pollers: lifetimes, poison, poller, poller_many, poller_submit, poller_workflow;
     users: silent, task_arguments, two_handles, two_users, workflow, wrong_thread;
+    cancelled: cancelled;
     custom: custom;
     dlopen: dlopen;
     fork: fork;
@@ -66,7 +67,7 @@ mod on_postgres {
 
 /// Threads that are cut off and processes that end in the middle leave memory behind, which is no leak; and a stack that
 /// is measured is not valgrind's.
-const ALONE: &[&str] = &["at_exit", "few_threads", "small_stack", "threads"];
+const ALONE: &[&str] = &["at_exit", "few_threads", "no_memory", "small_stack", "threads"];
 
 #[test]
 fn calls_work_to_the_end_of_a_process() {
@@ -76,6 +77,11 @@ fn calls_work_to_the_end_of_a_process() {
 #[test]
 fn without_room_for_threads_there_are_errors() {
     alone("few_threads");
+}
+
+#[test]
+fn without_memory_a_process_ends_and_its_store_is_whole() {
+    alone("no_memory");
 }
 
 #[test]

@@ -97,6 +97,22 @@ impl Executor {
         Ok(())
     }
 
+    /// Takes a function back: workers that are started from now on don't have it, those that run keep it.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` if the name is not registered.
+    pub fn unregister(&self, function: &str) -> Result<()> {
+        let taken = self.0.functions.write().unwrap_or_else(std::sync::PoisonError::into_inner).remove(function);
+        // Its handler is dropped outside of the lock: what that calls may register functions.
+        if taken.is_none() {
+            return Err(Error::not_found(format!(
+                "unregister: no function '{function}' is registered in this executor"
+            )));
+        }
+        self.0.core.declared.remove(function);
+        Ok(())
+    }
+
     /// Starts a worker for the functions that are registered now. With an inbox it is for those without a handler, and
     /// their tasks are sent there as events; else for those with one. Returns at once: the worker is `starting` until
     /// it is registered in the store, however long that takes.

@@ -15,6 +15,7 @@ use crate::model::Payload;
 /// the task is not ended. STENT_E_LEASE_LOST, STENT_E_CANCELLED: the result will not be taken.
 /// STENT_E_NONDETERMINISM: something is recorded that this run has not asked for; the task is parked.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_complete(
     task: *mut stent_task,
     result: *const c_char,
@@ -32,6 +33,7 @@ pub unsafe extern "C" fn stent_task_complete(
 /// at once. Message and stack are kept up to 32 KiB, type and code up to 255 bytes, details up to 256 KiB; what is longer
 /// is cut, and says so. Staged as stent_task_complete is, with the same statuses. Never blocks. Any thread.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_fail(
     task: *mut stent_task,
     failure: *const c_char,
@@ -49,6 +51,7 @@ pub unsafe extern "C" fn stent_task_fail(
 /// it: its coroutine has nothing left to do until one of the "op" events comes that it has asked for. Never blocks. Any
 /// thread. STENT_E_INVALID: nothing is awaited, or asked for. STENT_E_CONFLICT: the task was ended already.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_suspend(task: *mut stent_task, error: *mut *mut stent_error) -> stent_status {
     on_task(task, error, |task| task.suspend())
 }
@@ -57,6 +60,7 @@ pub unsafe extern "C" fn stent_task_suspend(task: *mut stent_task, error: *mut *
 /// taken: for workflows without an end, whose journal would grow for ever. Its id stays. Staged as
 /// stent_task_complete is, with the same statuses. Never blocks. Any thread.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_continue(
     task: *mut stent_task,
     args: *const c_char,
