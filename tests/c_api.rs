@@ -38,6 +38,7 @@ macro_rules! programs {
 programs! {
     arguments,
     callbacks,
+    cleanup,
     custom,
     deferred,
     dlopen,
@@ -73,7 +74,7 @@ mod on_postgres {
         };
     }
 
-    on_postgres! { poison, poller, poller_evict, poller_submit, poller_workflow, silent }
+    on_postgres! { cleanup, poison, poller, poller_evict, poller_submit, poller_workflow, silent }
 }
 
 /// Threads that are cut off and processes that end in the middle leave memory behind, which is no leak; and a stack that
@@ -139,10 +140,12 @@ const FROZEN: &str = "frozen";
 fn everything_ends_in_its_time_when_the_server_is_stopped() {
     let server = postgres::Server::new("frozen", "");
     let main = server.folder.join("data/postmaster.pid");
+    // What the store itself would take for an answer that does not come, or to connect.
+    let url = postgres::schema_of(&server.url, "&call_timeout=100&connect_timeout=200");
     let stop = format!("p=$(head -n 1 {}); kill -STOP $p $(ps -o pid= --ppid $p)", main.display());
     let (program, files) = build(FROZEN, "alone");
     let mut run = Command::new("timeout");
-    run.args(["--kill-after=5", PLAIN_SECONDS]).arg(program).arg(files).arg(library()).arg(&server.url).arg(stop);
+    run.args(["--kill-after=5", PLAIN_SECONDS]).arg(program).arg(files).arg(library()).arg(&url).arg(stop);
     let ended = run.output();
     server.signal("CONT");
     let ended = ended.unwrap();
