@@ -40,7 +40,7 @@ macro_rules! programs {
 // Valgrind translates the library anew for each process, which costs more than what most programs do: those that need no
 // process of their own run in one there, each after the other.
 programs! {
-    calls: accessors, arguments, callbacks, deferred, lease_lost, operations, outcomes, statuses;
+    calls: accessors, arguments, callbacks, cleanup, deferred, lease_lost, operations, outcomes, statuses;
     pollers: lifetimes, poison, poller, poller_many, poller_submit, poller_workflow;
     users: silent, task_arguments, two_handles, two_users, workflow, wrong_thread;
     cancelled: cancelled;
@@ -62,7 +62,7 @@ mod on_postgres {
         };
     }
 
-    on_postgres! { poison, poller, poller_evict, poller_submit, poller_workflow, silent }
+    on_postgres! { cleanup, poison, poller, poller_evict, poller_submit, poller_workflow, silent }
 }
 
 /// Threads that are cut off and processes that end in the middle leave memory behind, which is no leak; and a stack that
@@ -133,10 +133,12 @@ const FROZEN: &str = "frozen";
 fn everything_ends_in_its_time_when_the_server_is_stopped() {
     let server = postgres::Server::new("frozen", "");
     let main = server.folder.join("data/postmaster.pid");
+    // What the store itself would take for an answer that does not come, or to connect.
+    let url = postgres::schema_of(&server.url, "&call_timeout=100&connect_timeout=200");
     let stop = format!("p=$(head -n 1 {}); kill -STOP $p $(ps -o pid= --ppid $p)", main.display());
     let (program, files) = build(FROZEN, "alone");
     let mut run = Command::new("timeout");
-    run.args(["--kill-after=5", PLAIN_SECONDS]).arg(program).arg(files).arg(library()).arg(&server.url).arg(stop);
+    run.args(["--kill-after=5", PLAIN_SECONDS]).arg(program).arg(files).arg(library()).arg(&url).arg(stop);
     let ended = run.output();
     server.signal("CONT");
     let ended = ended.unwrap();

@@ -168,7 +168,7 @@ impl State {
             deadline: job.deadline,
             cache: job.cache,
             traceparent: self.executions[&task.execution_id].traceparent.clone(),
-            cleanup: None,
+            cleanup: job.cleanup,
             claimed_at: now,
             task,
         }
