@@ -2,7 +2,7 @@
 //! so loses to everybody who has just begun to wait: beside a process that writes without pause it waited for seconds.
 //! Here all who wait look at short intervals of random lengths, however long they have waited.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,7 @@ impl Busy {
     }
 
     /// `tries`: those that were made since the wait began. False: it has waited long enough.
-    fn wait(&mut self, tries: c_int) -> bool {
+    pub fn wait(&mut self, tries: c_int) -> bool {
         if tries == 0 {
             self.since = Instant::now();
         }
@@ -47,16 +47,6 @@ impl Busy {
         self.chance ^= self.chance << 17;
         Duration::from_micros(INTERVAL.0 + self.chance % INTERVAL.1)
     }
-}
-
-/// SQLite's callback.
-///
-/// # Safety
-/// `busy` is a [`Busy`] that lives as long as the connection, and is used by nobody else while a statement runs.
-pub(super) unsafe extern "C" fn wait(busy: *mut c_void, tries: c_int) -> c_int {
-    // SAFETY: by this function's contract.
-    let busy = unsafe { &mut *busy.cast::<Busy>() };
-    c_int::from(busy.wait(tries))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! and the rows that they answer. A connection belongs to one thread at a time, and so takes no locks of its own.
 
 use std::collections::HashMap;
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -10,13 +10,12 @@ use std::time::Duration;
 
 use libsqlite3_sys as sqlite;
 
-use super::busy::{self, Busy};
+use super::busy::Busy;
 use super::error::{self, Refused};
 use crate::model::{Error, Id, Result};
 
 pub(super) struct Connection {
     db: NonNull<sqlite::sqlite3>,
-    /// SQLite has its address.
     busy: NonNull<Busy>,
     /// By the address of their text, which is a constant of the program.
     kept: HashMap<usize, Kept>,
@@ -75,6 +74,12 @@ fn is_ok(code: c_int) -> bool {
     code == sqlite::SQLITE_OK
 }
 
+/// SQLite's callback; `busy` is the connection's, and is used by nobody else while a statement runs.
+unsafe extern "C" fn wait(busy: *mut c_void, tries: c_int) -> c_int {
+    // SAFETY: as above.
+    c_int::from(unsafe { &mut *busy.cast::<Busy>() }.wait(tries))
+}
+
 impl Connection {
     /// Nothing here makes SQLite look into the file.
     pub fn open(path: &CStr, missing: Missing, patience: Duration) -> Result<Self> {
@@ -95,7 +100,7 @@ impl Connection {
             return Err(conn.refused());
         }
         // SAFETY: the connection is open. What waits lives until it is closed.
-        unsafe { sqlite::sqlite3_busy_handler(db.as_ptr(), Some(busy::wait), conn.busy.as_ptr().cast()) };
+        unsafe { sqlite::sqlite3_busy_handler(db.as_ptr(), Some(wait), conn.busy.as_ptr().cast()) };
         conn.busy_timeout(patience);
         conn.execute("PRAGMA foreign_keys = OFF")?;
         Ok(conn)
@@ -224,14 +229,10 @@ impl Connection {
         if !is_ok(code) {
             return Err(self.refused());
         }
-        self.forget_busy();
-        std::mem::forget(self);
-        Ok(())
-    }
-
-    fn forget_busy(&mut self) {
         // SAFETY: it was made by a box, and nobody calls it any more.
         drop(unsafe { Box::from_raw(self.busy.as_ptr()) });
+        std::mem::forget(self);
+        Ok(())
     }
 
     fn finalize(&mut self) {
@@ -247,7 +248,8 @@ impl Drop for Connection {
         self.finalize();
         // SAFETY: its statements are finalized, so nothing keeps it open, and it is not used again.
         unsafe { sqlite::sqlite3_close(self.db.as_ptr()) };
-        self.forget_busy();
+        // SAFETY: it was made by a box, and nobody calls it any more.
+        drop(unsafe { Box::from_raw(self.busy.as_ptr()) });
     }
 }
 

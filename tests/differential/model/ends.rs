@@ -248,6 +248,9 @@ impl State {
 
     /// Takes a tree whose execution is being cancelled, but for what runs, and closes the execution if nothing does.
     pub fn cancel_tree(&mut self, execution: Id) {
+        if self.execution_state(execution) != Some(ExecutionState::Cancelling) {
+            return;
+        }
         let root =
             self.executions.get(&execution).and_then(|run| run.root).filter(|root| self.tasks.contains_key(root));
         if let Some(root) = root {
@@ -263,7 +266,8 @@ impl State {
     pub fn close(&mut self, execution: Id) {
         let held = self.tasks.values().any(|job| job.lease.is_some() && job.record.execution_id == execution);
         let now = self.now;
-        if held || self.execution_state(execution) != Some(ExecutionState::Cancelling) || self.begin_cleanup(execution) {
+        if held || self.execution_state(execution) != Some(ExecutionState::Cancelling) || self.begin_cleanup(execution)
+        {
             return;
         }
         if let Some(run) = self.executions.get_mut(&execution) {
