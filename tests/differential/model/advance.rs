@@ -100,6 +100,7 @@ impl State {
             return true;
         }
         job.let_go();
+        job.begun = None;
         let worker = job.record.worker_id.take();
         match outcome {
             Outcome::Hold | Outcome::Complete { .. } | Outcome::DeadLetter { .. } | Outcome::PassUp { .. } => {}

@@ -120,6 +120,7 @@ impl State {
         let at = self.later(Some(delay));
         let job = self.tasks.get_mut(&id).expect("it failed");
         charge(job);
+        job.begun = None;
         job.let_go();
         job.offer(at);
         (job.deadline, job.joins) = (None, None);

@@ -228,7 +228,7 @@ def _move(tx: Transaction, task: Task, outcome: Literal["hold", "release"] | Out
     if outcome == "hold":
         tx.put(task)
         return
-    task.lease_expires_at = task.due_at = None
+    task.lease_expires_at = task.due_at = task.begun = None
     tx.hint_work()
     if not isinstance(outcome, Outcome):
         task.worker_id = None
