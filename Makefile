@@ -16,7 +16,7 @@ BINDINGS_LIB := $(if $(STENT_LIB_DIR),,lib)
 BESIDE_POSTGRES := $(if $(STENT_TEST_POSTGRES),,scripts/with-postgres)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-peers soak header lib devlib install uninstall installtest deb wheel npm dist packtest aarch64 cpp go node python rust ffi examples clean
+.PHONY: help demo test check bench bench-peers soak header lib devlib install uninstall installtest deb wheel npm dist disttest packtest aarch64 cpp go node python rust ffi examples clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -84,6 +84,10 @@ npm: $(BINDINGS_LIB) ## makes the npm packages in target/dist, likewise
 dist: ## makes the source in target/dist, with all crates in it: it builds without a network
 	@scripts/need rust
 	@scripts/pack/dist
+
+disttest: $(BINDINGS_LIB) ## makes it, and compiles it without a network
+	@scripts/need rust
+	@scripts/pack/test the_source_builds_without_a_network
 
 packtest: $(BINDINGS_LIB) ## makes these, and uses them in empty folders
 	@scripts/need rust pkg-config node python

@@ -2,12 +2,28 @@
 
 use core::ffi::{c_char, c_void};
 
+pub const STENT_VERSION_MAJOR: u32 = 0;
+pub const STENT_VERSION_MINOR: u32 = 1;
+pub const STENT_VERSION_PATCH: u32 = 0;
+pub const STENT_VERSION_NUMBER: u32 = 1000;
 pub const STENT_WAIT_ALL: u32 = 0;
 pub const STENT_WAIT_ANY: u32 = 1;
 pub const STENT_LOG_ERROR: i32 = 1;
 pub const STENT_LOG_WARN: i32 = 2;
 pub const STENT_LOG_INFO: i32 = 3;
 pub const STENT_LOG_DEBUG: i32 = 4;
+pub const STENT_ABI_VERSION: u32 = 0;
+pub const STENT_NAME_MAX: u32 = 255;
+pub const STENT_PAYLOAD_MAX: u32 = 67108864;
+pub const STENT_TAGS_MAX: u32 = 32;
+pub const STENT_OPS_MAX: u32 = 1000000;
+pub const STENT_BATCH_MAX: u32 = 1000;
+pub const STENT_CONCURRENCY_MAX: u32 = 10000;
+pub const STENT_ERROR_TEXT_MAX: u32 = 32768;
+pub const STENT_ERROR_DETAILS_MAX: u32 = 262144;
+pub const STENT_KEY_MAX: u32 = 1024;
+pub const STENT_CONNECTIONS_MAX: u32 = 10000;
+pub const STENT_DURATION_MAX: u64 = 31536000000;
 pub const STENT_OK: i32 = 0;
 pub const STENT_PENDING: i32 = 1;
 pub const STENT_SUSPEND: i32 = 2;
@@ -94,10 +110,14 @@ unsafe extern "C" {
     pub fn stent_error_status(error: *const stent_error) -> stent_status;
     pub fn stent_error_message(error: *const stent_error) -> *const c_char;
     pub fn stent_error_json(error: *const stent_error) -> *const c_char;
+    pub fn stent_error_retryable(error: *const stent_error) -> i32;
+    pub fn stent_error_failure_type(error: *const stent_error) -> *const c_char;
+    pub fn stent_error_failure_message(error: *const stent_error) -> *const c_char;
     pub fn stent_error_free(error: *mut stent_error);
     pub fn stent_backend_open(url: *const c_char, options: *const c_char, backend: *mut *mut stent_backend, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_backend_init_db(backend: *mut stent_backend, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_backend_call(backend: *mut stent_backend, operation: *const c_char, request: *const c_char, response: *mut *mut c_char, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_backend_call_n(backend: *mut stent_backend, operation: *const c_char, request: *const c_char, request_length: usize, response: *mut *mut c_char, response_length: *mut usize, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_backend_backup(backend: *mut stent_backend, path: *const c_char, options: *const c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_backend_close(backend: *mut stent_backend, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_backend_shutdown(backend: *mut stent_backend, timeout_ms: i64, error: *mut *mut stent_error) -> stent_status;
@@ -105,11 +125,13 @@ unsafe extern "C" {
     pub fn stent_backend_custom(vtable: *const stent_backend_vtable, user_data: *mut c_void, free_fn: Option<stent_free_fn>, backend: *mut *mut stent_backend, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_backend_check(backend: *mut stent_backend, options: *const c_char, report: *mut *mut c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_reply_ok(reply: *mut stent_reply, response: *const c_char);
+    pub fn stent_reply_ok_n(reply: *mut stent_reply, response: *const c_char, response_length: usize);
     pub fn stent_reply_error(reply: *mut stent_reply, status: stent_status, message: *const c_char, details: *const c_char);
     pub fn stent_executor_new(backend: *mut stent_backend, options: *const c_char, executor: *mut *mut stent_executor, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_executor_set_log_handler(executor: *mut stent_executor, options: *const c_char, handler: Option<stent_log_fn>, user_data: *mut c_void, free_fn: Option<stent_free_fn>, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_executor_free(executor: *mut stent_executor);
     pub fn stent_executor_register(executor: *mut stent_executor, function: *const c_char, options: *const c_char, handler: Option<stent_handler_fn>, user_data: *mut c_void, free_fn: Option<stent_free_fn>, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_executor_unregister(executor: *mut stent_executor, function: *const c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_executor_dispatch(executor: *mut stent_executor, function: *const c_char, args: *const c_char, options: *const c_char, execution_id: *mut *mut c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_executor_dispatch_many(executor: *mut stent_executor, requests: *const c_char, execution_ids: *mut *mut c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_executor_wait(executor: *mut stent_executor, execution_id: *const c_char, timeout_ms: i64, execution: *mut *mut c_char, error: *mut *mut stent_error) -> stent_status;
@@ -126,6 +148,10 @@ unsafe extern "C" {
     pub fn stent_executor_cleanup(executor: *mut stent_executor, options: *const c_char, report: *mut *mut c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_executor_submit(executor: *mut stent_executor, operation: *const c_char, request: *const c_char, poller: *mut stent_poller, tag: u64, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_executor_submit_cancel(executor: *mut stent_executor, poller: *mut stent_poller, tag: u64, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_executor_dispatch_n(executor: *mut stent_executor, function: *const c_char, args: *const c_char, args_length: usize, options: *const c_char, execution_id: *mut *mut c_char, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_executor_result_n(executor: *mut stent_executor, execution_id: *const c_char, timeout_ms: i64, result: *mut *mut c_char, result_length: *mut usize, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_executor_signal_n(executor: *mut stent_executor, execution_id: *const c_char, name: *const c_char, payload: *const c_char, payload_length: usize, options: *const c_char, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_executor_submit_n(executor: *mut stent_executor, operation: *const c_char, request: *const c_char, request_length: usize, poller: *mut stent_poller, tag: u64, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_worker_start(executor: *mut stent_executor, options: *const c_char, poller: *mut stent_poller, worker: *mut *mut stent_worker, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_worker_status(worker: *mut stent_worker, status: *mut *mut c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_worker_wait(worker: *mut stent_worker, state: *const c_char, timeout_ms: i64, error: *mut *mut stent_error) -> stent_status;
@@ -133,6 +159,11 @@ unsafe extern "C" {
     pub fn stent_worker_stop(worker: *mut stent_worker, timeout_ms: i64, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_worker_free(worker: *mut stent_worker);
     pub fn stent_task_info(task: *mut stent_task) -> *const c_char;
+    pub fn stent_task_id(task: *mut stent_task) -> *const c_char;
+    pub fn stent_task_execution_id(task: *mut stent_task) -> *const c_char;
+    pub fn stent_task_function(task: *mut stent_task) -> *const c_char;
+    pub fn stent_task_worker_id(task: *mut stent_task) -> *const c_char;
+    pub fn stent_task_attempt(task: *mut stent_task) -> u32;
     pub fn stent_task_args(task: *mut stent_task) -> *const c_char;
     pub fn stent_task_kwargs(task: *mut stent_task) -> *const c_char;
     pub fn stent_task_is_cancelled(task: *mut stent_task) -> i32;
@@ -165,6 +196,13 @@ unsafe extern "C" {
     pub fn stent_task_state_set(task: *mut stent_task, key: *const c_char, value: *const c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_task_heartbeat(task: *mut stent_task, details: *const c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_task_log(task: *mut stent_task, level: i32, message: *const c_char, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_task_args_n(task: *mut stent_task, length: *mut usize) -> *const c_char;
+    pub fn stent_task_call_n(task: *mut stent_task, function: *const c_char, args: *const c_char, args_length: usize, options: *const c_char, result: *mut *mut c_char, result_length: *mut usize, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_task_spawn_call_n(task: *mut stent_task, function: *const c_char, args: *const c_char, args_length: usize, options: *const c_char, op: *mut u32, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_task_wait_signal_n(task: *mut stent_task, name: *const c_char, options: *const c_char, payload: *mut *mut c_char, payload_length: *mut usize, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_task_step_end_n(task: *mut stent_task, op: u32, result: *const c_char, result_length: usize, failure: *const c_char, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_task_result_n(task: *mut stent_task, op: u32, result: *mut *mut c_char, result_length: *mut usize, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_task_complete_n(task: *mut stent_task, result: *const c_char, result_length: usize, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_poller_new(poller: *mut *mut stent_poller, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_poller_fd(poller: *mut stent_poller) -> i32;
     pub fn stent_poller_next(poller: *mut stent_poller, timeout_ms: i64, event: *mut *mut stent_event, error: *mut *mut stent_error) -> stent_status;
@@ -177,6 +215,11 @@ unsafe extern "C" {
     pub fn stent_event_tag(event: *const stent_event) -> u64;
     pub fn stent_event_status(event: *const stent_event) -> stent_status;
     pub fn stent_event_json(event: *const stent_event) -> *const c_char;
+    pub fn stent_event_json_n(event: *const stent_event, length: *mut usize) -> *const c_char;
+    pub fn stent_event_task_id(event: *const stent_event) -> *const c_char;
+    pub fn stent_event_execution_id(event: *const stent_event) -> *const c_char;
+    pub fn stent_event_outcome(event: *const stent_event) -> *const c_char;
+    pub fn stent_event_error(event: *const stent_event) -> *mut stent_error;
     pub fn stent_event_task(event: *mut stent_event) -> *mut stent_task;
     pub fn stent_event_free(event: *mut stent_event);
 }
