@@ -31,7 +31,7 @@ test: ## formatting, lints and all tests; the last line is the count
 check: ## formatting and lints only
 	@scripts/need rust lint cc
 	cargo fmt --check
-	cargo clippy --all-targets -- -D warnings
+	cargo clippy --all-targets --features command -- -D warnings
 
 bench: ## speed of both stores beside their own; parts of it: make bench ARGS="quick postgres fan_out"
 	@scripts/need rust cc postgres

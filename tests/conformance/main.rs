@@ -74,6 +74,8 @@ mod keys;
 mod lanes;
 #[path = "../../src/check/cases/limits.rs"]
 mod limits;
+#[path = "../../src/check/cases/looks.rs"]
+mod looks;
 #[path = "../../src/check/must.rs"]
 mod must;
 #[path = "../../src/check/cases/options.rs"]

@@ -11,10 +11,11 @@ use super::clock::{self, Clock, was_set};
 use super::conn::{self, Connection, Missing, Table};
 use super::options::Location;
 use super::{error, file_locks, files};
+use crate::backend::SchemaVersion;
 use crate::model::{Error, Result, SqliteOptions, Synchronous, shown};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
-const MIGRATIONS: [&str; 6] = [
+pub(super) const MIGRATIONS: [&str; 6] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_letters.sql"),
     include_str!("migrations/0003_opened.sql"),
@@ -103,6 +104,26 @@ fn open(location: &Location, chosen: &SqliteOptions, clock: &Clock, deadline: In
             Err(why)
         }
     }
+}
+
+/// The schema's version, and nothing is written: where there is no file there is none afterwards.
+pub(super) fn schema(location: &Location, chosen: &SqliteOptions) -> Result<SchemaVersion> {
+    let known = MIGRATIONS.len() as i64;
+    let look = || match location {
+        Location::Memory => Ok(0),
+        Location::File(path) if !path.exists() => Ok(0),
+        Location::File(path) => {
+            file_locks::install()?;
+            look_at(path)?;
+            let mut conn = connect(location, Missing::Refuse, chosen.busy_timeout)?;
+            let found = schema_version(&mut conn);
+            // What was found is what matters.
+            let _closed = conn.close();
+            found
+        }
+    };
+    let found = look().map_err(|why| why.doing(&opening(location)))?;
+    Ok(SchemaVersion { found, known })
 }
 
 /// A connection that only reads, and hardly waits for a lock.

@@ -38,6 +38,7 @@ files! {
     keys: Engine,
     lanes: Engine,
     limits: Engine,
+    looks: Engine,
     options: Engine,
     parking: Engine,
     raw: Engine,
