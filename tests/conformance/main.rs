@@ -74,6 +74,7 @@ mod lanes;
 mod limits;
 #[path = "../../src/check/must.rs"]
 mod must;
+mod old_snapshots;
 #[path = "../../src/check/cases/options.rs"]
 mod options;
 #[path = "../../src/check/cases/parking.rs"]

@@ -30,6 +30,7 @@ pub(super) mod listeners;
 pub(super) mod lock;
 mod parked;
 pub(super) mod patience;
+mod places;
 mod protocol;
 mod register;
 mod restart;
@@ -45,6 +46,7 @@ pub(super) mod statements;
 mod stats;
 mod store;
 mod sweep;
+mod tides;
 pub(super) mod tx;
 mod waits;
 
