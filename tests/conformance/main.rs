@@ -78,7 +78,6 @@ mod limits;
 mod looks;
 #[path = "../../src/check/must.rs"]
 mod must;
-mod old_snapshots;
 #[path = "../../src/check/cases/options.rs"]
 mod options;
 #[path = "../../src/check/cases/parking.rs"]

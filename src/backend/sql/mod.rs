@@ -31,7 +31,6 @@ pub(super) mod lock;
 mod look;
 mod parked;
 pub(super) mod patience;
-mod places;
 mod protocol;
 mod register;
 mod restart;
@@ -47,7 +46,6 @@ pub(super) mod statements;
 mod stats;
 mod store;
 mod sweep;
-mod tides;
 pub(super) mod tx;
 mod waits;
 
