@@ -63,11 +63,8 @@ fn links_lead_to_headings_that_exist() {
             if path.contains("://") || !(path.is_empty() || path.ends_with(".md")) {
                 continue;
             }
-            let target = if path.is_empty() {
-                root().join(&file)
-            } else {
-                root().join(&file).parent().unwrap().join(path)
-            };
+            let target =
+                if path.is_empty() { root().join(&file) } else { root().join(&file).parent().unwrap().join(path) };
             if target.is_file() && !anchors(&read(&target)).contains(anchor) {
                 problems.push(format!("{file}: {path} has no heading for #{anchor}; mend the link"));
             }
@@ -79,10 +76,7 @@ fn links_lead_to_headings_that_exist() {
 #[test]
 fn headings_become_anchors_as_on_github() {
     let text = "# The `stent` command\n```sh\n# no heading\n```\n## What's it? (C, C++)\n## Same\n### Same\n";
-    assert_eq!(
-        anchors(text).into_iter().collect::<Vec<_>>(),
-        ["same", "same-1", "the-stent-command", "whats-it-c-c"]
-    );
+    assert_eq!(anchors(text).into_iter().collect::<Vec<_>>(), ["same", "same-1", "the-stent-command", "whats-it-c-c"]);
 }
 
 /// Columns by table.
