@@ -233,7 +233,7 @@ fn a_lost_lease_is_told_and_writes_nothing() {
     gate.up();
     until("the slot is free", || worker.status().running == 0);
     assert_eq!(*told.lock().unwrap(), [Status::LeaseLost, Status::LeaseLost]);
-    assert_eq!(worker.status().held, 0);
+    until("nothing is held", || worker.status().held == 0);
     let Response::Tasks(tasks) =
         house.on(house.backend.call(Request::ListTasksForExecution { execution_id: id })).unwrap()
     else {
