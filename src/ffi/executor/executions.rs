@@ -32,12 +32,20 @@ pub unsafe extern "C" fn stent_executor_dispatch(
         // SAFETY: text or NULL, by the header's convention.
         let (function, args, options) =
             unsafe { (text(function, "function")?, optional(args, "args")?, optional(options, "options")?) };
-        let args = codec::args_from_text(args)?;
-        let options = codec::options::dispatch(options)?;
-        let started = block_on(executor.open()?.dispatch(function, args, options))?;
+        let started = dispatch(&executor, function, args, options)?;
         // SAFETY: NULL or writable, by the header's convention.
         unsafe { write_text(execution_id, &started.to_string()) }
     })
+}
+
+pub(super) fn dispatch(
+    executor: &ExecutorObject,
+    function: &str,
+    args: Option<&str>,
+    options: Option<&str>,
+) -> Result<Id> {
+    let (args, options) = (codec::args_from_text(args)?, codec::options::dispatch(options)?);
+    block_on(executor.open()?.dispatch(function, args, options))
 }
 
 /// Starts many executions at once, in order. requests: an array of {"function", "args", "options"}, of which
@@ -109,11 +117,15 @@ pub unsafe extern "C" fn stent_executor_result(
         let executor = borrow::<ExecutorObject>(executor)?;
         // SAFETY: text or NULL, by the header's convention.
         let id: Id = unsafe { id(execution_id, "execution_id") }?;
-        let wait = executor.open()?.result(id, runtime::limit(timeout_ms));
-        let payload = block_on(executor.store().unless_closed(wait))?;
+        let given = result_of(&executor, id, timeout_ms)?;
         // SAFETY: NULL or writable, by the header's convention.
-        unsafe { write_text(result, &codec::to_json(&payload)) }
+        unsafe { write_text(result, &given) }
     })
+}
+
+pub(super) fn result_of(executor: &ExecutorObject, execution: Id, timeout_ms: i64) -> Result<String> {
+    let wait = executor.open()?.result(execution, runtime::limit(timeout_ms));
+    Ok(codec::to_json(&block_on(executor.store().unless_closed(wait))?))
 }
 
 /// An execution as it is now: its record with "progress", and beside it "counters", "state_values", "replay_of" and

@@ -4,8 +4,7 @@
 use std::ffi::c_char;
 
 use super::{ExecutorObject, executions, stent_executor, submit};
-use crate::codec;
-use crate::ffi::plumbing::{block_on, borrow, counted, guard, id, optional, runtime, text, write_counted, write_text};
+use crate::ffi::plumbing::{borrow, counted, guard, id, optional, text, write_counted, write_text};
 use crate::ffi::poller::stent_poller;
 use crate::ffi::{stent_error, stent_status};
 use crate::model::Id;
@@ -28,8 +27,7 @@ pub unsafe extern "C" fn stent_executor_dispatch_n(
         let (function, args, options) = unsafe {
             (text(function, "function")?, counted(args, args_length, "args")?, optional(options, "options")?)
         };
-        let (args, options) = (codec::args_from_text(args)?, codec::options::dispatch(options)?);
-        let started = block_on(executor.open()?.dispatch(function, args, options))?;
+        let started = executions::dispatch(&executor, function, args, options)?;
         // SAFETY: NULL or writable, by the header's convention.
         unsafe { write_text(execution_id, &started.to_string()) }
     })
@@ -50,10 +48,9 @@ pub unsafe extern "C" fn stent_executor_result_n(
         let executor = borrow::<ExecutorObject>(executor)?;
         // SAFETY: text or NULL, by the header's convention.
         let id: Id = unsafe { id(execution_id, "execution_id") }?;
-        let wait = executor.open()?.result(id, runtime::limit(timeout_ms));
-        let payload = block_on(executor.store().unless_closed(wait))?;
+        let given = executions::result_of(&executor, id, timeout_ms)?;
         // SAFETY: NULL or writable, by the header's convention.
-        unsafe { write_counted(result, result_length, &codec::to_json(&payload)) }
+        unsafe { write_counted(result, result_length, &given) }
     })
 }
 

@@ -35,12 +35,15 @@ pub unsafe extern "C" fn stent_task_call(
         // SAFETY: text or NULL, by the header's convention.
         let (function, args, options) =
             unsafe { (text(function, "function")?, optional(args, "args")?, optional(options, "options")?) };
-        let args = codec::args_from_text(args)?;
-        let options = codec::options::call(options)?;
-        let payload = task.call(function, args, options)?;
+        let called = call(task, function, args, options)?;
         // SAFETY: NULL or writable, by the header's convention.
-        unsafe { write_text(result, &codec::to_json(&payload)) }
+        unsafe { write_text(result, &called) }
     })
+}
+
+pub(super) fn call(task: &Task, function: &str, args: Option<&str>, options: Option<&str>) -> Result<String> {
+    let (args, options) = (codec::args_from_text(args)?, codec::options::call(options)?);
+    Ok(codec::to_json(&task.call(function, args, options)?))
 }
 
 /// Calls a function once for each element of args_list, an array of argument arrays, all at the same time, and gives
@@ -106,11 +109,14 @@ pub unsafe extern "C" fn stent_task_wait_signal(
     on_task(task, error, |task| {
         // SAFETY: text or NULL, by the header's convention.
         let (name, options) = unsafe { (text(name, "name")?, optional(options, "options")?) };
-        let options = codec::options::wait_signal(options)?;
-        let taken = task.wait_signal(name, options)?;
+        let taken = wait_signal(task, name, options)?;
         // SAFETY: NULL or writable, by the header's convention.
-        unsafe { write_text(payload, &codec::to_json(&taken)) }
+        unsafe { write_text(payload, &taken) }
     })
+}
+
+pub(super) fn wait_signal(task: &Task, name: &str, options: Option<&str>) -> Result<String> {
+    Ok(codec::to_json(&task.wait_signal(name, codec::options::wait_signal(options)?)?))
 }
 
 /// Begins a step that runs here, in the handler, and says whether it is recorded already. `*recorded` 1: take its

@@ -4,6 +4,7 @@ use std::ffi::c_char;
 
 use super::{on_task, stent_task};
 use crate::codec;
+use crate::executor::Task;
 use crate::ffi::plumbing::{borrow, optional, required, runtime, text, write, write_text};
 use crate::ffi::poller::{PollerObject, stent_poller};
 use crate::ffi::{STENT_WAIT_ALL, STENT_WAIT_ANY, stent_error, stent_status};
@@ -28,13 +29,15 @@ pub unsafe extern "C" fn stent_task_spawn_call(
         // SAFETY: text or NULL, by the header's convention.
         let (function, args, options) =
             unsafe { (text(function, "function")?, optional(args, "args")?, optional(options, "options")?) };
-        let args = codec::args_from_text(args)?;
-        let options = codec::options::call(options)?;
-        let spawned = task.spawn_call(function, args, options)?;
+        let spawned = spawn_call(task, function, args, options)?;
         // SAFETY: NULL or writable, by the header's convention.
         unsafe { write(op, spawned) };
         Ok(())
     })
+}
+
+pub(super) fn spawn_call(task: &Task, function: &str, args: Option<&str>, options: Option<&str>) -> Result<Op> {
+    task.spawn_call(function, codec::args_from_text(args)?, codec::options::call(options)?)
 }
 
 /// Starts a sleep as stent_task_sleep does, without waiting: a time-out for whatever is awaited with it. Any thread

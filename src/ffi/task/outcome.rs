@@ -5,9 +5,10 @@ use std::ffi::c_char;
 
 use super::{on_task, stent_task};
 use crate::codec;
+use crate::executor::Task;
 use crate::ffi::plumbing::{lossy, optional, text::null};
 use crate::ffi::{stent_error, stent_status};
-use crate::model::Payload;
+use crate::model::{Payload, Result};
 
 /// The task has its result: any JSON value, NULL for null. It is staged: recorded when the handler has returned
 /// STENT_OK, or, for a deferred task, soon; a poller's task gets its verdict as an "ended" event. Never blocks. Any
@@ -24,8 +25,12 @@ pub unsafe extern "C" fn stent_task_complete(
     on_task(task, error, |task| {
         // SAFETY: text or NULL, by the header's convention.
         let result = unsafe { optional(result, "result") }?;
-        task.complete(result.map_or_else(|| Ok(Payload::null()), |text| codec::value_from_text("result", text))?)
+        complete(task, result)
     })
+}
+
+pub(super) fn complete(task: &Task, result: Option<&str>) -> Result<()> {
+    task.complete(result.map_or_else(|| Ok(Payload::null()), |text| codec::value_from_text("result", text))?)
 }
 
 /// The attempt failed: {"type", "message", "code", "retryable", "details", "stack"}, of which "type" must be there.

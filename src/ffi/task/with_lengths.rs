@@ -3,11 +3,10 @@
 
 use std::ffi::c_char;
 
-use super::{TaskObject, on_task, stent_task};
+use super::{TaskObject, durable, fan_out, on_task, outcome, stent_task};
 use crate::codec;
 use crate::ffi::plumbing::{counted, guard, handles, lossy, optional, text, write, write_counted};
 use crate::ffi::{stent_error, stent_status};
-use crate::model::Payload;
 
 /// As stent_task_args; `*length` is the text's, without its NUL. Any thread.
 #[unsafe(no_mangle)]
@@ -39,9 +38,9 @@ pub unsafe extern "C" fn stent_task_call_n(
         let (function, args, options) = unsafe {
             (text(function, "function")?, counted(args, args_length, "args")?, optional(options, "options")?)
         };
-        let payload = task.call(function, codec::args_from_text(args)?, codec::options::call(options)?)?;
+        let called = durable::call(task, function, args, options)?;
         // SAFETY: NULL or writable, by the header's convention.
-        unsafe { write_counted(result, result_length, &codec::to_json(&payload)) }
+        unsafe { write_counted(result, result_length, &called) }
     })
 }
 
@@ -62,7 +61,7 @@ pub unsafe extern "C" fn stent_task_spawn_call_n(
         let (function, args, options) = unsafe {
             (text(function, "function")?, counted(args, args_length, "args")?, optional(options, "options")?)
         };
-        let spawned = task.spawn_call(function, codec::args_from_text(args)?, codec::options::call(options)?)?;
+        let spawned = fan_out::spawn_call(task, function, args, options)?;
         // SAFETY: NULL or writable, by the header's convention.
         unsafe { write(op, spawned) };
         Ok(())
@@ -83,9 +82,9 @@ pub unsafe extern "C" fn stent_task_wait_signal_n(
     on_task(task, error, |task| {
         // SAFETY: text or NULL, by the header's convention.
         let (name, options) = unsafe { (text(name, "name")?, optional(options, "options")?) };
-        let taken = task.wait_signal(name, codec::options::wait_signal(options)?)?;
+        let taken = durable::wait_signal(task, name, options)?;
         // SAFETY: NULL or writable, by the header's convention.
-        unsafe { write_counted(payload, payload_length, &codec::to_json(&taken)) }
+        unsafe { write_counted(payload, payload_length, &taken) }
     })
 }
 
@@ -103,7 +102,7 @@ pub unsafe extern "C" fn stent_task_step_end_n(
     on_task(task, error, |task| {
         // SAFETY: text or NULL, or of that length, by the header's convention.
         let (result, failure) = unsafe { (counted(result, result_length, "result")?, lossy(failure)) };
-        super::durable::end_step(task, op, result, failure.as_deref())
+        durable::end_step(task, op, result, failure.as_deref())
     })
 }
 
@@ -136,6 +135,6 @@ pub unsafe extern "C" fn stent_task_complete_n(
     on_task(task, error, |task| {
         // SAFETY: NULL or of that length, by the header's convention.
         let result = unsafe { counted(result, result_length, "result") }?;
-        task.complete(result.map_or_else(|| Ok(Payload::null()), |text| codec::value_from_text("result", text))?)
+        outcome::complete(task, result)
     })
 }

@@ -214,17 +214,9 @@ impl Fallback {
 
     /// The executions that are to clean up or do, of those that are running in the store's records.
     pub(super) async fn cleaning(&self) -> Result<Vec<Execution>> {
-        let mut found = Vec::new();
-        let mut offset = 0;
-        loop {
-            let page = self.executions_page(Some(ExecutionState::Running), offset).await?;
-            let last = page.len() < super::PAGE as usize;
-            offset += super::PAGE;
-            found.extend(page.into_iter().filter(|execution| Mark::of(execution).is_some()));
-            if last {
-                return Ok(found);
-            }
-        }
+        let mut found = self.all_executions(ExecutionState::Running).await?;
+        found.retain(|execution| Mark::of(execution).is_some());
+        Ok(found)
     }
 }
 

@@ -164,6 +164,19 @@ impl Fallback {
         }
     }
 
+    async fn all_executions(&self, state: ExecutionState) -> Result<Vec<Execution>> {
+        let mut found = Vec::new();
+        loop {
+            let offset = u32::try_from(found.len()).unwrap_or(u32::MAX);
+            let page = self.executions_page(Some(state), offset).await?;
+            let last = page.len() < PAGE as usize;
+            found.extend(page);
+            if last {
+                return Ok(found);
+            }
+        }
+    }
+
     async fn executions_page(&self, state: Option<ExecutionState>, offset: u32) -> Result<Vec<Execution>> {
         match self.call(Request::ListExecutions { limit: PAGE, offset, state }).await? {
             Response::Executions(found) => Ok(found),

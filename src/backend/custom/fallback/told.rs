@@ -89,16 +89,7 @@ impl Fallback {
     /// Those that clean up are running in the store's records.
     async fn cancelling(&self, filter: ExecutionFilter) -> Result<Vec<Execution>> {
         let mut found = self.cleaning().await?;
-        let mut offset = 0;
-        loop {
-            let page = self.executions_page(filter.state, offset).await?;
-            let last = page.len() < super::PAGE as usize;
-            offset += super::PAGE;
-            found.extend(page);
-            if last {
-                break;
-            }
-        }
+        found.extend(self.all_executions(ExecutionState::Cancelling).await?);
         found.sort_by_key(|execution| Reverse((execution.created_at, execution.id)));
         let wanted = found.into_iter().map(shown).filter(|execution| matches(&filter, execution));
         Ok(wanted.skip(filter.offset as usize).take(filter.limit as usize).collect())
