@@ -6,8 +6,15 @@ use std::path::{Path, PathBuf};
 use crate::source::{check, files, is_word, read, root};
 
 /// Variables of the environment, a build tag of Go's and a table of the stores, which look like names of the header.
-const ENVIRONMENT: &[&str] =
-    &["STENT_DB", "STENT_LIB_DIR", "STENT_LINK", "STENT_TEST_POSTGRES", "stent_lib_dir", "stent_schema"];
+const ENVIRONMENT: &[&str] = &[
+    "STENT_DB",
+    "STENT_LIB_DIR",
+    "STENT_LINK",
+    "STENT_STRESS",
+    "STENT_TEST_POSTGRES",
+    "stent_lib_dir",
+    "stent_schema",
+];
 
 #[test]
 fn documents_name_make_targets_that_exist() {
