@@ -1,6 +1,7 @@
 // What a handler is given.
 
 import { errorOut } from "./errors";
+import { type HandlerLog, handlerLog, type Log } from "./log";
 import { native } from "./native";
 import { type CallOptions, decode, type Duration, encodeText, type StepOptions, type WaitSignalOptions } from "./options";
 import { fromJson, toJson } from "./payload";
@@ -32,10 +33,6 @@ export interface TaskInfo {
   cleanup: boolean;
 }
 
-export type LogLevel = "error" | "warn" | "info" | "debug";
-
-const LEVELS: Record<LogLevel, number> = { error: 1, warn: 2, info: 3, debug: 4 };
-
 const textOut: [string | null] = [null];
 const randomOut = new BigUint64Array(1);
 
@@ -43,12 +40,20 @@ const randomOut = new BigUint64Array(1);
 export class Context {
   /** Aborted when the task's work is in vain: cancelled, timed out, or another worker's. */
   readonly signal: AbortSignal;
+  /** Goes to the store's logger, with the task's ids; not again in a replay. */
+  readonly log: HandlerLog;
 
   constructor(
     private readonly run: Run,
     readonly kwargs: Record<string, unknown>,
+    log: Log | null,
   ) {
     this.signal = run.aborts.signal;
+    this.log = handlerLog(
+      log,
+      () => this.isReplaying,
+      () => run.names(),
+    );
   }
 
   /** Asked anew each time: a task that waited goes on under another fence. */
@@ -135,11 +140,6 @@ export class Context {
   /** Says how far the handler has come, for its next attempt. Leases need no heartbeat. */
   heartbeat(details?: unknown): void {
     this.run.inTurn(native.taskHeartbeat(this.run.task, toJson(details), errorOut));
-  }
-
-  /** Writes a line to the library's log, with the task's ids; not again in a replay. */
-  log(level: LogLevel, message: string): void {
-    this.run.inTurn(native.taskLog(this.run.task, LEVELS[level], message, errorOut));
   }
 
   /** True while the handler is answered from what earlier runs recorded. */

@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto";
 import * as net from "node:net";
 import { CancelledError, check, ClosedError, errorOf, errorOut, STATUS, StentError } from "./errors";
 import { duplicate, type Handle, native } from "./native";
+import type { LogLevel } from "./log";
 import { fromJson, toJson } from "./payload";
 
 /** Every event that the library knows; a test compares. */
@@ -16,7 +17,7 @@ const BATCHES = 16;
 
 export interface LogLine {
   time: string;
-  level: "error" | "warn" | "info" | "debug";
+  level: LogLevel;
   target: string;
   message: string;
   fields: Record<string, string>;

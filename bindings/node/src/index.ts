@@ -5,7 +5,7 @@ import { native } from "./native";
 import { type ConfigureOptions, encodeText } from "./options";
 import { Stent } from "./stent";
 
-export { Context, type LogLevel, type TaskInfo } from "./context";
+export { Context, type TaskInfo } from "./context";
 export {
   ApplicationError,
   BackendError,
@@ -25,7 +25,8 @@ export {
   TimeoutError,
   UnsupportedError,
 } from "./errors";
-export type { LogLine, WorkerState } from "./host";
+export type { WorkerState } from "./host";
+export type { HandlerLog, LogFields, Logger, LogLevel } from "./log";
 export type * from "./options";
 export { ContinueAs, DurablePromise } from "./run";
 export {

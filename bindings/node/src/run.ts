@@ -49,6 +49,7 @@ export class Run implements Hosted {
   private done = false;
   private evicted = false;
   private freed = false;
+  private lastNames: Record<string, unknown> = {};
   /** The end that comes with the next turn, for a handler that returned out of its turn. */
   private end: (() => void) | null = null;
 
@@ -71,6 +72,19 @@ export class Run implements Hosted {
       (value) => this.finish(() => this.complete(value)),
       (thrown) => this.finish(() => this.fail(thrown)),
     );
+  }
+
+  /** As the library's log names them. Of a task that is another's by now they are those that it had. */
+  names(): Record<string, unknown> {
+    if (this.freed) return this.lastNames;
+    this.lastNames = {
+      function: native.taskFunction(this.task),
+      task: native.taskId(this.task),
+      execution: native.taskExecutionId(this.task),
+      attempt: native.taskAttempt(this.task),
+      worker: native.taskWorkerId(this.task),
+    };
+    return this.lastNames;
   }
 
   /** Checks what a durable call answered. */

@@ -3,7 +3,8 @@
 import { isMainThread } from "node:worker_threads";
 import { Context } from "./context";
 import { beside, check, ClosedError, errorOut, NotFoundError } from "./errors";
-import { Host, type LogLine, newWorkerId, type WorkerState } from "./host";
+import { Host, newWorkerId, type WorkerState } from "./host";
+import { Log, type LogChoice } from "./log";
 import { type Handle, native } from "./native";
 import {
   type CheckOptions,
@@ -17,7 +18,6 @@ import {
   type ExecutionFilter,
   type ExecutionState,
   type FunctionOptions,
-  type LogOptions,
   type SignalOptions,
   type SqliteOptions,
   type StatsOptions,
@@ -31,11 +31,7 @@ import type { Failure } from "./errors";
 /** A function that others call by its name. Arguments and result are JSON, or Buffers, at any depth. */
 export type Handler = (context: Context, ...args: any[]) => unknown;
 
-export interface OpenOptions extends SqliteOptions {
-  /** Takes the library's log. */
-  log?: (line: LogLine) => void;
-  logLevel?: LogOptions["level"];
-}
+export interface OpenOptions extends SqliteOptions, LogChoice {}
 
 /** Bounds a wait that is otherwise as long as it takes. */
 export interface WaitOptions {
@@ -227,6 +223,11 @@ process.on("exit", () => {
   else if (alive.size > 0) native.shutdown(0, null);
 });
 
+/** What belongs to no store of its own is told by the last that was opened and has a logger. */
+function takeProcessLog(): void {
+  for (const one of [...alive].reverse()) if (one.takesProcessLog()) return;
+}
+
 /** An open store. Made by `open`. */
 export class Stent {
   private readonly host: Host;
@@ -237,26 +238,28 @@ export class Stent {
   private constructor(
     private readonly backend: Handle,
     private readonly executor: Handle,
-    options: OpenOptions,
+    private readonly log: Log | null,
   ) {
     this.host = new Host();
     this.host.newRun = (tag, event) => this.newRun(tag, event);
     this.host.onWorker = ({ worker_id, state }) => this.workers.get(worker_id)?.reach(state);
-    if (options.log) {
-      this.host.onLog = options.log;
+    if (log) {
+      this.host.onLog = (line) => log.line(line);
       try {
-        check(native.pollerLog(this.host.poller, JSON.stringify({ level: options.logLevel ?? "info" }), errorOut));
+        check(native.pollerLogExecutor(this.host.poller, executor, JSON.stringify({ level: log.level }), errorOut));
       } catch (error) {
         this.host.close();
         throw error;
       }
     }
     alive.add(this);
+    takeProcessLog();
   }
 
   /** Opens a store: a file, ":memory:", or "postgresql://user@host/database". */
   static async open(url: string, options: OpenOptions = {}): Promise<Stent> {
-    const { log: _log, logLevel: _level, ...store } = options;
+    const { logger, logLevel, ...store } = options;
+    const log = Log.of({ logger, logLevel }, logger !== undefined);
     const text = Object.keys(store).length === 0 ? null : encodeText(store);
     const out = new BigUint64Array(1);
     await beside(native.backendOpen, url, text, out);
@@ -265,7 +268,7 @@ export class Stent {
     try {
       check(native.executorNew(backend, null, out, errorOut));
       executor = out[0];
-      return new Stent(backend, executor, options);
+      return new Stent(backend, executor, log);
     } catch (error) {
       native.executorFree(executor);
       native.backendFree(backend);
@@ -406,6 +409,7 @@ export class Stent {
       native.executorFree(this.executor);
       native.backendFree(this.backend);
       alive.delete(this);
+      takeProcessLog();
     }
     for (const one of stopped) if (one.status === "rejected") throw one.reason;
   }
@@ -421,6 +425,13 @@ export class Stent {
   }
 
   /** @internal */
+  takesProcessLog(): boolean {
+    if (!this.log || this.closing) return false;
+    check(native.pollerLog(this.host.poller, JSON.stringify({ level: this.log.level }), errorOut));
+    return true;
+  }
+
+  /** @internal */
   submit<T>(operation: string, request: object, signal?: AbortSignal): Promise<T> {
     return this.host.submit<T>(this.executor, operation, request, signal);
   }
@@ -432,7 +443,7 @@ export class Stent {
       if (!handler) {
         throw new NotFoundError({ status: "NOT_FOUND", message: `'${task.function}' is not registered here` });
       }
-      return handler(new Context(run, task.kwargs), ...task.args);
+      return handler(new Context(run, task.kwargs, this.log), ...task.args);
     });
     return run;
   }
