@@ -1,6 +1,6 @@
 // The log: what the library has to say, and what handlers say by their context, in the hands of an object like `console`.
 
-import { InvalidError } from "./errors";
+import { misuse } from "./errors";
 import type { LogLine } from "./host";
 
 export type LogLevel = "error" | "warn" | "info" | "debug";
@@ -44,14 +44,12 @@ export class Log {
     if (logger === false) return null;
     for (const level of LEVELS) {
       if (typeof logger?.[level] !== "function") {
-        const message = `open: logger has no function '${level}'; it must be an object like console, or false`;
-        throw new InvalidError({ status: "INVALID", message });
+        throw misuse(`open: logger has no function '${level}'; it must be an object like console, or false`);
       }
     }
     const level = logLevel ?? (isChosen ? "info" : "warn");
     if (LEVELS.includes(level)) return new Log(logger, level);
-    const message = `open: logLevel is ${JSON.stringify(level)}; it must be one of ${LEVELS.join(", ")}`;
-    throw new InvalidError({ status: "INVALID", message });
+    throw misuse(`open: logLevel is ${JSON.stringify(level)}; it must be one of ${LEVELS.join(", ")}`);
   }
 
   wants(level: LogLevel): boolean {

@@ -1,6 +1,8 @@
 // Options as JavaScript writes them, and their names in the library. Each table has exactly the keys of its interface:
 // the compiler sees to that, and a test compares the tables with what the library knows.
 
+import { misuse } from "./errors";
+import { type Callee, referenceOf, shown } from "./functions";
 import { toJson } from "./payload";
 
 /** A number of seconds, or text such as "1h30m". */
@@ -46,12 +48,12 @@ export interface DispatchOptions extends TaskOptions {
   /** What the key does after an execution that failed: start a new one (the default), or answer that one's id. */
   idempotencyReuse?: "after_failure" | "never" | undefined;
   /** The function that is dispatched when the execution is cancelled. */
-  onCancel?: string | undefined;
+  onCancel?: Callee | undefined;
   traceparent?: string | undefined;
 }
 
 export interface DispatchRequest {
-  function: string;
+  function: Callee;
   args?: unknown[] | undefined;
   options?: DispatchOptions | undefined;
 }
@@ -263,26 +265,49 @@ export const OPTIONS = {
   log_handler: { level: true } satisfies Keys<LogOptions>,
 } as const;
 
+export type OptionsKind = keyof typeof OPTIONS;
+
 /** maxAttempts → max_attempts */
 export const toSnake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** root_function → rootFunction */
 export const toCamel = (name: string): string => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
-/** Options as the library reads them; what is unknown it refuses by name. */
-export function encode(options: object | undefined): Record<string, unknown> {
+/** Options as the library reads them; what is unknown is refused, in the names that are written here. */
+export function encode(kind: OptionsKind, options: object | undefined, doing: string): Record<string, unknown> {
+  if (options !== undefined && (typeof options !== "object" || options === null || Array.isArray(options))) {
+    throw misuse(`${doing}: the options are ${shown(options)}; they must be an object`);
+  }
+  const known = Object.keys(OPTIONS[kind]);
   const encoded: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(options ?? {})) {
-    if (value === undefined) continue;
-    encoded[toSnake(key)] = key === "retryPolicy" ? encode(value as RetryPolicy) : value;
+    if (!known.includes(key)) {
+      throw misuse(`${doing}: there is no option "${key}"; known are ${known.join(", ")}`, { key, known });
+    }
+    if (value !== undefined) encoded[toSnake(key)] = member(key, value, doing);
   }
   return encoded;
 }
 
-/** As a call takes it: null for none, which spares the library a look. */
-export function encodeText(options: object | undefined): string | null {
-  return options === undefined ? null : toJson(encode(options));
+function member(key: string, value: unknown, doing: string): unknown {
+  if (key === "retryPolicy" && value !== null) return encode("retry_policy", value as object, `${doing}: retryPolicy`);
+  return key === "onCancel" ? referenceOf(value, `${doing}: onCancel`).name : value;
 }
+
+/** As a call takes it: null for none, which spares the library a look. */
+export function encodeText(kind: OptionsKind, options: object | undefined, doing: string): string | null {
+  return options === undefined ? null : toJson(encode(kind, options, doing), doing);
+}
+
+const SNAKES = new Map(
+  Object.values(OPTIONS)
+    .flatMap((kind) => Object.keys(kind))
+    .map((name) => [toSnake(name), name]),
+);
+
+/** Options in a sentence of the library's, as they are written here. */
+export const respelled = (text: string): string =>
+  text.replace(/[a-z]+(?:_[a-z]+)+/g, (word) => SNAKES.get(word) ?? word);
 
 /** A record of the library, with its names as JavaScript writes them; what users put into it stays as it is. */
 export function decode<T>(record: unknown): T {
