@@ -74,6 +74,8 @@ export class Stent {
   private readonly host: Host;
   private readonly known = new Map<string, Definition<any, any>>();
   private readonly workers = new Map<string, Worker>();
+  /** Functions that came too late for the workers that are here. */
+  private readonly late = new Set<string>();
   private closing: Promise<void> | null = null;
 
   private constructor(
@@ -123,7 +125,12 @@ export class Stent {
     }
   }
 
+  private mustBeOpen(doing: string): void {
+    if (this.closing) throw new ClosedError({ status: "CLOSED", message: `${doing}: the store was closed` });
+  }
+
   private makeKnown(given: unknown[]): Definition<any, any> | undefined {
+    this.mustBeOpen("register");
     if (typeof given[0] === "string") {
       const definition = (define as (...given: unknown[]) => Definition<any, any>)(...given);
       this.makeOneKnown(definition);
@@ -141,7 +148,21 @@ export class Stent {
   private makeOneKnown(one: Definition<any, any>): void {
     const options = encodeText("function", one.options, `register '${one.name}'`);
     check(native.executorRegister(this.executor, one.name, options, null, null, null, errorOut));
+    if (!this.known.has(one.name) && this.workersHere().length > 0) this.tellIfLate(one.name);
     this.known.set(one.name, one);
+  }
+
+  /** Unless another worker is started for it, at once. */
+  private tellIfLate(name: string): void {
+    this.late.add(name);
+    setImmediate(() => {
+      const running = this.workersHere();
+      if (!this.late.delete(name) || running.length === 0) return;
+      const workers = running.map((worker) => worker.id).join(", ");
+      const why = `'${name}' was registered after the worker ${workers} had started, which does not run it`;
+      const fields = { target: "stent.node", function: name };
+      this.log?.write("warn", `${why}: register functions before startWorker, or start another worker`, fields);
+    });
   }
 
   /** Starts an execution; it is durable when the promise resolves. */
@@ -243,6 +264,7 @@ export class Stent {
    * runs: what has ended there is cleaned away. A case that fails is no error; the report tells of it.
    */
   async check(options?: CheckOptions): Promise<CheckReport> {
+    this.mustBeOpen("check");
     const out: [string | null] = [null];
     await beside(native.backendCheck, this.backend, encodeText("check", options, "check"), out);
     return decode(JSON.parse(out[0]!));
@@ -253,11 +275,13 @@ export class Stent {
    * their own, and throw an error of status UNSUPPORTED.
    */
   async backup(path: string): Promise<void> {
+    this.mustBeOpen("backup");
     await beside(native.backendBackup, this.backend, path, null);
   }
 
   /** Starts a worker for the functions that are registered by now; resolves when it is ready. */
   async startWorker(options: WorkerOptions = {}): Promise<Worker> {
+    this.mustBeOpen("startWorker");
     const id = options.workerId ?? newWorkerId();
     const out = new BigUint64Array(1);
     const text = encodeText("worker", { ...options, workerId: id }, "startWorker");
@@ -268,6 +292,7 @@ export class Stent {
       leave();
       throw error;
     }
+    this.late.clear();
     const worker = new Worker(this, out[0], id, leave);
     this.workers.set(id, worker);
     await worker.reaches("ready");
