@@ -26,7 +26,7 @@ export {
   TimeoutError,
   UnsupportedError,
 } from "./errors";
-export { Execution, type WaitOptions } from "./execution";
+export { Execution, type WaitOptions, type WatchOptions } from "./execution";
 export { define, Definition, type Handler, Reference, reference, signal, SignalReference } from "./functions";
 export type { WorkerState } from "./host";
 export type { HandlerLog, LogFields, Logger, LogLevel } from "./log";
@@ -35,7 +35,7 @@ export type { CheckedCase, CheckReport, DeadLetter, ExecutionRecord, Progress, W
 export { ContinueAs, DurablePromise } from "./run";
 export type { StandardSchemaV1 } from "./schema";
 export { type OpenOptions, Stent } from "./stent";
-export { Worker } from "./worker";
+export { type RunOptions, Worker } from "./worker";
 
 /** Opens a store: a file, ":memory:", or "postgresql://user@host/database". */
 export const open = Stent.open;

@@ -39,7 +39,7 @@ import { type CheckReport, type DeadLetter, deadLetterOf, type ExecutionRecord, 
 import { Run } from "./run";
 import { parseArgs } from "./schema";
 import { Values } from "./values";
-import { Worker } from "./worker";
+import { Asked, type RunOptions, Worker } from "./worker";
 
 export interface OpenOptions extends SqliteOptions, LogChoice {
   /** Writes and reads the values of handlers and callers; a NativeCodec where nobody says. */
@@ -302,6 +302,21 @@ export class Stent {
     return worker;
   }
 
+  /**
+   * Starts a worker and runs it until the process is told to end, by SIGTERM or SIGINT, or `signal` is aborted; then it drains.
+   * See Worker.run. The store is still open then.
+   */
+  async serve(options: WorkerOptions & RunOptions = {}): Promise<void> {
+    const { drain, signal, ...rest } = options;
+    const asked = new Asked(signal);
+    try {
+      const worker = await this.startWorker(rest);
+      await worker.runUntil(asked, drain);
+    } finally {
+      asked.forget();
+    }
+  }
+
   /** The workers that were started here and have not stopped. */
   workersHere(): Worker[] {
     return [...this.workers.values()].filter((worker) => worker.state !== "stopped");
@@ -318,14 +333,15 @@ export class Stent {
   }
 
   private async closeNow(timeout: Duration): Promise<void> {
-    const workers = [...this.workers.values()];
+    const all = [...this.workers.values()];
+    const workers = all.filter((worker) => !worker.hasGivenUp);
     for (const worker of workers) worker.drain();
     const stopped = await Promise.allSettled(workers.map((worker) => worker.stop(timeout)));
     this.host.close();
     const late = stopped.find((one) => one.status === "rejected");
     try {
       // Where handlers were given up the library is not asked to wait for them again.
-      if (late) await beside(native.backendShutdown, this.backend, 0).catch(() => {});
+      if (all.some((worker) => worker.hasGivenUp)) await beside(native.backendShutdown, this.backend, 0).catch(() => {});
       else await beside(native.backendClose, this.backend);
     } finally {
       native.executorFree(this.executor);
