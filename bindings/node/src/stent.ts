@@ -344,6 +344,8 @@ export class Stent {
       if (all.some((worker) => worker.hasGivenUp)) await beside(native.backendShutdown, this.backend, 0).catch(() => {});
       else await beside(native.backendClose, this.backend);
     } finally {
+      // No event tells of those that were given up.
+      for (const worker of this.workersHere()) worker.reach("stopped");
       native.executorFree(this.executor);
       native.backendFree(this.backend);
       alive.delete(this);
