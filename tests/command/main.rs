@@ -3,7 +3,9 @@
 mod acts;
 mod alone;
 mod documents;
+mod exposition;
 mod house;
+mod metrics;
 #[path = "../common/postgres.rs"]
 mod postgres;
 mod reads;
