@@ -4,6 +4,7 @@ mod acts;
 mod alone;
 mod documents;
 mod exposition;
+mod grafana;
 mod house;
 mod metrics;
 #[path = "../common/postgres.rs"]
