@@ -25,7 +25,7 @@ demo: examples ## orders on a SQLite file, and a worker killed with SIGKILL in t
 	$(EXAMPLES)/order_workflow demo examples_c/orders.json
 
 test: ## formatting, lints and all tests; the last line is the count
-	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest pkg-config cmake deb go node python redis ruby luajit php java mono
+	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest pkg-config cmake deb go node prometheus python redis ruby luajit php java mono
 	@scripts/test
 
 check: ## formatting and lints only

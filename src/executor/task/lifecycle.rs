@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::core::{Alarm, Phase, State, TaskCore, flag};
 use super::decide::{Returned, Rules, decide, fail};
@@ -66,15 +66,21 @@ impl TaskCore {
             self.holder.began(Arc::clone(self));
         }
         let metrics = &self.holder.core().metrics;
-        let task = &self.claimed.task;
-        if self.claimed.ops > 0 {
-            count(&metrics.counters.resumed);
-        } else {
-            let due = task.scheduled_for.unwrap_or(task.created_at).max(task.created_at);
-            let waited = self.claimed.claimed_at.since(due) + now.duration_since(self.claimed_at);
-            metrics.schedule_to_start.observe(waited);
+        let waited = now.duration_since(self.claimed_at);
+        self.series.claim_to_start.observe_time(waited);
+        match self.queue_age() {
+            Some(age) => metrics.schedule_to_start.observe_time(age + waited),
+            None => count(&metrics.counters.resumed),
         }
         true
+    }
+
+    /// How long it could have been claimed before it was. `None`: it has a journal, and when its last wait was over is not
+    /// known.
+    pub(in crate::executor) fn queue_age(&self) -> Option<Duration> {
+        let task = &self.claimed.task;
+        let due = task.scheduled_for.unwrap_or(task.created_at).max(task.created_at);
+        (self.claimed.ops == 0).then(|| self.claimed.claimed_at.since(due))
     }
 
     /// The handler has returned. True: another thread will end the task, and the slot stays in use.
@@ -122,7 +128,7 @@ impl TaskCore {
     fn end(self: &Arc<Self>, mut state: MutexGuard<'_, State>, status: Status, abandoned: bool) {
         state.phase = Phase::Closed;
         if let Some(started) = state.started {
-            self.holder.core().metrics.run_time.observe(started.elapsed());
+            self.series.run_time.observe_time(started.elapsed());
         }
         if let Some(key) = state.deadline.take() {
             self.holder.clear_alarm(key);
