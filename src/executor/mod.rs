@@ -11,7 +11,9 @@ mod cleanup;
 mod client;
 mod core;
 mod declared;
+mod doubts;
 mod events;
+mod explained;
 mod histogram;
 mod inbox;
 mod log;
@@ -46,6 +48,7 @@ pub use worker::{Worker, on_handler_thread};
 
 use self::core::Core;
 use self::declared::Declared;
+use self::doubts::Doubts;
 use crate::backend::SharedBackend;
 use crate::model::{Canonical, Error, FunctionOptions, Result, WorkerOptions, check_name};
 use metrics::Metrics;
@@ -74,8 +77,8 @@ impl Executor {
         logger: Arc<dyn Logger>,
     ) -> Self {
         let waiters = Waiters::new(Arc::clone(&backend), runtime.clone());
-        let (metrics, declared) = (Metrics::default(), Declared::default());
-        let core = Arc::new(Core { backend, canonical, runtime, logger, metrics, declared });
+        let (metrics, declared, doubts) = (Metrics::default(), Declared::default(), Doubts::default());
+        let core = Arc::new(Core { backend, canonical, runtime, logger, metrics, declared, doubts });
         Self(Arc::new(Inner { core, waiters, functions: RwLock::default(), workers: Mutex::default() }))
     }
 

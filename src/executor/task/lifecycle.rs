@@ -11,7 +11,7 @@ use crate::executor::events::Reason;
 use crate::executor::log::LogRecord;
 use crate::executor::metrics::count;
 use crate::executor::replay::Machine;
-use crate::model::{Error, Failure, Level, Op, RetryPolicy, Status};
+use crate::model::{Error, Failure, Level, Op, RetryPolicy, Status, format_duration};
 
 impl TaskCore {
     // The handler's run.
@@ -293,16 +293,30 @@ impl TaskCore {
 
     /// Logs outcomes that an operator should see.
     pub(in crate::executor) fn tell(&self, outcome: &Outcome) {
-        let (what, failure) = match outcome {
-            Outcome::Park { failure, .. } => ("the task is parked: its code does not match its journal", failure),
-            Outcome::DeadLetter { failure, .. } => ("the task is dead-lettered", failure),
+        let mut again = None;
+        let (level, what, failure) = match outcome {
+            Outcome::Park { failure, .. } => {
+                (Level::Error, "the task is parked: its code does not match its journal".to_owned(), failure)
+            }
+            Outcome::DeadLetter { failure, .. } => (Level::Error, "the task is dead-lettered".to_owned(), failure),
+            Outcome::Retry { failure, delay, .. } => {
+                again = Some(self.store_time().after(*delay));
+                (
+                    Level::Warn,
+                    format!("the attempt failed, and another follows in {}", format_duration(*delay)),
+                    failure,
+                )
+            }
             _ => return,
         };
-        self.log(Level::Error, || {
-            LogRecord::new("stent.worker", format!("{what}: {}: {}", failure.kind, failure.message))
+        self.log(level, || {
+            let record = LogRecord::new("stent.worker", format!("{what}: {}: {}", failure.kind, failure.message))
                 .with("function", &self.claimed.task.step_name)
                 .with("task", self.held.task)
                 .with("execution", self.held.execution)
+                .with("attempt", self.claimed.attempt())
+                .with("error", &failure.kind);
+            again.map_or(record.clone(), |at| record.with("retry_at", at))
         });
     }
 
