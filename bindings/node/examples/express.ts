@@ -41,6 +41,7 @@ async function main(url: string, port: number): Promise<void> {
   await using stent = await open(url);
   stent.register(ship, fulfil);
 
+  const ending = new AbortController();
   const app = express().use(express.json());
   // The order's own id is the key: who orders twice gets the same execution.
   const executionOf = (id: string, body: unknown) =>
@@ -61,14 +62,17 @@ async function main(url: string, port: number): Promise<void> {
   app.get("/orders/:id", async (request, response) => {
     const execution = known.get(request.params.id);
     if (!execution) return void response.status(404).end();
-    // Who hangs up is not waited for.
+    // Nothing is waited for when the client hangs up, or the server ends: then what is known by now is the answer.
     const aborts = new AbortController();
-    response.on("close", () => aborts.abort());
+    const leave = () => aborts.abort();
+    response.on("close", leave);
+    ending.signal.addEventListener("abort", leave);
     const result = await execution.result({ timeout: "20s", signal: aborts.signal }).catch((error) => {
       if (error instanceof TimeoutError || aborts.signal.aborted) return null;
       throw error;
     });
-    if (aborts.signal.aborted) return;
+    ending.signal.removeEventListener("abort", leave);
+    if (ending.signal.aborted) response.set("connection", "close");
     const { state, progress } = await execution.state();
     response.json({ state, progress: progress.map((line) => line.detail).filter(Boolean), result });
   });
@@ -86,7 +90,8 @@ async function main(url: string, port: number): Promise<void> {
   await stent.serve({ maxConcurrency: 20, drain: "10s" });
 
   server.close();
-  server.closeAllConnections();
+  server.closeIdleConnections();
+  ending.abort();
   await once(server, "close");
   console.log("drained");
 }
