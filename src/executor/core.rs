@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::declared::Declared;
 use super::log::{LogRecord, Logger};
 use super::metrics::Metrics;
+use super::trace::Tracer;
 use crate::backend::SharedBackend;
 use crate::model::{Canonical, Level};
 
@@ -14,6 +15,8 @@ pub(super) struct Core {
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) logger: Arc<dyn Logger>,
     pub(super) metrics: Metrics,
+    /// None: nobody wants to know of spans.
+    pub(super) tracer: Option<Arc<dyn Tracer>>,
     pub(super) declared: Declared,
 }
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::core::{Alarm, Phase, State, TaskCore, flag};
 use super::decide::{Returned, Rules, decide, fail};
+use super::spans::Ended;
 use crate::backend::{Commands, Outcome, Transition};
 use crate::executor::events::Reason;
-use crate::executor::log::LogRecord;
 use crate::executor::metrics::count;
 use crate::executor::replay::Machine;
 use crate::model::{Error, Failure, Level, Op, RetryPolicy, Status};
@@ -41,10 +41,8 @@ impl TaskCore {
         let in_time = self.lease_holds();
         let mut state = self.state();
         if state.phase == Phase::Queued && !in_time && !self.is(flag::GONE | flag::CANCELLED) {
-            self.log(Level::Warn, || {
-                LogRecord::new("stent.worker", "a task's lease was over before its handler began; it goes back")
-                    .with("function", &self.claimed.task.step_name)
-                    .with("task", self.held.task)
+            self.log(Level::Warn, "stent.worker", || {
+                "a task's lease was over before its handler began; it goes back".to_owned()
             });
             drop(state);
             self.give_back();
@@ -128,7 +126,9 @@ impl TaskCore {
     fn end(self: &Arc<Self>, mut state: MutexGuard<'_, State>, status: Status, abandoned: bool) {
         state.phase = Phase::Closed;
         if let Some(started) = state.started {
-            self.series.run_time.observe_time(started.elapsed());
+            let ran = started.elapsed();
+            state.ran = Some(ran);
+            self.series.run_time.observe_time(ran);
         }
         if let Some(key) = state.deadline.take() {
             self.holder.clear_alarm(key);
@@ -136,6 +136,9 @@ impl TaskCore {
         if self.is(flag::GONE) {
             self.tell_ended(&mut state, Err(self.lease_lost()));
             drop(state);
+            if self.is(flag::LOST) {
+                self.tell_tracer(&Outcome::Release, Ended::LeaseLost);
+            }
             self.holder.unload();
             return;
         }
@@ -298,12 +301,8 @@ impl TaskCore {
             Outcome::DeadLetter { failure, .. } => ("the task is dead-lettered", failure),
             _ => return,
         };
-        self.log(Level::Error, || {
-            LogRecord::new("stent.worker", format!("{what}: {}: {}", failure.kind, failure.message))
-                .with("function", &self.claimed.task.step_name)
-                .with("task", self.held.task)
-                .with("execution", self.held.execution)
-        });
+        let told = || format!("{what}: {}: {}", failure.kind, failure.message);
+        self.log(Level::Error, "stent.worker", told);
     }
 
     // After the store has answered.
