@@ -14,7 +14,7 @@ from typing import Any, cast
 from . import _json
 from ._activity import running
 from ._context import Context, Operation
-from ._errors import CancelledError, Error, Failure, InvalidError, to_failure
+from ._errors import CancelledError, Error, Failure, InvalidError, to_failure, to_failure_of_call
 from ._functions import Durable, Handler
 from ._library import NULL, call, lib, utf8
 from ._loop import DurableLoop, Timer
@@ -50,7 +50,7 @@ class DurableRun:
         try:
             coroutine = handler.body(self._context, *args, **kwargs)
         except Exception as error:  # wrong arguments
-            return self._end(lib.stent_task_fail, to_failure(error))
+            return self._end(lib.stent_task_fail, to_failure_of_call(error))
         self._main = self.loop.create_task(coroutine, context=contextvars.copy_context())
         self._turn()
 
@@ -249,7 +249,7 @@ class ActivityRun:
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            return lib.stent_task_fail, to_failure(error)
+            return lib.stent_task_fail, to_failure_of_call(error)
 
     def _ended(self, run: asyncio.Task[tuple[Any, Any]]) -> None:
         try:
@@ -266,7 +266,7 @@ class ActivityRun:
         try:
             end(lib.stent_task_complete, self._task, handler.body(*args, **kwargs))
         except BaseException as error:  # a thread of the pool has nobody else to tell
-            end(lib.stent_task_fail, self._task, to_failure(error))
+            end(lib.stent_task_fail, self._task, to_failure_of_call(error))
         finally:
             lib.stent_task_free(self._task)
 
