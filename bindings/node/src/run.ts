@@ -56,6 +56,7 @@ export class Run implements Hosted {
     readonly tag: number,
     readonly task: Handle,
     private readonly host: Host,
+    private readonly name: string,
     private readonly schemas: Schemas,
     private readonly body: () => unknown,
   ) {}
@@ -78,7 +79,7 @@ export class Run implements Hosted {
   names(): Record<string, unknown> {
     if (this.freed) return this.lastNames;
     this.lastNames = {
-      function: native.taskFunction(this.task),
+      function: this.name,
       task: native.taskId(this.task),
       execution: native.taskExecutionId(this.task),
       attempt: native.taskAttempt(this.task),
@@ -222,8 +223,9 @@ export class Run implements Hosted {
     const end = attempt(() => {
       if (value instanceof ContinueAs) return this.continueText(value);
       // As who waits for it will see it.
-      parse(this.schemas.result, value === undefined ? null : value, this.placeOf("the result"));
-      return this.host.values.text(value, this.placeOf("the result"));
+      const place = `the result of '${this.name}'`;
+      parse(this.schemas.result, value === undefined ? null : value, place);
+      return this.host.values.text(value, place);
     });
     if (end instanceof Error) return this.fail(end);
     const finish = value instanceof ContinueAs ? native.taskContinue : native.taskComplete;
@@ -231,13 +233,9 @@ export class Run implements Hosted {
   }
 
   private continueText(next: ContinueAs): string {
-    const place = this.placeOf("the new arguments");
+    const place = `the new arguments of '${this.name}'`;
     parseArgs(this.schemas.args, next.args, place);
     return this.host.values.argsText(next.args, place);
-  }
-
-  private placeOf(what: string): string {
-    return `${what} of '${this.names().function}'`;
   }
 
   private fail(thrown: unknown): void {
