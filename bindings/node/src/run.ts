@@ -7,6 +7,7 @@ import { cancelled, type Host, type Hosted } from "./host";
 import { type Handle, native } from "./native";
 import { fromJson, toJson } from "./payload";
 import { parse, parseArgs } from "./schema";
+import { inTrace } from "./tracing";
 
 /** A result that says: from the start again, with these arguments. */
 export class ContinueAs {
@@ -64,7 +65,7 @@ export class Run implements Hosted {
   start(): void {
     let result: unknown;
     try {
-      result = this.body();
+      result = inTrace(this.task, this.body);
     } catch (thrown) {
       this.finish(() => this.fail(thrown));
       return;

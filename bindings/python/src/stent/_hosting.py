@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, cast
 
-from . import _json
+from . import _json, _tracing
 from ._activity import running
 from ._context import Context, Operation
 from ._errors import CancelledError, Error, Failure, InvalidError, to_failure, to_failure_of_call
@@ -51,7 +51,9 @@ class DurableRun:
             coroutine = handler.body(self._context, *args, **kwargs)
         except Exception as error:  # wrong arguments
             return self._end(lib.stent_task_fail, to_failure_of_call(error))
-        self._main = self.loop.create_task(coroutine, context=contextvars.copy_context())
+        context = contextvars.copy_context()
+        context.run(_tracing.enter, self.task)
+        self._main = self.loop.create_task(coroutine, context=context)
         self._turn()
 
     def operation(self, op: int) -> Operation[Any]:
@@ -106,7 +108,8 @@ class DurableRun:
     async def _step(self, body: Callable[[], Any]) -> tuple[Any, Any]:
         in_thread = self._poller.loop.run_in_executor
         try:
-            result = await (body() if inspect.iscoroutinefunction(body) else in_thread(self._pool, body))
+            inside = contextvars.copy_context().run
+            result = await (body() if inspect.iscoroutinefunction(body) else in_thread(self._pool, inside, body))
             return utf8(_json.dumps(result)), NULL
         except asyncio.CancelledError:
             raise
@@ -234,6 +237,7 @@ class ActivityRun:
     def begin(self, handler: Handler[..., Any], pool: concurrent.futures.Executor, args: list[Any], kwargs: Any) -> None:
         context = contextvars.copy_context()
         context.run(running.set, self._context)
+        context.run(_tracing.enter, self._task)
         if not handler.is_async:
             pool.submit(context.run, self._run_here, handler, args, kwargs)
             return

@@ -10,7 +10,7 @@ from contextvars import copy_context
 from types import FrameType, TracebackType
 from typing import Any, Literal
 
-from .. import _json
+from .. import _json, _tracing
 from .._activity import running
 from .._described import STATUSES, WorkerOptions
 from .._errors import ClosedError, Error, FailedError, Failure, InvalidError, to_failure_of_call
@@ -52,6 +52,7 @@ def _forget(user_data: Any) -> None:
 def _host(handler: Handler[..., Any], task: Any) -> int:
     context = Context(task) if isinstance(handler, Durable) else TaskContext(task)
     try:
+        _tracing.enter(task)
         return _run_body(handler, task, context)
     except Suspended:
         return SUSPEND
