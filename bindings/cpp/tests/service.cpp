@@ -109,8 +109,8 @@ TEST_CASE("warnings and errors go to std::clog from the start") {
     REQUIRE(std::system(run.c_str()) == 0);
     const auto said = lines_of(place.file("said"));
     REQUIRE(said.size() == 1);
-    CHECK(said[0].rfind("stent: error: the task is dead-lettered: Empty: no ink (function=prints task=", 0) == 0);
-    CHECK(said[0].find(" execution=") != std::string::npos);
+    CHECK(said[0].rfind("stent: error: the task is dead-lettered: Empty: no ink (", 0) == 0);
+    CHECK(said[0].find("function=prints ") != std::string::npos);
     CHECK(said[0].back() == ')');
 }
 
