@@ -90,6 +90,20 @@ test("the loop goes round while workflows run and wait", async () => {
   });
 });
 
+test("a worker that stops while it is asked to has stopped", () =>
+  using(freshUrl("sqlite"), async (stent) => {
+    const worker = await stent.startWorker();
+    // The event overtakes the question, as it may on a loaded machine.
+    const submit = stent.submit.bind(stent);
+    stent.submit = async (...question) => {
+      await worker.reaches("stopped");
+      return submit<any>(...question);
+    };
+    worker.drain();
+    await worker.stop();
+    assert.equal(worker.state, "stopped");
+  }));
+
 test("a store that is closed says so", async () => {
   await using(freshUrl("sqlite"), async (stent) => {
     await stent.close();
