@@ -90,6 +90,22 @@ test("the loop goes round while workflows run and wait", async () => {
   });
 });
 
+test("a worker that stops while it is asked to has stopped", () =>
+  using(freshUrl("sqlite"), async (stent) => {
+    const worker = await stent.startWorker();
+    // The event overtakes the question, as it may on a loaded machine: the library has forgotten the worker by then.
+    const submit = stent.submit.bind(stent);
+    stent.submit = async (...question) => {
+      await worker.reaches("stopped");
+      const asked = { worker_id: worker.id, state: "stopped", timeout: 0 };
+      await until("it is forgotten", () => submit("wait_worker", asked).then(() => false, (error) => error.status === "NOT_FOUND"));
+      return submit<any>(...question);
+    };
+    worker.drain();
+    await worker.stop();
+    assert.equal(worker.state, "stopped");
+  }));
+
 test("a store that is closed says so", async () => {
   await using(freshUrl("sqlite"), async (stent) => {
     await stent.close();
