@@ -99,12 +99,15 @@ fn colours_are_for_terminals_that_want_them(place: Where) {
 fn lines_are_as_wide_as_the_terminal(place: Where) {
     let house = House::new(place);
     house.exhibit();
-    let mut command = on(&house, &["list"]);
-    command.env("NO_COLOR", "1");
-    let (_, text) = Terminal::start(command, 100).end();
-    let widths: Vec<usize> = text.lines().map(|line| line.trim_end().chars().count()).collect();
-    assert!(widths.iter().all(|width| *width <= 100), "{text}");
-    assert!(text.contains('…') && text.contains("d0") || text.contains("ago"), "{text}");
+    for (columns, has_result) in [(80, false), (100, true)] {
+        let mut command = on(&house, &["list"]);
+        command.env("NO_COLOR", "1");
+        let (_, text) = Terminal::start(command, columns).end();
+        let widths: Vec<usize> = text.lines().map(|line| line.trim_end().chars().count()).collect();
+        assert!(widths.iter().all(|width| *width <= usize::from(columns)), "{text}");
+        assert_eq!((text.contains("RESULT"), text.contains('…')), (has_result, has_result), "{text}");
+        assert!(text.contains(" ago"), "{text}");
+    }
 }
 
 fn long_answers_are_paged(place: Where) {

@@ -81,6 +81,11 @@ impl Screen {
         }
     }
 
+    /// As it is, for whoever asks.
+    pub fn raw(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
     /// Beside the answer: it does not go where the answer goes.
     pub fn aside(&self, line: impl Display) {
         if !self.json {

@@ -20,7 +20,7 @@ pub async fn run(args: Args, screen: &mut Screen) -> Result<u8, Trouble> {
     let db = db.as_deref();
     match command {
         Command::Completions { shell } => {
-            screen.line(papers::completions(shell));
+            screen.raw(&papers::completions(shell));
             Ok(DONE)
         }
         Command::Man { folder } => papers::man(&folder).map(|()| DONE),
