@@ -17,21 +17,21 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the server has counted so far.
 #[derive(Clone, Copy, Default)]
-struct Counted {
-    wal: i64,
+pub struct Counted {
+    pub wal: i64,
     commits: i64,
     /// Where the server counts them: with `pg_stat_statements`.
     statements: Option<i64>,
 }
 
 /// What the tables have seen since they were made.
-struct Rows {
+pub struct Rows {
     written: i64,
     hot: i64,
-    dead: i64,
+    pub dead: i64,
 }
 
-async fn counted(conn: &mut PgConnection) -> Result<Counted> {
+pub async fn counted(conn: &mut PgConnection) -> Result<Counted> {
     let sql = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint, xact_commit FROM pg_stat_database WHERE datname = \
                current_database()";
     let row = sqlx::query(sql).fetch_one(&mut *conn).await?;
@@ -40,7 +40,7 @@ async fn counted(conn: &mut PgConnection) -> Result<Counted> {
     Ok(Counted { wal: row.get(0), commits: row.get(1), statements })
 }
 
-async fn rows(conn: &mut PgConnection) -> Result<Rows> {
+pub async fn rows(conn: &mut PgConnection) -> Result<Rows> {
     let sql = "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del)::bigint, sum(n_tup_hot_upd)::bigint, sum(n_dead_tup)::bigint \
                FROM pg_stat_user_tables WHERE schemaname = current_schema()";
     let row = sqlx::query(sql).fetch_one(conn).await?;
@@ -48,7 +48,7 @@ async fn rows(conn: &mut PgConnection) -> Result<Rows> {
 }
 
 /// The server counts what a session has done some seconds later, when that is idle.
-async fn until_counted(conn: &mut PgConnection, count: i64) -> Result<()> {
+pub async fn until_counted(conn: &mut PgConnection, count: i64) -> Result<()> {
     let sql = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE schemaname = current_schema() AND relname = 'tasks'";
     let begin = Instant::now();
     while sqlx::query(sql).fetch_one(&mut *conn).await?.get::<i64, _>(0) < 2 * count {

@@ -12,6 +12,7 @@ mod costs;
 mod drain;
 mod latency;
 mod others;
+mod pinned;
 #[path = "../../tests/common/postgres.rs"]
 #[allow(dead_code, reason = "tests ask more of it")]
 mod postgres;
@@ -44,10 +45,11 @@ impl Size {
 type Part = fn(&mut Report, &Store, Size) -> Result<()>;
 
 /// The parts by name. The ceiling always comes first: the others are told beside it.
-const PARTS: [(&str, Part); 8] = [
+const PARTS: [(&str, Part); 9] = [
     ("activities", drain::activities),
     ("executions", drain::executions),
     ("costs", costs::run),
+    ("pinned", pinned::run),
     ("fan_out", drain::fan_out),
     ("latency", latency::run),
     ("workflows", latency::workflows),

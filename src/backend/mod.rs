@@ -36,11 +36,6 @@ pub trait Backend: Send + Sync + 'static {
         true
     }
 
-    /// Do executions clean up that were cancelled or timed out, where their function asks for it?
-    fn cleans_up(&self) -> bool {
-        true
-    }
-
     /// How many transactions of one worker it works on at once: one, where others would only wait for it.
     fn writers(&self) -> usize {
         1

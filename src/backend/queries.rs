@@ -186,9 +186,7 @@ impl ExecutionFilter {
     /// # Errors
     /// `INVALID` for words that nothing can have.
     pub fn check(&self) -> Result<()> {
-        [("function", &self.function), ("queue", &self.queue), ("tag", &self.tag)]
-            .into_iter()
-            .try_for_each(|(what, wanted)| wanted.as_deref().map_or(Ok(()), |wanted| check_key(what, wanted)))
+        check_words(&[("function", &self.function), ("queue", &self.queue), ("tag", &self.tag)])
     }
 }
 
@@ -196,9 +194,7 @@ impl TaskFilter {
     /// # Errors
     /// As those of [`ExecutionFilter::check`].
     pub fn check(&self) -> Result<()> {
-        [("function", &self.function), ("queue", &self.queue)]
-            .into_iter()
-            .try_for_each(|(what, wanted)| wanted.as_deref().map_or(Ok(()), |wanted| check_key(what, wanted)))
+        check_words(&[("function", &self.function), ("queue", &self.queue)])
     }
 }
 
@@ -206,6 +202,10 @@ impl DeadLetterFilter {
     /// # Errors
     /// As those of [`ExecutionFilter::check`].
     pub fn check(&self) -> Result<()> {
-        self.function.as_deref().map_or(Ok(()), |function| check_key("function", function))
+        check_words(&[("function", &self.function)])
     }
+}
+
+fn check_words(wanted: &[(&'static str, &Option<String>)]) -> Result<()> {
+    wanted.iter().try_for_each(|(what, word)| word.as_deref().map_or(Ok(()), |word| check_key(what, word)))
 }

@@ -50,6 +50,8 @@ mod cancels;
 mod claiming;
 #[path = "../../src/check/cases/cleanup.rs"]
 mod cleanup;
+#[path = "../../src/check/cases/cleanups.rs"]
+mod cleanups;
 #[path = "../../src/check/cases/continues.rs"]
 mod continues;
 #[path = "../../src/check/cases/crashes.rs"]

@@ -11,6 +11,7 @@
 //! copy of SQLite in this process can't drop them. Leases carry the number of the machine's boot and the time since that
 //! boot, so setting the clock moves none; so do the ends of durations, while dates go by the wall clock (`clock`).
 
+mod busy;
 mod changes;
 mod clock;
 mod conn;

@@ -28,6 +28,7 @@ files! {
     atomic: Engine,
     cancels: Engine,
     cleanup: Engine,
+    cleanups: Engine,
     continues: Engine,
     crashes: Engine,
     crowds: Engine,
