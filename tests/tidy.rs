@@ -35,7 +35,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("src/executor/replay", &["executor::replay", "backend", "model"]),
     (
         "src/bin/stent",
-        &["args", "marks", "papers", "place", "run", "screen", "table", "tree", "trouble", "verdict", "words"],
+        &["args", "marks", "papers", "place", "run", "screen", "table", "tree", "trouble", "verdict", "watch", "words"],
     ),
     ("src/bin/stent/args.rs", &["words"]),
     ("src/bin/stent/papers.rs", &["args", "trouble"]),

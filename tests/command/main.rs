@@ -4,8 +4,10 @@ mod acts;
 mod alone;
 mod documents;
 mod house;
+mod moves;
 #[path = "../common/postgres.rs"]
 mod postgres;
 mod reads;
 mod terminal;
 mod upkeep;
+mod watch;

@@ -11,6 +11,7 @@
 //! | `tree` | an execution's tasks as a tree, which of them are shown | stores, the terminal |
 //! | `verdict` | what a store's numbers mean and what is to be done; pure | how they were read |
 //! | `run/` | a file for each group of commands: one asks the store, then says | SQL, the terminal |
+//! | `watch/` | the live view | SQL |
 //! | `papers` | writes man pages and completions | all else |
 
 mod args;
@@ -23,6 +24,7 @@ mod table;
 mod tree;
 mod trouble;
 mod verdict;
+mod watch;
 mod words;
 
 use std::process::ExitCode;
