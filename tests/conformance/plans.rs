@@ -93,6 +93,10 @@ const GROWTH: &[(&str, &[&str])] = &[
     ("tasks_circle", &[]),
     ("executions_over", &[]),
     ("executions_list_old", &["executions_by_completion", "dead_letters_by_execution"]),
+    ("executions_count_old", &["executions_by_completion", "dead_letters_by_execution"]),
+    ("tasks_find", &["sqlite_autoindex_tasks_1"]),
+    ("signals_list", &["signals_in_order"]),
+    ("health", &["tasks_leased", "tasks_parked", "tasks_due", "executions_ending"]),
 ];
 
 #[test]
