@@ -39,8 +39,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "src/bin/stent",
         &[
-            "args", "marks", "papers", "place", "run", "screen", "serve", "table", "tree", "trouble", "verdict", "watch",
-            "words",
+            "args", "marks", "papers", "place", "run", "screen", "serve", "table", "tree", "trouble", "verdict",
+            "watch", "words",
         ],
     ),
     ("src/bin/stent/args.rs", &["words"]),
