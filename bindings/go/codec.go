@@ -52,7 +52,7 @@ func marshal(value any) ([]byte, error) {
 	if isBytes || codec == nil {
 		text, err := json.Marshal(asBytes(value))
 		if err == nil && !isBytes && bytes.Contains(text, []byte(bytesKey)) && looksLikeBytes(reflect.ValueOf(value)) {
-			err = fmt.Errorf("a map has a text or bytes alone under %q, as what is written of bytes has", bytesKey)
+			err = fmt.Errorf("a map has bytes alone under %q, as what is written of bytes has", bytesKey)
 		}
 		return text, err
 	}

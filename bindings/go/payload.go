@@ -103,8 +103,7 @@ func isMark(value map[string]any) bool {
 	return isText
 }
 
-// Whether a map in the value would come out as bytes, or bytes as text: a text or bytes alone under the key of bytes. For
-// values that encoding/json has written, which hold no circles.
+// Whether bytes in the value would come out as text: bytes alone under the key of bytes. For values that encoding/json has written, which hold no circles.
 func looksLikeBytes(value reflect.Value) bool {
 	value = bare(value)
 	switch value.Kind() {
@@ -116,13 +115,12 @@ func looksLikeBytes(value reflect.Value) bool {
 		}
 	case reflect.Map:
 		if held, is := aloneUnderKey(value); is {
-			keys := 1
 			for inner, is := aloneUnderKey(held); is; inner, is = aloneUnderKey(held) {
-				held, keys = inner, keys+1
+				held = inner
 			}
 			if held.Kind() == reflect.String {
-				// With two keys it is the form of an object that only looks so.
-				return keys == 1
+				// JSON that a program passes on as it got it.
+				return false
 			}
 			if held.Kind() == reflect.Slice && held.Type().Elem().Kind() == reflect.Uint8 {
 				return true
