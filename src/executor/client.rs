@@ -67,7 +67,7 @@ impl Executor {
             }
             let started = self.0.core.backend.dispatch(chunk).await.map_err(|error| {
                 let done = ids.len();
-                let next = match error.details().contains_key("commit") {
+                let next = match error.is_in_doubt() {
                     true => "; whether the next ones are is not known",
                     false => ", the next ones are not",
                 };

@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 use super::at_once::{self, AtOnce};
 use super::database::Database;
 use super::look::indexes;
-use super::patience::{in_doubt, is_in_doubt};
+use super::patience::in_doubt;
 use super::store::Sql;
 use super::tx::Tx;
 use super::{
@@ -109,7 +109,7 @@ impl<D: Database> Backend for Sql<D> {
         )
         .await
         // Nobody could look whether the first statement is recorded.
-        .map_err(|why| if doubtful && why.is_retryable() && !is_in_doubt(&why) { in_doubt(why) } else { why })
+        .map_err(|why| if doubtful && why.is_retryable() && !why.is_in_doubt() { in_doubt(why) } else { why })
     }
 
     async fn register_worker(&self, worker: NewWorker) -> Result<()> {

@@ -33,11 +33,6 @@ pub(in crate::backend) fn is_cut(why: &Error) -> bool {
     why.details().contains_key("connection")
 }
 
-/// Is it not known whether what the call wrote is recorded?
-pub(in crate::backend) fn is_in_doubt(why: &Error) -> bool {
-    why.details().contains_key("commit")
-}
-
 /// The error for a connection that was cut after a commit was sent.
 pub(in crate::backend) fn in_doubt(why: Error) -> Error {
     let message = format!("{}; whether it was recorded is not known", why.message());
