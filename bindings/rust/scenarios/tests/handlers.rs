@@ -364,20 +364,21 @@ fn a_signal_has_a_type_and_a_task_its_trace() {
 
 #[test]
 fn a_test_has_a_worker_in_one_line() {
-    let ended = Arc::new(AtomicU32::new(0));
-    let (counter, slow) = (ended.clone(), Function::<(u32,), u32>::new("slow"));
+    let (begun, ended) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let (begins, ends, slow) = (begun.clone(), ended.clone(), Function::<(u32,), u32>::new("slow"));
     let options = WorkerOptions::new().max_concurrency(1u32);
     let host = stent::testing::host_with(&options, |executor| {
         executor.register(&slow, move |_, (n,)| {
+            begins.fetch_add(1, SeqCst);
             std::thread::sleep(std::time::Duration::from_millis(20));
-            counter.fetch_add(1, SeqCst);
+            ends.fetch_add(1, SeqCst);
             Ok(n + 1)
         })
     });
     assert_eq!(host.run(&slow, (7,)).unwrap(), 8);
     assert_eq!((host.worker().status().unwrap().slots, host.store().clone().handle().is_null()), (1, false));
     host.dispatch(&slow, (8,)).unwrap();
-    wait_for("the handler runs", || host.worker().status().unwrap().running == 1);
+    wait_for("the handler runs", || begun.load(SeqCst) == 2);
     drop(host);
     // Whoever dropped it has waited for it.
     assert_eq!(ended.load(SeqCst), 2);
