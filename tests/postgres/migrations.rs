@@ -11,11 +11,11 @@ use stent::model::{
 use crate::house::{Count, House, text, tries, until};
 use crate::postgres::{fresh_url, shared};
 
-/// Takes back what the last two migrations have made: the store is as the versions before would have left it.
+/// Takes back what the last three migrations have made: the store is as the versions before would have left it.
 const TO_THE_VERSION_BEFORE: &str = "
     DROP INDEX tasks_readied;
     DROP INDEX tasks_limited;
-    ALTER TABLE tasks DROP COLUMN readied;
+    ALTER TABLE tasks DROP COLUMN readied, DROP COLUMN opened_at;
     CREATE INDEX tasks_limited ON tasks (step_name) WHERE limited IS NOT NULL;
     UPDATE executions SET ending = 'cancelled' WHERE state = 'cancelled';
     DROP INDEX executions_due;

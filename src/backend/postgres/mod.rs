@@ -17,8 +17,8 @@
 //! `places` and `tides` in [`super::sql`]. Whatever makes a task ready writes by which transaction (`tasks.readied`), so
 //! that a claim finds what has become ready before that place.
 //!
-//! **Updates** of executions, starts and ends, touch no indexed column and find room on their page: they leave no index
-//! entry behind. A claim and an end of a task write two and one. A dispatch that needs nothing looked up is one statement,
+//! **Updates** of executions, which are their ends, touch no indexed column and find room on their page: they leave no index
+//! entry behind. A start writes to the root's row alone (`opened_at`): whoever reads an execution that is pending looks there. A claim and an end of a task write two and one. A dispatch that needs nothing looked up is one statement,
 //! and a worker has two transactions at the server at once.
 //!
 //! **Cancels.** A cancel sets `tasks.stopped` on all running tasks of the execution. A result that is written at the

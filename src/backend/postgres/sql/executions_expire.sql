@@ -1,5 +1,6 @@
 UPDATE executions
-SET state = 'cancelling', ending = 'timed_out', due_at = NULL, cancel_reason = 'it took longer than it was given'
+SET state = 'cancelling', ending = 'timed_out', due_at = NULL, cancel_reason = 'it took longer than it was given',
+    started_at = coalesce(started_at, (SELECT r.opened_at FROM tasks AS r WHERE r.id = executions.root_task_id))
 WHERE id = ANY(
     ARRAY(
         SELECT e.id FROM executions AS e

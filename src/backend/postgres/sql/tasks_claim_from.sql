@@ -144,16 +144,18 @@ claimed AS (
         begun = CASE WHEN company IS NULL OR company >= $12::bigint THEN $12::bigint END,
         effects = CASE ops WHEN 0 THEN 0 ELSE effects END,
         started_at = coalesce(started_at, $8::timestamptz),
+        opened_at = CASE WHEN root THEN coalesce(opened_at, $8::timestamptz) END,
         deadline_at = coalesce(deadline_at, $8::timestamptz + timeout * interval '1 microsecond')
     WHERE id = ANY(ARRAY(SELECT chosen.id FROM chosen))
     RETURNING
         id, execution_id, step_name, kind, parent_task_id, state, args, kwargs, retries, created_at, tags, priority, queue,
         retry_policy, result, error, started_at, completed_at, worker_id, lease_expires_at, idempotency_key,
         scheduled_for, fence, step_key, run, ops, effects, opened, heartbeat, crashes, deaths,
-        begun, company, deadline_at, cache_key, cache_ttl, cleanup,
+        begun, company, deadline_at, cache_key, cache_ttl, cleanup, root,
         (SELECT e.traceparent FROM executions AS e WHERE e.id = tasks.execution_id) AS traceparent
 ),
--- an execution runs from the first claim of its root on; whoever locks one is about to end it
+-- an execution runs from the first claim of its root on, which says so by itself, if the execution leads to it; whoever
+-- locks one is about to end it
 started AS (
     UPDATE executions
     SET state = 'running', started_at = $8
@@ -163,7 +165,7 @@ started AS (
             WHERE e.id = ANY(
                 ARRAY(
                     SELECT c.execution_id FROM claimed AS c
-                    WHERE c.kind = 'orchestrator' AND c.parent_task_id IS NULL AND c.started_at = $8
+                    WHERE c.kind = 'orchestrator' AND c.parent_task_id IS NULL AND c.started_at = $8 AND c.root IS NULL
                 )
             )
                 AND e.state = 'pending'

@@ -42,7 +42,7 @@ statements! {
         gives (step_name: Text, count: Int);
 
     EXECUTIONS_START "executions_start" "start executions" rows (id: Id) with (now: Time)
-        postgres needs not "a claim starts them";
+        postgres needs not "a claim of the root tells it";
 
     /// Leases that still hold, but for those of rows that others are at. Of an execution that is being cancelled they are
     /// renewed too.
