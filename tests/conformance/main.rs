@@ -78,6 +78,7 @@ mod limits;
 mod looks;
 #[path = "../../src/check/must.rs"]
 mod must;
+mod old_snapshots;
 #[path = "../../src/check/cases/options.rs"]
 mod options;
 #[path = "../../src/check/cases/parking.rs"]

@@ -11,8 +11,12 @@ use stent::model::{
 use crate::house::{Count, House, text, tries, until};
 use crate::postgres::{fresh_url, shared};
 
-/// Takes back what the last migration has made: the store is as the version before would have left it.
+/// Takes back what the last two migrations have made: the store is as the versions before would have left it.
 const TO_THE_VERSION_BEFORE: &str = "
+    DROP INDEX tasks_readied;
+    DROP INDEX tasks_limited;
+    ALTER TABLE tasks DROP COLUMN readied;
+    CREATE INDEX tasks_limited ON tasks (step_name) WHERE limited IS NOT NULL;
     UPDATE executions SET ending = 'cancelled' WHERE state = 'cancelled';
     DROP INDEX executions_due;
     DROP INDEX executions_ending;
@@ -28,7 +32,7 @@ const TO_THE_VERSION_BEFORE: &str = "
     CREATE INDEX executions_cleaning ON executions (cleanup_due) WHERE cleanup_due IS NOT NULL AND state = 'running';
     CREATE INDEX executions_by_completion ON executions (completed_at) WHERE completed_at IS NOT NULL;
     CREATE INDEX tasks_by_execution ON tasks (execution_id);
-    DELETE FROM stent_schema WHERE version = (SELECT max(version) FROM stent_schema);";
+    DELETE FROM stent_schema WHERE version > 6;";
 
 fn functions(house: &House) -> Count {
     let runs = Count::default();

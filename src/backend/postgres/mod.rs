@@ -12,6 +12,11 @@
 //! hash or merge join exists; a join by a partial index is a `LATERAL … OFFSET 0`; no index has an id after other
 //! columns. A test reads the plans of empty, vacuumed tables.
 //!
+//! **Old snapshots** (a report, a forgotten transaction) keep all rows that were dead since, and their index entries. A
+//! process remembers where in each lane the living begin, and from when on something may be due, and looks from there:
+//! `places` and `tides` in [`super::sql`]. Whatever makes a task ready writes by which transaction (`tasks.readied`), so
+//! that a claim finds what has become ready before that place.
+//!
 //! **Updates** of executions, starts and ends, touch no indexed column and find room on their page: they leave no index
 //! entry behind. A claim and an end of a task write two and one. A dispatch that needs nothing looked up is one statement,
 //! and a worker has two transactions at the server at once.
@@ -132,12 +137,14 @@ impl Server {
         let mut transaction = Transaction::begin(&self.pool).await.map_err(Refused::before)?;
         let mut tx = transaction.tx().knowing(learned.clone());
         let outcome = work(&mut tx, request.clone()).await;
-        let (notices, missing, learned) = (tx.take_notices(), tx.missing.take(), tx.take_learned());
+        let (notices, missing, learned, notes) =
+            (tx.take_notices(), tx.missing.take(), tx.take_learned(), tx.take_notes());
         drop(tx);
         let failed = match outcome {
             Ok(result) => match transaction.commit().await {
                 Ok(()) => {
                     drop(transaction);
+                    self.pool.catalog.places.put(notes);
                     self.notices.tell(notices);
                     return Ok(result);
                 }

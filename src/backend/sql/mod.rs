@@ -31,6 +31,7 @@ pub(super) mod lock;
 mod look;
 mod parked;
 pub(super) mod patience;
+mod places;
 mod protocol;
 mod register;
 mod restart;
@@ -46,6 +47,7 @@ pub(super) mod statements;
 mod stats;
 mod store;
 mod sweep;
+mod tides;
 pub(super) mod tx;
 mod waits;
 

@@ -3,7 +3,7 @@ SET state = 'cancelling', ending = 'timed_out', due_at = NULL, cancel_reason = '
 WHERE id = ANY(
     ARRAY(
         SELECT e.id FROM executions AS e
-        WHERE e.due_at <= $1
+        WHERE e.due_at >= coalesce($3::timestamptz, '-infinity') AND e.due_at <= $1
         ORDER BY e.due_at
         LIMIT $2
         FOR NO KEY UPDATE SKIP LOCKED

@@ -3,6 +3,7 @@
 UPDATE tasks
 SET state = CASE b.move WHEN 0 THEN 'running' WHEN 2 THEN 'waiting' WHEN 4 THEN 'waiting' ELSE 'pending' END,
     lane = CASE WHEN b.move IN (1, 3, 5) AND b.due_at IS NULL THEN tasks.route END,
+    readied = CASE WHEN b.move IN (1, 3, 5) AND b.due_at IS NULL THEN txid_current() END,
     due_at = CASE b.move WHEN 0 THEN tasks.due_at WHEN 1 THEN b.due_at WHEN 2 THEN tasks.deadline_at END,
     scheduled_for = CASE b.move WHEN 1 THEN b.due_at ELSE tasks.scheduled_for END,
     error = CASE WHEN b.move IN (1, 4) THEN b.error WHEN b.move = 5 THEN NULL ELSE tasks.error END,
