@@ -147,6 +147,7 @@ fn a_store_remembers_where_the_living_begin() {
         // Each of them would touch all of the dead. Once in 30 seconds one does.
         assert!(each < DEAD as i64 / 10, "{each} pages for a claim, a poll and an end");
         // What is due is found, and what its worker left behind.
+        store.start("root").await;
         store.die().await;
         let again = store.take().await;
         store.complete(&again, "1").await;
