@@ -16,7 +16,7 @@ BINDINGS_LIB := $(if $(STENT_LIB_DIR),,lib)
 BESIDE_POSTGRES := $(if $(STENT_TEST_POSTGRES),,scripts/with-postgres)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-peers soak header lib devlib install uninstall installtest deb cpp go node python examples clean
+.PHONY: help demo test check bench bench-peers soak header lib devlib install uninstall installtest deb wheel npm dist disttest packtest aarch64 cpp go node python rust ffi examples clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -25,13 +25,13 @@ demo: examples ## orders on a SQLite file, and a worker killed with SIGKILL in t
 	$(EXAMPLES)/order_workflow demo examples_c/orders.json
 
 test: ## formatting, lints and all tests; the last line is the count
-	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest pkg-config cmake deb go node python redis
+	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest pkg-config cmake deb go node python redis ruby luajit php java mono
 	@scripts/test
 
 check: ## formatting and lints only
 	@scripts/need rust lint cc
 	cargo fmt --check
-	cargo clippy --all-targets -- -D warnings
+	cargo clippy --all-targets --features command -- -D warnings
 
 bench: ## speed of both stores beside their own; parts of it: make bench ARGS="quick postgres fan_out"
 	@scripts/need rust cc postgres
@@ -73,6 +73,30 @@ installtest: $(BINDINGS_LIB) ## installs into a temporary root, unpacks the pack
 	@scripts/need cc c++ pkg-config cmake doctest python
 	@scripts/install/test
 
+wheel: $(BINDINGS_LIB) ## makes the Python wheel in target/dist, for glibc 2.28 and newer
+	@scripts/need python
+	@scripts/pack/wheel
+
+npm: $(BINDINGS_LIB) ## makes the npm packages in target/dist, likewise
+	@scripts/need node python rust
+	@scripts/pack/npm
+
+dist: ## makes the source in target/dist, with all crates in it: it builds without a network
+	@scripts/need rust
+	@scripts/pack/dist
+
+disttest: $(BINDINGS_LIB) ## makes it, and compiles it without a network
+	@scripts/need rust
+	@scripts/pack/test the_source_builds_without_a_network
+
+packtest: $(BINDINGS_LIB) ## makes these, and uses them in empty folders
+	@scripts/need rust pkg-config node python
+	@scripts/pack/test
+
+aarch64: ## builds the library for aarch64, tests it under qemu, makes its wheel and npm package
+	@scripts/need rust aarch64 node python
+	@scripts/pack/aarch64
+
 cpp: $(BINDINGS_LIB) ## builds and tests the C++ binding; STENT_LIB_DIR names the library's folder, else it is built
 	@scripts/need c++ doctest postgres
 	@$(BESIDE_POSTGRES) bindings/cpp/test
@@ -88,6 +112,14 @@ node: $(BINDINGS_LIB) ## builds and tests the Node binding, likewise
 python: $(BINDINGS_LIB) ## builds and tests the Python binding, likewise
 	@scripts/need python postgres redis
 	@$(BESIDE_POSTGRES) bindings/python/test
+
+rust: $(BINDINGS_LIB) ## builds and tests the Rust binding, likewise
+	@scripts/need rust lint python postgres
+	@$(BESIDE_POSTGRES) bindings/rust/test
+
+ffi: $(BINDINGS_LIB) ## runs the examples in C, Ruby, LuaJIT, PHP, Java and C#, likewise; some of them: make ffi ARGS="ruby php"
+	@scripts/need cc ruby luajit php java mono
+	@examples_ffi/run $(ARGS)
 
 examples: lib ## builds the C examples into target/examples_c
 	@mkdir -p $(EXAMPLES)

@@ -94,6 +94,33 @@ fn every_binding_is_tested_by_make_test() {
     }
 }
 
+/// What a file says of a version, after some words.
+fn version_after(file: &str, words: &str) -> String {
+    let text = read(&folder("..").join(file));
+    let (_, rest) = text.split_once(words).unwrap_or_else(|| panic!("{file} has no {words}"));
+    rest.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect::<String>().trim_end_matches('.').to_owned()
+}
+
+/// It comes from Cargo.toml. What can't read it there says the same.
+#[test]
+fn every_package_has_the_librarys_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    for (file, words) in [
+        ("bindings/node/package.json", "\"version\": \""),
+        ("bindings/node/package-lock.json", "\"name\": \"@stent-dev/stent\",\n  \"version\": \""),
+        ("bindings/node/package-lock.json", "\"name\": \"@stent-dev/stent\",\n      \"version\": \""),
+        ("bindings/node/README.md", "/stent-dev-stent-"),
+        ("bindings/node/README.md", "/stent-dev-stent-linux-x64-gnu-"),
+        ("bindings/rust/Cargo.toml", "\nversion = \""),
+        ("bindings/rust/stent/Cargo.toml", "stent-sys = { version = \"="),
+        ("bindings/rust/Cargo.lock", "name = \"stent\"\nversion = \""),
+        ("docs/installing.md", "LIBDIR/libstent.so."),
+        ("docs/installing.md", "tar xf stent-"),
+    ] {
+        assert_eq!(version_after(file, words), version, "{file} after {words}");
+    }
+}
+
 /// Killed with SIGKILL, it can do nothing any more; the server goes all the same.
 #[test]
 fn the_server_for_a_command_goes_however_that_ends() {

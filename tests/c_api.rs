@@ -18,48 +18,37 @@ const PLAIN_SECONDS: &str = "120";
 const VALGRIND_SECONDS: &str = "600";
 
 macro_rules! programs {
-    ($($name:ident),* $(,)?) => {
-        const PROGRAMS: &[&str] = &[$(stringify!($name)),*];
+    ($($group:ident: $($name:ident),*;)*) => {
+        const PROGRAMS: &[&str] = &[$($(stringify!($name)),*),*];
 
-        $(mod $name {
-            #[test]
-            fn alone() {
+        mod alone {
+            $($(#[test]
+            fn $name() {
                 super::alone(stringify!($name));
-            }
+            })*)*
+        }
 
-            #[test]
-            fn under_valgrind() {
-                super::under_valgrind(stringify!($name));
-            }
-        })*
+        mod under_valgrind {
+            $(#[test]
+            fn $group() {
+                super::under_valgrind(stringify!($group), &[$(stringify!($name)),*]);
+            })*
+        }
     };
 }
 
+// Valgrind translates the library anew for each process, which costs more than what most programs do: those that need no
+// process of their own run in one there, each after the other.
 programs! {
-    arguments,
-    callbacks,
-    custom,
-    deferred,
-    dlopen,
-    fork,
-    lease_lost,
-    library,
-    lifetimes,
-    operations,
-    outcomes,
-    poison,
-    poller,
-    poller_evict,
-    poller_many,
-    poller_submit,
-    poller_workflow,
-    silent,
-    statuses,
-    task_arguments,
-    two_handles,
-    two_users,
-    workflow,
-    wrong_thread,
+    calls: accessors, arguments, callbacks, cleanup, deferred, lease_lost, operations, outcomes, statuses;
+    pollers: lifetimes, poison, poller, poller_many, poller_submit, poller_workflow;
+    users: silent, task_arguments, two_handles, two_users, workflow, wrong_thread;
+    cancelled: cancelled;
+    custom: custom;
+    dlopen: dlopen;
+    fork: fork;
+    library: library;
+    poller_evict: poller_evict;
 }
 
 /// What speaks of every store is run on PostgreSQL too.
@@ -73,12 +62,12 @@ mod on_postgres {
         };
     }
 
-    on_postgres! { poison, poller, poller_evict, poller_submit, poller_workflow, silent }
+    on_postgres! { cleanup, poison, poller, poller_evict, poller_submit, poller_workflow, silent }
 }
 
 /// Threads that are cut off and processes that end in the middle leave memory behind, which is no leak; and a stack that
 /// is measured is not valgrind's.
-const ALONE: &[&str] = &["at_exit", "few_threads", "small_stack", "threads"];
+const ALONE: &[&str] = &["at_exit", "few_threads", "no_memory", "small_stack", "threads"];
 
 #[test]
 fn calls_work_to_the_end_of_a_process() {
@@ -88,6 +77,11 @@ fn calls_work_to_the_end_of_a_process() {
 #[test]
 fn without_room_for_threads_there_are_errors() {
     alone("few_threads");
+}
+
+#[test]
+fn without_memory_a_process_ends_and_its_store_is_whole() {
+    alone("no_memory");
 }
 
 #[test]
@@ -139,10 +133,12 @@ const FROZEN: &str = "frozen";
 fn everything_ends_in_its_time_when_the_server_is_stopped() {
     let server = postgres::Server::new("frozen", "");
     let main = server.folder.join("data/postmaster.pid");
+    // What the store itself would take for an answer that does not come, or to connect.
+    let url = postgres::schema_of(&server.url, "&call_timeout=100&connect_timeout=200");
     let stop = format!("p=$(head -n 1 {}); kill -STOP $p $(ps -o pid= --ppid $p)", main.display());
     let (program, files) = build(FROZEN, "alone");
     let mut run = Command::new("timeout");
-    run.args(["--kill-after=5", PLAIN_SECONDS]).arg(program).arg(files).arg(library()).arg(&server.url).arg(stop);
+    run.args(["--kill-after=5", PLAIN_SECONDS]).arg(program).arg(files).arg(library()).arg(&url).arg(stop);
     let ended = run.output();
     server.signal("CONT");
     let ended = ended.unwrap();
@@ -152,10 +148,7 @@ fn everything_ends_in_its_time_when_the_server_is_stopped() {
 /// C++'s own ends: statics and thread-locals, with the C++ binding.
 #[test]
 fn what_outlives_main_in_cpp_calls_the_library() {
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c_api/statics");
-    let files = place.join("files");
-    drop(fs::remove_dir_all(&files));
-    fs::create_dir_all(&files).expect("make a folder for the program");
+    let (place, files) = folders("statics");
     let program = c_programs::compile_cpp(&place, "statics", &root().join("tests/c/statics.cpp"));
     let ended = Command::new("timeout").args(["--kill-after=5", PLAIN_SECONDS]).arg(program).arg(files).output();
     let ended = ended.expect("run it");
@@ -188,9 +181,12 @@ fn alone_on(name: &str, url: Option<&str>) {
     finish(&mut run);
 }
 
-fn under_valgrind(name: &str) {
+fn under_valgrind(group: &str, names: &[&str]) {
     assert!(has("valgrind"), "valgrind is missing; install it (apt: valgrind)");
-    let (program, files) = build(name, "valgrind");
+    let (program, files) = match names {
+        [alone] => build(alone, "valgrind"),
+        _ => build_together(group, names),
+    };
     finish(
         Command::new("timeout")
             .args([
@@ -214,9 +210,37 @@ fn under_valgrind(name: &str) {
 
 /// The program, and an empty folder for its files.
 fn build(name: &str, way: &str) -> (PathBuf, PathBuf) {
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("c_api/{name}/{way}"));
+    let (place, files) = folders(&format!("{name}/{way}"));
+    (compile(&place, name, &[root().join(format!("tests/c/{name}.c"))]), files)
+}
+
+/// One program that runs several, each in a folder of its own below that for files.
+fn build_together(group: &str, names: &[&str]) -> (PathBuf, PathBuf) {
+    let (place, files) = folders(&format!("valgrind/{group}"));
+    let mut main = String::from("#include <stdio.h>\n");
+    let mut calls = String::new();
+    let mut sources = vec![place.join("main.c")];
+    for name in names {
+        fs::create_dir_all(files.join(name)).expect("make a folder for the program");
+        let source = root().join(format!("tests/c/{name}.c"));
+        sources.push(place.join(format!("{name}.c")));
+        let renamed = format!("#define main main_of_{name}\n#include \"{}\"\n", source.display());
+        fs::write(&sources[sources.len() - 1], renamed).expect("write the source");
+        main.push_str(&format!("int main_of_{name}(int, char **);\n"));
+        calls.push_str(&format!("    snprintf(files, sizeof files, \"%s/{name}\", arguments[1]);\n"));
+        calls.push_str(&format!("    if (main_of_{name}(count, own)) return 1;\n"));
+    }
+    main.push_str("int main(int count, char **arguments) {\n    char files[4096];\n");
+    main.push_str("    char *own[] = {arguments[0], files, arguments[2], NULL};\n");
+    fs::write(&sources[0], format!("{main}{calls}    return 0;\n}}\n")).expect("write the source");
+    (compile(&place, group, &sources), files)
+}
+
+/// A place for a program, and an empty folder in it for its files.
+fn folders(way: &str) -> (PathBuf, PathBuf) {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c_api").join(way);
     let files = place.join("files");
     drop(fs::remove_dir_all(&files));
     fs::create_dir_all(&files).expect("make a folder for the program");
-    (compile(&place, name, &[root().join(format!("tests/c/{name}.c"))]), files)
+    (place, files)
 }

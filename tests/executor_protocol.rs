@@ -3,6 +3,10 @@
 
 #[path = "common/around.rs"]
 mod around;
+#[path = "executor/cleanup_kills.rs"]
+mod cleanup_kills;
+#[path = "executor/cleanups.rs"]
+mod cleanups;
 #[path = "executor/deaths.rs"]
 mod deaths;
 #[path = "executor/ends.rs"]

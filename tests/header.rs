@@ -9,7 +9,9 @@ use std::process::Command;
 
 use c_programs::{finish, has, include, library, root};
 
-const GENERATED: &str = include_str!(concat!(env!("OUT_DIR"), "/stent.h"));
+const HEADER: &str = include_str!(concat!(env!("OUT_DIR"), "/stent.h"));
+const CDEF: &str = include_str!(concat!(env!("OUT_DIR"), "/stent.cdef"));
+const JSON: &str = include_str!(concat!(env!("OUT_DIR"), "/stent.json"));
 
 /// The committed header without its comments.
 fn bare() -> String {
@@ -31,15 +33,70 @@ fn declared() -> BTreeSet<String> {
 }
 
 #[test]
-fn the_committed_headers_are_what_the_sources_say() {
-    // The Go module has its own, since it is taken without the rest of this repository.
-    for header in ["include/stent.h", "bindings/go/stent.h"] {
-        let committed = fs::read_to_string(root().join(header)).expect(header);
-        if committed != GENERATED {
-            let mut lines = committed.lines().zip(GENERATED.lines()).enumerate();
+fn what_is_committed_is_what_the_sources_say() {
+    // The Go module has its own header, since it is taken without the rest of this repository.
+    for (file, generated) in [
+        ("include/stent.h", HEADER),
+        ("bindings/go/stent.h", HEADER),
+        ("include/stent.cdef", CDEF),
+        ("include/stent.json", JSON),
+    ] {
+        let committed = fs::read_to_string(root().join(file)).expect(file);
+        if committed != generated {
+            let mut lines = committed.lines().zip(generated.lines()).enumerate();
             let differs = lines.find(|(_, (committed, generated))| committed != generated);
-            panic!("{header} is not what src/ffi says; run `make header`\nfirst difference: {differs:?}");
+            panic!("{file} is not what src/ffi says; run `make header`\nfirst difference: {differs:?}");
         }
+    }
+}
+
+/// The declarations alone are C, and the same as the header's: one that differed would be a conflict.
+#[test]
+fn the_declarations_alone_are_the_headers() {
+    let place = tempfile::tempdir().expect("a folder for the test");
+    let source = place.path().join("both.c");
+    // Constants are macros in the one and enumerators in the other, and a structure without a tag is another each time.
+    let (declarations, _) = CDEF.split_once("enum {").expect("the constants come last");
+    let declarations: String = declarations
+        .lines()
+        .filter(|line| !line.starts_with("typedef struct {"))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    fs::write(&source, format!("#include \"stent.h\"\n{declarations}")).expect("write");
+    finish(Command::new("cc").args(["-std=c11", "-Werror", "-fsyntax-only", "-I"]).arg(include()).arg(&source));
+    fs::write(&source, format!("#include <stddef.h>\n#include <stdint.h>\n{CDEF}")).expect("write");
+    finish(
+        Command::new("cc").args(["-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only"]).arg(&source),
+    );
+    assert!(!CDEF.contains('#'), "no preprocessor's directives");
+    let declared = declared();
+    for text in [CDEF.to_owned(), JSON.replace("\"name\": \"", "\n").replace("\", \"returns\"", "(")] {
+        let words = text.split('(').filter_map(|before| before.rsplit([' ', '*', '\n']).next());
+        let found: BTreeSet<String> = words.filter(|word| declared.contains(*word)).map(str::to_owned).collect();
+        assert_eq!(found, declared);
+    }
+}
+
+/// A result that is dropped is a leak or a lost error, and compilers say so; where it is neither, they don't.
+#[test]
+fn compilers_warn_of_results_that_are_dropped() {
+    let place = tempfile::tempdir().expect("a folder for the test");
+    for (compiler, dialect) in [("gcc", "c11"), ("gcc", "c2x"), ("g++", "c++11"), ("g++", "c++17")] {
+        let compiles = |statement: &str, more: &[&str]| {
+            let source = place.path().join(if compiler == "gcc" { "dropped.c" } else { "dropped.cpp" });
+            let text = format!(
+                "#include \"stent.h\"\nvoid f(stent_task *task);\nvoid f(stent_task *task) {{ {statement}; }}\n"
+            );
+            fs::write(&source, text).expect("write");
+            let mut command = Command::new(compiler);
+            // Some of it is found where code is made only.
+            command.arg(format!("-std={dialect}")).args(["-Werror", "-S", "-o", "/dev/null", "-I"]).arg(include());
+            command.args(more).arg(&source).output().expect("a compiler").status.success()
+        };
+        assert!(!compiles("stent_task_ref(task)", &[]), "{dialect}: a reference is lost");
+        assert!(!compiles("stent_task_sleep(task, \"1s\", 0)", &[]), "{dialect}: a status is lost");
+        assert!(compiles("stent_task_progress(task, 0, 0)", &[]), "{dialect}: this may be dropped");
+        assert!(compiles("stent_task_ref(task)", &["-DSTENT_NODISCARD="]), "{dialect}: it can be turned off");
     }
 }
 
@@ -139,8 +196,8 @@ fn every_function_says_on_which_threads_it_may_be_called() {
 #[test]
 fn the_header_compiles_alone() {
     let place = tempfile::tempdir().expect("a folder for the test");
-    let c = ["c99", "c11", "c17"];
-    let cpp = ["c++11", "c++20"];
+    let c = ["c99", "c11", "c17", "c2x"];
+    let cpp = ["c++11", "c++17", "c++20"];
     let dialects = c.map(|dialect| ("c", dialect)).into_iter().chain(cpp.map(|dialect| ("c++", dialect)));
     let mut compiled = 0;
     for (language, dialect) in dialects {

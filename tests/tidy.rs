@@ -34,6 +34,18 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("src/executor/task", &["executor", "backend", "model"]),
     ("src/executor/replay", &["executor::replay", "backend", "model"]),
     (
+        "src/bin/stent",
+        &["args", "marks", "papers", "place", "run", "screen", "table", "tree", "trouble", "verdict", "words"],
+    ),
+    ("src/bin/stent/args.rs", &["words"]),
+    ("src/bin/stent/papers.rs", &["args", "trouble"]),
+    ("src/bin/stent/place.rs", &["trouble"]),
+    ("src/bin/stent/screen.rs", &["trouble", "words"]),
+    ("src/bin/stent/tree.rs", &["words"]),
+    ("src/bin/stent/trouble.rs", &[]),
+    ("src/bin/stent/verdict.rs", &["words"]),
+    ("src/bin/stent/words.rs", &[]),
+    (
         "src/ffi",
         &[
             "ffi",

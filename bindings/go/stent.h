@@ -25,8 +25,18 @@
  * is refused. An object that only looks so ({"$base64": "text"}, or one of these in a "$base64") is written with one
  * such key more around it, and read with one less. A failure is {"type", "message", "code", "retryable", "details",
  * "stack"}, of which "type" must be there; half a character in its text is read as U+FFFD, and not refused. Times are
- * RFC 3339 in UTC; durations are numbers of seconds or text such as "1h30m". Options are objects, NULL for none, and checked strictly: the error for an unknown key names
- * the known ones. stent_describe() lists every option with its type and default.
+ * RFC 3339 in UTC; durations are numbers of seconds or text such as "1h30m". Options are objects, NULL for none, and checked
+ * strictly: the error for an unknown key names the known ones. stent_describe() lists every option with its type and
+ * default, as docs/options.md does for people; stent.json has the signatures of all functions, stent.cdef their
+ * declarations for FFIs that read C but no preprocessor's directives.
+ *
+ * LENGTHS. Beside the functions through which payloads pass stands one whose name ends with _n, which takes text with its
+ * length (bytes; no NUL is needed behind them, and NULL is none, whatever the length), or gives it. A payload may have
+ * STENT_PAYLOAD_MAX bytes: a host that knows its lengths needs no copy to put a NUL behind, and nobody counts them.
+ *
+ * TIME. What is written down, and holds across crashes and machines, is a duration as JSON has it (a sleep, a time-out,
+ * a lease): a number of seconds, or text. How long one thread waits in one call, here and now, is an integer of
+ * milliseconds (timeout_ms, hold_ms), as in poll(): it is nobody else's business, and made without a text.
  *
  * HANDLES are opaque and may be freed in any order: a worker keeps its executor alive, an executor its backend.
  * Freeing NULL is nothing; freeing never blocks. A handle that was freed is refused with STENT_E_INVALID, as long as
@@ -37,6 +47,14 @@
  * handlers to end (STENT_E_WRONG_THREAD). Such a thread is not the host's: attach it to your runtime if that must
  * be (stent_configure_threads). It has 1 MiB of stack (stent_configure); the other threads that call the host's
  * functions have 2 MiB.
+ *
+ * CANCELLATION. A call is no cancellation point: a thread that gets pthread_cancel in it goes on to the call's end, and
+ * is cancelled by what follows. What blocks without a time-out can't be cancelled, so give it one, or end what it waits
+ * for. Asynchronous cancellation must be off in calls, and threads of the library, handlers' too, must not be cancelled.
+ *
+ * MEMORY. A text for the caller that malloc has no room for is STENT_E_BACKEND, and so is SQLite's want of memory. When the
+ * library's own memory can't be had the process ends by SIGABRT, with a line on its standard error, as a program of
+ * C++ does; what was committed before is in the store, and leases run out as after any crash.
  *
  * STACK. A call needs at most 64 KiB of the caller's stack, what it calls back on the same thread aside; on PostgreSQL, where
  * any call may have to connect, also by TLS, at most 512 KiB.
@@ -49,7 +67,7 @@
  *
  * AT EXIT. Calls work to the end of the process: in what atexit has registered, in destructors of C++ statics and
  * thread-locals, and of pthread keys. There, and where a new thread can't be made any more, they may answer
- * STENT_E_CLOSED. Nothing is ever printed: a defect of the library is STENT_E_PANIC, and a line of the log.
+ * STENT_E_CLOSED. Nothing is ever printed, but for the want of memory: a defect of the library is STENT_E_PANIC, and a line of the log.
  *
  * HOSTING. A worker runs handlers in one of three ways: it calls them back (stent_handler_fn); the handler returns
  * STENT_PENDING and ends its task later, from any thread; or nothing is called back, and a host with an event loop
@@ -61,6 +79,12 @@
  *
  * FORK. In a child forked after the first handle was made every call returns STENT_E_FORKED, and freeing does
  * nothing. The library installs no signal handlers, never exits, and stays loaded after dlclose.
+ *
+ * VERSIONS. What is in this header stays as it is, and more comes, for as long as the number in the library's name
+ * (STENT_ABI_VERSION) stays the same. The symbols carry no versions of their own: a version at a symbol tells two
+ * functions of one name apart, and there never are two. A program that was linked with a newer library than it finds is
+ * refused by the loader, with the name of the function that is missing; one that loads the library by itself looks for
+ * it by dlsym, or compares stent_version with STENT_VERSION_STRING.
  */
 
 #ifndef STENT_H
@@ -68,6 +92,41 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+/** The version of this header; stent_version gives the library's. */
+#define STENT_VERSION_STRING "0.1.0"
+#define STENT_VERSION_MAJOR 0
+#define STENT_VERSION_MINOR 1
+#define STENT_VERSION_PATCH 0
+
+/** Major * 1000000 + minor * 1000 + patch, for #if. */
+#define STENT_VERSION_NUMBER 1000
+
+/** Stands before every function: its name is seen, whatever -fvisibility says. Yours instead, if you define it before. */
+#ifndef STENT_API
+#if defined(__GNUC__)
+#define STENT_API __attribute__((visibility("default")))
+#else
+#define STENT_API
+#endif
+#endif
+
+/**
+ * Stands where a result that is dropped is a leak or a lost error, and a compiler that knows how warns of it. It does not
+ * stand at what is only told (stent_task_progress, stent_task_log) or ended (stent_worker_drain, stent_shutdown). Define
+ * it before, as nothing, to have no such warnings.
+ */
+#ifndef STENT_NODISCARD
+#if defined(__cplusplus) && __cplusplus >= 201703L
+#define STENT_NODISCARD [[nodiscard]]
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ > 201710L
+#define STENT_NODISCARD [[nodiscard]]
+#elif defined(__GNUC__)
+#define STENT_NODISCARD __attribute__((warn_unused_result))
+#else
+#define STENT_NODISCARD
+#endif
+#endif
 
 /** For stent_task_await: until every one of the operations has ended. */
 #define STENT_WAIT_ALL 0
@@ -83,6 +142,55 @@
 #define STENT_LOG_INFO 3
 
 #define STENT_LOG_DEBUG 4
+
+/**
+ * The number that stent_abi_version gives: compare them at the start of a program that loads the library by itself.
+ * It grows when something that was in the header changes; what is only added leaves it as it is.
+ */
+#define STENT_ABI_VERSION 0
+
+/**
+ * LIMITS. What is longer or more is STENT_E_INVALID, and the message names the limit; but a failure's texts are cut, and say
+ * so. Names, in bytes: of functions, queues, tags, signals, counters, state values, workers, steps, operations' keys and
+ * idempotency keys, and the type and code of a failure. They are not empty and have no control characters. A key that is
+ * given to an operation (options: key) has no '#', which stands in the keys that the library makes.
+ */
+#define STENT_NAME_MAX 255
+
+/** One payload (arguments, a result, a signal, a state value), in bytes of JSON. */
+#define STENT_PAYLOAD_MAX 67108864
+
+/** The tags of a task, a function or a worker. */
+#define STENT_TAGS_MAX 32
+
+/**
+ * The operations of one task (stent_task_continue begins anew), and what one stent_task_await, stent_task_notify_all or
+ * stent_task_map is given.
+ */
+#define STENT_OPS_MAX 1000000
+
+/** What one transaction of the store takes: beyond it stent_executor_dispatch_many needs several. */
+#define STENT_BATCH_MAX 1000
+
+/** A worker's max_concurrency, and its prefetch. */
+#define STENT_CONCURRENCY_MAX 10000
+
+/**
+ * A failure's message and its stack, the reason of a cancellation or a dead letter, in bytes. What is longer is cut.
+ */
+#define STENT_ERROR_TEXT_MAX 32768
+
+/** A failure's details, in bytes of JSON. What is longer is left out, and its length told. */
+#define STENT_ERROR_DETAILS_MAX 262144
+
+/** A key of a kept result in the operations of backends, in bytes. */
+#define STENT_KEY_MAX 1024
+
+/** The readers of a SQLite store, and a PostgreSQL store's max_size. */
+#define STENT_CONNECTIONS_MAX 10000
+
+/** A duration, in seconds: a thousand years. */
+#define STENT_DURATION_MAX 31536000000
 
 /** An open store. Made by stent_backend_open, freed by stent_backend_free. */
 typedef struct stent_backend stent_backend;
@@ -236,17 +344,17 @@ extern "C" {
  * The version of this binary interface: the number in the library's name (libstent.so.0). What is compiled against a
  * header of the same number works with the library. Any thread.
  */
-uint32_t stent_abi_version(void);
+STENT_API uint32_t stent_abi_version(void);
 
 /** The library's version, such as "0.1.0". Static: don't free it. Any thread. */
-const char *stent_version(void);
+STENT_API const char *stent_version(void);
 
 /**
  * Everything that bindings and tools need to know, as a JSON object: statuses, operations of backends with their
  * fields, options of every function with types and defaults, events and metrics. Static: don't free it. NULL in a
  * forked child. Any thread.
  */
-const char *stent_describe(void);
+STENT_API const char *stent_describe(void);
 
 /**
  * Sets what holds for the whole process, before the first handle is made. options: "runtime_threads", the number of
@@ -254,6 +362,7 @@ const char *stent_describe(void);
  * each thread that runs handlers (default 1048576, 1 MiB; only what is used costs memory). A handler that needs more than
  * it has ends the process. Any thread. STENT_E_CONFLICT: the library is in use already.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_configure(const char *options,
                              stent_error **error);
 
@@ -268,6 +377,7 @@ stent_status stent_configure(const char *options,
  * when another call has taken the place of this one, or before this returns if it fails. Any thread. STENT_E_CONFLICT: a
  * thread of the library runs already.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_configure_threads(stent_thread_fn start,
                                      stent_thread_fn stop,
                                      void *user_data,
@@ -284,6 +394,7 @@ stent_status stent_configure_threads(stent_thread_fn start,
  * for callbacks. `free_fn` gets `user_data` after the handler's last call, when another one has taken its place, or
  * before this returns if it fails. Any thread.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_set_log_handler(const char *options,
                                    stent_log_fn handler,
                                    void *user_data,
@@ -302,11 +413,12 @@ stent_status stent_set_log_handler(const char *options,
  * other workers take their tasks over. Or a store did not answer: it has two seconds more to take leases back, and one to
  * close. STENT_E_WRONG_THREAD: called in a callback.
  */
+STENT_API
 stent_status stent_shutdown(int64_t timeout_ms,
                             stent_error **error);
 
 /** Frees a text that a function gave by a `char **`. NULL is nothing. Any thread, in a forked child too. */
-void stent_free(void *pointer);
+STENT_API void stent_free(void *pointer);
 
 /* =====================================================================================================================
  * Errors: what went wrong with a call.
@@ -316,16 +428,16 @@ void stent_free(void *pointer);
  * The name of a status without its prefix, such as "NOT_FOUND"; "UNKNOWN" for a number that is no status. The text
  * is static: don't free it. Any thread.
  */
-const char *stent_status_name(stent_status status);
+STENT_API const char *stent_status_name(stent_status status);
 
 /** The status that the failed call returned; STENT_OK for NULL. Any thread. */
-stent_status stent_error_status(const stent_error *error);
+STENT_API stent_status stent_error_status(const stent_error *error);
 
 /**
  * What was being done and what was wrong, for people; "" for NULL. The text belongs to the error and lives until
  * stent_error_free. Any thread.
  */
-const char *stent_error_message(const stent_error *error);
+STENT_API const char *stent_error_message(const stent_error *error);
 
 /**
  * The whole error as a JSON object: "status" (its name), "code", "message", "retryable" (the same call may succeed
@@ -333,10 +445,23 @@ const char *stent_error_message(const stent_error *error);
  * those that are known) and "failure" (for STENT_E_FAILED that of the child or execution, else null); "" for NULL.
  * The text belongs to the error and lives until stent_error_free. Any thread.
  */
-const char *stent_error_json(const stent_error *error);
+STENT_API const char *stent_error_json(const stent_error *error);
+
+/** 1 when the same call may succeed later without a change by the caller; else, and for NULL, 0. Any thread. */
+STENT_API int32_t stent_error_retryable(const stent_error *error);
+
+/**
+ * Of STENT_E_FAILED the type of what failed, the child or the execution, such as "OutOfStock"; NULL for other errors and
+ * for NULL. The text belongs to the error and lives until stent_error_free. Any thread.
+ */
+STENT_API
+const char *stent_error_failure_type(const stent_error *error);
+
+/** Of STENT_E_FAILED the message of what failed, as stent_error_failure_type. Any thread. */
+STENT_API const char *stent_error_failure_message(const stent_error *error);
 
 /** Frees an error. NULL is nothing. Any thread. */
-void stent_error_free(stent_error *error);
+STENT_API void stent_error_free(stent_error *error);
 
 /* =====================================================================================================================
  * Backends: the stores.
@@ -353,6 +478,7 @@ void stent_error_free(stent_error *error);
  * STENT_E_BACKEND: the file can't be opened, is no SQLite database, or not one of Stent's; the server can't be
  * reached; or the schema is newer than this library. STENT_E_UNSUPPORTED: no backend of this build has such URLs.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_backend_open(const char *url,
                                 const char *options,
                                 stent_backend **backend,
@@ -362,7 +488,7 @@ stent_status stent_backend_open(const char *url,
  * Creates or migrates the schema, which stent_backend_open has done already; safe from several processes at once,
  * and again and again. Any thread.
  */
-stent_status stent_backend_init_db(stent_backend *backend, stent_error **error);
+STENT_NODISCARD STENT_API stent_status stent_backend_init_db(stent_backend *backend, stent_error **error);
 
 /**
  * One operation of the backend protocol, such as "get_task" with {"task_id": "..."}: the way to look at records and
@@ -372,11 +498,22 @@ stent_status stent_backend_init_db(stent_backend *backend, stent_error **error);
  *
  * Any thread. STENT_E_NOT_FOUND and STENT_E_CONFLICT as the operation says.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_backend_call(stent_backend *backend,
                                 const char *operation,
                                 const char *request,
                                 char **response,
                                 stent_error **error);
+
+/** As stent_backend_call; the request needs no NUL at its end, and `*response_length` is without it. Any thread. */
+STENT_NODISCARD STENT_API
+stent_status stent_backend_call_n(stent_backend *backend,
+                                  const char *operation,
+                                  const char *request,
+                                  size_t request_length,
+                                  char **response,
+                                  size_t *response_length,
+                                  stent_error **error);
 
 /**
  * Copies the store to a new file, as it is at one moment, while workers and callers go on: a backup. When this returns
@@ -388,6 +525,7 @@ stent_status stent_backend_call(stent_backend *backend,
  * thread. STENT_E_UNSUPPORTED: a PostgreSQL database (pg_dump, pg_basebackup) and custom stores have tools of their
  * own.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_backend_backup(stent_backend *backend,
                                   const char *path,
                                   const char *options,
@@ -402,7 +540,7 @@ stent_status stent_backend_backup(stent_backend *backend,
  * Any thread but the library's own. STENT_E_CONFLICT: a worker on it has not been stopped (stent_backend_shutdown stops
  * them too). STENT_E_WRONG_THREAD: called in a callback.
  */
-stent_status stent_backend_close(stent_backend *backend, stent_error **error);
+STENT_API stent_status stent_backend_close(stent_backend *backend, stent_error **error);
 
 /**
  * As stent_shutdown, for what was made from this backend alone: drains and stops its workers, closes it, and waits until
@@ -411,6 +549,7 @@ stent_status stent_backend_close(stent_backend *backend, stent_error **error);
  *
  * Any thread but the library's own. Statuses as for stent_shutdown.
  */
+STENT_API
 stent_status stent_backend_shutdown(stent_backend *backend,
                                     int64_t timeout_ms,
                                     stent_error **error);
@@ -419,7 +558,7 @@ stent_status stent_backend_shutdown(stent_backend *backend,
  * Frees the handle. NULL is nothing; executors made from the backend keep it open until they are freed too. Any
  * thread.
  */
-void stent_backend_free(stent_backend *backend);
+STENT_API void stent_backend_free(stent_backend *backend);
 
 /* =====================================================================================================================
  * Backends that the host implements itself, and the suite that checks any backend.
@@ -438,6 +577,7 @@ void stent_backend_free(stent_backend *backend);
  * `free_fn` gets `user_data` once, when no call runs any more and the backend was freed, or before this returns if it
  * fails. `*backend` is the caller's, to be freed by stent_backend_free. Any thread.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_backend_custom(const stent_backend_vtable *vtable,
                                   void *user_data,
                                   stent_free_fn free_fn,
@@ -456,13 +596,20 @@ stent_status stent_backend_custom(const stent_backend_vtable *vtable,
  * runs: whatever has ended in it is cleaned away, and the suite leaves ended executions and dead letters behind. Any
  * thread that may block.
  */
-stent_status stent_backend_check(stent_backend *backend, const char *options, char **report, stent_error **error);
+STENT_NODISCARD STENT_API
+stent_status stent_backend_check(stent_backend *backend,
+                                 const char *options,
+                                 char **report,
+                                 stent_error **error);
 
 /**
  * Answers a call of a custom backend's function with what was asked for: JSON, NULL for null. The text is copied.
  * Once for each reply; a second answer is told in the log. Any thread.
  */
-void stent_reply_ok(stent_reply *reply, const char *response);
+STENT_API void stent_reply_ok(stent_reply *reply, const char *response);
+
+/** As stent_reply_ok; the response needs no NUL at its end. Any thread. */
+STENT_API void stent_reply_ok_n(stent_reply *reply, const char *response, size_t response_length);
 
 /**
  * Answers a call of a custom backend's function with a failure: STENT_E_CONFLICT for what exists already,
@@ -471,6 +618,7 @@ void stent_reply_ok(stent_reply *reply, const char *response);
  * details: a JSON object or NULL; its member "retryable" says whether the same call may succeed later, which else
  * only STENT_E_BACKEND and STENT_E_TIMEOUT say. Once for each reply. Any thread.
  */
+STENT_API
 void stent_reply_error(stent_reply *reply,
                        stent_status status,
                        const char *message,
@@ -484,6 +632,7 @@ void stent_reply_error(stent_reply *reply,
  * Makes an executor on a backend, which it keeps alive. options: none so far; NULL or {}. `*executor` is the
  * caller's, to be freed by stent_executor_free. Any thread.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_executor_new(stent_backend *backend,
                                 const char *options,
                                 stent_executor **executor,
@@ -496,6 +645,7 @@ stent_status stent_executor_new(stent_backend *backend,
  * call, when another one has taken its place or the executor and its workers are gone, or before this returns if it
  * fails. Any thread.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_executor_set_log_handler(stent_executor *executor,
                                             const char *options,
                                             stent_log_fn handler,
@@ -507,7 +657,7 @@ stent_status stent_executor_set_log_handler(stent_executor *executor,
  * Frees the handle. NULL is nothing; workers started from the executor keep it alive until they have stopped. After
  * that the `free_fn` of each registered function is called. Any thread.
  */
-void stent_executor_free(stent_executor *executor);
+STENT_API void stent_executor_free(stent_executor *executor);
 
 /**
  * Registers the handler of a function, for the workers that are started from now on. options: queue, tags, priority,
@@ -520,6 +670,7 @@ void stent_executor_free(stent_executor *executor);
  * before this returns if it fails or there is no handler. Any thread. STENT_E_CONFLICT: the name
  * is registered in this executor.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_executor_register(stent_executor *executor,
                                      const char *function,
                                      const char *options,
@@ -527,6 +678,17 @@ stent_status stent_executor_register(stent_executor *executor,
                                      void *user_data,
                                      stent_free_fn free_fn,
                                      stent_error **error);
+
+/**
+ * Takes a function's handler back: workers that are started from now on don't have it, those that run keep it, and what
+ * they made known of it in the store stays. The name may be registered anew. The `free_fn` of its registration is called
+ * when the last worker that has it is gone, and before this returns if none has. Any thread. STENT_E_NOT_FOUND: the name is
+ * not registered in this executor.
+ */
+STENT_NODISCARD STENT_API
+stent_status stent_executor_unregister(stent_executor *executor,
+                                       const char *function,
+                                       stent_error **error);
 
 /* =====================================================================================================================
  * Executions: dispatch, wait, query, signal, cancel.
@@ -542,6 +704,7 @@ stent_status stent_executor_register(stent_executor *executor,
  * used with other arguments; used with the same, the answer is the id of the execution that has it. One that failed
  * or was cancelled has left the key free: then a new execution starts, unless idempotency_reuse is "never".
  */
+STENT_NODISCARD STENT_API
 stent_status stent_executor_dispatch(stent_executor *executor,
                                      const char *function,
                                      const char *args,
@@ -558,6 +721,7 @@ stent_status stent_executor_dispatch(stent_executor *executor,
  * one fails the error's detail "dispatched" says how many came before. Any thread. STENT_E_CONFLICT as for
  * stent_executor_dispatch.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_executor_dispatch_many(stent_executor *executor,
                                           const char *requests,
                                           char **execution_ids,
@@ -570,6 +734,7 @@ stent_status stent_executor_dispatch_many(stent_executor *executor,
  * Any thread; in a handler it holds a slot meanwhile. STENT_E_NOT_FOUND. STENT_E_TIMEOUT: it goes on (the error's detail
  * "state" says where it stands), or the store did not answer; it is given a second at least, whatever the time.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_executor_wait(stent_executor *executor,
                                  const char *execution_id,
                                  int64_t timeout_ms,
@@ -583,6 +748,7 @@ stent_status stent_executor_wait(stent_executor *executor,
  * its failure. STENT_E_CANCELLED: it was cancelled. STENT_E_TIMEOUT: it is not over by now (the error's detail
  * "state" says where it stands), or it ran out of its own time (the detail is "timed_out"). STENT_E_NOT_FOUND.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_executor_result(stent_executor *executor,
                                    const char *execution_id,
                                    int64_t timeout_ms,
@@ -593,6 +759,7 @@ stent_status stent_executor_result(stent_executor *executor,
  * An execution as it is now: its record with "progress", and beside it "counters", "state_values", "replay_of" and
  * "cancel_reason"; to be freed with stent_free. Any thread. STENT_E_NOT_FOUND.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_executor_state(stent_executor *executor,
                                   const char *execution_id,
                                   char **execution,
@@ -603,7 +770,11 @@ stent_status stent_executor_state(stent_executor *executor,
  * filter: state, function, queue, tag, created_after, created_before, limit (default 10), offset; NULL for none. Any
  * thread.
  */
-stent_status stent_executor_list(stent_executor *executor, const char *filter, char **executions, stent_error **error);
+STENT_NODISCARD STENT_API
+stent_status stent_executor_list(stent_executor *executor,
+                                 const char *filter,
+                                 char **executions,
+                                 stent_error **error);
 
 /**
  * Sends a signal to an execution: any JSON value (NULL: null), kept in order with those of the same name, and taken
@@ -613,6 +784,7 @@ stent_status stent_executor_list(stent_executor *executor, const char *filter, c
  * Returns when the signal is durable. Any thread. STENT_E_NOT_FOUND: no such execution. STENT_E_CONFLICT: it is
  * over.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_executor_signal(stent_executor *executor,
                                    const char *execution_id,
                                    const char *name,
@@ -627,6 +799,7 @@ stent_status stent_executor_signal(stent_executor *executor,
  * function runs again then, and what it had waited for answers STENT_E_CANCELLED. `reason` may be NULL. Any thread.
  * STENT_E_NOT_FOUND. STENT_E_CONFLICT: it is over.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_executor_cancel(stent_executor *executor,
                                    const char *execution_id,
                                    const char *reason,
@@ -641,12 +814,17 @@ stent_status stent_executor_cancel(stent_executor *executor,
  * parked tasks, and counters and latencies of this process. options: {"format": "json"} or {"format": "prometheus"}
  * for its text format. To be freed with stent_free. Any thread.
  */
-stent_status stent_executor_stats(stent_executor *executor, const char *options, char **stats, stent_error **error);
+STENT_NODISCARD STENT_API
+stent_status stent_executor_stats(stent_executor *executor,
+                                  const char *options,
+                                  char **stats,
+                                  stent_error **error);
 
 /**
  * The dead letters that a filter admits, newest first: an array of {"task", "reason", "moved_at"}, to be freed with
  * stent_free. filter: task_id, execution_id, function, limit (default 50), offset; NULL for none. Any thread.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_executor_dead_letters(stent_executor *executor,
                                          const char *filter,
                                          char **dead_letters,
@@ -657,6 +835,7 @@ stent_status stent_executor_dead_letters(stent_executor *executor,
  * failed. The letter is taken away, the old execution stays as it ended. options: none so far. `*ids` is
  * {"execution_id", "replay_of"}, to be freed with stent_free. Any thread. STENT_E_NOT_FOUND.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_executor_replay_dead_letter(stent_executor *executor,
                                                const char *task_id,
                                                const char *options,
@@ -664,12 +843,16 @@ stent_status stent_executor_replay_dead_letter(stent_executor *executor,
                                                stent_error **error);
 
 /** Takes a dead letter away; its execution stays as it ended. Any thread. STENT_E_NOT_FOUND. */
-stent_status stent_executor_discard_dead_letter(stent_executor *executor, const char *task_id, stent_error **error);
+STENT_NODISCARD STENT_API
+stent_status stent_executor_discard_dead_letter(stent_executor *executor,
+                                                const char *task_id,
+                                                stent_error **error);
 
 /**
  * Lets a task go on that was parked because its code did not match its journal (STENT_E_NONDETERMINISM). options:
  * none so far. Any thread. STENT_E_NOT_FOUND. STENT_E_CONFLICT: it is not parked.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_executor_resume(stent_executor *executor,
                                    const char *task_id,
                                    const char *options,
@@ -680,7 +863,11 @@ stent_status stent_executor_resume(stent_executor *executor,
  * themselves too. options: older_than (default "7d"), dead_letters (an age; default: they stay). `*report` is
  * {"executions", "dead_letters"}, the numbers removed, to be freed with stent_free. Any thread.
  */
-stent_status stent_executor_cleanup(stent_executor *executor, const char *options, char **report, stent_error **error);
+STENT_NODISCARD STENT_API
+stent_status stent_executor_cleanup(stent_executor *executor,
+                                    const char *options,
+                                    char **report,
+                                    stent_error **error);
 
 /* =====================================================================================================================
  * Any of the above without blocking: the answer comes to a poller.
@@ -696,6 +883,7 @@ stent_status stent_executor_cleanup(stent_executor *executor, const char *option
  * A request that is wrong is refused here, and makes no event. The executor and the poller may be freed meanwhile; with
  * the poller the answer is lost. Any thread; never blocks. STENT_E_INVALID: no such operation, or a wrong request.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_executor_submit(stent_executor *executor,
                                    const char *operation,
                                    const char *request,
@@ -708,10 +896,55 @@ stent_status stent_executor_submit(stent_executor *executor,
  * A dispatch, a signal or the like that has begun still happens. The executor is that of the submission. Any thread.
  * STENT_E_NOT_FOUND: nothing of this tag is outstanding.
  */
+STENT_API
 stent_status stent_executor_submit_cancel(stent_executor *executor,
                                           stent_poller *poller,
                                           uint64_t tag,
                                           stent_error **error);
+
+/* =====================================================================================================================
+ * Executions' texts with their lengths, for hosts that know them, and for payloads of many MiB. What goes in needs no NUL at
+ * its end, and what comes out has one all the same.
+ */
+
+/** As stent_executor_dispatch. Any thread. */
+STENT_NODISCARD STENT_API
+stent_status stent_executor_dispatch_n(stent_executor *executor,
+                                       const char *function,
+                                       const char *args,
+                                       size_t args_length,
+                                       const char *options,
+                                       char **execution_id,
+                                       stent_error **error);
+
+/** As stent_executor_result. Any thread; in a handler it holds a slot meanwhile. */
+STENT_NODISCARD STENT_API
+stent_status stent_executor_result_n(stent_executor *executor,
+                                     const char *execution_id,
+                                     int64_t timeout_ms,
+                                     char **result,
+                                     size_t *result_length,
+                                     stent_error **error);
+
+/** As stent_executor_signal. Any thread. */
+STENT_NODISCARD STENT_API
+stent_status stent_executor_signal_n(stent_executor *executor,
+                                     const char *execution_id,
+                                     const char *name,
+                                     const char *payload,
+                                     size_t payload_length,
+                                     const char *options,
+                                     stent_error **error);
+
+/** As stent_executor_submit. Any thread. */
+STENT_NODISCARD STENT_API
+stent_status stent_executor_submit_n(stent_executor *executor,
+                                     const char *operation,
+                                     const char *request,
+                                     size_t request_length,
+                                     stent_poller *poller,
+                                     uint64_t tag,
+                                     stent_error **error);
 
 /* =====================================================================================================================
  * Workers: they claim tasks and run their handlers.
@@ -730,6 +963,7 @@ stent_status stent_executor_submit_cancel(stent_executor *executor,
  * caller's, to be freed by stent_worker_free after stent_worker_stop. Any thread. STENT_E_CONFLICT: a worker of this
  * id runs in this executor.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_worker_start(stent_executor *executor,
                                 const char *options,
                                 stent_poller *poller,
@@ -742,21 +976,25 @@ stent_status stent_worker_start(stent_executor *executor,
  * to the store failed, that its host takes no events, or which handlers go on long after their leases were over, while
  * that is so); to be freed with stent_free. Any thread.
  */
-stent_status stent_worker_status(stent_worker *worker, char **status, stent_error **error);
+STENT_NODISCARD STENT_API stent_status stent_worker_status(stent_worker *worker, char **status, stent_error **error);
 
 /**
  * Waits until the worker has come to a state ("ready", "draining" or "stopped") or past it, for at most `timeout_ms`
  * (negative: as long as it takes). Any thread but the library's own. STENT_E_TIMEOUT. STENT_E_CLOSED: it stopped
  * before it was ready, and the message says why. STENT_E_WRONG_THREAD: called in a callback.
  */
-stent_status stent_worker_wait(stent_worker *worker, const char *state, int64_t timeout_ms, stent_error **error);
+STENT_NODISCARD STENT_API
+stent_status stent_worker_wait(stent_worker *worker,
+                               const char *state,
+                               int64_t timeout_ms,
+                               stent_error **error);
 
 /**
  * Tells the worker to take nothing new, and returns at once: what was taken and not begun goes back, workflows give
  * way at their next durable call, running activities finish, and then it is "stopped". No attempt is charged. Any
  * thread, in a handler too.
  */
-stent_status stent_worker_drain(stent_worker *worker, stent_error **error);
+STENT_API stent_status stent_worker_drain(stent_worker *worker, stent_error **error);
 
 /**
  * Drains the worker and waits until it has stopped, for at most `timeout_ms` (negative: as long as it takes). Tasks
@@ -767,10 +1005,10 @@ stent_status stent_worker_drain(stent_worker *worker, stent_error **error);
  * back, for which it has two more seconds; they run out then. STENT_E_WRONG_THREAD: called in a
  * callback, where it would wait for itself; stent_worker_drain may be called there.
  */
-stent_status stent_worker_stop(stent_worker *worker, int64_t timeout_ms, stent_error **error);
+STENT_API stent_status stent_worker_stop(stent_worker *worker, int64_t timeout_ms, stent_error **error);
 
 /** Frees the handle. NULL is nothing; a worker that has not stopped drains by itself. Any thread. */
-void stent_worker_free(stent_worker *worker);
+STENT_API void stent_worker_free(stent_worker *worker);
 
 /* =====================================================================================================================
  * Tasks: what a handler is given.
@@ -784,44 +1022,63 @@ void stent_worker_free(stent_worker *worker);
  * after it has begun. The text belongs to the task and lives as long as the caller's reference; NULL if the task is
  * not a live handle. Any thread.
  */
+STENT_API
 const char *stent_task_info(stent_task *task);
+
+/**
+ * The task's id, as in stent_task_info. Lives as long as the caller's reference; NULL if the task is not a live handle.
+ * Any thread.
+ */
+STENT_API const char *stent_task_id(stent_task *task);
+
+/** The id of its execution. Likewise. Any thread. */
+STENT_API const char *stent_task_execution_id(stent_task *task);
+
+/** The name of the function that it is a run of. Likewise. Any thread. */
+STENT_API const char *stent_task_function(stent_task *task);
+
+/** The id of the worker that runs it. Likewise. Any thread. */
+STENT_API const char *stent_task_worker_id(stent_task *task);
+
+/** Which attempt this is: 1 for the first, as in stent_task_info; 0 if the task is not a live handle. Any thread. */
+STENT_API uint32_t stent_task_attempt(stent_task *task);
 
 /**
  * The arguments, a JSON array. Lives as long as the caller's reference; NULL if the task is not a live handle. Any
  * thread.
  */
-const char *stent_task_args(stent_task *task);
+STENT_API const char *stent_task_args(stent_task *task);
 
 /**
  * The keyword arguments, a JSON object. Lives as long as the caller's reference; NULL if the task is not a live
  * handle. Any thread.
  */
-const char *stent_task_kwargs(stent_task *task);
+STENT_API const char *stent_task_kwargs(stent_task *task);
 
 /**
  * 1 when the handler should come to its end, because nothing of it will be taken: its execution is being cancelled
  * or ran out of time, the attempt did, or the lease is another's. Else 0. Costs nothing: ask often. Any thread.
  */
-int32_t stent_task_is_cancelled(stent_task *task);
+STENT_API int32_t stent_task_is_cancelled(stent_task *task);
 
 /**
  * 1 while durable calls are answered from what earlier runs recorded, else 0: for what should be said once, such as
  * a line of the host's own log. Any thread.
  */
-int32_t stent_task_is_replaying(stent_task *task);
+STENT_API int32_t stent_task_is_replaying(stent_task *task);
 
 /**
  * Takes one more reference to the task and returns it (the same pointer), for what outlives the handler's call; each
  * is given back by stent_task_free. NULL if the task is not a live handle. Any thread.
  */
-stent_task *stent_task_ref(stent_task *task);
+STENT_NODISCARD STENT_API stent_task *stent_task_ref(stent_task *task);
 
 /**
  * Gives a reference back, one that stent_task_ref made; a handler does not free the task that it is lent. NULL is
  * nothing. A deferred task that loses its last reference before it was ended has failed, with type "NoOutcome". Any
  * thread.
  */
-void stent_task_free(stent_task *task);
+STENT_API void stent_task_free(stent_task *task);
 
 /* =====================================================================================================================
  * Durable operations that are started and awaited in one call, and values that are the same in every replay.
@@ -841,6 +1098,7 @@ void stent_task_free(stent_task *task);
  * the error's JSON. STENT_E_CANCELLED, STENT_E_LEASE_LOST, STENT_E_NONDETERMINISM: nothing more can be done; return
  * the status.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_task_call(stent_task *task,
                              const char *function,
                              const char *args,
@@ -856,6 +1114,7 @@ stent_status stent_task_call(stent_task *task,
  * Any thread that may block. Statuses as for stent_task_call; STENT_E_FAILED: the first that failed (the others run
  * on until the task ends).
  */
+STENT_NODISCARD STENT_API
 stent_status stent_task_map(stent_task *task,
                             const char *function,
                             const char *args_list,
@@ -869,7 +1128,7 @@ stent_status stent_task_map(stent_task *task,
  *
  * Any thread that may block. STENT_SUSPEND: return now. Else as for stent_task_call.
  */
-stent_status stent_task_sleep(stent_task *task, const char *duration, stent_error **error);
+STENT_NODISCARD STENT_API stent_status stent_task_sleep(stent_task *task, const char *duration, stent_error **error);
 
 /**
  * Waits for a signal to the execution, and takes it: the oldest of the name that no wait has taken. options:
@@ -878,6 +1137,7 @@ stent_status stent_task_sleep(stent_task *task, const char *duration, stent_erro
  * Any thread that may block. STENT_SUSPEND: return now. STENT_E_FAILED with type "SignalTimeout": none came within
  * the time-out. Else as for stent_task_call.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_task_wait_signal(stent_task *task,
                                     const char *name,
                                     const char *options,
@@ -892,6 +1152,7 @@ stent_status stent_task_wait_signal(stent_task *task,
  *
  * Any thread that may block. Statuses as for stent_task_call.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_task_step_begin(stent_task *task,
                                    const char *name,
                                    const char *options,
@@ -906,6 +1167,7 @@ stent_status stent_task_step_begin(stent_task *task,
  *
  * Any thread that may block. Statuses as for stent_task_call; STENT_E_CONFLICT: the step is recorded already.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_task_step_end(stent_task *task,
                                  uint32_t op,
                                  const char *result,
@@ -916,19 +1178,19 @@ stent_status stent_task_step_end(stent_task *task,
  * The time of the last thing that this task was told (an operation's end, or its own beginning): the same in every
  * replay. RFC 3339, to be freed with stent_free. Any thread that may block. Statuses as for stent_task_call.
  */
-stent_status stent_task_now(stent_task *task, char **time, stent_error **error);
+STENT_NODISCARD STENT_API stent_status stent_task_now(stent_task *task, char **time, stent_error **error);
 
 /**
  * 64 random bits, the same in every replay; not for secrets. Any thread that may block. Statuses as for
  * stent_task_call.
  */
-stent_status stent_task_random(stent_task *task, uint64_t *value, stent_error **error);
+STENT_NODISCARD STENT_API stent_status stent_task_random(stent_task *task, uint64_t *value, stent_error **error);
 
 /**
  * A UUID, the same in every replay: a good idempotency key for a call to another system. To be freed with
  * stent_free. Any thread that may block. Statuses as for stent_task_call.
  */
-stent_status stent_task_uuid(stent_task *task, char **uuid, stent_error **error);
+STENT_NODISCARD STENT_API stent_status stent_task_uuid(stent_task *task, char **uuid, stent_error **error);
 
 /* =====================================================================================================================
  * Start now, wait later: fan-outs, races, time-outs.
@@ -941,6 +1203,7 @@ stent_status stent_task_uuid(stent_task *task, char **uuid, stent_error **error)
  *
  * Any thread that may block. Statuses as for stent_task_call.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_task_spawn_call(stent_task *task,
                                    const char *function,
                                    const char *args,
@@ -952,12 +1215,17 @@ stent_status stent_task_spawn_call(stent_task *task,
  * Starts a sleep as stent_task_sleep does, without waiting: a time-out for whatever is awaited with it. Any thread
  * that may block. Statuses as for stent_task_call.
  */
-stent_status stent_task_spawn_sleep(stent_task *task, const char *duration, uint32_t *op, stent_error **error);
+STENT_NODISCARD STENT_API
+stent_status stent_task_spawn_sleep(stent_task *task,
+                                    const char *duration,
+                                    uint32_t *op,
+                                    stent_error **error);
 
 /**
  * Starts a wait for a signal as stent_task_wait_signal does, without waiting. Any thread that may block. Statuses as
  * for stent_task_call.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_task_spawn_wait_signal(stent_task *task,
                                           const char *name,
                                           const char *options,
@@ -971,6 +1239,7 @@ stent_status stent_task_spawn_wait_signal(stent_task *task,
  *
  * Any thread that may block. STENT_SUSPEND: return now. Else as for stent_task_call.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_task_await(stent_task *task,
                               const uint32_t *ops,
                               size_t count,
@@ -988,6 +1257,7 @@ stent_status stent_task_await(stent_task *task,
  * the coroutine's turn. STENT_E_CONFLICT: it is asked for already. STENT_E_UNSUPPORTED: the task is a handler's. Else as
  * for stent_task_call.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_task_notify(stent_task *task,
                                uint32_t op,
                                stent_poller *poller,
@@ -999,6 +1269,7 @@ stent_status stent_task_notify(stent_task *task,
  * results, or the error of the first that did not complete. A task that waits for nothing else is not woken before the
  * last of them. `ops` may be NULL when count is 0. Threads, statuses and the rest as for stent_task_notify.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_task_notify_all(stent_task *task,
                                    const uint32_t *ops,
                                    size_t count,
@@ -1013,14 +1284,18 @@ stent_status stent_task_notify_all(stent_task *task,
  * Any thread that may block. STENT_PENDING: it has not ended, or not been awaited yet. STENT_E_FAILED: it failed;
  * its failure is in the error's JSON. STENT_E_CANCELLED: it was cancelled. Else as for stent_task_call.
  */
-stent_status stent_task_result(stent_task *task, uint32_t op, char **result, stent_error **error);
+STENT_NODISCARD STENT_API
+stent_status stent_task_result(stent_task *task,
+                               uint32_t op,
+                               char **result,
+                               stent_error **error);
 
 /**
  * Cancels an operation that is not awaited any more, such as the loser of a race: a call with all that it called, a
  * sleep, a wait for a signal. It is recorded (of a poller's task at the turn's end, at the latest); of an operation
  * that has ended it changes nothing. Any thread that may block. Statuses as for stent_task_call.
  */
-stent_status stent_task_cancel_op(stent_task *task, uint32_t op, stent_error **error);
+STENT_NODISCARD STENT_API stent_status stent_task_cancel_op(stent_task *task, uint32_t op, stent_error **error);
 
 /* =====================================================================================================================
  * The end of a task. In a handler it is staged, and commits after the handler has returned STENT_OK; deferred, it is
@@ -1034,7 +1309,7 @@ stent_status stent_task_cancel_op(stent_task *task, uint32_t op, stent_error **e
  * the task is not ended. STENT_E_LEASE_LOST, STENT_E_CANCELLED: the result will not be taken.
  * STENT_E_NONDETERMINISM: something is recorded that this run has not asked for; the task is parked.
  */
-stent_status stent_task_complete(stent_task *task, const char *result, stent_error **error);
+STENT_NODISCARD STENT_API stent_status stent_task_complete(stent_task *task, const char *result, stent_error **error);
 
 /**
  * The attempt failed: {"type", "message", "code", "retryable", "details", "stack"}, of which "type" must be there.
@@ -1042,6 +1317,7 @@ stent_status stent_task_complete(stent_task *task, const char *result, stent_err
  * at once. Message and stack are kept up to 32 KiB, type and code up to 255 bytes, details up to 256 KiB; what is longer
  * is cut, and says so. Staged as stent_task_complete is, with the same statuses. Never blocks. Any thread.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_task_fail(stent_task *task,
                              const char *failure,
                              stent_error **error);
@@ -1052,14 +1328,14 @@ stent_status stent_task_fail(stent_task *task,
  * it: its coroutine has nothing left to do until one of the "op" events comes that it has asked for. Never blocks. Any
  * thread. STENT_E_INVALID: nothing is awaited, or asked for. STENT_E_CONFLICT: the task was ended already.
  */
-stent_status stent_task_suspend(stent_task *task, stent_error **error);
+STENT_NODISCARD STENT_API stent_status stent_task_suspend(stent_task *task, stent_error **error);
 
 /**
  * The task starts over with new arguments (an array, NULL for none), an empty journal and the signals that were not
  * taken: for workflows without an end, whose journal would grow for ever. Its id stays. Staged as
  * stent_task_complete is, with the same statuses. Never blocks. Any thread.
  */
-stent_status stent_task_continue(stent_task *task, const char *args, stent_error **error);
+STENT_NODISCARD STENT_API stent_status stent_task_continue(stent_task *task, const char *args, stent_error **error);
 
 /* =====================================================================================================================
  * What a task reports: progress, counters, state values, heartbeats, log lines.
@@ -1071,13 +1347,14 @@ stent_status stent_task_continue(stent_task *task, const char *args, stent_error
  * heard in full: lines are added, counters are added at least once, the last state value stands. Any thread that may
  * block. Statuses as for stent_task_call.
  */
-stent_status stent_task_progress(stent_task *task, const char *detail, stent_error **error);
+STENT_API stent_status stent_task_progress(stent_task *task, const char *detail, stent_error **error);
 
 /**
  * Adds to a counter of the execution, which begins at 0: once for all replays of a journal, and once in each attempt that
  * has no journal yet. amount: a JSON number; integers of 64 bits stay exact. Any thread that may block. Statuses as for
  * stent_task_call.
  */
+STENT_API
 stent_status stent_task_counter_add(stent_task *task,
                                     const char *name,
                                     const char *amount,
@@ -1087,6 +1364,7 @@ stent_status stent_task_counter_add(stent_task *task,
  * Sets a named value of the execution: any JSON value, NULL for null. The last one stands. Any thread that may block. Statuses as for
  * stent_task_call.
  */
+STENT_API
 stent_status stent_task_state_set(stent_task *task,
                                   const char *key,
                                   const char *value,
@@ -1097,13 +1375,75 @@ stent_status stent_task_state_set(stent_task *task,
  * value, NULL for null. The lease needs no heartbeat: the library renews it. Any thread that may block. Statuses as
  * for stent_task_call; a heartbeat is a good place to learn of STENT_E_CANCELLED and STENT_E_LEASE_LOST.
  */
-stent_status stent_task_heartbeat(stent_task *task, const char *details, stent_error **error);
+STENT_API stent_status stent_task_heartbeat(stent_task *task, const char *details, stent_error **error);
 
 /**
  * Writes a line to the library's log (stent_set_log_handler) with the task's ids, unless the task is replaying.
  * level: STENT_LOG_ERROR to STENT_LOG_DEBUG. Any thread.
  */
-stent_status stent_task_log(stent_task *task, int32_t level, const char *message, stent_error **error);
+STENT_API stent_status stent_task_log(stent_task *task, int32_t level, const char *message, stent_error **error);
+
+/* =====================================================================================================================
+ * Tasks' texts with their lengths, for hosts that know them, and for payloads of many MiB. What goes in needs no NUL at its
+ * end, and what comes out has one all the same.
+ */
+
+/** As stent_task_args; `*length` is the text's, without its NUL. Any thread. */
+STENT_API const char *stent_task_args_n(stent_task *task, size_t *length);
+
+/** As stent_task_call. Any thread that may block. */
+STENT_NODISCARD STENT_API
+stent_status stent_task_call_n(stent_task *task,
+                               const char *function,
+                               const char *args,
+                               size_t args_length,
+                               const char *options,
+                               char **result,
+                               size_t *result_length,
+                               stent_error **error);
+
+/** As stent_task_spawn_call. Any thread that may block. */
+STENT_NODISCARD STENT_API
+stent_status stent_task_spawn_call_n(stent_task *task,
+                                     const char *function,
+                                     const char *args,
+                                     size_t args_length,
+                                     const char *options,
+                                     uint32_t *op,
+                                     stent_error **error);
+
+/** As stent_task_wait_signal. Any thread that may block. */
+STENT_NODISCARD STENT_API
+stent_status stent_task_wait_signal_n(stent_task *task,
+                                      const char *name,
+                                      const char *options,
+                                      char **payload,
+                                      size_t *payload_length,
+                                      stent_error **error);
+
+/** As stent_task_step_end; failure is NUL-terminated. Any thread that may block. */
+STENT_NODISCARD STENT_API
+stent_status stent_task_step_end_n(stent_task *task,
+                                   uint32_t op,
+                                   const char *result,
+                                   size_t result_length,
+                                   const char *failure,
+                                   stent_error **error);
+
+/** As stent_task_result. Any thread that may block. */
+STENT_NODISCARD STENT_API
+stent_status stent_task_result_n(stent_task *task,
+                                 uint32_t op,
+                                 char **result,
+                                 size_t *result_length,
+                                 stent_error **error);
+
+/** As stent_task_complete. Never blocks. Any thread. */
+STENT_NODISCARD STENT_API
+stent_status stent_task_complete_n(stent_task *task,
+                                   const char *result,
+                                   size_t result_length,
+                                   stent_error **error);
 
 /* =====================================================================================================================
  * Pollers: for hosts with an event loop. Nothing is called back: a descriptor is readable while there are events, and
@@ -1155,7 +1495,7 @@ stent_status stent_task_log(stent_task *task, int32_t level, const char *message
  * Makes a poller. `*poller` is the caller's, to be freed by stent_poller_free. Any thread. STENT_E_BACKEND: the process
  * has no descriptors left.
  */
-stent_status stent_poller_new(stent_poller **poller, stent_error **error);
+STENT_NODISCARD STENT_API stent_status stent_poller_new(stent_poller **poller, stent_error **error);
 
 /**
  * A descriptor that is readable while there are events, and now and then to see that the host lives, which takes none
@@ -1164,6 +1504,7 @@ stent_status stent_poller_new(stent_poller **poller, stent_error **error);
  * reads from it, as Node's sockets do, then takes events until there are none. -1 if the poller is not a live handle.
  * Any thread.
  */
+STENT_API
 int32_t stent_poller_fd(stent_poller *poller);
 
 /**
@@ -1171,12 +1512,17 @@ int32_t stent_poller_fd(stent_poller *poller);
  * caller's, to be freed with stent_event_free. Any thread; several may wait, and each event goes to one of them.
  * STENT_PENDING: none came, or stent_poller_interrupt was called. STENT_E_CLOSED: the poller was freed meanwhile.
  */
-stent_status stent_poller_next(stent_poller *poller, int64_t timeout_ms, stent_event **event, stent_error **error);
+STENT_NODISCARD STENT_API
+stent_status stent_poller_next(stent_poller *poller,
+                               int64_t timeout_ms,
+                               stent_event **event,
+                               stent_error **error);
 
 /**
  * Takes the events that are there, at most `capacity`, without waiting: `events` gets that many handles, `*count` their
  * number, 0 if there are none. Each is to be freed with stent_event_free. Any thread.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_poller_take(stent_poller *poller,
                                stent_event **events,
                                size_t capacity,
@@ -1187,19 +1533,20 @@ stent_status stent_poller_take(stent_poller *poller,
  * Lets one stent_poller_next return STENT_PENDING at once: the one that waits, or else the next one; the descriptor is
  * readable until then, or until stent_poller_take. Any thread, in a signal handler not.
  */
-void stent_poller_interrupt(stent_poller *poller);
+STENT_API void stent_poller_interrupt(stent_poller *poller);
 
 /**
  * Hands the library's log to the poller from now on, as "log" events, in place of a log handler, or of the poller that
  * had it before. options: {"level": "info"} as for stent_set_log_handler, which with NULL ends it. A host that takes
  * its events too slowly loses lines, and the next line says how many. Any thread.
  */
-stent_status stent_poller_log(stent_poller *poller, const char *options, stent_error **error);
+STENT_NODISCARD STENT_API stent_status stent_poller_log(stent_poller *poller, const char *options, stent_error **error);
 
 /**
  * As stent_poller_log, for what one executor, its workers and their tasks have to say, as by
  * stent_executor_set_log_handler, which with NULL ends it. The log of the process is left as it is. Any thread.
  */
+STENT_NODISCARD STENT_API
 stent_status stent_poller_log_executor(stent_poller *poller,
                                        stent_executor *executor,
                                        const char *options,
@@ -1209,7 +1556,7 @@ stent_status stent_poller_log_executor(stent_poller *poller,
  * Frees the poller. NULL is nothing. Its workers drain, events that nobody took are dropped (tasks among them go back,
  * no attempt charged), what was submitted is given up, and its descriptor is closed. Any thread.
  */
-void stent_poller_free(stent_poller *poller);
+STENT_API void stent_poller_free(stent_poller *poller);
 
 /* =====================================================================================================================
  * Events, which a poller gives to its host.
@@ -1219,14 +1566,14 @@ void stent_poller_free(stent_poller *poller);
  * What happened: "task", "op", "ended", "cancel", "evict", "reply", "worker" or "log"; stent_describe tells more. The
  * text is static: don't free it. NULL if the event is not a live handle. Any thread.
  */
-const char *stent_event_type(const stent_event *event);
+STENT_API const char *stent_event_type(const stent_event *event);
 
 /**
  * What it is about. Of "task", "ended", "cancel" and "evict" the number of the task, which the library gave it: larger
  * than 0, unique in the process, the same as long as the stent_task lives. Of "op" what stent_task_notify was given,
  * of "reply" what stent_executor_submit was given; of "log" the level; else 0. Any thread.
  */
-uint64_t stent_event_tag(const stent_event *event);
+STENT_API uint64_t stent_event_tag(const stent_event *event);
 
 /**
  * How it came out. Of "op", "ended" and "reply": STENT_OK, or why not. Of "cancel" and "evict" the reason:
@@ -1234,7 +1581,7 @@ uint64_t stent_event_tag(const stent_event *event);
  * STENT_E_CLOSED (the worker drains), STENT_E_BACKEND (the store could not be read, and the task goes back), STENT_OK
  * (there are more than max_coroutines). Any thread.
  */
-stent_status stent_event_status(const stent_event *event);
+STENT_API stent_status stent_event_status(const stent_event *event);
 
 /**
  * More of it, as JSON. "task": what stent_task_info gives, with "args" and "kwargs". "op": the result, or an array of
@@ -1245,17 +1592,41 @@ stent_status stent_event_status(const stent_event *event);
  *
  * The text belongs to the event and lives until stent_event_free. NULL if the event is not a live handle. Any thread.
  */
-const char *stent_event_json(const stent_event *event);
+STENT_API const char *stent_event_json(const stent_event *event);
+
+/** As stent_event_json; `*length` is the text's, without its NUL. Any thread. */
+STENT_API const char *stent_event_json_n(const stent_event *event, size_t *length);
+
+/**
+ * The id of the task that a "task", "ended", "cancel" or "evict" event is about; NULL for other events, for an end that
+ * could not be recorded, and if the event is not a live handle. The text lives until stent_event_free. Any thread.
+ */
+STENT_API const char *stent_event_task_id(const stent_event *event);
+
+/** The id of its execution, likewise. Any thread. */
+STENT_API const char *stent_event_execution_id(const stent_event *event);
+
+/**
+ * The outcome of an "ended" event whose status is STENT_OK: "completed", "retried" or another of those that
+ * stent_event_json tells; "" of the other events that have a task's id; else NULL. Any thread.
+ */
+STENT_API const char *stent_event_outcome(const stent_event *event);
+
+/**
+ * What went wrong, of an "op", "ended" or "reply" event whose status is negative: the caller's, to be freed by
+ * stent_error_free. NULL of other events, and if the event is not a live handle. Any thread.
+ */
+STENT_NODISCARD STENT_API stent_error *stent_event_error(const stent_event *event);
 
 /**
  * Takes the task of a "task" event over: the caller's, to be freed by stent_task_free. Once for each event; NULL the
  * second time, for other events, and if the event is not a live handle. A task that is not taken over before its event
  * is freed has failed, with type "NoOutcome". Any thread.
  */
-stent_task *stent_event_task(stent_event *event);
+STENT_NODISCARD STENT_API stent_task *stent_event_task(stent_event *event);
 
 /** Frees an event. NULL is nothing. Any thread. */
-void stent_event_free(stent_event *event);
+STENT_API void stent_event_free(stent_event *event);
 
 #ifdef __cplusplus
 }  // extern "C"

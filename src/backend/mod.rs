@@ -20,7 +20,7 @@ pub use engine::*;
 pub use protocol::{Request, Response};
 pub use queries::*;
 
-use crate::model::{Error, Id, Payload, Result, Status};
+use crate::model::{Error, Id, Payload, Result, Signal, Status, Task};
 
 /// A store that answers the backend protocol and the engine's operations.
 ///
@@ -33,11 +33,6 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Does it answer this operation itself? Stores of this library answer all of them.
     fn offers(&self, _operation: &str) -> bool {
-        true
-    }
-
-    /// Do executions clean up that were cancelled or timed out, where their function asks for it?
-    fn cleans_up(&self) -> bool {
         true
     }
 
@@ -119,6 +114,29 @@ pub trait Backend: Send + Sync + 'static {
 
     async fn stats(&self) -> Result<StoreStats>;
 
+    /// By id, newest first where ids are the library's own. For people who look into a store, as are the next four.
+    async fn tasks(&self, _filter: TaskFilter) -> Result<Vec<Task>> {
+        Err(not_looked_into("tasks"))
+    }
+
+    /// An execution's signals in the order of sending, at most so many.
+    async fn signals(&self, _execution: Id, _limit: u32) -> Result<Vec<Signal>> {
+        Err(not_looked_into("signals"))
+    }
+
+    async fn registered(&self) -> Result<Registered> {
+        Err(not_looked_into("functions and workers"))
+    }
+
+    /// What a cleanup would take away.
+    async fn old(&self, _filter: OldFilter) -> Result<Old> {
+        Err(not_looked_into("what is old"))
+    }
+
+    async fn health(&self) -> Result<Health> {
+        Err(not_looked_into("its health"))
+    }
+
     /// The write-ahead log, where the store keeps one that this process looks after.
     fn log_size(&self) -> Option<LogSize> {
         None
@@ -132,6 +150,10 @@ pub trait Backend: Send + Sync + 'static {
              records in",
         ))
     }
+}
+
+fn not_looked_into(what: &str) -> Error {
+    Error::new(Status::Unsupported, format!("look for {what}: only the library's own stores are asked for that"))
 }
 
 /// A backend as the executor holds it.

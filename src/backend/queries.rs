@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Execution, ExecutionState, Id, Number, Payload, Result, Timestamp, check_key, seconds};
+use crate::model::{
+    Execution, ExecutionState, FunctionOptions, Id, Number, Payload, Result, TaskState, Timestamp, check_key, seconds,
+};
 
 /// Which executions to list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -30,6 +32,93 @@ pub struct DeadLetterFilter {
     pub function: Option<String>,
     pub limit: u32,
     pub offset: u32,
+}
+
+/// Which tasks to look for, of the whole store.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TaskFilter {
+    pub state: Option<TaskState>,
+    pub function: Option<String>,
+    pub queue: Option<String>,
+    /// Those after this one: the last one of the page before.
+    pub after: Option<Id>,
+    pub limit: u32,
+}
+
+/// What is known of functions and workers, each in the order of its name, and what is ready for them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Registered {
+    pub ready: Vec<Depth>,
+    pub functions: Vec<(String, FunctionOptions)>,
+    pub workers: Vec<RegisteredWorker>,
+}
+
+/// A worker as the store knows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RegisteredWorker {
+    pub worker_id: String,
+    /// None: every queue.
+    pub queues: Vec<String>,
+    pub tags: Vec<String>,
+    pub started_at: Timestamp,
+    /// Its last sign of life: it gives one with each sweep.
+    pub seen_at: Timestamp,
+    /// Tasks that it holds.
+    pub running: u64,
+}
+
+/// What a cleanup would take away, counted up to a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OldFilter {
+    /// Executions that ended before this, but for those that a dead letter needs.
+    pub executions: Timestamp,
+    /// Dead letters from before this; none given: they are kept.
+    pub dead_letters: Option<Timestamp>,
+    /// Of each not more than so many are counted.
+    pub limit: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Old {
+    pub executions: u64,
+    pub dead_letters: u64,
+}
+
+/// The version of a store's schema, and the newest one that this library knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SchemaVersion {
+    /// 0: there is no store yet.
+    pub found: i64,
+    pub known: i64,
+}
+
+/// How a store is doing. It tells; what is too much, others say.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Health {
+    pub signs: Vec<Sign>,
+    /// The indexes that its tables should have.
+    pub indexes: Vec<String>,
+}
+
+/// One thing that was looked at. What the numbers are depends on the part:
+///
+/// * `table`: its bytes with its indexes, dead rows, rows
+/// * `index`: 1 if it is good
+/// * `file`: its bytes, free ones among them
+/// * `lease`: how many of this worker's leases have ended, since when
+/// * `parked`: how many tasks of this function, since when
+/// * `due`: how many that a sweep should have taken, since when
+/// * `ending`: how many executions are being cancelled
+/// * `transaction`: the server's process, how many transactions ago its snapshot was taken, since when
+/// * `slot`: bytes of the log that it holds back
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Sign {
+    pub part: String,
+    pub name: String,
+    pub amount: i64,
+    pub more: Option<i64>,
+    pub rows: Option<i64>,
+    pub since: Option<Timestamp>,
 }
 
 /// An execution as the outside sees it.
@@ -97,9 +186,15 @@ impl ExecutionFilter {
     /// # Errors
     /// `INVALID` for words that nothing can have.
     pub fn check(&self) -> Result<()> {
-        [("function", &self.function), ("queue", &self.queue), ("tag", &self.tag)]
-            .into_iter()
-            .try_for_each(|(what, wanted)| wanted.as_deref().map_or(Ok(()), |wanted| check_key(what, wanted)))
+        check_words(&[("function", &self.function), ("queue", &self.queue), ("tag", &self.tag)])
+    }
+}
+
+impl TaskFilter {
+    /// # Errors
+    /// As those of [`ExecutionFilter::check`].
+    pub fn check(&self) -> Result<()> {
+        check_words(&[("function", &self.function), ("queue", &self.queue)])
     }
 }
 
@@ -107,6 +202,10 @@ impl DeadLetterFilter {
     /// # Errors
     /// As those of [`ExecutionFilter::check`].
     pub fn check(&self) -> Result<()> {
-        self.function.as_deref().map_or(Ok(()), |function| check_key("function", function))
+        check_words(&[("function", &self.function)])
     }
+}
+
+fn check_words(wanted: &[(&'static str, &Option<String>)]) -> Result<()> {
+    wanted.iter().try_for_each(|(what, word)| word.as_deref().map_or(Ok(()), |word| check_key(what, word)))
 }

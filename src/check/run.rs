@@ -25,6 +25,8 @@ const GIVEN_UP: &[&str] = &[
     "Waiting costs nothing: a waiting task is looked at every few seconds, and reads its execution's tasks each time.",
     "Limits are exact: as exact as claim_next_task's own counting, and only for workers that register the function.",
     "Workers take only what they can run: what a worker has no function for is claimed and given back a second later.",
+    "Cleanups are told: get_execution and list_executions say of an execution that is to clean up, or does, that it is \
+     running, with the cancel as its error; all else says that it is cancelling.",
     "Dead-letter replays leave signals behind that nobody has taken; a cancelled wait does not give back a signal that \
      it took.",
 ];

@@ -6,17 +6,18 @@ use serde::Serialize;
 
 use super::tables::engine::OPERATIONS as ENGINE;
 use super::tables::engine_records::ENGINE_RECORDS;
-use super::tables::library::{EVENTS, METRICS, Metric, TYPES, Word, status_doc};
+use super::tables::library::{EVENTS, FEATURES, METRICS, Metric, TYPES, Word, status_doc};
 use super::tables::objects::OBJECTS;
 use super::tables::operations::{OPERATIONS, Operation};
 use super::tables::records::{FAILURE, RECORDS, Record};
 use super::tables::submissions::{SUBMISSIONS, Submission};
+use super::tables::urls::URLS;
 use super::tables::{Field, Object};
-use crate::model::Status;
+use crate::model::{LIMITS, Limit, Status};
 
 /// Everything that bindings and tools need to know, as a JSON object: `types`, `statuses`, `operations` (of backends),
-/// `engine_operations`, `submissions` (what an executor does without blocking), `options`, `records`, `failure`,
-/// `events`, `metrics`. Always the same text.
+/// `engine_operations`, `submissions` (what an executor does without blocking), `options`, `urls` (the options that stand in
+/// a store's URL), `limits`, `features` (of this build), `records`, `failure`, `events`, `metrics`. Always the same text.
 pub fn describe() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| super::to_json(&description()));
     &TEXT
@@ -31,6 +32,9 @@ pub(super) struct Description {
     engine_operations: Vec<OperationView>,
     submissions: Vec<OperationView>,
     options: Vec<FieldsView>,
+    urls: Vec<FieldsView>,
+    limits: &'static [Limit],
+    features: &'static [Word],
     records: Vec<FieldsView>,
     failure: FieldsView,
     events: &'static [Word],
@@ -76,6 +80,9 @@ pub(super) fn description() -> Description {
         engine_operations: ENGINE.iter().map(operation_view).collect(),
         submissions: SUBMISSIONS.iter().map(|submission| submission_view(submission)).collect(),
         options: OBJECTS.iter().map(|object| object_view(object)).collect(),
+        urls: URLS.iter().map(|object| object_view(object)).collect(),
+        limits: LIMITS,
+        features: FEATURES,
         records: RECORDS.iter().chain(ENGINE_RECORDS).map(record_view).collect(),
         failure: record_view(&FAILURE),
         events: EVENTS,

@@ -27,6 +27,7 @@ pub use input::{
 };
 pub use output::{error_json, log_json, to_json};
 pub use submissions::{Submission, submission};
+pub use tables::urls::POSTGRES_OPTIONS;
 
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,10 @@ impl Declared {
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(function.to_owned(), options);
     }
 
+    pub(super) fn remove(&self, function: &str) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(function);
+    }
+
     pub(super) fn get(&self, function: &str) -> Option<Arc<FunctionOptions>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(function).map(Arc::clone)
     }

@@ -42,7 +42,7 @@ pub use worker::{Worker, on_handler_thread};
 use self::core::Core;
 use self::declared::Declared;
 use crate::backend::SharedBackend;
-use crate::model::{Canonical, Error, FunctionOptions, Result, Status, WorkerOptions, check_name};
+use crate::model::{Canonical, Error, FunctionOptions, Result, WorkerOptions, check_name};
 use metrics::Metrics;
 use registry::{Registered, Registry};
 use waiters::Waiters;
@@ -97,6 +97,22 @@ impl Executor {
         Ok(())
     }
 
+    /// Takes a function back: workers that are started from now on don't have it, those that run keep it.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` if the name is not registered.
+    pub fn unregister(&self, function: &str) -> Result<()> {
+        let taken = self.0.functions.write().unwrap_or_else(std::sync::PoisonError::into_inner).remove(function);
+        // Its handler is dropped outside of the lock: what that calls may register functions.
+        if taken.is_none() {
+            return Err(Error::not_found(format!(
+                "unregister: no function '{function}' is registered in this executor"
+            )));
+        }
+        self.0.core.declared.remove(function);
+        Ok(())
+    }
+
     /// Starts a worker for the functions that are registered now. With an inbox it is for those without a handler, and
     /// their tasks are sent there as events; else for those with one. Returns at once: the worker is `starting` until
     /// it is registered in the store, however long that takes.
@@ -106,7 +122,6 @@ impl Executor {
     pub fn start_worker(&self, options: WorkerOptions, inbox: Option<Arc<dyn Inbox>>) -> Result<Worker> {
         let mut functions = self.0.functions.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         functions.retain(|_, function| function.handler.is_some() != inbox.is_some());
-        self.check_cleanups(&functions)?;
         let mut workers = sync::lock(&self.0.workers);
         workers.retain(|worker| worker.strong_count() > 0);
         if let Some(id) = &options.worker_id {
@@ -118,22 +133,6 @@ impl Executor {
         let worker = Worker::start(Arc::clone(&self.0.core), functions, options, inbox)?;
         workers.push(Arc::downgrade(worker.handle()));
         Ok(worker)
-    }
-
-    /// Options that would have no effect are refused.
-    fn check_cleanups(&self, functions: &Registry) -> Result<()> {
-        let cleans_up = functions.iter().find(|(_, function)| function.options.cleanup.is_some());
-        match cleans_up.filter(|_| !self.0.core.backend.cleans_up()) {
-            Some((name, _)) => Err(Error::new(
-                Status::Unsupported,
-                format!(
-                    "start worker: the function '{name}' has a cleanup, and custom stores have none; leave it out, and \
-                     name a function by on_cancel"
-                ),
-            )
-            .with("key", "cleanup")),
-            None => Ok(()),
-        }
     }
 
     /// The workers of this executor that are not freed yet, stopped ones included.

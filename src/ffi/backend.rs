@@ -7,7 +7,9 @@ use super::library::shut_down;
 use super::plumbing::background::Unhurried;
 use super::plumbing::handles::{self, Object, Table};
 use super::plumbing::store::Store;
-use super::plumbing::{borrow, guard, optional, registry, required, runtime, text, threads, write, write_text};
+use super::plumbing::{
+    borrow, counted, guard, optional, registry, required, runtime, text, threads, write, write_counted, write_text,
+};
 use super::{stent_error, stent_status};
 use crate::backend::postgres::Postgres;
 use crate::backend::sqlite::Sqlite;
@@ -61,6 +63,7 @@ impl BackendObject {
 /// STENT_E_BACKEND: the file can't be opened, is no SQLite database, or not one of Stent's; the server can't be
 /// reached; or the schema is newer than this library. STENT_E_UNSUPPORTED: no backend of this build has such URLs.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_backend_open(
     url: *const c_char,
     options: *const c_char,
@@ -97,6 +100,7 @@ fn open(url: &str, options: Option<&str>) -> Result<SharedBackend> {
 /// Creates or migrates the schema, which stent_backend_open has done already; safe from several processes at once,
 /// and again and again. Any thread.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_backend_init_db(
     backend: *mut stent_backend,
     error: *mut *mut stent_error,
@@ -115,6 +119,7 @@ pub unsafe extern "C" fn stent_backend_init_db(
 ///
 /// Any thread. STENT_E_NOT_FOUND and STENT_E_CONFLICT as the operation says.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_backend_call(
     backend: *mut stent_backend,
     operation: *const c_char,
@@ -126,19 +131,45 @@ pub unsafe extern "C" fn stent_backend_call(
         let backend = borrow::<BackendObject>(backend)?;
         // SAFETY: text or NULL, by the header's convention.
         let (operation, request) = unsafe { (text(operation, "operation")?, optional(request, "request")?) };
-        let answer = if operation == "close" {
-            codec::operations::request(operation, request)?;
-            close(&backend)?;
-            "null".to_owned()
-        } else {
-            let store = Arc::clone(backend.store().backend()?);
-            let (operation, request) = (operation.to_owned(), request.map(str::to_owned));
-            runtime::away(move || {
-                Box::pin(async move { codec::operations::call(store.as_ref(), &operation, request.as_deref()).await })
-            })?
-        };
+        let answer = call(&backend, operation, request)?;
         // SAFETY: NULL or writable, by the header's convention.
         unsafe { write_text(response, &answer) }
+    })
+}
+
+/// As stent_backend_call; the request needs no NUL at its end, and `*response_length` is without it. Any thread.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn stent_backend_call_n(
+    backend: *mut stent_backend,
+    operation: *const c_char,
+    request: *const c_char,
+    request_length: usize,
+    response: *mut *mut c_char,
+    response_length: *mut usize,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    guard(error, || {
+        let backend = borrow::<BackendObject>(backend)?;
+        // SAFETY: text or NULL, or of that length, by the header's convention.
+        let (operation, request) =
+            unsafe { (text(operation, "operation")?, counted(request, request_length, "request")?) };
+        let answer = call(&backend, operation, request)?;
+        // SAFETY: NULL or writable, by the header's convention.
+        unsafe { write_counted(response, response_length, &answer) }
+    })
+}
+
+fn call(backend: &BackendObject, operation: &str, request: Option<&str>) -> Result<String> {
+    if operation == "close" {
+        codec::operations::request(operation, request)?;
+        close(backend)?;
+        return Ok("null".to_owned());
+    }
+    let store = Arc::clone(backend.store().backend()?);
+    let (operation, request) = (operation.to_owned(), request.map(str::to_owned));
+    runtime::away(move || {
+        Box::pin(async move { codec::operations::call(store.as_ref(), &operation, request.as_deref()).await })
     })
 }
 
@@ -151,6 +182,7 @@ pub unsafe extern "C" fn stent_backend_call(
 /// thread. STENT_E_UNSUPPORTED: a PostgreSQL database (pg_dump, pg_basebackup) and custom stores have tools of their
 /// own.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_backend_backup(
     backend: *mut stent_backend,
     path: *const c_char,

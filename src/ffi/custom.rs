@@ -8,7 +8,7 @@ use super::backend::{BackendObject, stent_backend};
 use super::plumbing::context::OwnedContext;
 use super::plumbing::handles::{self, Object, Table};
 use super::plumbing::{
-    block_on, borrow, guard, logging, optional, required, runtime, text as texts, threads, write, write_text,
+    block_on, borrow, counted, guard, logging, optional, required, runtime, text as texts, threads, write, write_text,
 };
 use super::{stent_error, stent_free_fn, stent_status};
 use crate::backend::SharedBackend;
@@ -133,6 +133,7 @@ fn complain(message: &str) {
 /// `free_fn` gets `user_data` once, when no call runs any more and the backend was freed, or before this returns if it
 /// fails. `*backend` is the caller's, to be freed by stent_backend_free. Any thread.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_backend_custom(
     vtable: *const stent_backend_vtable,
     user_data: *mut c_void,
@@ -183,6 +184,7 @@ pub unsafe extern "C" fn stent_backend_custom(
 /// runs: whatever has ended in it is cleaned away, and the suite leaves ended executions and dead letters behind. Any
 /// thread that may block.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_backend_check(
     backend: *mut stent_backend,
     options: *const c_char,
@@ -210,6 +212,17 @@ pub unsafe extern "C" fn stent_reply_ok(reply: *mut stent_reply, response: *cons
     answer(reply, "stent_reply_ok", || {
         // SAFETY: text or NULL, by the header's convention.
         let text = unsafe { optional(response, "response") }.map_err(|why| no_answer("stent_reply_ok", &why))?;
+        Ok(text.unwrap_or("null").to_owned())
+    });
+}
+
+/// As stent_reply_ok; the response needs no NUL at its end. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_reply_ok_n(reply: *mut stent_reply, response: *const c_char, response_length: usize) {
+    answer(reply, "stent_reply_ok_n", || {
+        // SAFETY: NULL or of that length, by the header's convention.
+        let text = unsafe { counted(response, response_length, "response") };
+        let text = text.map_err(|why| no_answer("stent_reply_ok_n", &why))?;
         Ok(text.unwrap_or("null").to_owned())
     });
 }

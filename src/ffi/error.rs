@@ -1,6 +1,6 @@
 //! Errors: what went wrong with a call.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, CString, c_char};
 
 use super::plumbing::error::ErrorObject;
 use super::plumbing::{fork, guard, handles, text};
@@ -70,6 +70,35 @@ pub extern "C" fn stent_error_message(error: *const stent_error) -> *const c_cha
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_error_json(error: *const stent_error) -> *const c_char {
     text_of(error, fork::JSON_C, |object| object.json.get_or_init(|| text::owned(&codec::error_json(&object.error))))
+}
+
+/// 1 when the same call may succeed later without a change by the caller; else, and for NULL, 0. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_error_retryable(error: *const stent_error) -> i32 {
+    guard::value(0, || handles::peek::<ErrorObject>(error).map(|object| i32::from(object.error.is_retryable())))
+}
+
+/// Of STENT_E_FAILED the type of what failed, the child or the execution, such as "OutOfStock"; NULL for other errors and
+/// for NULL. The text belongs to the error and lives until stent_error_free. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_error_failure_type(error: *const stent_error) -> *const c_char {
+    failure_of(error, |(kind, _)| kind)
+}
+
+/// Of STENT_E_FAILED the message of what failed, as stent_error_failure_type. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_error_failure_message(error: *const stent_error) -> *const c_char {
+    failure_of(error, |(_, message)| message)
+}
+
+fn failure_of(error: *const stent_error, choose: impl Fn(&(CString, CString)) -> &CString) -> *const c_char {
+    guard::value(std::ptr::null(), || {
+        let object = handles::peek::<ErrorObject>(error)?;
+        let failure = object.failure.get_or_init(|| {
+            object.error.failure().map(|failure| (text::owned(&failure.kind), text::owned(&failure.message)))
+        });
+        failure.as_ref().map(|texts| choose(texts).as_ptr())
+    })
 }
 
 /// Frees an error. NULL is nothing. Any thread.

@@ -7,19 +7,16 @@ use std::time::Instant;
 use super::plumbing::context::OwnedContext;
 use super::plumbing::store::Store;
 use super::plumbing::{background, guard, logging, optional, registry, runtime, text as texts, threads};
-use super::{stent_error, stent_free_fn, stent_log_fn, stent_status, stent_thread_fn};
+use super::{STENT_ABI_VERSION, stent_error, stent_free_fn, stent_log_fn, stent_status, stent_thread_fn};
 use crate::codec;
 use crate::model::{Error, Result, Status};
 use crate::threads as own;
-
-/// Grows when something that was in the header changes; what is only added leaves it as it is.
-const ABI_VERSION: u32 = 0;
 
 /// The version of this binary interface: the number in the library's name (libstent.so.0). What is compiled against a
 /// header of the same number works with the library. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_abi_version() -> u32 {
-    ABI_VERSION
+    STENT_ABI_VERSION
 }
 
 /// The library's version, such as "0.1.0". Static: don't free it. Any thread.
@@ -42,6 +39,7 @@ pub extern "C" fn stent_describe() -> *const c_char {
 /// each thread that runs handlers (default 1048576, 1 MiB; only what is used costs memory). A handler that needs more than
 /// it has ends the process. Any thread. STENT_E_CONFLICT: the library is in use already.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_configure(options: *const c_char, error: *mut *mut stent_error) -> stent_status {
     guard(error, || {
         // SAFETY: text or NULL, by the header's convention.
@@ -61,6 +59,7 @@ pub unsafe extern "C" fn stent_configure(options: *const c_char, error: *mut *mu
 /// when another call has taken the place of this one, or before this returns if it fails. Any thread. STENT_E_CONFLICT: a
 /// thread of the library runs already.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_configure_threads(
     start: stent_thread_fn,
     stop: stent_thread_fn,
@@ -94,6 +93,7 @@ pub unsafe extern "C" fn stent_configure_threads(
 /// for callbacks. `free_fn` gets `user_data` after the handler's last call, when another one has taken its place, or
 /// before this returns if it fails. Any thread.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_set_log_handler(
     options: *const c_char,
     handler: stent_log_fn,

@@ -58,6 +58,37 @@ pub const STENT_LOG_WARN: i32 = 2;
 pub const STENT_LOG_INFO: i32 = 3;
 pub const STENT_LOG_DEBUG: i32 = 4;
 
+/// The number that stent_abi_version gives: compare them at the start of a program that loads the library by itself.
+/// It grows when something that was in the header changes; what is only added leaves it as it is.
+pub const STENT_ABI_VERSION: u32 = 0;
+
+/// LIMITS. What is longer or more is STENT_E_INVALID, and the message names the limit; but a failure's texts are cut, and say
+/// so. Names, in bytes: of functions, queues, tags, signals, counters, state values, workers, steps, operations' keys and
+/// idempotency keys, and the type and code of a failure. They are not empty and have no control characters. A key that is
+/// given to an operation (options: key) has no '#', which stands in the keys that the library makes.
+pub const STENT_NAME_MAX: usize = 255;
+/// One payload (arguments, a result, a signal, a state value), in bytes of JSON.
+pub const STENT_PAYLOAD_MAX: usize = 67_108_864;
+/// The tags of a task, a function or a worker.
+pub const STENT_TAGS_MAX: usize = 32;
+/// The operations of one task (stent_task_continue begins anew), and what one stent_task_await, stent_task_notify_all or
+/// stent_task_map is given.
+pub const STENT_OPS_MAX: u32 = 1_000_000;
+/// What one transaction of the store takes: beyond it stent_executor_dispatch_many needs several.
+pub const STENT_BATCH_MAX: usize = 1_000;
+/// A worker's max_concurrency, and its prefetch.
+pub const STENT_CONCURRENCY_MAX: usize = 10_000;
+/// A failure's message and its stack, the reason of a cancellation or a dead letter, in bytes. What is longer is cut.
+pub const STENT_ERROR_TEXT_MAX: usize = 32_768;
+/// A failure's details, in bytes of JSON. What is longer is left out, and its length told.
+pub const STENT_ERROR_DETAILS_MAX: usize = 262_144;
+/// A key of a kept result in the operations of backends, in bytes.
+pub const STENT_KEY_MAX: usize = 1_024;
+/// The readers of a SQLite store, and a PostgreSQL store's max_size.
+pub const STENT_CONNECTIONS_MAX: u32 = 10_000;
+/// A duration, in seconds: a thousand years.
+pub const STENT_DURATION_MAX: u64 = 31_536_000_000;
+
 /// Takes a `user_data` back. Called exactly once, on the thread of the call that failed or on one of the library's.
 pub type stent_free_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
@@ -72,7 +103,26 @@ pub type stent_log_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, leve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Level, Status};
+    use crate::model::{LIMITS, Level, Status};
+
+    /// The header has every limit, and the number that is in force.
+    #[test]
+    fn limits_are_the_models() {
+        let told = [
+            ("STENT_NAME_MAX", STENT_NAME_MAX as u64),
+            ("STENT_PAYLOAD_MAX", STENT_PAYLOAD_MAX as u64),
+            ("STENT_TAGS_MAX", STENT_TAGS_MAX as u64),
+            ("STENT_OPS_MAX", STENT_OPS_MAX.into()),
+            ("STENT_BATCH_MAX", STENT_BATCH_MAX as u64),
+            ("STENT_CONCURRENCY_MAX", STENT_CONCURRENCY_MAX as u64),
+            ("STENT_ERROR_TEXT_MAX", STENT_ERROR_TEXT_MAX as u64),
+            ("STENT_ERROR_DETAILS_MAX", STENT_ERROR_DETAILS_MAX as u64),
+            ("STENT_KEY_MAX", STENT_KEY_MAX as u64),
+            ("STENT_CONNECTIONS_MAX", STENT_CONNECTIONS_MAX.into()),
+            ("STENT_DURATION_MAX", STENT_DURATION_MAX),
+        ];
+        assert_eq!(LIMITS.iter().map(|limit| (limit.constant, limit.value)).collect::<Vec<_>>(), told);
+    }
 
     /// The header's numbers are the model's.
     #[test]

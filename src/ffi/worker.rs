@@ -56,6 +56,7 @@ impl Drop for WorkerObject {
 /// caller's, to be freed by stent_worker_free after stent_worker_stop. Any thread. STENT_E_CONFLICT: a worker of this
 /// id runs in this executor.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_worker_start(
     executor: *mut stent_executor,
     options: *const c_char,
@@ -86,6 +87,7 @@ pub unsafe extern "C" fn stent_worker_start(
 /// to the store failed, that its host takes no events, or which handlers go on long after their leases were over, while
 /// that is so); to be freed with stent_free. Any thread.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_worker_status(
     worker: *mut stent_worker,
     status: *mut *mut c_char,
@@ -103,6 +105,7 @@ pub unsafe extern "C" fn stent_worker_status(
 /// (negative: as long as it takes). Any thread but the library's own. STENT_E_TIMEOUT. STENT_E_CLOSED: it stopped
 /// before it was ready, and the message says why. STENT_E_WRONG_THREAD: called in a callback.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_worker_wait(
     worker: *mut stent_worker,
     state: *const c_char,

@@ -3,13 +3,12 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{Error, Result};
+use super::{DURATION_MAX, Error, Result};
 
 const UNITS: [(&str, u64); 6] =
     [("w", 7 * 86_400_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-/// A duration longer than this is a mistake of units: no lease, timer or retention lasts 1000 years.
-const LONGEST: Duration = Duration::from_secs(1000 * 365 * 86_400);
+const LONGEST: Duration = Duration::from_secs(DURATION_MAX);
 
 /// Reads `"1h30m"`, `"250ms"`, `"1.5s"` or a plain number of seconds such as `"90"`.
 pub fn parse_duration(text: &str) -> Result<Duration> {

@@ -47,6 +47,13 @@ pub const LANGUAGES: &[Language] = &[
         test: "async def test_{name}(host: Host",
         on_both: "@pytest.fixture(params=[\"sqlite\", \"postgres\"])\ndef store(",
     },
+    Language {
+        name: "rust",
+        tests: "scenarios/tests",
+        ending: ".rs",
+        test: "\nfn {name}(here: &Here) {",
+        on_both: "\non_both_stores! {",
+    },
 ];
 
 pub fn folder(name: &str) -> PathBuf {

@@ -1,8 +1,8 @@
 /* A server that is stopped without a word: waits, stops and the shutdown end in their time, whatever time the store has. */
 #include "check.h"
 
-/* What a busy machine takes, beside the seconds that are promised. */
-#define BUSY_MS 1500
+/* What a busy machine takes, beside the seconds that are promised: far less than the store's own time, which the URL says. */
+#define BUSY_MS 20000
 
 /* A task whose result is on its way to a store that says nothing. */
 static stent_status ends_late(void *user_data, stent_task *task) {

@@ -57,9 +57,12 @@ int main(int count, char **arguments) {
     begin(count, arguments);
     CHECK(stent_abi_version() == 0);
     CHECK(has(stent_version(), "."));
+    CHECK(stent_abi_version() == STENT_ABI_VERSION && strcmp(stent_version(), STENT_VERSION_STRING) == 0);
+    CHECK(STENT_VERSION_NUMBER == STENT_VERSION_MAJOR * 1000000 + STENT_VERSION_MINOR * 1000 + STENT_VERSION_PATCH);
     const char *description = stent_describe();
     CHECK(description != NULL && description == stent_describe());
     CHECK(has(description, "\"statuses\"") && has(description, "claim_next_task") && has(description, "lease_duration"));
+    CHECK(has(description, "\"STENT_PAYLOAD_MAX\",\"value\":67108864") && has(description, "\"features\"") && has(description, "sslmode"));
     CHECK(strcmp(stent_status_name(STENT_E_LEASE_LOST), "LEASE_LOST") == 0);
     CHECK(strcmp(stent_status_name(-12345), "UNKNOWN") == 0);
 

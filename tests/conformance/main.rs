@@ -50,6 +50,8 @@ mod cancels;
 mod claiming;
 #[path = "../../src/check/cases/cleanup.rs"]
 mod cleanup;
+#[path = "../../src/check/cases/cleanups.rs"]
+mod cleanups;
 #[path = "../../src/check/cases/continues.rs"]
 mod continues;
 #[path = "../../src/check/cases/crashes.rs"]
@@ -72,6 +74,8 @@ mod keys;
 mod lanes;
 #[path = "../../src/check/cases/limits.rs"]
 mod limits;
+#[path = "../../src/check/cases/looks.rs"]
+mod looks;
 #[path = "../../src/check/must.rs"]
 mod must;
 mod old_snapshots;

@@ -3,7 +3,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Executor as _, Row as _, SqlSafeStr as _, SqliteConnection};
 
 use crate::house::*;
@@ -125,5 +128,57 @@ fn a_backlog_is_not_sorted_by_a_claim() {
             "{steps:?}"
         );
         assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{steps:?}");
+    });
+}
+
+/// Instructions of SQLite's machine, in thousands, that a statement takes with these values.
+async fn thousands(conn: &mut SqliteConnection, sql: &str, values: &[&str]) -> (usize, Vec<SqliteRow>) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    conn.lock_handle().await.unwrap().set_progress_handler(1000, move || {
+        counted.fetch_add(1, SeqCst);
+        true
+    });
+    let query =
+        values.iter().fold(sqlx::query(AssertSqlSafe(sql.to_owned())), |query, value| query.bind(value.to_string()));
+    let rows = query.fetch_all(&mut *conn).await.unwrap();
+    conn.lock_handle().await.unwrap().remove_progress_handler();
+    (count.load(SeqCst), rows)
+}
+
+/// A worker of limited functions pays nothing for what is there for others, be it ready or running.
+#[test]
+fn a_claim_of_limited_functions_reads_nothing_of_others() {
+    run(Place::SqliteFile, async |store: Store| {
+        let mut conn = beside(&store).await;
+        let elsewhere = "
+            INSERT INTO executions (id, root_function, state, created_at) VALUES (x'07', 'f', 'running', 1);
+            WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 100000)
+            INSERT INTO tasks (id, execution_id, lane, route, created_at, state, kind, step_name, limited, lease_boot, lease_until)
+            SELECT
+                randomblob(16), x'07', CASE WHEN n > 50000 THEN 1 + n % 3 END, 1 + n % 3, n,
+                CASE WHEN n > 50000 THEN 'pending' ELSE 'running' END, 'activity', 'other',
+                CASE WHEN n <= 50000 THEN 1 END, CASE WHEN n <= 50000 THEN 1 END, CASE WHEN n <= 50000 THEN 1000 END
+            FROM s;
+            WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 5)
+            INSERT INTO tasks (id, execution_id, lane, route, created_at, state, kind, step_name)
+            SELECT randomblob(16), x'07', 7, 7, n, 'pending', 'activity', 'ours' FROM s";
+        for before in [elsewhere, "ANALYZE"] {
+            sqlx::raw_sql(AssertSqlSafe(before)).execute(&mut conn).await.unwrap();
+            for (name, index, values, found) in [
+                ("tasks_best", "tasks_ready", &["[7]", "8", "8"][..], 5),
+                ("tasks_count_limited", "tasks_limited", &["[\"ours\"]", "", "1", "0"], 0),
+            ] {
+                let steps = plan(&mut conn, &statement(name)).await;
+                assert!(!steps.iter().any(|step| is_scan(step)), "{name}, after {before}: {steps:#?}");
+                assert!(steps.iter().any(|step| step.contains(index)), "{name}, after {before}: {steps:#?}");
+                let (thousands, rows) = thousands(&mut conn, &statement(name), values).await;
+                assert_eq!(rows.len(), found, "{name}");
+                assert!(
+                    thousands < 10,
+                    "{name} takes {thousands} thousands of instructions, after {before}: {steps:#?}"
+                );
+            }
+        }
     });
 }

@@ -186,6 +186,51 @@ fn a_backlog_is_not_sorted_by_a_claim() {
     });
 }
 
+/// A worker of limited functions pays nothing for what is there for others, be it ready or running: with the planner as it
+/// is, and what it does, before the server has counted the rows and after.
+#[test]
+fn a_claim_of_limited_functions_reads_nothing_of_others() {
+    on_new(async |url| {
+        drop(Postgres::open(&url).await.unwrap());
+        let mut conn = PgConnection::connect(&shared().url).await.unwrap();
+        let path = format!("SET search_path TO {}; SET jit TO off", schema_of(&url));
+        conn.execute(sqlx::raw_sql(AssertSqlSafe(path))).await.unwrap();
+        let execution = "'00000000-0000-7000-8000-000000000007'::uuid";
+        let elsewhere = format!(
+            "INSERT INTO executions (id, created_at, state, root_function) VALUES ({execution}, now(), 'running', 'f');
+            INSERT INTO tasks (id, execution_id, lane, route, created_at, state, kind, step_name)
+            SELECT gen_random_uuid(), {execution}, 1 + n % 3, 1 + n % 3, now(), 'pending', 'activity', 'other'
+            FROM generate_series(1, 50000) AS s (n);
+            INSERT INTO tasks (id, execution_id, created_at, state, kind, step_name, limited, lease_expires_at)
+            SELECT gen_random_uuid(), {execution}, now(), 'running', 'activity', 'other', true, now() + interval '1 hour'
+            FROM generate_series(1, 50000);
+            INSERT INTO tasks (id, execution_id, lane, route, created_at, state, kind, step_name)
+            SELECT gen_random_uuid(), {execution}, 7, 7, now(), 'pending', 'activity', 'ours' FROM generate_series(1, 5)"
+        );
+        for before in [elsewhere.as_str(), "ANALYZE"] {
+            conn.execute(sqlx::raw_sql(AssertSqlSafe(before.to_owned()))).await.unwrap();
+            for (name, index, values) in [
+                ("tasks_best_from", "tasks_ready", "'{7}', '{NULL}', '{9223372036854775807}', '{NULL}', '{}', 8, 8"),
+                ("tasks_count_limited", "tasks_limited", "ARRAY['ours'], now()"),
+            ] {
+                let explain = format!(
+                    "PREPARE it AS {}; EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) EXECUTE it({values})",
+                    statement(name)
+                );
+                let rows = conn.fetch_all(sqlx::raw_sql(AssertSqlSafe(explain))).await.unwrap();
+                conn.execute(sqlx::raw_sql("DEALLOCATE it")).await.unwrap();
+                let shown = rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n");
+                assert!(shown.contains(index) && !shown.contains("Seq Scan on tasks"), "{name}:\n{shown}");
+                assert!(!shown.contains("Rows Removed"), "{name} looks at what is not its own:\n{shown}");
+                let read = shown.split("actual rows=").skip(1).filter_map(|rest| {
+                    rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|number| number.parse::<u32>().ok())
+                });
+                assert!(read.clone().count() > 0 && read.max() <= Some(5), "{name} reads more than there is:\n{shown}");
+            }
+        }
+    });
+}
+
 /// The generic plan, parameters unknown.
 async fn plan(conn: &mut PgConnection, sql: &str) -> String {
     let prepare = format!("PREPARE it AS {sql}");

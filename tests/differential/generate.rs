@@ -137,6 +137,7 @@ impl World {
         options.max_concurrent = (name == "limited").then_some(2);
         options.idempotent = name == "again";
         options.cached = name == "kept";
+        options.cleanup = (name == "other").then(|| self.long_or_short());
         if self.one_in(4) {
             options.queue = Some(self.pick(QUEUES).to_owned());
             options.tags = self.tags();

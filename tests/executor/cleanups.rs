@@ -17,62 +17,70 @@ use stent::model::{
 use crate::house::{Count, House, SOON, text, tries, until};
 
 /// More than any test takes.
-const LONG: Duration = Duration::from_secs(600);
+pub const LONG: Duration = Duration::from_secs(600);
 
-fn cleans(time: Duration) -> FunctionOptions {
+pub fn cleans(time: Duration) -> FunctionOptions {
     FunctionOptions { cleanup: Some(time), ..tries(3) }
 }
 
 /// What handlers note, in order.
 #[derive(Clone, Default)]
-struct Notes(Arc<Mutex<Vec<String>>>);
+pub struct Notes(Arc<Mutex<Vec<String>>>);
 
 impl Notes {
-    fn add(&self, note: impl Into<String>) {
+    pub fn add(&self, note: impl Into<String>) {
         self.0.lock().unwrap().push(note.into());
     }
 
-    fn all(&self) -> Vec<String> {
+    pub fn all(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
 
-    fn has(&self, note: &str) -> bool {
+    pub fn has(&self, note: &str) -> bool {
         self.all().iter().any(|noted| noted == note)
     }
 }
 
 impl House {
-    fn state(&self, id: Id) -> Snapshot {
+    pub fn state(&self, id: Id) -> Snapshot {
         self.on(self.executor.state(id)).unwrap()
     }
 
-    fn execution(&self, id: Id) -> Execution {
+    pub fn execution(&self, id: Id) -> Execution {
         self.state(id).execution
     }
 
-    fn cancel(&self, id: Id) {
+    pub fn cancel(&self, id: Id) {
         self.on(self.executor.cancel(id, Some("no stock".to_owned()))).unwrap();
     }
 
-    fn tasks(&self, id: Id) -> Vec<stent::model::Task> {
+    pub fn tasks(&self, id: Id) -> Vec<stent::model::Task> {
         match self.on(self.backend.call(Request::ListTasksForExecution { execution_id: id })).unwrap() {
             Response::Tasks(tasks) => tasks,
             other => panic!("{other:?}"),
         }
     }
 
-    fn until_waits(&self, id: Id) {
-        let goes_on = |task: &stent::model::Task| matches!(task.state, TaskState::Pending | TaskState::Running);
+    pub fn until_waits(&self, id: Id) {
+        // In a store that has the protocol alone, what waits is pending with a note.
+        let waits =
+            |task: &stent::model::Task| task.result.as_ref().is_some_and(|kept| text(kept).contains("\"wait\":{"));
+        let is_run = |task: &stent::model::Task| matches!(task.kind, TaskKind::Orchestrator | TaskKind::Activity);
+        let goes_on = |task: &stent::model::Task| match task.state {
+            TaskState::Running => true,
+            TaskState::Pending => is_run(task) && !waits(task),
+            _ => false,
+        };
         until("it waits", || !self.tasks(id).iter().any(goes_on));
     }
 
-    fn until_ended(&self, id: Id) -> Execution {
+    pub fn until_ended(&self, id: Id) -> Execution {
         let _cancelled = self.result(id);
         self.execution(id)
     }
 }
 
-fn noted(notes: &Notes, note: &'static str) -> impl Fn(&Task) -> Result<()> + Send + Sync + use<> {
+pub fn noted(notes: &Notes, note: &'static str) -> impl Fn(&Task) -> Result<()> + Send + Sync + use<> {
     let notes = notes.clone();
     move |task| {
         notes.add(note);

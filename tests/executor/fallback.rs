@@ -6,7 +6,7 @@ use stent::backend::{
     Claim, Claimed, Commands, DeadLetterFilter, Extent, Function, Held, NewExecution, NewWorker, Outcome, Transition,
     Verdict,
 };
-use stent::model::{DispatchOptions, FunctionOptions, Id, Number, Payload, Status, WorkerOptions};
+use stent::model::{DispatchOptions, FunctionOptions, Id, Number, Payload};
 
 use crate::house::{House, until};
 
@@ -26,17 +26,6 @@ fn started(house: &House) -> Id {
 fn claim(house: &House, lease: Duration) -> Option<Claimed> {
     let claim = Claim { worker_id: "w".into(), count: 1, limited: 0, begin: 1, slots: 1, lease };
     house.on(house.backend.advance(Vec::new(), Some(claim))).unwrap().1.pop()
-}
-
-/// The option would have no effect: who relies on it must know.
-#[test]
-fn functions_with_a_cleanup_are_refused() {
-    let house = House::new();
-    let cleanup = FunctionOptions { cleanup: Some(Duration::from_secs(1)), ..FunctionOptions::default() };
-    house.function_with("order", cleanup, |task| task.complete(task.args()));
-    let refused = house.executor.start_worker(WorkerOptions::default(), None).map(drop).unwrap_err();
-    assert_eq!(refused.status(), Status::Unsupported);
-    assert!(refused.message().contains("order"), "{}", refused.message());
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Executor as _};
-use stent::model::{DispatchOptions, Id, Status};
+use stent::backend::sqlite::Sqlite;
+use stent::backend::{Backend as _, Request, Response};
+use stent::model::{DispatchOptions, Id, SqliteOptions, Status};
 
 use crate::house::{Count, House, SOON, text, until};
 
@@ -71,4 +73,20 @@ fn waits_and_stops_end_in_their_time() {
     let why = house.result(expiring).unwrap_err();
     assert!(why.status() == Status::Timeout && !why.is_retryable(), "{why}");
     house.on(another.stop(SOON)).unwrap();
+}
+
+/// Nothing of the schema is to be written, so nobody has to wait for it.
+#[test]
+fn a_file_that_is_up_to_date_is_opened_beside_who_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let house = House::at(path.to_str().unwrap());
+    let id = later(&house, DispatchOptions::default());
+    let mut other = house.on(SqliteConnectOptions::new().filename(&path).connect()).unwrap();
+    house.on(other.execute("BEGIN IMMEDIATE")).unwrap();
+    let short = SqliteOptions { busy_timeout: SHORT, ..SqliteOptions::default() };
+    let second = house.on(Sqlite::open(path.to_str().unwrap(), short)).unwrap();
+    let found = house.on(second.call(Request::GetExecution { execution_id: id })).unwrap();
+    assert!(matches!(found, Response::Execution(Some(_))));
+    house.on(second.call(Request::Close {})).unwrap();
 }

@@ -1,6 +1,7 @@
 //! The executor on a SQLite file: what a user of functions, workers and tasks can rely on.
 
 mod backups;
+mod cleanup_kills;
 mod cleanups;
 mod deadlines;
 mod deaths;

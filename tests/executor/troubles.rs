@@ -8,7 +8,7 @@ use std::time::Duration;
 use stent::backend::{DeadLetterFilter, Request, Response};
 use stent::executor::WorkerState;
 use stent::model::{
-    CallOptions, ERROR_TEXT_MAX, Error, Failure, Status, TaskState, WaitSignalOptions, WorkerOptions, child_id,
+    CallOptions, ERROR_TEXT_MAX, Error, Failure, Number, Status, TaskState, WaitSignalOptions, WorkerOptions, child_id,
 };
 
 use crate::flaky::flaky_house;
@@ -56,6 +56,39 @@ fn a_result_that_cant_be_recorded_fails_its_own_task_only() {
             }
         }
     }
+}
+
+/// What the store refuses for good, and would refuse again, is charged once and ends in a letter that says what it was.
+#[test]
+fn a_counter_that_no_number_holds_ends_in_a_dead_letter() {
+    let house = House::new();
+    let runs = Count::default();
+    let run = runs.clone();
+    house.function_with("counts", tries(3), move |task| {
+        run.up();
+        task.counter_add("small", Number::Integer(1))?;
+        for _ in 0..2 {
+            task.counter_add("big", Number::Real(1.7e308))?;
+        }
+        task.complete("1".into())
+    });
+    house.echo("echo");
+    let worker = house.worker(2);
+    let id = house.dispatch("counts", "[]");
+    let other = house.dispatch("echo", "[1]");
+    let error = house.result(id).unwrap_err();
+    assert!(error.message().contains("'big'"), "it names the counter: {error}");
+    assert_eq!(text(&house.result(other).unwrap()), "[1]");
+    until("nothing of it is left", || worker.status().held == 0);
+    let letters = house.on(house.executor.dead_letters(letters_of("counts"))).unwrap();
+    assert!(letters.len() == 1 && letters[0].reason.contains("'big'"), "{letters:?}");
+    let snapshot = house.on(house.executor.state(id)).unwrap();
+    assert!(snapshot.counters.is_empty(), "what was refused is not there in part: {:?}", snapshot.counters);
+    // Beside others in one batch it does not take them with it, and does not run again.
+    let ids: Vec<_> = (0..8).map(|number| house.dispatch("echo", &format!("[{number}]"))).collect();
+    house.run("counts", "[]").unwrap_err();
+    ids.into_iter().for_each(|id| drop(house.result(id).unwrap()));
+    assert_eq!(runs.get(), 2, "no handler runs twice");
 }
 
 /// One attempt, one letter, whatever the error says and however long it is.
@@ -200,7 +233,7 @@ fn a_lost_lease_is_told_and_writes_nothing() {
     gate.up();
     until("the slot is free", || worker.status().running == 0);
     assert_eq!(*told.lock().unwrap(), [Status::LeaseLost, Status::LeaseLost]);
-    assert_eq!(worker.status().held, 0);
+    until("nothing is held", || worker.status().held == 0);
     let Response::Tasks(tasks) =
         house.on(house.backend.call(Request::ListTasksForExecution { execution_id: id })).unwrap()
     else {

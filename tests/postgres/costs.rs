@@ -78,7 +78,9 @@ fn an_execution_costs_no_more_than_this() {
     println!("WAL {wal} bytes an execution; tasks {tasks:?}; executions {executions:?}");
     assert_eq!((tasks.inserted, tasks.updated), (COUNT, 2 * COUNT), "a claim and an end");
     assert_eq!((executions.inserted, executions.updated), (COUNT, COUNT), "an end, and no start");
-    assert!(executions.hot > executions.updated * 8 / 10, "ends leave no index entries: {executions:?}");
+    // Nearly all; fewer on a machine that is busy, where the second transaction in flight keeps the first one's dead on
+    // their pages. Before ends touched no index there were none.
+    assert!(executions.hot > executions.updated * 6 / 10, "ends leave no index entries: {executions:?}");
     assert!(tasks.dead + executions.dead <= 5 * COUNT / 2, "{tasks:?} {executions:?}");
     assert!(wal <= WAL_MAX, "{wal} bytes of WAL for an execution");
     // An index more is a cost for each of them: a claim and an end write an entry where its predicate holds.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::source::{check, files, is_word, read, root};
 
 /// Variables of the environment, and a build tag of Go's, which look like names of the header.
-const ENVIRONMENT: &[&str] = &["STENT_LIB_DIR", "STENT_TEST_POSTGRES", "stent_lib_dir"];
+const ENVIRONMENT: &[&str] = &["STENT_DB", "STENT_LIB_DIR", "STENT_LINK", "STENT_TEST_POSTGRES", "stent_lib_dir"];
 
 #[test]
 fn documents_name_make_targets_that_exist() {

@@ -11,8 +11,8 @@ test("the README's example runs as printed", () => {
   const readme = fs.readFileSync(path.join(root, "README.md"), "utf8");
   const example = /```js\n([\s\S]*?)```/.exec(readme)![1];
   const place = folder();
-  fs.mkdirSync(path.join(place, "node_modules"));
-  fs.symlinkSync(root, path.join(place, "node_modules/stent"));
+  fs.mkdirSync(path.join(place, "node_modules/@stent-dev"), { recursive: true });
+  fs.symlinkSync(root, path.join(place, "node_modules/@stent-dev/stent"));
   fs.writeFileSync(path.join(place, "hello.js"), example);
   const said = execFileSync(process.execPath, ["hello.js"], { cwd: place, encoding: "utf8", timeout: 30_000 });
   assert.equal(said, "{ greeting: 'hello, world' }\n");

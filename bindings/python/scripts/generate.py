@@ -1,4 +1,4 @@
-"""Writes what the package knows of the library: src/stent/_declarations.h from include/stent.h, and
+"""Writes what the package knows of the library: src/stent/_declarations.h from include/stent.cdef, and
 src/stent/_described.py from stent_describe(). A test compares the files with what this would write.
 """
 
@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import cffi
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "stent"
-HEADER = CHECKOUT / "include" / "stent.h"
+DECLARED = CHECKOUT / "include" / "stent.cdef"
 DECLARATIONS = PACKAGE / "_declarations.h"
 DESCRIBED = PACKAGE / "_described.py"
 
@@ -49,15 +48,6 @@ from ._errors import FailureRecord
 Duration: TypeAlias = float | str | timedelta
 """Seconds, a timedelta, or text with the units ms s m h d w, such as "1h30m"."""
 '''
-
-
-def declarations(header: str) -> str:
-    """The header as cffi reads it: types and functions, without comments, directives and the C++ parts."""
-    text = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
-    text = re.sub(r"#ifdef __cplusplus.*?#endif[^\n]*", "", text, flags=re.DOTALL)
-    text = re.sub(r"^#.*$", "", text, flags=re.MULTILINE)
-    statements = (re.sub(r"\s+", " ", part).strip() for part in re.split(r"(?<=;)(?![^{]*\})", text))
-    return "".join(f"{statement}\n" for statement in statements if statement)
 
 
 def description(described: dict[str, Any]) -> str:
@@ -166,5 +156,5 @@ def described() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    DECLARATIONS.write_text(declarations(HEADER.read_text()))
+    DECLARATIONS.write_text(DECLARED.read_text())
     DESCRIBED.write_text(description(described()))

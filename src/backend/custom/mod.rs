@@ -154,10 +154,6 @@ impl Backend for Custom {
         self.door.offers(operation)
     }
 
-    fn cleans_up(&self) -> bool {
-        false
-    }
-
     async fn call(&self, request: Request) -> Result<Response> {
         request.check()?;
         self.door.call(request).await

@@ -11,11 +11,12 @@ use super::options::Dsn;
 use super::pool::{quoted, settings};
 use super::rights::Rights;
 use super::{error, pool};
+use crate::backend::SchemaVersion;
 use crate::backend::sql::lock::Lock;
 use crate::model::{Error, Result};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
-const MIGRATIONS: [&str; 9] = [
+pub(super) const MIGRATIONS: [&str; 9] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_marks.sql"),
     include_str!("migrations/0003_leases_and_letters.sql"),
@@ -36,6 +37,37 @@ const MIGRATION: Duration = Duration::from_secs(3600);
 /// Safe from several processes at once, and again and again. What is not Stent's, or newer, is found before anything is
 /// written. The answer: the characters that the database holds.
 pub(super) async fn prepare(dsn: &Dsn) -> Result<Charset> {
+    alone(dsn, async |conn| {
+        conn.execute(sqlx::raw_sql("BEGIN")).await.map_err(error::map("begin"))?;
+        if version(conn, &dsn.schema).await? < MIGRATIONS.len() as i64 {
+            conn.wait_for(MIGRATION);
+            sqlx::query(include_str!("sql/advisory_lock.sql"))
+                .bind(vec![Lock::Schema.key(&dsn.schema)])
+                .execute(&mut *conn)
+                .await
+                .map_err(error::map("wait for others that create the schema"))?;
+            migrate(conn, &dsn.schema).await?;
+        }
+        let charset = Charset::look(conn).await?;
+        conn.execute(sqlx::raw_sql("COMMIT")).await.map_err(error::map("commit the schema"))?;
+        Ok(charset)
+    })
+    .await
+}
+
+/// The schema's version, and nothing is written.
+pub(super) async fn look(dsn: &Dsn) -> Result<SchemaVersion> {
+    alone(dsn, async |conn| {
+        conn.execute(sqlx::raw_sql("BEGIN READ ONLY")).await.map_err(error::map("begin"))?;
+        let found = version(conn, &dsn.schema).await?;
+        conn.execute(sqlx::raw_sql("ROLLBACK")).await.map_err(error::map("end reading"))?;
+        Ok(SchemaVersion { found, known: MIGRATIONS.len() as i64 })
+    })
+    .await
+}
+
+/// On a connection of its own.
+async fn alone<R>(dsn: &Dsn, work: impl AsyncFnOnce(&mut Conn) -> Result<R>) -> Result<R> {
     // No statement is prepared here: the tables come and go.
     let connection = dsn.connection.clone().statement_cache_capacity(0);
     let single = pool::single(dsn, connection);
@@ -45,20 +77,7 @@ pub(super) async fn prepare(dsn: &Dsn) -> Result<Charset> {
             conn = single.acquire() => conn.map_err(error::connecting)?,
             why = refusal(dsn) => return Err(why),
         };
-        let mut conn = Conn::new(conn, false, dsn.limits(), Arc::default());
-        conn.execute(sqlx::raw_sql("BEGIN")).await.map_err(error::map("begin"))?;
-        if version(&mut conn, &dsn.schema).await? < MIGRATIONS.len() as i64 {
-            conn.wait_for(MIGRATION);
-            sqlx::query(include_str!("sql/advisory_lock.sql"))
-                .bind(vec![Lock::Schema.key(&dsn.schema)])
-                .execute(&mut conn)
-                .await
-                .map_err(error::map("wait for others that create the schema"))?;
-            migrate(&mut conn, &dsn.schema).await?;
-        }
-        let charset = Charset::look(&mut conn).await?;
-        conn.execute(sqlx::raw_sql("COMMIT")).await.map_err(error::map("commit the schema"))?;
-        Ok(charset)
+        work(&mut Conn::new(conn, false, dsn.limits(), Arc::default())).await
     }
     .await;
     single.close().await;

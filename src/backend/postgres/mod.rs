@@ -70,7 +70,6 @@ use self::options::Dsn;
 use self::pool::{Pool, SharedPool};
 use self::session::Statements;
 use self::transaction::Transaction;
-use crate::backend::Notice;
 use crate::backend::sql::call::Call;
 use crate::backend::sql::catalog::SharedCatalog;
 use crate::backend::sql::database::{Database, Doubt, Failed, Look, Work};
@@ -78,6 +77,7 @@ use crate::backend::sql::patience::{Patience, in_doubt, is_cut};
 use crate::backend::sql::row::Row;
 use crate::backend::sql::session::Session as _;
 use crate::backend::sql::{Sql, routes};
+use crate::backend::{Notice, SchemaVersion};
 use crate::model::{Error, Id, Result, Route, Status};
 
 /// How often a transaction that conflicts with others is tried.
@@ -106,6 +106,18 @@ impl Postgres {
         let notices = Notices::start(&dsn);
         tokio::spawn(Pool::keep(Arc::downgrade(&pool), dsn.min_size));
         Ok(Arc::new(Self::new(Server { pool, notices })))
+    }
+}
+
+impl Postgres {
+    /// The version of the schema that is there. Creates nothing and changes nothing. Must be called on a tokio runtime.
+    ///
+    /// # Errors
+    /// As [`Postgres::open`]: what is another program's, or newer than this library, is refused.
+    pub async fn schema(url: &str) -> Result<SchemaVersion> {
+        let mut dsn = Dsn::parse(url)?;
+        dsn.find().await.map_err(|why| why.doing(&format!("open {}", dsn.describe())))?;
+        connect::look(&dsn).await
     }
 }
 
@@ -178,6 +190,8 @@ impl<R> Refused<R> {
 
 impl Database for Server {
     const NAME: &'static str = "postgres";
+
+    const MIGRATIONS: &'static [&'static str] = &connect::MIGRATIONS;
 
     const HAS_JOURNEYS: bool = true;
 

@@ -11,21 +11,8 @@ use super::service::{self, Env, Given};
 use super::silence::Limits;
 use super::written::{self, wrong};
 use super::{tls, words};
+use crate::codec::POSTGRES_OPTIONS;
 use crate::model::{CONNECTIONS_MAX, Error, Result, parse_duration};
-
-/// This library's own options, after the `?` or in a list of `name=value`.
-const NAMES: &[&str] = &[
-    "min_size",
-    "max_size",
-    "max_queries",
-    "max_inactive_connection_lifetime",
-    "connect_timeout",
-    "call_timeout",
-    "schema",
-    "statement_cache",
-    "notify",
-    "application_name",
-];
 
 /// libpq's options that are supported, with the same meaning.
 const LIBPQ: &[&str] = &[
@@ -230,14 +217,13 @@ fn is_libpqs(name: &str) -> bool {
 }
 
 fn is_known(name: &str) -> bool {
-    NAMES.contains(&name) || is_libpqs(name) || words::WORDS.iter().any(|(known, _, _)| *known == name)
+    POSTGRES_OPTIONS.contains(&name) || words::WORDS.iter().any(|(known, _, _)| *known == name)
 }
 
 fn unknown(name: &str, hint: &str) -> Error {
-    let known = [NAMES, LIBPQ].concat();
-    wrong(&format!("'{name}' is not known; known are {}{hint}", known.join(", ")))
+    wrong(&format!("'{name}' is not known; known are {}{hint}", POSTGRES_OPTIONS.join(", ")))
         .with("key", name)
-        .with("known", known.into_iter().map(str::to_owned).collect::<Vec<_>>())
+        .with("known", POSTGRES_OPTIONS.iter().copied().map(str::to_owned).collect::<Vec<_>>())
 }
 
 fn one_of(name: &str, value: &str, known: &str) -> Error {
@@ -288,6 +274,31 @@ mod tests {
         assert_eq!((dsn.schema.as_str(), dsn.notify, dsn.keeps_session()), ("s", false, false));
         assert_eq!(dsn.max_inactive_connection_lifetime, Duration::from_millis(1500));
         assert!(!dsn.describe().contains("p:w@d"), "{}", dsn.describe());
+    }
+
+    /// stent_describe tells of every option, with the default that is in force.
+    #[test]
+    fn the_options_are_those_that_are_described() {
+        for name in POSTGRES_OPTIONS {
+            let why = Dsn::read(&format!("postgresql://h/d?{name}=1"), &|_| None).err();
+            assert!(!why.is_some_and(|why| why.message().contains("is not known")), "{name}");
+        }
+        assert!(LIBPQ.iter().all(|name| POSTGRES_OPTIONS.contains(name)));
+        let dsn = Dsn::read("postgresql://h/d", &|_| None).unwrap();
+        let seconds = |duration: Duration| format!("{:?}", duration.as_secs_f64());
+        for (name, kind, default) in [
+            ("min_size", "integer", dsn.min_size.to_string()),
+            ("max_size", "integer", dsn.max_size.to_string()),
+            ("max_queries", "integer", dsn.max_queries.to_string()),
+            ("max_inactive_connection_lifetime", "duration", seconds(dsn.max_inactive_connection_lifetime)),
+            ("connect_timeout", "duration", seconds(dsn.connect_timeout)),
+            ("call_timeout", "duration", seconds(dsn.call_timeout)),
+            ("schema", "string", format!("\"{}\"", dsn.schema)),
+            ("statement_cache", "integer", dsn.statement_cache.to_string()),
+        ] {
+            let due = format!("\"name\":\"{name}\",\"type\":\"{kind}\",\"required\":false,\"default\":{default},");
+            assert!(crate::codec::describe().contains(&due), "{due}");
+        }
     }
 
     #[test]

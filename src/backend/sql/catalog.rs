@@ -126,10 +126,7 @@ impl Catalog {
     pub const OWN: i64 = 0;
 
     pub async fn load(session: &mut dyn Session, version: i64) -> Result<Self> {
-        let mut catalog = Self { version, ..Self::default() };
-        for row in session.fetch(&FUNCTIONS_LIST.call()).await? {
-            catalog.functions.insert(row.string("name")?, function(&row)?);
-        }
+        let mut catalog = Self { version, functions: Self::functions(session).await?, ..Self::default() };
         for row in session.fetch(&ROUTES_LIST.call()).await? {
             let (queue, function) = (row.optional_string("queue")?, row.string("function")?);
             catalog.routes.insert(Route { queue, function, tags: row.tags("tags")? }, row.int("id")?);
@@ -138,6 +135,12 @@ impl Catalog {
             catalog.workers.insert(row.string("worker_id")?, row.int("number")?);
         }
         Ok(catalog)
+    }
+
+    /// What workers have declared.
+    pub(super) async fn functions(session: &mut dyn Session) -> Result<HashMap<String, FunctionOptions>> {
+        let found = session.fetch(&FUNCTIONS_LIST.call()).await?;
+        found.iter().map(|row| Ok((row.string("name")?, function(row)?))).collect()
     }
 
     pub fn version(&self) -> i64 {

@@ -42,6 +42,9 @@ pub(in crate::backend) trait Database: Send + Sync + 'static {
     /// For messages and metrics.
     const NAME: &'static str;
 
+    /// The texts that made its tables, in order.
+    const MIGRATIONS: &'static [&'static str];
+
     /// Each statement is a journey to a server: what is one statement is cheaper than what is more.
     const HAS_JOURNEYS: bool = false;
 

@@ -43,7 +43,6 @@ async fn insert_all(tx: &mut Tx<'_>, executions: &[NewExecution], again: bool) -
         key: new.options.idempotency_key.as_deref(),
         args_hash: Some(&new.args_hash),
         registered: new.registered.as_deref(),
-        task: root_task_id(new.id),
     });
     idempotency::hold(tx, wanted.collect()).await?;
     // One by one: the second of two with the same key must find the first.

@@ -9,18 +9,19 @@ use tokio::sync::broadcast;
 
 use super::at_once::{self, AtOnce};
 use super::database::Database;
+use super::look::indexes;
 use super::store::Sql;
 use super::tx::Tx;
 use super::{
-    advance, cancel, claim, dead_letters, dispatch, doubt, ended, fork, journal, list, parked, protocol, register,
-    signals, snapshot, stats, sweep,
+    advance, cancel, claim, dead_letters, dispatch, doubt, ended, fork, journal, list, look, parked, protocol,
+    register, signals, snapshot, stats, sweep,
 };
 use crate::backend::{
-    Backend, Claim, Claimed, DeadLetterFilter, ExecutionFilter, JournalEntry, JournalRequest, LogSize, NewExecution,
-    NewSignal, NewWorker, Notice, Renew, Renewed, Replayed, Request, Response, Snapshot, StoreStats, Swept, Transition,
-    Verdict,
+    Backend, Claim, Claimed, DeadLetterFilter, ExecutionFilter, Health, JournalEntry, JournalRequest, LogSize,
+    NewExecution, NewSignal, NewWorker, Notice, Old, OldFilter, Registered, Renew, Renewed, Replayed, Request,
+    Response, Snapshot, StoreStats, Swept, TaskFilter, Transition, Verdict,
 };
-use crate::model::{DeadLetter, Execution, Id, Payload, Result};
+use crate::model::{DeadLetter, Execution, Id, Payload, Result, Signal, Task};
 
 /// Between renewals of rows that others are at; much shorter than a lease.
 const BUSY_PAUSES_MS: [u64; 5] = [5, 20, 80, 300, 600];
@@ -257,6 +258,28 @@ impl<D: Database> Backend for Sql<D> {
 
     async fn resume(&self, task: Id) -> Result<()> {
         self.write_exactly(task, |tx, task| Box::pin(async move { parked::resume(tx, *task).await })).await
+    }
+
+    async fn tasks(&self, filter: TaskFilter) -> Result<Vec<Task>> {
+        self.read(filter, |session, filter| Box::pin(async move { look::tasks(session, &filter).await })).await
+    }
+
+    async fn signals(&self, execution: Id, limit: u32) -> Result<Vec<Signal>> {
+        self.read((execution, limit), |session, of| Box::pin(async move { look::signals(session, of.0, of.1).await }))
+            .await
+    }
+
+    async fn registered(&self) -> Result<Registered> {
+        self.read_together((), |session, _| Box::pin(async move { look::registered(session).await })).await
+    }
+
+    async fn old(&self, filter: OldFilter) -> Result<Old> {
+        self.read_together(filter, |session, filter| Box::pin(async move { look::old(session, *filter).await })).await
+    }
+
+    async fn health(&self) -> Result<Health> {
+        let signs = self.read_together((), |session, _| Box::pin(async move { look::signs(session).await })).await?;
+        Ok(Health { signs, indexes: indexes(D::MIGRATIONS) })
     }
 
     fn log_size(&self) -> Option<LogSize> {

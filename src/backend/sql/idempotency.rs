@@ -23,11 +23,10 @@ pub(super) struct Wanted<'a> {
     pub key: Option<&'a str>,
     pub args_hash: Option<&'a [u8; 32]>,
     pub registered: Option<&'a FunctionOptions>,
-    pub task: Id,
 }
 
 /// Locks the keys that these calls are going to reserve, in their order; else each [`reserve`] would lock one. What does
-/// not exist yet is inserted for the first that asks.
+/// not exist yet is inserted without an owner, and is the first one's that reserves it.
 pub(super) async fn hold(tx: &mut Tx<'_>, calls: Vec<Wanted<'_>>) -> Result<()> {
     if tx.is_alone() {
         return Ok(());
@@ -44,7 +43,7 @@ pub(super) async fn hold(tx: &mut Tx<'_>, calls: Vec<Wanted<'_>>) -> Result<()> 
     }
     let mut held = IDEMPOTENCY_HOLD.call();
     for (key, call) in &first {
-        held.row().text(key.as_str()).id(call.task).bytes(call.args_hash.unwrap_or(&NO_ARGUMENTS).as_slice());
+        held.row().text(key.as_str()).bytes(call.args_hash.unwrap_or(&NO_ARGUMENTS).as_slice());
     }
     tx.change(held.time(tx.now.after(KEY_TTL))).await.map(drop)
 }

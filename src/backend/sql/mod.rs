@@ -28,6 +28,7 @@ mod journal;
 mod list;
 pub(super) mod listeners;
 pub(super) mod lock;
+mod look;
 mod parked;
 pub(super) mod patience;
 mod places;

@@ -119,7 +119,6 @@ async fn hold_keys(tx: &mut Tx<'_>, all: &[(&Held, &Spawn)]) -> Result<()> {
             key,
             args_hash: args_hash.as_ref(),
             registered: registered.as_deref(),
-            task: spawn.id,
         });
     }
     idempotency::hold(tx, wanted).await

@@ -33,7 +33,8 @@ async fn by_state<W: FromStr<Err = Error>>(
     found.iter().map(|row| Ok((name(row.word("state")?), row.count("count")?))).collect()
 }
 
-async fn depths(session: &mut dyn Session) -> Result<Vec<Depth>> {
+/// Tasks that can be claimed now.
+pub(super) async fn depths(session: &mut dyn Session) -> Result<Vec<Depth>> {
     session.fetch(TASKS_DEPTHS.call().clock()).await?.iter().map(depth).collect()
 }
 

@@ -2,7 +2,7 @@
 //! and the rows that they answer. A connection belongs to one thread at a time, and so takes no locks of its own.
 
 use std::collections::HashMap;
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -10,14 +10,13 @@ use std::time::Duration;
 
 use libsqlite3_sys as sqlite;
 
+use super::busy::Busy;
 use super::error::{self, Refused};
 use crate::model::{Error, Id, Result};
 
-/// SQLite counts `busy_timeout` as milliseconds in 31 bits: 24 days are as good as for ever.
-const BUSY_LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
-
 pub(super) struct Connection {
     db: NonNull<sqlite::sqlite3>,
+    busy: NonNull<Busy>,
     /// By the address of their text, which is a constant of the program.
     kept: HashMap<usize, Kept>,
 }
@@ -75,9 +74,15 @@ fn is_ok(code: c_int) -> bool {
     code == sqlite::SQLITE_OK
 }
 
+/// SQLite's callback; `busy` is the connection's, and is used by nobody else while a statement runs.
+unsafe extern "C" fn wait(busy: *mut c_void, tries: c_int) -> c_int {
+    // SAFETY: as above.
+    c_int::from(unsafe { &mut *busy.cast::<Busy>() }.wait(tries))
+}
+
 impl Connection {
     /// Nothing here makes SQLite look into the file.
-    pub fn open(path: &CStr, missing: Missing, busy: Duration) -> Result<Self> {
+    pub fn open(path: &CStr, missing: Missing, patience: Duration) -> Result<Self> {
         let create = if missing == Missing::Create { sqlite::SQLITE_OPEN_CREATE } else { 0 };
         let flags = sqlite::SQLITE_OPEN_READWRITE
             | create
@@ -89,20 +94,22 @@ impl Connection {
         let code = unsafe { sqlite::sqlite3_open_v2(path.as_ptr(), &raw mut db, flags, ptr::null()) };
         let Some(db) = NonNull::new(db) else { return Err(error::of(Refused::of_code(code))) };
         // From here on it is closed when this is dropped, also when opening has failed.
-        let mut conn = Self { db, kept: HashMap::new() };
+        let busy = NonNull::from(Box::leak(Box::new(Busy::new())));
+        let mut conn = Self { db, busy, kept: HashMap::new() };
         if !is_ok(code) {
             return Err(conn.refused());
         }
-        conn.busy_timeout(busy);
+        // SAFETY: the connection is open. What waits lives until it is closed.
+        unsafe { sqlite::sqlite3_busy_handler(db.as_ptr(), Some(wait), conn.busy.as_ptr().cast()) };
+        conn.busy_timeout(patience);
         conn.execute("PRAGMA foreign_keys = OFF")?;
         Ok(conn)
     }
 
-    /// How long SQLite itself waits for a lock.
-    pub fn busy_timeout(&mut self, busy: Duration) {
-        let millis = c_int::try_from(busy.min(BUSY_LONGEST).as_millis()).unwrap_or(c_int::MAX);
-        // SAFETY: the connection is open. It answers nothing that could fail.
-        unsafe { sqlite::sqlite3_busy_timeout(self.db.as_ptr(), millis) };
+    /// How long a statement waits for a lock.
+    pub fn busy_timeout(&mut self, patience: Duration) {
+        // SAFETY: it is there until the connection is closed, and SQLite uses it only while a statement runs.
+        unsafe { self.busy.as_mut() }.set_patience(patience);
     }
 
     /// The connection's last error.
@@ -222,6 +229,8 @@ impl Connection {
         if !is_ok(code) {
             return Err(self.refused());
         }
+        // SAFETY: it was made by a box, and nobody calls it any more.
+        drop(unsafe { Box::from_raw(self.busy.as_ptr()) });
         std::mem::forget(self);
         Ok(())
     }
@@ -239,6 +248,8 @@ impl Drop for Connection {
         self.finalize();
         // SAFETY: its statements are finalized, so nothing keeps it open, and it is not used again.
         unsafe { sqlite::sqlite3_close(self.db.as_ptr()) };
+        // SAFETY: it was made by a box, and nobody calls it any more.
+        drop(unsafe { Box::from_raw(self.busy.as_ptr()) });
     }
 }
 

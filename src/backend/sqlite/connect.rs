@@ -11,10 +11,11 @@ use super::clock::{self, Clock, was_set};
 use super::conn::{self, Connection, Missing, Table};
 use super::options::Location;
 use super::{error, file_locks, files};
+use crate::backend::SchemaVersion;
 use crate::model::{Error, Result, SqliteOptions, Synchronous, shown};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
-const MIGRATIONS: [&str; 6] = [
+pub(super) const MIGRATIONS: [&str; 6] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_letters.sql"),
     include_str!("migrations/0003_opened.sql"),
@@ -23,8 +24,8 @@ const MIGRATIONS: [&str; 6] = [
     include_str!("migrations/0006_cleanups.sql"),
 ];
 
-/// How long SQLite itself waits for a lock on connections that are in use. Whose time is longer asks again: so no caller
-/// waits in a queue for the time of another, and steps begin anew.
+/// How long a statement waits for a lock on connections that are in use. Whose time is longer asks again: so no caller
+/// waits in a queue for the time of another.
 const STEP: Duration = Duration::from_millis(20);
 
 /// One opening at a time in this process. Two of them on a new file would both upgrade a lock that they share, and with
@@ -103,6 +104,26 @@ fn open(location: &Location, chosen: &SqliteOptions, clock: &Clock, deadline: In
             Err(why)
         }
     }
+}
+
+/// The schema's version, and nothing is written: where there is no file there is none afterwards.
+pub(super) fn schema(location: &Location, chosen: &SqliteOptions) -> Result<SchemaVersion> {
+    let known = MIGRATIONS.len() as i64;
+    let look = || match location {
+        Location::Memory => Ok(0),
+        Location::File(path) if !path.exists() => Ok(0),
+        Location::File(path) => {
+            file_locks::install()?;
+            look_at(path)?;
+            let mut conn = connect(location, Missing::Refuse, chosen.busy_timeout)?;
+            let found = schema_version(&mut conn);
+            // What was found is what matters.
+            let _closed = conn.close();
+            found
+        }
+    };
+    let found = look().map_err(|why| why.doing(&opening(location)))?;
+    Ok(SchemaVersion { found, known })
 }
 
 /// A connection that only reads, and hardly waits for a lock.
@@ -193,7 +214,8 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Brings the schema up to date under the write lock and finds the number of this boot. Safe from several processes at
-/// once, and again and again. What is not Stent's, or newer, is found before anything is written.
+/// once, and again and again. What is not Stent's, or newer, is found before anything is written. Where there is nothing to
+/// write, it takes no lock: others may write without pause.
 fn prepare(
     conn: &mut Connection,
     location: &Location,
@@ -201,26 +223,29 @@ fn prepare(
     clock: &Clock,
     deadline: Instant,
 ) -> Result<Boot> {
-    schema_version(conn)?;
+    let found = schema_version(conn)?;
     for sql in [include_str!("sql/writer_settings.sql"), synchronous(chosen.synchronous)] {
         conn.execute(sql).map_err(|why| why.doing("set up the connection"))?;
     }
     if let Location::File(_) = location {
         log_ahead(conn, deadline)?;
     }
-    patiently(conn, "BEGIN IMMEDIATE", deadline).map_err(|why| why.doing("lock the file for the schema"))?;
-    let outcome = migrate(conn, clock).and_then(|()| boot(conn, clock));
-    let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
-    let ended = conn.execute(end).map_err(|why| why.doing("commit the schema"));
-    let boot = outcome?;
-    ended?;
+    let known = if found == MIGRATIONS.len() as i64 { known_boot(conn, clock)? } else { None };
+    let boot = match known {
+        Some(boot) => boot,
+        None => {
+            patiently(conn, "BEGIN IMMEDIATE", deadline).map_err(|why| why.doing("lock the file for the schema"))?;
+            let outcome = migrate(conn, clock).and_then(|()| boot(conn, clock));
+            let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
+            let ended = conn.execute(end).map_err(|why| why.doing("commit the schema"));
+            outcome.and_then(|boot| ended.map(|()| boot))?
+        }
+    };
     conn.busy_timeout(STEP);
     Ok(boot)
 }
 
-/// Runs a statement that takes the write lock, as long as another process has it. SQLite itself waits in longer and
-/// longer steps, up to 100 ms, and so loses to everybody who has just begun to wait; the writer's own `busy_timeout` is
-/// short, and its steps begin anew.
+/// Runs a statement that takes the write lock, as long as another process has it.
 fn patiently(conn: &mut Connection, sql: &'static str, deadline: Instant) -> Result<()> {
     loop {
         match conn.execute(sql) {
@@ -320,17 +345,32 @@ fn boot(conn: &mut Connection, clock: &Clock) -> Result<Boot> {
     Ok(boot)
 }
 
-fn number_boot(conn: &mut Connection, clock: &Clock) -> Result<Boot> {
+/// This boot, if the file knows it, all its durations are by it, and it began when the file says.
+fn known_boot(conn: &mut Connection, clock: &Clock) -> Result<Option<Boot>> {
+    let doing = |why: Error| why.doing("number this boot");
+    let number = numbered(conn, include_str!("sql/boot_number.sql")).map_err(doing)?;
+    let last = conn.query(include_str!("sql/boot_last.sql"), &[]).map_err(doing)?;
+    if number.rows() == 0 || last.rows() == 0 {
+        return Ok(None);
+    }
+    let last = Boot { number: last.int(0)?.unwrap_or_default(), began: last.int(1)?.unwrap_or_default() };
+    let is_this = number.int(0)? == Some(last.number) && !was_set(last.began, clock.read().began());
+    Ok(is_this.then_some(last))
+}
+
+/// What a statement answers about this boot.
+fn numbered(conn: &mut Connection, sql: &'static str) -> Result<Table> {
     let boot_id = clock::boot_id()?;
-    let mut named = |sql| -> Result<Table> {
-        let mut table = Table::default();
-        let mut statement = conn.statement(sql)?;
-        statement.made(1, &boot_id)?;
-        statement.run(Some(&mut table))?;
-        Ok(table)
-    };
-    named(include_str!("sql/boot_insert.sql"))?;
-    let number = named(include_str!("sql/boot_number.sql"))?.int(0)?.unwrap_or_default();
+    let mut table = Table::default();
+    let mut statement = conn.statement(sql)?;
+    statement.made(1, &boot_id)?;
+    statement.run(Some(&mut table))?;
+    Ok(table)
+}
+
+fn number_boot(conn: &mut Connection, clock: &Clock) -> Result<Boot> {
+    numbered(conn, include_str!("sql/boot_insert.sql"))?;
+    let number = numbered(conn, include_str!("sql/boot_number.sql"))?.int(0)?.unwrap_or_default();
     let mut boot = Boot { number, began: clock.read().began() };
     let last = conn.query(include_str!("sql/boot_last.sql"), &[])?;
     if last.rows() == 0 {

@@ -11,6 +11,7 @@
 //! copy of SQLite in this process can't drop them. Leases carry the number of the machine's boot and the time since that
 //! boot, so setting the clock moves none; so do the ends of durations, while dates go by the wall clock (`clock`).
 
+mod busy;
 mod changes;
 mod clock;
 mod conn;
@@ -50,7 +51,7 @@ use crate::backend::sql::catalog::SharedCatalog;
 use crate::backend::sql::database::{Database, Failed, Look, Work};
 use crate::backend::sql::listeners::Listeners;
 use crate::backend::sql::tx::Tx;
-use crate::backend::{LogSize, Notice};
+use crate::backend::{LogSize, Notice, SchemaVersion};
 use crate::model::Result;
 pub use crate::model::{SqliteOptions, Synchronous};
 use crate::threads;
@@ -85,6 +86,17 @@ impl Sqlite {
     /// backend uses as long as it is open.
     pub async fn open(url: &str, options: SqliteOptions) -> Result<Arc<Self>> {
         Self::open_by(Clock::default(), url, options).await
+    }
+
+    /// The version of the schema that is there. Creates nothing and changes nothing. Must be called on a tokio runtime.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open`]: what is another program's, or newer than this library, is refused.
+    pub async fn schema(url: &str, options: SqliteOptions) -> Result<SchemaVersion> {
+        let location = options::locate(url)?;
+        // One opening at a time.
+        let _turn = connect::turn(&location, &options).await?;
+        connect::schema(&location, &options)
     }
 
     async fn open_by(clock: Clock, url: &str, options: SqliteOptions) -> Result<Arc<Self>> {
@@ -152,6 +164,8 @@ where
 
 impl Database for File {
     const NAME: &'static str = "sqlite";
+
+    const MIGRATIONS: &'static [&'static str] = &connect::MIGRATIONS;
 
     fn notices(&self) -> broadcast::Receiver<Notice> {
         self.listeners.subscribe()

@@ -1,7 +1,7 @@
 //! A cancel reaches the whole tree; what is written after it is refused.
 
-use stent::backend::{Commands, NewSignal, Outcome, Renew, Verdict};
-use stent::model::{DispatchOptions, ExecutionState, FunctionOptions, Id, Status, TaskState, WaitMode};
+use stent::backend::{Commands, NewSignal, Outcome, Renew, Request, Verdict};
+use stent::model::{DispatchOptions, ExecutionState, FunctionOptions, Id, Status, Task, TaskKind, TaskState, WaitMode};
 
 use super::house::*;
 
@@ -16,6 +16,7 @@ cases! {
     a_renewal_tells_of_it,
     only_what_goes_on_can_be_cancelled,
     large_trees_are_cancelled_in_batches,
+    a_task_of_no_execution_goes_with_its_parent,
     others_are_left_alone,
     cancel_and_end_race_to_one_end,
 }
@@ -232,6 +233,22 @@ async fn large_trees_are_cancelled_in_batches(store: Store) {
     }
     assert_eq!(left(&store).await, 0);
     store.is(execution, ExecutionState::Cancelled).await;
+}
+
+/// A tool has made it.
+async fn a_task_of_no_execution_goes_with_its_parent(store: Store) {
+    store.worker("w", &["root"]).await;
+    let root = store.root("root").await;
+    let (id, execution) = (Id::now_v7(), Id::now_v7());
+    let made = Task::new(id, execution, TaskKind::Activity, "nobody", root.task.created_at);
+    let task = Task { parent_task_id: Some(root.task.id), ..made };
+    store.backend.call(Request::CreateTask { task }).await.must();
+    store.hold(&root, spawns([timer(&root, 1, HOUR)])).await;
+    cancel(&store, root.task.execution_id).await;
+    store.say(&root, Commands::default(), completed("1")).await;
+    store.sweep().await;
+    assert_eq!(store.state(id).await, TaskState::Cancelled);
+    store.is(root.task.execution_id, ExecutionState::Cancelled).await;
 }
 
 async fn others_are_left_alone(store: Store) {

@@ -1,6 +1,6 @@
 //! Idempotency keys: the first task owns the key, and later ones wait for it.
 
-use stent::backend::{Claimed, Commands, Outcome, Request, Spawn, Verdict};
+use stent::backend::{Claimed, Commands, NewExecution, Outcome, Request, Spawn, Verdict};
 use stent::model::{CallOptions, DispatchOptions, FunctionOptions, KeyReuse, Status, Task, TaskState, WaitMode};
 
 use super::house::*;
@@ -9,6 +9,7 @@ cases! {
     a_second_dispatch_is_the_first_ones_execution,
     a_key_is_its_functions,
     two_in_one_batch,
+    an_id_that_exists_is_refused_beside_keys,
     an_owner_that_failed_gives_the_key_away,
     an_owner_that_failed_may_keep_the_key,
     a_joiner_gets_the_owners_result,
@@ -65,6 +66,21 @@ async fn two_in_one_batch(store: Store) {
     let again = store.take().await;
     let results: Vec<_> = store.journal(again.task.id).await.into_iter().map(|entry| entry.result.must()).collect();
     assert_eq!(results.iter().map(text).collect::<Vec<_>>(), ["7", "7"]);
+}
+
+async fn an_id_that_exists_is_refused_beside_keys(store: Store) {
+    store.worker("w", &["root", "other"]).await;
+    let taken = store.root("other").await;
+    store.complete(&taken, "1").await;
+    let fresh = new_execution("root", "[1]", keyed("k"));
+    let id = fresh.id;
+    let again = NewExecution { id: taken.task.execution_id, ..new_execution("root", "[2]", keyed("l")) };
+    is_status(store.backend.dispatch(vec![fresh, again]).await, Status::Conflict, "exists already");
+    assert_eq!(store.backend.snapshot(id).await.must(), None);
+    // Nothing is left of the keys.
+    for (key, args) in [("k", "[3]"), ("l", "[4]")] {
+        assert_ne!(store.start_with("root", args, keyed(key)).await.must(), taken.task.execution_id);
+    }
 }
 
 async fn an_owner_that_failed_gives_the_key_away(store: Store) {

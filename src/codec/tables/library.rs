@@ -30,6 +30,16 @@ pub(crate) const TYPES: &[Word] = &[
     word("object", "A JSON object."),
 ];
 
+/// What this build can do.
+pub(crate) const FEATURES: &[Word] = &[
+    word("sqlite", "Stores on SQLite files and in memory; the library has its own SQLite inside."),
+    word("postgres", "Stores on PostgreSQL."),
+    word("tls", "TLS 1.2 and 1.3 to PostgreSQL, without a library of the system's."),
+    word("custom", "Stores that the host writes: stent_backend_custom."),
+    word("poller", "Hosts with an event loop: stent_poller_new."),
+    word("backup", "stent_backend_backup, of SQLite stores."),
+];
+
 /// What each status means.
 pub(crate) const fn status_doc(status: Status) -> &'static str {
     match status {

@@ -8,6 +8,7 @@ pub(super) mod objects;
 pub(super) mod operations;
 pub(super) mod records;
 pub(super) mod submissions;
+pub(super) mod urls;
 
 use serde::Serialize;
 use serde_json::value::RawValue;

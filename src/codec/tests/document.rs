@@ -101,7 +101,7 @@ fn records() -> String {
     text
 }
 
-fn fields(fields: &[Field]) -> String {
+pub(super) fn fields(fields: &[Field]) -> String {
     let row = |field: &Field| {
         let default = field.default.map_or_else(|| "required".to_owned(), |default| format!("`{default}`"));
         format!("| `{}` | {} | {default} | {} |\n", field.name, named(field.kind), field.doc)

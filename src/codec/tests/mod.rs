@@ -6,6 +6,7 @@ mod engine;
 mod engine_samples;
 mod errors;
 mod golden;
+mod options_document;
 mod properties;
 mod samples;
 mod tables;

@@ -7,7 +7,7 @@ use crate::backend::NewSignal;
 use crate::codec;
 use crate::ffi::plumbing::{away, block_on, borrow, guard, id, optional, runtime, text, write_text};
 use crate::ffi::{stent_error, stent_status};
-use crate::model::{Id, Payload};
+use crate::model::{Id, Payload, Result};
 
 /// Starts an execution of a function, whoever has registered it, in this process or another; until a worker has it,
 /// it waits. args: an array, NULL for none. options: kwargs, delay, expiry or max_duration, tags, priority, queue,
@@ -18,6 +18,7 @@ use crate::model::{Id, Payload};
 /// used with other arguments; used with the same, the answer is the id of the execution that has it. One that failed
 /// or was cancelled has left the key free: then a new execution starts, unless idempotency_reuse is "never".
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_executor_dispatch(
     executor: *mut stent_executor,
     function: *const c_char,
@@ -31,12 +32,20 @@ pub unsafe extern "C" fn stent_executor_dispatch(
         // SAFETY: text or NULL, by the header's convention.
         let (function, args, options) =
             unsafe { (text(function, "function")?, optional(args, "args")?, optional(options, "options")?) };
-        let args = codec::args_from_text(args)?;
-        let options = codec::options::dispatch(options)?;
-        let started = block_on(executor.open()?.dispatch(function, args, options))?;
+        let started = dispatch(&executor, function, args, options)?;
         // SAFETY: NULL or writable, by the header's convention.
         unsafe { write_text(execution_id, &started.to_string()) }
     })
+}
+
+pub(super) fn dispatch(
+    executor: &ExecutorObject,
+    function: &str,
+    args: Option<&str>,
+    options: Option<&str>,
+) -> Result<Id> {
+    let (args, options) = (codec::args_from_text(args)?, codec::options::dispatch(options)?);
+    block_on(executor.open()?.dispatch(function, args, options))
 }
 
 /// Starts many executions at once, in order. requests: an array of {"function", "args", "options"}, of which
@@ -47,6 +56,7 @@ pub unsafe extern "C" fn stent_executor_dispatch(
 /// one fails the error's detail "dispatched" says how many came before. Any thread. STENT_E_CONFLICT as for
 /// stent_executor_dispatch.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_executor_dispatch_many(
     executor: *mut stent_executor,
     requests: *const c_char,
@@ -70,6 +80,7 @@ pub unsafe extern "C" fn stent_executor_dispatch_many(
 /// Any thread; in a handler it holds a slot meanwhile. STENT_E_NOT_FOUND. STENT_E_TIMEOUT: it goes on (the error's detail
 /// "state" says where it stands), or the store did not answer; it is given a second at least, whatever the time.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_executor_wait(
     executor: *mut stent_executor,
     execution_id: *const c_char,
@@ -94,6 +105,7 @@ pub unsafe extern "C" fn stent_executor_wait(
 /// its failure. STENT_E_CANCELLED: it was cancelled. STENT_E_TIMEOUT: it is not over by now (the error's detail
 /// "state" says where it stands), or it ran out of its own time (the detail is "timed_out"). STENT_E_NOT_FOUND.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_executor_result(
     executor: *mut stent_executor,
     execution_id: *const c_char,
@@ -105,16 +117,21 @@ pub unsafe extern "C" fn stent_executor_result(
         let executor = borrow::<ExecutorObject>(executor)?;
         // SAFETY: text or NULL, by the header's convention.
         let id: Id = unsafe { id(execution_id, "execution_id") }?;
-        let wait = executor.open()?.result(id, runtime::limit(timeout_ms));
-        let payload = block_on(executor.store().unless_closed(wait))?;
+        let given = result_of(&executor, id, timeout_ms)?;
         // SAFETY: NULL or writable, by the header's convention.
-        unsafe { write_text(result, &codec::to_json(&payload)) }
+        unsafe { write_text(result, &given) }
     })
+}
+
+pub(super) fn result_of(executor: &ExecutorObject, execution: Id, timeout_ms: i64) -> Result<String> {
+    let wait = executor.open()?.result(execution, runtime::limit(timeout_ms));
+    Ok(codec::to_json(&block_on(executor.store().unless_closed(wait))?))
 }
 
 /// An execution as it is now: its record with "progress", and beside it "counters", "state_values", "replay_of" and
 /// "cancel_reason"; to be freed with stent_free. Any thread. STENT_E_NOT_FOUND.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_executor_state(
     executor: *mut stent_executor,
     execution_id: *const c_char,
@@ -136,6 +153,7 @@ pub unsafe extern "C" fn stent_executor_state(
 /// filter: state, function, queue, tag, created_after, created_before, limit (default 10), offset; NULL for none. Any
 /// thread.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_executor_list(
     executor: *mut stent_executor,
     filter: *const c_char,
@@ -161,6 +179,7 @@ pub unsafe extern "C" fn stent_executor_list(
 /// Returns when the signal is durable. Any thread. STENT_E_NOT_FOUND: no such execution. STENT_E_CONFLICT: it is
 /// over.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_executor_signal(
     executor: *mut stent_executor,
     execution_id: *const c_char,
@@ -175,10 +194,20 @@ pub unsafe extern "C" fn stent_executor_signal(
         let (execution, name): (Id, _) = unsafe { (id(execution_id, "execution_id")?, text(name, "name")?) };
         // SAFETY: as above.
         let (payload, options) = unsafe { (optional(payload, "payload")?, optional(options, "options")?) };
-        let payload = payload.map_or_else(|| Ok(Payload::null()), |text| codec::value_from_text("payload", text))?;
-        let options = codec::options::signal(options)?;
-        block_on(executor.open()?.signal(NewSignal { execution, name: name.to_owned(), payload, id: options.id }))
+        signal(&executor, execution, name, payload, options)
     })
+}
+
+pub(super) fn signal(
+    executor: &ExecutorObject,
+    execution: Id,
+    name: &str,
+    payload: Option<&str>,
+    options: Option<&str>,
+) -> Result<()> {
+    let payload = payload.map_or_else(|| Ok(Payload::null()), |text| codec::value_from_text("payload", text))?;
+    let options = codec::options::signal(options)?;
+    block_on(executor.open()?.signal(NewSignal { execution, name: name.to_owned(), payload, id: options.id }))
 }
 
 /// Cancels an execution with everything that it called. Returns when that is durable: from then on nothing of it is
@@ -187,6 +216,7 @@ pub unsafe extern "C" fn stent_executor_signal(
 /// function runs again then, and what it had waited for answers STENT_E_CANCELLED. `reason` may be NULL. Any thread.
 /// STENT_E_NOT_FOUND. STENT_E_CONFLICT: it is over.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_executor_cancel(
     executor: *mut stent_executor,
     execution_id: *const c_char,

@@ -3,6 +3,7 @@
 mod executions;
 mod operations;
 mod submit;
+mod with_lengths;
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
@@ -61,6 +62,7 @@ impl ExecutorObject {
 /// Makes an executor on a backend, which it keeps alive. options: none so far; NULL or {}. `*executor` is the
 /// caller's, to be freed by stent_executor_free. Any thread.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_executor_new(
     backend: *mut stent_backend,
     options: *const c_char,
@@ -92,6 +94,7 @@ pub unsafe extern "C" fn stent_executor_new(
 /// call, when another one has taken its place or the executor and its workers are gone, or before this returns if it
 /// fails. Any thread.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_executor_set_log_handler(
     executor: *mut stent_executor,
     options: *const c_char,
@@ -127,6 +130,7 @@ pub extern "C" fn stent_executor_free(executor: *mut stent_executor) {
 /// before this returns if it fails or there is no handler. Any thread. STENT_E_CONFLICT: the name
 /// is registered in this executor.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_executor_register(
     executor: *mut stent_executor,
     function: *const c_char,
@@ -144,5 +148,24 @@ pub unsafe extern "C" fn stent_executor_register(
         let options = codec::options::function(options)?;
         let handler = HostHandler::new(handler, context).map(|handler| Arc::new(handler) as Arc<dyn Handler>);
         executor.open()?.register(function, options, handler)
+    })
+}
+
+/// Takes a function's handler back: workers that are started from now on don't have it, those that run keep it, and what
+/// they made known of it in the store stays. The name may be registered anew. The `free_fn` of its registration is called
+/// when the last worker that has it is gone, and before this returns if none has. Any thread. STENT_E_NOT_FOUND: the name is
+/// not registered in this executor.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn stent_executor_unregister(
+    executor: *mut stent_executor,
+    function: *const c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    guard(error, || {
+        let executor = borrow::<ExecutorObject>(executor)?;
+        // SAFETY: text or NULL, by the header's convention.
+        let function = unsafe { text(function, "function") }?;
+        executor.open()?.unregister(function)
     })
 }

@@ -12,6 +12,7 @@ use crate::model::{Id, StatsFormat};
 /// parked tasks, and counters and latencies of this process. options: {"format": "json"} or {"format": "prometheus"}
 /// for its text format. To be freed with stent_free. Any thread.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_executor_stats(
     executor: *mut stent_executor,
     options: *const c_char,
@@ -37,6 +38,7 @@ pub unsafe extern "C" fn stent_executor_stats(
 /// The dead letters that a filter admits, newest first: an array of {"task", "reason", "moved_at"}, to be freed with
 /// stent_free. filter: task_id, execution_id, function, limit (default 50), offset; NULL for none. Any thread.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_executor_dead_letters(
     executor: *mut stent_executor,
     filter: *const c_char,
@@ -59,6 +61,7 @@ pub unsafe extern "C" fn stent_executor_dead_letters(
 /// failed. The letter is taken away, the old execution stays as it ended. options: none so far. `*ids` is
 /// {"execution_id", "replay_of"}, to be freed with stent_free. Any thread. STENT_E_NOT_FOUND.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_executor_replay_dead_letter(
     executor: *mut stent_executor,
     task_id: *const c_char,
@@ -80,6 +83,7 @@ pub unsafe extern "C" fn stent_executor_replay_dead_letter(
 
 /// Takes a dead letter away; its execution stays as it ended. Any thread. STENT_E_NOT_FOUND.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_executor_discard_dead_letter(
     executor: *mut stent_executor,
     task_id: *const c_char,
@@ -97,6 +101,7 @@ pub unsafe extern "C" fn stent_executor_discard_dead_letter(
 /// Lets a task go on that was parked because its code did not match its journal (STENT_E_NONDETERMINISM). options:
 /// none so far. Any thread. STENT_E_NOT_FOUND. STENT_E_CONFLICT: it is not parked.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_executor_resume(
     executor: *mut stent_executor,
     task_id: *const c_char,
@@ -117,6 +122,7 @@ pub unsafe extern "C" fn stent_executor_resume(
 /// themselves too. options: older_than (default "7d"), dead_letters (an age; default: they stay). `*report` is
 /// {"executions", "dead_letters"}, the numbers removed, to be freed with stent_free. Any thread.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_executor_cleanup(
     executor: *mut stent_executor,
     options: *const c_char,

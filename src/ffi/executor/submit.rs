@@ -20,6 +20,7 @@ use crate::model::{Error, Result, StatsFormat, Status};
 /// A request that is wrong is refused here, and makes no event. The executor and the poller may be freed meanwhile; with
 /// the poller the answer is lost. Any thread; never blocks. STENT_E_INVALID: no such operation, or a wrong request.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_executor_submit(
     executor: *mut stent_executor,
     operation: *const c_char,
@@ -32,30 +33,40 @@ pub unsafe extern "C" fn stent_executor_submit(
         let executor = borrow::<ExecutorObject>(executor)?;
         // SAFETY: text or NULL, by the header's convention.
         let (operation, request) = unsafe { (text(operation, "operation")?, optional(request, "request")?) };
-        let submission = codec::submission(operation, request)?;
-        let queue = Arc::clone(borrow::<PollerObject>(poller)?.queue());
-        executor.open()?;
-        let runtime = runtime::handle()?;
-        let waits =
-            matches!(submission, Submission::Wait { .. } | Submission::Result { .. } | Submission::WaitWorker { .. });
-        let (number, given_up) = queue.submit(tag)?;
-        let mut work = runtime.spawn(async move { perform(&executor, submission).await });
-        runtime.spawn(async move {
-            let answer = tokio::select! {
-                biased;
-                answer = &mut work => answer.unwrap_or_else(|why| Err(Error::new(Status::Panic, why.to_string()))),
-                // What only waits has no effect to be finished.
-                _either = given_up => {
-                    if waits {
-                        work.abort();
-                    }
-                    Err(Error::new(Status::Cancelled, "the submission was given up"))
-                }
-            };
-            queue.reply(tag, number, answer);
-        });
-        Ok(())
+        submit(executor, operation, request, poller, tag)
     })
+}
+
+pub(super) fn submit(
+    executor: Arc<ExecutorObject>,
+    operation: &str,
+    request: Option<&str>,
+    poller: *mut stent_poller,
+    tag: u64,
+) -> Result<()> {
+    let submission = codec::submission(operation, request)?;
+    let queue = Arc::clone(borrow::<PollerObject>(poller)?.queue());
+    executor.open()?;
+    let runtime = runtime::handle()?;
+    let waits =
+        matches!(submission, Submission::Wait { .. } | Submission::Result { .. } | Submission::WaitWorker { .. });
+    let (number, given_up) = queue.submit(tag)?;
+    let mut work = runtime.spawn(async move { perform(&executor, submission).await });
+    runtime.spawn(async move {
+        let answer = tokio::select! {
+            biased;
+            answer = &mut work => answer.unwrap_or_else(|why| Err(Error::new(Status::Panic, why.to_string()))),
+            // What only waits has no effect to be finished.
+            _either = given_up => {
+                if waits {
+                    work.abort();
+                }
+                Err(Error::new(Status::Cancelled, "the submission was given up"))
+            }
+        };
+        queue.reply(tag, number, answer);
+    });
+    Ok(())
 }
 
 /// Gives up waiting for the answers to what was submitted to this poller with this tag: they are STENT_E_CANCELLED, soon.

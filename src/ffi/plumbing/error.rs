@@ -14,6 +14,8 @@ pub struct ErrorObject {
     pub message: CString,
     /// Made when it is asked for: of most errors only the status is used.
     pub json: OnceLock<CString>,
+    /// The type and the message of its failure, likewise.
+    pub failure: OnceLock<Option<(CString, CString)>>,
 }
 
 static ERRORS: Table<ErrorObject> = Table::new();
@@ -37,5 +39,6 @@ pub fn to_handle(error: Error) -> *mut stent_error {
     }
     let message = text::owned(error.message());
     // Without room for one more handle the status has to do.
-    handles::give(ErrorObject { error, message, json: OnceLock::new() }).unwrap_or(std::ptr::null_mut())
+    handles::give(ErrorObject { error, message, json: OnceLock::new(), failure: OnceLock::new() })
+        .unwrap_or(std::ptr::null_mut())
 }

@@ -5,6 +5,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::cancellation::Uncancelled;
 use super::error;
 use super::handles::{self, Object};
 use super::{fork, locals, panics, text, threads};
@@ -48,6 +49,7 @@ pub fn free<T: Object>(handle: *mut T::Opaque) {
 /// Runs the body, here or where it can run; what kept it from its end.
 fn caught<T>(body: impl FnOnce() -> T) -> Result<T> {
     panics::quiet();
+    let _uncancelled = Uncancelled::new();
     let run = move || own::inside(move || catch_unwind(AssertUnwindSafe(body)));
     let outcome = if locals::are_alive() {
         run()

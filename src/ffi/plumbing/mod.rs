@@ -1,6 +1,7 @@
 //! What all exported functions share, and what lives as long as the process.
 
 pub mod background;
+pub mod cancellation;
 pub mod context;
 pub mod error;
 pub mod fork;
@@ -18,4 +19,4 @@ pub mod threads;
 pub use guard::guard;
 pub use handles::borrow;
 pub use runtime::{away, block_on};
-pub use text::{id, lossy, optional, required, text, write, write_text};
+pub use text::{counted, id, lossy, optional, required, text, write, write_counted, write_text};

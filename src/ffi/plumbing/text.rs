@@ -26,14 +26,33 @@ pub unsafe fn optional<'a>(pointer: *const c_char, parameter: &'static str) -> R
     }
     // SAFETY: not NULL, and NUL-terminated by the caller's promise.
     let bytes = unsafe { CStr::from_ptr(pointer) };
-    match bytes.to_str() {
-        Ok(text) => Ok(Some(text)),
-        Err(why) => Err(Error::invalid(format!(
-            "{parameter} is not UTF-8: the byte at offset {} is wrong; pass NUL-terminated UTF-8",
+    utf8(bytes.to_bytes(), parameter, "pass NUL-terminated UTF-8").map(Some)
+}
+
+/// A text that says how long it is, and may be NULL.
+///
+/// # Safety
+/// `pointer` is NULL or points to `length` bytes, which stay as they are while the result is used.
+pub unsafe fn counted<'a>(pointer: *const c_char, length: usize, parameter: &'static str) -> Result<Option<&'a str>> {
+    if pointer.is_null() {
+        return Ok(None);
+    }
+    if length > isize::MAX as usize {
+        return Err(Error::invalid(format!("{parameter} is said to be {length} bytes long, which nothing is"))
+            .with("parameter", parameter));
+    }
+    // SAFETY: not NULL, and of that length by the caller's promise.
+    utf8(unsafe { std::slice::from_raw_parts(pointer.cast(), length) }, parameter, "pass UTF-8").map(Some)
+}
+
+fn utf8<'a>(bytes: &'a [u8], parameter: &'static str, instead: &str) -> Result<&'a str> {
+    std::str::from_utf8(bytes).map_err(|why| {
+        Error::invalid(format!(
+            "{parameter} is not UTF-8: the byte at offset {} is wrong; {instead}",
             why.valid_up_to()
         ))
-        .with("parameter", parameter)),
-    }
+        .with("parameter", parameter)
+    })
 }
 
 /// A text that tells of a failure, and may be NULL. A byte that is no UTF-8 (a message that was cut in the middle of a
@@ -85,6 +104,19 @@ pub unsafe fn write_text(out: *mut *mut c_char, text: &str) -> Result<()> {
         let copy = copy(text)?;
         // SAFETY: not NULL, and writable by the caller's promise.
         unsafe { out.write(copy) }
+    }
+    Ok(())
+}
+
+/// As [`write_text`], and its length without the NUL at its end.
+///
+/// # Safety
+/// `out` and `length` are NULL or writable.
+pub unsafe fn write_counted(out: *mut *mut c_char, length: *mut usize, text: &str) -> Result<()> {
+    // SAFETY: the caller's promise is ours.
+    unsafe {
+        write_text(out, text)?;
+        write(length, text.len());
     }
     Ok(())
 }

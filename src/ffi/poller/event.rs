@@ -10,10 +10,10 @@ use super::queue::Message;
 use crate::codec;
 use crate::executor::{Arrived, Event, Task, TaskEnd, TaskEvent, TaskInfo, TaskNotice, WorkerStatus};
 use crate::ffi::plumbing::handles::{self, Object, Table};
-use crate::ffi::plumbing::{guard, text as texts};
-use crate::ffi::stent_status;
+use crate::ffi::plumbing::{error, guard, text as texts, write};
 use crate::ffi::task::{self, stent_task};
-use crate::model::{Error, Payload, Result, Status};
+use crate::ffi::{stent_error, stent_status};
+use crate::model::{Error, Id, Payload, Result, Status};
 
 /// One event. Made by stent_poller_next and stent_poller_take, freed by stent_event_free.
 pub struct stent_event {
@@ -27,7 +27,23 @@ pub(super) struct EventObject {
     body: Body,
     /// Made when it is asked for.
     json: OnceLock<CString>,
+    names: OnceLock<Option<Names>>,
     taken: AtomicBool,
+}
+
+/// What a task's event is about, as text.
+struct Names {
+    task_id: CString,
+    execution_id: CString,
+    /// "" but for the end of a task.
+    outcome: CString,
+}
+
+impl Names {
+    fn new(task_id: Id, execution_id: Id, outcome: &str) -> Self {
+        let owned = |id: Id| texts::owned(&id.to_string());
+        Self { task_id: owned(task_id), execution_id: owned(execution_id), outcome: texts::owned(outcome) }
+    }
 }
 
 enum Body {
@@ -61,6 +77,12 @@ struct TaskView {
     kwargs: Payload,
 }
 
+impl EventObject {
+    fn json(&self) -> &CString {
+        self.json.get_or_init(|| texts::owned(&self.body.to_json()))
+    }
+}
+
 impl Body {
     fn to_json(&self) -> String {
         match self {
@@ -73,6 +95,29 @@ impl Body {
             Self::Worker(status) => codec::to_json(status),
             Self::Reply(answer) => either(answer, String::clone),
             Self::Log(json) => json.to_string_lossy().into_owned(),
+        }
+    }
+}
+
+impl Body {
+    fn names(&self) -> Option<Names> {
+        match self {
+            Self::Task(task) => {
+                let info = task.info();
+                Some(Names::new(info.task_id, info.execution_id, ""))
+            }
+            Self::Ended(Ok(end)) => Some(Names::new(end.task_id, end.execution_id, end.outcome)),
+            Self::Notice(notice) => Some(Names::new(notice.task_id, notice.execution_id, "")),
+            Self::Ended(Err(_)) | Self::Op(_) | Self::Worker(_) | Self::Reply(_) | Self::Log(_) => None,
+        }
+    }
+
+    fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Op(outcome) => outcome.as_ref().err(),
+            Self::Ended(outcome) => outcome.as_ref().err(),
+            Self::Reply(answer) => answer.as_ref().err(),
+            Self::Task(_) | Self::Notice(_) | Self::Worker(_) | Self::Log(_) => None,
         }
     }
 }
@@ -91,7 +136,8 @@ pub(super) fn give(message: Message) -> Result<*mut stent_event> {
         }
         Message::Log(line) => (c"log", u64::from(line.level.code().unsigned_abs()), Status::Ok, Body::Log(line.json)),
     };
-    handles::give(EventObject { kind, tag, status, body, json: OnceLock::new(), taken: AtomicBool::new(false) })
+    let (json, names, taken) = (OnceLock::new(), OnceLock::new(), AtomicBool::new(false));
+    handles::give(EventObject { kind, tag, status, body, json, names, taken })
 }
 
 fn of_worker(event: Event) -> (&'static CStr, u64, Status, Body) {
@@ -142,7 +188,58 @@ pub extern "C" fn stent_event_status(event: *const stent_event) -> stent_status 
 pub extern "C" fn stent_event_json(event: *const stent_event) -> *const c_char {
     guard::value(std::ptr::null(), || {
         let event = handles::peek::<EventObject>(event)?;
-        Some(event.json.get_or_init(|| texts::owned(&event.body.to_json())).as_ptr())
+        Some(event.json().as_ptr())
+    })
+}
+
+/// As stent_event_json; `*length` is the text's, without its NUL. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_event_json_n(event: *const stent_event, length: *mut usize) -> *const c_char {
+    guard::value(std::ptr::null(), || {
+        let event = handles::peek::<EventObject>(event)?;
+        let json = event.json();
+        // SAFETY: NULL or writable, by the header's convention.
+        unsafe { write(length, json.as_bytes().len()) };
+        Some(json.as_ptr())
+    })
+}
+
+/// The id of the task that a "task", "ended", "cancel" or "evict" event is about; NULL for other events, for an end that
+/// could not be recorded, and if the event is not a live handle. The text lives until stent_event_free. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_event_task_id(event: *const stent_event) -> *const c_char {
+    name_of(event, |names| &names.task_id)
+}
+
+/// The id of its execution, likewise. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_event_execution_id(event: *const stent_event) -> *const c_char {
+    name_of(event, |names| &names.execution_id)
+}
+
+/// The outcome of an "ended" event whose status is STENT_OK: "completed", "retried" or another of those that
+/// stent_event_json tells; "" of the other events that have a task's id; else NULL. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_event_outcome(event: *const stent_event) -> *const c_char {
+    name_of(event, |names| &names.outcome)
+}
+
+fn name_of(event: *const stent_event, choose: impl Fn(&Names) -> &CString) -> *const c_char {
+    guard::value(std::ptr::null(), || {
+        let event = handles::peek::<EventObject>(event)?;
+        let names = event.names.get_or_init(|| event.body.names());
+        names.as_ref().map(|names| choose(names).as_ptr())
+    })
+}
+
+/// What went wrong, of an "op", "ended" or "reply" event whose status is negative: the caller's, to be freed by
+/// stent_error_free. NULL of other events, and if the event is not a live handle. Any thread.
+#[unsafe(no_mangle)]
+#[must_use]
+pub extern "C" fn stent_event_error(event: *const stent_event) -> *mut stent_error {
+    guard::value(std::ptr::null_mut(), || {
+        let event = handles::peek::<EventObject>(event)?;
+        event.body.error().map(|why| error::to_handle(why.clone()))
     })
 }
 
@@ -150,6 +247,7 @@ pub extern "C" fn stent_event_json(event: *const stent_event) -> *const c_char {
 /// second time, for other events, and if the event is not a live handle. A task that is not taken over before its event
 /// is freed has failed, with type "NoOutcome". Any thread.
 #[unsafe(no_mangle)]
+#[must_use]
 pub extern "C" fn stent_event_task(event: *mut stent_event) -> *mut stent_task {
     guard::value(std::ptr::null_mut(), || {
         let event = handles::peek::<EventObject>(event)?;

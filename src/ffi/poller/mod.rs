@@ -112,6 +112,7 @@ impl Drop for PollerObject {
 /// Makes a poller. `*poller` is the caller's, to be freed by stent_poller_free. Any thread. STENT_E_BACKEND: the process
 /// has no descriptors left.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_poller_new(
     poller: *mut *mut stent_poller,
     error: *mut *mut stent_error,
@@ -142,6 +143,7 @@ pub extern "C" fn stent_poller_fd(poller: *mut stent_poller) -> i32 {
 /// caller's, to be freed with stent_event_free. Any thread; several may wait, and each event goes to one of them.
 /// STENT_PENDING: none came, or stent_poller_interrupt was called. STENT_E_CLOSED: the poller was freed meanwhile.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_poller_next(
     poller: *mut stent_poller,
     timeout_ms: i64,
@@ -167,6 +169,7 @@ pub unsafe extern "C" fn stent_poller_next(
 /// Takes the events that are there, at most `capacity`, without waiting: `events` gets that many handles, `*count` their
 /// number, 0 if there are none. Each is to be freed with stent_event_free. Any thread.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_poller_take(
     poller: *mut stent_poller,
     events: *mut *mut stent_event,
@@ -219,6 +222,7 @@ pub extern "C" fn stent_poller_interrupt(poller: *mut stent_poller) {
 /// had it before. options: {"level": "info"} as for stent_set_log_handler, which with NULL ends it. A host that takes
 /// its events too slowly loses lines, and the next line says how many. Any thread.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_poller_log(
     poller: *mut stent_poller,
     options: *const c_char,
@@ -237,6 +241,7 @@ pub unsafe extern "C" fn stent_poller_log(
 /// As stent_poller_log, for what one executor, its workers and their tasks have to say, as by
 /// stent_executor_set_log_handler, which with NULL ends it. The log of the process is left as it is. Any thread.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_poller_log_executor(
     poller: *mut stent_poller,
     executor: *mut stent_executor,

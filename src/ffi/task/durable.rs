@@ -4,9 +4,10 @@ use std::ffi::c_char;
 
 use super::{on_task, stent_task};
 use crate::codec;
+use crate::executor::Task;
 use crate::ffi::plumbing::{lossy, optional, required, text, write, write_text};
 use crate::ffi::{stent_error, stent_status};
-use crate::model::{Error, Op, Payload};
+use crate::model::{Error, Op, Payload, Result};
 
 /// Calls a function as a child of this task, and gives its result: the one that is recorded, or, the first time,
 /// STENT_SUSPEND, and the result when the handler is run again. args: an array, NULL for none. options: key, kwargs,
@@ -21,6 +22,7 @@ use crate::model::{Error, Op, Payload};
 /// the error's JSON. STENT_E_CANCELLED, STENT_E_LEASE_LOST, STENT_E_NONDETERMINISM: nothing more can be done; return
 /// the status.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_call(
     task: *mut stent_task,
     function: *const c_char,
@@ -33,12 +35,15 @@ pub unsafe extern "C" fn stent_task_call(
         // SAFETY: text or NULL, by the header's convention.
         let (function, args, options) =
             unsafe { (text(function, "function")?, optional(args, "args")?, optional(options, "options")?) };
-        let args = codec::args_from_text(args)?;
-        let options = codec::options::call(options)?;
-        let payload = task.call(function, args, options)?;
+        let called = call(task, function, args, options)?;
         // SAFETY: NULL or writable, by the header's convention.
-        unsafe { write_text(result, &codec::to_json(&payload)) }
+        unsafe { write_text(result, &called) }
     })
+}
+
+pub(super) fn call(task: &Task, function: &str, args: Option<&str>, options: Option<&str>) -> Result<String> {
+    let (args, options) = (codec::args_from_text(args)?, codec::options::call(options)?);
+    Ok(codec::to_json(&task.call(function, args, options)?))
 }
 
 /// Calls a function once for each element of args_list, an array of argument arrays, all at the same time, and gives
@@ -48,6 +53,7 @@ pub unsafe extern "C" fn stent_task_call(
 /// Any thread that may block. Statuses as for stent_task_call; STENT_E_FAILED: the first that failed (the others run
 /// on until the task ends).
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_map(
     task: *mut stent_task,
     function: *const c_char,
@@ -73,6 +79,7 @@ pub unsafe extern "C" fn stent_task_map(
 ///
 /// Any thread that may block. STENT_SUSPEND: return now. Else as for stent_task_call.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_sleep(
     task: *mut stent_task,
     duration: *const c_char,
@@ -91,6 +98,7 @@ pub unsafe extern "C" fn stent_task_sleep(
 /// Any thread that may block. STENT_SUSPEND: return now. STENT_E_FAILED with type "SignalTimeout": none came within
 /// the time-out. Else as for stent_task_call.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_wait_signal(
     task: *mut stent_task,
     name: *const c_char,
@@ -101,11 +109,14 @@ pub unsafe extern "C" fn stent_task_wait_signal(
     on_task(task, error, |task| {
         // SAFETY: text or NULL, by the header's convention.
         let (name, options) = unsafe { (text(name, "name")?, optional(options, "options")?) };
-        let options = codec::options::wait_signal(options)?;
-        let taken = task.wait_signal(name, options)?;
+        let taken = wait_signal(task, name, options)?;
         // SAFETY: NULL or writable, by the header's convention.
-        unsafe { write_text(payload, &codec::to_json(&taken)) }
+        unsafe { write_text(payload, &taken) }
     })
+}
+
+pub(super) fn wait_signal(task: &Task, name: &str, options: Option<&str>) -> Result<String> {
+    Ok(codec::to_json(&task.wait_signal(name, codec::options::wait_signal(options)?)?))
 }
 
 /// Begins a step that runs here, in the handler, and says whether it is recorded already. `*recorded` 1: take its
@@ -115,6 +126,7 @@ pub unsafe extern "C" fn stent_task_wait_signal(
 ///
 /// Any thread that may block. Statuses as for stent_task_call.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_step_begin(
     task: *mut stent_task,
     name: *const c_char,
@@ -145,6 +157,7 @@ pub unsafe extern "C" fn stent_task_step_begin(
 ///
 /// Any thread that may block. Statuses as for stent_task_call; STENT_E_CONFLICT: the step is recorded already.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_step_end(
     task: *mut stent_task,
     op: u32,
@@ -155,22 +168,26 @@ pub unsafe extern "C" fn stent_task_step_end(
     on_task(task, error, |task| {
         // SAFETY: text or NULL, by the header's convention.
         let (result, failure) = unsafe { (optional(result, "result")?, lossy(failure)) };
-        let outcome = match (result, failure) {
-            (Some(_), Some(_)) => {
-                return Err(Error::invalid("a step ends with a result or with a failure; pass NULL for the other"));
-            }
-            (None, Some(failure)) => Err(codec::failure_from_text(&failure)?),
-            (Some(result), None) => Ok(codec::value_from_text("result", result)?),
-            (None, None) => Ok(Payload::null()),
-        };
-        let op: Op = op;
-        task.step_end(op, outcome)
+        end_step(task, op, result, failure.as_deref())
     })
+}
+
+pub(super) fn end_step(task: &Task, op: Op, result: Option<&str>, failure: Option<&str>) -> Result<()> {
+    let outcome = match (result, failure) {
+        (Some(_), Some(_)) => {
+            return Err(Error::invalid("a step ends with a result or with a failure; pass NULL for the other"));
+        }
+        (None, Some(failure)) => Err(codec::failure_from_text(failure)?),
+        (Some(result), None) => Ok(codec::value_from_text("result", result)?),
+        (None, None) => Ok(Payload::null()),
+    };
+    task.step_end(op, outcome)
 }
 
 /// The time of the last thing that this task was told (an operation's end, or its own beginning): the same in every
 /// replay. RFC 3339, to be freed with stent_free. Any thread that may block. Statuses as for stent_task_call.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_now(
     task: *mut stent_task,
     time: *mut *mut c_char,
@@ -186,6 +203,7 @@ pub unsafe extern "C" fn stent_task_now(
 /// 64 random bits, the same in every replay; not for secrets. Any thread that may block. Statuses as for
 /// stent_task_call.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_random(
     task: *mut stent_task,
     value: *mut u64,
@@ -202,6 +220,7 @@ pub unsafe extern "C" fn stent_task_random(
 /// A UUID, the same in every replay: a good idempotency key for a call to another system. To be freed with
 /// stent_free. Any thread that may block. Statuses as for stent_task_call.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_uuid(
     task: *mut stent_task,
     uuid: *mut *mut c_char,

@@ -4,6 +4,7 @@ use std::ffi::c_char;
 
 use super::{on_task, stent_task};
 use crate::codec;
+use crate::executor::Task;
 use crate::ffi::plumbing::{borrow, optional, required, runtime, text, write, write_text};
 use crate::ffi::poller::{PollerObject, stent_poller};
 use crate::ffi::{STENT_WAIT_ALL, STENT_WAIT_ANY, stent_error, stent_status};
@@ -15,6 +16,7 @@ use crate::model::{Error, OPS_MAX, Op, Result, WaitMode};
 ///
 /// Any thread that may block. Statuses as for stent_task_call.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_spawn_call(
     task: *mut stent_task,
     function: *const c_char,
@@ -27,18 +29,21 @@ pub unsafe extern "C" fn stent_task_spawn_call(
         // SAFETY: text or NULL, by the header's convention.
         let (function, args, options) =
             unsafe { (text(function, "function")?, optional(args, "args")?, optional(options, "options")?) };
-        let args = codec::args_from_text(args)?;
-        let options = codec::options::call(options)?;
-        let spawned = task.spawn_call(function, args, options)?;
+        let spawned = spawn_call(task, function, args, options)?;
         // SAFETY: NULL or writable, by the header's convention.
         unsafe { write(op, spawned) };
         Ok(())
     })
 }
 
+pub(super) fn spawn_call(task: &Task, function: &str, args: Option<&str>, options: Option<&str>) -> Result<Op> {
+    task.spawn_call(function, codec::args_from_text(args)?, codec::options::call(options)?)
+}
+
 /// Starts a sleep as stent_task_sleep does, without waiting: a time-out for whatever is awaited with it. Any thread
 /// that may block. Statuses as for stent_task_call.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_spawn_sleep(
     task: *mut stent_task,
     duration: *const c_char,
@@ -58,6 +63,7 @@ pub unsafe extern "C" fn stent_task_spawn_sleep(
 /// Starts a wait for a signal as stent_task_wait_signal does, without waiting. Any thread that may block. Statuses as
 /// for stent_task_call.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_spawn_wait_signal(
     task: *mut stent_task,
     name: *const c_char,
@@ -82,6 +88,7 @@ pub unsafe extern "C" fn stent_task_spawn_wait_signal(
 ///
 /// Any thread that may block. STENT_SUSPEND: return now. Else as for stent_task_call.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_await(
     task: *mut stent_task,
     ops: *const u32,
@@ -134,6 +141,7 @@ unsafe fn numbers<'a>(ops: *const Op, count: usize) -> Result<&'a [Op]> {
 /// the coroutine's turn. STENT_E_CONFLICT: it is asked for already. STENT_E_UNSUPPORTED: the task is a handler's. Else as
 /// for stent_task_call.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_notify(
     task: *mut stent_task,
     op: u32,
@@ -151,6 +159,7 @@ pub unsafe extern "C" fn stent_task_notify(
 /// results, or the error of the first that did not complete. A task that waits for nothing else is not woken before the
 /// last of them. `ops` may be NULL when count is 0. Threads, statuses and the rest as for stent_task_notify.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_notify_all(
     task: *mut stent_task,
     ops: *const u32,
@@ -173,6 +182,7 @@ pub unsafe extern "C" fn stent_task_notify_all(
 /// Any thread that may block. STENT_PENDING: it has not ended, or not been awaited yet. STENT_E_FAILED: it failed;
 /// its failure is in the error's JSON. STENT_E_CANCELLED: it was cancelled. Else as for stent_task_call.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_result(
     task: *mut stent_task,
     op: u32,
@@ -190,6 +200,7 @@ pub unsafe extern "C" fn stent_task_result(
 /// sleep, a wait for a signal. It is recorded (of a poller's task at the turn's end, at the latest); of an operation
 /// that has ended it changes nothing. Any thread that may block. Statuses as for stent_task_call.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_cancel_op(
     task: *mut stent_task,
     op: u32,

@@ -5,6 +5,7 @@ mod fan_out;
 mod hosting;
 mod outcome;
 mod outside;
+mod with_lengths;
 
 use std::ffi::{CStr, CString, c_char};
 use std::sync::OnceLock;
@@ -27,8 +28,18 @@ pub struct stent_task {
 struct TaskObject {
     task: Task,
     info: OnceLock<CString>,
+    names: OnceLock<Names>,
     args: OnceLock<CString>,
     kwargs: OnceLock<CString>,
+}
+
+/// What is asked of a task most, as text.
+struct Names {
+    id: CString,
+    execution_id: CString,
+    function: CString,
+    worker_id: CString,
+    attempt: u32,
 }
 
 static TASKS: Table<TaskObject> = Table::new();
@@ -50,7 +61,26 @@ pub(super) fn give(task: Task) -> Result<*mut stent_task> {
 
 impl TaskObject {
     fn new(task: Task) -> Self {
-        Self { task, info: OnceLock::new(), args: OnceLock::new(), kwargs: OnceLock::new() }
+        Self { task, info: OnceLock::new(), names: OnceLock::new(), args: OnceLock::new(), kwargs: OnceLock::new() }
+    }
+}
+
+impl TaskObject {
+    fn names(&self) -> &Names {
+        self.names.get_or_init(|| {
+            let info = self.task.info();
+            Names {
+                id: texts::owned(&info.task_id.to_string()),
+                execution_id: texts::owned(&info.execution_id.to_string()),
+                function: texts::owned(&info.function),
+                worker_id: texts::owned(&info.worker_id),
+                attempt: info.attempt,
+            }
+        })
+    }
+
+    fn args(&self) -> &CString {
+        self.args.get_or_init(|| texts::owned(&codec::to_json(&self.task.args())))
     }
 }
 
@@ -87,11 +117,42 @@ pub extern "C" fn stent_task_info(task: *mut stent_task) -> *const c_char {
     text_of(task, |object| object.info.get_or_init(|| texts::owned(&codec::to_json(&object.task.info()))))
 }
 
+/// The task's id, as in stent_task_info. Lives as long as the caller's reference; NULL if the task is not a live handle.
+/// Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_task_id(task: *mut stent_task) -> *const c_char {
+    text_of(task, |object| &object.names().id)
+}
+
+/// The id of its execution. Likewise. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_task_execution_id(task: *mut stent_task) -> *const c_char {
+    text_of(task, |object| &object.names().execution_id)
+}
+
+/// The name of the function that it is a run of. Likewise. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_task_function(task: *mut stent_task) -> *const c_char {
+    text_of(task, |object| &object.names().function)
+}
+
+/// The id of the worker that runs it. Likewise. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_task_worker_id(task: *mut stent_task) -> *const c_char {
+    text_of(task, |object| &object.names().worker_id)
+}
+
+/// Which attempt this is: 1 for the first, as in stent_task_info; 0 if the task is not a live handle. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_task_attempt(task: *mut stent_task) -> u32 {
+    guard::value(0, || handles::peek::<TaskObject>(task).map(|object| object.names().attempt))
+}
+
 /// The arguments, a JSON array. Lives as long as the caller's reference; NULL if the task is not a live handle. Any
 /// thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_task_args(task: *mut stent_task) -> *const c_char {
-    text_of(task, |object| object.args.get_or_init(|| texts::owned(&codec::to_json(&object.task.args()))))
+    text_of(task, |object| object.args())
 }
 
 /// The keyword arguments, a JSON object. Lives as long as the caller's reference; NULL if the task is not a live
@@ -118,6 +179,7 @@ pub extern "C" fn stent_task_is_replaying(task: *mut stent_task) -> i32 {
 /// Takes one more reference to the task and returns it (the same pointer), for what outlives the handler's call; each
 /// is given back by stent_task_free. NULL if the task is not a live handle. Any thread.
 #[unsafe(no_mangle)]
+#[must_use]
 pub extern "C" fn stent_task_ref(task: *mut stent_task) -> *mut stent_task {
     guard::value(std::ptr::null_mut(), || handles::retain::<TaskObject>(task).then_some(task))
 }

@@ -5,9 +5,10 @@ use std::ffi::c_char;
 
 use super::{on_task, stent_task};
 use crate::codec;
+use crate::executor::Task;
 use crate::ffi::plumbing::{lossy, optional, text::null};
 use crate::ffi::{stent_error, stent_status};
-use crate::model::Payload;
+use crate::model::{Payload, Result};
 
 /// The task has its result: any JSON value, NULL for null. It is staged: recorded when the handler has returned
 /// STENT_OK, or, for a deferred task, soon; a poller's task gets its verdict as an "ended" event. Never blocks. Any
@@ -15,6 +16,7 @@ use crate::model::Payload;
 /// the task is not ended. STENT_E_LEASE_LOST, STENT_E_CANCELLED: the result will not be taken.
 /// STENT_E_NONDETERMINISM: something is recorded that this run has not asked for; the task is parked.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_complete(
     task: *mut stent_task,
     result: *const c_char,
@@ -23,8 +25,12 @@ pub unsafe extern "C" fn stent_task_complete(
     on_task(task, error, |task| {
         // SAFETY: text or NULL, by the header's convention.
         let result = unsafe { optional(result, "result") }?;
-        task.complete(result.map_or_else(|| Ok(Payload::null()), |text| codec::value_from_text("result", text))?)
+        complete(task, result)
     })
+}
+
+pub(super) fn complete(task: &Task, result: Option<&str>) -> Result<()> {
+    task.complete(result.map_or_else(|| Ok(Payload::null()), |text| codec::value_from_text("result", text))?)
 }
 
 /// The attempt failed: {"type", "message", "code", "retryable", "details", "stack"}, of which "type" must be there.
@@ -32,6 +38,7 @@ pub unsafe extern "C" fn stent_task_complete(
 /// at once. Message and stack are kept up to 32 KiB, type and code up to 255 bytes, details up to 256 KiB; what is longer
 /// is cut, and says so. Staged as stent_task_complete is, with the same statuses. Never blocks. Any thread.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_fail(
     task: *mut stent_task,
     failure: *const c_char,
@@ -49,6 +56,7 @@ pub unsafe extern "C" fn stent_task_fail(
 /// it: its coroutine has nothing left to do until one of the "op" events comes that it has asked for. Never blocks. Any
 /// thread. STENT_E_INVALID: nothing is awaited, or asked for. STENT_E_CONFLICT: the task was ended already.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_suspend(task: *mut stent_task, error: *mut *mut stent_error) -> stent_status {
     on_task(task, error, |task| task.suspend())
 }
@@ -57,6 +65,7 @@ pub unsafe extern "C" fn stent_task_suspend(task: *mut stent_task, error: *mut *
 /// taken: for workflows without an end, whose journal would grow for ever. Its id stays. Staged as
 /// stent_task_complete is, with the same statuses. Never blocks. Any thread.
 #[unsafe(no_mangle)]
+#[must_use]
 pub unsafe extern "C" fn stent_task_continue(
     task: *mut stent_task,
     args: *const c_char,

@@ -48,6 +48,7 @@ impl State {
 
         let ends = set.iter().filter_map(|t| end_of(t)).collect();
         let ended: BTreeSet<Id> = self.finish(ends).into_iter().map(|ended| ended.task).collect();
+        self.close_cleaned();
         let ended: Vec<_> =
             set.iter().copied().filter(|t| is_end(&t.outcome) && ended.contains(&t.held.task)).collect();
         for transition in &ended {
@@ -99,6 +100,7 @@ impl State {
             return true;
         }
         job.let_go();
+        job.begun = None;
         let worker = job.record.worker_id.take();
         match outcome {
             Outcome::Hold | Outcome::Complete { .. } | Outcome::DeadLetter { .. } | Outcome::PassUp { .. } => {}
@@ -174,8 +176,7 @@ impl State {
             }
             verdicts.insert(transition.held.task, verdict);
         }
-        self.finish(cancelled.iter().map(|held| End::now(held.task, Ending::Cancelled)).collect());
-        cancelled.iter().for_each(|Held { execution, .. }| self.close(*execution));
+        self.stop_held(&cancelled);
         verdicts
     }
 
@@ -200,8 +201,13 @@ impl State {
                 job.runs() && self.goes_on(job.record.execution_id) && told
             }
             Outcome::Suspend { .. } => job.record.state == TaskState::Waiting,
-            Outcome::Complete { .. } => job.record.state == TaskState::Completed,
-            Outcome::DeadLetter { .. } | Outcome::PassUp { .. } => job.record.state == TaskState::Failed,
+            // A root that has cleaned up is cancelled, whatever it said.
+            Outcome::Complete { .. } => {
+                matches!(job.record.state, TaskState::Completed | TaskState::Cancelled)
+            }
+            Outcome::DeadLetter { .. } | Outcome::PassUp { .. } => {
+                matches!(job.record.state, TaskState::Failed | TaskState::Cancelled)
+            }
             Outcome::Retry { .. } | Outcome::Release | Outcome::Park { .. } | Outcome::Continue { .. } => false,
         }
     }

@@ -168,7 +168,7 @@ impl State {
             deadline: job.deadline,
             cache: job.cache,
             traceparent: self.executions[&task.execution_id].traceparent.clone(),
-            cleanup: None,
+            cleanup: job.cleanup,
             claimed_at: now,
             task,
         }
@@ -248,16 +248,20 @@ impl State {
     pub fn renew(&mut self, renew: &Renew) -> Renewed {
         let mut renewed = Renewed::default();
         let until = self.now.after(renew.lease);
+        // A task is held or not, under whichever of the fences it is named with.
+        let mut standing = BTreeMap::new();
         for held in &renew.held {
-            let goes_on = self.goes_on(held.execution);
-            match self.tasks.get_mut(&held.task).filter(|job| job.runs() && job.record.fence == held.fence) {
+            let job = self.tasks.get_mut(&held.task);
+            if let Some(job) = job.filter(|job| job.runs() && job.record.fence == held.fence) {
+                (job.lease, job.record.lease_expires_at) = (Some(until), Some(until));
+                standing.insert(held.task, job.record.execution_id);
+            }
+        }
+        for held in &renew.held {
+            match standing.get(&held.task) {
                 None => renewed.lost.push(held.task),
-                Some(job) => {
-                    (job.lease, job.record.lease_expires_at) = (Some(until), Some(until));
-                    if !goes_on {
-                        renewed.cancelled.push(held.task);
-                    }
-                }
+                Some(execution) if !self.goes_on(*execution) => renewed.cancelled.push(held.task),
+                Some(_) => {}
             }
         }
         if self.registered.contains_key(&renew.worker_id) {

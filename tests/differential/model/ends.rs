@@ -107,6 +107,7 @@ impl State {
 
     fn end_one(&mut self, end: &End, arrival: Option<u64>) -> Ended {
         let now = self.now;
+        let cleaned_up = self.has_cleaned_up(end.task);
         let job = self.tasks.get_mut(&end.task).expect("it may end");
         job.let_go();
         let record = &mut job.record;
@@ -115,6 +116,9 @@ impl State {
             Ending::Failed(failure) => (TaskState::Failed, None, Some(failure.clone())),
             Ending::Cancelled => (TaskState::Cancelled, None, None),
         };
+        if cleaned_up {
+            record.state = TaskState::Cancelled;
+        }
         record.completed_at = Some(now);
         record.fence += u64::from(end.fence.is_none());
         (job.arrival, job.cache_hit) = (arrival, end.cache_hit);
@@ -155,6 +159,7 @@ impl State {
         }
         let (retries, now) = (task.retries, self.now);
         let Some(run) = self.executions.get_mut(&task.execution_id).filter(|run| run.goes_on()) else { return };
+        let cleaned_up = std::mem::take(&mut run.cleans_up);
         let record = &mut run.record;
         (record.state, record.result, record.error) = match &end.ending {
             Ending::Completed(result) => (ExecutionState::Completed, Some(result.clone()), None),
@@ -162,6 +167,10 @@ impl State {
             Ending::Cancelled => (ExecutionState::Cancelled, None, None),
         };
         (record.retries, record.completed_at) = (retries, Some(now));
+        if cleaned_up {
+            (record.state, record.completed_at) = (ExecutionState::Cancelling, None);
+            self.cleaned.push(record.id);
+        }
     }
 
     /// Who joined by an idempotency key gets the result; or the first of them runs instead, and the others join it.
@@ -169,7 +178,8 @@ impl State {
         if self.tasks[&end.task].record.idempotency_key.is_none() {
             return Vec::new();
         }
-        if let Ending::Completed(result) = &end.ending {
+        let completed = self.tasks[&end.task].record.state == TaskState::Completed;
+        if let (Ending::Completed(result), true) = (&end.ending, completed) {
             let joined = self.joined(end.task);
             return joined.into_iter().map(|task| End::now(task, Ending::Completed(result.clone()))).collect();
         }
@@ -238,23 +248,29 @@ impl State {
 
     /// Takes a tree whose execution is being cancelled, but for what runs, and closes the execution if nothing does.
     pub fn cancel_tree(&mut self, execution: Id) {
+        if self.execution_state(execution) != Some(ExecutionState::Cancelling) {
+            return;
+        }
         let root =
             self.executions.get(&execution).and_then(|run| run.root).filter(|root| self.tasks.contains_key(root));
         if let Some(root) = root {
             self.cancel_below(root, Through::WhatRuns);
             if !self.tasks[&root].runs() {
-                self.finish(vec![End::now(root, Ending::Cancelled)]);
+                self.stop(vec![root]);
             }
         }
         self.close(execution);
     }
 
-    /// An execution that is being cancelled is over when nobody holds a lease in it.
+    /// An execution that is being cancelled cleans up, or is over, when nobody holds a lease in it.
     pub fn close(&mut self, execution: Id) {
         let held = self.tasks.values().any(|job| job.lease.is_some() && job.record.execution_id == execution);
         let now = self.now;
-        let Some(run) = self.executions.get_mut(&execution) else { return };
-        if run.record.state == ExecutionState::Cancelling && !held {
+        if held || self.execution_state(execution) != Some(ExecutionState::Cancelling) || self.begin_cleanup(execution)
+        {
+            return;
+        }
+        if let Some(run) = self.executions.get_mut(&execution) {
             run.record.state = run.ending.unwrap_or(ExecutionState::Cancelled);
             run.record.completed_at = Some(now);
         }

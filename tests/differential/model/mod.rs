@@ -6,6 +6,7 @@
 
 mod advance;
 mod claims;
+mod cleanups;
 mod commands;
 mod ends;
 mod limits;

@@ -179,6 +179,7 @@ impl State {
             return Err(Error::conflict("it is being cancelled"));
         }
         let cancels = new.state == ExecutionState::Cancelling;
+        run.cleans_up &= cancels;
         run.ending = run.ending.or(Some(ExecutionState::Cancelled)).filter(|_| cancels);
         let ends = new.state.is_terminal();
         run.record = Execution {
@@ -266,7 +267,7 @@ impl State {
         if run.record.state.is_terminal() {
             return Err(Error::conflict("it is over"));
         }
-        if run.goes_on() {
+        if run.record.state != ExecutionState::Cancelling {
             run.record.state = ExecutionState::Cancelling;
             (run.ending, run.reason) = (Some(ExecutionState::Cancelled), reason);
             self.cancel_tree(execution);

@@ -94,7 +94,8 @@ impl State {
         }
         let now = self.now;
         let run = self.executions.get(&old).ok_or_else(|| Error::not_found("its execution was cleaned up"))?;
-        let mut fork = Run { replay_of: Some(old), ending: None, reason: None, ..run.clone() };
+        let mut fork =
+            Run { replay_of: Some(old), ending: None, reason: None, cleanup: None, cleanup_due: None, ..run.clone() };
         fork.root = Some(child_id(execution, 0, "root"));
         fork.record = Execution {
             id: execution,
@@ -180,6 +181,7 @@ impl State {
             op: job.op,
             effects: job.effects,
             opened: job.opened,
+            cleanup: job.cleanup,
             ..Job::new(job.record)
         };
         let mut new = kept;

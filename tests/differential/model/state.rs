@@ -27,6 +27,8 @@ pub struct State {
     pub workers: BTreeSet<String>,
     /// All that registered and did not leave, with what they can run.
     pub registered: BTreeMap<String, NewWorker>,
+    /// Executions whose cleanup has ended in this transaction.
+    pub cleaned: Vec<Id>,
 }
 
 /// An execution.
@@ -37,6 +39,11 @@ pub struct Run {
     /// While it is cancelling: how it will end.
     pub ending: Option<ExecutionState>,
     pub reason: Option<String>,
+    /// How long it may clean up, once its root has stopped for that; until when, once it does or did.
+    pub cleanup: Option<Duration>,
+    pub cleanup_due: Option<Timestamp>,
+    /// It is told as cancelling, and goes on.
+    pub cleans_up: bool,
     pub replay_of: Option<Id>,
     pub traceparent: Option<String>,
     pub counters: BTreeMap<String, Number>,
@@ -51,6 +58,9 @@ impl Run {
             root: None,
             ending,
             reason: None,
+            cleanup: None,
+            cleanup_due: None,
+            cleans_up: false,
             replay_of: None,
             traceparent: None,
             counters: BTreeMap::new(),
@@ -59,7 +69,11 @@ impl Run {
     }
 
     pub fn goes_on(&self) -> bool {
-        matches!(self.record.state, ExecutionState::Pending | ExecutionState::Running)
+        matches!(self.state(), ExecutionState::Pending | ExecutionState::Running)
+    }
+
+    pub fn state(&self) -> ExecutionState {
+        if self.cleans_up { ExecutionState::Running } else { self.record.state }
     }
 }
 
@@ -109,6 +123,8 @@ pub struct Job {
     pub cache: Option<CacheSlot>,
     pub cache_hit: bool,
     pub heartbeat: Option<Payload>,
+    /// Of a root that cleans up: the last operation before.
+    pub cleanup: Option<Op>,
     /// The last number that an end was delivered to it under, and the last that was thought of.
     pub arrivals: u64,
     pub given: u64,
@@ -141,6 +157,7 @@ impl Job {
             cache: None,
             cache_hit: false,
             heartbeat: None,
+            cleanup: None,
             arrivals: 0,
             given: 0,
             wait: None,
@@ -220,6 +237,7 @@ impl State {
     pub fn begin(&mut self) {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("the clock is set");
         self.now = Timestamp::from_micros(0).after(since).max(self.now);
+        self.cleaned.clear();
         self.forget_given();
     }
 
@@ -241,7 +259,7 @@ impl State {
     }
 
     pub fn execution_state(&self, id: Id) -> Option<ExecutionState> {
-        self.executions.get(&id).map(|run| run.record.state)
+        self.executions.get(&id).map(Run::state)
     }
 
     pub fn goes_on(&self, execution: Id) -> bool {

@@ -46,6 +46,7 @@ impl State {
             }
         }
         self.finish(ends);
+        self.close_cleaned();
         due.len()
     }
 
@@ -53,7 +54,7 @@ impl State {
     fn recover(&mut self) -> usize {
         let ended = self.ordered(|job| job.lease.is_some_and(|until| until < self.now));
         let mut ends = Vec::new();
-        let mut cancelling = Vec::new();
+        let (mut cancelling, mut stopped) = (Vec::new(), Vec::new());
         for id in &ended {
             let job = &self.tasks[id];
             let execution = job.record.execution_id;
@@ -61,7 +62,7 @@ impl State {
             let (begun, crashes) = (job.begun, job.crashes);
             let state = self.execution_state(execution);
             if state.is_some_and(|state| state == ExecutionState::Cancelling || state.is_terminal()) {
-                ends.push(End::now(*id, Ending::Cancelled));
+                stopped.push(*id);
                 cancelling.push(execution);
             } else {
                 let name = worker.as_deref().unwrap_or("(unknown)");
@@ -96,6 +97,8 @@ impl State {
             }
         }
         self.finish(ends);
+        self.close_cleaned();
+        self.stop(stopped);
         cancelling.into_iter().for_each(|execution| self.close(execution));
         ended.len()
     }
@@ -117,6 +120,7 @@ impl State {
         let at = self.later(Some(delay));
         let job = self.tasks.get_mut(&id).expect("it failed");
         charge(job);
+        job.begun = None;
         job.let_go();
         job.offer(at);
         (job.deadline, job.joins) = (None, None);
@@ -132,7 +136,7 @@ impl State {
         task.retry_policy.clone().or_else(function).unwrap_or_default()
     }
 
-    /// Executions that took too long, and those that are being cancelled.
+    /// Executions that took too long, those whose cleanup did, and those that are being cancelled.
     fn expire(&mut self) -> usize {
         let mut ending = Vec::new();
         for (id, run) in &mut self.executions {
@@ -144,10 +148,15 @@ impl State {
                 ending.push(*id);
             }
         }
+        for (id, run) in &mut self.executions {
+            if run.cleans_up && run.cleanup_due.is_some_and(|due| due <= self.now) {
+                run.cleans_up = false;
+                ending.push(*id);
+            }
+        }
         let expired = ending.len();
         let held = |id: &Id| self.tasks.values().any(|job| job.lease.is_some() && job.record.execution_id == *id);
-        let idle =
-            self.executions.iter().filter(|(id, run)| run.record.state == ExecutionState::Cancelling && !held(id));
+        let idle = self.executions.iter().filter(|(id, run)| run.state() == ExecutionState::Cancelling && !held(id));
         let idle: Vec<Id> = idle.map(|(id, _)| *id).collect();
         let count = expired + idle.len();
         ending.extend(idle);

@@ -12,7 +12,7 @@ import stent
 
 from . import cancelling, ends, restart, signals, start
 from .failures import Failure
-from .rows import GOING, NULL, Counter, Execution, FunctionOptions, Progress, ProgressRecord, Task, Value, is_null
+from .rows import NULL, Counter, Execution, FunctionOptions, Progress, ProgressRecord, Task, Value, is_null
 from .transaction import Transaction
 
 
@@ -159,13 +159,15 @@ def transition(tx: Transaction, said: Transition) -> Verdict:
     task, execution = tx.get(Task, said.held.task_id), tx.get(Execution, said.held.execution_id)
     if task is None or execution is None or task.fence != said.held.fence:
         return "lease_lost"
-    if task.state == "running" and execution.state in GOING and not _is_said_again(task, said):
-        return _recorded(_carry_out(tx, task, said))
+    if task.state == "running" and execution.goes_on and not _is_said_again(task, said):
+        arrivals = _carry_out(tx, task, said)
+        cancelling.close(tx, execution)
+        return _recorded(arrivals)
     if _is_recorded(task, execution, said):
         return _recorded([])
-    if task.state == "running" and execution.state == "cancelling":
+    if task.state == "running" and execution.state == "cancelling" and not execution.goes_on:
         if said.outcome != "hold":
-            ends.finish(tx, task, ends.CANCELLED)
+            cancelling.stop(tx, task)
             cancelling.close(tx, execution)
         return "cancelled"
     return "lease_lost"
@@ -185,7 +187,7 @@ def _is_recorded(task: Task, execution: Execution, said: Transition) -> bool:
     outcome, commands = said.outcome, said.commands
     if outcome == "hold":
         before = commands.from_
-        if before is None or task.state != "running" or execution.state not in GOING:
+        if before is None or task.state != "running" or not execution.goes_on:
             return False
         now = Extent(before.ops + len(commands.spawns), before.effects + commands.effects)
         return now == Extent(task.ops, task.effects) and now != before
@@ -193,9 +195,10 @@ def _is_recorded(task: Task, execution: Execution, said: Transition) -> bool:
         return False
     if outcome.suspend:
         return task.state == "waiting"
+    # A root that has cleaned up is cancelled, whatever it said; whom others cancel has another fence.
     if outcome.complete:
-        return task.state == "completed"
-    return bool(outcome.dead_letter or outcome.pass_up) and task.state == "failed"
+        return task.state in ("completed", "cancelled")
+    return bool(outcome.dead_letter or outcome.pass_up) and task.state in ("failed", "cancelled")
 
 
 def _carry_out(tx: Transaction, task: Task, said: Transition) -> Arrivals:
@@ -225,7 +228,7 @@ def _move(tx: Transaction, task: Task, outcome: Literal["hold", "release"] | Out
     if outcome == "hold":
         tx.put(task)
         return
-    task.lease_expires_at = task.due_at = None
+    task.lease_expires_at = task.due_at = task.begun = None
     tx.hint_work()
     if not isinstance(outcome, Outcome):
         task.worker_id = None

@@ -13,7 +13,7 @@ import stent
 from . import ends
 from .advance import CacheSlot, Held
 from .operations import operation
-from .rows import GOING, Execution, Route, Task, TaskRecord, Worker
+from .rows import Execution, Route, Task, TaskRecord, Worker
 from .start import function_options
 from .transaction import Transaction, after, key_of
 
@@ -41,6 +41,7 @@ class Claimed(Struct):
     deadline: str | None
     cache: CacheSlot | None
     traceparent: str | None
+    cleanup: int | None
     claimed_at: str
 
 
@@ -95,7 +96,7 @@ def _ready(tx: Transaction, lanes: list[str]) -> Iterator[Task]:
     for member in heapq.merge(*(tx.walk(f"ready:{lane}") for lane in lanes)):
         task = tx.get(Task, key_of(member))
         execution = tx.get(Execution, task.execution_id) if task else None
-        if task and (execution is None or execution.state in GOING):
+        if task and (execution is None or execution.goes_on):
             yield task
 
 
@@ -148,6 +149,7 @@ def _claimed(tx: Transaction, task: Task) -> Claimed:
         deadline=task.deadline,
         cache=CacheSlot(task.cache_key, task.cache_ttl) if task.cache_key else None,
         traceparent=execution.traceparent if execution else None,
+        cleanup=task.cleanup,
         claimed_at=tx.now,
     )
 
@@ -174,7 +176,7 @@ def renew(tx: Transaction, renew: Renew) -> Renewed:
         task.lease_expires_at = tx.after(renew.lease)
         tx.put(task)
         execution = tx.get(Execution, task.execution_id)
-        if execution is None or execution.state not in GOING:
+        if execution is None or not execution.goes_on:
             answer.cancelled.append(held.task_id)
     worker = tx.get(Worker, renew.worker_id)
     if worker and worker.number is None:
@@ -270,7 +272,7 @@ def _order(task: Task) -> tuple[int, str, str]:
 
 def _goes_on(tx: Transaction, task: Task) -> bool:
     execution = tx.get(Execution, task.execution_id)
-    return execution is None or execution.state in GOING
+    return execution is None or execution.goes_on
 
 
 def _has_room(tx: Transaction, function: str, limits: dict[str, int], now: str) -> bool:

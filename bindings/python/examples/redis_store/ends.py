@@ -70,7 +70,11 @@ def finish(
     if parent:
         parent.arrivals += 1
         task.arrival = parent.arrivals
+    has_cleaned_up = task.cleanup is not None and _is_ending(tx, task)
     task.state, task.result, task.error = ending.state, ending.result, ending.error
+    if has_cleaned_up:
+        # Whatever it says: what it comes to is no result of the call.
+        task.state = "cancelled"
     task.completed_at = tx.now
     task.fence += 0 if keeps_fence else 1
     task.lane = task.due_at = task.lease_expires_at = task.joins = task.parked_version = task.awaits = None
@@ -79,11 +83,11 @@ def finish(
     if parent:
         tx.put(parent)
         deliver(tx, parent, task)
-    elif task.kind == "orchestrator":
-        _end_execution(tx, task, ending)
     if _is_limited(tx, task):
         tx.hint_work()
     cancel_below(tx, task)
+    if not parent and task.kind == "orchestrator":
+        _end_execution(tx, task, ending)
     if letter is not None:
         tx.put(DeadLetter(task=record(task), reason=letter, moved_at=tx.now))
     if cache and ending.state == "completed":
@@ -154,10 +158,21 @@ def _is_limited(tx: Transaction, task: Task) -> bool:
     return function is not None and function.options.max_concurrent is not None
 
 
-def _end_execution(tx: Transaction, root: Task, ending: Ending) -> None:
-    """It ends as its root did; one that is being cancelled ends when nobody holds a lease in it."""
+def _is_ending(tx: Transaction, root: Task) -> bool:
     execution = tx.get(Execution, root.execution_id)
-    if execution and execution.state in GOING:
+    return execution is not None and execution.ending is not None
+
+
+def _end_execution(tx: Transaction, root: Task, ending: Ending) -> None:
+    """It ends as its root did; one that is being cancelled, or has cleaned up, ends when nobody holds a lease in it."""
+    execution = tx.get(Execution, root.execution_id)
+    if execution and execution.cleans_up:
+        execution.cleans_up = False
+        execution.result, execution.error, execution.retries = ending.result, ending.error, root.retries
+        tx.put(execution)
+        # Whoever does not close it leaves that to a sweep.
+        tx.hint_due(tx.now)
+    elif execution and execution.state in GOING:
         execution.state, execution.result, execution.error = ending.state, ending.result, ending.error
         execution.retries, execution.completed_at = root.retries, tx.now
         tx.put(execution)
@@ -171,7 +186,7 @@ def cancel_below(tx: Transaction, task: Task, room: float = TREE_BATCH) -> None:
     """Cancels what is unfinished below a task; of a large tree a part, and the rest is swept later. In an execution that is
     being cancelled, what runs keeps its lease until its handler returns."""
     execution = tx.get(Execution, task.execution_id)
-    keeps_running = execution is not None and execution.state == "cancelling"
+    keeps_running = execution is not None and execution.state == "cancelling" and not execution.cleans_up
     rest = [task.id]
     while rest:
         parent = rest.pop()
@@ -215,7 +230,7 @@ def _joiners(tx: Transaction, owner: Task) -> list[Task]:
 
 def _hand_on(tx: Transaction, owner: Task, ending: Ending) -> None:
     """Those who joined it get its result; or the first of them runs instead."""
-    if ending.state != "completed":
+    if owner.state != "completed":
         _release(tx, owner)
         return
     for joiner in _joiners(tx, owner):

@@ -15,7 +15,6 @@ from .claims import Claim, Claimed, claim
 from .ids import child_id
 from .operations import operation, unknown
 from .rows import (
-    GOING,
     NULL,
     TERMINAL,
     Cached,
@@ -140,7 +139,7 @@ def signal(tx: Transaction, signal: NewSignal) -> None:
     execution = tx.get(Execution, signal.execution_id)
     if execution is None:
         raise unknown("execution", signal.execution_id)
-    if execution.state not in GOING:
+    if not execution.goes_on:
         raise stent.ConflictError(f"signal: execution {execution.id} is {execution.state}; only one that goes on takes signals")
     if signals.is_sent(tx, execution.id, signal.name, signal.id):
         return
@@ -157,7 +156,7 @@ def ended_among(tx: Transaction, executions: list[str]) -> list[str]:
 
 @operation
 def cancelled_among(tx: Transaction, executions: list[str]) -> list[str]:
-    return [id for id in executions if (found := tx.get(Execution, id)) is None or found.state not in GOING]
+    return [id for id in executions if (found := tx.get(Execution, id)) is None or not found.goes_on]
 
 
 # What the outside sees.
@@ -370,7 +369,7 @@ def _copy(tx: Transaction, old: Task, fork: Execution, id: str, parent: str | No
     tx.put(new)
 
 
-COPIED = ("priority", "timeout", "queue", "tags", "retry_policy", "args", "kwargs", "cache_key", "cache_ttl")
+COPIED = ("priority", "timeout", "queue", "tags", "retry_policy", "args", "kwargs", "cache_key", "cache_ttl", "cleanup")
 RECORDED = ("arrival", "started_at", "completed_at", "retries", "result", "error")
 
 

@@ -101,6 +101,8 @@ def update_execution(tx: Transaction, execution: ExecutionRecord) -> None:
         # The record is what was written, until the next sweep takes the tree.
         found.ending = found.ending or "cancelled"
         tx.hint("cancelling", found.id)
+    else:
+        found.ending, found.cleans_up = None, False
     tx.put(found)
     if found.state in TERMINAL:
         tx.hint("ended", found.id)
@@ -153,7 +155,7 @@ def _insert_task(tx: Transaction, record: TaskRecord) -> None:
     if _is_own_ancestor(tx, record):
         raise stent.InvalidError(f"task {record.id} would be its own ancestor")
     execution = tx.get(Execution, record.execution_id)
-    if execution and execution.state not in ("pending", "running") and record.state not in TERMINAL:
+    if execution and not execution.goes_on and record.state not in TERMINAL:
         raise stent.ConflictError(f"the execution {execution.id} is {execution.state}, so nobody would run it")
     made = Task(**{name: getattr(record, name) for name in TaskRecord.__struct_fields__})
     _date(tx, made)

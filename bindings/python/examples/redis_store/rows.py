@@ -97,6 +97,12 @@ class Execution(ExecutionRecord, kw_only=True):
     ending: str | None = None
     """While it is cancelling: the state to come."""
     cancel_reason: str | None = None
+    cleanup: float | None = None
+    """So long it may clean up, once its root has stopped for that."""
+    cleanup_due: str | None = None
+    """When its cleanup is over; once it has begun."""
+    cleans_up: bool = False
+    """It is cancelling, and yet its root runs."""
     on_cancel: str | None = None
     traceparent: str | None = None
     replay_of: str | None = None
@@ -105,14 +111,21 @@ class Execution(ExecutionRecord, kw_only=True):
     def key(self) -> str:
         return self.id
 
+    @property
+    def goes_on(self) -> bool:
+        """Is what is of it claimed and recorded?"""
+        return self.state in GOING or self.cleans_up
+
     def entries(self) -> Iterator[Entry]:
         by_time = f"{self.created_at}\t{self.id}"
         yield "executions", by_time
         yield f"executions:{self.state}", by_time
         if self.state in GOING and self.expiry_at:
             yield "expiring", f"{self.expiry_at}\t{self.id}"
-        if self.state == "cancelling":
+        if self.state == "cancelling" and not self.cleans_up:
             yield "cancelling", f"\t{self.id}"
+        if self.cleans_up and self.cleanup_due:
+            yield "cleaning", f"{self.cleanup_due}\t{self.id}"
         if self.state in TERMINAL and self.completed_at:
             yield "over", f"{self.completed_at}\t{self.id}"
 
@@ -175,6 +188,8 @@ class Task(TaskRecord, kw_only=True):
     cache_key: str | None = None
     cache_ttl: float | None = None
     cache_hit: bool = False
+    cleanup: int | None = None
+    """Of the root of an execution that cleans up: the last operation before that."""
     joins: str | None = None
     """The task with the same idempotency key whose end it waits for."""
     parked: bool = False

@@ -31,7 +31,7 @@ class Swept(Struct):
 
 @operation
 def sweep(tx: Transaction, worker_id: str) -> Swept:
-    counts = [_fire(tx), _recover(tx), _expire(tx), _cancel_trees(tx), _close(tx), _unpark(tx, worker_id)]
+    counts = [_fire(tx), _recover(tx), _expire(tx), _cut(tx), _cancel_trees(tx), _close(tx), _unpark(tx, worker_id)]
     more = max(counts) >= BATCH or tx.count("unfinished") > 0
     return Swept(sum(counts), more, _next_due(tx))
 
@@ -41,7 +41,7 @@ def _due(tx: Transaction, index: str) -> list[str]:
 
 
 def _next_due(tx: Transaction) -> float | None:
-    times = [next(tx.walk(index), "").split("\t")[0] for index in ("due", "expiring", "leases")]
+    times = [next(tx.walk(index), "").split("\t")[0] for index in ("due", "expiring", "cleaning", "leases")]
     first = min((time for time in times if time), default=None)
     if first is None:
         return None
@@ -92,8 +92,8 @@ def _recover(tx: Transaction) -> int:
             forget_worker(tx, worker)
         execution = tx.get(Execution, task.execution_id)
         # In one that is over nobody would take it up again.
-        if execution and execution.state not in ("pending", "running"):
-            ends.finish(tx, task, ends.CANCELLED)
+        if execution and not execution.goes_on:
+            cancelling.stop(tx, task)
             cancelling.close(tx, execution)
             continue
         failure = Failure("WorkerDied", f"worker {task.worker_id} let its lease end without a word")
@@ -111,6 +111,18 @@ def _expire(tx: Transaction) -> int:
         if execution and execution.state not in TERMINAL:
             cancelling.begin(tx, execution, "timed_out", "it took longer than it was given")
     return len(expired)
+
+
+def _cut(tx: Transaction) -> int:
+    """Cleanups that have taken their time."""
+    over = _due(tx, "cleaning")
+    for execution in tx.get_all(Execution, over):
+        if execution and execution.cleans_up:
+            execution.cleans_up = False
+            tx.put(execution)
+            tx.hint("cancelling", execution.id)
+            cancelling.go_on(tx, execution)
+    return len(over)
 
 
 def _cancel_trees(tx: Transaction) -> int:

@@ -25,25 +25,37 @@ NULL: Any = ffi.NULL
 _handles: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def find() -> str:
-    """Where the library is: in STENT_LIB_DIR when that is set, in the wheel, in the checkout, or where the system looks."""
+def places() -> list[str]:
+    """Where the library may be, the first first. What STENT_LIB_DIR names is the only place."""
     folder = os.environ.get("STENT_LIB_DIR")
     if folder:
-        return str(Path(folder) / "libstent.so")
-    package = Path(__file__).parent
-    in_wheel = package / SONAME
+        return [str(Path(folder) / "libstent.so")]
+    package = Path(__file__).resolve().parent
+    found = [str(package / SONAME)]
     # Of an editable install: <checkout>/bindings/python/src/stent.
-    in_checkout = package.parents[3] / "target" / "release" / "libstent.so" if len(package.parents) > 3 else in_wheel
-    return next((str(path) for path in (in_wheel, in_checkout) if path.is_file()), SONAME)
+    checkout = package.parents[3] if len(package.parents) > 3 else package
+    if (checkout / "include" / "stent.h").is_file():
+        found.append(str(checkout / "target" / "release" / "libstent.so"))
+    # Without a folder it is the loader that looks.
+    return [*found, SONAME]
+
+
+def find() -> str:
+    """The place where the library is, or else the last one."""
+    every = places()
+    return next((place for place in every if Path(place).is_file()), every[-1])
 
 
 def load(path: str) -> Any:
     try:
         library: Any = ffi.dlopen(path)
     except OSError as why:
+        every = places()
+        missing = [f"{place}: there is no such file" for place in every[: every.index(path)]]
+        tried = "".join(f"\n  {line}" for line in [*missing, f"{path}: {why}"])
         raise ImportError(
-            f"{path}: {why}. The package's wheel carries the library; in a checkout `make lib` builds it; "
-            "STENT_LIB_DIR names the folder of one that is elsewhere"
+            f"Stent's library was not found. Tried:{tried}\nThe package's wheel carries it; in a checkout `make lib` builds it; "
+            "STENT_LIB_DIR names the folder of one that is elsewhere."
         ) from why
     found = library.stent_abi_version()
     if found != ABI:

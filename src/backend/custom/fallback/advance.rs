@@ -1,6 +1,7 @@
 //! Records the transitions of workers.
 
 use super::Fallback;
+use super::cleanup::standing;
 use super::notes::{Notes, Parked, Place, Waiting, held_by, now};
 use super::start::{New, blank};
 use crate::backend::decide::{self, Asked, End, Ending, Moved, Standing};
@@ -38,7 +39,7 @@ impl Fallback {
             return Ok(Verdict::LeaseLost);
         }
         let mut notes = Notes::of(&task)?;
-        let execution = self.execution(held.execution).await?.map(|execution| execution.state);
+        let execution = self.execution(held.execution).await?.map(|execution| standing(&execution));
         let standing = Standing {
             fence: fence(&task),
             state: task.state,

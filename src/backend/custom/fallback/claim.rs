@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Fallback;
+use super::cleanup::{cleans_up, is_clock, standing};
 use super::look::when_due;
 use super::notes::{Notes, held_by, holder, now};
 use super::start::EXPIRY;
+use super::{Fallback, is_conflict};
 use crate::backend::decide::{self, Charge, Death, Due, End, Ending, Left, Reservation, root_task_id};
 use crate::backend::{Claim, Claimed, NewWorker, Renew, Renewed, Request, Response};
 use crate::model::{Error, ExecutionState, Failure, Id, KeyReuse, Payload, Result, Status, Task, TaskKind, TaskState};
@@ -94,8 +95,12 @@ impl Fallback {
         let Some(mut execution) = self.execution(task.execution_id).await? else {
             return self.end(task, end(Ending::Cancelled)).await.map(|()| None);
         };
-        if execution.state == ExecutionState::Cancelling {
-            self.put_back(task, &notes, now().after(NOT_HERE)).await?;
+        if standing(&execution) == ExecutionState::Cancelling {
+            // Somebody else may have ended it since.
+            let put_back = self.put_back(task, &notes, now().after(NOT_HERE)).await;
+            if !is_conflict(&put_back) {
+                put_back?;
+            }
             return self.finish_cancelled(execution.id).await.map(|_| None);
         }
         if execution.state.is_terminal() {
@@ -117,6 +122,10 @@ impl Fallback {
             self.end(task, end(Ending::Completed(Payload::null()))).await?;
             return self.expire(execution).await.map(|()| None);
         }
+        if is_clock(&task) {
+            self.end(task, end(Ending::Completed(Payload::null()))).await?;
+            return if cleans_up(&execution) { self.cut(execution).await.map(|()| None) } else { Ok(None) };
+        }
         if task.kind == TaskKind::Timer {
             let due = when_due(&task, task.state)?;
             return self.meet(task, notes, due).await.map(|()| None);
@@ -124,6 +133,7 @@ impl Fallback {
         if !task.kind.is_run() || !worker.functions.iter().any(|function| function.name == task.step_name) {
             return self.put_back(task, &notes, now().after(NOT_HERE)).await.map(|()| None);
         }
+        self.begin_anew(&mut task, &mut notes, &execution).await?;
         if notes.deadline.is_some_and(|deadline| deadline <= now()) {
             // For the engine it is waiting; it is running only because of this claim.
             let due = when_due(&task, TaskState::Waiting)?;
@@ -266,7 +276,7 @@ impl Fallback {
                 Some(ending) => ending,
                 None => {
                     let found = self.execution(held.execution).await?;
-                    let ending = found.is_some_and(|found| found.state == ExecutionState::Cancelling);
+                    let ending = found.is_some_and(|found| standing(&found) == ExecutionState::Cancelling);
                     cancelling.insert(held.execution, ending);
                     ending
                 }
@@ -306,7 +316,7 @@ fn claimed(mut task: Task, notes: Notes) -> Claimed {
         deadline: notes.deadline,
         cache: notes.cache,
         traceparent: notes.traceparent,
-        cleanup: None,
+        cleanup: notes.cleanup,
         claimed_at: now(),
     }
 }

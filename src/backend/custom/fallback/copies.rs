@@ -29,19 +29,37 @@ pub(super) fn opened_at(tasks: &[Task], parent: Id, run: u32) -> Option<Op> {
 
 /// The new root and the tasks below it, for a dead letter's replay; `path` as for [`decide::copies`]. `None`: the
 /// letter's task does not exist any more.
-pub(super) fn replayed(path: &[Id], tasks: &[Task], new: Id, now: Timestamp) -> Option<(Task, Vec<Task>)> {
-    let nodes = |parent: &Id| journal(tasks, *parent, last_run(tasks, *parent)).iter().zip(1..).map(node).collect();
+/// `cleanup`: the last operation of the root before it cleaned up.
+pub(super) fn replayed(
+    path: &[Id],
+    tasks: &[Task],
+    cleanup: Option<Op>,
+    new: Id,
+    now: Timestamp,
+) -> Option<(Task, Vec<Task>)> {
+    let nodes = |parent: &Id| {
+        let before = cleanup.filter(|_| path.last() == Some(parent));
+        let journal = journal(tasks, *parent, last_run(tasks, *parent));
+        journal.iter().zip(1..).map(|child| node(child, before)).collect()
+    };
     let journals: Vec<Vec<Node>> = path.iter().map(nodes).collect();
     let made = made(&decide::copies(new, path, &journals), tasks, new, |_| 0, now);
     // They run without idempotency keys, which other tasks may have by now.
     let mut made = made.into_iter().map(|task| Task { idempotency_key: None, ..task });
-    Some((made.next()?, made.collect()))
+    let mut root = made.next()?;
+    if let Some(mut notes) = Notes::of(&root).ok().filter(|_| cleanup.is_some()) {
+        notes.cleanup = cleanup;
+        notes.keep(&mut root);
+    }
+    Some((root, made.collect()))
 }
 
 /// Arrival numbers were in the parent's notes, which are gone, so they are given again.
-fn node(((place, task), number): (&(Place, &Task), u64)) -> Node {
-    // It is unknown whether its handler cancelled it or the end of a task above, so the replay asks for it again.
-    let arrived = matches!(task.state, TaskState::Completed | TaskState::Failed);
+/// `before`: what was issued up to there and cancelled was over when the root cleaned up.
+fn node(((place, task), number): (&(Place, &Task), u64), before: Option<Op>) -> Node {
+    // Else it is unknown whether its handler cancelled it or the end of a task above, so the replay asks for it again.
+    let was_over = task.state == TaskState::Cancelled && Some(place.op) <= before;
+    let arrived = was_over || matches!(task.state, TaskState::Completed | TaskState::Failed);
     let arrival = arrived.then_some(number);
     Node { id: task.id, op: Some(place.op), key: place.key.clone(), state: task.state, arrival }
 }
@@ -172,7 +190,7 @@ mod tests {
     #[test]
     fn a_replay_has_the_journal_up_to_the_failure_and_the_failed_path_afresh() {
         let (tasks, middle, letter) = tree();
-        let (root, below) = replayed(&[letter, middle, root_task_id(OLD)], &tasks, NEW, NOW).unwrap();
+        let (root, below) = replayed(&[letter, middle, root_task_id(OLD)], &tasks, None, NEW, NOW).unwrap();
         assert_eq!((root.id, root.execution_id, root.step_key.as_deref()), (root_task_id(NEW), NEW, None));
         let told = |task: &Task| (Place::of(task).unwrap().to_text(), task.state);
         let pending = |place: &str| (place.to_owned(), TaskState::Pending);
@@ -197,7 +215,7 @@ mod tests {
         }
         let notes = Notes::of(&root).unwrap();
         assert_eq!((notes.run, notes.ops, notes.opened, notes.arrived), (0, 3, Some(2), vec![3, 1]));
-        assert!(replayed(&[], &tasks, NEW, NOW).is_none());
+        assert!(replayed(&[], &tasks, None, NEW, NOW).is_none());
     }
 
     #[test]

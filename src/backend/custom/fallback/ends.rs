@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::cleanup::{CANCELLED, Mark, TIMED_OUT, cleans_up, standing, unmarked};
 use super::notes::{Notes, now};
 use super::{Fallback, is_conflict, over};
 use crate::backend::decide::{self, Aftermath, Book, End, EndedRow, Ending, root_task_id};
@@ -13,10 +14,6 @@ use crate::model::{
     Canonical, DispatchOptions, Execution, ExecutionState, Failure, Id, Payload, Result, Task, TaskState, child_id,
 };
 
-/// An execution that is to be ended has this failure; it is removed when the end is written.
-const CANCELLED: &str = "Cancelled";
-const TIMED_OUT: &str = "TimedOut";
-
 /// How often half-written ends are looked for, and how many executions at a time.
 const MEND_PAUSE: Duration = Duration::from_secs(1);
 const MEND_PAGE: u32 = 20;
@@ -25,6 +22,10 @@ impl Fallback {
     /// Ends an unfinished task, and does what follows from that. The dead letter and the cached result are written
     /// first, because nothing would make up for them after a crash.
     pub(super) async fn end(&self, task: Task, end: End) -> Result<()> {
+        let notes = Notes::of(&task)?;
+        let cleaned = self.ends_cleanup(&task, &notes).await?;
+        // A root that has cleaned up is cancelled, whatever it says.
+        let state = if cleaned { TaskState::Cancelled } else { end.ending.task_state() };
         let row = EndedRow {
             id: task.id,
             execution: task.execution_id,
@@ -34,11 +35,11 @@ impl Fallback {
             has_key: false,
             kind: task.kind,
             retries: i64::from(task.retries),
-            has_operations: Notes::of(&task)?.ops > 0,
-            state: end.ending.task_state(),
+            has_operations: notes.ops > 0,
+            state,
         };
         let after = Aftermath::of(std::slice::from_ref(&end), [row], &mut Book::default());
-        let task = ended(task, &end.ending);
+        let task = Task { state, ..ended(task, &end.ending) };
         for (_, reason) in &after.letters {
             let (task, reason) = (task.clone(), (*reason).to_owned());
             self.call(Request::MoveTaskToDeadLetter { task, reason }).await?;
@@ -47,12 +48,18 @@ impl Fallback {
             let (key, value, ttl) = (slot.key.clone(), (*result).clone(), slot.ttl.map(|ttl| ttl.as_secs_f64()));
             self.call(Request::SetCachedResult { key, value, ttl }).await?;
         }
+        if cleaned {
+            self.clean_no_more(task.execution_id).await?;
+        }
         self.update(task.clone()).await?;
         if !after.executions.is_empty() {
             self.end_as_root(&task).await?;
         }
         for parent in after.with_operations {
             self.cancel_below(task.execution_id, parent).await?;
+        }
+        if cleaned {
+            self.finish_cancelled(task.execution_id).await?;
         }
         Ok(())
     }
@@ -61,7 +68,11 @@ impl Fallback {
     async fn end_as_root(&self, root: &Task) -> Result<bool> {
         let Some(ending) = decide::from_outside(root) else { return Ok(false) };
         let Some(mut execution) = self.execution(root.execution_id).await? else { return Ok(false) };
-        let news = !execution.state.is_terminal() && execution.state != ExecutionState::Cancelling;
+        if cleans_up(&execution) {
+            execution.state = ExecutionState::Cancelling;
+            return self.update_execution(execution).await.map(|()| true);
+        }
+        let news = !execution.state.is_terminal() && standing(&execution) != ExecutionState::Cancelling;
         if news {
             execution.state = ending.execution_state();
             (execution.result, execution.error) = (ending.result().cloned(), ending.failure().cloned());
@@ -88,7 +99,7 @@ impl Fallback {
         let mut changed = 0;
         for execution in page {
             if let Some(root) = self.task(root_task_id(execution.id)).await? {
-                changed += u64::from(self.end_as_root(&root).await?);
+                changed += u64::from(self.end_as_root(&root).await? || self.mend_cleanup(execution).await?);
             }
         }
         Ok(changed)
@@ -124,7 +135,11 @@ impl Fallback {
         if execution.state.is_terminal() {
             return Err(over(id, execution.state));
         }
-        if execution.state != ExecutionState::Cancelling {
+        if cleans_up(&execution) {
+            // It is being cancelled already.
+            return Ok(());
+        }
+        if standing(&execution) != ExecutionState::Cancelling {
             self.begin_to_end(execution, Failure::new(CANCELLED, reason.unwrap_or_default())).await?;
         }
         self.finish_cancelled(id).await.map(drop)
@@ -133,23 +148,18 @@ impl Fallback {
     /// The execution has timed out.
     pub(super) async fn expire(&self, execution: Execution) -> Result<()> {
         let id = execution.id;
+        if Mark::of(&execution).is_some() {
+            return Ok(());
+        }
         self.begin_to_end(execution, Failure::new(TIMED_OUT, "the execution's time was up")).await?;
         self.finish_cancelled(id).await.map(drop)
     }
 
-    async fn begin_to_end(&self, mut execution: Execution, why: Failure) -> Result<()> {
-        let id = execution.id;
-        execution.state = ExecutionState::Cancelling;
-        execution.error = Some(why);
-        self.update_execution(execution).await?;
-        self.hint(Notice::Cancelling(vec![id]));
-        Ok(())
-    }
-
-    /// Ends the tasks that nobody holds, and the execution if none is left. True: something was changed.
+    /// Ends the tasks that nobody holds; if none is left, the cleanup begins, or the execution ends. True: something was
+    /// changed.
     pub(super) async fn finish_cancelled(&self, id: Id) -> Result<bool> {
         let Some(mut execution) = self.execution(id).await? else { return Ok(false) };
-        if execution.state != ExecutionState::Cancelling {
+        if standing(&execution) != ExecutionState::Cancelling {
             return Ok(false);
         }
         let mut changed = false;
@@ -168,13 +178,33 @@ impl Fallback {
         if held > 0 {
             return Ok(changed);
         }
-        let told = execution.error.take();
+        if let Some(open) = root.as_ref().filter(|root| !root.state.is_terminal())
+            && self.clean_up(id, open).await?
+        {
+            return Ok(true);
+        }
+        if execution.state != ExecutionState::Cancelling {
+            // Its root ends before it, and is not to take it along.
+            execution.state = ExecutionState::Cancelling;
+            self.update_execution(execution.clone()).await?;
+        }
+        let mark = Mark::of(&execution);
+        let mut told = execution.error.take().map(|told| if mark.is_some() { unmarked(told) } else { told });
+        let cleaned = mark.filter(|mark| mark.until.is_some());
         let timed_out = told.as_ref().is_some_and(|failure| failure.kind == TIMED_OUT);
         let state = if timed_out { ExecutionState::TimedOut } else { ExecutionState::Cancelled };
         let reason = told.as_ref().map(|failure| failure.message.clone()).filter(|reason| !reason.is_empty());
-        if let Some(root) = root.filter(|root| !root.state.is_terminal()) {
-            self.compensate(&execution, &root, state, reason).await?;
-            self.update(ended(root, &Ending::Cancelled)).await?;
+        match (root, cleaned) {
+            (Some(root), _) if !root.state.is_terminal() => {
+                self.compensate(&execution, Notes::of(&root)?.on_cancel, state, reason).await?;
+                self.update(ended(root, &Ending::Cancelled)).await?;
+            }
+            (Some(root), Some(mark)) => {
+                self.compensate(&execution, mark.on_cancel, state, reason).await?;
+                (execution.result, execution.retries) = (root.result, root.retries);
+                told = root.error.or(told);
+            }
+            _ => {}
         }
         // The reason is kept in the failure.
         execution.error = told;
@@ -188,11 +218,11 @@ impl Fallback {
     async fn compensate(
         &self,
         execution: &Execution,
-        root: &Task,
+        on_cancel: Option<String>,
         state: ExecutionState,
         reason: Option<String>,
     ) -> Result<()> {
-        let Some(function) = Notes::of(root)?.on_cancel else { return Ok(()) };
+        let Some(function) = on_cancel else { return Ok(()) };
         let args = codec::compensation_args(execution.id, state, reason, &execution.args, &execution.kwargs);
         let new = NewExecution {
             id: child_id(execution.id, 0, "on_cancel"),

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use super::Fallback;
+use super::cleanup::Kept;
 use super::copies::{made, opened_at, reopened, replayed};
 use super::notes::{Notes, Place, now};
 use super::told::REPLAY_OF;
@@ -22,7 +23,8 @@ impl Fallback {
         let tasks = self.tasks_of(old).await?;
         let above: Vec<(Id, Option<Id>)> = tasks.iter().map(|task| (task.id, task.parent_task_id)).collect();
         let path = decide::path(id, &above).ok_or_else(|| decide::no_root(id))?;
-        let (root, children) = replayed(&path, &tasks, new, now()).ok_or_else(none)?;
+        let (root, children) =
+            replayed(&path, &tasks, Kept::of(&tasks).map(|Kept(_, last)| last), new, now()).ok_or_else(none)?;
         let root = Task { step_key: Some(format!("{REPLAY_OF}{old}")), ..root };
         let execution = Execution {
             id: new,

@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::cleanup::standing;
 use super::notes::{Notes, Place, now};
 use super::start::{New, blank};
 use super::{Fallback, is_conflict, over};
 use crate::backend::decide::{self, Due, DueRow, End, Ending};
 use crate::backend::{JournalEntry, JournalRequest, NewSignal, Request, Response};
-use crate::model::{ExecutionState, Id, Payload, Result, Signal, Task, TaskKind, TaskState, Timestamp, child_id};
+use crate::model::{ExecutionState, Id, Payload, Result, Signal, Task, TaskKind, TaskState, child_id};
 
 /// A signal that was taken but not marked as such for this long is marked by somebody else: the taker has died in
 /// between.
@@ -60,13 +61,7 @@ impl Fallback {
                 }
             }
         }
-        let mut news: Vec<(Option<Timestamp>, u32)> = children
-            .iter()
-            .filter(|(place, child)| child.state.is_terminal() && !notes.arrived.contains(&place.op))
-            .map(|(place, child)| (child.completed_at, place.op))
-            .collect();
-        news.sort_unstable();
-        notes.arrived.extend(news.into_iter().map(|(_, op)| op));
+        notes.number(&children);
         Ok(children)
     }
 
@@ -133,8 +128,9 @@ impl Fallback {
     pub(in crate::backend::custom) async fn signal(&self, signal: NewSignal) -> Result<()> {
         let id = signal.execution;
         let execution = self.execution(id).await?.ok_or_else(|| decide::unknown_execution(id))?;
-        if execution.state.is_terminal() || execution.state == ExecutionState::Cancelling {
-            return Err(over(id, execution.state));
+        let state = standing(&execution);
+        if state.is_terminal() || state == ExecutionState::Cancelling {
+            return Err(over(id, state));
         }
         if let Some(given) = &signal.id {
             let key = format!("stent.signal/{id}/{}/{given}", signal.name);

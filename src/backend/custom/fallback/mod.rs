@@ -14,6 +14,7 @@
 
 mod advance;
 mod claim;
+mod cleanup;
 mod copies;
 mod ends;
 mod fork;
@@ -43,6 +44,8 @@ pub(super) struct Fallback {
     notices: broadcast::Sender<Notice>,
     /// std Mutex: never held across an await.
     memory: Mutex<Memory>,
+    /// Held by who begins a cleanup.
+    cleaning: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -60,7 +63,7 @@ struct Memory {
 
 impl Fallback {
     pub(super) fn new(door: Arc<Door>, notices: broadcast::Sender<Notice>) -> Self {
-        Self { door, notices, memory: Mutex::default() }
+        Self { door, notices, memory: Mutex::default(), cleaning: tokio::sync::Mutex::default() }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -161,8 +164,21 @@ impl Fallback {
         }
     }
 
-    async fn executions_in(&self, state: ExecutionState, limit: u32) -> Result<Vec<Execution>> {
-        match self.call(Request::ListExecutions { limit, offset: 0, state: Some(state) }).await? {
+    async fn all_executions(&self, state: ExecutionState) -> Result<Vec<Execution>> {
+        let mut found = Vec::new();
+        loop {
+            let offset = u32::try_from(found.len()).unwrap_or(u32::MAX);
+            let page = self.executions_page(Some(state), offset).await?;
+            let last = page.len() < PAGE as usize;
+            found.extend(page);
+            if last {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn executions_page(&self, state: Option<ExecutionState>, offset: u32) -> Result<Vec<Execution>> {
+        match self.call(Request::ListExecutions { limit: PAGE, offset, state }).await? {
             Response::Executions(found) => Ok(found),
             other => Err(unexpected("list_executions", &other)),
         }
@@ -182,7 +198,7 @@ impl Fallback {
     /// Ends cancelled trees, and says when something has to be looked at.
     pub(super) async fn sweep(&self) -> Result<Swept> {
         let mut swept = Swept::default();
-        for execution in self.executions_in(ExecutionState::Cancelling, PAGE).await? {
+        for execution in self.executions_page(Some(ExecutionState::Cancelling), 0).await? {
             swept.changed += u64::from(self.finish_cancelled(execution.id).await?);
         }
         swept.changed += self.mend().await?;

@@ -44,6 +44,8 @@ pub(super) struct Notes {
     pub args_hash: Option<[u8; 32]>,
     pub traceparent: Option<String>,
     pub on_cancel: Option<String>,
+    /// Of a root whose execution cleans up: the last operation before that.
+    pub cleanup: Option<Op>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,6 +102,17 @@ impl Notes {
 
     pub fn latest(&self) -> u64 {
         self.arrived.len() as u64
+    }
+
+    /// Numbers those operations that have ended since the last look, in order of time.
+    pub fn number(&mut self, children: &[(Place, Task)]) {
+        let mut news: Vec<(Option<Timestamp>, Op)> = children
+            .iter()
+            .filter(|(place, child)| child.state.is_terminal() && !self.arrived.contains(&place.op))
+            .map(|(place, child)| (child.completed_at, place.op))
+            .collect();
+        news.sort_unstable();
+        self.arrived.extend(news.into_iter().map(|(_, op)| op));
     }
 
     pub fn arrival(&self, op: Op) -> Option<u64> {

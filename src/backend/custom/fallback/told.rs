@@ -1,8 +1,10 @@
 //! Queries: snapshots, lists, statistics.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::Fallback;
+use super::cleanup::{Kept, shown, standing};
 use super::ends::cancel_reason;
 use super::notes::{Notes, now};
 use crate::backend::decide::{self, root_task_id};
@@ -35,7 +37,7 @@ impl Fallback {
     ) -> Result<Vec<Id>> {
         let mut found = Vec::new();
         for id in executions {
-            if self.execution(id).await?.is_none_or(|execution| wanted(execution.state)) {
+            if self.execution(id).await?.is_none_or(|execution| wanted(standing(&execution))) {
                 found.push(id);
             }
         }
@@ -56,19 +58,22 @@ impl Fallback {
             .and_then(|root| root.step_key.as_deref())
             .and_then(|key| key.strip_prefix(REPLAY_OF).and_then(|id| Id::parse_str(id).ok()));
         execution.progress = decide::merge(lines(&tasks), execution.progress);
-        let cancel_reason = cancel_reason(&execution);
+        let execution = shown(execution);
+        let cancel_reason = Kept::of(&tasks).map_or_else(|| cancel_reason(&execution), |Kept(reason, _)| reason);
         Ok(Some(Snapshot { execution, counters, state, replay_of, cancel_reason }))
     }
 
     pub(in crate::backend::custom) async fn list(&self, filter: ExecutionFilter) -> Result<Vec<Execution>> {
+        if filter.state == Some(ExecutionState::Cancelling) {
+            return self.cancelling(filter).await;
+        }
         let mut found = Vec::new();
         let (mut offset, mut skip) = (0, filter.offset);
         loop {
-            let request = Request::ListExecutions { limit: super::PAGE, offset, state: filter.state };
-            let Response::Executions(page) = self.call(request).await? else { return Ok(found) };
+            let page = self.executions_page(filter.state, offset).await?;
             let last = page.len() < super::PAGE as usize;
             offset += super::PAGE;
-            for execution in page.into_iter().filter(|execution| matches(&filter, execution)) {
+            for execution in page.into_iter().map(shown).filter(|execution| matches(&filter, execution)) {
                 if skip > 0 {
                     skip -= 1;
                 } else if found.len() < filter.limit as usize {
@@ -79,6 +84,15 @@ impl Fallback {
                 return Ok(found);
             }
         }
+    }
+
+    /// Those that clean up are running in the store's records.
+    async fn cancelling(&self, filter: ExecutionFilter) -> Result<Vec<Execution>> {
+        let mut found = self.cleaning().await?;
+        found.extend(self.all_executions(ExecutionState::Cancelling).await?);
+        found.sort_by_key(|execution| Reverse((execution.created_at, execution.id)));
+        let wanted = found.into_iter().map(shown).filter(|execution| matches(&filter, execution));
+        Ok(wanted.skip(filter.offset as usize).take(filter.limit as usize).collect())
     }
 
     pub(in crate::backend::custom) async fn dead_letters(&self, filter: DeadLetterFilter) -> Result<Vec<DeadLetter>> {
@@ -96,8 +110,14 @@ impl Fallback {
 
     pub(in crate::backend::custom) async fn stats(&self) -> Result<StoreStats> {
         let mut stats = StoreStats::default();
+        let cleaning = self.cleaning().await?.len() as u64;
         for state in ExecutionState::ALL {
             let count = self.count(Request::CountExecutions { state: Some(*state) }).await?;
+            let count = match state {
+                ExecutionState::Running => count.saturating_sub(cleaning),
+                ExecutionState::Cancelling => count + cleaning,
+                _ => count,
+            };
             stats.executions.insert(state.as_str(), count);
         }
         for state in TaskState::ALL {
@@ -150,7 +170,8 @@ fn lines(tasks: &[Task]) -> Vec<(Timestamp, ProgressEntry)> {
 }
 
 fn matches(filter: &ExecutionFilter, execution: &Execution) -> bool {
-    filter.function.as_ref().is_none_or(|name| execution.root_function == *name)
+    filter.state.is_none_or(|state| execution.state == state)
+        && filter.function.as_ref().is_none_or(|name| execution.root_function == *name)
         && filter.queue.as_ref().is_none_or(|queue| execution.queue.as_ref() == Some(queue))
         && filter.tag.as_ref().is_none_or(|tag| execution.tags.contains(tag))
         && filter.created_after.is_none_or(|time| execution.created_at > time)

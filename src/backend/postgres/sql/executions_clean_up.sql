@@ -11,6 +11,7 @@ WHERE id = ANY(
     AND state = 'cancelling'
     AND cleanup IS NOT NULL
     AND cleanup_due IS NULL
+    AND (SELECT r.state FROM tasks AS r WHERE r.id = executions.root_task_id) IN ('pending', 'waiting')
     AND (SELECT count(*) FROM tasks AS t WHERE t.lease_expires_at IS NOT NULL AND t.state = 'running' AND t.execution_id = executions.id) = 0
     AND (
         SELECT count(*)

@@ -1,3 +1,4 @@
+-- one whose root was ended by a tool before its cleanup has nothing to clean up
 UPDATE executions
 SET state = coalesce(ending, 'cancelled'),
     ending = NULL,
@@ -13,7 +14,11 @@ WHERE id = ANY(
     )
 )
     AND state = 'cancelling'
-    AND (cleanup IS NULL OR cleanup_due IS NOT NULL)
+    AND (
+        cleanup IS NULL
+        OR cleanup_due IS NOT NULL
+        OR coalesce((SELECT r.state FROM tasks AS r WHERE r.id = executions.root_task_id), '') NOT IN ('pending', 'waiting')
+    )
     AND (SELECT count(*) FROM tasks AS t WHERE t.lease_expires_at IS NOT NULL AND t.state = 'running' AND t.execution_id = executions.id) = 0
     AND (
         SELECT count(*)

@@ -19,22 +19,31 @@ taken AS MATERIALIZED (
 ),
 changed AS (
     UPDATE tasks
-    SET state = CASE WHEN tasks.state = 'running' AND e.state = 'cancelling' THEN 'running' ELSE 'cancelled' END,
-        stopped = CASE WHEN tasks.state = 'running' AND e.state = 'cancelling' THEN true END,
-        arrival = CASE WHEN tasks.state <> 'running' OR e.state <> 'cancelling' THEN 0 END,
-        completed_at = CASE WHEN tasks.state = 'running' AND e.state = 'cancelling' THEN tasks.completed_at ELSE $3 END,
-        fence = tasks.fence + CASE WHEN tasks.state = 'running' AND e.state = 'cancelling' THEN 0 ELSE 1 END,
+    SET (state, stopped, arrival, completed_at, fence, due_at, lease_expires_at, limited) = (
+            SELECT
+                CASE WHEN r.stays THEN 'running' ELSE 'cancelled' END,
+                CASE WHEN r.stays THEN true END,
+                CASE WHEN NOT r.stays THEN 0 END,
+                CASE WHEN r.stays THEN tasks.completed_at ELSE $3::timestamptz END,
+                tasks.fence + CASE WHEN r.stays THEN 0 ELSE 1 END,
+                CASE WHEN r.stays THEN tasks.due_at END,
+                CASE WHEN r.stays THEN tasks.lease_expires_at END,
+                CASE WHEN r.stays THEN tasks.limited END
+            FROM (
+                SELECT
+                    tasks.state = 'running'
+                    AND (SELECT e.state FROM executions AS e WHERE e.id = tasks.execution_id) = 'cancelling' AS stays
+            ) AS r
+        ),
         lane = NULL,
-        due_at = CASE WHEN tasks.state = 'running' AND e.state = 'cancelling' THEN tasks.due_at END,
-        lease_expires_at = CASE WHEN tasks.state = 'running' AND e.state = 'cancelling' THEN tasks.lease_expires_at END,
-        limited = CASE WHEN tasks.state = 'running' AND e.state = 'cancelling' THEN tasks.limited END,
         parked = NULL,
         joins = NULL
-    FROM executions AS e
     WHERE tasks.id = ANY(ARRAY(SELECT taken.id FROM taken))
-        AND e.id = ANY (ARRAY[tasks.execution_id])
         AND tasks.arrival IS NULL
         AND tasks.state IN ('pending', 'waiting', 'running')
+        AND (
+            tasks.state <> 'running' OR (SELECT e.state FROM executions AS e WHERE e.id = tasks.execution_id) IS NOT NULL
+        )
     RETURNING tasks.id, tasks.parent_task_id, tasks.state, tasks.ops, tasks.worker_id, tasks.idempotency_key
 )
 SELECT c.id, c.parent_task_id, c.state, c.ops, c.worker_id, c.idempotency_key, false AS busy FROM changed AS c

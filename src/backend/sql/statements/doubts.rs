@@ -44,7 +44,7 @@ statements! {
 
     /// Locks keys in their order, and inserts those that are missing.
     IDEMPOTENCY_HOLD "idempotency_hold" "reserve idempotency keys"
-        rows (key: Text, owner: Id, args_hash: Bytes) with (expires_at: Time)
+        rows (key: Text, args_hash: Bytes) with (expires_at: Time)
         sqlite needs not "it has one writer";
 
     /// Fails where it would have to wait.

@@ -92,7 +92,7 @@ macro_rules! files {
 }
 
 files! {
-    catalog claims cleanup cleanups counts doubts due executions forks keys letters marks reads records signals
+    catalog claims cleanup cleanups counts doubts due executions forks keys letters looks marks reads records signals
     transitions trees values waits
 }
 

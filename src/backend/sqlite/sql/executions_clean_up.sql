@@ -4,6 +4,7 @@ WHERE id IN (SELECT substr(?2, value ->> 0, 16) FROM jsonb_each(?1))
     AND state = 'cancelling'
     AND cleanup IS NOT NULL
     AND cleanup_due IS NULL
+    AND EXISTS (SELECT 1 FROM tasks AS r WHERE r.id = executions.root_task_id AND r.state IN ('pending', 'waiting'))
     AND NOT EXISTS (
         SELECT 1 FROM tasks AS t INDEXED BY tasks_leased
         WHERE t.lease_until IS NOT NULL AND t.execution_id = executions.id

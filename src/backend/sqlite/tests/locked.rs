@@ -90,6 +90,10 @@ async fn openings_do_not_queue_for_each_others_time() {
     let (folder, store) = store().await;
     store.call(Request::Close {}).await.unwrap();
     let mut other = locker(&folder).await;
+    // Another boot has to be written down: only a file in which all is there is opened without the lock.
+    for sql in ["UPDATE boots SET boot_id = 'another'", "COMMIT", "BEGIN IMMEDIATE"] {
+        other.execute(sql).await.unwrap();
+    }
     let path = folder.path().join("stent.db");
     let told = join_all((0..CALLERS).map(|_| {
         let path = path.clone();

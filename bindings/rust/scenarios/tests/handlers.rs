@@ -1,0 +1,215 @@
+//! What handlers may do, and what becomes of their errors and panics.
+
+mod house;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+use house::{Here, PATIENCE, wait_for};
+use scenarios::{ADD, CHARGE, GREET, HELLO};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use stent::{
+    CheckOptions, CustomOptions, CustomStore, Executor, Failure, Function, FunctionOptions, Level, LogOptions,
+    RetryPolicy, Status, Store, WorkerOptions,
+};
+
+fn once() -> FunctionOptions {
+    FunctionOptions::new().retry_policy(RetryPolicy::new().max_attempts(1u32))
+}
+
+fn says_hello(here: &Here) {
+    assert_eq!(here.executor.dispatch(&HELLO, ("ada".to_owned(),)).unwrap().result(PATIENCE).unwrap(), "hello, ada");
+}
+
+#[test]
+fn closures_are_owned_and_freed_once() {
+    let here = Here::sqlite();
+    let held = Arc::new(());
+    let counted = Function::<(), ()>::new("counted");
+    let register = |held: Arc<()>| {
+        here.executor.register(&counted, move |_, ()| {
+            let _ = &held;
+            Ok(())
+        })
+    };
+    register(held.clone()).unwrap();
+    assert_eq!(register(held.clone()).unwrap_err().status(), Status::Conflict);
+    assert_eq!(Arc::strong_count(&held), 2);
+    drop(here);
+    wait_for("nothing is left of them", || Arc::strong_count(&held) == 1);
+}
+
+#[test]
+fn whatever_a_handler_ends_by_fails_its_task_and_the_program_lives() {
+    let here = Here::sqlite();
+    let panics = Function::<(), ()>::new("panics");
+    let asks = Function::<(), ()>::new("asks");
+    let wraps = Function::<(), ()>::new("wraps");
+    let executor = here.executor.clone();
+    here.executor.register_with(&panics, &once(), |_, ()| panic!("out of {}", "ink")).unwrap();
+    here.executor
+        .register_with(&asks, &once(), move |_, ()| {
+            executor.execution::<()>("no uuid").state()?;
+            Ok(())
+        })
+        .unwrap();
+    here.executor
+        .register(&wraps, |task, ()| Err(Wrapped(task.call(&CHARGE, ("42".into(),)).unwrap_err()).into()))
+        .unwrap();
+    let _worker = here.worker();
+    let panicked = here.failure(&panics, ());
+    assert_eq!((panicked.kind.as_str(), panicked.message.as_str()), ("panic", "out of ink"));
+    let asked = here.failure(&asks, ());
+    assert_eq!(asked.kind, "INVALID");
+    assert!(asked.message.contains("no uuid"), "{asked}");
+    let wrapped = here.failure(&wraps, ());
+    assert_eq!((wrapped.kind.as_str(), wrapped.message.as_str()), ("CardDeclined", "no receipt"));
+    let untyped = Function::<Vec<Value>, Value>::named(ADD.name());
+    let bad = here.failure(&untyped, vec![json!(1)]);
+    assert_eq!(bad.kind, "BadArguments");
+    assert!(bad.message.contains("2 are expected"), "{bad}");
+    says_hello(&here);
+}
+
+/// An error of the user's, with another as its cause.
+#[derive(Debug)]
+struct Wrapped(stent::Error);
+
+impl std::fmt::Display for Wrapped {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("no receipt")
+    }
+}
+
+impl std::error::Error for Wrapped {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// It is recorded what the operation gives, and the log tells who swallows.
+#[test]
+fn a_suspension_that_is_swallowed_suspends_all_the_same() {
+    let here = Here::sqlite();
+    let swallows = Function::<(), String>::new("swallows");
+    let panics = Function::<(), String>::new("panics");
+    here.executor
+        .register(&swallows, |task, ()| {
+            let greeting = task.call(&GREET, ("ada".into(),)).or_else(|_| task.call(&GREET, ("ada".into(),)));
+            Ok(greeting.unwrap_or_else(|_| "nothing".to_owned()))
+        })
+        .unwrap();
+    here.executor.register(&panics, |task, ()| Ok(task.call(&GREET, ("ada".into(),)).unwrap())).unwrap();
+    let warned = Arc::new(AtomicU32::new(0));
+    let counter = warned.clone();
+    let log = move |level, line: stent::LogLine| {
+        counter.fetch_add(u32::from(level == Level::Warn && line.message.contains("by `?`")), SeqCst);
+    };
+    here.executor.set_log_handler(&LogOptions::new().level("warn"), log).unwrap();
+    let _worker = here.worker();
+    for function in [swallows, panics] {
+        assert_eq!(here.executor.dispatch(&function, ()).unwrap().result(PATIENCE).unwrap(), "hello, ada");
+    }
+    wait_for("the log tells who swallows", || warned.load(SeqCst) >= 1);
+}
+
+#[test]
+fn steps_are_recorded_and_their_failures_as_they_say() {
+    let here = Here::sqlite();
+    let runs = Arc::new(AtomicU32::new(0));
+    let steps = Function::<(), Vec<String>>::new("steps");
+    let counted = runs.clone();
+    here.executor
+        .register(&steps, move |task, ()| {
+            let number = task.step("number", || Ok(counted.fetch_add(1, SeqCst)))?;
+            let refused = task.step::<()>("refused", || Err(Failure::new("Refused", "no").not_retryable().into()));
+            let kind = refused.unwrap_err().failure().map(|failure| failure.kind.clone());
+            if task.info()?.attempt == 1 {
+                task.step::<()>("breaks", || Err(io::Error::other("paper jam").into())).unwrap_err();
+            }
+            task.call(&GREET, ("ada".into(),))?;
+            Ok(vec![number.to_string(), kind.unwrap_or_default()])
+        })
+        .unwrap();
+    let _worker = here.worker();
+    assert_eq!(here.executor.dispatch(&steps, ()).unwrap().result(PATIENCE).unwrap(), ["0", "Refused"]);
+    assert_eq!(runs.load(SeqCst), 1);
+}
+
+#[test]
+fn a_task_starts_over_and_its_values_are_the_same_in_every_run() {
+    let here = Here::sqlite();
+    let countdown = Function::<(u32,), Vec<Value>>::new("countdown");
+    let own = countdown.clone();
+    here.executor
+        .register(&own, |task, (left,)| {
+            if left > 0 {
+                task.continue_with((left - 1,))?;
+                return Ok(Vec::new());
+            }
+            let values = || Ok::<_, stent::Error>([json!(task.now()?), json!(task.random()?), json!(task.uuid()?)]);
+            let [now, random, uuid] = values()?;
+            let before = task.step("seen", || Ok((random.clone(), uuid.clone())))?;
+            task.sleep(std::time::Duration::from_millis(10))?;
+            Ok(vec![json!(task.info()?.run), json!(before == (random, uuid)), now])
+        })
+        .unwrap();
+    let _worker = here.worker_as(&WorkerOptions::new().hold("0s"));
+    let came = here.executor.dispatch(&countdown, (2,)).unwrap().result(PATIENCE).unwrap();
+    assert_eq!(came[1], json!(true));
+}
+
+/// Hands everything on to a store of the library.
+struct Through(Store);
+
+impl CustomStore for Through {
+    fn answer(&self, operation: &str, request: &str) -> Result<String, (Status, String)> {
+        // To the letter: a Value would round what it can't hold.
+        let request: Box<RawValue> = serde_json::from_str(request).map_err(|why| (Status::Backend, why.to_string()))?;
+        let answer: Box<RawValue> =
+            self.0.call(operation, &request).map_err(|why| (why.status(), why.message().to_owned()))?;
+        Ok(answer.get().to_owned())
+    }
+}
+
+#[test]
+fn a_store_of_ones_own_is_checked_and_carries_executions() {
+    let through = || Store::custom(Through(Store::open(":memory:").unwrap()), &CustomOptions::new()).unwrap();
+    let report = through().check(&CheckOptions::new().only(["records"])).unwrap();
+    assert!(report.passed > 0 && report.failed == 0, "{report:?}");
+    assert_eq!(report.level, "protocol");
+
+    let executor = Executor::new(&through()).unwrap();
+    scenarios::register(&executor).unwrap();
+    let worker = executor.start_worker(&WorkerOptions::new()).unwrap();
+    assert_eq!(executor.dispatch(&HELLO, ("ada".into(),)).unwrap().result(PATIENCE).unwrap(), "hello, ada");
+    worker.stop(PATIENCE).unwrap();
+}
+
+#[test]
+fn the_rest_of_the_client_does_what_it_says() {
+    let here = Here::sqlite();
+    let _worker = here.worker();
+    let list = (0..3).map(|n| (n, n));
+    let many = here.executor.dispatch_many(&ADD, list, &Default::default()).unwrap();
+    let sums: Vec<i64> = many.iter().map(|each| each.result(PATIENCE).unwrap()).collect();
+    assert_eq!(sums, [0, 2, 4]);
+    let filter = stent::ExecutionFilter::new().function(ADD.name()).limit(2u32);
+    assert_eq!(here.executor.list(&filter).unwrap().len(), 2);
+    here.failure(&CHARGE, ("42".into(),));
+    let letters = here.executor.dead_letters(&Default::default()).unwrap();
+    let again = here.executor.replay_dead_letter::<()>(&letters[0].task.id).unwrap();
+    assert_eq!(again.result(PATIENCE).unwrap_err().status(), Status::Failed);
+    let copy = here.file("copy.db");
+    here.store.backup(&copy).unwrap();
+    assert!(here.executor.stats(&stent::StatsOptions::new().format("prometheus")).unwrap().contains("stent_"));
+    let copied = Executor::new(&Store::open(&copy).unwrap()).unwrap();
+    assert_eq!(copied.list(&filter).unwrap().len(), 2);
+    let cleaned = here.executor.cleanup(&stent::CleanupOptions::new().older_than("0s")).unwrap();
+    assert!(cleaned.executions >= 3, "{cleaned:?}");
+    let wrong = here.executor.start_worker_as(&json!({"leases": 1})).err().unwrap();
+    assert_eq!(wrong.status(), Status::Invalid);
+    assert!(wrong.message().contains("lease_duration") || !wrong.details().is_null(), "{wrong}");
+}

@@ -1,0 +1,191 @@
+//! The lines of bindings/scenarios.md, each on both stores.
+
+mod house;
+
+use house::{Here, PATIENCE, wait_for};
+use scenarios::{
+    FAN_OUT, HELLO, HOLDER, INBOX, LEDGER, MARKS, ONCE, PURCHASE, RACE, RELAY, RETRIED, REVERSED, SEQUENCE, SLEEPER,
+    THROWS, append_line, lines,
+};
+use serde_json::{Value, json};
+use stent::{Bytes, DeadLetterFilter, DispatchOptions, Function, SignalOptions, Status};
+
+on_both_stores! {
+    hello, sequence, fan_out, race, sleep, signals, retry, failure, cancel, crash, idempotent, counters, bytes, drain,
+}
+
+fn hello(here: &Here) {
+    let _worker = here.worker();
+    let execution = here.executor.dispatch(&HELLO, ("ada".to_owned(),)).unwrap();
+    assert_eq!(execution.result(PATIENCE).unwrap(), "hello, ada");
+}
+
+fn sequence(here: &Here) {
+    let _worker = here.worker();
+    let execution = here.executor.dispatch(&SEQUENCE, (100,)).unwrap();
+    assert_eq!(execution.result(PATIENCE).unwrap(), 115);
+    let tasks = here.tasks(execution.id());
+    assert_eq!(tasks.len(), 6);
+    assert!(tasks.iter().all(|task| task.state == "completed"), "{tasks:?}");
+}
+
+fn fan_out(here: &Here) {
+    let _worker = here.worker();
+    assert_eq!(here.executor.dispatch(&FAN_OUT, (50,)).unwrap().result(PATIENCE).unwrap(), 42925);
+}
+
+fn race(here: &Here) {
+    let _worker = here.worker();
+    let run = |function: &str, args: Value, time: &str| {
+        let args = args.as_array().unwrap().clone();
+        here.executor.dispatch(&RACE, (function.to_owned(), args, time.to_owned())).unwrap().result(PATIENCE).unwrap()
+    };
+    assert_eq!(run("greet", json!(["ada"]), "1h"), json!({"winner": "call", "result": "hello, ada"}));
+    let file = here.file("race");
+    assert_eq!(run("until_cancelled", json!([file]), "200ms"), json!({"winner": "sleep"}));
+    wait_for("the loser is cancelled", || lines(&file).len() == 2);
+    assert_eq!(lines(&file), ["started", "cancelled"]);
+}
+
+fn sleep(here: &Here) {
+    let worker = here.worker();
+    let execution = here.executor.dispatch(&SLEEPER, ("1s".to_owned(),)).unwrap();
+    wait_for("it sleeps, and nothing runs", || {
+        execution.state().unwrap().state == "running" && worker.0.status().unwrap().running == 0
+    });
+    let slept = execution.result(PATIENCE).unwrap();
+    // RFC 3339 in UTC: what the store counts is told by its own clock.
+    let seconds = |time: &Value| {
+        let text = time.as_str().unwrap().trim_end_matches('Z');
+        let (_, clock) = text.split_once('T').unwrap();
+        clock.split(':').fold(0.0, |sum, part| sum * 60.0 + part.parse::<f64>().unwrap())
+    };
+    // Past midnight too.
+    let length = (seconds(&slept["woke"]) - seconds(&slept["began"])).rem_euclid(86400.0);
+    assert!(length >= 1.0, "it slept for {length} s only");
+}
+
+fn signals(here: &Here) {
+    let _worker = here.worker();
+    let execution = here.executor.dispatch(&INBOX, (3,)).unwrap();
+    let send = |n: u32, options: SignalOptions| execution.signal_with("message", &json!({"n": n}), &options).unwrap();
+    send(1, SignalOptions::new().id("a"));
+    send(2, SignalOptions::new().id("b"));
+    send(2, SignalOptions::new().id("b"));
+    send(3, SignalOptions::new());
+    assert_eq!(execution.result(PATIENCE).unwrap(), [json!({"n": 1}), json!({"n": 2}), json!({"n": 3})]);
+}
+
+fn retry(here: &Here) {
+    let _worker = here.worker();
+    assert_eq!(here.executor.dispatch(&RETRIED, (2,)).unwrap().result(PATIENCE).unwrap(), 3);
+}
+
+fn failure(here: &Here) {
+    let _worker = here.worker();
+    let caught = here.executor.dispatch(&PURCHASE, ("42".to_owned(), true)).unwrap().result(PATIENCE).unwrap();
+    let message = "the card 42 was declined";
+    let expected =
+        json!({"type": "CardDeclined", "message": message, "code": "card_declined", "details": {"card": "42"}});
+    assert_eq!(caught, expected);
+
+    let declined = here.failure(&PURCHASE, ("42".to_owned(), false));
+    assert_eq!((declined.kind.as_str(), declined.message.as_str()), ("CardDeclined", message));
+    assert_eq!((declined.code.as_deref(), &declined.details), (Some("card_declined"), &json!({"card": "42"})));
+    assert!(!declined.retryable);
+
+    let thrown = here.failure(&THROWS, ());
+    assert_eq!((thrown.kind.as_str(), thrown.message.as_str()), ("std::io::error::Error", "out of paper"));
+    assert!(thrown.stack.is_some_and(|stack| stack.contains("scenarios")), "run the tests with RUST_BACKTRACE=1");
+    let filter = DeadLetterFilter::new().function(THROWS.name());
+    assert_eq!(here.executor.dead_letters(&filter).unwrap().len(), 1);
+    hello_again(here);
+}
+
+fn hello_again(here: &Here) {
+    let execution = here.executor.dispatch(&HELLO, ("ada".to_owned(),)).unwrap();
+    assert_eq!(execution.result(PATIENCE).unwrap(), "hello, ada");
+}
+
+fn cancel(here: &Here) {
+    let _worker = here.worker();
+    let file = here.file("held");
+    let execution = here.executor.dispatch(&HOLDER, (file.clone(),)).unwrap();
+    wait_for("it has started", || lines(&file).len() == 1);
+    execution.cancel(Some("enough")).unwrap();
+    let record = execution.wait(PATIENCE).unwrap();
+    assert_eq!((record.state.as_str(), record.cancel_reason.as_deref()), ("cancelled", Some("enough")));
+    assert_eq!(execution.result(PATIENCE).unwrap_err().status(), Status::Cancelled);
+    assert_eq!(lines(&file), ["started", "cancelled"]);
+}
+
+fn crash(here: &Here) {
+    let file = here.file("marks");
+    let first = here.process();
+    let execution = here.executor.dispatch(&MARKS, (file.clone(), 5)).unwrap();
+    wait_for("the third line", || lines(&file).len() == 3);
+    first.tell(libc::SIGKILL);
+    assert_eq!(first.code(), None);
+    append_line(&format!("{file}.go"), "").unwrap();
+
+    let second = here.process();
+    assert_eq!(execution.result(PATIENCE).unwrap(), [1, 2, 3, 4, 5]);
+    assert_eq!(lines(&file), ["1", "2", "3", "3", "4", "5"]);
+    second.tell(libc::SIGTERM);
+    assert_eq!(second.code(), Some(0));
+}
+
+fn idempotent(here: &Here) {
+    let _worker = here.worker();
+    let file = here.file("paid");
+    let key = DispatchOptions::new().idempotency_key("k");
+    let first = here.executor.dispatch_with(&ONCE, (file.clone(),), &key).unwrap();
+    let second = here.executor.dispatch_with(&ONCE, (file.clone(),), &key).unwrap();
+    assert_eq!(first.id(), second.id());
+    let other = here.executor.dispatch_with(&ONCE, (here.file("other"),), &key);
+    assert_eq!(other.err().map(|error| error.status()), Some(Status::Conflict));
+    assert_eq!(first.result(PATIENCE).unwrap(), [1, 1]);
+    assert_eq!(lines(&file), ["paid"]);
+}
+
+fn counters(here: &Here) {
+    let _worker = here.worker();
+    let execution = here.executor.dispatch(&LEDGER, (4,)).unwrap();
+    let record = execution.wait(PATIENCE).unwrap();
+    assert_eq!(json!(record.counters), json!({"items": 4, "total": 10}));
+    assert_eq!(json!(record.state_values), json!({"last": {"i": 4}}));
+    let told = record.progress.into_iter().map(|line| line.detail).filter(|detail| !detail.is_null());
+    assert_eq!(told.collect::<Vec<_>>(), [1, 2, 3, 4].map(|i| json!({"i": i})));
+}
+
+fn bytes(here: &Here) {
+    let _worker = here.worker();
+    let reversed = |given: &[u8]| (REVERSED.name().to_owned(), vec![json!(Bytes::from(given))]);
+    let typed: Function<_, Vec<Bytes>> = Function::named(RELAY.name());
+    let relay = here.executor.dispatch(&typed, (vec![reversed(b"321"), reversed(b"\x00\xff")],)).unwrap();
+    assert_eq!(relay.result(PATIENCE).unwrap(), [Bytes::from(b"123"), Bytes::from(b"\xff\x00")]);
+    let alone = here.executor.dispatch(&REVERSED, (Bytes::from(br#"}1:"a"{"#),)).unwrap();
+    assert_eq!(alone.result(PATIENCE).unwrap(), Bytes::from(br#"{"a":1}"#));
+}
+
+fn drain(here: &Here) {
+    let file = here.file("marks");
+    let mut first = here.process();
+    let execution = here.executor.dispatch(&MARKS, (file.clone(), 5)).unwrap();
+    wait_for("the third line", || lines(&file).len() == 3);
+    first.tell(libc::SIGTERM);
+    first.expect("draining");
+    append_line(&format!("{file}.go"), "").unwrap();
+    first.expect("stopped");
+    assert_eq!(first.code(), Some(0));
+    assert_eq!(lines(&file), ["1", "2", "3"]);
+
+    let second = here.process();
+    assert_eq!(execution.result(PATIENCE).unwrap(), [1, 2, 3, 4, 5]);
+    assert_eq!(lines(&file), ["1", "2", "3", "4", "5"]);
+    let tasks = here.tasks(execution.id());
+    assert_eq!(tasks.len(), 6);
+    assert!(tasks.iter().all(|task| task.retries == 0), "{tasks:?}");
+    second.tell(libc::SIGTERM);
+    assert_eq!(second.code(), Some(0));
+}

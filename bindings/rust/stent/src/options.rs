@@ -1,0 +1,321 @@
+//! The options of the library, as `describe` lists them. What is not said is left to the library's default.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::values::{Span, Strings};
+
+macro_rules! options {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+        pub struct $name {
+            $(#[serde(skip_serializing_if = "Option::is_none")] $field: Option<$type>,)*
+        }
+
+        impl $name {
+            /// What can be said here.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($field)),*];
+
+            /// Nothing is said yet.
+            pub fn new() -> Self {
+                Self::default()
+            }
+
+            $($(#[$field_doc])* pub fn $field(mut self, $field: impl Into<$type>) -> Self {
+                self.$field = Some($field.into());
+                self
+            })*
+        }
+    };
+}
+
+type Object = BTreeMap<String, Value>;
+
+options! {
+    /// When a failed attempt is tried again.
+    RetryPolicy {
+        /// Attempts in all, the first one included; at least 1.
+        max_attempts: u32,
+        /// Workers in a row that may die while they run it apart from others, before it is a dead letter; at least 1.
+        max_deaths: u32,
+        /// Each delay is this many times the one before.
+        backoff_factor: f64,
+        /// Before the first retry.
+        initial_delay: Span,
+        /// No delay is longer, but for the jitter.
+        max_delay: Span,
+        /// The part of the delay by which chance moves it: 0 to 1.
+        jitter: f64,
+        /// The failure types that are retried; empty: all.
+        retry_for: Strings,
+        /// The failure types that are never retried.
+        no_retry_for: Strings,
+        /// A child's failure is retried too: the failed children run again.
+        retry_children: bool,
+    }
+}
+
+options! {
+    /// How an execution is started.
+    DispatchOptions {
+        /// The execution's id, a UUID. An id that exists is a conflict.
+        id: String,
+        /// Named arguments.
+        kwargs: Object,
+        /// It is not started before this has passed.
+        delay: Span,
+        /// It is ended as timed out this long after the dispatch.
+        expiry: Span,
+        /// It is ended as timed out this long after the delay; not together with an expiry.
+        max_duration: Span,
+        /// A second use of the key with the same function joins the first; with other arguments it is a conflict.
+        idempotency_key: String,
+        /// What the key does after an execution that failed: `after_failure` starts another, `never` answers its id.
+        idempotency_reuse: String,
+        /// The function that is dispatched when the execution is cancelled or timed out.
+        on_cancel: String,
+        /// W3C Trace Context, handed to every task of the execution.
+        traceparent: String,
+        /// Workers of this queue run it.
+        queue: String,
+        /// Workers with one of these tags, or without tags, run it.
+        tags: Strings,
+        /// Higher is claimed first.
+        priority: i64,
+        /// How failures are tried again.
+        retry_policy: RetryPolicy,
+        /// Of one attempt, from its start.
+        timeout: Span,
+        /// Take the result of an earlier call with the same arguments, and keep this one's.
+        cached: bool,
+        /// How long a result is kept.
+        cache_ttl: Span,
+    }
+}
+
+options! {
+    /// How a handler calls a function. What is left out is as the function's registration says.
+    CallOptions {
+        /// The operation's own key in the journal, in place of name and number.
+        key: String,
+        /// Named arguments.
+        kwargs: Object,
+        /// It is not started before this has passed.
+        delay: Span,
+        /// A second use of the key with the same function joins the first; with other arguments it is a conflict.
+        idempotency_key: String,
+        /// A key for the cache in place of the arguments; implies `cached`.
+        cache_key: String,
+        /// Workers of this queue run it.
+        queue: String,
+        /// Workers with one of these tags, or without tags, run it.
+        tags: Strings,
+        /// Higher is claimed first.
+        priority: i64,
+        /// How failures are tried again.
+        retry_policy: RetryPolicy,
+        /// Of one attempt, from its start.
+        timeout: Span,
+        /// Take the result of an earlier call with the same arguments, and keep this one's.
+        cached: bool,
+        /// How long a result is kept.
+        cache_ttl: Span,
+    }
+}
+
+options! {
+    /// What a worker declares of a function; kept in the store for all who call it.
+    FunctionOptions {
+        /// Workers of this queue run it.
+        queue: String,
+        /// Workers with one of these tags, or without tags, run it.
+        tags: Strings,
+        /// Higher is claimed first.
+        priority: i64,
+        /// How failures are tried again.
+        retry_policy: RetryPolicy,
+        /// Of one attempt, from its start.
+        timeout: Span,
+        /// Another version may free tasks that are parked for a mismatch.
+        version: String,
+        /// At most this many run at once, in all workers.
+        max_concurrent: u32,
+        /// Take the result of an earlier call with the same arguments, and keep this one's.
+        cached: bool,
+        /// How long a result is kept.
+        cache_ttl: Span,
+        /// A call without a key gets one made of its arguments.
+        idempotent: bool,
+        /// How long an execution of it may clean up after it was cancelled or timed out.
+        cleanup: Span,
+    }
+}
+
+options! {
+    /// How a worker works.
+    WorkerOptions {
+        /// Its name in the store.
+        worker_id: String,
+        /// The queues it takes tasks from, beside tasks without one; empty: every queue.
+        queues: Strings,
+        /// The tags of which it takes tasks, beside tasks without one; empty: every tag.
+        tags: Strings,
+        /// Slots: handlers that run at once.
+        max_concurrency: u32,
+        /// Tasks held ready beyond the slots.
+        prefetch: u32,
+        /// After this long without a word a worker counts as dead.
+        lease_duration: Span,
+        /// How often leases are renewed.
+        heartbeat_interval: Span,
+        /// How often an idle worker looks for work that no wake-up told of.
+        poll_interval: Span,
+        /// While there is none, `poll_interval` doubles up to this.
+        poll_interval_max: Span,
+        /// How often old executions are removed, or [`Span::NEVER`].
+        cleanup_interval: Span,
+        /// How long an ended execution is kept.
+        retention_period: Span,
+        /// How long a handler's await is held in its slot before it suspends.
+        hold: Span,
+        /// Of a poller's host, which this crate is not.
+        max_coroutines: u32,
+        /// Of a poller's host, which this crate is not.
+        host_timeout: Span,
+    }
+}
+
+options! {
+    /// How a SQLite file is opened.
+    SqliteOptions {
+        /// What a commit waits for: `full`, `normal` or `off`.
+        synchronous: String,
+        /// How long a transaction waits for another process's.
+        busy_timeout: Span,
+        /// Connections that read beside the one that writes.
+        readers: u32,
+        /// Who may read and write a file that is created, as for chmod: `"0600"`.
+        file_mode: String,
+    }
+}
+
+options! {
+    /// How a store of your own is spoken to.
+    CustomOptions {
+        /// How long the function may take to answer.
+        timeout: Span,
+    }
+}
+
+options! {
+    /// How the conformance suite is run against a store.
+    CheckOptions {
+        /// Cases whose names begin with one of these; none: all.
+        only: Strings,
+        /// How long one case may take.
+        timeout: Span,
+    }
+}
+
+options! {
+    /// A wait for a signal.
+    WaitSignalOptions {
+        /// It then fails with type `SignalTimeout`.
+        timeout: Span,
+        /// The operation's own key in the journal, in place of name and number.
+        key: String,
+    }
+}
+
+options! {
+    /// A step run in place.
+    StepOptions {
+        /// The operation's own key in the journal, in place of name and number.
+        key: String,
+    }
+}
+
+options! {
+    /// The sending of a signal.
+    SignalOptions {
+        /// The same id for the same execution and name counts once.
+        id: String,
+    }
+}
+
+options! {
+    /// Which executions are listed, newest first.
+    ExecutionFilter {
+        /// In this state.
+        state: String,
+        /// Of this root function.
+        function: String,
+        /// Of this queue.
+        queue: String,
+        /// With this tag.
+        tag: String,
+        /// Created later than this, RFC 3339.
+        created_after: String,
+        /// Created earlier than this, RFC 3339.
+        created_before: String,
+        /// At most so many.
+        limit: u32,
+        /// Without the first so many.
+        offset: u32,
+    }
+}
+
+options! {
+    /// Which dead letters are listed, newest first.
+    DeadLetterFilter {
+        /// Of this task.
+        task_id: String,
+        /// Of this execution's tasks.
+        execution_id: String,
+        /// Of this function.
+        function: String,
+        /// At most so many.
+        limit: u32,
+        /// Without the first so many.
+        offset: u32,
+    }
+}
+
+options! {
+    /// What a cleanup removes.
+    CleanupOptions {
+        /// Executions that ended longer ago than this.
+        older_than: Span,
+        /// Dead letters older than this; not said: they are kept.
+        dead_letters: Span,
+    }
+}
+
+options! {
+    /// How statistics are told.
+    StatsOptions {
+        /// `json`, or `prometheus` for the text that it reads.
+        format: String,
+    }
+}
+
+options! {
+    /// The library's own settings, before the first store is opened.
+    ConfigureOptions {
+        /// Threads that serve the stores.
+        runtime_threads: u32,
+        /// Bytes of stack of each thread that runs handlers, from 256 KiB to 1 GiB.
+        handler_stack_size: u64,
+    }
+}
+
+options! {
+    /// What a log handler is given.
+    LogOptions {
+        /// Lines of this level and of the more important ones: `error`, `warn`, `info` or `debug`.
+        level: String,
+    }
+}

@@ -1,0 +1,11 @@
+SELECT
+    id, execution_id, step_name, kind, parent_task_id, state, args, kwargs, retries, created_at, tags, priority, queue,
+    retry_policy, result, error, started_at, completed_at, worker_id, lease_expires_at, idempotency_key, scheduled_for,
+    fence, step_key
+FROM tasks
+WHERE id < $1
+    AND ($2::text IS NULL OR state = $2)
+    AND ($3::text IS NULL OR step_name = $3)
+    AND ($4::text IS NULL OR queue = $4)
+ORDER BY id DESC
+LIMIT $5

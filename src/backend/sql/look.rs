@@ -1,0 +1,105 @@
+//! What people look for in a store, besides what programs ask: tasks of the whole store, an execution's signals, functions
+//! and workers, what a cleanup would take, and how the store is doing.
+
+use std::collections::BTreeSet;
+
+use super::catalog::Catalog;
+use super::row::Row;
+use super::session::Session;
+use super::statements::{DEAD_LETTERS_COUNT_OLD, EXECUTIONS_COUNT_OLD, HEALTH, SIGNALS_LIST, TASKS_FIND, WORKERS_READ};
+use super::{rows, stats};
+use crate::backend::{Old, OldFilter, Registered, RegisteredWorker, Sign, TaskFilter};
+use crate::model::{Id, Result, Signal, Task, TaskState};
+
+/// The last of all ids: nothing comes before it.
+const LAST: Id = Id::max();
+
+pub(super) async fn tasks(session: &mut dyn Session, filter: &TaskFilter) -> Result<Vec<Task>> {
+    filter.check()?;
+    let mut call = TASKS_FIND.call();
+    call.id(filter.after.unwrap_or(LAST))
+        .text(filter.state.map(TaskState::as_str))
+        .text(filter.function.as_deref())
+        .text(filter.queue.as_deref())
+        .int(i64::from(filter.limit));
+    session.fetch(&call).await?.iter().map(rows::task).collect()
+}
+
+pub(super) async fn signals(session: &mut dyn Session, execution: Id, limit: u32) -> Result<Vec<Signal>> {
+    let mut call = SIGNALS_LIST.call();
+    call.id(execution).int(i64::from(limit));
+    session.fetch(&call).await?.iter().map(rows::signal).collect()
+}
+
+/// For a session whose statements all see one state of the store.
+pub(super) async fn registered(session: &mut dyn Session) -> Result<Registered> {
+    let functions = Catalog::functions(session).await?;
+    let mut functions: Vec<_> = functions.into_iter().collect();
+    functions.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let workers = session.fetch(&WORKERS_READ.call()).await?.iter().map(worker).collect::<Result<_>>()?;
+    Ok(Registered { ready: stats::depths(session).await?, functions, workers })
+}
+
+fn worker(row: &Row) -> Result<RegisteredWorker> {
+    Ok(RegisteredWorker {
+        worker_id: row.string("worker_id")?,
+        queues: row.tags("queues")?,
+        tags: row.tags("tags")?,
+        started_at: row.time("started_at")?,
+        seen_at: row.time("seen_at")?,
+        running: row.count("running")?,
+    })
+}
+
+/// As [`registered`].
+pub(super) async fn old(session: &mut dyn Session, filter: OldFilter) -> Result<Old> {
+    let limit = i64::from(filter.limit);
+    let executions =
+        session.one(EXECUTIONS_COUNT_OLD.call().time(filter.executions).int(limit)).await?.count("count")?;
+    let dead_letters = match filter.dead_letters {
+        None => 0,
+        Some(before) => session.one(DEAD_LETTERS_COUNT_OLD.call().time(before).int(limit)).await?.count("count")?,
+    };
+    Ok(Old { executions, dead_letters })
+}
+
+pub(super) async fn signs(session: &mut dyn Session) -> Result<Vec<Sign>> {
+    session.fetch(HEALTH.call().clock()).await?.iter().map(sign).collect()
+}
+
+fn sign(row: &Row) -> Result<Sign> {
+    Ok(Sign {
+        part: row.string("part")?,
+        name: row.optional_string("name")?.unwrap_or_default(),
+        amount: row.int("amount")?,
+        more: row.optional_int("more")?,
+        rows: row.optional_int("rows")?,
+        since: row.optional_time("since")?,
+    })
+}
+
+/// The indexes that all of these migrations leave behind.
+pub(super) fn indexes(migrations: &[&str]) -> Vec<String> {
+    let mut names = BTreeSet::new();
+    for line in migrations.iter().flat_map(|sql| sql.lines()) {
+        let words: Vec<&str> = line.trim_end_matches(';').split_whitespace().collect();
+        match words.as_slice() {
+            ["CREATE", "INDEX", name, ..] | ["CREATE", "UNIQUE", "INDEX", name, ..] => names.insert((*name).to_owned()),
+            ["DROP", "INDEX", name] => names.remove(*name),
+            _ => false,
+        };
+    }
+    names.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::indexes;
+
+    #[test]
+    fn indexes_are_those_that_migrations_leave() {
+        let first = "CREATE TABLE a (b);\nCREATE INDEX a_b ON a (b);\nCREATE UNIQUE INDEX a_c ON a (c)\n    WHERE c;";
+        assert_eq!(indexes(&[first]), ["a_b", "a_c"]);
+        assert_eq!(indexes(&[first, "DROP INDEX a_b;\nCREATE INDEX a_d ON a (d);"]), ["a_c", "a_d"]);
+    }
+}

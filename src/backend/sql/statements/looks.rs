@@ -1,0 +1,26 @@
+//! What people look for in a store.
+
+statements! {
+    /// Those before this id, from the last one on.
+    TASKS_FIND "tasks_find" "look for tasks" with (after: Id, state: Text, function: Text, queue: Text, limit: Int)
+        gives (..task);
+
+    SIGNALS_LIST "signals_list" "list signals" with (execution_id: Id, limit: Int) gives (
+        sequence: Int, execution_id: Id, name: Text, id: Text, payload: Bytes, created_at: Time, consumed: Flag,
+        consumed_at: Time,
+    );
+
+    WORKERS_READ "workers_read" "read the workers" gives (
+        worker_id: Text, queues: Text, tags: Text, started_at: Time, seen_at: Time, running: Int,
+    );
+
+    EXECUTIONS_COUNT_OLD "executions_count_old" "count old executions" with (older_than: Time, limit: Int)
+        gives (count: Int);
+
+    DEAD_LETTERS_COUNT_OLD "dead_letters_count_old" "count old dead letters" with (older_than: Time, limit: Int)
+        gives (count: Int);
+
+    /// See [`crate::backend::Sign`].
+    HEALTH "health" "look how the store is doing" with (now: Clock)
+        gives (part: Text, name: Text, amount: Int, more: Int, rows: Int, since: Time);
+}

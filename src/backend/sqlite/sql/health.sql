@@ -1,0 +1,29 @@
+-- the file has no sizes of tables: its free pages alone
+SELECT
+    'file' AS part, NULL AS name, p.page_count * s.page_size AS amount, f.freelist_count * s.page_size AS more,
+    NULL AS rows, NULL AS since
+FROM pragma_page_count AS p, pragma_page_size AS s, pragma_freelist_count AS f
+UNION ALL
+SELECT 'index', i.name, 1, NULL, NULL, NULL FROM sqlite_schema AS i WHERE i.type = 'index' AND i.sql IS NOT NULL
+UNION ALL
+SELECT 'lease', t.worker_id, count(*), NULL, NULL, min(t.lease_expires_at)
+FROM tasks AS t INDEXED BY tasks_leased
+WHERE t.lease_until IS NOT NULL AND (t.lease_boot <> ?2 OR t.lease_until < ?3)
+GROUP BY t.worker_id
+UNION ALL
+SELECT 'parked', t.step_name, count(*), NULL, NULL, min(t.created_at)
+FROM tasks AS t INDEXED BY tasks_parked
+WHERE t.parked IS NOT NULL
+GROUP BY t.step_name
+UNION ALL
+SELECT 'due', NULL, count(*), NULL, NULL, min(t.due_at)
+FROM tasks AS t INDEXED BY tasks_due
+WHERE t.due_at < ?1
+UNION ALL
+SELECT 'due', NULL, count(*), NULL, NULL, ?1 - ?3 + min(t.due_at) - 4611686018427387904
+FROM tasks AS t INDEXED BY tasks_due
+WHERE t.due_at >= 4611686018427387904 AND t.due_at < 4611686018427387904 + ?3
+UNION ALL
+SELECT 'ending', NULL, count(*), NULL, NULL, NULL
+FROM executions AS e
+WHERE e.state = 'cancelling'

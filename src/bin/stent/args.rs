@@ -1,0 +1,346 @@
+//! What can be said on the command line. Man page, completions and `--help` are made from it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+use stent::codec;
+use stent::model::{ExecutionState, Id, TaskState, Timestamp, parse_duration};
+
+/// Look into a Stent store, and act on it.
+///
+/// A store is a SQLite file or a PostgreSQL database in which programs with the library run durable executions. Looking
+/// changes nothing, and no store is created but by `init`.
+#[derive(Debug, Parser)]
+#[command(name = "stent", version, max_term_width = 100, after_long_help = EXITS, disable_help_subcommand = true)]
+pub struct Args {
+    /// The store: a file, or postgresql://user@host/database. Passwords come from PGPASSWORD or ~/.pgpass
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Everywhere",
+        env = "STENT_DB",
+        hide_env_values = true,
+        value_name = "STORE"
+    )]
+    pub db: Option<String>,
+    /// Answer with one line of JSON; errors, too
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub json: bool,
+    /// Never show long answers by $PAGER
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub no_pager: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXITS: &str = "\
+Exit codes:
+   0  done
+   1  it failed, for a reason that the message says
+   2  the command line makes no sense
+   3  there is no such execution, task or dead letter
+   4  its state does not allow it
+   5  there is no store of that name, or it can't be opened
+   6  it asked first, and nobody said yes
+  10  wait: the execution has failed
+  11  wait: it ran out of its own time
+  12  wait: it was cancelled
+  13  wait: it is still going after --timeout
+  20  check: something is to be done";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List executions, newest first
+    #[command(visible_alias = "ls")]
+    List(List),
+    /// Show one execution: its tasks as a tree, counters, state, signals, payloads
+    Show(Show),
+    /// List tasks, of one execution or of all
+    Tasks(Tasks),
+    /// Start an execution, and print its id
+    Dispatch(Dispatch),
+    /// Send a signal to an execution
+    Signal(Signal),
+    /// Cancel an execution with all that it called
+    Cancel(Cancel),
+    /// Wait until an execution has ended; the exit code tells how
+    Wait(Wait),
+    /// Run an execution's failed path again, as a new execution
+    Retry(One),
+    /// Let a parked task go on, by its own id or its execution's
+    Resume(One),
+    /// List the functions that workers have declared
+    Functions,
+    /// List the workers, and what they hold
+    Workers,
+    /// List the queues: what is ready in each, and who serves it
+    Queues,
+    /// Count executions and tasks by their states; on a large store it takes a while
+    Stats,
+    /// Look at dead letters, replay or discard them
+    #[command(subcommand)]
+    Dlq(Dlq),
+    /// Make a new store
+    Init,
+    /// Bring an older store's schema up to date
+    Migrate(Migrate),
+    /// Delete executions that ended long ago
+    Cleanup(Cleanup),
+    /// Copy a store to a new file, as it is at one moment, while workers use it (SQLite)
+    Backup(Backup),
+    /// Look whether the store is well, and say what to do
+    Check,
+    /// Print the completions for a shell
+    Completions {
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Write the man pages into a folder
+    #[command(hide = true)]
+    Man { folder: PathBuf },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct List {
+    #[arg(long, value_parser = state::<ExecutionState>, help = states("Only executions in this state", ExecutionState::WORDS))]
+    pub state: Option<ExecutionState>,
+    /// Only those of this function
+    #[arg(long, value_name = "NAME")]
+    pub function: Option<String>,
+    /// Only those in this queue
+    #[arg(long, value_name = "NAME")]
+    pub queue: Option<String>,
+    /// Only those with this tag
+    #[arg(long, value_name = "TAG")]
+    pub tag: Option<String>,
+    /// Only those created after this: a date as 2026-01-31T08:00:00Z, or an age as 2h30m
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub since: Option<Timestamp>,
+    /// Only those created before this
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub until: Option<Timestamp>,
+    /// How many
+    #[arg(long, short = 'n', default_value_t = 20, value_name = "COUNT")]
+    pub limit: u32,
+    /// The next page: what the page before says
+    #[arg(long, value_name = "PLACE")]
+    pub after: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Show {
+    #[arg(value_parser = id, value_name = "EXECUTION")]
+    pub id: Id,
+    /// Every task, however many there are
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct One {
+    #[arg(value_parser = id)]
+    pub id: Id,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Tasks {
+    /// Only those of this execution
+    #[arg(value_parser = id, value_name = "EXECUTION")]
+    pub execution: Option<Id>,
+    #[arg(long, value_parser = state::<TaskState>, help = states("Only tasks in this state", TaskState::WORDS))]
+    pub state: Option<TaskState>,
+    /// Only those of this function
+    #[arg(long, value_name = "NAME")]
+    pub function: Option<String>,
+    /// Only those in this queue
+    #[arg(long, value_name = "NAME")]
+    pub queue: Option<String>,
+    /// How many
+    #[arg(long, short = 'n', default_value_t = 20, value_name = "COUNT")]
+    pub limit: u32,
+    /// The next page: the last task of the page before
+    #[arg(long, value_parser = id, value_name = "TASK")]
+    pub after: Option<Id>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Dispatch {
+    pub function: String,
+    /// The arguments, as a JSON array; - reads them from standard input
+    #[arg(default_value = "[]", value_name = "ARGS")]
+    pub args: String,
+    /// Named arguments, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    pub kwargs: Option<String>,
+    #[arg(long, value_name = "NAME")]
+    pub queue: Option<String>,
+    /// May be given more than once
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    pub priority: Option<i64>,
+    /// Not before this has gone by, as 10m
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub delay: Option<Duration>,
+    /// It is ended when it still goes on after this
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub expiry: Option<Duration>,
+    /// The execution's own id, a UUID
+    #[arg(long, value_parser = id, value_name = "ID")]
+    pub id: Option<Id>,
+    /// Of several dispatches of a function with one key the first one counts
+    #[arg(long, value_name = "KEY")]
+    pub idempotency_key: Option<String>,
+    /// Wait for its end, as `wait` does
+    #[arg(long)]
+    pub wait: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Signal {
+    #[arg(value_parser = id, value_name = "EXECUTION")]
+    pub execution: Id,
+    pub name: String,
+    /// JSON; - reads it from standard input
+    #[arg(default_value = "null")]
+    pub payload: String,
+    /// The same id for the same execution and name counts once
+    #[arg(long)]
+    pub id: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Cancel {
+    #[arg(value_parser = id, value_name = "EXECUTION")]
+    pub execution: Id,
+    /// Kept with the execution
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Wait {
+    #[arg(value_parser = id, value_name = "EXECUTION")]
+    pub execution: Id,
+    /// Not longer than this, as 30s
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Dlq {
+    /// List dead letters, newest first
+    #[command(visible_alias = "ls")]
+    List {
+        #[command(flatten)]
+        filter: LetterFilter,
+        /// How many
+        #[arg(long, short = 'n', default_value_t = 20, value_name = "COUNT")]
+        limit: u32,
+        /// Pass over so many
+        #[arg(long, default_value_t = 0, value_name = "COUNT")]
+        offset: u32,
+    },
+    /// Show one dead letter with its reason, error and payloads
+    Show {
+        #[arg(value_parser = id, value_name = "TASK")]
+        task: Id,
+    },
+    /// Start a new execution from a letter's, in which the failed path runs again; the letter goes
+    Replay(Which),
+    /// Delete dead letters; their executions stay as they ended
+    Discard(Which),
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub struct LetterFilter {
+    /// Only those of this function
+    #[arg(long, value_name = "NAME")]
+    pub function: Option<String>,
+    /// Only those of this execution
+    #[arg(long, value_parser = id, value_name = "ID")]
+    pub execution: Option<Id>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Which {
+    /// One letter
+    #[arg(value_parser = id, value_name = "TASK", conflicts_with_all = ["function", "execution", "all"],
+        required_unless_present_any = ["function", "execution", "all"])]
+    pub task: Option<Id>,
+    #[command(flatten)]
+    pub filter: LetterFilter,
+    /// Every letter of the store
+    #[arg(long, conflicts_with_all = ["function", "execution"])]
+    pub all: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Migrate {
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Cleanup {
+    /// Executions that ended longer ago than this
+    #[arg(long, default_value = "7d", value_name = "AGE", value_parser = parse_duration)]
+    pub older_than: Duration,
+    /// Dead letters that are older than this, too; else all are kept, with their executions
+    #[arg(long, value_name = "AGE", value_parser = parse_duration)]
+    pub dead_letters: Option<Duration>,
+    /// Only say what would go
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Backup {
+    /// A new file
+    pub file: PathBuf,
+}
+
+fn id(text: &str) -> Result<Id, String> {
+    codec::id_from_text("id", text).map_err(|why| why.message().to_owned())
+}
+
+fn state<S: std::str::FromStr<Err = stent::model::Error>>(text: &str) -> Result<S, String> {
+    text.parse().map_err(|why: stent::model::Error| why.message().to_owned())
+}
+
+fn states(what: &str, words: &[&str]) -> String {
+    format!("{what}: {}", words.join(", "))
+}
+
+/// A date, or how long ago.
+fn time(text: &str) -> Result<Timestamp, String> {
+    if let Ok(age) = parse_duration(text) {
+        return Ok(crate::words::now().before(age));
+    }
+    text.parse().map_err(|_| "it is neither a date, as 2026-01-31T08:00:00Z, nor an age, as 2h30m".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_sound() {
+        super::Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,208 @@
+//! What the store knows of functions, workers and queues, and its counts.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use stent::backend::RegisteredWorker;
+use stent::model::{ExecutionState, FunctionOptions, RetryPolicy, TaskState};
+
+use crate::marks;
+use crate::place::Place;
+use crate::screen::{Colour, Screen};
+use crate::table::{self, Cell};
+use crate::trouble::{DONE, Trouble};
+use crate::words;
+
+/// As options are given to a worker.
+#[derive(Serialize)]
+struct Function {
+    name: String,
+    queue: Option<String>,
+    tags: Vec<String>,
+    priority: Option<i64>,
+    retry_policy: Option<RetryPolicy>,
+    timeout_seconds: Option<f64>,
+    version: Option<String>,
+    max_concurrent: Option<u32>,
+    cached: bool,
+    idempotent: bool,
+}
+
+impl Function {
+    fn new(name: String, options: FunctionOptions) -> Self {
+        Self {
+            name,
+            queue: options.queue,
+            tags: options.tags,
+            priority: options.priority,
+            retry_policy: options.retry_policy,
+            timeout_seconds: options.timeout.as_ref().map(Duration::as_secs_f64),
+            version: options.version,
+            max_concurrent: options.max_concurrent,
+            cached: options.cached,
+            idempotent: options.idempotent,
+        }
+    }
+
+    fn attempts(&self) -> String {
+        self.retry_policy.as_ref().map(|policy| policy.max_attempts.to_string()).unwrap_or_default()
+    }
+}
+
+pub async fn functions(place: &Place, screen: &mut Screen) -> Result<u8, Trouble> {
+    #[derive(Serialize)]
+    struct View {
+        functions: Vec<Function>,
+    }
+    let functions = place.backend.registered().await?.functions;
+    let functions: Vec<Function> = functions.into_iter().map(|(name, options)| Function::new(name, options)).collect();
+    let rows: Vec<Vec<Cell>> = functions.iter().map(function).collect();
+    if rows.is_empty() {
+        screen.line("No functions. A worker declares those that it can run when it starts.");
+    } else {
+        table::write(screen, &["FUNCTION", "VERSION", "QUEUE", "TAGS", "ATTEMPTS", "TIME-OUT", "AT ONCE"], &rows);
+    }
+    screen.json(&View { functions });
+    Ok(DONE)
+}
+
+fn function(function: &Function) -> Vec<Cell> {
+    let text = |text: &Option<String>| Cell::from(text.as_deref().map(words::visible).unwrap_or_default());
+    vec![
+        words::visible(&function.name).into(),
+        text(&function.version),
+        text(&function.queue),
+        words::visible(&function.tags.join(", ")).into(),
+        function.attempts().into(),
+        function.timeout_seconds.map(|s| words::duration(Duration::from_secs_f64(s))).unwrap_or_default().into(),
+        function.max_concurrent.map(|most| most.to_string()).unwrap_or_default().into(),
+    ]
+}
+
+/// What a worker serves: all where it names none.
+fn served(names: &[String]) -> String {
+    if names.is_empty() { "all".to_owned() } else { words::visible(&names.join(", ")) }
+}
+
+pub async fn workers(place: &Place, screen: &mut Screen) -> Result<u8, Trouble> {
+    #[derive(Serialize)]
+    struct View {
+        workers: Vec<RegisteredWorker>,
+    }
+    let workers = place.backend.registered().await?.workers;
+    let row = |worker: &RegisteredWorker| {
+        vec![
+            words::visible(&worker.worker_id).into(),
+            Cell::number(worker.running),
+            marks::when(screen, worker.seen_at).into(),
+            marks::when(screen, worker.started_at).into(),
+            served(&worker.queues).into(),
+            served(&worker.tags).into(),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = workers.iter().map(row).collect();
+    if rows.is_empty() {
+        screen.line("No workers. Nothing runs until one is started.");
+    } else {
+        table::write(screen, &["WORKER", "HOLDS", "SEEN", "STARTED", "QUEUES", "TAGS"], &rows);
+    }
+    screen.json(&View { workers });
+    Ok(DONE)
+}
+
+#[derive(Default, Serialize)]
+struct Queue {
+    /// None: tasks without a queue.
+    queue: Option<String>,
+    ready: u64,
+    oldest_seconds: f64,
+    functions: Vec<String>,
+    workers: u64,
+}
+
+pub async fn queues(place: &Place, screen: &mut Screen) -> Result<u8, Trouble> {
+    #[derive(Serialize)]
+    struct View {
+        queues: Vec<Queue>,
+    }
+    let registered = place.backend.registered().await?;
+    let mut found = BTreeMap::<Option<String>, Queue>::new();
+    for (name, options) in &registered.functions {
+        found.entry(options.queue.clone()).or_default().functions.push(name.clone());
+    }
+    for worker in &registered.workers {
+        for queue in &worker.queues {
+            found.entry(Some(queue.clone())).or_default();
+        }
+    }
+    for depth in registered.ready {
+        let queue = found.entry(depth.queue).or_default();
+        queue.ready += depth.count;
+        queue.oldest_seconds = queue.oldest_seconds.max(depth.oldest.as_secs_f64());
+        if !queue.functions.contains(&depth.function) {
+            queue.functions.push(depth.function);
+        }
+    }
+    let serves = |name: &Option<String>, worker: &&RegisteredWorker| match name {
+        None => true,
+        Some(name) => worker.queues.is_empty() || worker.queues.contains(name),
+    };
+    let queues: Vec<Queue> = found
+        .into_iter()
+        .map(|(name, queue)| {
+            let workers = registered.workers.iter().filter(|worker| serves(&name, worker)).count() as u64;
+            Queue { queue: name, workers, ..queue }
+        })
+        .collect();
+    let rows: Vec<Vec<Cell>> = queues.iter().map(queue).collect();
+    if rows.is_empty() {
+        screen.line("No queues. They come with functions, workers and what is dispatched.");
+    } else {
+        table::write(screen, &["QUEUE", "READY", "OLDEST", "WORKERS", "FUNCTIONS"], &rows);
+    }
+    screen.json(&View { queues });
+    Ok(DONE)
+}
+
+fn queue(queue: &Queue) -> Vec<Cell> {
+    let oldest = (queue.ready > 0).then(|| words::duration(Duration::from_secs_f64(queue.oldest_seconds)));
+    let nobody = (queue.workers == 0 && queue.ready > 0).then_some(Colour::Bad);
+    vec![
+        queue.queue.as_deref().map_or_else(|| "(none)".to_owned(), words::visible).into(),
+        Cell::number(queue.ready),
+        oldest.unwrap_or_default().into(),
+        Cell::number(queue.workers).in_colour(nobody),
+        words::visible(&queue.functions.join(", ")).into(),
+    ]
+}
+
+pub async fn stats(place: &Place, screen: &mut Screen) -> Result<u8, Trouble> {
+    let stats = place.backend.stats().await?;
+    let count = |word: &str, count: u64| vec![Cell::from(format!("  {word}")), Cell::number(count)];
+    screen.line(screen.paint(Colour::Head, "EXECUTIONS"));
+    let rows: Vec<_> = ExecutionState::WORDS
+        .iter()
+        .filter_map(|word| stats.executions.get(word).map(|found| count(word, *found)))
+        .collect();
+    table::write(screen, &[], &rows);
+    screen.line("");
+    screen.line(screen.paint(Colour::Head, "TASKS"));
+    let mut rows: Vec<_> =
+        TaskState::WORDS.iter().filter_map(|word| stats.tasks.get(word).map(|found| count(word, *found))).collect();
+    rows.push(count("ready now", stats.ready.iter().map(|depth| depth.count).sum()));
+    rows.push(count("scheduled", stats.scheduled));
+    rows.push(count("parked", stats.parked));
+    table::write(screen, &[], &rows);
+    screen.line("");
+    table::write(
+        screen,
+        &[],
+        &[
+            vec!["dead letters".into(), Cell::number(stats.dead_letters)],
+            vec!["workers".into(), Cell::number(stats.workers)],
+        ],
+    );
+    screen.json(&stats);
+    Ok(DONE)
+}

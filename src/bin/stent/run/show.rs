@@ -1,0 +1,173 @@
+//! One execution, as a whole.
+
+use serde::Serialize;
+use stent::backend::{DeadLetterFilter, Request, Response, Snapshot};
+use stent::codec;
+use stent::model::{DeadLetter, Execution, Signal, Task};
+
+use super::executions::{find, took};
+use super::tasks;
+use crate::args;
+use crate::marks;
+use crate::place::Place;
+use crate::screen::{Colour, Screen};
+use crate::table::{self, Cell};
+use crate::tree::{self, Line};
+use crate::trouble::{DONE, Trouble};
+use crate::words;
+
+/// More signals than that are in no answer.
+const SIGNALS: u32 = 1_000;
+/// And so many letters.
+const LETTERS: u32 = 100;
+
+#[derive(Serialize)]
+struct View {
+    execution: Snapshot,
+    tasks: Vec<Task>,
+    signals: Vec<Signal>,
+    dead_letters: Vec<DeadLetter>,
+}
+
+pub async fn show(place: &Place, show: args::Show, screen: &mut Screen) -> Result<u8, Trouble> {
+    let execution = find(place, show.id).await?;
+    let tasks = match place.backend.call(Request::ListTasksForExecution { execution_id: show.id }).await? {
+        Response::Tasks(tasks) => tasks,
+        _ => Vec::new(),
+    };
+    let signals = place.backend.signals(show.id, SIGNALS).await?;
+    let letters = DeadLetterFilter { execution: Some(show.id), limit: LETTERS, ..DeadLetterFilter::default() };
+    let dead_letters = place.backend.dead_letters(letters).await?;
+    let view = View { execution, tasks, signals, dead_letters };
+    head(&view.execution, screen);
+    values(&view.execution, screen);
+    told(&view.signals, screen);
+    below(&view.tasks, show.all, screen);
+    rest(&view, screen);
+    screen.json(&view);
+    Ok(DONE)
+}
+
+fn facts(screen: &mut Screen, title: &str, facts: Vec<(String, String)>) {
+    if facts.is_empty() {
+        return;
+    }
+    screen.line("");
+    screen.line(screen.paint(Colour::Head, title));
+    let rows: Vec<Vec<Cell>> =
+        facts.into_iter().map(|(name, value)| vec![format!("  {name}").into(), value.into()]).collect();
+    table::write(screen, &[], &rows);
+}
+
+fn head(snapshot: &Snapshot, screen: &mut Screen) {
+    let execution = &snapshot.execution;
+    let function = screen.paint(Colour::Head, &words::visible(&execution.root_function));
+    screen.line(format!("{function}  {}", execution.id));
+    let mut facts: Vec<(&str, Cell)> = vec![("state", marks::execution_state(execution.state))];
+    let mut fact = |name, value: String| facts.push((name, value.into()));
+    fact("created", marks::both(screen, execution.created_at));
+    if let Some(time) = ran(execution) {
+        fact("ran", time);
+    }
+    if let Some(expiry) = execution.expiry_at.filter(|_| !execution.state.is_terminal()) {
+        fact("expires", marks::both(screen, expiry));
+    }
+    if let Some(queue) = &execution.queue {
+        fact("queue", words::visible(queue));
+    }
+    if !execution.tags.is_empty() {
+        fact("tags", words::visible(&execution.tags.join(", ")));
+    }
+    if execution.priority != 0 {
+        fact("priority", execution.priority.to_string());
+    }
+    if let Some(origin) = snapshot.replay_of {
+        fact("replay of", origin.to_string());
+    }
+    if let Some(why) = &snapshot.cancel_reason {
+        fact("cancelled", words::visible(why));
+    }
+    fact("args", words::payload(&execution.args));
+    if execution.kwargs.as_bytes() != b"{}" {
+        fact("kwargs", words::payload(&execution.kwargs));
+    }
+    if let Some(result) = &execution.result {
+        fact("result", words::payload(result));
+    }
+    if let Some(failure) = &execution.error {
+        facts.push(("error", Cell::from(words::failure(failure)).in_colour(Some(Colour::Bad))));
+        if let Some(details) = &failure.details {
+            facts.push(("details", words::payload(details).into()));
+        }
+    }
+    let rows: Vec<Vec<Cell>> = facts.into_iter().map(|(name, value)| vec![format!("  {name}").into(), value]).collect();
+    table::write(screen, &[], &rows);
+}
+
+fn ran(execution: &Execution) -> Option<String> {
+    let (started, took) = (execution.started_at?, words::duration(took(execution)?));
+    let waited = words::duration(started.since(execution.created_at));
+    let goes_on = if execution.completed_at.is_some() { "" } else { " so far" };
+    Some(format!("{took}{goes_on}, begun after {waited}"))
+}
+
+fn values(snapshot: &Snapshot, screen: &mut Screen) {
+    let counters = snapshot.counters.iter().map(|(name, value)| (words::visible(name), codec::to_json(value)));
+    facts(screen, "COUNTERS", counters.collect());
+    let state = snapshot.state.iter().map(|(name, value)| (words::visible(name), words::payload(value)));
+    facts(screen, "STATE", state.collect());
+}
+
+fn told(signals: &[Signal], screen: &mut Screen) {
+    if signals.is_empty() {
+        return;
+    }
+    screen.line("");
+    let row = |signal: &Signal| {
+        vec![
+            words::visible(&signal.name).into(),
+            marks::when(screen, signal.created_at).into(),
+            if signal.consumed { "yes" } else { "not yet" }.into(),
+            words::payload(&signal.payload).into(),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = signals.iter().map(row).collect();
+    table::write(screen, &["SIGNAL", "SENT", "TAKEN", "PAYLOAD"], &rows);
+    if signals.len() == SIGNALS as usize {
+        screen.line("There may be more signals.");
+    }
+}
+
+fn below(all: &[Task], everything: bool, screen: &mut Screen) {
+    if all.is_empty() {
+        return;
+    }
+    screen.line("");
+    let row = |line: &Line<'_>| match line {
+        Line::Rest(text) => vec![Cell::from(text.as_str()).in_colour(Some(Colour::Dim))],
+        Line::Task { name, task } => vec![
+            name.as_str().into(),
+            tasks::state(task),
+            tasks::took(task).map(words::duration).unwrap_or_default().into(),
+            tasks::news(screen, task).into(),
+        ],
+    };
+    let rows: Vec<Vec<Cell>> = tree::lines(all, everything).iter().map(row).collect();
+    table::write(screen, &["TASK", "STATE", "TOOK", "NEWS"], &rows);
+}
+
+/// What to do next, where something is to be done.
+fn rest(view: &View, screen: &mut Screen) {
+    let mut hints = Vec::new();
+    if let Some(parked) = view.tasks.iter().find(|task| tasks::is_parked(task)) {
+        hints.push(format!("It waits for other code. If the code is right by now: stent resume {}", parked.id));
+    }
+    if let Some(letter) = view.dead_letters.first() {
+        hints.push(format!("It left a dead letter: stent dlq show {}", letter.task.id));
+        hints.push(format!("To run its failed path again: stent retry {}", view.execution.execution.id));
+    }
+    if !hints.is_empty() {
+        screen.line("");
+        hints.iter().for_each(|hint| screen.line(hint));
+    }
+}

@@ -1,0 +1,136 @@
+//! What people look for in a store. A store that is not the library's own need not answer.
+
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
+use stent::backend::{Commands, OldFilter, TaskFilter};
+use stent::model::{FunctionOptions, Id, Result, Status, TaskState, Timestamp};
+
+use super::house::*;
+
+cases! {
+    tasks_are_found_page_by_page,
+    signals_come_in_the_order_of_sending,
+    functions_and_workers_are_known,
+    what_a_cleanup_would_take_is_counted_and_stays,
+    health_tells_of_what_is_wrong,
+}
+
+/// The answer, if the store gives any.
+fn told<T: Debug>(answer: Result<T>) -> Option<T> {
+    match answer {
+        Err(why) if why.status() == Status::Unsupported => None,
+        answer => Some(answer.must()),
+    }
+}
+
+async fn tasks_are_found_page_by_page(store: Store) {
+    store.worker("w", &["f", "g"]).await;
+    let mut roots = Vec::new();
+    for n in 0..7 {
+        roots.push(root_of(store.start(if n == 3 { "g" } else { "f" }).await));
+    }
+    let all = TaskFilter { limit: 100, ..TaskFilter::default() };
+    let Some(found) = told(store.backend.tasks(all.clone()).await) else { return };
+    let ids = |tasks: &[stent::model::Task]| tasks.iter().map(|task| task.id).collect::<Vec<Id>>();
+    roots.sort_unstable();
+    roots.reverse();
+    assert_eq!(ids(&found), roots);
+
+    let mut paged = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.backend.tasks(TaskFilter { after, limit: 3, ..TaskFilter::default() }).await.must();
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        paged.extend(ids(&page));
+    }
+    assert_eq!(paged, roots);
+
+    let running = only(store.claim("w", 1).await).task;
+    let wanted = TaskFilter { state: Some(TaskState::Running), ..all.clone() };
+    assert_eq!(only(store.backend.tasks(wanted).await.must()), store.task(running.id).await);
+    let wanted = TaskFilter { function: Some("g".to_owned()), ..all.clone() };
+    assert_eq!(only(store.backend.tasks(wanted).await.must()).step_name, "g");
+    let wanted = TaskFilter { queue: Some("none".to_owned()), ..all.clone() };
+    assert_eq!(store.backend.tasks(wanted).await.must().len(), 0);
+    let wanted = TaskFilter { function: Some("a\0b".to_owned()), ..all };
+    assert_eq!(store.backend.tasks(wanted).await.must_fail().status(), Status::Invalid);
+}
+
+async fn signals_come_in_the_order_of_sending(store: Store) {
+    let (one, other) = (store.start("f").await, store.start("f").await);
+    for (execution, name, payload) in [(one, "b", "1"), (other, "b", "2"), (one, "a", "3"), (one, "b", "4")] {
+        store.send(execution, name, payload).await;
+    }
+    let Some(found) = told(store.backend.signals(one, 100).await) else { return };
+    let named: Vec<_> = found.iter().map(|signal| (signal.name.as_str(), signal.payload.as_bytes())).collect();
+    assert_eq!(named, [("b", &b"1"[..]), ("a", b"3"), ("b", b"4")]);
+    assert_eq!(store.backend.signals(one, 2).await.must(), found[..2]);
+    assert_eq!(store.backend.signals(Id::now_v7(), 2).await.must().len(), 0);
+}
+
+async fn functions_and_workers_are_known(store: Store) {
+    let slow =
+        FunctionOptions { queue: Some("slow".to_owned()), max_concurrent: Some(2), ..FunctionOptions::default() };
+    store.register("v", &["slow"], &["x"], vec![("g", slow.clone())]).await;
+    store.register("w", &[], &[], vec![("f", FunctionOptions::default())]).await;
+    store.start("f").await;
+    store.take().await;
+    store.start("f").await;
+    let Some(found) = told(store.backend.registered().await) else { return };
+    assert_eq!((found.ready[0].function.as_str(), found.ready[0].count), ("f", 1));
+    assert_eq!(found.functions, [("f".to_owned(), FunctionOptions::default()), ("g".to_owned(), slow)]);
+    let workers: Vec<_> =
+        found.workers.iter().map(|w| (w.worker_id.as_str(), w.queues.clone(), w.tags.clone(), w.running)).collect();
+    assert_eq!(workers, [("v", strings(&["slow"]), strings(&["x"]), 0), ("w", vec![], vec![], 1)]);
+    store.backend.remove_worker("v").await.must();
+    assert_eq!(only(store.backend.registered().await.must().workers).worker_id, "w");
+}
+
+async fn what_a_cleanup_would_take_is_counted_and_stays(store: Store) {
+    store.worker_with("w", vec![("f", tries(1))]).await;
+    for _ in 0..3 {
+        let root = store.root("f").await;
+        store.complete(&root, "1").await;
+    }
+    let failed = store.root("f").await;
+    store.record(&failed, Commands::default(), dead("it broke")).await;
+    store.start("f").await;
+    let never = Timestamp::from_micros(0);
+    let soon = store.execution(failed.task.execution_id).await.created_at.after(Duration::from_secs(3600));
+    let filter = OldFilter { executions: soon, dead_letters: Some(soon), limit: 100 };
+    let Some(old) = told(store.backend.old(filter).await) else { return };
+    assert_eq!((old.executions, old.dead_letters), (3, 1));
+    let old = store.backend.old(OldFilter { limit: 2, dead_letters: None, ..filter }).await.must();
+    assert_eq!((old.executions, old.dead_letters), (2, 0));
+    let old = store.backend.old(OldFilter { executions: never, dead_letters: Some(never), limit: 2 }).await.must();
+    assert_eq!((old.executions, old.dead_letters), (0, 0));
+    let cleaned = store.backend.call(stent::backend::Request::CleanupExecutions { older_than: soon }).await.must();
+    assert_eq!(cleaned, stent::backend::Response::Count(3));
+}
+
+async fn health_tells_of_what_is_wrong(store: Store) {
+    store.worker("w", &["f"]).await;
+    let Some(health) = told(store.backend.health().await) else { return };
+    let part = |health: &stent::backend::Health, part: &str| {
+        health.signs.iter().filter(|sign| sign.part == part).map(|sign| sign.amount).sum::<i64>()
+    };
+    let good: Vec<_> = health.signs.iter().filter(|sign| sign.part == "index" && sign.amount == 1).collect();
+    assert!(health.indexes.len() > 10);
+    for index in &health.indexes {
+        assert!(good.iter().any(|sign| sign.name == *index), "{index}");
+    }
+    assert_eq!((part(&health, "lease"), part(&health, "parked"), part(&health, "due")), (0, 0, 0));
+    assert!(part(&health, "file") + part(&health, "table") > 0);
+    store.start("f").await;
+    store.claim_with(claim("w", 10, DYING)).await;
+    let start = Instant::now();
+    // Without a sweep, which would take it back.
+    while part(&store.backend.health().await.must(), "lease") == 0 {
+        assert!(start.elapsed() < SOON, "the lease does not end");
+    }
+    let health = store.backend.health().await.must();
+    let lease = only(health.signs.iter().filter(|sign| sign.part == "lease").collect());
+    assert_eq!((lease.name.as_str(), lease.amount, lease.since.is_some()), ("w", 1, true));
+}

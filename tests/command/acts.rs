@@ -1,0 +1,130 @@
+//! Acting: dispatch, signal, cancel, wait, retry, resume, and dead letters.
+
+use stent::model::ExecutionState;
+
+use crate::house::{House, Said, Where, on_both};
+
+on_both! {
+    an_execution_is_started_and_waited_for,
+    each_end_has_its_exit_code,
+    a_signal_wakes_who_waits,
+    a_failed_path_runs_again,
+    letters_are_seen_to_by_filters,
+    what_cannot_be_is_refused,
+}
+
+fn dispatched(said: Said) -> String {
+    said.ok().out.trim().to_owned()
+}
+
+fn an_execution_is_started_and_waited_for(place: Where) {
+    let house = House::new(place);
+    let _worker = house.furnish();
+    let id = dispatched(house.say(&["dispatch", "order", "[1, 2]", "--tag", "eu", "--queue", "q", "--priority", "-3"]));
+    assert_eq!(house.say(&["wait", &id]).ok().out, "\"shipped\"\n");
+    let json = house.say(&["--json", "wait", &id]).ok().json();
+    assert_eq!(
+        (&json["state"], &json["tags"][0], &json["priority"]),
+        (&"completed".into(), &"eu".into(), &(-3).into())
+    );
+    let said = house.say(&["dispatch", "order", "--wait"]).ok();
+    assert!(said.out == "\"shipped\"\n" && said.err.len() > 30, "{said:?}");
+    let json =
+        house.say(&["--json", "dispatch", "order", "--kwargs", "{\"a\":1}", "--idempotency-key", "k"]).ok().json();
+    let again =
+        house.say(&["--json", "dispatch", "order", "--kwargs", "{\"a\":1}", "--idempotency-key", "k"]).ok().json();
+    assert_eq!(json["execution_id"], again["execution_id"]);
+    let said = house.say(&["dispatch", "ordr"]).ok();
+    assert!(said.err.contains("no worker has declared 'ordr'"), "{said:?}");
+}
+
+fn each_end_has_its_exit_code(place: Where) {
+    let house = House::new(place);
+    let _worker = house.furnish();
+    let (failed, _) = house.end("paid_order");
+    let said = house.say(&["wait", &failed.to_string()]);
+    assert!(said.code == 10 && said.out.is_empty() && said.err.contains("CardDeclined: no funds"), "{said:?}");
+
+    let waits = house.dispatch("approval").to_string();
+    assert_eq!(house.say(&["wait", &waits, "--timeout", "0.01s"]).code, 13);
+    let said = house.say(&["cancel", &waits]);
+    assert!(said.code == 6 && said.err.contains("--yes"), "{said:?}");
+    house.say(&["cancel", &waits, "--yes", "--reason", "a test"]).ok();
+    let said = house.say(&["wait", &waits]);
+    assert!(said.code == 12 && said.err.contains("a test"), "{said:?}");
+    assert_eq!(house.say(&["cancel", &waits, "--yes"]).code, 4);
+
+    let late = dispatched(house.say(&["dispatch", "approval", "--expiry", "20ms"]));
+    assert_eq!(house.say(&["wait", &late]).code, 11);
+}
+
+fn a_signal_wakes_who_waits(place: Where) {
+    let house = House::new(place);
+    let _worker = house.furnish();
+    let waits = house.dispatch("approval").to_string();
+    house.say(&["signal", &waits, "approved", "{\"by\": \"me\"}"]).ok();
+    assert_eq!(house.say(&["wait", &waits]).ok().out, "{\"by\": \"me\"}\n");
+    assert_eq!(house.say(&["signal", &waits, "approved"]).code, 4);
+    let wrong = house.say(&["signal", &waits, "approved", "{oops"]);
+    assert!(wrong.code == 2 && wrong.err.contains("JSON"), "{wrong:?}");
+}
+
+fn a_failed_path_runs_again(place: Where) {
+    let house = House::new(place);
+    let _worker = house.furnish();
+    let (failed, _) = house.end("paid_order");
+    let new = dispatched(house.say(&["retry", &failed.to_string()]));
+    assert_eq!(house.say(&["wait", &new]).code, 10);
+    let shown = house.say(&["show", &new]).ok().out;
+    assert!(shown.contains("replay of") && shown.contains(&failed.to_string()), "{shown}");
+    let said = house.say(&["retry", &failed.to_string()]);
+    assert!(said.code == 4 && said.err.contains("no dead letter"), "{said:?}");
+    let (well, state) = house.end("order");
+    assert_eq!((state, house.say(&["resume", &well.to_string()]).code), (ExecutionState::Completed, 4));
+}
+
+fn letters_are_seen_to_by_filters(place: Where) {
+    let house = House::new(place);
+    let _worker = house.furnish();
+    let failed: Vec<String> = (0..4).map(|_| house.end("paid_order").0.to_string()).collect();
+    let letters = || {
+        let found = house.say(&["--json", "dlq", "list"]).ok().json()["dead_letters"].as_array().unwrap().clone();
+        found.iter().map(|one| one["task"]["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let task = letters()[0].clone();
+    let shown = house.say(&["dlq", "show", &task]).ok().out;
+    assert!(shown.contains("charge") && shown.contains("CardDeclined"), "{shown}");
+    assert_eq!(house.say(&["dlq", "list", "-n", "3"]).ok().out.lines().last(), Some("The next page: --offset 3"));
+
+    assert_eq!(house.say(&["dlq", "discard", &task]).code, 6);
+    house.say(&["dlq", "discard", &task, "--yes"]).ok();
+    assert_eq!((letters().len(), house.say(&["dlq", "show", &task]).code), (3, 3));
+    let by_execution = house.say(&["--json", "dlq", "discard", "--execution", &failed[0], "--yes"]).ok().json();
+    assert_eq!((&by_execution["discarded"], letters().len()), (&1.into(), 2));
+    assert_eq!(house.say(&["dlq", "replay", "--all"]).code, 6);
+    assert_eq!(house.say(&["dlq", "replay", "--function", "order", "--yes"]).code, 3);
+    // Without the worker's help: what is replayed would die again.
+    house.on(house.executor.shutdown(None)).unwrap();
+    let replayed = house.say(&["--json", "dlq", "replay", "--all", "--yes"]).ok().json();
+    assert_eq!((replayed["replayed"].as_array().unwrap().len(), letters().len()), (2, 0));
+    assert_eq!(house.say(&["dlq", "discard"]).code, 2);
+}
+
+fn what_cannot_be_is_refused(place: Where) {
+    let house = House::new(place);
+    for args in [
+        &["dispatch", "f", "{}"][..],
+        &["dispatch", "f", "[]", "--kwargs", "[]"],
+        &["dispatch", ""],
+        &["list", "--state", "done"],
+        &["list", "--after", "x"],
+        &["list", "--since", "yesterday"],
+    ] {
+        let said = house.say(args);
+        assert_eq!(said.code, 2, "{args:?}: {said:?}");
+    }
+    let said = house.say(&["--json", "wait", "019ac89a-f000-7000-8000-0000000000ff"]);
+    let error: serde_json::Value = serde_json::from_str(&said.err).unwrap();
+    assert_eq!((said.code, &error["exit"], &error["error"]["status"]), (3, &3.into(), &"NOT_FOUND".into()));
+    assert!(house.say(&["--json", "list"]).ok().json()["executions"].as_array().unwrap().is_empty());
+}

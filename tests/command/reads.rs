@@ -1,0 +1,141 @@
+//! Looking: what is shown is what is there, and nothing changes by it.
+
+use stent::model::ExecutionState;
+
+use crate::house::{House, Where, on_both, until};
+
+on_both! {
+    lists_come_in_pages_and_by_filters,
+    pages_pass_over_those_of_one_moment,
+    one_execution_is_shown_as_a_tree,
+    tasks_are_listed,
+    functions_workers_and_queues_are_known,
+    looking_changes_nothing,
+}
+
+fn ids(said: &crate::house::Said) -> Vec<String> {
+    let found = said.json()["executions"].as_array().unwrap().clone();
+    found.iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn lists_come_in_pages_and_by_filters(place: Where) {
+    let house = House::new(place);
+    let mut all: Vec<String> =
+        (0..5).map(|n| house.dispatch(if n == 2 { "odd" } else { "even" }).to_string()).collect();
+    all.reverse();
+    let list = |more: &[&str]| house.say(&[&["--json", "list"], more].concat()).ok();
+    assert_eq!(ids(&list(&[])), all);
+    let first = list(&["-n", "2"]);
+    assert_eq!(ids(&first), all[..2]);
+    let next = first.json()["next"].as_str().unwrap().to_owned();
+    let second = list(&["-n", "3", "--after", &next]);
+    assert_eq!((ids(&second), second.json()["next"].is_null()), (all[2..].to_vec(), true));
+    assert_eq!(ids(&list(&["--function", "odd"])), [all[2].clone()]);
+    assert_eq!(ids(&list(&["--state", "completed"])), [""; 0]);
+    assert_eq!(ids(&list(&["--since", "1h"])).len(), 5);
+    assert_eq!(ids(&list(&["--until", "1h"])).len(), 0);
+    let read = house.say(&["list", "-n", "2"]).ok().out;
+    assert!(read.contains(&format!("The next page: --after {next}")) && read.contains("FUNCTION"), "{read}");
+    assert!(!read.contains('\x1b'), "{read}");
+}
+
+/// Those of one dispatch have one time, and may be more than a page.
+fn pages_pass_over_those_of_one_moment(place: Where) {
+    let house = House::new(place);
+    let request = |_| stent::model::DispatchRequest {
+        function: "f".to_owned(),
+        args: "[]".into(),
+        options: stent::model::DispatchOptions::default(),
+    };
+    let mut all = house.on(house.executor.dispatch_many((0..7).map(request).collect())).unwrap();
+    let mut found = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let mut args = vec!["--json", "list", "-n", "2"];
+        args.extend(after.iter().flat_map(|after| ["--after", after.as_str()]));
+        let said = house.say(&args).ok();
+        found.extend(ids(&said));
+        after = said.json()["next"].as_str().map(str::to_owned);
+        if after.is_none() {
+            break;
+        }
+    }
+    all.sort_unstable();
+    found.sort_unstable();
+    assert_eq!(found, all.iter().map(ToString::to_string).collect::<Vec<_>>());
+}
+
+fn one_execution_is_shown_as_a_tree(place: Where) {
+    let house = House::new(place);
+    let _worker = house.furnish();
+    let (id, state) = house.end("paid_order");
+    assert_eq!(state, ExecutionState::Failed);
+    let said = house.say(&["show", &id.to_string()]).ok().out;
+    for part in
+        ["paid_order", "├─ reserve", "→ {\"items\":3}", "└─ charge", "CardDeclined: no funds", "stent retry", "[7]"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let json = house.say(&["--json", "show", &id.to_string()]).ok().json();
+    assert_eq!(json["execution"]["state"], "failed");
+    assert_eq!((json["tasks"].as_array().unwrap().len(), json["dead_letters"].as_array().unwrap().len()), (3, 1));
+
+    let waits = house.dispatch("approval");
+    until("it waits", || house.say(&["show", &waits.to_string()]).ok().out.contains("for a signal, since"));
+    let unknown = house.say(&["show", "019ac89a-f000-7000-8000-0000000000ff"]);
+    assert_eq!(unknown.code, 3, "{unknown:?}");
+    let wrong = house.say(&["show", "abc"]);
+    assert!(wrong.code == 2 && wrong.err.contains("UUID"), "{wrong:?}");
+}
+
+fn tasks_are_listed(place: Where) {
+    let house = House::new(place);
+    let _worker = house.furnish();
+    let (id, _) = house.end("order");
+    let id = id.to_string();
+    for args in [&["--json", "tasks"][..], &["--json", "tasks", &id]] {
+        let found = house.say(args).ok().json();
+        let mut names: Vec<_> = found["tasks"].as_array().unwrap().iter().map(|task| &task["step_name"]).collect();
+        names.sort_by_key(|name| name.to_string());
+        assert_eq!(names, ["order", "reserve"]);
+        let first = house.say(&[args, &["-n", "1"]].concat()).ok().json();
+        let next = first["next"].as_str().unwrap();
+        let second = house.say(&[args, &["-n", "1", "--after", next]].concat()).ok().json();
+        assert_ne!(first["tasks"][0]["id"], second["tasks"][0]["id"]);
+        assert_eq!((second["tasks"].as_array().unwrap().len(), second["next"].is_null()), (1, true));
+        let some = house.say(&[args, &["--function", "reserve", "--state", "completed"]].concat()).ok().json();
+        assert_eq!(some["tasks"].as_array().unwrap().len(), 1);
+    }
+}
+
+fn functions_workers_and_queues_are_known(place: Where) {
+    let house = House::new(place);
+    assert!(house.say(&["workers"]).ok().out.contains("No workers."));
+    let _worker = house.furnish();
+    house.dispatch("unheard_of");
+    let functions = house.say(&["functions"]).ok().out;
+    assert!(functions.contains("paid_order") && functions.contains("ATTEMPTS"), "{functions}");
+    let workers = house.say(&["--json", "workers"]).ok().json();
+    assert_eq!((&workers["workers"][0]["worker_id"], &workers["workers"][0]["running"]), (&"w1".into(), &0.into()));
+    let queues = house.say(&["--json", "queues"]).ok().json();
+    assert_eq!((&queues["queues"][0]["ready"], &queues["queues"][0]["workers"]), (&1.into(), &1.into()));
+    let stats = house.say(&["--json", "stats"]).ok().json();
+    assert_eq!((&stats["executions"]["pending"], &stats["workers"]), (&1.into(), &1.into()));
+    assert!(house.say(&["stats"]).ok().out.contains("dead letters"));
+}
+
+/// What is due stays due: only workers take it.
+fn looking_changes_nothing(place: Where) {
+    let house = House::new(place);
+    let options = stent::model::DispatchOptions {
+        expiry: Some(std::time::Duration::from_millis(1)),
+        ..stent::model::DispatchOptions::default()
+    };
+    let id = house.on(house.executor.dispatch("f", "[]".into(), options)).unwrap().to_string();
+    let begun = std::time::Instant::now();
+    until("its time is over", || begun.elapsed() > std::time::Duration::from_millis(5));
+    for args in [&["list"][..], &["show", &id], &["tasks"], &["stats"], &["queues"], &["check"]] {
+        house.say(args);
+    }
+    assert_eq!(house.say(&["--json", "list"]).ok().json()["executions"][0]["state"], "pending");
+}
