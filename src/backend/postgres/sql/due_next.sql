@@ -11,11 +11,22 @@ SELECT
         OR EXISTS (SELECT 1 FROM tasks AS t WHERE t.parked IS NOT NULL) AS other,
     EXISTS (
         SELECT 1 FROM unnest($1::bigint[], $2::bigint[]) AS l (lane, seen)
-        WHERE (SELECT t.lane FROM tasks AS t WHERE t.lane = l.lane AND t.readied >= l.seen LIMIT 1) IS NOT NULL
+        WHERE (
+                SELECT t.lane
+                FROM tasks AS t
+                -- as in tasks_claim_from.sql: by tasks_readied
+                WHERE coalesce(t.lane, 0) = l.lane AND coalesce(t.lane, 0) <> 0 AND t.readied >= l.seen
+                LIMIT 1
+            ) IS NOT NULL
             OR EXISTS (
                 SELECT 1
                 FROM unnest($3::bigint[]) AS x (id)
-                WHERE (SELECT t.lane FROM tasks AS t WHERE t.lane = l.lane AND t.readied = x.id LIMIT 1) IS NOT NULL
+                WHERE (
+                        SELECT t.lane
+                        FROM tasks AS t
+                        WHERE coalesce(t.lane, 0) = l.lane AND coalesce(t.lane, 0) <> 0 AND t.readied = x.id
+                        LIMIT 1
+                    ) IS NOT NULL
             )
     ) AS ready,
     (SELECT c.version FROM catalog AS c) AS version,

@@ -4,16 +4,23 @@ WITH given AS MATERIALIZED (
     SELECT b.lane, b.seen, b.priority, b.since
     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::timestamptz[]) AS b (lane, seen, priority, since)
 ),
--- what has become ready since the places were noted
+-- what has become ready since the places were noted; coalesce: by tasks_readied, as only that has it
 news AS (
     SELECT l.lane, r.priority, min(r.created_at) AS since
     FROM (SELECT DISTINCT g.lane, g.seen FROM given AS g WHERE g.seen IS NOT NULL) AS l
     CROSS JOIN LATERAL (
-        SELECT t.priority, t.created_at FROM tasks AS t WHERE t.lane = l.lane AND t.readied >= l.seen
-        UNION ALL
         SELECT t.priority, t.created_at
+        FROM tasks AS t
+        WHERE coalesce(t.lane, 0) = l.lane AND coalesce(t.lane, 0) <> 0 AND t.readied >= l.seen
+        UNION ALL
+        SELECT m.priority, m.created_at
         FROM unnest($5::bigint[]) AS x (id)
-        JOIN tasks AS t ON t.lane = l.lane AND t.readied = x.id
+        CROSS JOIN LATERAL (
+            SELECT t.priority, t.created_at
+            FROM tasks AS t
+            WHERE coalesce(t.lane, 0) = l.lane AND coalesce(t.lane, 0) <> 0 AND t.readied = x.id
+            OFFSET 0
+        ) AS m
     ) AS r
     GROUP BY l.lane, r.priority
 ),
