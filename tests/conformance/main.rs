@@ -101,6 +101,7 @@ mod server;
 #[path = "../../src/check/cases/signals.rs"]
 mod signals;
 mod sqlite;
+mod starts;
 #[path = "../../src/check/cases/times.rs"]
 mod times;
 #[path = "../../src/check/cases/waits.rs"]

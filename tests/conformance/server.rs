@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _, SqlSafeStr as _};
 use stent::backend::postgres::Postgres;
-use stent::backend::{Backend as _, Commands, ExecutionFilter, Notice};
+use stent::backend::{Backend as _, Commands, Notice};
 use stent::model::{ExecutionState, Status};
 
 use crate::house::*;
@@ -341,46 +341,6 @@ fn connections_that_are_cut_are_made_again() {
             assert!(is_recorded(&store.backend.advance(said(), None).await.unwrap().0[0]));
             store.is(root.task.execution_id, ExecutionState::Completed).await;
         }
-    });
-}
-
-/// A start is written to the root's row alone, and told by whoever is asked.
-#[test]
-fn what_runs_is_told_without_a_row_of_its_own() {
-    on_new(async |url| {
-        let store = at(&url).await;
-        store.worker("w", &["root"]).await;
-        let (root, other) = (store.root("root").await, store.root("root").await);
-        let waiting = store.start("root").await;
-        let mut conn = beside(&url).await;
-        let sql = "SELECT count(*) FROM executions WHERE state = 'pending' AND started_at IS NULL";
-        let written: i64 = conn.fetch_one(sqlx::raw_sql(sql)).await.unwrap().get(0);
-        assert_eq!(written, 3);
-        let since = root.task.started_at;
-        let id = root.task.execution_id;
-        for told in [store.execution(id).await, store.snapshot(id).await.execution] {
-            assert_eq!((told.state, told.started_at), (ExecutionState::Running, since));
-        }
-        let stats = store.backend.stats().await.unwrap().executions;
-        assert_eq!((stats.get("running"), stats.get("pending")), (Some(&2), Some(&1)));
-        let list = async |state| {
-            let filter = ExecutionFilter { state: Some(state), limit: 10, ..ExecutionFilter::default() };
-            store.backend.list(filter).await.unwrap()
-        };
-        assert_eq!(list(ExecutionState::Running).await.len(), 2);
-        let pending = list(ExecutionState::Pending).await;
-        assert_eq!(pending.iter().map(|execution| execution.id).collect::<Vec<_>>(), [waiting]);
-        // It stays so when the attempt is over, and when the execution is.
-        store.release(&root).await;
-        let again = store.claim("w", 1).await.remove(0);
-        assert_eq!(again.task.execution_id, id);
-        store.complete(&again, "1").await;
-        let told = store.execution(id).await;
-        assert_eq!((told.state, told.started_at), (ExecutionState::Completed, since));
-        let id = other.task.execution_id;
-        store.backend.cancel(id, None).await.unwrap();
-        let told = store.execution(id).await;
-        assert_eq!((told.state, told.started_at), (ExecutionState::Cancelling, other.task.started_at));
     });
 }
 

@@ -18,8 +18,10 @@
 //! that a claim finds what has become ready before that place.
 //!
 //! **Updates** of executions, which are their ends, touch no indexed column and find room on their page: they leave no index
-//! entry behind. A start writes to the root's row alone (`opened_at`): whoever reads an execution that is pending looks there. A claim and an end of a task write two and one. A dispatch that needs nothing looked up is one statement,
-//! and a worker has two transactions at the server at once.
+//! entry behind. A start writes to the root's row alone (`opened_at`), and whoever reads an execution that is not over looks
+//! there; what a tool writes over its record counts from then on, and what the root had said is taken back. A claim and an
+//! end of a task write two and one. A dispatch that needs nothing looked up is one statement, and a worker has two
+//! transactions at the server at once.
 //!
 //! **Cancels.** A cancel sets `tasks.stopped` on all running tasks of the execution. A result that is written at the
 //! same time either commits before the cancel, or sees `stopped`, because the row is checked again after waiting for

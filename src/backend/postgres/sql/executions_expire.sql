@@ -1,6 +1,9 @@
 UPDATE executions
 SET state = 'cancelling', ending = 'timed_out', due_at = NULL, cancel_reason = 'it took longer than it was given',
-    started_at = coalesce(started_at, (SELECT r.opened_at FROM tasks AS r WHERE r.id = executions.root_task_id))
+    started_at = CASE
+        WHEN state = 'pending' THEN coalesce((SELECT r.opened_at FROM tasks AS r WHERE r.id = executions.root_task_id), started_at)
+        ELSE started_at
+    END
 WHERE id = ANY(
     ARRAY(
         SELECT e.id FROM executions AS e

@@ -151,7 +151,11 @@ claimed AS (
         begun = CASE WHEN company IS NULL OR company >= $12::bigint THEN $12::bigint END,
         effects = CASE ops WHEN 0 THEN 0 ELSE effects END,
         started_at = coalesce(started_at, $8::timestamptz),
-        opened_at = CASE WHEN root THEN coalesce(opened_at, $8::timestamptz) END,
+        opened_at = CASE
+            WHEN root AND started_at IS NULL AND opened_at IS NULL
+                AND (SELECT e.state FROM executions AS e WHERE e.id = tasks.execution_id) = 'pending' THEN $8::timestamptz
+            ELSE opened_at
+        END,
         deadline_at = coalesce(deadline_at, $8::timestamptz + timeout * interval '1 microsecond')
     WHERE id = ANY(ARRAY(SELECT chosen.id FROM chosen))
     RETURNING
