@@ -8,6 +8,8 @@ mod cleanups;
 mod deadlines;
 #[path = "executor/deaths.rs"]
 mod deaths;
+#[path = "executor/doubts.rs"]
+mod doubts;
 #[path = "executor/ends.rs"]
 mod ends;
 #[path = "executor/flaky.rs"]

@@ -9,6 +9,8 @@ mod cleanup_kills;
 mod cleanups;
 #[path = "executor/deaths.rs"]
 mod deaths;
+#[path = "executor/doubts.rs"]
+mod doubts;
 #[path = "executor/ends.rs"]
 mod ends;
 #[path = "executor/fallback.rs"]

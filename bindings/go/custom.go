@@ -17,6 +17,9 @@ type StoreFunction func(operation Operation, request json.RawMessage) (any, erro
 
 // CustomStore makes a store of a function.
 func CustomStore(function StoreFunction, options CustomOptions) (*Store, error) {
+	if function == nil {
+		return nil, invalid(nil, "the function of a custom store is nil")
+	}
 	text, err := encodeOptions(options)
 	if err != nil {
 		return nil, err
@@ -30,6 +33,9 @@ func CustomStore(function StoreFunction, options CustomOptions) (*Store, error) 
 		}
 		operations = cText(string(names))
 		defer operations.free()
+	}
+	if err := hearFromTheStart(); err != nil {
+		return nil, err
 	}
 	store := newStore()
 	number := C.uintptr_t(cgo.NewHandle(function))

@@ -54,6 +54,8 @@ type Error struct {
 	Failure *Failure
 	// The failure as it came, to the letter.
 	failure json.RawMessage
+	// What another package said of a value, or nil.
+	cause error
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -64,14 +66,15 @@ func (e *Error) Is(target error) bool {
 	return ok && status == e.Status
 }
 
-// Unwrap makes errors.As find the failure.
+// Unwrap makes errors.As find the failure, or what encoding/json said of a value.
 func (e *Error) Unwrap() error {
 	if e.Failure == nil {
-		return nil
+		return e.cause
 	}
 	return e.Failure
 }
 
+// An error as the library told it.
 func errorFrom(status Status, text string) error {
 	var told struct {
 		Message   string          `json:"message"`
@@ -165,7 +168,13 @@ func failureOf(err error) ([]byte, error) {
 	}
 	var came *Error
 	if errors.As(err, &came) {
-		return json.Marshal(&Failure{Type: came.Status.Name(), Message: err.Error(), Details: came.Details})
+		told := &Failure{Type: came.Status.Name(), Message: err.Error(), Details: came.Details}
+		// A mistake of the handler's, which it makes again.
+		told.Final = came.Status == ErrInvalid
+		if came.cause != nil {
+			told.Type = typeName(came.cause)
+		}
+		return json.Marshal(told)
 	}
 	return json.Marshal(&Failure{Type: typeName(err), Message: err.Error()})
 }

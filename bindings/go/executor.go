@@ -26,6 +26,9 @@ func Open(ctx context.Context, url string, options ...SQLiteOptions) (*Store, er
 	if err != nil {
 		return nil, err
 	}
+	if err := hearFromTheStart(); err != nil {
+		return nil, err
+	}
 	store := newStore()
 	open := func() error {
 		given := cstring{}
@@ -102,12 +105,15 @@ func (s *Store) Check(ctx context.Context, options ...CheckOptions) (*CheckRepor
 }
 
 // Executor registers functions, starts and watches executions, starts workers.
-type Executor struct{ handle *C.stent_executor }
+type Executor struct {
+	handle *C.stent_executor
+	log    *logPlace
+}
 
 // NewExecutor makes an executor on a store.
 func NewExecutor(store *Store) (*Executor, error) {
 	defer runtime.KeepAlive(store)
-	executor := &Executor{}
+	executor := &Executor{log: &logPlace{}}
 	err := call(func(why **C.stent_error) C.stent_status {
 		return C.stent_executor_new(store.handle, nil, &executor.handle, why)
 	})
@@ -119,9 +125,12 @@ func NewExecutor(store *Store) (*Executor, error) {
 }
 
 // Handle registers the handler of a function, for the workers that are started from now on. [Func0] to [Func4] make
-// handlers of functions with typed arguments.
+// handlers of functions with typed arguments; [Executor.Register] registers functions whose calls are typed as well.
 func (e *Executor) Handle(function string, handler Handler, options ...FunctionOptions) error {
 	defer runtime.KeepAlive(e)
+	if handler == nil {
+		return invalid(nil, "the handler of the function %s is nil", function)
+	}
 	text, err := encodeFirst(options)
 	if err != nil {
 		return err
@@ -129,7 +138,7 @@ func (e *Executor) Handle(function string, handler Handler, options ...FunctionO
 	name, in := cText(function), cText(text)
 	defer name.free()
 	defer in.free()
-	number := C.uintptr_t(cgo.NewHandle(handler))
+	number := C.uintptr_t(cgo.NewHandle(registered{handler, e.log}))
 	return call(func(why **C.stent_error) C.stent_status {
 		return C.stent_go_register(e.handle, name.c, in.c, number, why)
 	})
@@ -137,7 +146,7 @@ func (e *Executor) Handle(function string, handler Handler, options ...FunctionO
 
 // Dispatch starts an execution of a function, whoever has it, and gives its id when that is durable.
 func (e *Executor) Dispatch(ctx context.Context, function string, args Args, options ...DispatchOptions) (string, error) {
-	argsText, err := encodeArgs(args)
+	list, err := encodeArgs(function, args)
 	if err != nil {
 		return "", err
 	}
@@ -148,7 +157,7 @@ func (e *Executor) Dispatch(ctx context.Context, function string, args Args, opt
 	var id string
 	err = background(ctx, func() error {
 		defer runtime.KeepAlive(e)
-		name, args, in := cText(function), cText(argsText), cText(text)
+		name, args, in := cText(function), cText(string(list)), cText(text)
 		defer name.free()
 		defer args.free()
 		defer in.free()
@@ -173,8 +182,8 @@ func (e *Executor) DispatchMany(ctx context.Context, requests []DispatchRequest)
 			return nil, err
 		}
 		list[i] = map[string]any{"function": request.Function, "options": json.RawMessage(options)}
-		if request.Args != nil {
-			list[i]["args"] = request.Args
+		if list[i]["args"], err = encodeArgs(request.Function, request.Args); err != nil {
+			return nil, err
 		}
 	}
 	var ids []string
@@ -223,7 +232,7 @@ func (e *Executor) Wait(ctx context.Context, id string) (*Execution, error) {
 	if err != nil {
 		return nil, err
 	}
-	return decode[*Execution](text)
+	return decodeRecord[*Execution](text)
 }
 
 // Result waits for the result of an execution. ErrFailed: it failed, and errors.As finds the [Failure]. ErrCancelled:
@@ -236,7 +245,7 @@ func Result[R any](ctx context.Context, e *Executor, id string) (R, error) {
 		var none R
 		return none, err
 	}
-	return decode[R](text)
+	return decode[R](text, "the result of the execution")
 }
 
 // State is an execution as it is now.
@@ -263,7 +272,11 @@ func (e *Executor) Signal(ctx context.Context, id, name string, payload any, opt
 	if err != nil {
 		return err
 	}
-	return e.named(ctx, id, payload, nil, func(id, payload *C.char, _ **C.char, why **C.stent_error) C.stent_status {
+	value, err := encode(payload, "the payload of the signal %s", name)
+	if err != nil {
+		return err
+	}
+	return e.named(ctx, id, value, nil, func(id, payload *C.char, _ **C.char, why **C.stent_error) C.stent_status {
 		signal, in := cText(name), cText(text)
 		defer signal.free()
 		defer in.free()
@@ -376,7 +389,7 @@ func (e *Executor) filtered(ctx context.Context, options, response any, make fun
 
 // A call that takes a JSON value and may give one. What it gives is read here, by the caller who still waits.
 func exchange(ctx context.Context, request, response any, make func(in *C.char, out **C.char, why **C.stent_error) C.stent_status) error {
-	text, err := encode(request)
+	text, err := json.Marshal(asBytes(request))
 	if err != nil {
 		return err
 	}
@@ -391,19 +404,11 @@ func exchange(ctx context.Context, request, response any, make func(in *C.char, 
 	if err != nil || response == nil {
 		return err
 	}
-	return decodeInto([]byte(answer), response)
+	return readInto([]byte(answer), response)
 }
 
-func encodeArgs(args Args) (string, error) {
-	if args == nil {
-		return "[]", nil
-	}
-	text, err := json.Marshal(args)
-	return string(text), err
-}
-
-func decode[R any](text string) (R, error) {
+func decodeRecord[R any](text string) (R, error) {
 	var value R
-	err := decodeInto([]byte(text), &value)
+	err := json.Unmarshal([]byte(text), &value)
 	return value, err
 }

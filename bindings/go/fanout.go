@@ -19,7 +19,11 @@ func Spawn[R any](t *Task, function string, args Args, options ...CallOptions) (
 	if err != nil {
 		return op, err
 	}
-	_, err = t.askWith(function, args, given, func(name, args, options *C.char, _ **C.char, why **C.stent_error) C.stent_status {
+	list, err := encodeArgs(function, args)
+	if err != nil {
+		return op, err
+	}
+	_, err = t.askWith(function, list, given, func(name, args, options *C.char, _ **C.char, why **C.stent_error) C.stent_status {
 		return C.stent_task_spawn_call(t.handle, name, args, options, &op.number, why)
 	})
 	return op, err
@@ -27,7 +31,7 @@ func Spawn[R any](t *Task, function string, args Args, options ...CallOptions) (
 
 // SpawnSleep starts a sleep without waiting: a time-out for whatever is awaited with it.
 func (t *Task) SpawnSleep(duration time.Duration) (op Op[any], err error) {
-	text, err := seconds(duration)
+	text, err := seconds(duration, "the time of a sleep")
 	if err != nil {
 		return op, err
 	}
@@ -117,5 +121,5 @@ func ended[R any](t *Task, op C.uint32_t) (result R, err error) {
 	if err != nil {
 		return result, err
 	}
-	return decode[R](text)
+	return decode[R](text, "the result of an operation")
 }

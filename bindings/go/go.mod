@@ -1,3 +1,3 @@
 module github.com/stent-dev/stent/bindings/go
 
-go 1.19
+go 1.23

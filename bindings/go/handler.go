@@ -23,42 +23,54 @@ import (
 // panic fails the task too, with its stack, and so does runtime.Goexit (which testing.T.FailNow calls): the process lives on.
 type Handler func(task *Task) (any, error)
 
-// Func0 makes a handler of a function without arguments.
+// Func0 makes a handler of a function without arguments; see [Define0] to [Define4] for calls that are checked too.
 func Func0[R any](f func(*Task) (R, error)) Handler {
-	return func(task *Task) (any, error) {
+	if f == nil {
+		return nil
+	}
+	return carrying(signature0[R], func(task *Task) (any, error) {
 		if err := task.Args(); err != nil {
 			return nil, err
 		}
 		return f(task)
-	}
+	})
 }
 
 // Func1 makes a handler of a function with one argument.
 func Func1[A, R any](f func(*Task, A) (R, error)) Handler {
-	return func(task *Task) (any, error) {
+	if f == nil {
+		return nil
+	}
+	return carrying(signature1[A, R], func(task *Task) (any, error) {
 		var a A
 		if err := task.Args(&a); err != nil {
 			return nil, err
 		}
 		return f(task, a)
-	}
+	})
 }
 
 // Func2 makes a handler of a function with two arguments.
 func Func2[A, B, R any](f func(*Task, A, B) (R, error)) Handler {
-	return func(task *Task) (any, error) {
+	if f == nil {
+		return nil
+	}
+	return carrying(signature2[A, B, R], func(task *Task) (any, error) {
 		var a A
 		var b B
 		if err := task.Args(&a, &b); err != nil {
 			return nil, err
 		}
 		return f(task, a, b)
-	}
+	})
 }
 
 // Func3 makes a handler of a function with three arguments.
 func Func3[A, B, C, R any](f func(*Task, A, B, C) (R, error)) Handler {
-	return func(task *Task) (any, error) {
+	if f == nil {
+		return nil
+	}
+	return carrying(signature3[A, B, C, R], func(task *Task) (any, error) {
 		var a A
 		var b B
 		var c C
@@ -66,12 +78,15 @@ func Func3[A, B, C, R any](f func(*Task, A, B, C) (R, error)) Handler {
 			return nil, err
 		}
 		return f(task, a, b, c)
-	}
+	})
 }
 
 // Func4 makes a handler of a function with four arguments.
 func Func4[A, B, C, D, R any](f func(*Task, A, B, C, D) (R, error)) Handler {
-	return func(task *Task) (any, error) {
+	if f == nil {
+		return nil
+	}
+	return carrying(signature4[A, B, C, D, R], func(task *Task) (any, error) {
 		var a A
 		var b B
 		var c C
@@ -80,15 +95,22 @@ func Func4[A, B, C, D, R any](f func(*Task, A, B, C, D) (R, error)) Handler {
 			return nil, err
 		}
 		return f(task, a, b, c, d)
-	}
+	})
+}
+
+// What C holds the number of. It knows nothing of the executor, which else would never be garbage.
+type registered struct {
+	handler Handler
+	log     *logPlace
 }
 
 //export stentGoHandler
 func stentGoHandler(number C.uintptr_t, handle *C.stent_task) C.stent_status {
-	task := &Task{handle: handle}
+	function := cgo.Handle(number).Value().(registered)
+	task := &Task{handle: handle, log: function.log}
 	task.ctx, task.cancel = context.WithCancel(context.Background())
 	defer task.end()
-	result, err := runAside(cgo.Handle(number).Value().(Handler), task)
+	result, err := runAside(function.handler, task)
 	return task.settleSafely(result, err)
 }
 
@@ -169,7 +191,7 @@ func (t *Task) settle(result any, err error) C.stent_status {
 		return C.STENT_OK
 	}
 	if err == nil {
-		text, why := encode(result)
+		text, why := encode(result, "the result of %s", t.Info().Function)
 		if err = why; err == nil {
 			in := cText(string(text))
 			defer in.free()
@@ -178,7 +200,7 @@ func (t *Task) settle(result any, err error) C.stent_status {
 	}
 	// Of an error that came from the task the library knows more than we can tell.
 	var came *Error
-	if errors.As(err, &came) && came.failure == nil && came.Status == Status(t.raised.Load()) {
+	if errors.As(err, &came) && came.failure == nil && came.Status != ErrInvalid && came.Status == Status(t.raised.Load()) {
 		return C.stent_status(came.Status)
 	}
 	return t.fail(err)

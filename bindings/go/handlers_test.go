@@ -167,7 +167,7 @@ func TestASuspensionIsNotSwallowed(t *testing.T) {
 			warned.Add(1)
 		}
 	}, stent.LogOptions{Level: "warn"}))
-	t.Cleanup(func() { check(t, stent.SetLogHandler(nil, stent.LogOptions{})) })
+	t.Cleanup(func() { check(t, stent.SetLogger(nil)) })
 	here.worker(stent.WorkerOptions{})
 	for _, function := range []string{"swallows", "recovers", "wraps"} {
 		same(t, here.result(here.dispatch(function)), "hello, ada")

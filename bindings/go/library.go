@@ -18,6 +18,7 @@ import "C"
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"runtime/cgo"
 	"time"
 	"unsafe"
@@ -55,52 +56,6 @@ func Shutdown(ctx context.Context) error {
 	})
 }
 
-// LogLevel is the weight of a line in the library's log.
-type LogLevel int32
-
-const (
-	LevelError LogLevel = C.STENT_LOG_ERROR
-	LevelWarn  LogLevel = C.STENT_LOG_WARN
-	LevelInfo  LogLevel = C.STENT_LOG_INFO
-	LevelDebug LogLevel = C.STENT_LOG_DEBUG
-)
-
-// LogLine is one line of the library's log.
-type LogLine struct {
-	Time    time.Time       `json:"time"`
-	Level   string          `json:"level"`
-	Target  string          `json:"target"`
-	Message string          `json:"message"`
-	Fields  json.RawMessage `json:"fields"`
-	// Lines before this one that the handler was too slow for.
-	Lost int `json:"lost"`
-}
-
-// SetLogHandler hands the library's log to a function, one line at a time; nil ends that.
-func SetLogHandler(handler func(LogLine), options LogOptions) error {
-	text, err := encodeOptions(options)
-	if err != nil {
-		return err
-	}
-	in := cText(text)
-	defer in.free()
-	number := C.uintptr_t(0)
-	if handler != nil {
-		number = C.uintptr_t(cgo.NewHandle(handler))
-	}
-	return call(func(why **C.stent_error) C.stent_status { return C.stent_go_set_log(in.c, number, why) })
-}
-
-//export stentGoLog
-func stentGoLog(number C.uintptr_t, _ C.int32_t, line *C.char) {
-	// There is nobody to tell of a log that panics.
-	defer func() { _ = recover() }()
-	var told LogLine
-	if json.Unmarshal([]byte(C.GoString(line)), &told) == nil {
-		cgo.Handle(number).Value().(func(LogLine))(told)
-	}
-}
-
 //export stentGoFree
 func stentGoFree(number C.uintptr_t) { cgo.Handle(number).Delete() }
 
@@ -119,6 +74,16 @@ func taken(text *C.char) string {
 
 // Makes a call, and an error of what it answers.
 func call(make func(why **C.stent_error) C.stent_status) error {
+	err := callJSON(make)
+	var told *Error
+	if errors.As(err, &told) {
+		told.respell()
+	}
+	return err
+}
+
+// As call, for options that were given as JSON: its errors name them as they are there.
+func callJSON(make func(why **C.stent_error) C.stent_status) error {
 	var why *C.stent_error
 	status := make(&why)
 	if status >= 0 {

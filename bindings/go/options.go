@@ -193,7 +193,8 @@ type LogOptions struct {
 }
 
 func encodeOptions(options any) (string, error) {
-	members, err := optionMembers(reflect.ValueOf(options))
+	value := reflect.ValueOf(options)
+	members, err := optionMembers(value, value.Type().Name())
 	if err != nil {
 		return "", err
 	}
@@ -214,7 +215,7 @@ func encodeFirst[T any](options []T) (string, error) {
 func firstOf[T any](options []T) (T, error) {
 	var none T
 	if len(options) > 1 {
-		return none, fmt.Errorf("stent: %d option structs were given; at most one is taken", len(options))
+		return none, invalid(nil, "%d %T were given; at most one is taken", len(options), none)
 	}
 	if len(options) == 0 {
 		return none, nil
@@ -222,11 +223,12 @@ func firstOf[T any](options []T) (T, error) {
 	return options[0], nil
 }
 
-func optionMembers(options reflect.Value) (map[string]any, error) {
+// path names the struct in errors: "DispatchOptions.RetryPolicy".
+func optionMembers(options reflect.Value, path string) (map[string]any, error) {
 	members := map[string]any{}
 	for i := 0; i < options.NumField(); i++ {
 		field := options.Field(i)
-		name, flag, _ := strings.Cut(options.Type().Field(i).Tag.Get("stent"), ",")
+		name, flag := optionTag(options.Type().Field(i))
 		if field.IsZero() || name == "-" {
 			continue
 		}
@@ -237,32 +239,48 @@ func optionMembers(options reflect.Value) (map[string]any, error) {
 			members[name] = nil
 			continue
 		}
-		value, err := optionValue(field)
+		value, err := optionValue(field, path+"."+options.Type().Field(i).Name)
 		if err != nil {
-			return nil, fmt.Errorf("stent: option %s: %w", name, err)
+			return nil, err
 		}
 		members[name] = value
 	}
 	return members, nil
 }
 
-func optionValue(field reflect.Value) (any, error) {
+// The library's name for an option, and what else is to be known of it.
+func optionTag(field reflect.StructField) (name, flag string) {
+	name, flag, _ = strings.Cut(field.Tag.Get("stent"), ",")
+	return name, flag
+}
+
+func optionValue(field reflect.Value, path string) (any, error) {
 	switch value := field.Interface().(type) {
 	case time.Duration:
-		return seconds(value)
+		return seconds(value, path)
 	case time.Time:
 		return value.UTC().Format(time.RFC3339Nano), nil
+	case map[string]any:
+		members := map[string]json.RawMessage{}
+		for name, member := range value {
+			text, err := encode(member, "%s: %s", path, name)
+			if err != nil {
+				return nil, err
+			}
+			members[name] = text
+		}
+		return members, nil
 	}
 	if field.Kind() == reflect.Struct {
-		return optionMembers(field)
+		return optionMembers(field, path)
 	}
 	return field.Interface(), nil
 }
 
 // A duration as the library reads it, to the microsecond and never shorter than it was.
-func seconds(duration time.Duration) (json.Number, error) {
+func seconds(duration time.Duration, what string) (json.Number, error) {
 	if duration < 0 {
-		return "", fmt.Errorf("the duration %v is negative", duration)
+		return "", invalid(nil, "%s is %v; it must not be negative", what, duration)
 	}
 	micros := (duration + time.Microsecond - 1) / time.Microsecond
 	return json.Number(fmt.Sprintf("%d.%06d", micros/1e6, micros%1e6)), nil

@@ -40,9 +40,6 @@ func (b *Bytes) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-// A value as it travels.
-func encode(value any) ([]byte, error) { return json.Marshal(asBytes(value)) }
-
 func asBytes(value any) any {
 	if held, ok := value.([]byte); ok {
 		return Bytes(held)
@@ -50,8 +47,8 @@ func asBytes(value any) any {
 	return value
 }
 
-// Reads a value into a pointer.
-func decodeInto(text []byte, into any) error {
+// Reads JSON into a pointer, bytes as bytes.
+func readInto(text []byte, into any) error {
 	switch into := into.(type) {
 	case *[]byte:
 		return json.Unmarshal(text, (*Bytes)(into))

@@ -21,6 +21,12 @@ stent_status stent_go_set_log(const char *options, uintptr_t handler, stent_erro
     return stent_set_log_handler(options, on_log, (void *)handler, on_free, error);
 }
 
+stent_status stent_go_set_executor_log(stent_executor *executor, const char *options, uintptr_t handler, stent_error **error)
+{
+    if (handler == 0) return stent_executor_set_log_handler(executor, options, NULL, NULL, NULL, error);
+    return stent_executor_set_log_handler(executor, options, on_log, (void *)handler, on_free, error);
+}
+
 static void on_call(void *user_data, const char *operation, const char *request, stent_reply *reply)
 {
     stentGoStore((uintptr_t)user_data, (char *)operation, (char *)request, reply);

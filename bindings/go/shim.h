@@ -7,6 +7,7 @@
 stent_status stent_go_register(stent_executor *executor, const char *function, const char *options, uintptr_t handler,
                                stent_error **error);
 stent_status stent_go_set_log(const char *options, uintptr_t handler, stent_error **error);
+stent_status stent_go_set_executor_log(stent_executor *executor, const char *options, uintptr_t handler, stent_error **error);
 
 stent_status stent_go_custom(const char *operations, const char *options, uintptr_t function, stent_backend **backend,
                              stent_error **error);

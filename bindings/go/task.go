@@ -31,12 +31,19 @@ type Task struct {
 	cancel  context.CancelFunc
 	watched sync.Once
 	watcher sync.WaitGroup
+
+	log  *logPlace
+	life sync.RWMutex // its logger may outlive the C handle
+	over bool
 }
 
 // Ends the context, and waits for who watches the C handle.
 func (t *Task) end() {
 	t.cancel()
 	t.watcher.Wait()
+	t.life.Lock()
+	defer t.life.Unlock()
+	t.over = true
 }
 
 // How often a task's context asks whether the task is cancelled.
@@ -66,8 +73,8 @@ func (t *Task) Context() context.Context {
 
 // Info is what is known of the task.
 func (t *Task) Info() TaskInfo {
-	info, err := decode[TaskInfo](C.GoString(C.stent_task_info(t.handle)))
-	if err != nil {
+	var info TaskInfo
+	if err := json.Unmarshal([]byte(C.GoString(C.stent_task_info(t.handle))), &info); err != nil {
 		panic(fmt.Errorf("stent: the task's info can't be read: %w", err))
 	}
 	return info
@@ -106,7 +113,7 @@ func (t *Task) Args(into ...any) error {
 
 // Kwargs reads the named arguments into a struct or a map.
 func (t *Task) Kwargs(into any) error {
-	if err := json.Unmarshal(t.RawKwargs(), into); err != nil {
+	if err := decodeInto(t.RawKwargs(), into); err != nil {
 		return &Failure{Type: "BadArguments", Message: err.Error(), Final: true}
 	}
 	return nil
@@ -147,32 +154,16 @@ func (t *Task) askText(make func(out **C.char, why **C.stent_error) C.stent_stat
 }
 
 // A durable call that is given a name, a JSON value and options.
-func (t *Task) askWith(name string, value, options any, make func(name, value, options *C.char, out **C.char, why **C.stent_error) C.stent_status) (string, error) {
+func (t *Task) askWith(name string, value json.RawMessage, options any, make func(name, value, options *C.char, out **C.char, why **C.stent_error) C.stent_status) (string, error) {
 	optionsText, err := encodeOptions(options)
 	if err != nil {
 		return "", err
 	}
-	valueText, err := encode(value)
-	if err != nil {
-		return "", err
-	}
-	a, b, c := cText(name), cText(string(valueText)), cText(optionsText)
+	a, b, c := cText(name), cText(string(value)), cText(optionsText)
 	defer a.free()
 	defer b.free()
 	defer c.free()
 	return t.askText(func(out **C.char, why **C.stent_error) C.stent_status { return make(a.c, b.c, c.c, out, why) })
-}
-
-// A nil Args is no arguments.
-func (a Args) MarshalJSON() ([]byte, error) {
-	if a == nil {
-		return []byte("[]"), nil
-	}
-	values := make([]any, len(a))
-	for i, value := range a {
-		values[i] = asBytes(value)
-	}
-	return json.Marshal(values)
 }
 
 // Call calls a function, of whatever language, and gives its result. ErrFailed: it failed for good, and errors.As finds
@@ -182,13 +173,17 @@ func Call[R any](t *Task, function string, args Args, options ...CallOptions) (r
 	if err != nil {
 		return result, err
 	}
-	text, err := t.askWith(function, args, given, func(name, args, options *C.char, out **C.char, why **C.stent_error) C.stent_status {
+	list, err := encodeArgs(function, args)
+	if err != nil {
+		return result, err
+	}
+	text, err := t.askWith(function, list, given, func(name, args, options *C.char, out **C.char, why **C.stent_error) C.stent_status {
 		return C.stent_task_call(t.handle, name, args, options, out, why)
 	})
 	if err != nil {
 		return result, err
 	}
-	return decode[R](text)
+	return decode[R](text, "the result of %s", function)
 }
 
 // Map calls a function once for each element, all at once; the results are in the same order.
@@ -197,21 +192,38 @@ func Map[R any](t *Task, function string, list []Args, options ...CallOptions) (
 	if err != nil {
 		return nil, err
 	}
-	if list == nil {
-		list = []Args{}
+	texts := make([]json.RawMessage, len(list))
+	for i, args := range list {
+		if texts[i], err = encodeArgs(function, args); err != nil {
+			return nil, err
+		}
 	}
-	text, err := t.askWith(function, list, given, func(name, list, options *C.char, out **C.char, why **C.stent_error) C.stent_status {
+	all, err := json.Marshal(texts)
+	if err != nil {
+		return nil, err
+	}
+	text, err := t.askWith(function, all, given, func(name, list, options *C.char, out **C.char, why **C.stent_error) C.stent_status {
 		return C.stent_task_map(t.handle, name, list, options, out, why)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return decode[[]R](text)
+	var each []json.RawMessage
+	if err := json.Unmarshal([]byte(text), &each); err != nil {
+		return nil, err
+	}
+	results := make([]R, len(each))
+	for i, result := range each {
+		if results[i], err = decode[R](string(result), "result %d of %s", i+1, function); err != nil {
+			return nil, err
+		}
+	}
+	return results, nil
 }
 
 // Sleep sleeps without a thread or a slot; it wakes at the time that was fixed when it was first reached.
 func (t *Task) Sleep(duration time.Duration) error {
-	text, err := seconds(duration)
+	text, err := seconds(duration, "the time of a sleep")
 	if err != nil {
 		return err
 	}
@@ -232,7 +244,7 @@ func WaitSignal[R any](t *Task, name string, options ...WaitSignalOptions) (payl
 	if err != nil {
 		return payload, err
 	}
-	return decode[R](text)
+	return decode[R](text, "the payload of the signal %s", name)
 }
 
 // Step runs a function here, and records its result: later runs get that. An error with a [Failure] that is Final is
@@ -241,6 +253,10 @@ func Step[R any](t *Task, name string, body func() (R, error), options ...StepOp
 	given, err := firstOf(options)
 	if err != nil {
 		return result, err
+	}
+	// Before the work is done.
+	if err := checkCarried[R]("the result of the step " + name); err != nil {
+		return result, t.breaks(err)
 	}
 	var op C.uint32_t
 	var recorded C.int32_t
@@ -257,9 +273,9 @@ func Step[R any](t *Task, name string, body func() (R, error), options ...StepOp
 	if err != nil {
 		return stepFailed[R](t, op, err)
 	}
-	text, err := encode(result)
+	text, err := encode(result, "the result of the step %s", name)
 	if err != nil {
-		return result, err
+		return result, t.breaks(err)
 	}
 	in := cText(string(text))
 	defer in.free()
@@ -268,11 +284,16 @@ func Step[R any](t *Task, name string, body func() (R, error), options ...StepOp
 	})
 }
 
+// The run has failed, whatever the handler makes of the error: what is not recorded can't be passed over.
+func (t *Task) breaks(err error) error {
+	t.broken.CompareAndSwap(nil, &err)
+	return err
+}
+
 func stepFailed[R any](t *Task, op C.uint32_t, failed error) (none R, err error) {
 	var failure *Failure
 	if !errors.As(failed, &failure) || !failure.Final {
-		t.broken.CompareAndSwap(nil, &failed)
-		return none, failed
+		return none, t.breaks(failed)
 	}
 	text, err := failureOf(failed)
 	if err != nil {
@@ -314,7 +335,11 @@ func (t *Task) UUID() (string, error) {
 
 // Continue starts the task over with new arguments and an empty journal; return after it, what is returned is not used.
 func (t *Task) Continue(args Args) error {
-	err := t.said("", args, func(_, args *C.char, why **C.stent_error) C.stent_status {
+	list, err := encodeArgs("a task that continues", args)
+	if err != nil {
+		return err
+	}
+	err = t.said("", list, "the arguments", func(_, args *C.char, why **C.stent_error) C.stent_status {
 		return C.stent_task_continue(t.handle, args, why)
 	})
 	t.continued.Store(err == nil)
@@ -324,21 +349,21 @@ func (t *Task) Continue(args Args) error {
 // Progress adds a line to the execution's progress. As the two below, it is recorded with the task's next transition,
 // once, whatever is replayed.
 func (t *Task) Progress(detail any) error {
-	return t.said("", detail, func(_, detail *C.char, why **C.stent_error) C.stent_status {
+	return t.said("", detail, "a line of progress", func(_, detail *C.char, why **C.stent_error) C.stent_status {
 		return C.stent_task_progress(t.handle, detail, why)
 	})
 }
 
 // CounterAdd adds to a counter of the execution: any kind of number.
 func (t *Task) CounterAdd(name string, amount any) error {
-	return t.said(name, amount, func(name, amount *C.char, why **C.stent_error) C.stent_status {
+	return t.said(name, amount, "what is added to a counter", func(name, amount *C.char, why **C.stent_error) C.stent_status {
 		return C.stent_task_counter_add(t.handle, name, amount, why)
 	})
 }
 
 // StateSet sets a named value of the execution.
 func (t *Task) StateSet(key string, value any) error {
-	return t.said(key, value, func(key, value *C.char, why **C.stent_error) C.stent_status {
+	return t.said(key, value, "a value of the state", func(key, value *C.char, why **C.stent_error) C.stent_status {
 		return C.stent_task_state_set(t.handle, key, value, why)
 	})
 }
@@ -346,22 +371,13 @@ func (t *Task) StateSet(key string, value any) error {
 // Heartbeat says how far the handler has come, for its next attempt, which finds it in TaskInfo.Heartbeat. The lease
 // needs none.
 func (t *Task) Heartbeat(details any) error {
-	return t.said("", details, func(_, details *C.char, why **C.stent_error) C.stent_status {
+	return t.said("", details, "the details of a heartbeat", func(_, details *C.char, why **C.stent_error) C.stent_status {
 		return C.stent_task_heartbeat(t.handle, details, why)
 	})
 }
 
-// Log writes a line to the library's log, unless the task is replaying.
-func (t *Task) Log(level LogLevel, message string) error {
-	in := cText(message)
-	defer in.free()
-	return call(func(why **C.stent_error) C.stent_status {
-		return C.stent_task_log(t.handle, C.int32_t(level), in.c, why)
-	})
-}
-
-func (t *Task) said(name string, value any, make func(name, value *C.char, why **C.stent_error) C.stent_status) error {
-	text, err := encode(value)
+func (t *Task) said(name string, value any, what string, make func(name, value *C.char, why **C.stent_error) C.stent_status) error {
+	text, err := encode(value, "%s", what)
 	if err != nil {
 		return err
 	}

@@ -24,11 +24,15 @@ func (e *Executor) StartWorker(options WorkerOptions) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.StartWorkerJSON(text)
+	return e.startWorker(text, call)
 }
 
 // StartWorkerJSON is StartWorker with options that are JSON already, from a file of settings say.
 func (e *Executor) StartWorkerJSON(options string) (*Worker, error) {
+	return e.startWorker(options, callJSON)
+}
+
+func (e *Executor) startWorker(options string, call func(func(**C.stent_error) C.stent_status) error) (*Worker, error) {
 	defer runtime.KeepAlive(e)
 	in := cText(options)
 	defer in.free()
@@ -53,7 +57,7 @@ func (w *Worker) Status() (*WorkerStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	return decode[*WorkerStatus](text)
+	return decodeRecord[*WorkerStatus](text)
 }
 
 // Wait waits until the worker has come to a state ("ready", "draining" or "stopped") or past it.

@@ -114,7 +114,7 @@ pub trait Backend: Send + Sync + 'static {
 
     async fn stats(&self) -> Result<StoreStats>;
 
-    /// By id, newest first where ids are the library's own. For people who look into a store, as are the next four.
+    /// By id, newest first where ids are the library's own. For people who look into a store, as are the next five.
     async fn tasks(&self, _filter: TaskFilter) -> Result<Vec<Task>> {
         Err(not_looked_into("tasks"))
     }
@@ -126,6 +126,11 @@ pub trait Backend: Send + Sync + 'static {
 
     async fn registered(&self) -> Result<Registered> {
         Err(not_looked_into("functions and workers"))
+    }
+
+    /// What nobody here can run. Cheap: callers whose time is up ask for it.
+    async fn unserved(&self) -> Result<Unserved> {
+        Err(not_looked_into("functions that nobody has registered"))
     }
 
     /// What a cleanup would take away.

@@ -67,6 +67,17 @@ pub struct RegisteredWorker {
     pub running: u64,
 }
 
+/// What is ready and will not be claimed, for a caller who waits in vain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unserved {
+    /// Functions of which tasks are ready, and that no worker has registered, as far as the store knows.
+    pub functions: Vec<String>,
+    /// Those that workers have registered, sorted; some, where the store keeps no list.
+    pub registered: Vec<String>,
+    /// Workers that the store knows. None: it keeps no list of them.
+    pub workers: Option<u64>,
+}
+
 /// What a cleanup would take away, counted up to a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OldFilter {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Unexpected};
 
-use crate::model::Error;
+use crate::model::{Error, nearest};
 
 /// Longer values are shown by their beginning.
 const SHOWN_MAX: usize = 60;
@@ -98,6 +98,7 @@ impl Fault {
         let inside = if path.is_empty() { String::new() } else { format!(" in {path}") };
         let inner = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
         let subject = if path.is_empty() { "it" } else { &path };
+        let mut near = None;
         let (sentence, key, known) = match &kind {
             Kind::Wrong { found, expected } => {
                 (format!("{subject} is {found}{place_words}; it must be {expected}"), None, None)
@@ -108,7 +109,11 @@ impl Fault {
             }
             Kind::Unknown { key, known } => {
                 let list = known.join(", ");
-                (format!("there is no \"{key}\"{inside}{place_words}; known are {list}"), Some(key), Some(*known))
+                near = nearest(key, known.iter().copied());
+                let known_are =
+                    near.map_or_else(|| "; known".into(), |near| format!("; did you mean \"{near}\"? Known"));
+                let told = format!("there is no \"{key}\"{inside}{place_words}{known_are} are {list}");
+                (told, Some(key), Some(*known))
             }
             Kind::Word { word, known } => {
                 let list = known.join(", ");
@@ -120,6 +125,9 @@ impl Fault {
         let mut error = Error::invalid(format!("{what}: {sentence}"));
         if let Some(key) = key {
             error = error.with("key", key.as_str());
+        }
+        if let Some(near) = near {
+            error = error.with("nearest", near);
         }
         if let Some(known) = known {
             error = error.with("known", known.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());

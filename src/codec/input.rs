@@ -83,9 +83,20 @@ pub fn duration_from_text(text: &str) -> Result<std::time::Duration> {
 /// The id of an execution or a task, not in quotes. `what`: `execution_id`, `task_id`.
 pub fn id_from_text(what: &'static str, text: &str) -> Result<Id> {
     Id::parse_str(text).map_err(|why| {
-        Error::invalid(format!("{what}: {text:?} is not a UUID such as 018f3c1e-7b5a-7c3d-9e4f-0123456789ab: {why}"))
-            .with("key", what)
+        let told = format!("{what}: {text:?} is not a UUID such as 018f3c1e-7b5a-7c3d-9e4f-0123456789ab: {why}");
+        id_hint(what, Error::invalid(told).with("key", what))
     })
+}
+
+/// Who has an id of his own for an execution is told where it goes.
+pub(super) fn id_hint(key: &str, error: Error) -> Error {
+    match key {
+        "id" | "execution_id" => error.hinting(
+            "a name of your own, such as an order's number, is no id: give it to dispatch as its idempotency_key, and each \
+             dispatch with that key answers with the same execution's id",
+        ),
+        _ => error,
+    }
 }
 
 pub(super) fn payload(what: &str, text: &str, reader: Reader<'_>) -> Result<Payload> {

@@ -14,8 +14,8 @@ use super::tables::objects;
 use crate::backend::{DeadLetterFilter, ExecutionFilter};
 use crate::model::{
     CONNECTIONS_MAX, CallOptions, CheckOptions, CleanupOptions, ConfigureOptions, CustomOptions, DispatchOptions,
-    DispatchRequest, Error, FunctionOptions, LogOptions, Payload, Result, SignalOptions, SqliteOptions, StatsOptions,
-    StepOptions, TaskOptions, WaitSignalOptions, WorkerOptions, check_name, seconds,
+    DispatchRequest, Error, FunctionOptions, Id, LogOptions, Payload, Result, SignalOptions, SqliteOptions,
+    StatsOptions, StepOptions, TaskOptions, WaitSignalOptions, WorkerOptions, check_name, seconds,
 };
 
 /// Less is not enough for what stands between a thread and its handler's call of the library; more is a mistake.
@@ -127,7 +127,7 @@ pub fn dead_letter_filter(text: Option<&str>) -> Result<DeadLetterFilter> {
     let fields = Fields::from_text(&objects::DEAD_LETTER_FILTER, text)?;
     Ok(DeadLetterFilter {
         task: fields.value("task_id")?,
-        execution: fields.value("execution_id")?,
+        execution: fields.id("execution_id")?,
         function: fields.value("function")?,
         limit: fields.value("limit")?.unwrap_or(50),
         offset: fields.value("offset")?.unwrap_or(0),
@@ -241,7 +241,7 @@ pub(super) fn dispatch_request(what: &str, text: &str, request: Reader<'_>) -> R
 
 fn dispatch_fields(fields: &Fields<'_>) -> Result<DispatchOptions> {
     let options = DispatchOptions {
-        id: fields.value("id")?,
+        id: fields.id("id")?,
         kwargs: fields.kwargs("kwargs")?,
         delay: fields.duration("delay")?,
         expiry: fields.duration("expiry")?,
@@ -333,6 +333,11 @@ impl<'t> Fields<'t> {
 
     pub(super) fn value<T: Deserialize<'t>>(&self, key: &str) -> Result<Option<T>> {
         self.member(key).map(|value| value.read()).transpose().map_err(|fault| self.fault(key, fault))
+    }
+
+    /// Of an execution or a task.
+    pub(super) fn id(&self, key: &str) -> Result<Option<Id>> {
+        self.value(key).map_err(|error| input::id_hint(key, error))
     }
 
     pub(super) fn duration(&self, key: &str) -> Result<Option<Duration>> {

@@ -61,8 +61,8 @@ pub fn submission(operation: &str, text: Option<&str>) -> Result<Submission> {
         let reader = Reader::object(operation, text)?;
         Fields::read(&table.request, operation.to_owned(), text.unwrap_or_default(), reader)
     };
-    let execution = |fields: &Fields<'_>| fields.needed("execution_id", fields.value::<Id>("execution_id")?);
-    let task = |fields: &Fields<'_>| fields.needed("task_id", fields.value::<Id>("task_id")?);
+    let execution = |fields: &Fields<'_>| fields.needed("execution_id", fields.id("execution_id")?);
+    let task = |fields: &Fields<'_>| fields.needed("task_id", fields.id("task_id")?);
     Ok(match operation {
         "dispatch" => {
             let reader = Reader::object(operation, text)?;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::cleanup::Cleaned;
 use super::stats::Stats;
 use super::sync::wall_clock;
+use super::waiters::Waiter;
 use super::{Executor, Worker};
 use crate::backend::{
     DeadLetterFilter, ExecutionFilter, NewExecution, NewSignal, Replayed, Request, Response, Snapshot,
@@ -26,6 +27,10 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// And not later than this: the host's clock may have been set since.
 const LONGEST: Duration = Duration::from_secs(30);
+
+/// Who waits for so long begins to doubt that somebody has the code of what he waits for; and again after this.
+const DOUBT: Duration = Duration::from_secs(5);
+const DOUBT_AGAIN: Duration = Duration::from_secs(60);
 
 /// The name under which a client takes what is due; no worker has it.
 const CLIENT: &str = "stent.client";
@@ -90,6 +95,7 @@ impl Executor {
     pub async fn wait(&self, id: Id, timeout: Option<Duration>) -> Result<Snapshot> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let waiter = self.0.waiters.enter(id);
+        let mut doubt_at = Instant::now() + DOUBT;
         loop {
             let snapshot = self.look(id, deadline).await.map_err(|error| error.doing("wait"))?;
             let state = snapshot.execution.state;
@@ -98,23 +104,33 @@ impl Executor {
             }
             // The deadline is checked after a query, since the notice of the end may have been lost.
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Err(Error::new(Status::Timeout, format!("wait: the execution {id} is still {state}"))
+                let error = Error::new(Status::Timeout, format!("wait: the execution {id} is still {state}"))
                     .retryable(true)
-                    .with("state", state.as_str()));
+                    .with("state", state.as_str());
+                return Err(self.0.core.explained(&snapshot.execution, error).await);
             }
             let next = next_look(&snapshot.execution).and_then(|left| Instant::now().checked_add(left));
-            match deadline.into_iter().chain(next).min() {
-                None => waiter.rung().await,
-                Some(deadline) => {
-                    // The timer of our runtime: the caller may not be on a runtime.
-                    let bounded = {
-                        let _entered = self.0.core.runtime.enter();
-                        tokio::time::timeout_at(deadline.into(), waiter.rung())
-                    };
-                    // Notified or timed out: the next query decides.
-                    let _either = bounded.await;
-                }
+            // Notified or timed out: the next query decides.
+            self.rung(&waiter, deadline.into_iter().chain(next).min(), &mut doubt_at).await;
+        }
+    }
+
+    /// Waits for the waiter's bell, until then. Who waits long looks now and then for what nobody can run.
+    async fn rung(&self, waiter: &Waiter, until: Option<Instant>, doubt_at: &mut Instant) {
+        let core = &self.0.core;
+        loop {
+            let at = until.map_or(*doubt_at, |until| until.min(*doubt_at));
+            // The timer of our runtime: the caller may not be on a runtime.
+            let bounded = {
+                let _entered = core.runtime.enter();
+                tokio::time::timeout_at(at.into(), waiter.rung())
+            };
+            if bounded.await.is_ok() || at < *doubt_at {
+                return;
             }
+            *doubt_at = Instant::now() + DOUBT_AGAIN;
+            let core_too = Arc::clone(core);
+            core.runtime.spawn(async move { core_too.doubt().await });
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::declared::Declared;
+use super::doubts::Doubts;
 use super::log::{LogRecord, Logger};
 use super::metrics::Metrics;
 use crate::backend::SharedBackend;
@@ -15,6 +16,7 @@ pub(super) struct Core {
     pub(super) logger: Arc<dyn Logger>,
     pub(super) metrics: Metrics,
     pub(super) declared: Declared,
+    pub(super) doubts: Doubts,
 }
 
 impl Core {

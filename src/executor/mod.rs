@@ -11,13 +11,17 @@ mod cleanup;
 mod client;
 mod core;
 mod declared;
+mod doubts;
 mod events;
+mod explained;
+mod histogram;
 mod inbox;
 mod log;
 mod metrics;
 mod prometheus;
 mod registry;
 pub mod replay;
+mod series;
 mod stats;
 mod status;
 mod sync;
@@ -30,10 +34,13 @@ use std::time::Duration;
 
 pub use cleanup::Cleaned;
 pub use events::{Arrived, Reason, TaskEnd, TaskEvent, TaskNotice};
+pub use histogram::{HistogramValues, Scale};
 pub use inbox::{Event, Inbox};
 pub use log::{LogRecord, Logger, Silent};
-pub use metrics::{BUCKETS_US, CounterValues, HistogramValues, MetricValues};
+pub use metrics::{CounterValues, MetricValues};
+pub use prometheus::{Kind, Page};
 pub use registry::Handler;
+pub use series::{OTHERS, SERIES_MAX, SeriesValues};
 pub use stats::Stats;
 pub use status::{WorkerState, WorkerStatus};
 pub use task::{Task, TaskInfo};
@@ -41,6 +48,7 @@ pub use worker::{Worker, on_handler_thread};
 
 use self::core::Core;
 use self::declared::Declared;
+use self::doubts::Doubts;
 use crate::backend::SharedBackend;
 use crate::model::{Canonical, Error, FunctionOptions, Result, WorkerOptions, check_name};
 use metrics::Metrics;
@@ -69,8 +77,8 @@ impl Executor {
         logger: Arc<dyn Logger>,
     ) -> Self {
         let waiters = Waiters::new(Arc::clone(&backend), runtime.clone());
-        let (metrics, declared) = (Metrics::default(), Declared::default());
-        let core = Arc::new(Core { backend, canonical, runtime, logger, metrics, declared });
+        let (metrics, declared, doubts) = (Metrics::default(), Declared::default(), Doubts::default());
+        let core = Arc::new(Core { backend, canonical, runtime, logger, metrics, declared, doubts });
         Self(Arc::new(Inner { core, waiters, functions: RwLock::default(), workers: Mutex::default() }))
     }
 

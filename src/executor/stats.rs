@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::metrics::{HistogramValues, MetricValues};
+use super::histogram::HistogramValues;
+use super::metrics::MetricValues;
 use super::status::WorkerStatus;
 use crate::backend::{LogSize, StoreStats};
 
@@ -21,7 +22,7 @@ pub struct Stats {
 impl Stats {
     /// Latency bounds by name, in microseconds, for those who do not read histograms.
     pub fn latencies_us(&self) -> BTreeMap<&'static str, [u64; 3]> {
-        let of = |values: &HistogramValues| [0.5, 0.95, 0.99].map(|part| values.quantile_us(part));
+        let of = |values: &HistogramValues| [0.5, 0.95, 0.99].map(|part| values.quantile(part));
         BTreeMap::from([
             ("schedule_to_start", of(&self.metrics.schedule_to_start)),
             ("run_time", of(&self.metrics.run_time)),

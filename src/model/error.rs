@@ -226,6 +226,13 @@ impl Error {
         self
     }
 
+    /// Says what may help: `id is wrong; it is a UUID`.
+    #[must_use]
+    pub fn hinting(mut self, what: &str) -> Self {
+        self.0.message = format!("{}; {what}", self.0.message);
+        self
+    }
+
     pub fn status(&self) -> Status {
         self.0.status
     }

@@ -5,7 +5,8 @@ use std::process::Command;
 use crate::house::{run, stent};
 
 /// What the command needs beside the library.
-const OWN: &[&str] = &["clap", "clap_complete", "clap_mangen", "indicatif", "unicode-width"];
+const OWN: &[&str] =
+    &["clap", "clap_complete", "clap_mangen", "http-body-util", "hyper", "hyper-util", "indicatif", "unicode-width"];
 
 fn tree(features: &[&str]) -> Vec<String> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());

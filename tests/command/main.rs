@@ -3,7 +3,10 @@
 mod acts;
 mod alone;
 mod documents;
+mod exposition;
+mod grafana;
 mod house;
+mod metrics;
 #[path = "../common/postgres.rs"]
 mod postgres;
 mod reads;

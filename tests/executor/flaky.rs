@@ -38,6 +38,8 @@ pub struct Flaky {
     pub claims_wait: watch::Sender<bool>,
     /// So many wait.
     pub waiting: AtomicUsize,
+    /// So many are on their way, and have not been answered.
+    pub claiming: AtomicUsize,
     never: broadcast::Sender<Notice>,
 }
 
@@ -56,6 +58,7 @@ impl Flaky {
             writers: AtomicUsize::new(1),
             claims_wait: watch::Sender::new(false),
             waiting: AtomicUsize::new(0),
+            claiming: AtomicUsize::new(0),
             never: broadcast::channel(1).0,
         }
     }
@@ -71,6 +74,26 @@ impl Flaky {
             Outcome::Complete { result, .. } => Some(result) == poison.as_ref(),
             _ => false,
         })
+    }
+
+    /// As the store does it, or as it was told to.
+    async fn record(&self, transitions: Vec<Transition>, claim: Option<Claim>) -> Result<(Vec<Verdict>, Vec<Claimed>)> {
+        if self.is_poisoned(&transitions) {
+            return Err(Error::backend("a row can't be written"));
+        }
+        let is_letter = |transition: &Transition| matches!(transition.outcome, Outcome::DeadLetter { .. });
+        if self.no_letters.load(SeqCst) && transitions.iter().any(is_letter) {
+            self.refused.fetch_add(1, SeqCst);
+            return Err(Error::backend("no letters today"));
+        }
+        match self.next_failure(&transitions) {
+            Some((error, true)) => {
+                self.store.advance(transitions, None).await?;
+                Err(error)
+            }
+            Some((error, false)) => Err(error),
+            None => self.store.advance(transitions, claim).await,
+        }
     }
 }
 
@@ -129,28 +152,19 @@ impl Backend for Flaky {
         transitions: Vec<Transition>,
         claim: Option<Claim>,
     ) -> Result<(Vec<Verdict>, Vec<Claimed>)> {
-        if claim.is_some() {
+        if claim.is_none() {
+            return self.record(transitions, claim).await;
+        }
+        self.claiming.fetch_add(1, SeqCst);
+        let mut wait = self.claims_wait.subscribe();
+        if *wait.borrow() {
             self.waiting.fetch_add(1, SeqCst);
-            let mut wait = self.claims_wait.subscribe();
             wait.wait_for(|wait| !wait).await.unwrap();
             self.waiting.fetch_sub(1, SeqCst);
         }
-        if self.is_poisoned(&transitions) {
-            return Err(Error::backend("a row can't be written"));
-        }
-        let is_letter = |transition: &Transition| matches!(transition.outcome, Outcome::DeadLetter { .. });
-        if self.no_letters.load(SeqCst) && transitions.iter().any(is_letter) {
-            self.refused.fetch_add(1, SeqCst);
-            return Err(Error::backend("no letters today"));
-        }
-        match self.next_failure(&transitions) {
-            Some((error, true)) => {
-                self.store.advance(transitions, None).await?;
-                Err(error)
-            }
-            Some((error, false)) => Err(error),
-            None => self.store.advance(transitions, claim).await,
-        }
+        let answer = self.record(transitions, claim).await;
+        self.claiming.fetch_sub(1, SeqCst);
+        answer
     }
 
     async fn journals(&self, requests: Vec<JournalRequest>) -> Result<Vec<Vec<JournalEntry>>> {

@@ -44,11 +44,11 @@ fn ends_are_recorded_while_a_claim_is_on_its_way() {
     let worker = house.worker(64);
     let ids: Vec<_> = (0..48).map(|_| house.dispatch("waits", "[]")).collect();
     until("all have begun", || begun.get() == 48);
-    until("nothing is on its way", || flaky.waiting.load(SeqCst) == 0);
+    until("nothing is on its way", || flaky.claiming.load(SeqCst) == 0);
 
     flaky.claims_wait.send_replace(true);
     let last = house.dispatch("waits", "[]");
-    until("a claim is on its way", || flaky.waiting.load(SeqCst) == 1);
+    until("a claim is held", || flaky.waiting.load(SeqCst) == 1);
     latch.open();
     let over = || house.on(house.backend.ended_among(ids.clone())).unwrap().len();
     until("most ends are recorded", || over() >= 32);
@@ -78,13 +78,13 @@ fn what_is_recorded_beside_a_claim_is_repeated_and_told_apart_like_all_else() {
     let bad = house.dispatch("poisoned", "[]");
     let ids: Vec<_> = (0..47).map(|_| house.dispatch("waits", "[]")).collect();
     until("all have begun", || begun.get() == 47 && worker.status().running == 48);
-    until("nothing is on its way", || flaky.waiting.load(SeqCst) == 0);
+    until("nothing is on its way", || flaky.claiming.load(SeqCst) == 0);
 
     flaky.claims_wait.send_replace(true);
     *flaky.poison.lock().unwrap() = Some("[13]".into());
     let busy = || Error::backend("the store is busy").retryable(true);
     let last = house.dispatch("waits", "[]");
-    until("a claim is on its way", || flaky.waiting.load(SeqCst) == 1);
+    until("a claim is held", || flaky.waiting.load(SeqCst) == 1);
     flaky.fails.lock().unwrap().extend([(busy(), false), (busy(), true)]);
     latch.open();
     let over = || house.on(house.backend.ended_among(ids.clone())).unwrap().len();

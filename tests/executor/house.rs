@@ -1,7 +1,7 @@
 //! A store, an executor and helpers for the tests.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use stent::backend::SharedBackend;
@@ -21,6 +21,8 @@ pub struct House {
     pub executor: Executor,
     #[allow(dead_code, reason = "not each of the test programs asks the store itself")]
     pub backend: SharedBackend,
+    #[allow(dead_code, reason = "not each of the test programs reads the log")]
+    pub lines: Lines,
     runtime: Runtime,
     _folder: Option<tempfile::TempDir>,
 }
@@ -48,10 +50,14 @@ impl Kind {
     }
 }
 
-struct Stderr;
+/// What was logged.
+pub type Lines = Arc<Mutex<Vec<(Level, LogRecord)>>>;
+
+struct Stderr(Lines);
 
 impl Logger for Stderr {
     fn log(&self, level: Level, record: &LogRecord) {
+        self.0.lock().unwrap().push((level, record.clone()));
         eprintln!("{} {}: {} {:?}", level, record.target, record.message, record.fields);
     }
 }
@@ -86,11 +92,12 @@ impl House {
         };
         let backend = match crate::KIND {
             Kind::Protocol(around) => runtime.block_on(async { around(wrap(store)) }),
-            Kind::Sqlite | Kind::Postgres(_) => wrap(store),
+            Kind::Sqlite | Kind::Postgres(_) => runtime.block_on(async { wrap(store) }),
         };
-        let executor =
-            Executor::new(Arc::clone(&backend), Arc::new(CanonicalJson), runtime.handle().clone(), Arc::new(Stderr));
-        Self { executor, backend, runtime, _folder: None }
+        let lines = Lines::default();
+        let logger = Arc::new(Stderr(Arc::clone(&lines)));
+        let executor = Executor::new(Arc::clone(&backend), Arc::new(CanonicalJson), runtime.handle().clone(), logger);
+        Self { executor, backend, lines, runtime, _folder: None }
     }
 
     pub fn on<T>(&self, work: impl Future<Output = T>) -> T {

@@ -1,11 +1,15 @@
 //! The executor on a SQLite file: what a user of functions, workers and tasks can rely on.
 
+#[path = "../common/around.rs"]
+mod around;
 mod backups;
 mod cleanup_kills;
 mod cleanups;
 mod deadlines;
 mod deaths;
+mod doubts;
 mod ends;
+mod engine_level;
 mod flaky;
 mod flights;
 mod house;

@@ -6,6 +6,7 @@ mod authority;
 mod backups;
 mod circles;
 mod costs;
+mod documents;
 mod encodings;
 mod hints;
 #[allow(dead_code, reason = "other tests use more of it")]

@@ -5,8 +5,16 @@ use std::path::{Path, PathBuf};
 
 use crate::source::{check, files, is_word, read, root};
 
-/// Variables of the environment, and a build tag of Go's, which look like names of the header.
-const ENVIRONMENT: &[&str] = &["STENT_DB", "STENT_LIB_DIR", "STENT_LINK", "STENT_TEST_POSTGRES", "stent_lib_dir"];
+/// Variables of the environment, a build tag of Go's and a table of the stores, which look like names of the header.
+const ENVIRONMENT: &[&str] = &[
+    "STENT_DB",
+    "STENT_LIB_DIR",
+    "STENT_LINK",
+    "STENT_STRESS",
+    "STENT_TEST_POSTGRES",
+    "stent_lib_dir",
+    "stent_schema",
+];
 
 #[test]
 fn documents_name_make_targets_that_exist() {
@@ -36,7 +44,7 @@ fn documents_name_make_targets_that_exist() {
 }
 
 /// All that is written for people.
-fn documents() -> Vec<String> {
+pub fn documents() -> Vec<String> {
     let mut documents = files("docs", &["md"]);
     documents.extend(files("bindings", &["md"]));
     documents.extend(["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].map(str::to_owned));
@@ -48,11 +56,17 @@ fn documents_name_functions_and_options_that_exist() {
     let header = read("include/stent.h");
     let declared: BTreeSet<&str> = header.split(|c: char| !is_word(c)).collect();
     let described = read("tests/golden/describe.json");
+    let own_metrics = read("src/bin/stent/run/metrics.rs");
+    // A metric of the library's, or one that the command tells of a store.
+    let is_metric = |word: &str| {
+        let short = word.strip_prefix("stent_").unwrap_or(word);
+        described.contains(&format!("\"name\": \"{word}\"")) || own_metrics.contains(&format!("\"{short}\""))
+    };
     let mut problems = Vec::new();
     for file in documents() {
         let text = read(&file);
         for word in text.split(|c: char| !is_word(c)) {
-            let known = ENVIRONMENT.contains(&word) || declared.contains(word);
+            let known = ENVIRONMENT.contains(&word) || declared.contains(word) || is_metric(word);
             if word.to_lowercase().starts_with("stent_") && !known {
                 problems.push(format!("{file}: {word} is not in include/stent.h; name what is there"));
             }
@@ -70,7 +84,7 @@ fn documents_name_functions_and_options_that_exist() {
 }
 
 /// What is left of a text in Markdown without its code: every other part between fences, and between backquotes.
-fn without_code(text: &str) -> String {
+pub fn without_code(text: &str) -> String {
     let even = |text: &str, mark: &str| text.split(mark).step_by(2).collect::<Vec<_>>().join(" ");
     even(&even(text, "```"), "`")
 }

@@ -1,10 +1,14 @@
 // What a handler is given.
 
-import { errorOut } from "./errors";
+import { errorOut } from "./checked";
+import { type Callee, type Reference, referenceOf, type Rest, signalOf, type SignalReference } from "./functions";
+import { type HandlerLog, handlerLog, type Log } from "./log";
 import { native } from "./native";
 import { type CallOptions, decode, type Duration, encodeText, type StepOptions, type WaitSignalOptions } from "./options";
-import { fromJson, toJson } from "./payload";
-import { ContinueAs, type DurablePromise, type Run } from "./run";
+import { fromJson } from "./payload";
+import { ContinueAs, type DurablePromise, type Read, type Run } from "./run";
+import { parse, parseArgs } from "./schema";
+import type { Values } from "./values";
 
 /** What is known of a task beside its arguments. */
 export interface TaskInfo {
@@ -32,10 +36,6 @@ export interface TaskInfo {
   cleanup: boolean;
 }
 
-export type LogLevel = "error" | "warn" | "info" | "debug";
-
-const LEVELS: Record<LogLevel, number> = { error: 1, warn: 2, info: 3, debug: 4 };
-
 const textOut: [string | null] = [null];
 const randomOut = new BigUint64Array(1);
 
@@ -43,55 +43,102 @@ const randomOut = new BigUint64Array(1);
 export class Context {
   /** Aborted when the task's work is in vain: cancelled, timed out, or another worker's. */
   readonly signal: AbortSignal;
+  /** Goes to the store's logger, with the task's ids; not again in a replay. */
+  readonly log: HandlerLog;
 
   constructor(
     private readonly run: Run,
     readonly kwargs: Record<string, unknown>,
+    private readonly values: Values,
+    log: Log | null,
   ) {
     this.signal = run.aborts.signal;
+    this.log = handlerLog(
+      log,
+      () => this.isReplaying,
+      () => run.names(),
+    );
   }
 
   /** Asked anew each time: a task that waited goes on under another fence. */
   get info(): TaskInfo {
-    return decode(fromJson(native.taskInfo(this.run.task)));
+    const info = decode<TaskInfo>(fromJson(native.taskInfo(this.run.task)));
+    info.heartbeat = this.values.look(info.heartbeat);
+    return info;
   }
 
   /** Calls a function, in whatever language it is written, and takes its result. */
-  call<T = unknown>(name: string, args: unknown[] = [], options?: CallOptions): DurablePromise<T> {
-    return this.run.operation<T>(this.spawn(name, args, encodeText(options)));
+  call<Args extends any[], Result>(
+    callee: Reference<Args, Result>,
+    ...rest: Rest<Args, CallOptions>
+  ): DurablePromise<Result>;
+  call<T = unknown>(callee: string, args?: readonly unknown[], options?: CallOptions): DurablePromise<NoInfer<T>>;
+  call(callee: Callee, args: readonly unknown[] = [], options?: CallOptions): DurablePromise<any> {
+    const called = referenceOf(callee, "call");
+    return this.run.operation(this.spawn(called, args, this.optionsText(options)), this.resultOf(called));
   }
 
   /** Calls a function once for each array of arguments, all at once; the results come in the same order. */
-  map<T = unknown>(name: string, argsList: unknown[][], options?: CallOptions): DurablePromise<T[]> {
+  map<Args extends any[], Result>(
+    callee: Reference<Args, Result>,
+    argsList: readonly Readonly<Args>[],
+    options?: CallOptions,
+  ): DurablePromise<Result[]>;
+  map<T = unknown>(
+    callee: string,
+    argsList: readonly (readonly unknown[])[],
+    options?: CallOptions,
+  ): DurablePromise<NoInfer<T>[]>;
+  map(callee: Callee, argsList: readonly (readonly unknown[])[], options?: CallOptions): DurablePromise<any[]> {
+    const called = referenceOf(callee, "map");
     const { key, ...rest } = options ?? {};
-    const shared = options === undefined ? null : encodeText(rest);
-    return this.run.group<T>(
-      argsList.map((args, index) => {
-        const own = key === undefined ? shared : encodeText({ ...rest, key: `${key}-${index + 1}` });
-        return this.spawn(name, args, own);
-      }),
-    );
+    const shared = this.optionsText(options && rest);
+    const spawns = argsList.map((args, index) => {
+      const own = key === undefined ? shared : this.optionsText({ ...rest, key: `${key}-${index + 1}` });
+      return this.spawn(called, args, own);
+    });
+    return this.run.group(spawns, this.resultOf(called));
   }
 
-  private spawn(name: string, args: unknown[], options: string | null) {
-    return (op: Uint32Array): number =>
-      native.taskSpawnCall(this.run.task, name, toJson(args), options, op, errorOut);
+  /** What can't be carried fails here and now. */
+  private spawn(callee: Reference<any, any>, args: readonly unknown[], options: string | null) {
+    const place = `the arguments of '${callee.name}'`;
+    parseArgs(callee.schemas.args, args, place);
+    const text = this.values.argsText(args, place);
+    return (op: Uint32Array): number => native.taskSpawnCall(this.run.task, callee.name, text, options, op, errorOut);
+  }
+
+  private optionsText(options: CallOptions | undefined): string | null {
+    const kwargs = options?.kwargs && this.values.members(options.kwargs, "kwargs");
+    return encodeText("call", kwargs ? { ...options, kwargs } : options, "call");
+  }
+
+  private resultOf(callee: Reference<any, any>): Read {
+    const place = `the result of '${callee.name}'`;
+    return (carried) => parse(callee.schemas.result, this.values.read(carried, place), place);
   }
 
   /** Sleeps durably: the task wakes at the time that was fixed when the sleep was first reached. */
   sleep(duration: Duration): DurablePromise<null> {
-    return this.run.operation((op) => native.taskSpawnSleep(this.run.task, String(duration), op, errorOut));
+    const text = String(duration);
+    return this.run.operation((op) => native.taskSpawnSleep(this.run.task, text, op, errorOut), () => null);
   }
 
   /** Takes the oldest signal of the name that no wait has taken. */
-  waitSignal<T = unknown>(name: string, options?: WaitSignalOptions): DurablePromise<T> {
-    const text = encodeText(options);
-    return this.run.operation<T>((op) => native.taskSpawnWaitSignal(this.run.task, name, text, op, errorOut));
+  waitSignal<Taken>(signal: SignalReference<any, Taken>, options?: WaitSignalOptions): DurablePromise<Taken>;
+  waitSignal<T = unknown>(name: string, options?: WaitSignalOptions): DurablePromise<NoInfer<T>>;
+  waitSignal(named: string | SignalReference<any, any>, options?: WaitSignalOptions): DurablePromise<any> {
+    const { name, schema } = signalOf(named, "waitSignal");
+    const [place, text] = [`the signal '${name}'`, encodeText("wait_signal", options, "waitSignal")];
+    return this.run.operation(
+      (op) => native.taskSpawnWaitSignal(this.run.task, name, text, op, errorOut),
+      (carried) => parse(schema, this.values.read(carried, place), place),
+    );
   }
 
   /** Runs the body here, once: what it comes to is recorded. A crash in between runs it again. */
   step<T>(name: string, body: () => T | Promise<T>, options?: StepOptions): DurablePromise<T> {
-    return this.run.step<T>(name, encodeText(options), body);
+    return this.run.step<T>(name, encodeText("step", options, "step"), body);
   }
 
   /** The time of the last thing that this task was told: the same in every run. */
@@ -119,7 +166,7 @@ export class Context {
 
   /** Adds a line to the execution's progress. */
   progress(detail: unknown): void {
-    this.run.inTurn(native.taskProgress(this.run.task, toJson(detail), errorOut));
+    this.run.inTurn(native.taskProgress(this.run.task, this.values.text(detail, "the progress"), errorOut));
   }
 
   /** Adds to a counter of the execution, which begins at 0. */
@@ -129,17 +176,13 @@ export class Context {
 
   /** Sets a named value of the execution. */
   setState(key: string, value: unknown): void {
-    this.run.inTurn(native.taskStateSet(this.run.task, key, toJson(value), errorOut));
+    const text = this.values.text(value, `the state '${key}'`);
+    this.run.inTurn(native.taskStateSet(this.run.task, key, text, errorOut));
   }
 
   /** Says how far the handler has come, for its next attempt. Leases need no heartbeat. */
   heartbeat(details?: unknown): void {
-    this.run.inTurn(native.taskHeartbeat(this.run.task, toJson(details), errorOut));
-  }
-
-  /** Writes a line to the library's log, with the task's ids; not again in a replay. */
-  log(level: LogLevel, message: string): void {
-    this.run.inTurn(native.taskLog(this.run.task, LEVELS[level], message, errorOut));
+    this.run.inTurn(native.taskHeartbeat(this.run.task, this.values.text(details, "the heartbeat"), errorOut));
   }
 
   /** True while the handler is answered from what earlier runs recorded. */

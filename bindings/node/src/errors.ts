@@ -1,8 +1,5 @@
 // What goes wrong, as classes.
 
-import { type Handle, native, type NativeFunction } from "./native";
-import { fromJson, toJson } from "./payload";
-
 /** Statuses by the names that the library gives them. */
 export const STATUS = {
   OK: 0,
@@ -30,13 +27,13 @@ export type Status = keyof typeof STATUS;
 export interface Failure {
   type: string;
   message: string;
-  code?: string | null;
-  retryable?: boolean;
+  code?: string | null | undefined;
+  retryable?: boolean | undefined;
   details?: unknown;
-  stack?: string | null;
+  stack?: string | null | undefined;
 }
 
-interface Told {
+export interface Told {
   status: Status;
   message: string;
   retryable: boolean;
@@ -63,6 +60,10 @@ export class StentError extends Error {
 
 /** The caller's mistake; the message says which, and what would be right. */
 export class InvalidError extends StentError {}
+/** The caller's mistake, as it is told on this side of the library. */
+export const misuse = (message: string, details: Record<string, unknown> = {}): InvalidError =>
+  new InvalidError({ status: "INVALID", message, details });
+
 /** There is no such execution, task or dead letter. */
 export class NotFoundError extends StentError {}
 /** It exists already, or is over already, or is not in the state that the call needs. */
@@ -99,8 +100,8 @@ export class FailedError extends StentError implements Failure {
     return this.failure.type;
   }
 
-  get code(): string | null | undefined {
-    return this.failure.code;
+  get code(): string | null {
+    return this.failure.code ?? null;
   }
 }
 
@@ -111,97 +112,12 @@ export class ApplicationError extends Error implements Failure {
   readonly details: unknown;
   readonly retryable: boolean;
 
-  constructor(type: string, message: string, more: { code?: string; details?: unknown; retryable?: boolean } = {}) {
+  constructor(type: string, message: string, more: { code?: string | undefined; details?: unknown; retryable?: boolean | undefined } = {}) {
     super(message);
     this.name = type;
     this.type = type;
     this.code = more.code ?? null;
     this.details = more.details ?? null;
     this.retryable = more.retryable ?? true;
-  }
-}
-
-type Maker = (told: Told) => StentError;
-const of = (kind: new (told: Told) => StentError): Maker => (told) => new kind(told);
-const invalid = of(InvalidError);
-
-/** The class of each status; those that are no errors never get here. */
-const CLASSES: Record<Status, Maker> = {
-  OK: invalid,
-  PENDING: invalid,
-  SUSPEND: invalid,
-  INVALID: invalid,
-  NOT_FOUND: of(NotFoundError),
-  CONFLICT: of(ConflictError),
-  TIMEOUT: of(TimeoutError),
-  CANCELLED: of(CancelledError),
-  CLOSED: of(ClosedError),
-  LEASE_LOST: of(LeaseLostError),
-  NONDETERMINISM: of(NondeterminismError),
-  FAILED: of(FailedError),
-  BACKEND: of(BackendError),
-  UNSUPPORTED: of(UnsupportedError),
-  WRONG_THREAD: of(UnsupportedError),
-  FORKED: of(ForkedError),
-  PANIC: of(PanicError),
-};
-
-/** The error that a JSON text of the library tells of. */
-export function errorOf(json: string): StentError {
-  const told: Told = fromJson(json);
-  return (CLASSES[told.status] ?? of(StentError))(told);
-}
-
-/** Where a call writes its error. Calls on the JavaScript thread come one after another, so one place will do. */
-export const errorOut = new BigUint64Array(1);
-
-/** Throws what the last call wrote, if its status is an error; gives the status. */
-export function check(status: number, out: BigUint64Array = errorOut): number {
-  if (status >= 0) return status;
-  const handle: Handle = out[0];
-  const json: string = native.errorJson(handle);
-  native.errorFree(handle);
-  throw errorOf(json);
-}
-
-/** Calls a function that blocks on a thread of koffi's; its last parameter, the error, is given here. */
-export function beside(blocking: NativeFunction, ...args: unknown[]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const errors = new BigUint64Array(1);
-    blocking.async(...args, errors, (failed: Error | null, status: number) => {
-      try {
-        if (failed) throw failed;
-        check(status, errors);
-        resolve();
-      } catch (error) {
-        reject(error);
-      }
-    });
-  });
-}
-
-/** Anything that was thrown, as the failure that is recorded. A failure that came from a call is passed on as it is. */
-export function failureOf(thrown: unknown): Failure {
-  if (thrown instanceof FailedError) return thrown.failure;
-  if (!(thrown instanceof Error)) {
-    return { type: "Error", message: typeof thrown === "string" ? thrown : String(thrown) };
-  }
-  const more = thrown as Error & Partial<Failure>;
-  const failure: Failure = {
-    type: thrown instanceof StentError ? thrown.status : thrown.name || thrown.constructor.name,
-    message: thrown.message,
-    stack: thrown.stack ?? null,
-  };
-  if (typeof more.code === "string") failure.code = more.code;
-  if (typeof more.retryable === "boolean") failure.retryable = more.retryable;
-  if (more.details !== undefined && isJson(more.details)) failure.details = more.details;
-  return failure;
-}
-
-function isJson(value: unknown): boolean {
-  try {
-    return toJson(value) !== null;
-  } catch {
-    return false;
   }
 }

@@ -3,9 +3,12 @@
 
 import { randomUUID } from "node:crypto";
 import * as net from "node:net";
-import { CancelledError, check, ClosedError, errorOf, errorOut, STATUS, StentError } from "./errors";
+import { check, errorOf, errorOut } from "./checked";
+import { CancelledError, ClosedError, STATUS, type StentError } from "./errors";
 import { duplicate, type Handle, native } from "./native";
+import type { LogLevel } from "./log";
 import { fromJson, toJson } from "./payload";
+import type { Values } from "./values";
 
 /** Every event that the library knows; a test compares. */
 export const EVENTS = ["task", "op", "ended", "cancel", "evict", "reply", "log", "worker"] as const;
@@ -16,7 +19,7 @@ const BATCHES = 16;
 
 export interface LogLine {
   time: string;
-  level: "error" | "warn" | "info" | "debug";
+  level: LogLevel;
   target: string;
   message: string;
   fields: Record<string, string>;
@@ -45,6 +48,7 @@ export interface Hosted {
 }
 
 interface Question {
+  operation: string;
   resolve(answer: unknown): void;
   reject(error: StentError): void;
 }
@@ -70,7 +74,7 @@ export class Host {
   private reasonsToStay = 0;
   private closed = false;
 
-  constructor() {
+  constructor(readonly values: Values) {
     const out = new BigUint64Array(1);
     check(native.pollerNew(out, errorOut));
     this.poller = out[0];
@@ -96,7 +100,7 @@ export class Host {
       if (this.closed) throw new ClosedError({ status: "CLOSED", message: `${operation}: the store was closed` });
       signal?.throwIfAborted();
       const tag = ++this.lastTag;
-      check(native.executorSubmit(executor, operation, toJson(request), this.poller, tag, errorOut));
+      check(native.executorSubmit(executor, operation, toJson(request, operation), this.poller, tag, errorOut));
       const leave = this.stay();
       const give = () => native.executorSubmitCancel(executor, this.poller, tag, null);
       const over = () => {
@@ -105,6 +109,7 @@ export class Host {
       };
       signal?.addEventListener("abort", give, { once: true });
       this.questions.set(tag, {
+        operation,
         resolve: (answer) => (over(), resolve(answer as T)),
         reject: (error) => (over(), reject(signal?.aborted ? signal.reason : error)),
       });
@@ -195,7 +200,7 @@ export class Host {
           const question = this.questions.get(tag);
           this.questions.delete(tag);
           const json: string = native.eventJson(event);
-          if (native.eventStatus(event) < 0) question?.reject(errorOf(json));
+          if (native.eventStatus(event) < 0) question?.reject(errorOf(json, this.values, question.operation === "backend_call"));
           else question?.resolve(fromJson(json));
           break;
         }

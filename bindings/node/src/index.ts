@@ -1,11 +1,12 @@
 // Durable execution: workflows that survive crashes. See README.md.
 
-import { check, errorOut } from "./errors";
+import { check, errorOut } from "./checked";
 import { native } from "./native";
 import { type ConfigureOptions, encodeText } from "./options";
 import { Stent } from "./stent";
 
-export { Context, type LogLevel, type TaskInfo } from "./context";
+export { type Codec, NativeCodec } from "./codec";
+export { Context, type TaskInfo } from "./context";
 export {
   ApplicationError,
   BackendError,
@@ -25,29 +26,23 @@ export {
   TimeoutError,
   UnsupportedError,
 } from "./errors";
-export type { LogLine, WorkerState } from "./host";
+export { Execution, type WaitOptions, type WatchOptions } from "./execution";
+export { define, Definition, type Handler, Reference, reference, signal, SignalReference } from "./functions";
+export type { WorkerState } from "./host";
+export type { HandlerLog, LogFields, Logger, LogLevel } from "./log";
 export type * from "./options";
+export type { CheckedCase, CheckReport, DeadLetter, ExecutionRecord, Progress, WorkerStatus } from "./records";
 export { ContinueAs, DurablePromise } from "./run";
-export {
-  type CheckedCase,
-  type CheckReport,
-  Execution,
-  type ExecutionRecord,
-  type Handler,
-  type OpenOptions,
-  type Progress,
-  Stent,
-  type WaitOptions,
-  Worker,
-  type WorkerStatus,
-} from "./stent";
+export type { StandardSchemaV1 } from "./schema";
+export { type OpenOptions, Stent } from "./stent";
+export { type RunOptions, Worker } from "./worker";
 
 /** Opens a store: a file, ":memory:", or "postgresql://user@host/database". */
 export const open = Stent.open;
 
 /** Sets what holds for the whole process, before the first store is opened. */
 export function configure(options: ConfigureOptions): void {
-  check(native.configure(encodeText(options), errorOut));
+  check(native.configure(encodeText("configure", options, "configure"), errorOut));
 }
 
 /** The library's version. */

@@ -1,6 +1,8 @@
 // Options as JavaScript writes them, and their names in the library. Each table has exactly the keys of its interface:
 // the compiler sees to that, and a test compares the tables with what the library knows.
 
+import { misuse } from "./errors";
+import { type Callee, referenceOf, shown } from "./functions";
 import { toJson } from "./payload";
 
 /** A number of seconds, or text such as "1h30m". */
@@ -8,161 +10,161 @@ export type Duration = number | string;
 
 export interface RetryPolicy {
   /** In all, the first included. */
-  maxAttempts?: number;
+  maxAttempts?: number | undefined;
   /** Workers in a row that may die while they run it apart from others. */
-  maxDeaths?: number;
-  backoffFactor?: number;
-  initialDelay?: Duration;
-  maxDelay?: Duration;
+  maxDeaths?: number | undefined;
+  backoffFactor?: number | undefined;
+  initialDelay?: Duration | undefined;
+  maxDelay?: Duration | undefined;
   /** The part of the delay by which chance moves it: 0 to 1. */
-  jitter?: number;
+  jitter?: number | undefined;
   /** The failure types that are retried; empty: all. */
-  retryFor?: string[];
-  noRetryFor?: string[];
+  retryFor?: string[] | undefined;
+  noRetryFor?: string[] | undefined;
   /** A failed call is tried again with its caller. */
-  retryChildren?: boolean;
+  retryChildren?: boolean | undefined;
 }
 
 interface TaskOptions {
-  queue?: string;
-  tags?: string[];
-  priority?: number;
-  retryPolicy?: RetryPolicy;
+  queue?: string | undefined;
+  tags?: string[] | undefined;
+  priority?: number | undefined;
+  retryPolicy?: RetryPolicy | undefined;
   /** For one attempt. */
-  timeout?: Duration;
-  cached?: boolean;
-  cacheTtl?: Duration;
+  timeout?: Duration | undefined;
+  cached?: boolean | undefined;
+  cacheTtl?: Duration | undefined;
 }
 
 export interface DispatchOptions extends TaskOptions {
-  id?: string;
-  kwargs?: Record<string, unknown>;
-  delay?: Duration;
+  id?: string | undefined;
+  kwargs?: Record<string, unknown> | undefined;
+  delay?: Duration | undefined;
   /** It is ended as timed out this long after the dispatch. */
-  expiry?: Duration;
-  maxDuration?: Duration;
+  expiry?: Duration | undefined;
+  maxDuration?: Duration | undefined;
   /** The second use joins the first. */
-  idempotencyKey?: string;
+  idempotencyKey?: string | undefined;
   /** What the key does after an execution that failed: start a new one (the default), or answer that one's id. */
-  idempotencyReuse?: "after_failure" | "never";
+  idempotencyReuse?: "after_failure" | "never" | undefined;
   /** The function that is dispatched when the execution is cancelled. */
-  onCancel?: string;
-  traceparent?: string;
+  onCancel?: Callee | undefined;
+  traceparent?: string | undefined;
 }
 
 export interface DispatchRequest {
-  function: string;
-  args?: unknown[];
-  options?: DispatchOptions;
+  function: Callee;
+  args?: unknown[] | undefined;
+  options?: DispatchOptions | undefined;
 }
 
 export interface CallOptions extends TaskOptions {
   /** The operation's own key in the record, in place of name and number. */
-  key?: string;
-  kwargs?: Record<string, unknown>;
-  delay?: Duration;
-  idempotencyKey?: string;
-  cacheKey?: string;
+  key?: string | undefined;
+  kwargs?: Record<string, unknown> | undefined;
+  delay?: Duration | undefined;
+  idempotencyKey?: string | undefined;
+  cacheKey?: string | undefined;
 }
 
 export interface FunctionOptions extends TaskOptions {
-  version?: string;
+  version?: string | undefined;
   /** At most so many at once, in all workers. */
-  maxConcurrent?: number;
-  idempotent?: boolean;
+  maxConcurrent?: number | undefined;
+  idempotent?: boolean | undefined;
   /** How long an execution of it may clean up after it was cancelled or timed out; see the README. */
-  cleanup?: Duration;
+  cleanup?: Duration | undefined;
 }
 
 export interface WorkerOptions {
-  workerId?: string;
-  queues?: string[];
-  tags?: string[];
+  workerId?: string | undefined;
+  queues?: string[] | undefined;
+  tags?: string[] | undefined;
   /** Tasks that run at once; waiting workflows don't count. */
-  maxConcurrency?: number;
-  prefetch?: number;
-  leaseDuration?: Duration;
-  heartbeatInterval?: Duration;
-  pollInterval?: Duration;
-  pollIntervalMax?: Duration;
+  maxConcurrency?: number | undefined;
+  prefetch?: number | undefined;
+  leaseDuration?: Duration | undefined;
+  heartbeatInterval?: Duration | undefined;
+  pollInterval?: Duration | undefined;
+  pollIntervalMax?: Duration | undefined;
   /** null: never. */
-  cleanupInterval?: Duration | null;
-  retentionPeriod?: Duration;
+  cleanupInterval?: Duration | null | undefined;
+  retentionPeriod?: Duration | undefined;
   /** Of no use here: handlers are not called back. */
-  hold?: Duration;
+  hold?: Duration | undefined;
   /** Waiting workflows that are kept in memory; beyond that they are replayed. */
-  maxCoroutines?: number;
+  maxCoroutines?: number | undefined;
   /** A thread whose event loop stands still for so long counts as dead, and other workers take its tasks; three leases
    * where nobody says. */
-  hostTimeout?: Duration;
+  hostTimeout?: Duration | undefined;
 }
 
 export interface SqliteOptions {
-  synchronous?: "full" | "normal" | "off";
-  busyTimeout?: Duration;
-  readers?: number;
+  synchronous?: "full" | "normal" | "off" | undefined;
+  busyTimeout?: Duration | undefined;
+  readers?: number | undefined;
   /** Of a new file, as for chmod: "0600" where nobody says. */
-  fileMode?: "0600" | "0640" | "0644" | "0660" | "0664" | "0666";
+  fileMode?: "0600" | "0640" | "0644" | "0660" | "0664" | "0666" | undefined;
 }
 
 export interface CheckOptions {
   /** Cases whose names begin with one of these, such as "records"; none: all. */
-  only?: string[];
+  only?: string[] | undefined;
   /** For one case. */
-  timeout?: Duration;
+  timeout?: Duration | undefined;
 }
 
 export interface WaitSignalOptions {
-  timeout?: Duration;
-  key?: string;
+  timeout?: Duration | undefined;
+  key?: string | undefined;
 }
 
 export interface StepOptions {
-  key?: string;
+  key?: string | undefined;
 }
 
 export interface SignalOptions {
   /** The same id for the same execution and name counts once. */
-  id?: string;
+  id?: string | undefined;
 }
 
 export interface ExecutionFilter {
-  state?: ExecutionState;
-  function?: string;
-  queue?: string;
-  tag?: string;
-  createdAfter?: string | Date;
-  createdBefore?: string | Date;
-  limit?: number;
-  offset?: number;
+  state?: ExecutionState | undefined;
+  function?: string | undefined;
+  queue?: string | undefined;
+  tag?: string | undefined;
+  createdAfter?: string | Date | undefined;
+  createdBefore?: string | Date | undefined;
+  limit?: number | undefined;
+  offset?: number | undefined;
 }
 
 export interface DeadLetterFilter {
-  taskId?: string;
-  executionId?: string;
-  function?: string;
-  limit?: number;
-  offset?: number;
+  taskId?: string | undefined;
+  executionId?: string | undefined;
+  function?: string | undefined;
+  limit?: number | undefined;
+  offset?: number | undefined;
 }
 
 export interface CleanupOptions {
-  olderThan?: Duration;
-  deadLetters?: Duration;
+  olderThan?: Duration | undefined;
+  deadLetters?: Duration | undefined;
 }
 
 export interface StatsOptions {
-  format?: "json" | "prometheus";
+  format?: "json" | "prometheus" | undefined;
 }
 
 export interface LogOptions {
-  level?: "error" | "warn" | "info" | "debug";
+  level?: "error" | "warn" | "info" | "debug" | undefined;
 }
 
 export interface ConfigureOptions {
   /** Threads that serve the stores. */
-  runtimeThreads?: number;
+  runtimeThreads?: number | undefined;
   /** Bytes of stack of each thread that runs handlers. */
-  handlerStackSize?: number;
+  handlerStackSize?: number | undefined;
 }
 
 export type ExecutionState =
@@ -263,26 +265,49 @@ export const OPTIONS = {
   log_handler: { level: true } satisfies Keys<LogOptions>,
 } as const;
 
+export type OptionsKind = keyof typeof OPTIONS;
+
 /** maxAttempts → max_attempts */
 export const toSnake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** root_function → rootFunction */
 export const toCamel = (name: string): string => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
-/** Options as the library reads them; what is unknown it refuses by name. */
-export function encode(options: object | undefined): Record<string, unknown> {
+/** Options as the library reads them; what is unknown is refused, in the names that are written here. */
+export function encode(kind: OptionsKind, options: object | undefined, doing: string): Record<string, unknown> {
+  if (options !== undefined && (typeof options !== "object" || options === null || Array.isArray(options))) {
+    throw misuse(`${doing}: the options are ${shown(options)}; they must be an object`);
+  }
+  const known = Object.keys(OPTIONS[kind]);
   const encoded: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(options ?? {})) {
-    if (value === undefined) continue;
-    encoded[toSnake(key)] = key === "retryPolicy" ? encode(value as RetryPolicy) : value;
+    if (!known.includes(key)) {
+      throw misuse(`${doing}: there is no option "${key}"; known are ${known.join(", ")}`, { key, known });
+    }
+    if (value !== undefined) encoded[toSnake(key)] = member(key, value, doing);
   }
   return encoded;
 }
 
-/** As a call takes it: null for none, which spares the library a look. */
-export function encodeText(options: object | undefined): string | null {
-  return options === undefined ? null : toJson(encode(options));
+function member(key: string, value: unknown, doing: string): unknown {
+  if (key === "retryPolicy" && value !== null) return encode("retry_policy", value as object, `${doing}: retryPolicy`);
+  return key === "onCancel" ? referenceOf(value, `${doing}: onCancel`).name : value;
 }
+
+/** As a call takes it: null for none, which spares the library a look. */
+export function encodeText(kind: OptionsKind, options: object | undefined, doing: string): string | null {
+  return options === undefined ? null : toJson(encode(kind, options, doing), doing);
+}
+
+const SNAKES = new Map(
+  Object.values(OPTIONS)
+    .flatMap((kind) => Object.keys(kind))
+    .map((name) => [toSnake(name), name]),
+);
+
+/** Options in a sentence of the library's, as they are written here. */
+export const respelled = (text: string): string =>
+  text.replace(/[a-z]+(?:_[a-z]+)+/g, (word) => SNAKES.get(word) ?? word);
 
 /** A record of the library, with its names as JavaScript writes them; what users put into it stays as it is. */
 export function decode<T>(record: unknown): T {

@@ -1,6 +1,8 @@
 // Payloads as JSON text. Bytes are Buffers here and {"$base64": "…"} there, at any depth; an object that looks so, or has
 // such an object as its only value under that key, is written with one such key more around it.
 
+import { type InvalidError, misuse } from "./errors";
+
 const MARK = "$base64";
 
 const onlyValue = (value: object): unknown => {
@@ -8,7 +10,7 @@ const onlyValue = (value: object): unknown => {
   return keys.length === 1 && keys[0] === MARK ? (value as Record<string, unknown>)[MARK] : undefined;
 };
 
-const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
+export const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 
 /** A text under the key of bytes, or an object with such a one in it. */
 function isMark(value: unknown): value is object {
@@ -17,24 +19,109 @@ function isMark(value: unknown): value is object {
   return typeof held === "string" && held !== value;
 }
 
-/** undefined is null, and what JSON can't say is an error. */
-export function toJson(value: unknown): string | null {
-  if (!isObject(value)) return value === undefined ? null : (JSON.stringify(value) ?? null);
-  const verbatim = new WeakSet<object>();
-  function written(this: any, key: string, value: unknown): unknown {
-    // Before its toJSON.
-    const held = this[key];
-    if (ArrayBuffer.isView(held) || held instanceof ArrayBuffer) return mark(bytesOf(held).toString("base64"));
-    if (verbatim.has(this) || !isMark(value)) return value;
-    return mark(value);
+/** Writes a value as what JSON has, and says where it can't. */
+export class Walk {
+  private readonly path: (string | number)[] = [];
+  private readonly above: object[] = [];
+
+  constructor(
+    private readonly place: string,
+    /** What stands for a bigint or an object that is not written as it is; undefined: it is. */
+    private readonly special: (value: bigint | object, walk: Walk) => unknown,
+  ) {}
+
+  /** The same value, if nothing in it has to change. */
+  write(value: unknown): unknown {
+    switch (typeof value) {
+      case "string":
+      case "boolean":
+        return value;
+      case "number":
+        if (!Number.isFinite(value)) throw this.refusal(`is ${value}, which JSON can't say`);
+        return value;
+      case "undefined":
+        throw this.refusal("is undefined, which would come back as null: write null");
+      case "bigint": {
+        const made = this.special(value, this);
+        if (made === undefined) throw this.refusal("is a bigint, which JSON can't say");
+        return made;
+      }
+      case "function":
+      case "symbol":
+        throw this.refusal(`is a ${typeof value}`);
+      case "object":
+        return value === null ? null : this.object(value);
+    }
   }
-  const mark = (held: string | object) => {
-    const made = { [MARK]: held };
-    // What is written into it stays as it is.
-    for (let at: unknown = made; isObject(at); at = onlyValue(at)) verbatim.add(at);
+
+  /** What stands under a key, or an index. */
+  below(step: string | number, value: unknown): unknown {
+    this.path.push(step);
+    const made = this.write(value);
+    this.path.pop();
     return made;
-  };
-  return JSON.stringify(value, written) ?? null;
+  }
+
+  refusal(why: string): InvalidError {
+    const steps = this.path.map((step) => (/^[A-Za-z_$][\w$]*$/.test(`${step}`) ? `.${step}` : `[${JSON.stringify(step)}]`));
+    const path = steps.join("");
+    return misuse(`${this.place}${path && ": "}${path.replace(/^\./, "")} ${why}`, { path });
+  }
+
+  private object(value: object): unknown {
+    if (this.above.includes(value)) throw this.refusal("holds itself");
+    this.above.push(value);
+    const made = this.special(value, this) ?? (Array.isArray(value) ? this.elements(value) : this.members(value));
+    this.above.pop();
+    return made;
+  }
+
+  private elements(value: unknown[]): unknown[] {
+    let copy: unknown[] | undefined;
+    for (let index = 0; index < value.length; index++) {
+      const made = this.below(index, value[index]);
+      if (made !== value[index]) (copy ??= [...value])[index] = made;
+    }
+    return copy ?? value;
+  }
+
+  /** A member that is undefined is as good as none. */
+  private members(value: object): unknown {
+    const { toJSON } = value as { toJSON?: unknown };
+    if (typeof toJSON === "function") return this.write(toJSON.call(value, String(this.path.at(-1) ?? "")));
+    const kind = kindOf(value);
+    if (kind === "Promise") throw this.refusal("is a promise: await it first");
+    if (kind) throw this.refusal(`is an instance of ${kind}, which the codec does not know: register it, or make it plain`);
+    const changed = new Map<string, unknown>();
+    for (const [key, held] of Object.entries(value)) {
+      if (held === undefined) continue;
+      const made = this.below(key, held);
+      if (made !== held) changed.set(key, made);
+    }
+    if (changed.size === 0) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, held]) => [key, changed.has(key) ? changed.get(key) : held]));
+  }
+}
+
+/** The name of an object's class; none of plain ones, from whatever realm. */
+function kindOf(value: object): string | null {
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) return null;
+  return prototype.constructor?.name || "a class without a name";
+}
+
+export const isBytes = (value: unknown): value is ArrayBufferView | ArrayBuffer =>
+  ArrayBuffer.isView(value) || value instanceof ArrayBuffer;
+
+function marked(value: bigint | object): unknown {
+  if (isBytes(value)) return { [MARK]: bytesOf(value).toString("base64") };
+  // What is in a mark stays as it is.
+  return isMark(value) ? { [MARK]: value } : undefined;
+}
+
+/** undefined is null, and what JSON can't say is an error that tells where it stands. */
+export function toJson(value: unknown, place = "a value"): string | null {
+  return value === undefined ? null : JSON.stringify(new Walk(place, marked).write(value));
 }
 
 const bytesOf = (held: ArrayBufferView | ArrayBuffer): Buffer =>

@@ -1,23 +1,18 @@
 // One task in the hands of its handler: the promises that it waits for, and how it ends.
 
-import {
-  check,
-  errorOf,
-  errorOut,
-  type Failure,
-  failureOf,
-  LeaseLostError,
-  NondeterminismError,
-  STATUS,
-  StentError,
-} from "./errors";
+import { check, errorOf, errorOut, failureOf } from "./checked";
+import { type Failure, LeaseLostError, NondeterminismError, STATUS, StentError } from "./errors";
+import type { Schemas } from "./functions";
 import { cancelled, type Host, type Hosted } from "./host";
 import { type Handle, native } from "./native";
 import { fromJson, toJson } from "./payload";
+import { parse, parseArgs } from "./schema";
 
 /** A result that says: from the start again, with these arguments. */
 export class ContinueAs {
-  constructor(readonly args: unknown[]) {}
+  declare protected readonly brand: undefined;
+
+  constructor(readonly args: readonly unknown[]) {}
 }
 
 /** The promise of a durable operation. */
@@ -31,7 +26,11 @@ export class DurablePromise<T> extends Promise<T> {
   }
 }
 
+/** What a promise gives of what has arrived. */
+export type Read = (carried: unknown) => unknown;
+
 interface Waiting {
+  read: Read;
   resolve(value: unknown): void;
   reject(error: unknown): void;
 }
@@ -49,6 +48,7 @@ export class Run implements Hosted {
   private done = false;
   private evicted = false;
   private freed = false;
+  private lastNames: Record<string, unknown> = {};
   /** The end that comes with the next turn, for a handler that returned out of its turn. */
   private end: (() => void) | null = null;
 
@@ -56,6 +56,7 @@ export class Run implements Hosted {
     readonly tag: number,
     readonly task: Handle,
     private readonly host: Host,
+    private readonly schemas: Schemas,
     private readonly body: () => unknown,
   ) {}
 
@@ -73,6 +74,19 @@ export class Run implements Hosted {
     );
   }
 
+  /** As the library's log names them. Of a task that is another's by now they are those that it had. */
+  names(): Record<string, unknown> {
+    if (this.freed) return this.lastNames;
+    this.lastNames = {
+      function: native.taskFunction(this.task),
+      task: native.taskId(this.task),
+      execution: native.taskExecutionId(this.task),
+      attempt: native.taskAttempt(this.task),
+      worker: native.taskWorkerId(this.task),
+    };
+    return this.lastNames;
+  }
+
   /** Checks what a durable call answered. */
   inTurn(status: number): number {
     if (this.freed) throw this.lost();
@@ -88,8 +102,8 @@ export class Run implements Hosted {
   }
 
   /** Starts an operation, and asks to be told of its end. */
-  operation<T>(spawn: (op: Uint32Array) => number): DurablePromise<T> {
-    return this.durable<T>(() => {
+  operation<T>(spawn: (op: Uint32Array) => number, read: Read): DurablePromise<T> {
+    return this.durable<T>(read, () => {
       this.guard();
       this.inTurn(spawn(opOut));
       return this.notify(opOut[0]);
@@ -97,8 +111,8 @@ export class Run implements Hosted {
   }
 
   /** One promise of the results of many, which wakes the handler once. */
-  group<T>(spawns: ((op: Uint32Array) => number)[]): DurablePromise<T[]> {
-    return this.durable<T[]>(() => {
+  group<T>(spawns: ((op: Uint32Array) => number)[], read: Read): DurablePromise<T[]> {
+    return this.durable<T[]>((carried) => (carried as unknown[]).map(read), () => {
       this.guard();
       const ops = new Uint32Array(spawns.length);
       spawns.forEach((spawn, index) => {
@@ -113,13 +127,14 @@ export class Run implements Hosted {
 
   /** Runs the body unless it is recorded; what it comes to is what every run gets. */
   step<T>(name: string, options: string | null, body: () => T | Promise<T>): DurablePromise<T> {
-    return this.durable<T>(() => {
+    const place = `the result of the step '${name}'`;
+    return this.durable<T>((carried) => this.host.values.read(carried, place), () => {
       this.guard();
       this.inTurn(native.taskStepBegin(this.task, name, options, opOut, recordedOut, errorOut));
       const op = opOut[0];
       const recorded = recordedOut[0] === 1;
       const asked = this.notify(op);
-      if (!recorded) this.runStep(op, body);
+      if (!recorded) this.runStep(op, place, body);
       return asked;
     });
   }
@@ -130,12 +145,12 @@ export class Run implements Hosted {
     return { tag, ops: [op] };
   }
 
-  private durable<T>(begin: () => { tag: number; ops: number[] }): DurablePromise<T> {
+  private durable<T>(read: Read, begin: () => { tag: number; ops: number[] }): DurablePromise<T> {
     let ops: number[] = [];
     const promise = new DurablePromise<T>((resolve, reject) => {
       const asked = begin();
       ops = asked.ops;
-      this.waiting.set(asked.tag, { resolve: resolve as (value: unknown) => void, reject });
+      this.waiting.set(asked.tag, { read, resolve: resolve as (value: unknown) => void, reject });
     });
     promise.cancel = () => {
       for (const op of ops) this.inTurn(native.taskCancelOp(this.task, op, errorOut));
@@ -150,14 +165,14 @@ export class Run implements Hosted {
     if (this.aborts.signal.aborted) throw this.aborts.signal.reason;
   }
 
-  private async runStep<T>(op: number, body: () => T | Promise<T>): Promise<void> {
+  private async runStep<T>(op: number, place: string, body: () => T | Promise<T>): Promise<void> {
     this.steps++;
     let result: string | null = null;
     let failure: string | null = null;
     try {
-      result = toJson(await body());
+      result = this.host.values.text(await body(), place);
     } catch (thrown) {
-      failure = failureText(thrown);
+      failure = this.failureText(thrown);
     }
     this.steps--;
     if (this.evicted && this.steps === 0) this.free();
@@ -165,7 +180,7 @@ export class Run implements Hosted {
     const status = native.taskStepEnd(this.task, op, result, failure, errorOut);
     if (status === STATUS.INVALID) {
       // Too large, for one: the step has failed then.
-      const why = failureText(attempt(() => check(status)));
+      const why = this.failureText(attempt(() => check(status)));
       native.taskStepEnd(this.task, op, null, why, null);
     } else if (status < 0) {
       attempt(() => check(status)); // its lease is lost, or it is cancelled: an event tells
@@ -180,8 +195,12 @@ export class Run implements Hosted {
       this.end();
       return;
     }
-    if (status < 0) waiting?.reject(errorOf(json));
-    else waiting?.resolve(fromJson(json));
+    try {
+      if (status < 0) throw errorOf(json, this.host.values);
+      waiting?.resolve(waiting.read(fromJson(json)));
+    } catch (error) {
+      waiting?.reject(error);
+    }
     this.host.touch(this);
   }
 
@@ -200,18 +219,33 @@ export class Run implements Hosted {
   }
 
   private complete(value: unknown): void {
-    if (value instanceof ContinueAs) {
-      const args = attempt(() => toJson(value.args));
-      if (args instanceof Error) return this.fail(args);
-      return this.close(native.taskContinue(this.task, args as string, errorOut));
-    }
-    const json = attempt(() => toJson(value));
-    if (json instanceof Error) return this.fail(json);
-    this.close(native.taskComplete(this.task, json as string | null, errorOut));
+    const end = attempt(() => {
+      if (value instanceof ContinueAs) return this.continueText(value);
+      // As who waits for it will see it.
+      parse(this.schemas.result, value === undefined ? null : value, this.placeOf("the result"));
+      return this.host.values.text(value, this.placeOf("the result"));
+    });
+    if (end instanceof Error) return this.fail(end);
+    const finish = value instanceof ContinueAs ? native.taskContinue : native.taskComplete;
+    this.close(finish(this.task, end, errorOut));
+  }
+
+  private continueText(next: ContinueAs): string {
+    const place = this.placeOf("the new arguments");
+    parseArgs(this.schemas.args, next.args, place);
+    return this.host.values.argsText(next.args, place);
+  }
+
+  private placeOf(what: string): string {
+    return `${what} of '${this.names().function}'`;
   }
 
   private fail(thrown: unknown): void {
-    this.close(native.taskFail(this.task, failureText(thrown), errorOut), true);
+    this.close(native.taskFail(this.task, this.failureText(thrown), errorOut), true);
+  }
+
+  private failureText(thrown: unknown): string {
+    return toJson(failureOf(thrown, this.host.values)) as string;
   }
 
   /** The task has been ended, or can't be: an event tells, but of what was refused as it is. */
@@ -277,8 +311,6 @@ export class Run implements Hosted {
     native.taskFree(this.task);
   }
 }
-
-const failureText = (thrown: unknown): string => toJson(failureOf(thrown)) as string;
 
 /** What is thrown, as a value. */
 function attempt<T>(body: () => T): T | Error {

@@ -1,9 +1,23 @@
 // A store, what is registered and dispatched on it, and the workers that run here.
 
 import { isMainThread } from "node:worker_threads";
+import { beside, check, errorOut } from "./checked";
+import { type Codec, NativeCodec } from "./codec";
 import { Context } from "./context";
-import { beside, check, ClosedError, errorOut, NotFoundError } from "./errors";
-import { Host, type LogLine, newWorkerId, type WorkerState } from "./host";
+import { ClosedError, misuse, NotFoundError } from "./errors";
+import { checkId, Execution } from "./execution";
+import {
+  type Callee,
+  type Define,
+  define,
+  Definition,
+  Reference,
+  referenceOf,
+  type Rest,
+  shown,
+} from "./functions";
+import { Host, newWorkerId } from "./host";
+import { Log, type LogChoice } from "./log";
 import { type Handle, native } from "./native";
 import {
   type CheckOptions,
@@ -12,210 +26,29 @@ import {
   type DeadLetterFilter,
   type DispatchOptions,
   type DispatchRequest,
+  type Duration,
   encode,
   encodeText,
   type ExecutionFilter,
-  type ExecutionState,
-  type FunctionOptions,
-  type LogOptions,
-  type SignalOptions,
   type SqliteOptions,
   type StatsOptions,
   type WorkerOptions,
-  type Duration,
 } from "./options";
 import { fromJson } from "./payload";
+import { type CheckReport, type DeadLetter, deadLetterOf, type ExecutionRecord, recordOf } from "./records";
 import { Run } from "./run";
-import type { Failure } from "./errors";
+import { parseArgs } from "./schema";
+import { Values } from "./values";
+import { Asked, type RunOptions, Worker } from "./worker";
 
-/** A function that others call by its name. Arguments and result are JSON, or Buffers, at any depth. */
-export type Handler = (context: Context, ...args: any[]) => unknown;
-
-export interface OpenOptions extends SqliteOptions {
-  /** Takes the library's log. */
-  log?: (line: LogLine) => void;
-  logLevel?: LogOptions["level"];
+export interface OpenOptions extends SqliteOptions, LogChoice {
+  /** Writes and reads the values of handlers and callers; a NativeCodec where nobody says. */
+  codec?: Codec | undefined;
 }
 
-/** Bounds a wait that is otherwise as long as it takes. */
-export interface WaitOptions {
-  timeout?: Duration;
-  signal?: AbortSignal;
-}
-
-export interface Progress {
-  step: string;
-  status: string;
-  startedAt: string | null;
-  completedAt: string | null;
-  detail: unknown;
-}
-
-export interface ExecutionRecord {
-  id: string;
-  rootFunction: string;
-  state: ExecutionState;
-  args: unknown[];
-  kwargs: Record<string, unknown>;
-  createdAt: string;
-  startedAt: string | null;
-  completedAt: string | null;
-  progress: Progress[];
-  tags: string[];
-  priority: number;
-  queue: string | null;
-  result: unknown;
-  error: Failure | null;
-  counters: Record<string, number>;
-  stateValues: Record<string, unknown>;
-  replayOf: string | null;
-  cancelReason: string | null;
-}
-
-export interface WorkerStatus {
-  workerId: string;
-  state: WorkerState;
-  slots: number;
-  running: number;
-  prefetched: number;
-  held: number;
-  coroutines: number;
-  functions: string[];
-  trouble: string | null;
-}
-
-/** What came of the conformance suite. */
-export interface CheckReport {
-  /** "protocol": the store does not answer the engine's operations. */
-  level: "engine" | "protocol";
-  passed: number;
-  failed: number;
-  notOffered: number;
-  /** Guarantees that a store of this level does not have. */
-  givenUp: string[];
-  cases: CheckedCase[];
-}
-
-export interface CheckedCase {
-  name: string;
-  outcome: "passed" | "failed" | "not_offered";
-  seconds: number;
-  /** Of a failed case; `place` is also the operation that is not offered. */
-  expected: string | null;
-  got: string | null;
-  place: string | null;
-}
-
-function recordOf(json: object): ExecutionRecord {
-  const record = decode<ExecutionRecord>(json);
-  record.progress = (record.progress ?? []).map((entry) => decode<Progress>(entry));
-  return record;
-}
-
-/** One run of a function, here or in any other process on the store. */
-export class Execution {
-  constructor(
-    private readonly stent: Stent,
-    readonly id: string,
-  ) {}
-
-  /** Waits for its result. A failed one throws FailedError, a cancelled one CancelledError. */
-  result<T = unknown>(options: WaitOptions = {}): Promise<T> {
-    return this.submit("result", { timeout: options.timeout }, options.signal);
-  }
-
-  /** Waits until it is over, in whatever way. */
-  async wait(options: WaitOptions = {}): Promise<ExecutionRecord> {
-    return recordOf(await this.submit("wait", { timeout: options.timeout }, options.signal));
-  }
-
-  /** As it is now. */
-  async state(): Promise<ExecutionRecord> {
-    return recordOf(await this.submit("state", {}));
-  }
-
-  signal(name: string, payload?: unknown, options: SignalOptions = {}): Promise<null> {
-    return this.submit("signal", { name, payload, ...options });
-  }
-
-  /** Cancels it with everything that it called. */
-  cancel(reason?: string): Promise<null> {
-    return this.submit("cancel", { reason });
-  }
-
-  private submit<T>(operation: string, request: object, signal?: AbortSignal): Promise<T> {
-    return this.stent.submit<T>(operation, { execution_id: this.id, ...request }, signal);
-  }
-}
-
-/** Runs the registered functions. It keeps the process alive until it has stopped, unless `unref` is called. */
-export class Worker {
-  private readonly changed: (() => void)[] = [];
-  private reached: WorkerState = "starting";
-  private leave: (() => void) | null;
-
-  constructor(
-    private readonly stent: Stent,
-    private readonly handle: Handle,
-    readonly id: string,
-    leave: () => void,
-  ) {
-    this.leave = leave;
-  }
-
-  get state(): WorkerState {
-    return this.reached;
-  }
-
-  status(): WorkerStatus {
-    const out: [string | null] = [null];
-    check(native.workerStatus(this.handle, out, errorOut));
-    return decode(JSON.parse(out[0]!));
-  }
-
-  /** Resolves when the worker has come to the state, or past it. */
-  async reaches(state: WorkerState): Promise<void> {
-    const order: WorkerState[] = ["starting", "ready", "draining", "stopped"];
-    while (order.indexOf(this.reached) < order.indexOf(state)) {
-      await new Promise<void>((resolve) => this.changed.push(resolve));
-    }
-  }
-
-  /** Takes nothing new; what runs is ended, and waiting workflows go on elsewhere. */
-  drain(): void {
-    if (this.reached !== "stopped") check(native.workerDrain(this.handle, errorOut));
-  }
-
-  /** Drains, and resolves when the worker has stopped. What runs longer than the time-out is given up. */
-  async stop(timeout?: Duration): Promise<void> {
-    if (this.reached === "stopped") return;
-    await this.stent.submit("stop_worker", { worker_id: this.id, timeout });
-    await this.reaches("stopped");
-  }
-
-  /** Lets the process end while the worker runs. */
-  unref(): this {
-    this.leave?.();
-    this.leave = null;
-    return this;
-  }
-
-  /** @internal */
-  abandon(): void {
-    native.workerStop(this.handle, 0, null);
-    native.workerFree(this.handle);
-    this.reached = "stopped";
-  }
-
-  /** @internal */
-  reach(state: WorkerState): void {
-    this.reached = state;
-    if (state === "stopped") {
-      this.unref();
-      native.workerFree(this.handle);
-    }
-    for (const resolve of this.changed.splice(0)) resolve();
-  }
+/** What `register` takes: definitions, or what `define` makes one of. */
+export interface Register extends Define {
+  (...definitions: Definition<any, any>[]): void;
 }
 
 const alive = new Set<Stent>();
@@ -227,37 +60,56 @@ process.on("exit", () => {
   else if (alive.size > 0) native.shutdown(0, null);
 });
 
+/** What belongs to no store of its own is told by the last that was opened and has a logger. */
+function takeProcessLog(): void {
+  for (const one of [...alive].reverse()) if (one.takesProcessLog()) return;
+}
+
 /** An open store. Made by `open`. */
 export class Stent {
+  /** @internal */
+  readonly values: Values;
+  /** Makes functions known to the workers that are started from now on. */
+  readonly register: Register = (...given: any[]) => this.makeKnown(given) as any;
   private readonly host: Host;
-  private readonly handlers = new Map<string, Handler>();
+  private readonly known = new Map<string, Definition<any, any>>();
   private readonly workers = new Map<string, Worker>();
+  /** Functions that came too late for the workers that are here. */
+  private readonly late = new Set<string>();
   private closing: Promise<void> | null = null;
 
   private constructor(
     private readonly backend: Handle,
     private readonly executor: Handle,
-    options: OpenOptions,
+    private readonly log: Log | null,
+    codec: Codec,
   ) {
-    this.host = new Host();
+    this.values = new Values(codec);
+    this.host = new Host(this.values);
     this.host.newRun = (tag, event) => this.newRun(tag, event);
     this.host.onWorker = ({ worker_id, state }) => this.workers.get(worker_id)?.reach(state);
-    if (options.log) {
-      this.host.onLog = options.log;
+    if (log) {
+      this.host.onLog = (line) => log.line(line);
       try {
-        check(native.pollerLog(this.host.poller, JSON.stringify({ level: options.logLevel ?? "info" }), errorOut));
+        check(native.pollerLogExecutor(this.host.poller, executor, JSON.stringify({ level: log.level }), errorOut));
       } catch (error) {
         this.host.close();
         throw error;
       }
     }
     alive.add(this);
+    takeProcessLog();
   }
 
   /** Opens a store: a file, ":memory:", or "postgresql://user@host/database". */
   static async open(url: string, options: OpenOptions = {}): Promise<Stent> {
-    const { log: _log, logLevel: _level, ...store } = options;
-    const text = Object.keys(store).length === 0 ? null : encodeText(store);
+    if (typeof url !== "string") throw misuse(`open: the store's URL is ${shown(url)}; it must be a string`);
+    const { logger, logLevel, codec = new NativeCodec(), ...store } = options;
+    const log = Log.of({ logger, logLevel }, logger !== undefined);
+    if (typeof codec?.write !== "function" || typeof codec.read !== "function") {
+      throw misuse("open: codec must be an object with the functions write and read");
+    }
+    const text = Object.keys(store).length === 0 ? null : encodeText("sqlite", store, "open");
     const out = new BigUint64Array(1);
     await beside(native.backendOpen, url, text, out);
     const backend = out[0];
@@ -265,7 +117,7 @@ export class Stent {
     try {
       check(native.executorNew(backend, null, out, errorOut));
       executor = out[0];
-      return new Stent(backend, executor, options);
+      return new Stent(backend, executor, log, codec);
     } catch (error) {
       native.executorFree(executor);
       native.backendFree(backend);
@@ -273,54 +125,120 @@ export class Stent {
     }
   }
 
-  /** Makes a function known to the workers that are started from now on. */
-  register(name: string, handler: Handler): void;
-  register(name: string, options: FunctionOptions, handler: Handler): void;
-  register(name: string, ...rest: [Handler] | [FunctionOptions, Handler]): void {
-    const [options, handler] = rest.length === 1 ? [undefined, rest[0]] : rest;
-    check(native.executorRegister(this.executor, name, encodeText(options), null, null, null, errorOut));
-    this.handlers.set(name, handler);
+  private mustBeOpen(doing: string): void {
+    if (this.closing) throw new ClosedError({ status: "CLOSED", message: `${doing}: the store was closed` });
+  }
+
+  private makeKnown(given: unknown[]): Definition<any, any> | undefined {
+    this.mustBeOpen("register");
+    if (typeof given[0] === "string") {
+      const definition = (define as (...given: unknown[]) => Definition<any, any>)(...given);
+      this.makeOneKnown(definition);
+      return definition;
+    }
+    given.forEach((one, index) => {
+      if (one instanceof Definition) return;
+      const hint = one === undefined ? " (a circular import?)" : "";
+      throw misuse(`register: argument ${index + 1} is ${shown(one)}${hint}; it must be what \`define\` gives`);
+    });
+    for (const one of given) this.makeOneKnown(one as Definition<any, any>);
+    return undefined;
+  }
+
+  private makeOneKnown(one: Definition<any, any>): void {
+    const options = encodeText("function", one.options, `register '${one.name}'`);
+    check(native.executorRegister(this.executor, one.name, options, null, null, null, errorOut));
+    if (!this.known.has(one.name) && this.workersHere().length > 0) this.tellIfLate(one.name);
+    this.known.set(one.name, one);
+  }
+
+  /** Unless another worker is started for it, at once. */
+  private tellIfLate(name: string): void {
+    this.late.add(name);
+    setImmediate(() => {
+      const running = this.workersHere();
+      if (!this.late.delete(name) || running.length === 0) return;
+      const workers = running.map((worker) => worker.id).join(", ");
+      const why = `'${name}' was registered after the worker ${workers} had started, which does not run it`;
+      const fields = { target: "stent.node", function: name };
+      this.log?.write("warn", `${why}: register functions before startWorker, or start another worker`, fields);
+    });
   }
 
   /** Starts an execution; it is durable when the promise resolves. */
-  async dispatch(name: string, args: unknown[] = [], options?: DispatchOptions): Promise<Execution> {
-    const id = await this.submit<string>("dispatch", { function: name, args, options: encode(options) });
-    return new Execution(this, id);
+  dispatch<Args extends any[], Result>(
+    callee: Reference<Args, Result>,
+    ...rest: Rest<Args, DispatchOptions>
+  ): Promise<Execution<Result>>;
+  dispatch<T = unknown>(
+    callee: string,
+    args?: readonly unknown[],
+    options?: DispatchOptions,
+  ): Promise<Execution<NoInfer<T>>>;
+  async dispatch(callee: Callee, args: readonly unknown[] = [], options?: DispatchOptions): Promise<Execution<any>> {
+    const called = referenceOf(callee, "dispatch");
+    const id = await this.submit<string>("dispatch", this.request(called, args, options));
+    return new Execution(this, id, called);
   }
 
   /** Starts many, in order, in few transactions. */
-  async dispatchMany(requests: DispatchRequest[]): Promise<Execution[]> {
-    const encoded = requests.map((request) => ({ ...request, options: encode(request.options) }));
-    const ids = await this.submit<string[]>("dispatch_many", { requests: encoded });
-    return ids.map((id) => new Execution(this, id));
+  dispatchMany<Args extends any[], Result>(
+    callee: Reference<Args, Result>,
+    argsList: readonly Readonly<Args>[],
+    options?: DispatchOptions,
+  ): Promise<Execution<Result>[]>;
+  dispatchMany(requests: readonly DispatchRequest[]): Promise<Execution[]>;
+  async dispatchMany(
+    what: Reference<any, any> | readonly DispatchRequest[],
+    argsList: readonly any[] = [],
+    options?: DispatchOptions,
+  ): Promise<Execution<any>[]> {
+    const wanted = what instanceof Reference ? argsList.map((args: unknown[]) => ({ function: what, args, options })) : what;
+    const called = wanted.map((one) => referenceOf(one.function, "dispatchMany"));
+    const requests = wanted.map((one, index) => this.request(called[index], one.args ?? [], one.options));
+    const ids = await this.submit<string[]>("dispatch_many", { requests });
+    return ids.map((id, index) => new Execution(this, id, called[index]));
+  }
+
+  private request(callee: Reference<any, any>, args: readonly unknown[], options: DispatchOptions | undefined): object {
+    const place = `the arguments of '${callee.name}'`;
+    parseArgs(callee.schemas.args, args, place);
+    const encoded = encode("dispatch", options, "dispatch");
+    if (encoded.id !== undefined) checkId(encoded.id, "dispatch: id");
+    if (options?.kwargs) encoded.kwargs = this.values.members(options.kwargs, "kwargs");
+    return { function: callee.name, args: this.values.args(args, place), options: encoded };
   }
 
   /** One that was dispatched before. Nothing is asked of the store. */
-  execution(id: string): Execution {
-    return new Execution(this, id);
+  execution<T = unknown>(id: string): Execution<NoInfer<T>>;
+  execution<Result>(callee: Reference<any, Result>, id: string): Execution<Result>;
+  execution(first: string | Reference<any, any>, second?: string): Execution<any> {
+    const [callee, id] = first instanceof Reference ? [first, second] : ["an execution", first];
+    checkId(id, "execution");
+    return new Execution(this, id as string, referenceOf(callee, "execution"));
   }
 
   /** Newest first, without their progress. */
-  async list(filter: ExecutionFilter = {}): Promise<ExecutionRecord[]> {
-    const found = await this.submit<object[]>("list", encode(filter));
-    return found.map(recordOf);
+  async list(filter?: ExecutionFilter): Promise<ExecutionRecord[]> {
+    const found = await this.submit<object[]>("list", encode("execution_filter", filter, "list"));
+    return found.map((one) => recordOf(one, this.values));
   }
 
   stats(): Promise<Record<string, unknown>>;
   stats(options: { format: "prometheus" }): Promise<string>;
-  stats(options: StatsOptions = {}): Promise<unknown> {
-    return this.submit("stats", encode(options));
+  stats(options?: StatsOptions): Promise<unknown> {
+    return this.submit("stats", encode("stats", options, "stats"));
   }
 
-  async deadLetters(filter: DeadLetterFilter = {}): Promise<{ task: Record<string, unknown>; reason: string; movedAt: string }[]> {
-    const found = await this.submit<{ task: object }[]>("dead_letters", encode(filter));
-    return found.map((letter) => ({ ...decode<{ reason: string; movedAt: string }>(letter), task: decode(letter.task) }));
+  async deadLetters(filter?: DeadLetterFilter): Promise<DeadLetter[]> {
+    const found = await this.submit<{ task: object }[]>("dead_letters", encode("dead_letter_filter", filter, "deadLetters"));
+    return found.map((letter) => deadLetterOf(letter, this.values));
   }
 
   /** Starts an execution anew from a dead letter, without the calls that failed. */
   async replayDeadLetter(taskId: string): Promise<Execution> {
     const ids = await this.submit<{ execution_id: string }>("replay_dead_letter", { task_id: taskId });
-    return new Execution(this, ids.execution_id);
+    return this.execution(ids.execution_id);
   }
 
   discardDeadLetter(taskId: string): Promise<null> {
@@ -332,13 +250,13 @@ export class Stent {
     return this.submit("resume", { task_id: taskId });
   }
 
-  cleanup(options: CleanupOptions = {}): Promise<{ executions: number; dead_letters: number }> {
-    return this.submit("cleanup", encode(options));
+  cleanup(options?: CleanupOptions): Promise<{ executions: number; dead_letters: number }> {
+    return this.submit("cleanup", encode("cleanup", options, "cleanup"));
   }
 
   /** One operation of the backend protocol, to look at records and to repair them. Names are the library's. */
-  backendCall<T = unknown>(operation: string, request: object = {}): Promise<T> {
-    return this.submit<T>("backend_call", { operation, request });
+  backendCall<T = unknown>(operation: string, request: object = {}): Promise<NoInfer<T>> {
+    return this.submit("backend_call", { operation, request });
   }
 
   /**
@@ -346,8 +264,9 @@ export class Stent {
    * runs: what has ended there is cleaned away. A case that fails is no error; the report tells of it.
    */
   async check(options?: CheckOptions): Promise<CheckReport> {
+    this.mustBeOpen("check");
     const out: [string | null] = [null];
-    await beside(native.backendCheck, this.backend, encodeText(options), out);
+    await beside(native.backendCheck, this.backend, encodeText("check", options, "check"), out);
     return decode(JSON.parse(out[0]!));
   }
 
@@ -356,14 +275,16 @@ export class Stent {
    * their own, and throw an error of status UNSUPPORTED.
    */
   async backup(path: string): Promise<void> {
+    this.mustBeOpen("backup");
     await beside(native.backendBackup, this.backend, path, null);
   }
 
   /** Starts a worker for the functions that are registered by now; resolves when it is ready. */
   async startWorker(options: WorkerOptions = {}): Promise<Worker> {
+    this.mustBeOpen("startWorker");
     const id = options.workerId ?? newWorkerId();
     const out = new BigUint64Array(1);
-    const text = encodeText({ ...options, workerId: id });
+    const text = encodeText("worker", { ...options, workerId: id }, "startWorker");
     const leave = this.host.stay();
     try {
       check(native.workerStart(this.executor, text, this.host.poller, out, errorOut));
@@ -371,6 +292,7 @@ export class Stent {
       leave();
       throw error;
     }
+    this.late.clear();
     const worker = new Worker(this, out[0], id, leave);
     this.workers.set(id, worker);
     await worker.reaches("ready");
@@ -378,6 +300,21 @@ export class Stent {
       throw new ClosedError({ status: "CLOSED", message: `the worker ${id} stopped before it was ready` });
     }
     return worker;
+  }
+
+  /**
+   * Starts a worker and runs it until the process is told to end, by SIGTERM or SIGINT, or `signal` is aborted; then it drains.
+   * See Worker.run. The store is still open then.
+   */
+  async serve(options: WorkerOptions & RunOptions = {}): Promise<void> {
+    const { drain, signal, ...rest } = options;
+    const asked = new Asked(signal);
+    try {
+      const worker = await this.startWorker(rest);
+      await worker.runUntil(asked, drain);
+    } finally {
+      asked.forget();
+    }
   }
 
   /** The workers that were started here and have not stopped. */
@@ -391,23 +328,30 @@ export class Stent {
     return this.closing;
   }
 
-  [Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")](): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
   private async closeNow(timeout: Duration): Promise<void> {
-    const workers = [...this.workers.values()];
+    const all = [...this.workers.values()];
+    const workers = all.filter((worker) => !worker.hasGivenUp);
     for (const worker of workers) worker.drain();
     const stopped = await Promise.allSettled(workers.map((worker) => worker.stop(timeout)));
     this.host.close();
+    const late = stopped.find((one) => one.status === "rejected");
     try {
-      await beside(native.backendClose, this.backend);
+      // Where handlers were given up the library is not asked to wait for them again.
+      if (all.some((worker) => worker.hasGivenUp)) await beside(native.backendShutdown, this.backend, 0).catch(() => {});
+      else await beside(native.backendClose, this.backend);
     } finally {
+      // No event tells of those that were given up.
+      for (const worker of this.workersHere()) worker.reach("stopped");
       native.executorFree(this.executor);
       native.backendFree(this.backend);
       alive.delete(this);
+      takeProcessLog();
     }
-    for (const one of stopped) if (one.status === "rejected") throw one.reason;
+    if (late) throw late.reason;
   }
 
   /** @internal The thread ends: what it holds is given up, and whatever could be waited for is not. */
@@ -421,18 +365,30 @@ export class Stent {
   }
 
   /** @internal */
+  takesProcessLog(): boolean {
+    if (!this.log || this.closing) return false;
+    check(native.pollerLog(this.host.poller, JSON.stringify({ level: this.log.level }), errorOut));
+    return true;
+  }
+
+  /** @internal */
   submit<T>(operation: string, request: object, signal?: AbortSignal): Promise<T> {
     return this.host.submit<T>(this.executor, operation, request, signal);
   }
 
   private newRun(tag: number, event: Handle): Run {
     const task: { function: string; args: unknown[]; kwargs: Record<string, unknown> } = fromJson(native.eventJson(event));
-    const handler = this.handlers.get(task.function);
-    const run: Run = new Run(tag, native.eventTask(event), this.host, () => {
-      if (!handler) {
+    const definition = this.known.get(task.function);
+    const run: Run = new Run(tag, native.eventTask(event), this.host, definition?.schemas ?? {}, () => {
+      if (!definition) {
         throw new NotFoundError({ status: "NOT_FOUND", message: `'${task.function}' is not registered here` });
       }
-      return handler(new Context(run, task.kwargs), ...task.args);
+      const place = `the arguments of '${task.function}'`;
+      const given = task.args.map((arg, index) => this.values.read(arg, `${place}[${index}]`));
+      const args = parseArgs(definition.schemas.args, given, place);
+      const kwargs = Object.entries(task.kwargs).map(([key, held]) => [key, this.values.read(held, `kwargs.${key}`)]);
+      const context = new Context(run, Object.fromEntries(kwargs), this.values, this.log);
+      return definition.handler(context, ...args);
     });
     return run;
   }

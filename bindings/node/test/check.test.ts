@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { test } from "node:test";
-import { errorOf, STATUS } from "../src/errors";
+import { errorOf } from "../src/checked";
+import { STATUS } from "../src/errors";
 import { EVENTS } from "../src/host";
 import { describe } from "../src/native";
 import { OPTIONS, toSnake } from "../src/options";
@@ -41,7 +42,7 @@ test("options", () => {
 });
 
 test("what may be submitted", () => {
-  const source = ["stent", "host"].map((file) => fs.readFileSync(path.join(root, `src/${file}.ts`), "utf8")).join();
+  const source = ["stent", "execution", "worker", "host"].map((file) => fs.readFileSync(path.join(root, `src/${file}.ts`), "utf8")).join();
   const submitted = new Set([...source.matchAll(/submit(?:<[^(]*>)?\(\s*"([a-z_]+)"/g)].map((match) => match[1]));
   // A worker's states come as events here.
   submitted.add("wait_worker");

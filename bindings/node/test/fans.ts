@@ -8,9 +8,12 @@ import { freshUrl, using } from "./house";
 export const isRelease = path.basename(process.env.STENT_LIB_DIR ?? "release") !== "debug";
 export const BLOCK = isRelease ? 10_000 : 1_000;
 
+/** How many are measured over: a fifth, where not all are asked for. */
+export const amount = (all: number): number => (process.env.STENT_STRESS ? all : all / 5);
+
 /** A block of activities, so that the same is in flight in each. */
-export async function activities(stent: Stent): Promise<void> {
-  const fans = await stent.dispatchMany(Array.from({ length: BLOCK / 1000 }, () => ({ function: "fan" })));
+export async function activities(stent: Stent, count = BLOCK): Promise<void> {
+  const fans = await stent.dispatchMany(Array.from({ length: count / 1000 }, () => ({ function: "fan" })));
   for (const fan of fans) assert.equal(await fan.result(), 1000);
 }
 

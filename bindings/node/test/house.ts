@@ -34,9 +34,9 @@ export function freshUrl(store: Store): string {
   return `${server}${server.includes("?") ? "&" : "?"}schema=node_${process.pid}_${++schemas}&min_size=0&max_size=6`;
 }
 
-/** An open store that is closed at the test's end. */
+/** An open store that is closed at the test's end. What fails there is meant to, and not told. */
 export async function using<T>(url: string, body: (stent: Stent) => Promise<T>): Promise<T> {
-  const stent = await open(url);
+  const stent = await open(url, { logger: false });
   try {
     return await body(stent);
   } finally {

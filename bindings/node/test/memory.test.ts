@@ -2,12 +2,13 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { activities, BLOCK, isRelease, withFans } from "./fans";
+import { activities, amount, isRelease, withFans } from "./fans";
 import { until } from "./house";
 
-const WAITING = isRelease ? 10_000 : 2_000;
+const WAITING = amount(10_000);
+const BLOCK = amount(10_000);
 /** Blocks that fill the caches, which are bounded, and blocks over which nothing may be kept. */
-const [FILLING, MEASURED] = [4, 10];
+const [FILLING, MEASURED] = [10, 10];
 
 const resident = (): number => {
   global.gc?.();
@@ -18,7 +19,7 @@ test("memory stays flat over activities", () =>
   withFans(async (stent) => {
     const blocks = async (count: number) => {
       for (let block = 0; block < count; block++) {
-        await activities(stent);
+        await activities(stent, BLOCK);
         // As a worker's retention does, sooner: SQLite keeps up to 64 MiB of the file in memory.
         await stent.cleanup({ olderThan: 0 });
       }

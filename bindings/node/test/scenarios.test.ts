@@ -56,12 +56,12 @@ const SCENARIOS: Record<string, Body> = {
   },
 
   async sleep(stent, worker) {
-    const execution = await stent.dispatch("node.sleeper", ["1s"]);
+    const execution = await stent.dispatch<{ began: string; woke: string }>("node.sleeper", ["1s"]);
     await until("it sleeps", async () => {
       const { coroutines, running } = worker.status();
       return coroutines === 1 && running === 0 && (await execution.state()).state === "running";
     });
-    const { began, woke } = await execution.result<{ began: string; woke: string }>();
+    const { began, woke } = await execution.result();
     assert.ok(Date.parse(woke) - Date.parse(began) >= 1000, `${began} ${woke}`);
   },
 

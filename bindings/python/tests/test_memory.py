@@ -12,11 +12,12 @@ import pytest
 
 import stent
 
-from .fans import BLOCK, Say, run, with_fans
+from .fans import BLOCK, Say, amount, run, with_fans
 from .hosts import PATIENCE, Host
 
 BLOCKS, FIRST = 10, 2
-WAITING = 10_000
+SIZE = amount(BLOCK)
+WAITING = amount(10_000)
 
 
 def resident() -> int:
@@ -29,12 +30,12 @@ def resident() -> int:
 async def test_memory_over_activities(host: Host, say: Say) -> None:
     async with with_fans(host) as executor:
         for _ in range(FIRST):
-            await run(executor)
+            await run(executor, SIZE)
         first = resident()
         for _ in range(BLOCKS - FIRST):
-            await run(executor)
+            await run(executor, SIZE)
         grown = resident() / first - 1
-    say(f"{host.kind}: {grown:+.1%} memory after {BLOCKS * BLOCK:,} activities ({first >> 20} MiB at {FIRST * BLOCK:,})")
+    say(f"{host.kind}: {grown:+.1%} memory after {BLOCKS * SIZE:,} activities ({first >> 20} MiB at {FIRST * SIZE:,})")
     assert grown <= 0.25
 
 

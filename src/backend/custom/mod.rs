@@ -9,7 +9,8 @@ mod door;
 mod engine;
 mod fallback;
 
-use std::sync::{Arc, Weak};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -40,6 +41,9 @@ pub struct Custom {
     notices: broadcast::Sender<Notice>,
     /// `None`: the store answers the engine's operations itself.
     fallback: Option<Fallback>,
+    /// The functions of this process's workers, for a store that answers the engine's operations itself: none of these
+    /// gives them. std Mutex: never held across an await.
+    local: Mutex<BTreeMap<String, Vec<String>>>,
 }
 
 impl Custom {
@@ -61,7 +65,7 @@ impl Custom {
             tokio::spawn(listen(Arc::downgrade(&door), notices.clone()));
         }
         let fallback = (!with_engine).then(|| Fallback::new(Arc::clone(&door), notices.clone()));
-        Ok(Arc::new(Self { door, notices, fallback }))
+        Ok(Arc::new(Self { door, notices, fallback, local: Mutex::default() }))
     }
 
     /// If the store has no hints of its own, sends one for a change made by this process.
@@ -74,6 +78,26 @@ impl Custom {
 
     async fn told<T: serde::de::DeserializeOwned>(&self, request: EngineRequest) -> Result<T> {
         engine::plain(&self.door, request).await
+    }
+
+    fn local(&self) -> MutexGuard<'_, BTreeMap<String, Vec<String>>> {
+        self.local.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where other processes have workers it is not known what they run.
+    async fn unserved_here(&self) -> Result<Unserved> {
+        let stats = self.stats().await?;
+        let (here, registered) = {
+            let local = self.local();
+            (local.len() as u64, local.values().flatten().cloned().collect::<BTreeSet<String>>())
+        };
+        let mut unserved = Unserved { workers: Some(stats.workers), ..Unserved::default() };
+        if stats.workers <= here {
+            let ready: BTreeSet<String> = stats.ready.into_iter().map(|depth| depth.function).collect();
+            unserved.functions = ready.difference(&registered).cloned().collect();
+            unserved.registered = registered.into_iter().collect();
+        }
+        Ok(unserved)
     }
 }
 
@@ -178,11 +202,17 @@ impl Backend for Custom {
     }
 
     async fn register_worker(&self, worker: NewWorker) -> Result<()> {
-        either!(self, fallback => fallback.register_worker(worker).await,
-            self.told(EngineRequest::RegisterWorker { worker }).await)
+        either!(self, fallback => fallback.register_worker(worker).await, {
+            let functions = worker.functions.iter().map(|function| function.name.clone()).collect();
+            let worker_id = worker.worker_id.clone();
+            self.told::<()>(EngineRequest::RegisterWorker { worker }).await?;
+            self.local().insert(worker_id, functions);
+            Ok(())
+        })
     }
 
     async fn remove_worker(&self, worker_id: &str) -> Result<()> {
+        self.local().remove(worker_id);
         either!(self, fallback => { fallback.remove_worker(worker_id); Ok(()) },
             self.told(EngineRequest::RemoveWorker { worker_id: worker_id.to_owned() }).await)
     }
@@ -279,6 +309,10 @@ impl Backend for Custom {
             self.changed();
             resumed
         })
+    }
+
+    async fn unserved(&self) -> Result<Unserved> {
+        either!(self, fallback => fallback.unserved().await, self.unserved_here().await)
     }
 
     async fn stats(&self) -> Result<StoreStats> {

@@ -12,7 +12,7 @@ use super::silence::Limits;
 use super::written::{self, wrong};
 use super::{tls, words};
 use crate::codec::POSTGRES_OPTIONS;
-use crate::model::{CONNECTIONS_MAX, Error, Result, parse_duration};
+use crate::model::{CONNECTIONS_MAX, Error, Result, nearest, parse_duration};
 
 /// libpq's options that are supported, with the same meaning.
 const LIBPQ: &[&str] = &[
@@ -221,7 +221,10 @@ fn is_known(name: &str) -> bool {
 }
 
 fn unknown(name: &str, hint: &str) -> Error {
-    wrong(&format!("'{name}' is not known; known are {}{hint}", POSTGRES_OPTIONS.join(", ")))
+    let near = nearest(name, POSTGRES_OPTIONS.iter().copied());
+    let known_are = near.map_or_else(|| "; known".into(), |near| format!("; did you mean '{near}'? Known"));
+    let error = wrong(&format!("'{name}' is not known{known_are} are {}{hint}", POSTGRES_OPTIONS.join(", ")));
+    near.map_or(error.clone(), |near| error.with("nearest", near))
         .with("key", name)
         .with("known", POSTGRES_OPTIONS.iter().copied().map(str::to_owned).collect::<Vec<_>>())
 }
@@ -384,7 +387,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_and_the_password_is_not() {
         for (query, says) in [
-            ("min_sise=1", "'min_sise' is not known; known are min_size, max_size"),
+            ("min_sise=1", "'min_sise' is not known; did you mean 'min_size'? Known are min_size, max_size"),
             ("max_size=many", "max_size is 'many'"),
             ("min_size=9&max_size=3", "min_size is 9 and max_size is 3"),
             ("sslmode=alow", "known are disable, allow"),

@@ -19,7 +19,7 @@ use super::{
 use crate::backend::{
     Backend, Claim, Claimed, DeadLetterFilter, ExecutionFilter, Health, JournalEntry, JournalRequest, LogSize,
     NewExecution, NewSignal, NewWorker, Notice, Old, OldFilter, Registered, Renew, Renewed, Replayed, Request,
-    Response, Snapshot, StoreStats, Swept, TaskFilter, Transition, Verdict,
+    Response, Snapshot, StoreStats, Swept, TaskFilter, Transition, Unserved, Verdict,
 };
 use crate::model::{DeadLetter, Execution, Id, Payload, Result, Signal, Task};
 
@@ -271,6 +271,10 @@ impl<D: Database> Backend for Sql<D> {
 
     async fn registered(&self) -> Result<Registered> {
         self.read_together((), |session, _| Box::pin(async move { look::registered(session).await })).await
+    }
+
+    async fn unserved(&self) -> Result<Unserved> {
+        self.read_together((), |session, _| Box::pin(async move { look::unserved(session).await })).await
     }
 
     async fn old(&self, filter: OldFilter) -> Result<Old> {

@@ -6,9 +6,12 @@ use std::collections::BTreeSet;
 use super::catalog::Catalog;
 use super::row::Row;
 use super::session::Session;
-use super::statements::{DEAD_LETTERS_COUNT_OLD, EXECUTIONS_COUNT_OLD, HEALTH, SIGNALS_LIST, TASKS_FIND, WORKERS_READ};
+use super::statements::{
+    DEAD_LETTERS_COUNT_OLD, EXECUTIONS_COUNT_OLD, HEALTH, ROUTES_LIST, SIGNALS_LIST, TASKS_ANY_READY, TASKS_FIND,
+    WORKERS_LIST, WORKERS_READ,
+};
 use super::{rows, stats};
-use crate::backend::{Old, OldFilter, Registered, RegisteredWorker, Sign, TaskFilter};
+use crate::backend::{Old, OldFilter, Registered, RegisteredWorker, Sign, TaskFilter, Unserved};
 use crate::model::{Id, Result, Signal, Task, TaskState};
 
 /// The last of all ids: nothing comes before it.
@@ -38,6 +41,26 @@ pub(super) async fn registered(session: &mut dyn Session) -> Result<Registered> 
     functions.sort_by(|(one, _), (other, _)| one.cmp(other));
     let workers = session.fetch(&WORKERS_READ.call()).await?.iter().map(worker).collect::<Result<_>>()?;
     Ok(Registered { ready: stats::depths(session).await?, functions, workers })
+}
+
+/// As [`registered`]. Which functions are called is known by their routes, so tasks are looked at only where nobody has
+/// registered one.
+pub(super) async fn unserved(session: &mut dyn Session) -> Result<Unserved> {
+    let functions = Catalog::functions(session).await?;
+    let mut found = BTreeSet::new();
+    for row in session.fetch(&ROUTES_LIST.call()).await? {
+        let function = row.string("function")?;
+        if functions.contains_key(&function) || found.contains(&function) {
+            continue;
+        }
+        if session.one(TASKS_ANY_READY.call().int(row.int("id")?)).await?.flag("found")? {
+            found.insert(function);
+        }
+    }
+    let mut registered: Vec<_> = functions.into_keys().collect();
+    registered.sort_unstable();
+    let workers = session.fetch(&WORKERS_LIST.call()).await?.len() as u64;
+    Ok(Unserved { functions: found.into_iter().collect(), registered, workers: Some(workers) })
 }
 
 fn worker(row: &Row) -> Result<RegisteredWorker> {

@@ -1,5 +1,6 @@
 //! What can be said on the command line. Man page, completions and `--help` are made from it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -79,6 +80,8 @@ pub enum Command {
     Queues,
     /// Count executions and tasks by their states; on a large store it takes a while
     Stats,
+    /// Print the store's metrics for Prometheus, or serve them
+    Metrics(Metrics),
     /// Look at dead letters, replay or discard them
     #[command(subcommand)]
     Dlq(Dlq),
@@ -230,6 +233,16 @@ pub struct Wait {
     /// Not longer than this, as 30s
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub timeout: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Metrics {
+    /// Serve them by HTTP at this address, under /metrics, until the program is ended
+    #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:9464")]
+    pub listen: Option<SocketAddr>,
+    /// Ask the store again after this at the earliest, however often the metrics are fetched
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration, requires = "listen")]
+    pub keep: Duration,
 }
 
 #[derive(Debug, Subcommand)]

@@ -10,6 +10,7 @@
 //! | `marks`, `table` | states and times in colours; columns | stores |
 //! | `tree` | an execution's tasks as a tree, which of them are shown | stores, the terminal |
 //! | `verdict` | what a store's numbers mean and what is to be done; pure | how they were read |
+//! | `serve` | HTTP: a page that is fetched again and again | stores, what is on the page |
 //! | `run/` | a file for each group of commands: one asks the store, then says | SQL, the terminal |
 //! | `papers` | writes man pages and completions | all else |
 
@@ -19,6 +20,7 @@ mod papers;
 mod place;
 mod run;
 mod screen;
+mod serve;
 mod table;
 mod tree;
 mod trouble;

@@ -93,9 +93,11 @@ const fn counter(name: &'static str, doc: &'static str) -> Metric {
     Metric { name, kind: "counter", labels: &[], doc }
 }
 
-const fn histogram(name: &'static str, doc: &'static str) -> Metric {
-    Metric { name, kind: "histogram", labels: &[], doc }
+const fn histogram(name: &'static str, labels: &'static [&'static str], doc: &'static str) -> Metric {
+    Metric { name, kind: "histogram", labels, doc }
 }
+
+const BY_FUNCTION: &[&str] = &["queue", "function"];
 
 /// Gauges are of the whole store, but for the slots; counters and histograms are of this process.
 pub(crate) const METRICS: &[Metric] = &[
@@ -107,6 +109,8 @@ pub(crate) const METRICS: &[Metric] = &[
     gauge("stent_dead_letters", &[], "Dead letters in the store."),
     gauge("stent_parked_tasks", &[], "Tasks whose code does not match their journal."),
     gauge("stent_workers", &[], "Workers that the store knows."),
+    gauge("stent_wal_bytes", &[], "The size of the SQLite file's write-ahead log."),
+    gauge("stent_wal_blocked_seconds", &[], "For how long a reader has kept the large log from being cut."),
     gauge("stent_worker_slots", &["worker", "use"], "Slots of the workers in this process, by use."),
     counter("stent_claimed_total", "Tasks taken from the store."),
     counter("stent_completed_total", "Tasks that ended with a result."),
@@ -126,6 +130,16 @@ pub(crate) const METRICS: &[Metric] = &[
     counter("stent_advances_total", "Transactions of worker loops."),
     counter("stent_store_errors_total", "Store calls of workers that failed."),
     counter("stent_dead_hosts_total", "Hosts that took no events for so long that they counted as dead."),
-    histogram("stent_schedule_to_start_seconds", "From the moment a task may start to its handler's start."),
-    histogram("stent_run_seconds", "From a handler's start to its end."),
+    histogram("stent_schedule_to_start_seconds", &[], "From the moment a task may start to its handler's start."),
+    histogram("stent_commit_transitions", &[], "How many tasks' transitions a worker's transaction recorded."),
+    Metric {
+        name: "stent_outcomes_total",
+        kind: "counter",
+        labels: &["queue", "function", "outcome"],
+        doc: "What was recorded of tasks, by outcome.",
+    },
+    histogram("stent_queue_age_seconds", BY_FUNCTION, "From the moment a task may start to its claim."),
+    histogram("stent_claim_to_start_seconds", BY_FUNCTION, "From a task's claim to its handler's start."),
+    histogram("stent_run_seconds", BY_FUNCTION, "From a handler's start to its end."),
+    histogram("stent_commit_bytes", BY_FUNCTION, "Payloads and errors in what was recorded of a task at once."),
 ];

@@ -50,12 +50,13 @@ fn an_unknown_option_is_named_beside_the_known_ones() {
     let error = options::worker(Some("{\"queues\": [],\n \"max_concurency\": 3}")).unwrap_err();
     assert!(
         error.message().starts_with(
-            "worker options: there is no \"max_concurency\" (line 2, column 2); known are worker_id, queues, tags, \
-             max_concurrency, "
+            "worker options: there is no \"max_concurency\" (line 2, column 2); did you mean \
+             \"max_concurrency\"? Known are worker_id, queues, tags, max_concurrency, "
         ),
         "{error}"
     );
     assert_eq!(detail(&error, "key"), "max_concurency");
+    assert_eq!(detail(&error, "nearest"), "max_concurrency");
     assert_eq!(detail(&error, "object"), "worker");
     assert_eq!(detail(&error, "line"), "2");
     assert!(detail(&error, "known").starts_with("worker_id queues tags max_concurrency"));
@@ -251,6 +252,21 @@ fn durations_and_ids_are_read_as_people_write_them() {
     assert!(message(duration_from_text("soon")).contains("'soon' is not a duration"));
     assert_eq!(id_from_text("task_id", &samples::id(1).to_string()).unwrap(), samples::id(1));
     assert!(message(id_from_text("task_id", "7")).starts_with("task_id: \"7\" is not a UUID such as "));
+}
+
+#[test]
+fn an_id_of_ones_own_is_told_where_it_goes() {
+    let hint = |told: String| assert!(told.contains("give it to dispatch as its idempotency_key"), "{told}");
+    hint(message(id_from_text("execution_id", "order-7")));
+    hint(message(options::dispatch(Some("{\"id\": \"order-7\"}"))));
+    hint(message(options::dispatch_requests("[{\"function\": \"f\", \"options\": {\"id\": \"order-7\"}}]")));
+    hint(message(options::dead_letter_filter(Some("{\"execution_id\": \"order-7\"}"))));
+    for operation in ["wait", "result", "state", "signal", "cancel"] {
+        let request = "{\"execution_id\": \"order-7\", \"name\": \"n\"}";
+        let request = if operation == "signal" { request } else { "{\"execution_id\": \"order-7\"}" };
+        hint(message(super::super::submissions::submission(operation, Some(request))));
+    }
+    assert!(!message(id_from_text("task_id", "order-7")).contains("idempotency_key"));
 }
 
 #[test]

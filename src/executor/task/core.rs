@@ -14,6 +14,7 @@ use crate::executor::core::Core;
 use crate::executor::events::TaskEvent;
 use crate::executor::log::LogRecord;
 use crate::executor::replay::Machine;
+use crate::executor::series::Series;
 use crate::executor::sync::{Moment, lock};
 use crate::model::{Error, FunctionOptions, Id, Level, Op, Result, Status, TaskKind, Timestamp, Wait};
 
@@ -74,6 +75,8 @@ pub(in crate::executor) struct TaskCore {
     pub(in crate::executor) held: Held,
     /// The options of its function.
     pub(in crate::executor) function: Arc<FunctionOptions>,
+    /// Of its queue and function.
+    pub(in crate::executor) series: Arc<Series>,
     pub(super) holder: Arc<dyn LeaseHolder>,
     pub(super) claimed_at: Instant,
     /// When its lease was asked for, the last time that it was given. std Mutex: a leaf.
@@ -150,6 +153,7 @@ impl TaskCore {
     pub(in crate::executor) fn new(
         holder: Arc<dyn LeaseHolder>,
         function: Arc<FunctionOptions>,
+        series: Arc<Series>,
         claimed: Claimed,
         asked: Moment,
     ) -> Arc<Self> {
@@ -177,6 +181,7 @@ impl TaskCore {
             claimed,
             held,
             function,
+            series,
             holder,
             claimed_at: Instant::now(),
             leased: Mutex::new(asked),

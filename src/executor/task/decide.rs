@@ -98,6 +98,10 @@ pub(crate) fn decide(returned: Returned, rules: &Rules<'_>) -> Outcome {
         }
         Status::Cancelled => fail(Failure::new("Cancelled", message(error.as_ref())), rules),
         Status::Panic => fail(Failure::new("Panic", message(error.as_ref())), rules),
+        // A call on its task was not as it should be: it would be no better the next time.
+        Status::Invalid if error.is_some() => {
+            fail(Failure::new(status.name(), message(error.as_ref())).final_(), rules)
+        }
         Status::Invalid
         | Status::NotFound
         | Status::Conflict

@@ -75,6 +75,15 @@ fn ok_without_an_outcome_is_a_failure_that_says_so() {
 }
 
 #[test]
+fn a_misused_call_is_final_and_other_errors_are_not() {
+    let misused = outcome(told(Error::invalid("call options: there is no \"tiemout\"")));
+    assert!(matches!(&misused, Outcome::DeadLetter { failure, .. } if !failure.retryable), "{misused:?}");
+    // What the handler itself calls invalid may be another's answer.
+    assert!(matches!(outcome(returned(Status::Invalid)), Outcome::Retry { .. }));
+    assert!(matches!(outcome(told(Error::not_found("no task"))), Outcome::Retry { .. }));
+}
+
+#[test]
 fn pending_that_nobody_can_end_is_a_failure() {
     let left = Returned { abandoned: true, ..returned(Status::Pending) };
     assert!(failure_of(outcome(left)).message.contains("the last reference"));

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::core::{Alarm, Phase, State, TaskCore, flag};
 use super::decide::{Returned, Rules, decide, fail};
@@ -11,7 +11,7 @@ use crate::executor::events::Reason;
 use crate::executor::log::LogRecord;
 use crate::executor::metrics::count;
 use crate::executor::replay::Machine;
-use crate::model::{Error, Failure, Level, Op, RetryPolicy, Status};
+use crate::model::{Error, Failure, Level, Op, RetryPolicy, Status, format_duration};
 
 impl TaskCore {
     // The handler's run.
@@ -66,15 +66,21 @@ impl TaskCore {
             self.holder.began(Arc::clone(self));
         }
         let metrics = &self.holder.core().metrics;
-        let task = &self.claimed.task;
-        if self.claimed.ops > 0 {
-            count(&metrics.counters.resumed);
-        } else {
-            let due = task.scheduled_for.unwrap_or(task.created_at).max(task.created_at);
-            let waited = self.claimed.claimed_at.since(due) + now.duration_since(self.claimed_at);
-            metrics.schedule_to_start.observe(waited);
+        let waited = now.duration_since(self.claimed_at);
+        self.series.claim_to_start.observe_time(waited);
+        match self.queue_age() {
+            Some(age) => metrics.schedule_to_start.observe_time(age + waited),
+            None => count(&metrics.counters.resumed),
         }
         true
+    }
+
+    /// How long it could have been claimed before it was. `None`: it has a journal, and when its last wait was over is not
+    /// known.
+    pub(in crate::executor) fn queue_age(&self) -> Option<Duration> {
+        let task = &self.claimed.task;
+        let due = task.scheduled_for.unwrap_or(task.created_at).max(task.created_at);
+        (self.claimed.ops == 0).then(|| self.claimed.claimed_at.since(due))
     }
 
     /// The handler has returned. True: another thread will end the task, and the slot stays in use.
@@ -122,7 +128,7 @@ impl TaskCore {
     fn end(self: &Arc<Self>, mut state: MutexGuard<'_, State>, status: Status, abandoned: bool) {
         state.phase = Phase::Closed;
         if let Some(started) = state.started {
-            self.holder.core().metrics.run_time.observe(started.elapsed());
+            self.series.run_time.observe_time(started.elapsed());
         }
         if let Some(key) = state.deadline.take() {
             self.holder.clear_alarm(key);
@@ -287,16 +293,30 @@ impl TaskCore {
 
     /// Logs outcomes that an operator should see.
     pub(in crate::executor) fn tell(&self, outcome: &Outcome) {
-        let (what, failure) = match outcome {
-            Outcome::Park { failure, .. } => ("the task is parked: its code does not match its journal", failure),
-            Outcome::DeadLetter { failure, .. } => ("the task is dead-lettered", failure),
+        let mut again = None;
+        let (level, what, failure) = match outcome {
+            Outcome::Park { failure, .. } => {
+                (Level::Error, "the task is parked: its code does not match its journal".to_owned(), failure)
+            }
+            Outcome::DeadLetter { failure, .. } => (Level::Error, "the task is dead-lettered".to_owned(), failure),
+            Outcome::Retry { failure, delay, .. } => {
+                again = Some(self.store_time().after(*delay));
+                (
+                    Level::Warn,
+                    format!("the attempt failed, and another follows in {}", format_duration(*delay)),
+                    failure,
+                )
+            }
             _ => return,
         };
-        self.log(Level::Error, || {
-            LogRecord::new("stent.worker", format!("{what}: {}: {}", failure.kind, failure.message))
+        self.log(level, || {
+            let record = LogRecord::new("stent.worker", format!("{what}: {}: {}", failure.kind, failure.message))
                 .with("function", &self.claimed.task.step_name)
                 .with("task", self.held.task)
                 .with("execution", self.held.execution)
+                .with("attempt", self.claimed.attempt())
+                .with("error", &failure.kind);
+            again.map_or(record.clone(), |at| record.with("retry_at", at))
         });
     }
 

@@ -75,6 +75,9 @@ impl Engine {
             let (journal, cached) = (claimed.ops > 0, claimed.cache.is_some());
             let is_limited = function.options.max_concurrent.is_some();
             let task = self.lease(&function.options, claimed, asked);
+            if let Some(age) = task.queue_age() {
+                task.series.queue_age.observe_time(age);
+            }
             tasks.push(Arc::clone(&task));
             if let Some(letter) = task.unwritten_letter() {
                 task.end_unstarted(letter);
@@ -109,8 +112,9 @@ impl Engine {
         Some((Arc::clone(function), code))
     }
 
-    fn lease(&self, function: &Arc<FunctionOptions>, claimed: Claimed, asked: Moment) -> Arc<TaskCore> {
-        TaskCore::new(Arc::clone(&self.shared) as _, Arc::clone(function), claimed, asked)
+    fn lease(&mut self, function: &Arc<FunctionOptions>, claimed: Claimed, asked: Moment) -> Arc<TaskCore> {
+        let series = self.series.of(&self.shared.core.metrics.series, &claimed);
+        TaskCore::new(Arc::clone(&self.shared) as _, Arc::clone(function), series, claimed, asked)
     }
 
     /// What was kept in memory, if it still fits the task's record.

@@ -18,6 +18,7 @@ use crate::backend::{Claim, Claimed, Function, NewWorker, Outcome, Verdict};
 use crate::executor::events::Reason;
 use crate::executor::log::LogRecord;
 use crate::executor::replay::Machine;
+use crate::executor::series::KnownSeries;
 use crate::executor::status::WorkerState;
 use crate::executor::sync::{Moment, jittered};
 use crate::executor::task::{LeaseHolder as _, flag};
@@ -97,6 +98,7 @@ pub(super) struct Engine {
     pub(super) machines: Cache<Machine>,
     no_claim_before: Option<Instant>,
     pub(super) suspects: Suspects,
+    pub(super) series: KnownSeries,
 }
 
 impl Engine {
@@ -107,6 +109,7 @@ impl Engine {
             machines: Cache::new(TASKS_MAX, ENTRIES_MAX),
             no_claim_before: None,
             suspects: Suspects::default(),
+            series: KnownSeries::default(),
         }
     }
 

@@ -120,6 +120,9 @@ pub(super) async fn call(
             batch.len()
         )));
     }
+    if !batch.is_empty() {
+        shared.core.metrics.commit_transitions.observe(batch.len() as u64);
+    }
     Ok((verdicts, claimed))
 }
 

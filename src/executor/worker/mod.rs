@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `engine` | the loop: each transaction records what is ready and claims what there is room for |
 //! | `flight` | transactions on their way to the store, of which there may be two |
-//! | `settle` | applies the store's verdicts to the tasks |
+//! | `settle` `weight` | applies the store's verdicts to the tasks, and measures what was recorded |
 //! | `admit` | takes claimed tasks to their handlers: loads journals and cached results |
 //! | `pool` `run` | handler threads and their slots |
 //! | `desk` | slots without threads, for a poller's worker |
@@ -36,6 +36,7 @@ mod slots;
 mod strays;
 mod suspects;
 mod sweeps;
+mod weight;
 
 use std::collections::HashSet;
 use std::sync::Arc;

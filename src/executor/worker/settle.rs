@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::engine::Engine;
 use super::shared::Message;
+use super::weight::weight;
 use crate::backend::{Commands, Outcome, Transition, Verdict};
 use crate::executor::log::LogRecord;
 use crate::executor::metrics::{Counters, count};
@@ -14,6 +15,11 @@ impl Engine {
     pub(super) fn settle(&mut self, batch: Vec<Message>, verdicts: Vec<Verdict>) {
         let mut gone = Vec::with_capacity(batch.len());
         for (message, verdict) in batch.into_iter().zip(verdicts) {
+            if matches!(verdict, Verdict::Recorded { .. }) && !message.is_mark() {
+                let series = &message.task.series;
+                series.count(&message.transition.outcome);
+                series.commit_size.observe(weight(&message.transition));
+            }
             let over = if message.is_mark() {
                 self.settle_mark(&message.task, verdict)
             } else if message.transition.outcome == Outcome::Hold {

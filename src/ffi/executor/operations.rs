@@ -9,8 +9,9 @@ use crate::ffi::{stent_error, stent_status};
 use crate::model::{Id, StatsFormat};
 
 /// How the store and this executor's workers are doing: counts by state, depths and ages of queues, dead letters,
-/// parked tasks, and counters and latencies of this process. options: {"format": "json"} or {"format": "prometheus"}
-/// for its text format. To be freed with stent_free. Any thread.
+/// parked tasks, and counters and histograms of this process, those of run times and the like by queue and function.
+/// options: {"format": "json"} or {"format": "prometheus"} for its text format; docs/metrics.md and stent_describe say what
+/// is in it. To be freed with stent_free. Any thread.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn stent_executor_stats(

@@ -1,14 +1,14 @@
 //! Queries: snapshots, lists, statistics.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Fallback;
 use super::cleanup::{Kept, shown, standing};
 use super::ends::cancel_reason;
 use super::notes::{Notes, now};
 use crate::backend::decide::{self, root_task_id};
-use crate::backend::{DeadLetterFilter, Depth, ExecutionFilter, Request, Response, Snapshot, StoreStats};
+use crate::backend::{DeadLetterFilter, Depth, ExecutionFilter, Request, Response, Snapshot, StoreStats, Unserved};
 use crate::codec::to_json;
 use crate::model::{
     DeadLetter, Execution, ExecutionState, Id, Payload, ProgressEntry, Result, Task, TaskKind, TaskState, Timestamp,
@@ -106,6 +106,26 @@ impl Fallback {
         };
         let found = all.into_iter().filter(wanted).skip(filter.offset as usize).take(filter.limit as usize);
         Ok(found.collect())
+    }
+
+    /// What workers have declared is kept by the functions' names; which names there are only this process's workers tell.
+    pub(in crate::backend::custom) async fn unserved(&self) -> Result<Unserved> {
+        let is_ready = |task: &Task| task.kind.is_run() && task.scheduled_for.is_none_or(|at| at <= now());
+        let pending = self.tasks_in(TaskState::Pending).await?;
+        let ready: BTreeSet<String> = pending.into_iter().filter(is_ready).map(|task| task.step_name).collect();
+        let mut registered: BTreeSet<String> = {
+            let memory = self.memory();
+            let of = memory.workers.values().flat_map(|worker| &worker.functions);
+            of.map(|function| function.name.clone()).collect()
+        };
+        let mut functions = Vec::new();
+        for function in ready.difference(&registered.clone()) {
+            match self.function(function).await? {
+                Some(_) => _ = registered.insert(function.clone()),
+                None => functions.push(function.clone()),
+            }
+        }
+        Ok(Unserved { functions, registered: registered.into_iter().collect(), workers: None })
     }
 
     pub(in crate::backend::custom) async fn stats(&self) -> Result<StoreStats> {

@@ -15,6 +15,9 @@ statements! {
     TASKS_DEPTHS "tasks_depths" "count what is ready" with (now: Clock)
         gives (queue: Text, function: Text, count: Int, oldest: Time, now: Time);
 
+    /// Is a task of this route ready?
+    TASKS_ANY_READY "tasks_any_ready" "look for what is ready" with (lane: Int) gives (found: Flag);
+
     STATS_TOTALS "stats_totals" "count what is in the store"
         gives (scheduled: Int, dead_letters: Int, parked: Int, workers: Int);
 }

@@ -4,6 +4,7 @@ mod catalog;
 mod check;
 mod executions;
 mod letters;
+mod metrics;
 mod show;
 mod tasks;
 mod upkeep;
@@ -53,6 +54,7 @@ async fn on(place: &Place, command: Command, screen: &mut Screen) -> Result<u8, 
         Command::Workers => catalog::workers(place, screen).await,
         Command::Queues => catalog::queues(place, screen).await,
         Command::Stats => catalog::stats(place, screen).await,
+        Command::Metrics(wanted) => metrics::metrics(place, wanted, screen).await,
         Command::Dlq(dlq) => letters::dlq(place, dlq, screen).await,
         Command::Cleanup(cleanup) => upkeep::cleanup(place, cleanup, screen).await,
         Command::Backup(backup) => upkeep::backup(place, backup, screen).await,

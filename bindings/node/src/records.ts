@@ -1,0 +1,100 @@
+// What the store has recorded, as it is told to programs.
+
+import type { Failure } from "./errors";
+import type { WorkerState } from "./host";
+import { decode, type ExecutionState } from "./options";
+import type { Values } from "./values";
+
+export interface Progress {
+  step: string;
+  status: string;
+  startedAt: string | null;
+  completedAt: string | null;
+  detail: unknown;
+}
+
+export interface ExecutionRecord {
+  id: string;
+  rootFunction: string;
+  state: ExecutionState;
+  args: unknown[];
+  kwargs: Record<string, unknown>;
+  createdAt: string;
+  startedAt: string | null;
+  completedAt: string | null;
+  progress: Progress[];
+  tags: string[];
+  priority: number;
+  queue: string | null;
+  result: unknown;
+  error: Failure | null;
+  counters: Record<string, number>;
+  stateValues: Record<string, unknown>;
+  replayOf: string | null;
+  cancelReason: string | null;
+}
+
+export interface WorkerStatus {
+  workerId: string;
+  state: WorkerState;
+  slots: number;
+  running: number;
+  prefetched: number;
+  held: number;
+  coroutines: number;
+  functions: string[];
+  trouble: string | null;
+}
+
+/** What came of the conformance suite. */
+export interface CheckReport {
+  /** "protocol": the store does not answer the engine's operations. */
+  level: "engine" | "protocol";
+  passed: number;
+  failed: number;
+  notOffered: number;
+  /** Guarantees that a store of this level does not have. */
+  givenUp: string[];
+  cases: CheckedCase[];
+}
+
+export interface CheckedCase {
+  name: string;
+  outcome: "passed" | "failed" | "not_offered";
+  seconds: number;
+  /** Of a failed case; `place` is also the operation that is not offered. */
+  expected: string | null;
+  got: string | null;
+  place: string | null;
+}
+
+/** What can't be read stays as it was carried: a record is to be seen whatever is in it. */
+export function recordOf(json: object, values: Values): ExecutionRecord {
+  const record = decode<ExecutionRecord>(json);
+  record.args = (record.args ?? []).map((arg) => values.look(arg));
+  record.kwargs = values.lookMembers(record.kwargs ?? {});
+  record.stateValues = values.lookMembers(record.stateValues ?? {});
+  record.result = values.look(record.result);
+  if (record.error) record.error.details = values.look(record.error.details);
+  record.progress = (record.progress ?? []).map((entry) => {
+    const made = decode<Progress>(entry);
+    made.detail = values.look(made.detail);
+    return made;
+  });
+  return record;
+}
+
+export interface DeadLetter {
+  task: Record<string, unknown>;
+  reason: string;
+  movedAt: string;
+}
+
+export function deadLetterOf(json: { task: object }, values: Values): DeadLetter {
+  const letter = decode<DeadLetter>(json);
+  const task = decode<Record<string, any>>(json.task);
+  if (Array.isArray(task.args)) task.args = task.args.map((arg) => values.look(arg));
+  if (task.kwargs) task.kwargs = values.lookMembers(task.kwargs);
+  if (task.error) task.error.details = values.look(task.error.details);
+  return { ...letter, task };
+}

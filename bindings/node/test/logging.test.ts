@@ -1,0 +1,162 @@
+// The log, in the hands of an object like `console`.
+
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { describe, test } from "node:test";
+import { InvalidError, type LogFields, type Logger, type LogLevel, open } from "../src/index";
+import { folder, freshUrl, root, STORES, until } from "./house";
+
+type Line = { level: LogLevel; message: string } & LogFields;
+
+/** A logger that keeps its lines. */
+function kept(): { lines: Line[]; logger: Logger } {
+  const lines: Line[] = [];
+  const at = (level: LogLevel) => (message: string, fields: LogFields) => lines.push({ level, message, ...fields });
+  return { lines, logger: { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") } };
+}
+
+const once = { retryPolicy: { maxAttempts: 1 } };
+
+for (const store of STORES) {
+  describe(store, () => {
+    test("a dead letter is a line with its ids, in the hands of the store's own logger", async () => {
+      const [mine, other] = [kept(), kept()];
+      const stent = await open(freshUrl(store), { logger: mine.logger });
+      const beside = await open(freshUrl(store), { logger: other.logger });
+      try {
+        stent.register("fragile", once, () => {
+          throw new Error("broken");
+        });
+        const worker = await stent.startWorker();
+        const execution = await stent.dispatch("fragile");
+        await execution.wait();
+        const find = () => mine.lines.find((line) => line.message.includes("dead-lettered"));
+        await until("the line comes", () => find() !== undefined);
+        const { level, message, task, ...fields } = find()!;
+        assert.ok(level === "warn" || level === "error", level);
+        assert.match(message, /broken/);
+        assert.match(String(task), /^[0-9a-f-]{36}$/);
+        const { target, function: name, execution: id, worker: by } = fields;
+        assert.deepEqual({ target, name, id, by }, { target: "stent.worker", name: "fragile", id: execution.id, by: worker.id });
+      } finally {
+        await stent.close();
+        await beside.close();
+      }
+      assert.deepEqual(other.lines, []);
+    });
+
+    test("what a handler says is told once, with its ids and its own facts, also where it is replayed", async () => {
+      const { lines, logger } = kept();
+      const stent = await open(freshUrl(store), { logger, logLevel: "info" });
+      try {
+        stent.register("echo", (context, value) => {
+          context.log.debug("too small to be told");
+          return value;
+        });
+        stent.register("says", async (context) => {
+          context.log.info("first", { card: 42 });
+          await context.call("echo", [1]);
+          context.log.warn("second");
+          await context.call("echo", [2]);
+          context.log.error("third");
+        });
+        // Nothing stays in memory: each answer is a run from the top.
+        const worker = await stent.startWorker({ maxCoroutines: 0 });
+        const execution = await stent.dispatch("says");
+        await execution.result({ timeout: "20s" });
+        const said = lines.filter((line) => line.target === "stent.task");
+        assert.deepEqual(said.map(({ level, message }) => [level, message]), [
+          ["info", "first"],
+          ["warn", "second"],
+          ["error", "third"],
+        ]);
+        assert.equal(said[0].card, 42);
+        for (const line of said) {
+          assert.deepEqual(
+            [line.function, line.execution, line.attempt, line.worker],
+            ["says", execution.id, 1, worker.id],
+          );
+          assert.match(String(line.task), /^[0-9a-f-]{36}$/);
+        }
+      } finally {
+        await stent.close();
+      }
+    });
+  });
+}
+
+/** Runs a program beside the package. */
+function program(body: string): { stdout: string; stderr: string; status: number | null } {
+  const file = path.join(folder(), "program.js");
+  const header = `const stent = require(${JSON.stringify(path.join(root, "dist/src/index.js"))});\n`;
+  fs.writeFileSync(file, `${header}(async () => {${body}})();`);
+  return spawnSync(process.execPath, [file], { encoding: "utf8", timeout: 60_000 });
+}
+
+const FAILS = `
+  store.register("fragile", { retryPolicy: { maxAttempts: 1 } }, (context) => {
+    context.log.info("not told");
+    throw new Error("broken");
+  });
+  await store.startWorker();
+  await (await store.dispatch("fragile")).wait();
+  await store.close();
+`;
+
+test("where nobody says, warnings and errors are on the console's error stream", () => {
+  const told = program(`const store = await stent.open(":memory:"); ${FAILS}`);
+  assert.equal(told.status, 0, told.stderr);
+  assert.equal(told.stdout, "");
+  assert.match(told.stderr, /dead-lettered.*broken/);
+  assert.match(told.stderr, /function: 'fragile'/);
+  assert.doesNotMatch(told.stderr, /not told/);
+});
+
+test("with `false` nothing is told", () => {
+  const told = program(`const store = await stent.open(":memory:", { logger: false }); ${FAILS}`);
+  assert.deepEqual([told.status, told.stdout, told.stderr], [0, "", ""]);
+});
+
+test("a logger that throws harms nobody, and is told of as a warning", () => {
+  const told = program(`
+    const bad = () => { throw new Error("the disk is full"); };
+    const store = await stent.open(":memory:", { logger: { debug: bad, info: bad, warn: bad, error: bad } });
+    store.register("says", (context) => { context.log.error("hello"); return "done"; });
+    await store.startWorker();
+    console.log(await (await store.dispatch("says")).result());
+    await store.close();
+  `);
+  assert.deepEqual([told.status, told.stdout], [0, "done\n"]);
+  assert.match(told.stderr, /StentWarning: Stent's logger threw: Error: the disk is full/);
+});
+
+test("what is no logger is refused at once", async () => {
+  const { logger } = kept();
+  const { debug: _, ...partly } = logger;
+  await assert.rejects(open(":memory:", { logger: partly as Logger }), (error) => {
+    return error instanceof InvalidError && /no function 'debug'/.test(error.message);
+  });
+  await assert.rejects(open(":memory:", { logger, logLevel: "loud" as "info" }), /logLevel is "loud".*error, warn, info, debug/);
+});
+
+test("configure holds for the process, and only before the first store", () => {
+  const file = path.join(folder(), "program.js");
+  fs.writeFileSync(
+    file,
+    `const stent = require(${JSON.stringify(path.join(root, "dist/src/index.js"))});
+     const fs = require("node:fs");
+     const threads = () => fs.readdirSync("/proc/self/task").map((id) => fs.readFileSync("/proc/self/task/" + id + "/comm", "utf8"));
+     (async () => {
+       try { stent.configure({ runtimeThreds: 1 }); } catch (error) { console.log(error.name); }
+       stent.configure({ runtimeThreads: 3 });
+       const store = await stent.open(":memory:");
+       try { stent.configure({ runtimeThreads: 1 }); } catch (error) { console.log(error.name); }
+       console.log(threads().filter((name) => name.startsWith("stent-rt-")).length);
+       await store.close();
+     })();`,
+  );
+  const said = execFileSync(process.execPath, [file], { encoding: "utf8", timeout: 60_000 });
+  assert.equal(said, "InvalidError\nConflictError\n3\n");
+});

@@ -1,0 +1,1 @@
+SELECT EXISTS (SELECT 1 FROM tasks WHERE lane = $1) AS found
