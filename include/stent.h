@@ -630,7 +630,8 @@ void stent_reply_error(stent_reply *reply,
 
 /**
  * Makes an executor on a backend, which it keeps alive. options: none so far; NULL or {}. `*executor` is the
- * caller's, to be freed by stent_executor_free. Any thread.
+ * caller's, to be freed by stent_executor_free. If the environment has OTEL_EXPORTER_OTLP_ENDPOINT now, its workers'
+ * spans are exported there; docs/tracing.md says how. Any thread.
  */
 STENT_NODISCARD STENT_API
 stent_status stent_executor_new(stent_backend *backend,
@@ -1040,6 +1041,13 @@ STENT_API const char *stent_task_function(stent_task *task);
 
 /** The id of the worker that runs it. Likewise. Any thread. */
 STENT_API const char *stent_task_worker_id(stent_task *task);
+
+/**
+ * The W3C Trace Context for spans of the handler's own, such as
+ * "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01": below the span of this run, where spans are exported
+ * (stent_executor_new), else as the dispatch gave it. Likewise; NULL also where there is none. Any thread.
+ */
+STENT_API const char *stent_task_traceparent(stent_task *task);
 
 /** Which attempt this is: 1 for the first, as in stent_task_info; 0 if the task is not a live handle. Any thread. */
 STENT_API uint32_t stent_task_attempt(stent_task *task);

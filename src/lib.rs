@@ -9,4 +9,5 @@ pub mod codec;
 pub mod executor;
 pub mod ffi;
 pub mod model;
+mod otlp;
 pub mod threads;

@@ -33,6 +33,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("src/backend/custom", &["backend", "backend::decide", "backend::custom", "codec", "model"]),
     ("src/check", &["check", "backend", "codec", "model"]),
     ("src/executor", &["executor", "executor::worker", "backend", "model", "threads"]),
+    ("src/otlp", &["otlp", "executor", "model", "threads"]),
     ("src/executor/task", &["executor", "backend", "model"]),
     ("src/executor/replay", &["executor::replay", "backend", "model"]),
     (
@@ -60,6 +61,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "backend::custom",
             "codec",
             "model",
+            "otlp",
             "threads",
         ],
     ),

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"runtime"
 	"runtime/cgo"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,7 +19,12 @@ type Args []any
 
 // Store is an open store: a file ("workflow.db"), ":memory:", or a PostgreSQL database
 // ("postgresql://user@host/database").
-type Store struct{ handle *C.stent_backend }
+type Store struct {
+	handle *C.stent_backend
+	number uint64
+}
+
+var stores atomic.Uint64
 
 // Open opens a store, and creates or migrates its schema.
 func Open(ctx context.Context, url string, options ...SQLiteOptions) (*Store, error) {
@@ -51,7 +57,7 @@ func Open(ctx context.Context, url string, options ...SQLiteOptions) (*Store, er
 
 // A store to be, which is freed whenever it comes to be one: when ctx ends before it is open, too.
 func newStore() *Store {
-	store := &Store{}
+	store := &Store{number: stores.Add(1)}
 	runtime.SetFinalizer(store, func(s *Store) { C.stent_backend_free(s.handle) })
 	return store
 }
@@ -60,6 +66,26 @@ func newStore() *Store {
 func (s *Store) Close() error {
 	defer runtime.KeepAlive(s)
 	return call(func(why **C.stent_error) C.stent_status { return C.stent_backend_close(s.handle, why) })
+}
+
+// Shutdown is [Shutdown] for what was made from this store: it drains and stops its workers, closes it, and waits for the
+// library's last callback, its executors' last log lines included. For a package in a program that has stores of its own.
+func (s *Store) Shutdown(ctx context.Context) error {
+	if err := checkOutside("shutdown"); err != nil {
+		return err
+	}
+	return background(ctx, func() error {
+		defer runtime.KeepAlive(s)
+		working.Range(func(worker, _ any) bool {
+			if worker.(*Worker).store == s.number {
+				working.Delete(worker)
+			}
+			return true
+		})
+		return call(func(why **C.stent_error) C.stent_status {
+			return C.stent_backend_shutdown(s.handle, millis(ctx), why)
+		})
+	})
 }
 
 // Backup copies the store to a new file, as it is at one moment, while workers go on. For SQLite; other stores have tools
@@ -108,12 +134,13 @@ func (s *Store) Check(ctx context.Context, options ...CheckOptions) (*CheckRepor
 type Executor struct {
 	handle *C.stent_executor
 	log    *logPlace
+	store  uint64
 }
 
 // NewExecutor makes an executor on a store.
 func NewExecutor(store *Store) (*Executor, error) {
 	defer runtime.KeepAlive(store)
-	executor := &Executor{log: &logPlace{}}
+	executor := &Executor{log: &logPlace{}, store: store.number}
 	err := call(func(why **C.stent_error) C.stent_status {
 		return C.stent_executor_new(store.handle, nil, &executor.handle, why)
 	})
@@ -250,11 +277,11 @@ func Result[R any](ctx context.Context, e *Executor, id string) (R, error) {
 
 // State is an execution as it is now.
 func (e *Executor) State(ctx context.Context, id string) (*Execution, error) {
-	var execution *Execution
-	err := e.named(ctx, id, nil, &execution, func(id, _ *C.char, out **C.char, why **C.stent_error) C.stent_status {
-		return C.stent_executor_state(e.handle, id, out, why)
-	})
-	return execution, err
+	text, err := e.stateText(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return decodeRecord[*Execution](text)
 }
 
 // List gives the executions that a filter admits, newest first, without their progress.

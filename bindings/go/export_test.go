@@ -9,3 +9,6 @@ func Working() []*Worker {
 	})
 	return workers
 }
+
+// Respelled is what is told to who has written options as a struct.
+var Respelled = respelled

@@ -107,6 +107,10 @@ var places = make(chan struct{}, 128)
 
 // Runs what may block, until it is done or ctx is: then what it does goes on without the caller.
 func background(ctx context.Context, work func() error) error {
+	// select takes any of two that are ready: what is over before it began must not be done.
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()

@@ -53,7 +53,8 @@ func respelled(message, object string) string {
 	options, known := optionStructs[object]
 	place := headings.FindStringIndex(message)
 	if !known || place == nil {
-		return message
+		// What another call would take is told of ids, too.
+		return strings.ReplaceAll(message, " idempotency_key", " DispatchOptions.IdempotencyKey")
 	}
 	names, rest := spellings(options, map[string]string{}), jsonPlaces.ReplaceAllString(message[place[1]:], "")
 	subject := map[string]bool{}

@@ -26,7 +26,7 @@ func TestErrorsNameOptionsAsGoDoes(t *testing.T) {
 	_, opened := stent.Open(here.ctx, ":memory:", stent.SQLiteOptions{Synchronous: "maybe"})
 	_, listed := here.executor.List(here.ctx, stent.ExecutionFilter{Limit: -1})
 	for wanted, err := range map[string]error{
-		"DispatchOptions: ID is wrong: UUID parsing failed": dispatch(stent.DispatchOptions{ID: "order-1"}),
+		"DispatchOptions: ID is wrong: ": dispatch(stent.DispatchOptions{ID: "order-1"}),
 		"DispatchOptions: Expiry and MaxDuration are both given": dispatch(stent.DispatchOptions{Expiry: time.Second,
 			MaxDuration: time.Second}),
 		"DispatchOptions: IdempotencyReuse is \"x\"; it must be one of after_failure, never": dispatch(stent.DispatchOptions{
@@ -54,4 +54,16 @@ func TestErrorsNameOptionsAsGoDoes(t *testing.T) {
 	if _, err := here.executor.StartWorkerJSON(`{"max_concurrency": -1}`); !strings.Contains(err.Error(), "max_concurrency is the number -1 (line 1") {
 		t.Error(err)
 	}
+}
+
+func TestWordsThatAreNoOptionsStay(t *testing.T) {
+	for message, wanted := range map[string]string{
+		"execution_id: \"order-1\" is no UUID; give it to dispatch as its idempotency_key": "execution_id: \"order-1\" is no " +
+			"UUID; give it to dispatch as its DispatchOptions.IdempotencyKey",
+		"dispatch options: id is \"a\" (line 1, column 7); an id is no idempotency_key, of whatever delay": "DispatchOptions: ID is " +
+			"\"a\"; an ID is no IdempotencyKey, of whatever delay",
+	} {
+		same(t, stent.Respelled(message, "dispatch"), wanted)
+	}
+	same(t, stent.Respelled("wait signal options: timeout is wrong", "nobody's"), "wait signal options: timeout is wrong")
 }

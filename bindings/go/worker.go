@@ -13,7 +13,10 @@ import (
 
 // Worker runs the handlers of an executor's functions, until it is drained or stopped, whether the program still has it
 // or not.
-type Worker struct{ handle *C.stent_worker }
+type Worker struct {
+	handle *C.stent_worker
+	store  uint64
+}
 
 // Those that nobody has told to end: one that is given back to the library ends by itself.
 var working sync.Map
@@ -36,7 +39,7 @@ func (e *Executor) startWorker(options string, call func(func(**C.stent_error) C
 	defer runtime.KeepAlive(e)
 	in := cText(options)
 	defer in.free()
-	worker := &Worker{}
+	worker := &Worker{store: e.store}
 	err := call(func(why **C.stent_error) C.stent_status {
 		return C.stent_worker_start(e.handle, in.c, nil, &worker.handle, why)
 	})

@@ -6,6 +6,7 @@ use super::declared::Declared;
 use super::doubts::Doubts;
 use super::log::{LogRecord, Logger};
 use super::metrics::Metrics;
+use super::trace::Tracer;
 use crate::backend::SharedBackend;
 use crate::model::{Canonical, Level};
 
@@ -15,6 +16,8 @@ pub(super) struct Core {
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) logger: Arc<dyn Logger>,
     pub(super) metrics: Metrics,
+    /// None: nobody wants to know of spans.
+    pub(super) tracer: Option<Arc<dyn Tracer>>,
     pub(super) declared: Declared,
     pub(super) doubts: Doubts,
 }

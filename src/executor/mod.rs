@@ -26,6 +26,7 @@ mod stats;
 mod status;
 mod sync;
 mod task;
+mod trace;
 mod waiters;
 mod worker;
 
@@ -44,6 +45,7 @@ pub use series::{OTHERS, SERIES_MAX, SeriesValues};
 pub use stats::Stats;
 pub use status::{WorkerState, WorkerStatus};
 pub use task::{Task, TaskInfo};
+pub use trace::{Span, SpanId, SpanTrouble, SpanValue, TraceId, Tracer};
 pub use worker::{Worker, on_handler_thread};
 
 use self::core::Core;
@@ -76,9 +78,20 @@ impl Executor {
         runtime: tokio::runtime::Handle,
         logger: Arc<dyn Logger>,
     ) -> Self {
+        Self::traced(backend, canonical, runtime, logger, None)
+    }
+
+    /// The same; and what its workers do is told to a tracer.
+    pub fn traced(
+        backend: SharedBackend,
+        canonical: Arc<dyn Canonical>,
+        runtime: tokio::runtime::Handle,
+        logger: Arc<dyn Logger>,
+        tracer: Option<Arc<dyn Tracer>>,
+    ) -> Self {
         let waiters = Waiters::new(Arc::clone(&backend), runtime.clone());
         let (metrics, declared, doubts) = (Metrics::default(), Declared::default(), Doubts::default());
-        let core = Arc::new(Core { backend, canonical, runtime, logger, metrics, declared, doubts });
+        let core = Arc::new(Core { backend, canonical, runtime, logger, metrics, tracer, declared, doubts });
         Self(Arc::new(Inner { core, waiters, functions: RwLock::default(), workers: Mutex::default() }))
     }
 

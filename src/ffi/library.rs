@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::plumbing::context::OwnedContext;
 use super::plumbing::store::Store;
-use super::plumbing::{background, guard, logging, optional, registry, runtime, text as texts, threads};
+use super::plumbing::{background, guard, logging, optional, registry, runtime, text as texts, threads, tracing};
 use super::{STENT_ABI_VERSION, stent_error, stent_free_fn, stent_log_fn, stent_status, stent_thread_fn};
 use crate::codec;
 use crate::model::{Error, Result, Status};
@@ -134,6 +134,8 @@ pub(super) fn shut_down(only: Option<&Arc<Store>>, timeout_ms: i64) -> Result<()
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     let stopped = registry::stop(only, timeout);
+    // Before the log, which it may have something to say to.
+    tracing::flush(only.map(|store| store.number()), left());
     let flushed = background::flush(left()) && logging::flush(only.map(|store| store.number()), left());
     stopped?;
     if flushed {

@@ -18,17 +18,6 @@ struct counted {
 
 const auto once = stent::function_options().retry_policy(stent::retry_policy().max_attempts(1));
 
-template <class Place>
-stent::failure failure_of(Place &here, const std::string &function, const stent::arguments &arguments = {}) {
-    try {
-        here.executor.result(here.executor.dispatch(function, arguments), patience);
-    } catch (const stent::failed &why) {
-        return why.failure();
-    }
-    FAIL(function, " did not fail");
-    return stent::failure("", "");
-}
-
 struct out_of_ink {};
 
 }  // namespace

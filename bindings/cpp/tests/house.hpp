@@ -75,6 +75,9 @@ struct postgres {
     }
 };
 
+// Tried again at once, so that a test sees in no time what would be tried again.
+inline const auto hasty = stent::function_options().retry_policy(stent::retry_policy().max_attempts(3).initial_delay(1ms).jitter(0));
+
 // A store with the functions on it; a worker when asked for.
 template <class Store>
 struct place {
@@ -97,21 +100,36 @@ struct place {
     }
 };
 
-// The scenario worker as a process.
+template <class Place>
+stent::failure failure_of(Place &here, const std::string &function, const stent::arguments &arguments = {}) {
+    try {
+        here.executor.result(here.executor.dispatch(function, arguments), patience);
+    } catch (const stent::failed &why) {
+        return why.failure();
+    }
+    FAIL(function, " did not fail");
+    return stent::failure("", "");
+}
+
+// A program as a process; the scenario worker if none is named.
 class process {
 public:
-    explicit process(const std::string &url) {
+    explicit process(const std::string &url) : process(worker(), url, "{\"lease_duration\": \"1s\"}") {}
+
+    // One of those that the Makefile builds beside it.
+    process(const std::string &name, const std::string &argument)
+        : process((std::filesystem::path(worker()).parent_path() / name).string(), argument, nullptr) {}
+
+    process(const std::string &program, const std::string &first, const char *second) {
         int in[2], out[2];
         REQUIRE((pipe(in) == 0 && pipe(out) == 0));
-        const char *program = std::getenv("STENT_SCENARIO_WORKER");
-        REQUIRE_MESSAGE(program != nullptr, "STENT_SCENARIO_WORKER names the program; make cpp sets it");
         pid_ = fork();
         REQUIRE(pid_ >= 0);
         if (pid_ == 0) {
             dup2(in[0], STDIN_FILENO);
             dup2(out[1], STDOUT_FILENO);
             for (const int fd : {in[0], in[1], out[0], out[1]}) close(fd);
-            execl(program, program, url.c_str(), "{\"lease_duration\": \"1s\"}", nullptr);
+            execl(program.c_str(), program.c_str(), first.c_str(), second, nullptr);
             _exit(127);
         }
         close(in[0]), close(out[1]);
@@ -147,6 +165,12 @@ public:
     }
 
 private:
+    static std::string worker() {
+        const char *program = std::getenv("STENT_SCENARIO_WORKER");
+        REQUIRE_MESSAGE(program != nullptr, "STENT_SCENARIO_WORKER names the program; make cpp sets it");
+        return program;
+    }
+
     pid_t pid_ = 0;
     int input_ = -1;
     FILE *output_ = nullptr;

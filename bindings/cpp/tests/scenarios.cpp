@@ -221,3 +221,87 @@ TEST_CASE_TEMPLATE("scenario_drain", Store, sqlite, postgres) {
     for (const json &task : tasks) CHECK(task["retries"].get<int>() == 0);
     CHECK(second.end(SIGTERM) == 0);
 }
+
+// Lines of a log, by what they say.
+class said {
+public:
+    void add(stent::level level, const json &line) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        lines_.emplace_back(level, line);
+    }
+    std::vector<std::pair<stent::level, json>> with(const std::string &message) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        std::vector<std::pair<stent::level, json>> found;
+        for (const auto &line : lines_) {
+            if (line.second["message"].get<std::string>().rfind(message, 0) == 0) found.push_back(line);
+        }
+        return found;
+    }
+
+private:
+    std::mutex mutex_;
+    std::vector<std::pair<stent::level, json>> lines_;
+};
+
+TEST_CASE_TEMPLATE("scenario_logging", Store, sqlite, postgres) {
+    said log;
+    place<Store> here;
+    here.executor.set_log_handler([&](stent::level level, const json &line) { log.add(level, line); });
+    here.executor.handle("talks", [](task &task) {
+        task.log(stent::level::info, "begun");
+        task.log(stent::level::debug, "hidden");
+        task.sleep(1ms);
+        task.log(stent::level::warn, "slept");
+    });
+    const auto worker = here.worker();
+    const std::string id = here.executor.dispatch("talks");
+    here.executor.result(id, patience);
+    CHECK(failure_of(here, "cpp.charge", args("42")).type() == "CardDeclined");
+    wait_for("the lines have come", [&] {
+        return log.with("slept").size() == 1 && log.with("the task is dead-lettered").size() == 1;
+    });
+    CHECK(log.with("begun").size() == 1);
+    CHECK(log.with("hidden").empty());
+    const auto [level, line] = log.with("slept").at(0);
+    CHECK(level == stent::level::warn);
+    CHECK(line["target"].get<std::string>() == "stent.task");
+    CHECK(line["fields"]["function"].get<std::string>() == "talks");
+    CHECK(line["fields"]["execution"].get<std::string>() == id);
+    CHECK(line["fields"]["attempt"].get<std::string>() == "1");
+    CHECK(log.with("the task is dead-lettered").at(0).first == stent::level::error);
+    here.executor.set_log_handler(nullptr);
+}
+
+// The compiler has refused the rest: tests/wrong.cpp.
+TEST_CASE_TEMPLATE("scenario_wrong_types", Store, sqlite, postgres) {
+    place<Store> here;
+    here.executor.handle("asks for a number", [](task &task) { return task.call<int>("cpp.greet", args("ada")); }, hasty);
+    const auto worker = here.worker();
+    CHECK_FALSE(failure_of(here, "cpp.add", args("one", 2)).retryable());
+    CHECK_FALSE(failure_of(here, "cpp.add", args(1)).retryable());
+    const stent::failure read = failure_of(here, "asks for a number");
+    CHECK(read.type() == "stent::bad_json");
+    CHECK_FALSE(read.retryable());
+    for (const json &letter : here.executor.dead_letters()) CHECK(letter["task"]["retries"].template get<int>() <= 1);
+    CHECK(here.executor.dead_letters().size() == 3);
+    CHECK_THROWS_AS(here.executor.template result<int>(here.executor.dispatch("cpp.greet", args("ada")), patience), stent::bad_json);
+}
+
+// An exception of whatever kind ends its handler's thread as little as its process.
+TEST_CASE_TEMPLATE("scenario_dies", Store, sqlite, postgres) {
+    place<Store> here;
+    here.executor.handle("throws", [](task &task) {
+        if (task.attempt() == 1) throw 7;
+        return task.attempt();
+    }, hasty);
+    here.executor.handle("drops", [](task &task) {
+        // A thread that is to end the task, and dies.
+        if (task.attempt() == 1) std::thread([later = std::make_shared<stent::deferred>(task.defer())] {}).join();
+        return task.attempt();
+    }, hasty);
+    const auto worker = here.worker();
+    for (const char *function : {"throws", "drops"}) {
+        CHECK(here.executor.template result<int>(here.executor.dispatch(function), patience) == 2);
+    }
+    CHECK(here.run("hello", args("ada")) == "\"hello, ada\"");
+}

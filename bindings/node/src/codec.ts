@@ -3,7 +3,7 @@
 
 import { types } from "node:util";
 import { misuse } from "./errors";
-import { isBytes, isObject, Walk } from "./payload";
+import { isBytes, isObject, isSimple, Walk } from "./payload";
 
 /**
  * Between the values of handlers and what is carried of them. `open(url, { codec })` takes one of your own. The same value
@@ -52,6 +52,7 @@ export class NativeCodec implements Codec {
   }
 
   write(value: unknown, place: string): unknown {
+    if (isSimple(value)) return value;
     return new Walk(place, (held, walk) => this.special(held, walk)).write(value);
   }
 

@@ -43,21 +43,21 @@ const randomOut = new BigUint64Array(1);
 export class Context {
   /** Aborted when the task's work is in vain: cancelled, timed out, or another worker's. */
   readonly signal: AbortSignal;
-  /** Goes to the store's logger, with the task's ids; not again in a replay. */
-  readonly log: HandlerLog;
+  private ownLog: HandlerLog | undefined;
 
   constructor(
     private readonly run: Run,
     readonly kwargs: Record<string, unknown>,
     private readonly values: Values,
-    log: Log | null,
+    private readonly storeLog: Log | null,
   ) {
     this.signal = run.aborts.signal;
-    this.log = handlerLog(
-      log,
-      () => this.isReplaying,
-      () => run.names(),
-    );
+  }
+
+  /** Goes to the store's logger, with the task's ids; not again in a replay. */
+  get log(): HandlerLog {
+    const [isMuted, names] = [() => this.isReplaying, () => this.run.names()];
+    return (this.ownLog ??= handlerLog(this.storeLog, isMuted, names));
   }
 
   /** Asked anew each time: a task that waited goes on under another fence. */

@@ -67,6 +67,7 @@ export const declarations = {
   taskExecutionId: ["stent_task_execution_id", "const char *", "void *"],
   taskFunction: ["stent_task_function", "const char *", "void *"],
   taskWorkerId: ["stent_task_worker_id", "const char *", "void *"],
+  taskTraceparent: ["stent_task_traceparent", "const char *", "void *"],
   taskAttempt: ["stent_task_attempt", "uint32_t", "void *"],
   taskArgs: ["stent_task_args", "const char *", "void *"],
   taskKwargs: ["stent_task_kwargs", "const char *", "void *"],

@@ -2,6 +2,7 @@
 
 import { misuse } from "./errors";
 import type { LogLine } from "./host";
+import { decode } from "./options";
 
 export type LogLevel = "error" | "warn" | "info" | "debug";
 
@@ -68,7 +69,7 @@ export class Log {
 
   /** A line of the library's. */
   line({ level, message, target, fields, lost }: LogLine): void {
-    this.write(level, message, { target, ...fields, ...(lost > 0 && { lost }) });
+    this.write(level, message, { target, ...decode<LogFields>(fields), ...(lost > 0 && { lost }) });
   }
 }
 

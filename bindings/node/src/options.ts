@@ -3,6 +3,7 @@
 
 import { misuse } from "./errors";
 import { type Callee, referenceOf, shown } from "./functions";
+import { nearest } from "./nearest";
 import { toJson } from "./payload";
 
 /** A number of seconds, or text such as "1h30m". */
@@ -282,7 +283,9 @@ export function encode(kind: OptionsKind, options: object | undefined, doing: st
   const encoded: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(options ?? {})) {
     if (!known.includes(key)) {
-      throw misuse(`${doing}: there is no option "${key}"; known are ${known.join(", ")}`, { key, known });
+      const near = nearest(key, known);
+      const hint = near ? `did you mean "${near}"? Known are` : "known are";
+      throw misuse(`${doing}: there is no option "${key}"; ${hint} ${known.join(", ")}`, { key, known, ...(near && { nearest: near }) });
     }
     if (value !== undefined) encoded[toSnake(key)] = member(key, value, doing);
   }

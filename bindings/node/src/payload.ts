@@ -110,6 +110,10 @@ function kindOf(value: object): string | null {
   return prototype.constructor?.name || "a class without a name";
 }
 
+/** Most results are: nothing has to be looked for in them. */
+export const isSimple = (value: unknown): boolean =>
+  value === null || typeof value === "string" || typeof value === "boolean" || Number.isInteger(value);
+
 export const isBytes = (value: unknown): value is ArrayBufferView | ArrayBuffer =>
   ArrayBuffer.isView(value) || value instanceof ArrayBuffer;
 
@@ -121,7 +125,8 @@ function marked(value: bigint | object): unknown {
 
 /** undefined is null, and what JSON can't say is an error that tells where it stands. */
 export function toJson(value: unknown, place = "a value"): string | null {
-  return value === undefined ? null : JSON.stringify(new Walk(place, marked).write(value));
+  if (value === undefined) return null;
+  return JSON.stringify(isSimple(value) ? value : new Walk(place, marked).write(value));
 }
 
 const bytesOf = (held: ArrayBufferView | ArrayBuffer): Buffer =>

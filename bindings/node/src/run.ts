@@ -7,6 +7,7 @@ import { cancelled, type Host, type Hosted } from "./host";
 import { type Handle, native } from "./native";
 import { fromJson, toJson } from "./payload";
 import { parse, parseArgs } from "./schema";
+import { inTrace } from "./tracing";
 
 /** A result that says: from the start again, with these arguments. */
 export class ContinueAs {
@@ -56,6 +57,7 @@ export class Run implements Hosted {
     readonly tag: number,
     readonly task: Handle,
     private readonly host: Host,
+    private readonly name: string,
     private readonly schemas: Schemas,
     private readonly body: () => unknown,
   ) {}
@@ -63,7 +65,7 @@ export class Run implements Hosted {
   start(): void {
     let result: unknown;
     try {
-      result = this.body();
+      result = inTrace(this.task, this.body);
     } catch (thrown) {
       this.finish(() => this.fail(thrown));
       return;
@@ -78,7 +80,7 @@ export class Run implements Hosted {
   names(): Record<string, unknown> {
     if (this.freed) return this.lastNames;
     this.lastNames = {
-      function: native.taskFunction(this.task),
+      function: this.name,
       task: native.taskId(this.task),
       execution: native.taskExecutionId(this.task),
       attempt: native.taskAttempt(this.task),
@@ -222,8 +224,9 @@ export class Run implements Hosted {
     const end = attempt(() => {
       if (value instanceof ContinueAs) return this.continueText(value);
       // As who waits for it will see it.
-      parse(this.schemas.result, value === undefined ? null : value, this.placeOf("the result"));
-      return this.host.values.text(value, this.placeOf("the result"));
+      const place = `the result of '${this.name}'`;
+      parse(this.schemas.result, value === undefined ? null : value, place);
+      return this.host.values.text(value, place);
     });
     if (end instanceof Error) return this.fail(end);
     const finish = value instanceof ContinueAs ? native.taskContinue : native.taskComplete;
@@ -231,13 +234,9 @@ export class Run implements Hosted {
   }
 
   private continueText(next: ContinueAs): string {
-    const place = this.placeOf("the new arguments");
+    const place = `the new arguments of '${this.name}'`;
     parseArgs(this.schemas.args, next.args, place);
     return this.host.values.argsText(next.args, place);
-  }
-
-  private placeOf(what: string): string {
-    return `${what} of '${this.names().function}'`;
   }
 
   private fail(thrown: unknown): void {

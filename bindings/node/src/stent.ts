@@ -379,15 +379,15 @@ export class Stent {
   private newRun(tag: number, event: Handle): Run {
     const task: { function: string; args: unknown[]; kwargs: Record<string, unknown> } = fromJson(native.eventJson(event));
     const definition = this.known.get(task.function);
-    const run: Run = new Run(tag, native.eventTask(event), this.host, definition?.schemas ?? {}, () => {
+    const run: Run = new Run(tag, native.eventTask(event), this.host, task.function, definition?.schemas ?? {}, () => {
       if (!definition) {
         throw new NotFoundError({ status: "NOT_FOUND", message: `'${task.function}' is not registered here` });
       }
       const place = `the arguments of '${task.function}'`;
       const given = task.args.map((arg, index) => this.values.read(arg, `${place}[${index}]`));
       const args = parseArgs(definition.schemas.args, given, place);
-      const kwargs = Object.entries(task.kwargs).map(([key, held]) => [key, this.values.read(held, `kwargs.${key}`)]);
-      const context = new Context(run, Object.fromEntries(kwargs), this.values, this.log);
+      for (const [key, held] of Object.entries(task.kwargs)) task.kwargs[key] = this.values.read(held, `kwargs.${key}`);
+      const context = new Context(run, task.kwargs, this.values, this.log);
       return definition.handler(context, ...args);
     });
     return run;

@@ -1,7 +1,7 @@
 // A worker that was started here.
 
 import { check, errorOut } from "./checked";
-import { TimeoutError } from "./errors";
+import { NotFoundError, TimeoutError } from "./errors";
 import type { Asker } from "./execution";
 import type { WorkerState } from "./host";
 import { type Handle, native } from "./native";
@@ -90,7 +90,8 @@ export class Worker {
         this.hasGivenUp = true;
         this.unref();
       }
-      throw error;
+      // The library has forgotten one that has stopped by now; the event that tells of it is on its way.
+      if (!(error instanceof NotFoundError)) throw error;
     }
     await this.reaches("stopped");
   }

@@ -62,8 +62,9 @@ export class Process {
   code: number | null | undefined;
   signal: string | null | undefined;
 
-  constructor(command: string, args: string[]) {
-    this.child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
+  constructor(command: string, args: string[], environment: Record<string, string> = {}) {
+    const env = { ...process.env, ...environment };
+    this.child = spawn(command, args, { env, stdio: ["pipe", "pipe", "inherit"] });
     this.child.stdout!.on("data", (data) => (this.said += data));
     this.child.on("exit", (code, signal) => ([this.code, this.signal] = [code, signal]));
     after(() => this.child.kill("SIGKILL"));

@@ -47,6 +47,30 @@ for (const store of STORES) {
       assert.deepEqual(other.lines, []);
     });
 
+    test("an attempt that failed and is tried again is a warning with its error and the next time", async () => {
+      const { lines, logger } = kept();
+      const stent = await open(freshUrl(store), { logger, logLevel: "warn" });
+      try {
+        stent.register("flaky", { retryPolicy: { maxAttempts: 3, initialDelay: "5ms" } }, (context) => {
+          if (context.info.attempt < 3) throw new RangeError("not yet");
+          return context.info.attempt;
+        });
+        const worker = await stent.startWorker();
+        const execution = await stent.dispatch("flaky");
+        assert.equal(await execution.result({ timeout: "20s" }), 3);
+        await until("both lines come", () => lines.length === 2);
+        for (const [index, line] of lines.entries()) {
+          const { level, function: name, execution: id, attempt, error, worker: by } = line;
+          assert.deepEqual([level, name, id, by], ["warn", "flaky", execution.id, worker.id]);
+          assert.deepEqual([Number(attempt), error], [index + 1, "RangeError"]);
+          assert.match(line.message, /not yet/);
+          assert.ok(Date.parse(String(line.retryAt)) > Date.now() - 60_000, String(line.retryAt));
+        }
+      } finally {
+        await stent.close();
+      }
+    });
+
     test("what a handler says is told once, with its ids and its own facts, also where it is replayed", async () => {
       const { lines, logger } = kept();
       const stent = await open(freshUrl(store), { logger, logLevel: "info" });

@@ -5,7 +5,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { test } from "node:test";
 import { Worker as Thread } from "node:worker_threads";
-import { freshUrl, folder, Process, root, using } from "./house";
+import { freshUrl, folder, Process, root, STORES, until, using } from "./house";
 
 /** Runs a program beside the package; what it said, when it has ended by itself. */
 async function program(body: string, ...args: string[]): Promise<Process> {
@@ -90,6 +90,22 @@ test("the loop goes round while workflows run and wait", async () => {
   });
 });
 
+test("a worker that stops while it is asked to has stopped", () =>
+  using(freshUrl("sqlite"), async (stent) => {
+    const worker = await stent.startWorker();
+    // The event overtakes the question, as it may on a loaded machine: the library has forgotten the worker by then.
+    const submit = stent.submit.bind(stent);
+    stent.submit = async (...question) => {
+      await worker.reaches("stopped");
+      const asked = { worker_id: worker.id, state: "stopped", timeout: 0 };
+      await until("it is forgotten", () => submit("wait_worker", asked).then(() => false, (error) => error.status === "NOT_FOUND"));
+      return submit<any>(...question);
+    };
+    worker.drain();
+    await worker.stop();
+    assert.equal(worker.state, "stopped");
+  }));
+
 test("a store that is closed says so", async () => {
   await using(freshUrl("sqlite"), async (stent) => {
     await stent.close();
@@ -156,3 +172,37 @@ test("what a terminated thread held is taken over, and nothing new goes to it", 
     }
   });
 });
+
+for (const store of STORES) {
+  test(`a thread that dies by an error nobody caught holds nothing back, on ${store}`, async () => {
+    const url = freshUrl(store);
+    await using(url, async (stent) => {
+      const thread = new Thread(
+        `const { open } = require(${JSON.stringify(path.join(root, "dist/src/index.js"))});
+         (async () => {
+           const stent = await open(${JSON.stringify(url)});
+           stent.register("dies", () => {
+             setTimeout(() => { throw new Error("nobody catches this"); }, 1);
+             return new Promise(() => {});
+           });
+           await stent.startWorker({ leaseDuration: "1h" });
+         })();`,
+        { eval: true },
+      );
+      let why: Error | undefined;
+      thread.on("error", (error) => (why = error as Error));
+      const execution = await stent.dispatch("dies");
+      await until("the thread is dead", () => why !== undefined);
+      assert.match(why!.message, /nobody catches this/);
+      stent.register("dies", () => "taken over");
+      stent.register("throws", { retryPolicy: { maxAttempts: 1 } }, () => {
+        throw null;
+      });
+      await stent.startWorker();
+      assert.equal(await execution.result({ timeout: "20s" }), "taken over");
+      // Whatever a handler throws, the next task is taken.
+      await assert.rejects((await stent.dispatch("throws")).result({ timeout: "20s" }), { name: "FailedError" });
+      assert.equal(await (await stent.dispatch("dies")).result({ timeout: "20s" }), "taken over");
+    });
+  });
+}

@@ -342,7 +342,7 @@ async def test_wrong_arguments_and_results(store: str) -> None:
         return [n, object()]
 
     for function in (durable, activity):
-        assert (await failure(store, function, 1))["type"] == "TypeError"
+        assert (await failure(store, function, 1))["type"] == "UnwritableError"
         assert "positional argument" in (await failure(store, function))["message"]
 
 

@@ -177,7 +177,7 @@ def test_a_result_that_is_no_json(store: str) -> None:
     def bad() -> object:
         return [object()]
 
-    assert failure(store, bad)["type"] == "TypeError"
+    assert failure(store, bad)["type"] == "UnwritableError"
 
 
 def test_wrong_arguments(store: str) -> None:

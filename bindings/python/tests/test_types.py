@@ -22,6 +22,25 @@ def workflow(ctx: sync.Context, n: int) -> int:
     ctx.call(greet, 1)  # wrong
     return n
 
+class Mailer:
+    @stent.activity
+    async def send(self, to: str) -> bool:
+        return True
+
+    @stent.activity(name="mailer.count")
+    def count(self, letters: str, least: int) -> int:
+        return max(len(letters), least)
+
+@stent.durable
+async def invites(ctx: stent.Context, mailer: str) -> None:
+    reveal_type(await ctx.call(Mailer.send, "ada"))
+    reveal_type(await ctx.call(Mailer().count, "ada", 1))
+    await ctx.call(Mailer.send, 1)  # wrong
+    await ctx.call(Mailer().send, "ada", "bo")  # wrong
+    await ctx.map(Mailer.send, [1])  # wrong
+    async for line in (await stent.Executor("stent.db").dispatch(invites, "ada")).progress():
+        reveal_type(line["step"])
+
 executor = sync.Executor("stent.db", readers="four")  # wrong
 reveal_type(executor.dispatch(workflow, 1).result())
 executor.dispatch(workflow, "one")  # wrong
@@ -45,6 +64,7 @@ def test_mistakes_are_seen(tmp_path: Path) -> None:
     program.write_text(WRONG)
     said = [line.split(":", 2) for line in mypy("--strict", str(program)).splitlines() if ".py:" in line]
     notes = [text.strip() for _, _, text in said if "Revealed" in text]
-    assert notes == ['note: Revealed type is "str"', 'note: Revealed type is "int"']
+    revealed = ["str", "bool", "int", "str", "int"]
+    assert notes == [f'note: Revealed type is "{kind}"' for kind in revealed]
     errors = {int(number) for _, number, text in said if text.startswith(" error:")}
     assert errors == {number for number, line in enumerate(WRONG.splitlines(), 1) if line.endswith("# wrong")}

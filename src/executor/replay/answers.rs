@@ -1,6 +1,6 @@
 //! The types of the machine's answers.
 
-use crate::model::{Failure, Op, OpSet, Payload, WaitMode};
+use crate::model::{Failure, Id, Op, OpSet, Payload, TaskKind, Timestamp, WaitMode};
 
 /// What a poll found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,19 @@ pub enum OpOutcome {
     Completed(Payload),
     Failed(Failure),
     Cancelled,
+}
+
+/// A wait for a timer or a signal that is over, and that this pass was told of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waited<'a> {
+    pub id: Id,
+    pub kind: TaskKind,
+    pub name: &'a str,
+    pub key: &'a str,
+    /// The claim under which it was asked for; where that is not known any more, the time of what was delivered before.
+    pub asked: Timestamp,
+    pub ended: Timestamp,
+    pub outcome: &'a OpOutcome,
 }
 
 /// A step that was begun. `recorded`: its outcome is recorded, and its body must not run.

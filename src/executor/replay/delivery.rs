@@ -3,7 +3,7 @@
 use crate::model::{Error, Failure, Op, Result, TaskKind, Timestamp, WaitMode};
 
 use super::entry::{Cancelling, Stage};
-use super::{Delivery, Machine, OpOutcome, Poll};
+use super::{Delivery, Machine, OpOutcome, Poll, Waited};
 
 impl Machine {
     /// Delivers the awaited operations if they have arrived: for ALL every one, for ANY the one that arrived first
@@ -96,6 +96,24 @@ impl Machine {
         self.pass.failures.iter().filter_map(|op| self.entries.get(op)?.end.as_ref()).any(|end| match &end.outcome {
             OpOutcome::Failed(other) => same(other),
             OpOutcome::Completed(_) | OpOutcome::Cancelled => false,
+        })
+    }
+
+    /// The waits that are over, of those that this pass was told of.
+    pub fn waits(&self) -> impl Iterator<Item = Waited<'_>> {
+        let told = self.entries.values().filter(|entry| entry.delivered);
+        let waits = told.filter(|entry| matches!(entry.request.kind, TaskKind::Timer | TaskKind::Signal));
+        waits.filter_map(|entry| {
+            let end = entry.end.as_ref()?;
+            Some(Waited {
+                id: entry.id,
+                kind: entry.request.kind,
+                name: &entry.request.name,
+                key: &entry.key,
+                asked: entry.asked,
+                ended: end.at?,
+                outcome: &end.outcome,
+            })
         })
     }
 

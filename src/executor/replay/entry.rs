@@ -63,6 +63,8 @@ pub(super) struct Entry {
     pub end: Option<End>,
     /// Asked for in this pass.
     pub requested: bool,
+    /// Not before this moment: the handler's clock when it was, or the claim under which it was new.
+    pub asked: Timestamp,
     /// Delivered in this pass.
     pub delivered: bool,
     pub cancel: Cancelling,
@@ -83,6 +85,7 @@ impl Entry {
             stage: Stage::Recorded,
             end: end_of(entry),
             requested: false,
+            asked: Timestamp::from_micros(0),
             delivered: false,
             cancel: Cancelling::No,
         }

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use crate::backend::{Claimed, Commands, Extent, JournalEntry};
 use crate::model::{Error, Id, Op, Result, Timestamp};
 
-pub use answers::{Delivery, OpOutcome, Poll, StepBegun};
+pub use answers::{Delivery, OpOutcome, Poll, StepBegun, Waited};
 use entry::{Cancelling, Entry, Stage};
 pub use request::Known;
 
@@ -40,6 +40,7 @@ pub struct Machine {
     task: Id,
     run: u32,
     fence: u64,
+    claimed_at: Timestamp,
     retries: u32,
     entries: HashMap<Op, Entry>,
     by_key: HashMap<Arc<str>, Op>,
@@ -135,6 +136,7 @@ impl Machine {
             task: claimed.task.id,
             run: claimed.run,
             fence: claimed.task.fence,
+            claimed_at: claimed.claimed_at,
             retries: claimed.task.retries,
             entries: HashMap::with_capacity(journal.len()),
             by_key: HashMap::with_capacity(journal.len()),
@@ -171,6 +173,7 @@ impl Machine {
     /// [`Machine::high_water`]. Every commit of the last pass must have been confirmed.
     pub fn restart(&mut self, claimed: &Claimed, news: Vec<JournalEntry>) {
         self.fence = claimed.task.fence;
+        self.claimed_at = claimed.claimed_at;
         self.entries.retain(|_, entry| entry.stage == Stage::Recorded);
         let entries = &self.entries;
         self.by_key.retain(|_, op| entries.contains_key(op));
@@ -190,6 +193,7 @@ impl Machine {
     /// [`Machine::restart`].
     pub fn go_on(&mut self, claimed: &Claimed, news: Vec<JournalEntry>) {
         self.fence = claimed.task.fence;
+        self.claimed_at = claimed.claimed_at;
         self.absorb(news);
     }
 

@@ -185,6 +185,8 @@ impl Machine {
     fn ask_again(&mut self, op: Op) -> Found {
         if let Some(entry) = self.entries.get_mut(&op) {
             entry.requested = true;
+            // What was kept in memory knows better.
+            entry.asked = entry.asked.max(self.pass.clock);
         }
         self.pass.unrequested = self.pass.unrequested.saturating_sub(1);
         self.asked_for(op);
@@ -212,6 +214,7 @@ impl Machine {
             stage,
             end: None,
             requested: true,
+            asked: self.claimed_at.max(self.pass.clock),
             delivered: false,
             cancel: Cancelling::No,
         };

@@ -131,6 +131,10 @@ pub(super) struct State {
     pub(super) arrived: bool,
     pub(super) flush_set: bool,
     pub(super) started: Option<Instant>,
+    /// How long the handler has run, once it has returned.
+    pub(super) ran: Option<Duration>,
+    /// A tracer knows of the handler's run.
+    pub(super) run_told: bool,
     pub(super) deadline: Option<AlarmKey>,
     pub(super) steps: HashMap<Op, Timestamp>,
 }
@@ -174,6 +178,8 @@ impl TaskCore {
             arrived: false,
             flush_set: false,
             started: None,
+            ran: None,
+            run_told: false,
             deadline: None,
             steps: HashMap::new(),
         };
@@ -302,8 +308,23 @@ impl TaskCore {
         Error::new(Status::LeaseLost, told)
     }
 
-    pub(super) fn log(&self, level: Level, make: impl FnOnce() -> LogRecord) {
-        self.holder.core().log(level, || make().with("worker", self.holder.worker_id()));
+    /// A line about it: every such line says of which execution, task, function, worker and attempt it is, and where spans
+    /// are told, of which.
+    pub(in crate::executor) fn log(&self, level: Level, target: &'static str, message: impl FnOnce() -> String) {
+        self.log_record(level, || LogRecord::new(target, message()));
+    }
+
+    /// The same, with more that is known.
+    pub(in crate::executor) fn log_record(&self, level: Level, record: impl FnOnce() -> LogRecord) {
+        self.holder.core().log(level, || {
+            let record = record()
+                .with("execution", self.held.execution)
+                .with("task", self.held.task)
+                .with("function", &self.claimed.task.step_name)
+                .with("worker", self.holder.worker_id())
+                .with("attempt", self.claimed.attempt());
+            self.span_ids().into_iter().flatten().fold(record, |record, (name, id)| record.with(name, id))
+        });
     }
 
     /// It waits for a slot.

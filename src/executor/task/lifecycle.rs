@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::core::{Alarm, Phase, State, TaskCore, flag};
 use super::decide::{Returned, Rules, decide, fail};
+use super::spans::Ended;
 use crate::backend::{Commands, Outcome, Transition};
 use crate::executor::events::Reason;
 use crate::executor::log::LogRecord;
@@ -41,10 +42,8 @@ impl TaskCore {
         let in_time = self.lease_holds();
         let mut state = self.state();
         if state.phase == Phase::Queued && !in_time && !self.is(flag::GONE | flag::CANCELLED) {
-            self.log(Level::Warn, || {
-                LogRecord::new("stent.worker", "a task's lease was over before its handler began; it goes back")
-                    .with("function", &self.claimed.task.step_name)
-                    .with("task", self.held.task)
+            self.log(Level::Warn, "stent.worker", || {
+                "a task's lease was over before its handler began; it goes back".to_owned()
             });
             drop(state);
             self.give_back();
@@ -128,7 +127,9 @@ impl TaskCore {
     fn end(self: &Arc<Self>, mut state: MutexGuard<'_, State>, status: Status, abandoned: bool) {
         state.phase = Phase::Closed;
         if let Some(started) = state.started {
-            self.series.run_time.observe_time(started.elapsed());
+            let ran = started.elapsed();
+            state.ran = Some(ran);
+            self.series.run_time.observe_time(ran);
         }
         if let Some(key) = state.deadline.take() {
             self.holder.clear_alarm(key);
@@ -136,6 +137,9 @@ impl TaskCore {
         if self.is(flag::GONE) {
             self.tell_ended(&mut state, Err(self.lease_lost()));
             drop(state);
+            if self.is(flag::LOST) {
+                self.tell_tracer(&Outcome::Release, Ended::LeaseLost);
+            }
             self.holder.unload();
             return;
         }
@@ -309,14 +313,13 @@ impl TaskCore {
             }
             _ => return,
         };
-        self.log(level, || {
-            let record = LogRecord::new("stent.worker", format!("{what}: {}: {}", failure.kind, failure.message))
-                .with("function", &self.claimed.task.step_name)
-                .with("task", self.held.task)
-                .with("execution", self.held.execution)
-                .with("attempt", self.claimed.attempt())
-                .with("error", &failure.kind);
-            again.map_or(record.clone(), |at| record.with("retry_at", at))
+        self.log_record(level, || {
+            let told = format!("{what}: {}: {}", failure.kind, failure.message);
+            let record = LogRecord::new("stent.worker", told).with("error", &failure.kind);
+            match again {
+                Some(at) => record.with("retry_at", at),
+                None => record,
+            }
         });
     }
 

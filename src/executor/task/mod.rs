@@ -9,6 +9,7 @@ mod ending;
 mod lifecycle;
 mod refusals;
 mod says;
+mod spans;
 mod tells;
 mod turns;
 mod waiting;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub(super) use self::core::{Alarm, AlarmKey, LeaseHolder, Polled, TaskCore, flag};
+pub(super) use self::spans::Ended;
 pub(super) use self::warm::Warm;
 
 use self::coroutine::Coroutine;
@@ -133,6 +135,11 @@ impl Task {
             created_at: task.created_at,
             cleanup: core.cleans_up(),
         }
+    }
+
+    /// W3C Trace Context for what the handler does: below the span of this run, where spans are told; else the dispatch's.
+    pub fn traceparent(&self) -> Option<String> {
+        self.core().traceparent()
     }
 
     /// The arguments, an array.

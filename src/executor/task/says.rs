@@ -4,7 +4,6 @@
 use uuid::Uuid;
 
 use super::Task;
-use crate::executor::log::LogRecord;
 use crate::model::{Error, Level, Number, Payload, ProgressEntry, ProgressStatus, Result, Timestamp, check_size};
 
 impl Task {
@@ -92,19 +91,11 @@ impl Task {
         self.core().note(error);
     }
 
-    /// Writes a line to the log, with the task's id; not again in a replay.
+    /// Writes a line to the log, with the ids of execution and task; not again in a replay.
     pub fn log(&self, level: Level, message: &str) {
         if self.is_replaying() {
             return;
         }
-        let core = self.core();
-        let task = &core.claimed.task;
-        core.log(level, || {
-            LogRecord::new("stent.task", message)
-                .with("function", &task.step_name)
-                .with("task", task.id)
-                .with("execution", task.execution_id)
-                .with("attempt", core.claimed.attempt())
-        });
+        self.core().log(level, "stent.task", || message.to_owned());
     }
 }

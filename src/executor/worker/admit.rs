@@ -132,12 +132,10 @@ impl Engine {
     /// The store gave a task of a function that is not registered here. It must not; so this is said, and no claim is
     /// made for a while, or the same task would come and go.
     fn send_back(&mut self, claimed: Claimed, asked: Moment) {
-        self.shared.log(Level::Error, || {
-            LogRecord::new("stent.worker", "the store gave a task of a function that is not registered; it goes back")
-                .with("function", &claimed.task.step_name)
-                .with("task", claimed.task.id)
-        });
         let task = self.lease(&Arc::default(), claimed, asked);
+        task.log(Level::Error, "stent.worker", || {
+            "the store gave a task of a function that is not registered; it goes back".to_owned()
+        });
         self.shared.hold(&[Arc::clone(&task)]);
         task.give_back();
         self.pause_claims();

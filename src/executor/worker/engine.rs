@@ -358,6 +358,9 @@ impl Engine {
             LogRecord::new("stent.worker", format!("{count} outcomes could not be recorded before the worker stopped"))
         });
         for message in &batch {
+            message.task.log(Level::Error, "stent.worker", || {
+                "the outcome could not be recorded before the worker stopped".to_owned()
+            });
             message.task.hold_over();
             message.task.lose(flag::LOST);
             self.suspects.refused(&message.task);

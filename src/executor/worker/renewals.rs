@@ -9,7 +9,7 @@ use crate::backend::Renew;
 use crate::executor::metrics::{count, count_many};
 use crate::executor::sync::Moment;
 use crate::executor::task::{TaskCore, flag};
-use crate::model::Id;
+use crate::model::{Id, Level};
 
 pub(super) async fn keep(shared: Arc<Shared>) {
     let interval = shared.heartbeat_interval();
@@ -64,6 +64,9 @@ async fn renew(shared: &Shared, mut tasks: Vec<Arc<TaskCore>>) -> bool {
         }
         // For a task that has ended meanwhile the verdict on its end decides.
         if lost.contains(&task.held.task) && !task.is_ending() && task.lose(flag::LOST) {
+            task.log(Level::Warn, "stent.worker", || {
+                "a lease was lost: what its handler does is not recorded".to_owned()
+            });
             gone.push(task);
         }
     }

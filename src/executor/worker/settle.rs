@@ -6,9 +6,8 @@ use super::engine::Engine;
 use super::shared::Message;
 use super::weight::weight;
 use crate::backend::{Commands, Outcome, Transition, Verdict};
-use crate::executor::log::LogRecord;
 use crate::executor::metrics::{Counters, count};
-use crate::executor::task::{TaskCore, flag};
+use crate::executor::task::{Ended, TaskCore, flag};
 use crate::model::{Error, Level};
 
 impl Engine {
@@ -85,6 +84,7 @@ impl Engine {
         let Message { task, transition, .. } = message;
         match verdict {
             Verdict::Recorded { arrivals, latest } => {
+                task.tell_tracer(&transition.outcome, Ended::Recorded);
                 tally(&self.shared.core.metrics.counters, &transition.outcome);
                 match &transition.outcome {
                     Outcome::Suspend { .. } if self.shared.inbox.is_some() => {
@@ -106,10 +106,12 @@ impl Engine {
             }
             Verdict::LeaseLost => {
                 self.lost(task);
+                task.tell_tracer(&transition.outcome, Ended::LeaseLost);
                 task.tell_verdict(&transition.outcome, Err(task.lease_lost()));
                 true
             }
             Verdict::Cancelled => {
+                task.tell_tracer(&transition.outcome, Ended::Cancelled);
                 task.tell_verdict(&transition.outcome, Err(task.cancelled()));
                 true
             }
@@ -123,21 +125,13 @@ impl Engine {
             return;
         }
         count(&self.shared.core.metrics.counters.lost_leases);
-        self.shared.log(Level::Warn, || {
-            LogRecord::new("stent.worker", "a lease was lost: what its handler did is not recorded")
-                .with("function", &task.claimed.task.step_name)
-                .with("task", task.held.task)
-        });
+        task.log(Level::Warn, "stent.worker", || "a lease was lost: what its handler did is not recorded".to_owned());
     }
 
     /// The end can't be recorded as it is. True: nothing else can be, and the lease runs out.
     fn refused(&mut self, message: &Message, error: &Error) -> bool {
         let Message { task, transition, refusals } = message;
-        self.shared.log(Level::Error, || {
-            LogRecord::new("stent.worker", format!("the store refused a task's end: {error}"))
-                .with("function", &task.claimed.task.step_name)
-                .with("task", task.held.task)
-        });
+        task.log(Level::Error, "stent.worker", || format!("the store refused a task's end: {error}"));
         let Some(outcome) = task.instead(&transition.outcome, error, *refusals) else {
             task.tell_verdict(&transition.outcome, Err(error.clone()));
             return true;

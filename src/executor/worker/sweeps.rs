@@ -17,7 +17,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// The log has a reader in its way for so long before a person is told.
 const LOG_BLOCKED: Duration = Duration::from_secs(10);
 
-/// Between looks for tasks that nobody can run.
+/// Between looks for tasks that nobody can run, at first and later on.
+const DOUBT_FIRST: Duration = Duration::from_secs(1);
 const DOUBT: Duration = Duration::from_secs(60);
 
 /// What is to be said of a write-ahead log: that it can't be cut, again whenever it is twice as large, and that it was.
@@ -46,7 +47,7 @@ pub(super) async fn keep(shared: Arc<Shared>) {
     // The first poll is now, and doubles it.
     let mut interval = shared.options.poll_interval / 2;
     let mut poll_at = Instant::now();
-    let mut doubt_at = poll_at;
+    let (mut doubt_at, mut doubt_pause) = (poll_at, DOUBT_FIRST);
     let mut told = 0;
     loop {
         let at = shared.due.get().map_or(poll_at, |due| due.min(poll_at));
@@ -59,7 +60,8 @@ pub(super) async fn keep(shared: Arc<Shared>) {
             continue;
         }
         if doubt_at <= poll_at {
-            doubt_at = poll_at + DOUBT;
+            doubt_at = poll_at + doubt_pause;
+            doubt_pause = (doubt_pause * 2).min(DOUBT);
             shared.core.doubt().await;
         }
         let word = shared.core.backend.log_size().and_then(|log| word_on_log(log, &mut told));

@@ -13,7 +13,7 @@ use super::plumbing::context::OwnedContext;
 use super::plumbing::handles::{self, Object, Table};
 use super::plumbing::logging::{Log, OwnLog};
 use super::plumbing::store::Store;
-use super::plumbing::{borrow, guard, optional, required, runtime, text, write};
+use super::plumbing::{borrow, guard, optional, required, runtime, text, tracing, write};
 use super::task::{HostHandler, stent_handler_fn};
 use super::{stent_error, stent_free_fn, stent_log_fn, stent_status};
 use crate::codec;
@@ -60,7 +60,8 @@ impl ExecutorObject {
 }
 
 /// Makes an executor on a backend, which it keeps alive. options: none so far; NULL or {}. `*executor` is the
-/// caller's, to be freed by stent_executor_free. Any thread.
+/// caller's, to be freed by stent_executor_free. If the environment has OTEL_EXPORTER_OTLP_ENDPOINT now, its workers'
+/// spans are exported there; docs/tracing.md says how. Any thread.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn stent_executor_new(
@@ -79,7 +80,9 @@ pub unsafe extern "C" fn stent_executor_new(
         let canonical = Arc::new(codec::CanonicalJson);
         let log = Arc::new(OwnLog(Log::new(store.number())));
         let logger = Arc::clone(&log) as Arc<dyn Logger>;
-        let made = Executor::new(Arc::clone(store.backend()?), canonical, runtime::handle()?, logger);
+        let (backend, runtime) = (Arc::clone(store.backend()?), runtime::handle()?);
+        let tracer = tracing::start(store.number(), &logger);
+        let made = Executor::traced(backend, canonical, runtime, logger, tracer);
         let object = ExecutorObject { executor: Unhurried::new(made), store: Unhurried::new(store), log };
         let handle = handles::give(object)?;
         // SAFETY: writable, by the header's convention.

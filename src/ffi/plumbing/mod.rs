@@ -15,6 +15,7 @@ pub mod runtime;
 pub mod store;
 pub mod text;
 pub mod threads;
+pub mod tracing;
 
 pub use guard::guard;
 pub use handles::borrow;

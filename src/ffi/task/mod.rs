@@ -31,6 +31,7 @@ struct TaskObject {
     names: OnceLock<Names>,
     args: OnceLock<CString>,
     kwargs: OnceLock<CString>,
+    traceparent: OnceLock<Option<CString>>,
 }
 
 /// What is asked of a task most, as text.
@@ -61,7 +62,14 @@ pub(super) fn give(task: Task) -> Result<*mut stent_task> {
 
 impl TaskObject {
     fn new(task: Task) -> Self {
-        Self { task, info: OnceLock::new(), names: OnceLock::new(), args: OnceLock::new(), kwargs: OnceLock::new() }
+        Self {
+            task,
+            info: OnceLock::new(),
+            names: OnceLock::new(),
+            args: OnceLock::new(),
+            kwargs: OnceLock::new(),
+            traceparent: OnceLock::new(),
+        }
     }
 }
 
@@ -77,6 +85,11 @@ impl TaskObject {
                 attempt: info.attempt,
             }
         })
+    }
+
+    fn traceparent(&self) -> Option<&CStr> {
+        let found = || self.task.traceparent().map(|text| texts::owned(&text));
+        self.traceparent.get_or_init(found).as_deref()
     }
 
     fn args(&self) -> &CString {
@@ -140,6 +153,18 @@ pub extern "C" fn stent_task_function(task: *mut stent_task) -> *const c_char {
 #[unsafe(no_mangle)]
 pub extern "C" fn stent_task_worker_id(task: *mut stent_task) -> *const c_char {
     text_of(task, |object| &object.names().worker_id)
+}
+
+/// The W3C Trace Context for spans of the handler's own, such as
+/// "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01": below the span of this run, where spans are exported
+/// (stent_executor_new), else as the dispatch gave it. Likewise; NULL also where there is none. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn stent_task_traceparent(task: *mut stent_task) -> *const c_char {
+    let found = || {
+        let object = handles::peek::<TaskObject>(task)?;
+        object.traceparent().map(CStr::as_ptr)
+    };
+    guard::value(std::ptr::null(), found)
 }
 
 /// Which attempt this is: 1 for the first, as in stent_task_info; 0 if the task is not a live handle. Any thread.

@@ -58,6 +58,8 @@ namespace stent {
 
 // Makes a store of a function. It answers the protocol's operations, or those that are named.
 inline backend custom_backend(store_function function, const custom_options &options = {}, const strings &operations = {}) {
+    if (!function) throw std::invalid_argument("stent: the function of a custom store is empty");
+    detail::log_from_the_start();
     auto owned = std::make_unique<store_function>(std::move(function));
     const std::string options_text = options.text(), operations_text = json(operations).text();
     stent_backend_vtable table{};

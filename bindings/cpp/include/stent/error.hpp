@@ -223,7 +223,12 @@ inline failure failure_of_exception() {
     } catch (const failed &thrown) {
         return thrown.failure();
     } catch (const error &thrown) {
-        return failure(thrown.status_name(), thrown.what()).retryable(true).details(thrown.as_json());
+        // A mistake of the handler's, which it makes again.
+        const bool is_mistake = thrown.status() == status::invalid;
+        return failure(thrown.status_name(), thrown.what()).retryable(!is_mistake).details(thrown.as_json());
+    } catch (const bad_json &thrown) {
+        // What can't be carried, or is of another type than was asked for, is so in the next attempt too.
+        return failure(type_of_exception(), thrown.what()).retryable(false);
     } catch (const std::exception &thrown) {
         return failure(type_of_exception(), thrown.what());
     } catch (...) {

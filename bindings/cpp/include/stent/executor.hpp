@@ -2,8 +2,15 @@
 #ifndef STENT_EXECUTOR_HPP
 #define STENT_EXECUTOR_HPP
 
+#include "log.hpp"
 #include "operations.hpp"
 #include "run.hpp"
+
+// The tokens of C++20, where the compiler has them.
+#if __cplusplus >= 202002L && __has_include(<stop_token>)
+#include <stop_token>
+#define STENT_STOP_TOKEN
+#endif
 
 // What the library calls: C's linkage, and no exception.
 extern "C" {
@@ -13,19 +20,6 @@ inline stent_status stent_cpp_handler(void *user_data, stent_task *task) noexcep
 }
 
 inline void stent_cpp_free_handler(void *user_data) noexcept { delete static_cast<stent::detail::handler *>(user_data); }
-
-inline void stent_cpp_log(void *user_data, std::int32_t level, const char *line) noexcept {
-    try {
-        (*static_cast<std::function<void(stent::level, const stent::json &)> *>(user_data))(
-            static_cast<stent::level>(level), stent::json::raw(line));
-    } catch (...) {
-        // There is nobody to tell: what failed is the log.
-    }
-}
-
-inline void stent_cpp_free_log(void *user_data) noexcept {
-    delete static_cast<std::function<void(stent::level, const stent::json &)> *>(user_data);
-}
 }
 
 namespace stent {
@@ -37,6 +31,18 @@ inline constexpr timeout_ms forever{-1};
 
 namespace detail {
 
+// How long one wait is that is made again and again, to see whether it is still wanted.
+inline constexpr timeout_ms slice{100};
+
+// Has an execution come to its end within a slice?
+inline bool waited(stent_executor *executor, const std::string &id) {
+    problem why;
+    owned_text execution;
+    const stent_status status = stent_executor_wait(executor, id.c_str(), slice.count(), execution, why);
+    if (status != STENT_E_TIMEOUT) why.check(status);
+    return status >= 0;
+}
+
 template <class T, void (*free)(T *)>
 struct freed_by {
     void operator()(T *handle) const { free(handle); }
@@ -45,7 +51,43 @@ struct freed_by {
 template <class T, void (*free)(T *)>
 using handle = std::unique_ptr<T, freed_by<T, free>>;
 
+template <class T>
+struct same_type {
+    using type = T;
+};
+
+// T, which is not read off an argument.
+template <class T>
+using same = typename same_type<T>::type;
+
+// A std::function or a pointer that is empty would be called all the same.
+template <class Callable>
+void refuse_empty(const Callable &callable, const std::string &function) {
+    if constexpr (std::is_constructible_v<bool, const Callable &>) {
+        if (!static_cast<bool>(callable)) throw std::invalid_argument("stent: the handler of '" + function + "' is empty");
+    }
+}
+
 }  // namespace detail
+
+#ifdef STENT_STOP_TOKEN
+// A wait was left because a stop was asked for.
+class stopped : public std::runtime_error {
+public:
+    stopped() : std::runtime_error("stent: a stop was asked for") {}
+};
+
+namespace detail {
+
+template <class Waited>
+void wait_for(const std::stop_token &stop, const Waited &waited) {
+    while (!waited()) {
+        if (stop.stop_requested()) throw stopped();
+    }
+}
+
+}  // namespace detail
+#endif
 
 // An open store: a file ("workflow.db"), ":memory:", or a PostgreSQL database ("postgresql://user@host/database").
 class backend {
@@ -86,10 +128,17 @@ public:
         why.check(stent_backend_close(handle_.get(), why));
     }
 
+    // stent::shutdown for what was made from this store: for a library in a program that has stores of its own.
+    void shutdown(timeout_ms timeout = forever) {
+        detail::problem why;
+        why.check(stent_backend_shutdown(handle_.get(), timeout.count(), why));
+    }
+
     stent_backend *handle() const { return handle_.get(); }
 
 private:
     void open(const std::string &url, const char *options) {
+        detail::log_from_the_start();
         detail::problem why;
         stent_backend *opened = nullptr;
         why.check(stent_backend_open(url.c_str(), options, &opened, why));
@@ -126,6 +175,18 @@ public:
         why.check(stent_worker_wait(handle_.get(), state.c_str(), timeout.count(), why));
     }
 
+#ifdef STENT_STOP_TOKEN
+    // The same until a stop is asked for: then it throws stent::stopped.
+    void wait(const std::string &state, const std::stop_token &stop) const {
+        detail::wait_for(stop, [&] {
+            detail::problem why;
+            const stent_status status = stent_worker_wait(handle_.get(), state.c_str(), detail::slice.count(), why);
+            if (status != STENT_E_TIMEOUT) why.check(status);
+            return status >= 0;
+        });
+    }
+#endif
+
     // Takes nothing new from now on; what runs comes to its end, and then it is "stopped".
     void drain() {
         detail::problem why;
@@ -149,6 +210,24 @@ private:
     detail::handle<stent_worker, stent_worker_free> handle_;
 };
 
+class executor;
+
+// An execution whose result is an R. It must not outlive its executor.
+template <class R>
+class started {
+public:
+    started(executor &of, std::string id) : executor_(&of), id_(std::move(id)) {}
+
+    const std::string &id() const { return id_; }
+
+    // Waits for the result. Throws stent::failed, stent::cancelled or stent::timeout.
+    R result(timeout_ms timeout = forever) const;
+
+private:
+    executor *executor_;
+    std::string id_;
+};
+
 // Registers functions, starts and watches executions, starts workers.
 class executor {
 public:
@@ -164,11 +243,22 @@ public:
     // once, and destroyed when the executor and its workers are gone.
     template <class Callable>
     void handle(const std::string &function, Callable callable, const function_options &options = {}) {
-        auto owned = std::make_unique<detail::handler>(
-            [callable = std::move(callable)](task &lent) { return detail::invoke(callable, lent); });
-        detail::problem why;
-        why.check(stent_executor_register(handle_.get(), function.c_str(), options.text().c_str(), stent_cpp_handler,
-                                          owned.release(), stent_cpp_free_handler, why));
+        if constexpr (detail::check_handler<Callable>()) {
+            detail::refuse_empty(callable, function);
+            own(function, [callable = std::move(callable)](task &lent) { return detail::invoke(callable, lent); }, options);
+        }
+    }
+
+    // The same of a function with types, which the handler's must be.
+    template <class R, class... A, class Callable>
+    void handle(const stent::function<R(A...)> &function, Callable callable, const function_options &options = {}) {
+        if constexpr (detail::check_typed_handler<Callable, R, A...>()) {
+            detail::refuse_empty(callable, function.name());
+            const auto typed = [callable = std::move(callable)](task &lent, A... args) -> R {
+                return callable(lent, std::move(args)...);
+            };
+            own(function.name(), [typed](task &lent) { return detail::invoke(typed, lent); }, options);
+        }
     }
 
     // A worker for the functions that are registered by now.
@@ -189,6 +279,12 @@ public:
         why.check(stent_executor_dispatch(handle_.get(), function.c_str(), args.text().c_str(), options.text().c_str(), id,
                                           why));
         return id.string();
+    }
+
+    // The same of a function with types: executor.dispatch(greet("ada")).result(10s).
+    template <class R>
+    started<R> dispatch(const request<R> &made, const dispatch_options &options = {}) {
+        return {*this, dispatch(made.function, made.args, options)};
     }
 
     std::vector<std::string> dispatch_many(const std::vector<dispatch_request> &requests) {
@@ -216,6 +312,20 @@ public:
         return text.as<R>();
     }
 
+#ifdef STENT_STOP_TOKEN
+    // The same until a stop is asked for: then they throw stent::stopped.
+    json wait(const std::string &id, const std::stop_token &stop) {
+        detail::wait_for(stop, [&] { return detail::waited(handle_.get(), id); });
+        return wait(id);
+    }
+
+    template <class R = json>
+    R result(const std::string &id, const std::stop_token &stop) {
+        detail::wait_for(stop, [&] { return detail::waited(handle_.get(), id); });
+        return result<R>(id);
+    }
+#endif
+
     // The execution as it is now, with progress, counters and state values.
     json state(const std::string &id) {
         detail::problem why;
@@ -235,6 +345,12 @@ public:
         detail::problem why;
         why.check(stent_executor_signal(handle_.get(), id.c_str(), name.c_str(), payload.text().c_str(),
                                         options.text().c_str(), why));
+    }
+
+    // The same of a signal with a type.
+    template <class P>
+    void send(const std::string &id, const stent::signal<P> &of, const detail::same<P> &payload, const signal_options &options = {}) {
+        signal(id, of.name(), json(payload), options);
     }
 
     void cancel(const std::string &id, const std::string &reason = {}) {
@@ -284,30 +400,39 @@ public:
         return report.value();
     }
 
+    // Hands what this executor, its workers and their tasks have to say to a handler of its own; an empty one ends that.
+    void set_log_handler(log_handler handler, const log_options &options = {}) {
+        detail::problem why;
+        if (!handler) {
+            return why.check(stent_executor_set_log_handler(handle_.get(), options.text().c_str(), nullptr, nullptr, nullptr, why));
+        }
+        auto owned = std::make_unique<log_handler>(std::move(handler));
+        why.check(stent_executor_set_log_handler(handle_.get(), options.text().c_str(), stent_cpp_log, owned.release(),
+                                                 stent_cpp_free_log, why));
+    }
+
     stent_executor *handle() const { return handle_.get(); }
 
 private:
+    void own(const std::string &function, detail::handler handler, const function_options &options) {
+        auto owned = std::make_unique<detail::handler>(std::move(handler));
+        detail::problem why;
+        why.check(stent_executor_register(handle_.get(), function.c_str(), options.text().c_str(), stent_cpp_handler,
+                                          owned.release(), stent_cpp_free_handler, why));
+    }
+
     detail::handle<stent_executor, stent_executor_free> handle_;
 };
+
+template <class R>
+R started<R>::result(timeout_ms timeout) const {
+    return executor_->template result<R>(id_, timeout);
+}
 
 // Stops every worker, closes every store, and waits for what the library still calls. Not in a handler.
 inline void shutdown(timeout_ms timeout = forever) {
     detail::problem why;
     why.check(stent_shutdown(timeout.count(), why));
-}
-
-// What holds for the whole process, before the first handle is made.
-inline void configure(const configure_options &options) {
-    detail::problem why;
-    why.check(stent_configure(options.text().c_str(), why));
-}
-
-// Hands the library's log to `handler`, one line at a time; an empty one ends that.
-inline void set_log_handler(std::function<void(level, const json &)> handler, const log_options &options = {}) {
-    detail::problem why;
-    if (!handler) return why.check(stent_set_log_handler(options.text().c_str(), nullptr, nullptr, nullptr, why));
-    auto owned = std::make_unique<std::function<void(level, const json &)>>(std::move(handler));
-    why.check(stent_set_log_handler(options.text().c_str(), stent_cpp_log, owned.release(), stent_cpp_free_log, why));
 }
 
 // The library's version, and all that it can do, as in stent_describe.

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -25,6 +26,21 @@ public:
 //   };
 template <class T, class = void>
 struct codec;
+
+namespace detail {
+
+// Can such a value be written as JSON, and read?
+template <class T, class = void>
+struct has_encode : std::false_type {};
+template <class T>
+struct has_encode<T, std::void_t<decltype(codec<T>::encode(std::declval<const T &>()))>> : std::true_type {};
+
+template <class T, class = void>
+struct has_decode : std::false_type {};
+template <class T>
+struct has_decode<T, std::enable_if_t<std::is_convertible_v<decltype(codec<T>::decode(std::string_view())), T>>> : std::true_type {};
+
+}  // namespace detail
 
 // A JSON value. Made from a C++ value it is that value's JSON; json::raw takes text that is JSON already, which is
 // kept as it is written, so that no number loses a digit.

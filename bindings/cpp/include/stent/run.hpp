@@ -4,7 +4,7 @@
 
 #include <functional>
 
-#include "task.hpp"
+#include "signature.hpp"
 
 namespace stent {
 
@@ -24,7 +24,7 @@ inline stent_status status_of_exception(stent_task *handle, const run_state &sta
     } catch (const error &thrown) {
         const auto status = static_cast<stent_status>(thrown.status());
         // Of an error that came from the task the library knows more than we can tell.
-        return status == state.raised ? status : fail(handle, failure_of_exception());
+        return status == state.raised && status != STENT_E_INVALID ? status : fail(handle, failure_of_exception());
     } catch (...) {
         return fail(handle, failure_of_exception());
     }
@@ -58,42 +58,30 @@ stent_status run(stent_task *handle, run_state &state, const Body &body) noexcep
     }
 }
 
-// What a callable takes after the task, and gives.
-template <class T>
-struct signature : signature<decltype(&T::operator())> {};
-
-template <class R, class... A>
-struct signature<R (*)(task &, A...)> {
-    using result = R;
-    using arguments = std::tuple<std::decay_t<A>...>;
-};
-template <class R, class... A>
-struct signature<R (*)(task &, A...) noexcept> : signature<R (*)(task &, A...)> {};
-template <class C, class R, class... A>
-struct signature<R (C::*)(task &, A...) const> : signature<R (*)(task &, A...)> {};
-template <class C, class R, class... A>
-struct signature<R (C::*)(task &, A...) const noexcept> : signature<R (*)(task &, A...)> {};
-
 using handler = std::function<std::string(task &)>;
 
 // Calls with the task's arguments as C++ values. One that takes the task alone reads them by task.args().
 template <class Callable>
 std::string invoke(const Callable &callable, task &task) {
-    using types = signature<Callable>;
-    typename types::arguments args{};
-    if constexpr (std::tuple_size_v<typename types::arguments> > 0) {
-        try {
-            args = task.args().template get<typename types::arguments>();
-        } catch (const bad_json &why) {
-            throw failure("BadArguments", why.what()).retryable(false);
+    if constexpr (check_handler<Callable>()) {
+        using told = shape_of<Callable>;
+        typename takes_the_task<typename told::parameters>::arguments args{};
+        if constexpr (std::tuple_size_v<decltype(args)> > 0) {
+            try {
+                args = task.args().template get<decltype(args)>();
+            } catch (const bad_json &why) {
+                throw failure("BadArguments", why.what()).retryable(false);
+            }
         }
-    }
-    const auto call = [&](auto &...values) { return callable(task, std::move(values)...); };
-    if constexpr (std::is_void_v<typename types::result>) {
-        std::apply(call, args);
-        return "null";
+        const auto call = [&](auto &...values) { return callable(task, std::move(values)...); };
+        if constexpr (std::is_void_v<typename told::result>) {
+            std::apply(call, args);
+            return "null";
+        } else {
+            return json(std::apply(call, args)).text();
+        }
     } else {
-        return json(std::apply(call, args)).text();
+        return {};
     }
 }
 

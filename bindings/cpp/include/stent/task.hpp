@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include "error.hpp"
+#include "function.hpp"
 #include "options.hpp"
 #include "time.hpp"
 
@@ -91,6 +92,20 @@ public:
         return result.as<R>();
     }
 
+    // The same of a function with types: task.call(greet("ada")).
+    template <class R>
+    R call(const request<R> &made, const call_options &options = {}) {
+        return call<R>(made.function, made.args, options);
+    }
+
+    // Calls a function of one argument once for each element, all at once.
+    template <class R, class A>
+    std::vector<R> map(const stent::function<R(A)> &function, const std::vector<A> &list, const call_options &options = {}) {
+        std::vector<arguments> arrays;
+        for (const A &each : list) arrays.push_back(stent::args(each));
+        return map<R>(function.name(), arrays, options);
+    }
+
     // Calls a function once for each element, all at once; the results are in the same order.
     template <class R = json>
     std::vector<R> map(const std::string &function, const std::vector<arguments> &list, const call_options &options = {}) {
@@ -121,12 +136,19 @@ public:
         return payload.as<R>();
     }
 
+    template <class P>
+    P wait_signal(const signal<P> &of, const wait_signal_options &options = {}) {
+        return wait_signal<P>(of.name(), options);
+    }
+
     // Runs `body` here, and records its result: later runs get that. What the body throws:
     // a stent::failure that is not retryable is recorded, and thrown as stent::failed in this and every later run;
     // anything else fails this attempt of the task, and the next one runs the step again.
     template <class Body>
     auto step(const std::string &name, const Body &body, const step_options &options = {}) -> decltype(body()) {
         using R = decltype(body());
+        static_assert(std::is_void_v<R> || detail::has_encode<R>::value,
+                      "stent: the result of the step can't be written as JSON: specialize stent::codec for its type");
         std::uint32_t number = 0;
         std::int32_t recorded = 0;
         ask([&](stent_error **why) {
@@ -137,7 +159,7 @@ public:
             if constexpr (std::is_void_v<R>) {
                 body();
                 end_step(number, "null", nullptr);
-            } else {
+            } else if constexpr (detail::has_encode<R>::value) {
                 R result = body();
                 end_step(number, json(result).text().c_str(), nullptr);
                 return result;
@@ -160,6 +182,11 @@ public:
         return started;
     }
 
+    template <class R>
+    op<R> spawn(const request<R> &made, const call_options &options = {}) {
+        return spawn<R>(made.function, made.args, options);
+    }
+
     op<void> spawn_sleep(duration time) { return spawn_sleep(json(time).text()); }
     op<void> spawn_sleep(const std::string &time) {
         op<void> started{};
@@ -174,6 +201,11 @@ public:
             return stent_task_spawn_wait_signal(handle_, name.c_str(), options.text().c_str(), &started.number, why);
         });
         return started;
+    }
+
+    template <class P>
+    op<P> spawn_wait_signal(const signal<P> &of, const wait_signal_options &options = {}) {
+        return spawn_wait_signal<P>(of.name(), options);
     }
 
     // Waits until one of the operations has ended, in whatever way: the index of the first.

@@ -6,7 +6,7 @@ functions known to both.
 
 from __future__ import annotations
 
-from . import sync
+from . import sync, testing
 from ._activity import current
 from ._backend import Backend, CheckedCase, CheckReport
 from ._codec import Codec, codec, use_codec
@@ -15,6 +15,7 @@ from ._custom import custom_backend
 from ._described import (
     CheckOptions,
     CleanupOptions,
+    ConfigureOptions,
     CustomOptions,
     DeadLetterFilter,
     DeadLetterRecord,
@@ -46,14 +47,16 @@ from ._errors import (
     PanicError,
     TimeoutError,
     UnsupportedError,
+    UnwritableError,
     WrongThreadError,
 )
 from ._executor import Execution, Executor
 from ._functions import Activity, Durable, Function, Handler, Request, UseOptions, activity, durable
-from ._library import describe, version
+from ._library import configure, describe, version
 from ._requests import CleanupReport, ExecutionState, TaskInfo, WorkerStatus
 from ._shutdown import shutdown
 from ._task import Suspended, TaskContext
+from ._watching import ExecutionEvent
 from ._worker import Worker
 
 __version__ = version()
@@ -72,6 +75,8 @@ __all__ = [
     "ClosedError",
     "Codec",
     "codec",
+    "configure",
+    "ConfigureOptions",
     "ConflictError",
     "Context",
     "current",
@@ -85,6 +90,7 @@ __all__ = [
     "Duration",
     "Error",
     "Execution",
+    "ExecutionEvent",
     "ExecutionFilter",
     "ExecutionRecord",
     "ExecutionState",
@@ -110,10 +116,12 @@ __all__ = [
     "Suspended",
     "sync",
     "TaskContext",
+    "testing",
     "TaskInfo",
     "TaskRecord",
     "TimeoutError",
     "UnsupportedError",
+    "UnwritableError",
     "use_codec",
     "UseOptions",
     "version",

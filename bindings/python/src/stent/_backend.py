@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from types import TracebackType
 from typing import Any, Literal, Self, TypedDict, Unpack
@@ -78,6 +79,19 @@ class Backend:
     def close(self) -> None:
         """Closes connections and files. Its executors raise `ClosedError` from now on. Again: nothing."""
         call(lib.stent_backend_close, self.handle)
+
+    @classmethod
+    async def open(cls, url: str | os.PathLike[str], **options: Unpack[SqliteOptions]) -> Self:
+        """The same without blocking an event loop: `async with await stent.Backend.open("workflow.db") as backend: …`."""
+        return await asyncio.to_thread(lambda: cls(url, **options))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.close)
 
     def __enter__(self) -> Backend:
         return self

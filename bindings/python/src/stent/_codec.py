@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import inspect
 import json
 import re
-from collections.abc import Callable
+import typing
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from types import NoneType, UnionType
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +26,8 @@ PYTHON = "$py"
 
 _one_in_another = re.compile(r'\{\s*"\$base64"\s*:\s*\{')
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_PLAIN = (str, int, float, bool, type(None))
+_PLAIN = (str, int, float, bool, NoneType)
+_WRITABLE = (*_PLAIN, list, dict, bytes, bytearray, memoryview)
 
 
 class Codec:
@@ -76,6 +80,38 @@ class Codec:
         name = name or kind.__qualname__
         self._writers[kind] = (name, writer)
         self._readers[name] = reader
+
+    def learn(self, hint: Any) -> None:
+        """Makes the classes known that a type hint names, and those of their fields, if it is known how they are written and
+        read: so what the hints of handlers name need not be registered.
+        """
+        for kind in _classes_in(hint):
+            if kind in self._writers or None in _known(kind) or kind.__qualname__ in self._readers:
+                continue
+            self.register(kind)
+            for inner in hints_of(kind).values():
+                self.learn(inner)
+
+    def misfit(self, hint: Any) -> type | None:
+        """A class in a type hint of which nothing can be written, as far as the hint tells."""
+        if (type(self).plain, type(self).dumps) != (Codec.plain, Codec.dumps):
+            return None
+        origin, parts = typing.get_origin(hint), typing.get_args(hint)
+        if origin is typing.Literal:
+            return None
+        if origin is typing.Union or origin is UnionType:
+            # One that can be carried is enough: a path that may be a str.
+            found = [self.misfit(part) for part in parts if part is not NoneType]
+            return found[0] if found and None not in found else None
+        kinds = (kind for kind in (origin or hint,) if isinstance(kind, type) and not self._may_carry(kind))
+        return next(kinds, None) or next((kind for kind in map(self.misfit, parts) if kind is not None), None)
+
+    def _may_carry(self, kind: type) -> bool:
+        if kind in self._writers or issubclass(kind, _WRITABLE) and not issubclass(kind, Enum):
+            return True
+        # Of what is abstract, or has kinds of its own, a hint does not tell.
+        is_open = kind is object or kind.__module__ in ("typing", "typing_extensions") or inspect.isabstract(kind)
+        return is_open or bool(type.__subclasses__(kind)) or getattr(kind, "_is_protocol", False)
 
     def dumps(self, value: Any) -> str:
         """A value as JSON. TypeError or ValueError when it can't be written."""
@@ -170,6 +206,29 @@ def _known(kind: type) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any
     if hasattr(kind, "model_dump") and hasattr(kind, "model_validate"):  # pydantic's
         return (lambda value: value.model_dump(mode="json")), kind.model_validate
     return None, None
+
+
+def _classes_in(hint: Any) -> Iterator[type]:
+    """The plain classes that a type hint is made of."""
+    origin = typing.get_origin(hint)
+    if origin is None:
+        if isinstance(hint, type):
+            yield hint
+        return
+    if origin is typing.Literal:
+        return
+    if isinstance(origin, type) and origin is not UnionType:
+        yield origin
+    for part in typing.get_args(hint):
+        yield from _classes_in(part)
+
+
+def hints_of(of: Any) -> dict[str, Any]:
+    """The type hints of a function or a class. None where they name what is not there, as those for checkers alone do."""
+    try:
+        return typing.get_type_hints(of)
+    except Exception:
+        return {}
 
 
 def _bytes_of(value: dict[str, Any]) -> Any:

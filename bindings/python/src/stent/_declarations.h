@@ -79,6 +79,7 @@ const char *stent_task_id(stent_task *task);
 const char *stent_task_execution_id(stent_task *task);
 const char *stent_task_function(stent_task *task);
 const char *stent_task_worker_id(stent_task *task);
+const char *stent_task_traceparent(stent_task *task);
 uint32_t stent_task_attempt(stent_task *task);
 const char *stent_task_args(stent_task *task);
 const char *stent_task_kwargs(stent_task *task);

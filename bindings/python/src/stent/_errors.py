@@ -42,6 +42,12 @@ class InvalidError(Error, ValueError):
     status = "INVALID"
 
 
+class UnwritableError(InvalidError, TypeError):
+    """A value can't be carried: it has no place in JSON, and the program's codec does not know its class. In a handler it is
+    final: another attempt would have the same value.
+    """
+
+
 class NotFoundError(Error, LookupError):
     """There is no such execution, task or dead letter."""
 
@@ -131,6 +137,15 @@ class PanicError(Error):
     status = "PANIC"
 
 
+def written(value: Any) -> str:
+    """A handler's value as JSON."""
+    try:
+        return codec().dumps(value)
+    except (TypeError, ValueError, RecursionError) as why:
+        told = "it has too many levels, or is part of itself" if isinstance(why, RecursionError) else str(why)
+        raise UnwritableError(told) from why
+
+
 CLASSES: dict[str, type[Error]] = {
     kind.status: kind
     for kind in (
@@ -176,7 +191,7 @@ class Failure(Exception):
         details: Any = None,
     ) -> None:
         super().__init__(message)
-        codec().dumps(details)  # what can't be written is the handler's mistake, and is told here
+        written(details)  # what can't be written is the handler's mistake, and is told here
         self.type = type
         self.message = message
         self.code = code
@@ -189,6 +204,9 @@ def to_failure(error: BaseException) -> FailureRecord:
     if isinstance(error, FailedError):
         return error.failure
     stack = _clean("".join(traceback.format_exception(error)))
+    if isinstance(error, InvalidError):
+        # The handler's mistake in a call: it would be none the better for another attempt.
+        return {"type": type(error).__name__, "message": _clean(_message(error)), "retryable": False, "stack": stack}
     if isinstance(error, Failure):
         return {
             "type": error.type,
@@ -199,6 +217,19 @@ def to_failure(error: BaseException) -> FailureRecord:
             "stack": stack,
         }
     return {"type": type(error).__name__, "message": _clean(_message(error)), "stack": stack}
+
+
+def to_failure_of_call(error: BaseException, frames: int = 1) -> FailureRecord:
+    """The same for an exception that a handler's call raised. frames: how many of the host's own there are in its
+    traceback; if there are no others, the arguments were not those that the handler takes, and never will be.
+    """
+    failure = to_failure(error)
+    where = error.__traceback__
+    for _ in range(frames):
+        where = where and where.tb_next
+    if isinstance(error, TypeError) and where is None:
+        failure["retryable"] = False
+    return failure
 
 
 def _message(error: BaseException) -> str:

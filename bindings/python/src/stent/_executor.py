@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from types import TracebackType
 from typing import Any, Generic, TypeAlias, TypeVar, Unpack, overload
 
@@ -17,15 +18,17 @@ from ._described import (
     ExecutionFilter,
     ExecutionRecord,
     Operation,
+    ProgressRecord,
     SqliteOptions,
     Submission,
     WorkerOptions,
 )
-from ._errors import ClosedError
+from ._errors import ClosedError, TimeoutError
 from ._functions import Function, Handler, P, R, Request, checked, request
 from ._library import NULL, lib, make, release
 from ._poller import Poller
 from ._requests import CleanupReport, ExecutionState, many
+from ._watching import INTERVAL, ExecutionEvent, Watch
 from ._worker import Worker, register
 
 T = TypeVar("T")
@@ -57,6 +60,26 @@ class Execution(Generic[T]):
         """The execution as it is now: state, progress, counters, state values."""
         state: ExecutionState = await self._ask("state")
         return state
+
+    async def events(self, interval: float = INTERVAL) -> AsyncGenerator[ExecutionEvent]:
+        """What becomes of it, until it is over: its states, progress, counters and values, those of before first. The store
+        is looked at once in so many seconds; of what changes more often the last is told.
+        """
+        watch = Watch()
+        while True:
+            for event in watch.news(await self.state()):
+                yield event
+            if watch.is_over:
+                return
+            with contextlib.suppress(TimeoutError):
+                await self.wait(interval)
+
+    async def progress(self, interval: float = INTERVAL) -> AsyncGenerator[ProgressRecord]:
+        """Its lines of progress, each when it is new or says more than before, until it is over."""
+        async with contextlib.aclosing(self.events(interval)) as events:
+            async for event in events:
+                if event["type"] == "progress":
+                    yield event["value"]
 
     async def signal(self, name: str, payload: Any = None, *, id: str | None = None) -> None:
         """Sends a signal. It is kept until a wait takes it. The same `id` counts once."""
@@ -120,7 +143,9 @@ class Executor:
         """Makes handlers known to the workers that are started from now on."""
         self._open()
         for handler in handlers:
-            if self._registered.get(checked(handler).name) is not handler:
+            known = self._registered.get(checked(handler).name)
+            # An object's method is another thing each time that it is asked for.
+            if known is None or known.body != handler.body:
                 register(self._handle, handler)
                 self._registered[handler.name] = handler
 

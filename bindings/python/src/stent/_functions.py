@@ -9,10 +9,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, cast, overload
 
 from . import _json
+from ._codec import Codec, codec, hints_of
 from ._errors import InvalidError
 from ._described import CallOptions, DispatchOptions, FunctionOptions
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
 C = TypeVar("C")
 Self = TypeVar("Self", bound="Function[..., Any]")
@@ -40,7 +42,7 @@ class Function(Generic[P, R]):
 
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> Request[R]:
         """The function with its arguments; for `dispatch_many`."""
-        return Request(self, args, kwargs)
+        return request(self, args, kwargs)
 
     def __repr__(self) -> str:
         return f"<stent {type(self).__name__.lower()} {self.name!r}>"
@@ -79,11 +81,54 @@ class Handler(Function[P, R]):
         self.body = body
         self.registration = registration
         self.is_async = inspect.iscoroutinefunction(body)
+        self.is_method = False
+        """The body wants an object first, and there is none."""
+        self._is_named = name is not None
+        self._learned: object = None
         functools.update_wrapper(cast(Any, self), body)
+
+    def learn(self) -> None:
+        """Makes the classes of its type hints known to the program's codec. InvalidError: one of them can't be carried."""
+        known = codec()
+        if self._learned is known or not isinstance(known, Codec):
+            return
+        for name, hint in self._values().items():
+            known.learn(hint)
+            kind = known.misfit(hint)
+            if kind is not None:
+                what = "its result" if name == "return" else f"its parameter {name}"
+                raise InvalidError(
+                    f"{self.name}: {what} is a {kind.__qualname__}, which has no place in JSON; make the class known by "
+                    f"stent.codec().register({kind.__name__}, write=…, read=…), or use another"
+                )
+        self._learned = known
+
+    def _values(self) -> dict[str, Any]:
+        """The type hints of what it is given, and gives."""
+        return hints_of(self.body)
 
 
 class Activity(Handler[P, R]):
-    """Does one thing in the world outside. Called directly it is the plain function."""
+    """Does one thing in the world outside. Called directly it is the plain function. As a method it is an activity of each
+    object: `executor.worker(mailer.send)` has one's code, `ctx.call(Mailer.send, "ada")` calls whichever has it.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.is_method = True
+        if not self._is_named:
+            self.name = f"{owner.__name__}.{name}"
+
+    @overload
+    def __get__(self: Activity[Concatenate[C, Q], R], instance: None, owner: type) -> Function[Q, R]: ...
+    @overload
+    def __get__(self: Activity[Concatenate[C, Q], R], instance: C, owner: type | None = None) -> Activity[Q, R]: ...
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        bound = copy.copy(self)
+        bound.body = self.body.__get__(instance, owner)
+        bound.is_method = False
+        return bound
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
         return self.body(*args, **kwargs)
@@ -94,6 +139,11 @@ class Durable(Handler[P, R]):
 
     def __call__(self, context: Any, *args: P.args, **kwargs: P.kwargs) -> Any:
         return self.body(context, *args, **kwargs)
+
+    def _values(self) -> dict[str, Any]:
+        hints = super()._values()
+        hints.pop(next(iter(inspect.signature(self.body).parameters), ""), None)  # the context
+        return hints
 
 
 class _ActivityDecorator:
@@ -166,6 +216,8 @@ def request(function: Function[..., Any] | str, args: tuple[Any, ...], kwargs: d
         function = Function(function)
     if not isinstance(function, Function):
         raise InvalidError(f"{function!r} is no function of Stent: use its name, or @stent.activity or @stent.durable")
+    if isinstance(function, Handler):
+        function.learn()
     return Request(function, args, kwargs)
 
 
@@ -173,4 +225,7 @@ def checked(handler: Handler[..., Any]) -> Handler[..., Any]:
     """For programs that no type checker has seen."""
     if not isinstance(handler, Handler):
         raise InvalidError(f"{handler!r} is no handler: decorate it with @stent.activity or @stent.durable")
+    if handler.is_method:
+        raise InvalidError(f"{handler.name} is a method of a class: register that of an object, as in `worker(mailer.send)`")
+    handler.learn()
     return handler

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, cast
 
-from . import _json
+from . import _json, _tracing
 from ._activity import running
 from ._context import Context, Operation
-from ._errors import CancelledError, Error, Failure, InvalidError, to_failure
+from ._errors import CancelledError, Error, Failure, InvalidError, to_failure, to_failure_of_call
 from ._functions import Durable, Handler
 from ._library import NULL, call, lib, utf8
 from ._loop import DurableLoop, Timer
@@ -50,8 +50,10 @@ class DurableRun:
         try:
             coroutine = handler.body(self._context, *args, **kwargs)
         except Exception as error:  # wrong arguments
-            return self._end(lib.stent_task_fail, to_failure(error))
-        self._main = self.loop.create_task(coroutine, context=contextvars.copy_context())
+            return self._end(lib.stent_task_fail, to_failure_of_call(error))
+        context = contextvars.copy_context()
+        context.run(_tracing.enter, self.task)
+        self._main = self.loop.create_task(coroutine, context=context)
         self._turn()
 
     def operation(self, op: int) -> Operation[Any]:
@@ -106,7 +108,8 @@ class DurableRun:
     async def _step(self, body: Callable[[], Any]) -> tuple[Any, Any]:
         in_thread = self._poller.loop.run_in_executor
         try:
-            result = await (body() if inspect.iscoroutinefunction(body) else in_thread(self._pool, body))
+            inside = contextvars.copy_context().run
+            result = await (body() if inspect.iscoroutinefunction(body) else in_thread(self._pool, inside, body))
             return utf8(_json.dumps(result)), NULL
         except asyncio.CancelledError:
             raise
@@ -234,6 +237,7 @@ class ActivityRun:
     def begin(self, handler: Handler[..., Any], pool: concurrent.futures.Executor, args: list[Any], kwargs: Any) -> None:
         context = contextvars.copy_context()
         context.run(running.set, self._context)
+        context.run(_tracing.enter, self._task)
         if not handler.is_async:
             pool.submit(context.run, self._run_here, handler, args, kwargs)
             return
@@ -249,7 +253,7 @@ class ActivityRun:
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            return lib.stent_task_fail, to_failure(error)
+            return lib.stent_task_fail, to_failure_of_call(error)
 
     def _ended(self, run: asyncio.Task[tuple[Any, Any]]) -> None:
         try:
@@ -266,7 +270,7 @@ class ActivityRun:
         try:
             end(lib.stent_task_complete, self._task, handler.body(*args, **kwargs))
         except BaseException as error:  # a thread of the pool has nobody else to tell
-            end(lib.stent_task_fail, self._task, to_failure(error))
+            end(lib.stent_task_fail, self._task, to_failure_of_call(error))
         finally:
             lib.stent_task_free(self._task)
 

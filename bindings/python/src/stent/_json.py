@@ -9,15 +9,15 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 from ._codec import codec
-from ._errors import InvalidError
+from ._errors import InvalidError, UnwritableError, written
 
 # What is a value of a handler's in requests and records.
 _VALUES = frozenset(("args", "args_list", "kwargs", "result", "payload", "value", "values", "detail", "details"))
 
 
 def dumps(value: Any) -> str:
-    """A handler's value. TypeError or ValueError when it can't be written as JSON."""
-    return codec().dumps(value)
+    """A handler's value. UnwritableError when it can't be written as JSON."""
+    return written(value)
 
 
 def loads(text: str) -> Any:
@@ -49,7 +49,7 @@ def dumps_options(options: Mapping[str, Any], kwargs: Mapping[str, Any] | None =
 
 def _option(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: codec().plain(item) if key in _VALUES else _option(item) for key, item in value.items()}
+        return {key: _plain(item) if key in _VALUES else _option(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_option(item) for item in value]
     if isinstance(value, timedelta):
@@ -62,12 +62,19 @@ def _option(value: Any) -> Any:
         return value
     if isinstance(value, bytes | bytearray | memoryview):
         return codec().plain(value)
-    raise TypeError(f"{value!r} is no option: a {type(value).__name__} has no place in JSON")
+    raise UnwritableError(f"{value!r} is no option: a {type(value).__name__} has no place in JSON")
+
+
+def _plain(value: Any) -> Any:
+    try:
+        return codec().plain(value)
+    except (TypeError, ValueError, RecursionError) as why:
+        raise UnwritableError(str(why)) from why
 
 
 def time(value: datetime) -> str:
     if value.tzinfo is None:
-        raise ValueError(f"{value!r} has no time zone: use datetime.now(timezone.utc), or .astimezone()")
+        raise InvalidError(f"{value!r} has no time zone: use datetime.now(timezone.utc), or .astimezone()")
     return value.isoformat()
 
 

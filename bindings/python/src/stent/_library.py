@@ -6,11 +6,12 @@ import json
 import os
 import weakref
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import cffi
 
-from . import _errors, _json
+from . import _errors, _json, _log
+from ._described import ConfigureOptions
 
 ABI = 0
 """The version of the C API that _declarations.h is of."""
@@ -77,6 +78,13 @@ def version() -> str:
     return text_of(lib.stent_version())
 
 
+def configure(**options: Unpack[ConfigureOptions]) -> None:
+    """Sets what holds for the whole process, before the first store is opened: `runtime_threads` that serve the stores,
+    and `handler_stack_size`, for handlers on threads. `ConflictError`: the library is in use already.
+    """
+    call(lib.stent_configure, utf8(_json.dumps_options(options)))
+
+
 def call(function: Any, *args: Any) -> int:
     """A function of the C API without its last parameter, the error, which is raised. Its status."""
     error = ffi.new("stent_error **")
@@ -95,6 +103,7 @@ def ask(function: Any, *args: Any) -> str:
 
 def make(function: Any, kind: str, *args: Any) -> Any:
     """The same for a function that makes a handle, which is freed when nobody has it any more."""
+    _log.hand_over(ffi, lib)
     out = ffi.new(f"{kind} **")
     call(function, *args, out)
     handle = ffi.gc(out[0], getattr(lib, f"{kind}_free"))

@@ -6,8 +6,9 @@ import atexit
 import os
 import sys
 
+from . import _log
 from ._errors import ForkedError, TimeoutError
-from ._library import call, free_handles, lib, milliseconds
+from ._library import NULL, call, free_handles, lib, milliseconds
 
 # A host that is told to end waits this long for its handlers, in seconds; what runs longer is taken over by others.
 PATIENCE = 10.0
@@ -25,6 +26,9 @@ def _at_exit() -> None:
     # What an executor was given is given back by calls of ours: they must come while there is an interpreter.
     free_handles()
     try:
+        shutdown(PATIENCE)
+        # The lines so far have been handed over. What comes later would find no interpreter.
+        _log.give_back(lib, NULL)
         shutdown(PATIENCE)
     except ForkedError:
         pass  # the library is the parent's

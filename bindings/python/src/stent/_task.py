@@ -7,13 +7,12 @@ from datetime import datetime
 from typing import Any, NoReturn
 from uuid import UUID
 
-from . import _json
+from . import _json, _log
 from ._errors import Error
 from ._functions import Request
+from ._log import LevelName
 from ._library import SUSPEND, call, ffi, lib, take_text, text_of, utf8
 from ._requests import TaskInfo
-
-LEVELS = {"error": 1, "warn": 2, "info": 3, "debug": 4}
 
 
 class ContinueExecution(BaseException):
@@ -78,11 +77,11 @@ class TaskContext:
         """
         self._do(lib.stent_task_heartbeat, utf8(_json.dumps(details)))
 
-    def log(self, level: str, message: str) -> None:
-        """Writes a line to the library's log with the task's ids, unless the task is replaying. level: "error", "warn",
-        "info" or "debug".
+    def log(self, level: LevelName | int, message: str) -> None:
+        """Writes a line to the logger "stent.task" with the task's function, ids and attempt, unless the task is replaying.
+        level: "error", "warning", "info", "debug", or a number of logging's.
         """
-        self._do(lib.stent_task_log, LEVELS[level], utf8(message))
+        self._do(lib.stent_task_log, _log.code(level), utf8(message))
 
     def _do(self, function: Any, *args: Any) -> int:
         """A call on the task. An error that it raises can end the task by its status alone: the library knows it."""

@@ -80,15 +80,17 @@ class Worker:
         self._pool.shutdown(wait=False)
         self._poller.hosts.pop(self.worker_id, None)
 
-    async def serve(self, signals: Iterable[signal.Signals] = (signal.SIGTERM, signal.SIGINT)) -> None:
-        """Waits for one of the signals, and then stops: the whole of a worker program."""
+    async def serve(
+        self, signals: Iterable[signal.Signals] = (signal.SIGTERM, signal.SIGINT), timeout: float | None = None
+    ) -> None:
+        """Waits for one of the signals, and then stops, as `stop(timeout)` does: the whole of a worker program."""
         told = asyncio.Event()
         watched = tuple(signals)
         for number in watched:
             self._poller.loop.add_signal_handler(number, told.set)
         try:
             await told.wait()
-            await self.stop()
+            await self.stop(timeout)
         finally:
             for number in watched:
                 self._poller.loop.remove_signal_handler(number)

@@ -213,3 +213,76 @@ fn the_rest_of_the_client_does_what_it_says() {
     assert_eq!(wrong.status(), Status::Invalid);
     assert!(wrong.message().contains("lease_duration") || !wrong.details().is_null(), "{wrong}");
 }
+
+/// What makes no sense now makes none at the next attempt.
+#[test]
+fn a_mistake_of_a_handler_is_final() {
+    let here = Here::sqlite();
+    let hasty = RetryPolicy::new().max_attempts(3u32).initial_delay("1ms").jitter(0.0);
+    let hasty = FunctionOptions::new().retry_policy(hasty);
+    let tries = Arc::new(AtomicU32::new(0));
+    let mistake = |name: &'static str, make: fn(&stent::Task) -> stent::HandlerResult<Value>| {
+        let (function, tries) = (Function::<(), Value>::new(name), tries.clone());
+        let tried = move |task: &stent::Task, ()| {
+            tries.fetch_add(1, SeqCst);
+            make(task)
+        };
+        here.executor.register_with(&function, &hasty, tried).unwrap();
+        function
+    };
+    let mistakes = [
+        mistake("bad key", |task| {
+            let options = stent::CallOptions::new().key("a#b");
+            Ok(json!(task.call_with(&GREET, ("ada".into(),), &options)?))
+        }),
+        mistake("no such value", |task| {
+            let no_key = std::collections::BTreeMap::from([((1, 2), 3)]);
+            task.progress(&no_key)?;
+            Ok(Value::Null)
+        }),
+        mistake("another type", |task| {
+            let number = Function::<(String,), u32>::named(GREET.name());
+            Ok(json!(task.call(&number, ("ada".into(),))?))
+        }),
+    ];
+    let _worker = here.worker();
+    for function in mistakes {
+        let before = tries.load(SeqCst);
+        let failure = here.failure(&function, ());
+        assert!(!failure.retryable && failure.kind == "INVALID", "{failure:?}");
+        // Twice: once until what it asked for was there.
+        let tried = tries.load(SeqCst) - before;
+        assert!(tried <= 2, "{} was tried {tried} times", function.name());
+    }
+}
+
+#[test]
+fn what_runs_is_followed() {
+    let here = Here::sqlite();
+    let steps = Function::<(), ()>::new("steps");
+    here.executor
+        .register(&steps, |task, ()| {
+            for i in 1..=3 {
+                task.progress(&i)?;
+                task.wait_signal::<Value>("on")?;
+            }
+            Ok(task.state_set("last", &3)?)
+        })
+        .unwrap();
+    let _worker = here.worker();
+    let execution = here.executor.dispatch(&steps, ()).unwrap();
+    let mut seen = Vec::new();
+    for line in execution.progress() {
+        let detail = line.unwrap().detail;
+        if !detail.is_null() {
+            seen.push(detail);
+            execution.signal("on", &()).unwrap();
+        }
+    }
+    assert_eq!(seen, [1, 2, 3]);
+    let states: Vec<String> = execution.changes().map(|record| record.unwrap().state).collect();
+    assert_eq!(states, ["completed"]);
+    let unknown = here.executor.execution::<()>("01a210df-9a02-7182-a63d-008935dcabca");
+    let told: Vec<_> = unknown.changes().map(|told| told.unwrap_err().status()).collect();
+    assert_eq!(told, [Status::NotFound]);
+}

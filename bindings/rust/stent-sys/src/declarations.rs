@@ -163,6 +163,7 @@ unsafe extern "C" {
     pub fn stent_task_execution_id(task: *mut stent_task) -> *const c_char;
     pub fn stent_task_function(task: *mut stent_task) -> *const c_char;
     pub fn stent_task_worker_id(task: *mut stent_task) -> *const c_char;
+    pub fn stent_task_traceparent(task: *mut stent_task) -> *const c_char;
     pub fn stent_task_attempt(task: *mut stent_task) -> u32;
     pub fn stent_task_args(task: *mut stent_task) -> *const c_char;
     pub fn stent_task_kwargs(task: *mut stent_task) -> *const c_char;

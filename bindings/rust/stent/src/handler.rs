@@ -11,7 +11,7 @@ use std::ptr;
 use stent_sys as sys;
 
 use crate::call::{encode, json, text};
-use crate::error::{Error, Failure};
+use crate::error::{Error, Failure, Status};
 use crate::library::Level;
 use crate::task::Task;
 
@@ -65,7 +65,12 @@ impl HandlerError {
             if let Some(error) = error.downcast_ref::<Error>() {
                 return Some(match error.failure() {
                     Some(failure) => failure.clone().not_retryable(),
-                    None => Failure::new(error.status().name(), error.message()).details(error.details().clone()),
+                    None => {
+                        let failure = Failure::new(error.status().name(), error.message());
+                        let failure = failure.details(error.details().clone());
+                        // A mistake of the handler's, which it makes again.
+                        if error.status() == Status::Invalid { failure.not_retryable() } else { failure }
+                    }
                 });
             }
             at = error.source();
@@ -132,11 +137,15 @@ fn settle(task: &Task, returned: HandlerResult<String>) -> sys::stent_status {
         Ok(result) => match text(&result) {
             // SAFETY: the task is lent until the handler returns, the text for the call.
             Ok(result) => unsafe { sys::stent_task_complete(task.handle(), result.as_ptr(), ptr::null_mut()) },
-            Err(why) => fail(task, json(&Failure::new("INVALID", why.message()))),
+            Err(why) => fail(task, json(&Failure::new("INVALID", why.message()).not_retryable())),
         },
         Err(why) => match why.error.downcast_ref::<Error>() {
             // Of an error that came from the task the library knows more than we can tell.
-            Some(error) if error.came().is_none() && task.has_raised(error.status()) => error.status().code(),
+            Some(error)
+                if error.came().is_none() && error.status() != Status::Invalid && task.has_raised(error.status()) =>
+            {
+                error.status().code()
+            }
             _ => fail(task, why.failure().and_then(|failure| text(&failure))),
         },
     }

@@ -110,9 +110,9 @@ impl Fallback {
 
     /// What workers have declared is kept by the functions' names; which names there are only this process's workers tell.
     pub(in crate::backend::custom) async fn unserved(&self) -> Result<Unserved> {
-        let is_ready = |task: &Task| task.kind.is_run() && task.scheduled_for.is_none_or(|at| at <= now());
-        let pending = self.tasks_in(TaskState::Pending).await?;
-        let ready: BTreeSet<String> = pending.into_iter().filter(is_ready).map(|task| task.step_name).collect();
+        // What a worker could not run it has put back, for later: nothing tells it from what is delayed.
+        let pending = self.tasks_in(TaskState::Pending).await?.into_iter().filter(|task| task.kind.is_run());
+        let ready: BTreeSet<String> = pending.map(|task| task.step_name).collect();
         let mut registered: BTreeSet<String> = {
             let memory = self.memory();
             let of = memory.workers.values().flat_map(|worker| &worker.functions);

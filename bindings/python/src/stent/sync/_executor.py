@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, Generic, TypeAlias, TypeVar, Unpack, overload
 
@@ -15,12 +16,15 @@ from .._described import (
     DeadLetterRecord,
     ExecutionFilter,
     ExecutionRecord,
+    ProgressRecord,
     SqliteOptions,
     WorkerOptions,
 )
+from .._errors import TimeoutError
 from .._functions import Function, Handler, P, R, Request, checked, request
 from .._library import NULL, ask, call, ffi, lib, make, utf8
 from .._requests import CleanupReport, ExecutionState, many
+from .._watching import INTERVAL, ExecutionEvent, Watch
 from ._waits import wait_in_slices
 from ._worker import Worker, register
 
@@ -52,6 +56,24 @@ class Execution(Generic[T]):
         """The execution as it is now: state, progress, counters, state values."""
         state: ExecutionState = self._executor._ask(lib.stent_executor_state, utf8(self.id))
         return state
+
+    def events(self, interval: float = INTERVAL) -> Iterator[ExecutionEvent]:
+        """What becomes of it, until it is over: its states, progress, counters and values, those of before first. The store
+        is looked at once in so many seconds; of what changes more often the last is told.
+        """
+        watch = Watch()
+        while True:
+            yield from watch.news(self.state())
+            if watch.is_over:
+                return
+            with contextlib.suppress(TimeoutError):
+                self.wait(interval)
+
+    def progress(self, interval: float = INTERVAL) -> Iterator[ProgressRecord]:
+        """Its lines of progress, each when it is new or says more than before, until it is over."""
+        for event in self.events(interval):
+            if event["type"] == "progress":
+                yield event["value"]
 
     def signal(self, name: str, payload: Any = None, *, id: str | None = None) -> None:
         """Sends a signal. It is kept until a wait takes it. The same `id` counts once."""
@@ -85,7 +107,9 @@ class Executor:
     def register(self, *handlers: Handler[..., Any]) -> None:
         """Makes handlers known to the workers that are started from now on."""
         for handler in handlers:
-            if self._registered.get(checked(handler).name) is not handler:
+            known = self._registered.get(checked(handler).name)
+            # An object's method is another thing each time that it is asked for.
+            if known is None or known.body != handler.body:
                 register(self.handle, handler)
                 self._registered[handler.name] = handler
 

@@ -10,10 +10,10 @@ from contextvars import copy_context
 from types import FrameType, TracebackType
 from typing import Any, Literal
 
-from .. import _json
+from .. import _json, _tracing
 from .._activity import running
 from .._described import STATUSES, WorkerOptions
-from .._errors import ClosedError, Error, FailedError, Failure, InvalidError, to_failure
+from .._errors import ClosedError, Error, FailedError, Failure, InvalidError, to_failure_of_call
 from .._functions import Durable, Handler
 from .._library import NULL, SUSPEND, ask, call, ffi, lib, make, milliseconds, text_of, utf8
 from .._requests import WorkerStatus
@@ -52,6 +52,7 @@ def _forget(user_data: Any) -> None:
 def _host(handler: Handler[..., Any], task: Any) -> int:
     context = Context(task) if isinstance(handler, Durable) else TaskContext(task)
     try:
+        _tracing.enter(task)
         return _run_body(handler, task, context)
     except Suspended:
         return SUSPEND
@@ -80,7 +81,8 @@ def _fail(task: Any, context: TaskContext, error: BaseException) -> int:
     if isinstance(error, Error) and error.came_from is context and not isinstance(error, (FailedError, InvalidError)):
         # The library knows what follows from it: nothing is recorded, or the task is parked, or released.
         return STATUSES[error.status]
-    return ended(lib.stent_task_fail, task, to_failure(error))
+    # Those of _host and _run_body.
+    return ended(lib.stent_task_fail, task, to_failure_of_call(error, frames=2))
 
 
 def ended(function: Any, task: Any, value: Any) -> int:
@@ -131,8 +133,12 @@ class Worker:
             self.wait("stopped")
         call(lib.stent_worker_stop, self._started(), milliseconds(timeout))
 
-    def serve(self, signals: Iterable[signal.Signals] = (signal.SIGTERM, signal.SIGINT)) -> None:
-        """Waits for one of the signals, and then stops: the whole of a worker program, on its main thread."""
+    def serve(
+        self, signals: Iterable[signal.Signals] = (signal.SIGTERM, signal.SIGINT), timeout: float | None = None
+    ) -> None:
+        """Waits for one of the signals, and then stops, as `stop(timeout)` does: the whole of a worker program, on its main
+        thread.
+        """
         told = threading.Event()
 
         def tell(number: int, frame: FrameType | None) -> None:
@@ -141,7 +147,7 @@ class Worker:
         before = {number: signal.signal(number, tell) for number in signals}
         try:
             told.wait()
-            self.stop()
+            self.stop(timeout)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

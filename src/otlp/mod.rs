@@ -1,0 +1,9 @@
+//! Exports spans as OTLP over HTTP, as the environment says that OpenTelemetry's own SDKs read: a queue, and a thread that
+//! sends what is in it. A collector that is away costs the queue's room, one line of the log, and, in the end, spans.
+
+mod encode;
+mod exporter;
+mod settings;
+
+pub use exporter::{Exporter, Waiter};
+pub use settings::Settings;
