@@ -13,10 +13,11 @@ ORDER_SOURCES := $(wildcard examples_c/order_*.c)
 CUSTOM_SOURCES := $(wildcard examples_c/custom_*.c)
 # The bindings' tests take the library that they are given, and the server.
 BINDINGS_LIB := $(if $(STENT_LIB_DIR),,lib)
+PACKAGED := $(if $(STENT_LIB_DIR),,lib command)
 BESIDE_POSTGRES := $(if $(STENT_TEST_POSTGRES),,scripts/with-postgres)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-peers soak header lib devlib install uninstall installtest deb wheel npm dist disttest packtest aarch64 cpp go node python rust stress ffi examples clean
+.PHONY: help demo test check bench bench-peers soak header lib command devlib install uninstall installtest deb wheel npm dist disttest packtest aarch64 cpp go node python rust stress ffi examples clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -54,22 +55,26 @@ lib: ## builds target/release/libstent.so and libstent.a
 	@scripts/need rust cc
 	@scripts/release
 
+command: ## builds target/release/stent, which looks into a store, with its man pages and completions
+	@scripts/need rust cc
+	@scripts/release command
+
 devlib: ## builds target/debug/libstent.so, quickly and slow: for work on a binding
 	@scripts/need rust cc
 	cargo build
 	@ln -sf libstent.so $(TARGET)/debug/libstent.so.0
 
-install: ## after `make lib`: library, headers, pkg-config and CMake files; PREFIX=/usr/local LIBDIR= INCLUDEDIR= DESTDIR=
+install: ## after `make lib`: library, headers, pkg-config and CMake files; after `make command` that too; PREFIX=/usr/local LIBDIR= INCLUDEDIR= DESTDIR=
 	@scripts/install/run install
 
 uninstall: ## takes away what `make install` with the same settings has put there
 	@scripts/install/run uninstall
 
-deb: $(BINDINGS_LIB) ## makes Debian packages in target/deb: libstent0, libstent-dev
+deb: $(PACKAGED) ## makes Debian packages in target/deb: libstent0, libstent-dev, stent
 	@scripts/need rust deb
 	@scripts/install/deb
 
-installtest: $(BINDINGS_LIB) ## installs into a temporary root, unpacks the packages into another, and builds programs from there
+installtest: $(PACKAGED) ## installs into a temporary root, unpacks the packages into another, and builds programs from there
 	@scripts/need cc c++ pkg-config cmake doctest python
 	@scripts/install/test
 

@@ -129,6 +129,9 @@ fn sqlite_behind_a_c_function_passes_the_whole_suite() {
 /// It is given a server of its own, and stops it.
 const FROZEN: &str = "frozen";
 
+/// Run by tests/tracing.rs, beside a collector.
+const TRACING: &str = "tracing";
+
 #[test]
 fn everything_ends_in_its_time_when_the_server_is_stopped() {
     let server = postgres::Server::new("frozen", "");
@@ -165,7 +168,7 @@ fn every_program_is_run() {
     let mut names: Vec<String> =
         programs.filter_map(|path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned())).collect();
     names.sort();
-    let mut run = [PROGRAMS, ALONE, &[WHOLE_SUITE, FROZEN]].concat();
+    let mut run = [PROGRAMS, ALONE, &[WHOLE_SUITE, FROZEN, TRACING]].concat();
     run.sort_unstable();
     assert_eq!(names, run);
 }

@@ -38,7 +38,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("src/executor/replay", &["executor::replay", "backend", "model"]),
     (
         "src/bin/stent",
-        &["args", "marks", "papers", "place", "run", "screen", "serve", "table", "tree", "trouble", "verdict", "words"],
+        &[
+            "args", "marks", "papers", "place", "run", "screen", "serve", "table", "tree", "trouble", "verdict",
+            "watch", "words",
+        ],
     ),
     ("src/bin/stent/args.rs", &["words"]),
     ("src/bin/stent/papers.rs", &["args", "trouble"]),

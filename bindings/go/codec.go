@@ -48,8 +48,13 @@ func encode(value any, what string, args ...any) (json.RawMessage, error) {
 
 func marshal(value any) ([]byte, error) {
 	codec := given.Load()
-	if _, is := asBytes(value).(Bytes); is || codec == nil {
-		return json.Marshal(asBytes(value))
+	_, isBytes := asBytes(value).(Bytes)
+	if isBytes || codec == nil {
+		text, err := json.Marshal(asBytes(value))
+		if err == nil && !isBytes && bytes.Contains(text, []byte(bytesKey)) && looksLikeBytes(reflect.ValueOf(value)) {
+			err = fmt.Errorf("a map has bytes alone under %q, as what is written of bytes has", bytesKey)
+		}
+		return text, err
 	}
 	text, err := (*codec).Marshal(value)
 	if err == nil && !json.Valid(text) {

@@ -110,23 +110,44 @@ func stentGoHandler(number C.uintptr_t, handle *C.stent_task) C.stent_status {
 	task := &Task{handle: handle, log: function.log}
 	task.ctx, task.cancel = context.WithCancel(context.Background())
 	defer task.end()
-	result, err := runAside(function.handler, task)
-	return task.settleSafely(result, err)
+	return runAside(function.handler, task)
 }
 
-// Runs a handler on a goroutine of its own: on a thread of the library's, runtime.Goexit would end the program.
-func runAside(handler Handler, task *Task) (result any, err error) {
+// Runs a handler and settles its task. On a thread of the library's, runtime.Goexit would end the program: in the handler, or
+// in a method of what it returned.
+func runAside(handler Handler, task *Task) (status C.stent_status) {
+	returned := false
+	if aside(func() {
+		result, err := run(handler, task)
+		returned = true
+		status = task.settleSafely(result, err)
+	}) {
+		return status
+	}
+	ended := &Failure{Type: "Goexit", Message: "the handler ended its goroutine, by runtime.Goexit or a test's FailNow"}
+	if !returned && aside(func() { status = task.settleSafely(nil, ended) }) {
+		return status
+	}
+	if task.suspended.Load() {
+		return C.STENT_SUSPEND
+	}
+	ended.Message = "a method of the handler's error or result ended its goroutine, by runtime.Goexit"
+	return task.fail(ended)
+}
+
+// Runs the work on a goroutine of its own, as a handler's. False if the work ended the goroutine.
+func aside(work func()) (finished bool) {
 	done := make(chan struct{})
-	err = &Failure{Type: "Goexit", Message: "the handler ended its goroutine, by runtime.Goexit or a test's FailNow"}
 	go func() {
 		defer close(done)
 		id := goroutine()
 		inHandlers.Store(id, nil)
 		defer inHandlers.Delete(id)
-		result, err = run(handler, task)
+		work()
+		finished = true
 	}()
 	<-done
-	return result, err
+	return finished
 }
 
 // The goroutines on which handlers run: they must not wait for handlers to end.

@@ -63,6 +63,57 @@ type badResult struct{}
 
 func (badResult) MarshalJSON() ([]byte, error) { panic("no JSON today") }
 
+type endingError struct{}
+
+func (endingError) Error() string {
+	runtime.Goexit()
+	return "never said"
+}
+
+func (endingError) MarshalJSON() ([]byte, error) {
+	runtime.Goexit()
+	return nil, nil
+}
+
+// An error that ends the goroutine of whoever asks what it is.
+type guardedError struct{ endingError }
+
+func (guardedError) Is(error) bool {
+	runtime.Goexit()
+	return false
+}
+
+func TestWhatEndsItsGoroutineFailsItsTaskAlone(t *testing.T) {
+	here := newFilePlace(t)
+	here.handle("error", func(*stent.Task) (any, error) { return nil, endingError{} }, once)
+	here.handle("asked", func(*stent.Task) (any, error) { return nil, guardedError{} }, once)
+	here.handle("panics", func(*stent.Task) (any, error) { panic(endingError{}) }, once)
+	here.handle("result", func(*stent.Task) (any, error) { return endingError{}, nil }, once)
+	here.handle("step", func(task *stent.Task) (any, error) {
+		return stent.Step(task, "step", func() (any, error) { return nil, endingError{} })
+	}, once)
+	here.handle("after a step", func(task *stent.Task) (any, error) {
+		_, _ = stent.Step(task, "step", func() (any, error) { return make(chan int), nil })
+		runtime.Goexit()
+		return nil, nil
+	}, once)
+	here.handle("suspends", func(task *stent.Task) (any, error) {
+		if _, err := stent.Call[string](task, "go.hello", stent.Args{"ada"}); err != nil {
+			return nil, guardedError{}
+		}
+		return "done", nil
+	}, once)
+	here.worker(stent.WorkerOptions{})
+	for _, function := range []string{"error", "asked", "panics", "result", "step"} {
+		if got := here.failure(function); got.Type != "Goexit" {
+			t.Errorf("%s: %s: %s", function, got.Type, got.Message)
+		}
+	}
+	same(t, here.failure("after a step").Type, "json.UnsupportedTypeError")
+	same(t, here.result(here.dispatch("suspends")), "done")
+	same(t, here.result(here.dispatch("go.hello", "ada")), "hello, ada")
+}
+
 func TestWhatAHandlerReturnsDoesNotEndTheProcess(t *testing.T) {
 	here := newFilePlace(t)
 	here.handle("typed nil", func(*stent.Task) (any, error) {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"reflect"
 )
 
 // The key of bytes in JSON.
@@ -78,11 +79,76 @@ func revived(value any) any {
 				}
 			}
 			// An object that only looks so, with one key more around it: it is written back as it is.
-			return value
+			if inner, ok := held.(map[string]any); ok && isMark(inner) {
+				return value
+			}
 		}
 		for name, member := range value {
 			value[name] = revived(member)
 		}
+	}
+	return value
+}
+
+// A text under the key of bytes, alone, or such an object there.
+func isMark(value map[string]any) bool {
+	held, is := value[bytesKey]
+	if !is || len(value) != 1 {
+		return false
+	}
+	if inner, ok := held.(map[string]any); ok {
+		return isMark(inner)
+	}
+	_, isText := held.(string)
+	return isText
+}
+
+// Whether bytes in the value would come out as text: bytes alone under the key of bytes. For values that encoding/json has written, which hold no circles.
+func looksLikeBytes(value reflect.Value) bool {
+	value = bare(value)
+	switch value.Kind() {
+	case reflect.Slice, reflect.Array:
+		for i := range value.Len() {
+			if looksLikeBytes(value.Index(i)) {
+				return true
+			}
+		}
+	case reflect.Map:
+		if held, is := aloneUnderKey(value); is {
+			for inner, is := aloneUnderKey(held); is; inner, is = aloneUnderKey(held) {
+				held = inner
+			}
+			if held.Kind() == reflect.String {
+				// JSON that a program passes on as it got it.
+				return false
+			}
+			if held.Kind() == reflect.Slice && held.Type().Elem().Kind() == reflect.Uint8 {
+				return true
+			}
+			return looksLikeBytes(held)
+		}
+		for each := value.MapRange(); each.Next(); {
+			if looksLikeBytes(each.Value()) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func aloneUnderKey(value reflect.Value) (held reflect.Value, is bool) {
+	if value.Kind() != reflect.Map || value.Len() != 1 || value.Type().Key().Kind() != reflect.String {
+		return held, false
+	}
+	each := value.MapRange()
+	each.Next()
+	return bare(each.Value()), each.Key().String() == bytesKey
+}
+
+// What an interface or a pointer holds.
+func bare(value reflect.Value) reflect.Value {
+	for value.Kind() == reflect.Interface || value.Kind() == reflect.Pointer {
+		value = value.Elem()
 	}
 	return value
 }

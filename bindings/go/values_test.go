@@ -90,3 +90,42 @@ func TestWhatCannotBeCarriedIsToldWhereItIsWritten(t *testing.T) {
 		}
 	}
 }
+
+// Bytes alone under the key of bytes would come out as text.
+func TestBytesUnderTheKeyOfBytesAreRefused(t *testing.T) {
+	here := newFilePlace(t)
+	here.handle("echo", stent.Func1(func(_ *stent.Task, given any) (any, error) { return given, nil }))
+	here.worker(stent.WorkerOptions{})
+	var none *string
+	for _, bad := range []any{
+		map[string]any{"$base64": stent.Bytes("x")},
+		map[string]any{"$base64": []byte("x")},
+		map[string]any{"$base64": map[string]any{"$base64": stent.Bytes("x")}},
+		[]any{map[string]any{"in": map[string]any{"$base64": []byte("x")}}},
+		[]map[string]any{{"$base64": stent.Bytes("x")}},
+		map[string]any{"in": map[string]stent.Bytes{"$base64": nil}},
+		map[string][]byte{"$base64": []byte("x")},
+	} {
+		_, err := here.executor.Dispatch(here.ctx, "echo", stent.Args{bad})
+		if !errors.Is(err, stent.ErrInvalid) || !strings.Contains(err.Error(), `"$base64"`) {
+			t.Errorf("%v: %v", bad, err)
+		}
+	}
+	for _, good := range []any{
+		map[string]any{"$base64": "b25l", "more": 1.0},
+		map[string]any{"$base64": 5.0},
+		map[string]any{"$base64": []any{stent.Bytes("x")}},
+		map[string]any{"$base64": none},
+		stent.Bytes("x"),
+		map[string]any{"in": []any{stent.Bytes("x")}},
+		// As an object of another language's that only looks so is read, and written back.
+		map[string]any{"$base64": map[string]any{"$base64": "b25l"}},
+		map[string]any{"$base64": map[string]any{"$base64": map[string]any{"$base64": "b25l"}}},
+	} {
+		back := must[any](t)(stent.Result[any](here.ctx, here.executor, here.dispatch("echo", good)))
+		if held, is := good.(map[string]any); is && held["$base64"] == any(none) {
+			good = map[string]any{"$base64": nil}
+		}
+		same(t, back, good)
+	}
+}

@@ -4,6 +4,7 @@
 pub mod custom;
 mod decide;
 mod engine;
+mod parcel;
 pub mod postgres;
 mod protocol;
 mod queries;
@@ -17,6 +18,7 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 pub use engine::*;
+pub use parcel::*;
 pub use protocol::{Request, Response};
 pub use queries::*;
 
@@ -147,6 +149,41 @@ pub trait Backend: Send + Sync + 'static {
         None
     }
 
+    /// Deletes those of these executions that have ended, with all that belongs to them, as a cleanup does, but for those
+    /// that a dead letter needs. How many.
+    async fn forget_executions(&self, _executions: Vec<Id>) -> Result<u64> {
+        Err(not_looked_into("executions to forget"))
+    }
+
+    /// What workers have declared of these functions counts no more, until one declares it again.
+    async fn forget_functions(&self, _names: Vec<String>) -> Result<()> {
+        Err(not_looked_into("functions to forget"))
+    }
+
+    /// Reads an execution as a line for another store. One that goes on is fenced in the same transaction: this store has
+    /// nothing but the line of it from then on, so nothing of it runs here. Again: the same line. `anyway`: also if
+    /// a worker holds some of it, whose work is lost. Else, and while it is being cancelled, that is a conflict, with
+    /// `later` in its details.
+    async fn export(&self, _execution: Id, _anyway: bool) -> Result<Exported> {
+        Err(does_not_move())
+    }
+
+    /// Takes in what another store has exported. Again: nothing is changed. An execution that is here already, or a
+    /// line that is older than what the store knows, is a conflict.
+    async fn import(&self, _parcel: Parcel) -> Result<Imported> {
+        Err(does_not_move())
+    }
+
+    /// What is fenced, from the oldest on, at most so many.
+    async fn departed(&self, _limit: u32) -> Result<Vec<Departed>> {
+        Err(does_not_move())
+    }
+
+    /// What became of one that is fenced. Not fenced: not found, but for what an earlier call has done.
+    async fn settle(&self, _execution: Id, _what: Fenced) -> Result<()> {
+        Err(does_not_move())
+    }
+
     /// Copies the store as it is at one moment to a new file, while it is in use.
     async fn backup(&self, _path: &str) -> Result<()> {
         Err(Error::new(
@@ -159,6 +196,14 @@ pub trait Backend: Send + Sync + 'static {
 
 fn not_looked_into(what: &str) -> Error {
     Error::new(Status::Unsupported, format!("look for {what}: only the library's own stores are asked for that"))
+}
+
+fn does_not_move() -> Error {
+    Error::new(
+        Status::Unsupported,
+        "export and import: this store is not one of the library's own; executions move between SQLite files and \
+         PostgreSQL databases only",
+    )
 }
 
 /// A backend as the executor holds it.

@@ -67,8 +67,12 @@ impl Executor {
             }
             let started = self.0.core.backend.dispatch(chunk).await.map_err(|error| {
                 let done = ids.len();
+                let next = match error.is_in_doubt() {
+                    true => "; whether the next ones are is not known",
+                    false => ", the next ones are not",
+                };
                 error
-                    .doing(&format!("dispatch: the first {done} requests are started, the next ones are not"))
+                    .doing(&format!("dispatch: the first {done} requests are started{next}"))
                     .with("dispatched", i64::try_from(done).unwrap_or(i64::MAX))
             })?;
             ids.extend(started);

@@ -245,6 +245,11 @@ impl Error {
         self.0.retryable
     }
 
+    /// A commit's answer was lost: it is not known whether what the call wrote is recorded.
+    pub fn is_in_doubt(&self) -> bool {
+        self.0.details.contains_key("commit")
+    }
+
     pub fn details(&self) -> &BTreeMap<&'static str, Detail> {
         &self.0.details
     }

@@ -18,6 +18,12 @@ pub enum StoreKind {
 ///
 /// `Unsupported`: a URL of another store. `Invalid`: a path that could be read as something else.
 pub fn store_kind(url: &str) -> Result<StoreKind> {
+    if is_misspelt(url) {
+        return Err(Error::invalid(
+            "the PostgreSQL URL is wrong: a ':' is missing before '//'; it has the form \
+             postgresql://user:password@host:port/database; a SQLite file of such a name is written with sqlite: before it",
+        ));
+    }
     if let Some(scheme) = scheme(url) {
         if scheme.eq_ignore_ascii_case("sqlite") {
             return Ok(StoreKind::Sqlite);
@@ -40,6 +46,13 @@ fn scheme(url: &str) -> Option<&str> {
         && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
     is_one.then_some(scheme)
+}
+
+/// `postgresql//…`: nobody means a folder by it.
+fn is_misspelt(url: &str) -> bool {
+    url.trim_start()
+        .split_once("//")
+        .is_some_and(|(before, _)| before.eq_ignore_ascii_case("postgresql") || before.eq_ignore_ascii_case("postgres"))
 }
 
 /// `host=… dbname=…`, as libpq reads it.
@@ -89,6 +102,25 @@ mod tests {
             let why = store_kind(url).unwrap_err();
             assert_eq!(why.status(), Status::Unsupported, "{url}");
             assert!(!why.message().contains("sesam"), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_url_is_no_file() {
+        for url in [
+            "postgresql//u:sesam@h/d",
+            "postgres//h/d",
+            " PostgreSQL//h/d?a=b",
+            "postgresql///d",
+            "postgres//u:sesam@h",
+        ] {
+            let why = store_kind(url).unwrap_err();
+            assert_eq!(why.status(), Status::Invalid, "{url}");
+            assert!(why.message().contains("a ':' is missing before '//'"), "{why}");
+            assert!(!why.message().contains("sesam"), "{why}");
+        }
+        for file in ["postgres/a.db", "sqlite:postgresql//a.db", "my_postgres//a.db"] {
+            assert_eq!(store_kind(file).unwrap(), StoreKind::Sqlite, "{file}");
         }
     }
 }

@@ -12,6 +12,9 @@ const MESSAGE: usize = 8_000;
 /// The text that replaces a password.
 const MASK: &str = "***";
 
+/// What stands for it in a form to fill in, which has nothing to hide.
+const FORM: &str = "password";
+
 /// Names whose value is a password, as in `password=…`.
 const WORDS: [&str; 2] = ["password", "passwd"];
 
@@ -64,6 +67,7 @@ fn quoted(text: &str, from: usize) -> Option<(usize, usize)> {
 #[must_use]
 pub fn masked(text: &str) -> Cow<'_, str> {
     let mut hidden = in_urls(text);
+    hidden.extend(bare(text));
     hidden.extend(behind_words(text));
     if hidden.is_empty() {
         return Cow::Borrowed(text);
@@ -82,25 +86,46 @@ pub fn masked(text: &str) -> Cow<'_, str> {
     Cow::Owned(told)
 }
 
-/// `scheme://user:…@`, up to the last `@` of the line, or before the next URL in it.
+/// `scheme://user:…@`, up to the last `@` of the line, or before the next URL in it. Behind two slashes the scheme may be
+/// missing or misspelt.
 fn in_urls(text: &str) -> Vec<(usize, usize)> {
     let mut hidden = Vec::new();
     let mut from = 0;
-    while let Some(found) = text[from..].find(":/") {
-        let mut begin = from + found + 1;
-        let has_scheme = text[..begin - 1].ends_with(|last: char| last.is_ascii_alphanumeric());
-        begin += text[begin..].bytes().take_while(|byte| *byte == b'/').count();
+    while let Some(found) = [":/", "//"].iter().filter_map(|start| text[from..].find(start)).min() {
+        let mut begin = from + found;
+        let has_scheme =
+            text[begin..].starts_with(':') && text[..begin].ends_with(|last: char| last.is_ascii_alphanumeric());
+        begin += usize::from(text[begin..].starts_with(':'));
+        let slashes = text[begin..].bytes().take_while(|byte| *byte == b'/').count();
+        begin += slashes;
         from = begin;
-        if !has_scheme {
+        if !has_scheme && slashes < 2 {
             continue;
         }
         if let Some((first, last)) = login(own_line(&text[begin..])) {
-            // A form to fill in has nothing to hide.
-            if &text[begin + first..begin + last] != "password" {
+            if &text[begin + first..begin + last] != FORM {
                 hidden.push((begin + first, begin + last));
             }
             from = begin + last;
         }
+    }
+    hidden
+}
+
+/// `user:…@` in a word, without slashes before it. A name in quotes with a value, as in JSON, is no login.
+fn bare(text: &str) -> Vec<(usize, usize)> {
+    let mut hidden = Vec::new();
+    let mut begin = 0;
+    for word in text.split_inclusive(char::is_whitespace) {
+        let login = word[..word.find("//").unwrap_or(word.len())].match_indices(':').find_map(|(at, _)| {
+            let is_value = word[..at].ends_with(['\'', '"']) || word[at + 1..].starts_with(['/', '\'', '"']);
+            let length = word[at + 1..].rfind('@').filter(|length| *length > 0 && !is_value)?;
+            Some((at + 1, at + 1 + length))
+        });
+        if let Some((first, last)) = login.filter(|(first, last)| &word[*first..*last] != FORM) {
+            hidden.push((begin + first, begin + last));
+        }
+        begin += word.len();
     }
     hidden
 }
@@ -191,6 +216,26 @@ mod tests {
                 "'x://u:***@h'; it has the form y://user:password@h",
             ),
             ("a://u:p@h\nb://v:q@i", "a://u:***@h\nb://v:***@i"),
+            ("open the file postgresql//u:SECRET@h/d: no", "open the file postgresql//u:***@h/d: no"),
+            ("//u:SEC RET@h/d", "//u:***@h/d"),
+            ("'//:SECRET@h'", "'//:***@h'"),
+            ("://u:SECRET@h", "://u:***@h"),
+            ("//u:SECRET/d", "//u:***/d"),
+        ] {
+            assert_eq!(masked(text), told);
+            assert_eq!(masked(&masked(text)), told, "again");
+        }
+    }
+
+    #[test]
+    fn passwords_of_bare_logins_are_hidden() {
+        for (text, told) in [
+            ("u:SECRET@h/d", "u:***@h/d"),
+            ("open the file u_x:S/E@C//R:ET@h:1/d: no", "open the file u_x:***@h:1/d: no"),
+            ("open 'me@mail:SECRET@h' and v:SECRET@i", "open 'me@mail:***@h' and v:***@i"),
+            ("{\"url\":\"u:SECRET@h\"}", "{\"url\":\"u:***@h\"}"),
+            (":SECRET@h", ":***@h"),
+            ("it has the form user:password@host", "it has the form user:password@host"),
         ] {
             assert_eq!(masked(text), told);
             assert_eq!(masked(&masked(text)), told, "again");
@@ -221,6 +266,9 @@ mod tests {
             "redis://h",
             "a: b@c",
             "C:/x",
+            "postgresql://u@h:5432/d?application_name=a@b",
+            "{\"mail\":\"a@b\"}",
+            "ask: ops@h // or: me@h",
             "\u{e9}://\u{e9}",
         ] {
             assert_eq!(masked(text), text);

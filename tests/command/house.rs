@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use stent::backend::postgres::Postgres;
 use stent::backend::sqlite::Sqlite;
-use stent::backend::{Request, SharedBackend};
+use stent::backend::{Request, Response, SharedBackend};
 use stent::codec::CanonicalJson;
 use stent::executor::{Executor, Silent, Task, Worker, WorkerState};
 use stent::model::{
@@ -151,7 +151,23 @@ impl House {
     }
 
     pub fn dispatch(&self, function: &str) -> Id {
-        self.on(self.executor.dispatch(function, "[7]".into(), DispatchOptions::default())).unwrap()
+        self.dispatch_with(function, "[7]")
+    }
+
+    pub fn dispatch_with(&self, function: &str, args: &str) -> Id {
+        self.on(self.executor.dispatch(function, args.into(), DispatchOptions::default())).unwrap()
+    }
+
+    /// How many executions are in this state.
+    pub fn count(&self, state: ExecutionState) -> u64 {
+        match self.on(self.backend.call(Request::CountExecutions { state: Some(state) })).unwrap() {
+            Response::Count(count) => count,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn end_of(&self, id: Id) -> ExecutionState {
+        self.on(self.executor.wait(id, SOON)).unwrap().execution.state
     }
 
     /// Until it is over.
@@ -251,6 +267,10 @@ impl House {
 }
 
 pub fn until(what: &str, condition: impl Fn() -> bool) {
+    until_mut(what, condition);
+}
+
+pub fn until_mut(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < SOON.unwrap(), "still not: {what}");

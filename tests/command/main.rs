@@ -7,8 +7,10 @@ mod exposition;
 mod grafana;
 mod house;
 mod metrics;
+mod moves;
 #[path = "../common/postgres.rs"]
 mod postgres;
 mod reads;
 mod terminal;
 mod upkeep;
+mod watch;

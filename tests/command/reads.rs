@@ -34,6 +34,7 @@ fn lists_come_in_pages_and_by_filters(place: Where) {
     assert_eq!(ids(&list(&["--state", "completed"])), [""; 0]);
     assert_eq!(ids(&list(&["--since", "1h"])).len(), 5);
     assert_eq!(ids(&list(&["--until", "1h"])).len(), 0);
+    assert_eq!(house.say(&["list", "--state", "failed"]).ok().out, "No such executions.\n");
     let read = house.say(&["list", "-n", "2"]).ok().out;
     assert!(read.contains(&format!("The next page: --after {next}")) && read.contains("FUNCTION"), "{read}");
     assert!(!read.contains('\x1b'), "{read}");

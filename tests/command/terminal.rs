@@ -17,14 +17,14 @@ on_both! {
 }
 
 /// A terminal with a program on it.
-struct Terminal {
+pub struct Terminal {
     master: File,
     child: Child,
     text: String,
 }
 
 impl Terminal {
-    fn start(mut command: Command, columns: u16) -> Self {
+    pub fn start(mut command: Command, columns: u16) -> Self {
         let (mut master, mut slave) = (0, 0);
         let size = libc::winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let (name, settings) = (std::ptr::null_mut(), std::ptr::null());
@@ -62,8 +62,47 @@ impl Terminal {
         true
     }
 
-    fn say(&mut self, words: &str) {
+    pub fn say(&mut self, words: &str) {
         self.master.write_all(words.as_bytes()).unwrap();
+    }
+
+    /// What is written next; nothing, if nothing is for a long time.
+    pub fn read_soon(&mut self) -> Vec<u8> {
+        let mut ready = libc::pollfd { fd: self.master.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one descriptor, which is open.
+        if unsafe { libc::poll(&mut ready, 1, 30_000) } < 1 {
+            return Vec::new();
+        }
+        let mut bytes = vec![0; 4096];
+        let count = self.master.read(&mut bytes).unwrap_or(0);
+        bytes.truncate(count);
+        bytes
+    }
+
+    /// How the terminal is set: what it does with what is typed and written.
+    pub fn settings(&self) -> [libc::tcflag_t; 3] {
+        // SAFETY: all zeros are settings, too.
+        let mut settings: libc::termios = unsafe { std::mem::zeroed() };
+        // SAFETY: a terminal, and a place to write to.
+        assert_eq!(unsafe { libc::tcgetattr(self.master.as_raw_fd(), &mut settings) }, 0);
+        [settings.c_iflag, settings.c_oflag, settings.c_lflag]
+    }
+
+    pub fn kill(&self, signal: i32) {
+        // SAFETY: our own child, which was not waited for.
+        assert_eq!(unsafe { libc::kill(self.child.id().try_into().unwrap(), signal) }, 0);
+    }
+
+    pub fn wait(&mut self) -> i32 {
+        self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+
+    /// The exit code, and what was written since the last look.
+    pub fn end_raw(&mut self) -> (i32, Vec<u8>) {
+        let mut bytes = Vec::new();
+        // Where the last one that had it is gone, a terminal's end is an error.
+        let _end = self.master.read_to_end(&mut bytes);
+        (self.wait(), bytes)
     }
 
     /// The exit code, and all that was written.
@@ -73,7 +112,7 @@ impl Terminal {
     }
 }
 
-fn on(house: &House, args: &[&str]) -> Command {
+pub fn on(house: &House, args: &[&str]) -> Command {
     let mut command = stent();
     command.env("STENT_DB", &house.url).env("PAGER", "cat").args(args);
     command
@@ -99,12 +138,15 @@ fn colours_are_for_terminals_that_want_them(place: Where) {
 fn lines_are_as_wide_as_the_terminal(place: Where) {
     let house = House::new(place);
     house.exhibit();
-    let mut command = on(&house, &["list"]);
-    command.env("NO_COLOR", "1");
-    let (_, text) = Terminal::start(command, 100).end();
-    let widths: Vec<usize> = text.lines().map(|line| line.trim_end().chars().count()).collect();
-    assert!(widths.iter().all(|width| *width <= 100), "{text}");
-    assert!(text.contains('…') && text.contains("d0") || text.contains("ago"), "{text}");
+    for (columns, has_result) in [(80, false), (100, true)] {
+        let mut command = on(&house, &["list"]);
+        command.env("NO_COLOR", "1");
+        let (_, text) = Terminal::start(command, columns).end();
+        let widths: Vec<usize> = text.lines().map(|line| line.trim_end().chars().count()).collect();
+        assert!(widths.iter().all(|width| *width <= usize::from(columns)), "{text}");
+        assert_eq!((text.contains("RESULT"), text.contains('…')), (has_result, has_result), "{text}");
+        assert!(text.contains(" ago"), "{text}");
+    }
 }
 
 fn long_answers_are_paged(place: Where) {

@@ -1,10 +1,13 @@
 //! Stores are made, brought up to date, cleaned up, copied and checked.
 
+use serde_json::json;
+
 use crate::house::{House, Where, on_both, run};
 
 on_both! {
     a_store_is_made_on_purpose_only,
     what_a_cleanup_would_take_is_told_before,
+    a_bench_leaves_nothing,
     a_check_tells_what_to_do,
 }
 
@@ -97,4 +100,24 @@ fn an_older_store_waits_to_be_migrated() {
     let done = run(&["--db", file, "--json", "migrate", "--yes"]).ok().json();
     assert_eq!((&done["from"], &done["done"]), (&1.into(), &true.into()));
     run(&["--db", file, "list"]).ok();
+}
+
+fn a_bench_leaves_nothing(place: Where) {
+    let house = House::new(place);
+    let before = house.say(&["--json", "functions"]).ok().out;
+    let said = house.say(&["--json", "bench", "--time", "40ms"]).ok().json();
+    for rate in [&said["dispatch"], &said["run"], &said["calls"]] {
+        assert!(rate["per_second"].as_f64().unwrap() > 0.0 && rate["executions"].as_u64().unwrap() >= 100, "{said}");
+    }
+    assert!(said["latency"]["middle_ms"].as_f64().unwrap() > 0.0, "{said}");
+    let stats = house.say(&["--json", "stats"]).ok().json();
+    assert_eq!((&stats["executions"], &stats["tasks"], &stats["workers"]), (&json!({}), &json!({}), &json!(0)));
+    assert_eq!(house.say(&["--json", "functions"]).ok().out, before);
+
+    // There is work: it is asked for.
+    let id = house.dispatch("f").to_string();
+    let said = house.say(&["bench", "--time", "40ms"]);
+    assert!(said.code == 6 && said.err.contains("1 execution and 0 workers"), "{said:?}");
+    assert!(house.say(&["bench", "--time", "40ms", "--yes"]).ok().out.contains("run to their end"));
+    assert!(house.say(&["--json", "list"]).ok().out.contains(&id));
 }

@@ -76,6 +76,8 @@ mod lanes;
 mod limits;
 #[path = "../../src/check/cases/looks.rs"]
 mod looks;
+#[path = "../../src/check/cases/moves.rs"]
+mod moves;
 #[path = "../../src/check/must.rs"]
 mod must;
 mod old_snapshots;

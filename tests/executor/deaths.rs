@@ -16,8 +16,8 @@ use crate::house::{House, Kind, SOON, text, until};
 /// Set for a worker's process: the store, and the folder that it works in.
 const WORKER: &str = "STENT_TEST_DYING_WORKER";
 
-/// Long enough for a busy machine: a worker that stands still for as long counts as dead.
-const LEASE: Duration = Duration::from_millis(1500);
+/// Long enough for a busy machine: a worker that stands still for as long, or whose commits do, counts as dead.
+const LEASE: Duration = Duration::from_secs(4);
 
 fn options(slots: usize) -> WorkerOptions {
     WorkerOptions {

@@ -25,6 +25,8 @@ pub struct Flaky {
     /// Registrations that fail before one succeeds.
     pub away: AtomicUsize,
     pub mute: AtomicBool,
+    /// Errors of the next dispatches; none: that one is recorded.
+    pub dispatches: Mutex<VecDeque<Option<Error>>>,
     /// It records no dead letters, and counts what it has refused for it.
     pub no_letters: AtomicBool,
     pub refused: AtomicUsize,
@@ -50,6 +52,7 @@ impl Flaky {
             fails: Mutex::default(),
             poison: Mutex::default(),
             away: AtomicUsize::new(0),
+            dispatches: Mutex::default(),
             mute: AtomicBool::new(false),
             no_letters: AtomicBool::new(false),
             refused: AtomicUsize::new(0),
@@ -133,7 +136,11 @@ impl Backend for Flaky {
     }
 
     async fn dispatch(&self, executions: Vec<NewExecution>) -> Result<Vec<Id>> {
-        self.store.dispatch(executions).await
+        let told = self.dispatches.lock().unwrap().pop_front().flatten();
+        match told {
+            Some(error) => Err(error),
+            None => self.store.dispatch(executions).await,
+        }
     }
 
     async fn register_worker(&self, worker: NewWorker) -> Result<()> {

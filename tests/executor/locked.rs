@@ -1,12 +1,12 @@
-//! Somebody else has the file's lock for much longer than anybody wants to wait.
+//! Somebody else has the file's lock for much longer than anybody wants to wait, or has put a rule of his own into it.
 
 use std::time::{Duration, Instant};
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Executor as _};
 use stent::backend::sqlite::Sqlite;
-use stent::backend::{Backend as _, Request, Response};
-use stent::model::{DispatchOptions, Id, SqliteOptions, Status};
+use stent::backend::{Backend as _, DeadLetterFilter, Request, Response};
+use stent::model::{DispatchOptions, FunctionOptions, Id, RetryPolicy, SqliteOptions, Status};
 
 use crate::house::{Count, House, SOON, text, until};
 
@@ -89,4 +89,31 @@ fn a_file_that_is_up_to_date_is_opened_beside_who_writes() {
     let found = house.on(second.call(Request::GetExecution { execution_id: id })).unwrap();
     assert!(matches!(found, Response::Execution(Some(_))));
     house.on(second.call(Request::Close {})).unwrap();
+}
+
+/// A refusal that lasts is charged like a failure, attempt after attempt, and the letter says what the database said.
+#[test]
+fn what_a_trigger_refuses_is_charged_and_ends_in_a_dead_letter() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let house = House::at(path.to_str().unwrap());
+    let ran = Count::default();
+    let count = ran.clone();
+    let policy = RetryPolicy { max_attempts: 2, initial_delay: 0.0, ..RetryPolicy::default() };
+    let options = FunctionOptions { retry_policy: Some(policy), ..FunctionOptions::default() };
+    house.function_with("refused", options, move |task| {
+        count.up();
+        task.complete(task.args())
+    });
+    let mut other = house.on(SqliteConnectOptions::new().filename(&path).connect()).unwrap();
+    let trigger = "CREATE TRIGGER no BEFORE UPDATE ON tasks WHEN new.state = 'completed' \
+                   BEGIN SELECT raise(ABORT, 'no completions today'); END";
+    house.on(other.execute(trigger)).unwrap();
+    let _worker = house.worker(1);
+    house.run("refused", "[]").unwrap_err();
+    assert_eq!(ran.get(), 2);
+    let filter = DeadLetterFilter { limit: 9, ..DeadLetterFilter::default() };
+    let letters = house.on(house.executor.dead_letters(filter)).unwrap();
+    assert!(letters[0].reason.contains("2 of 2 attempts failed"), "{}", letters[0].reason);
+    assert!(letters[0].reason.contains("no completions today"), "{}", letters[0].reason);
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use stent::backend::{DeadLetterFilter, Request, Response};
 use stent::executor::WorkerState;
 use stent::model::{
-    CallOptions, ERROR_TEXT_MAX, Error, Failure, Number, Status, TaskState, WaitSignalOptions, WorkerOptions, child_id,
+    CallOptions, DispatchOptions, DispatchRequest, ERROR_TEXT_MAX, Error, Failure, Number, Status, TaskState,
+    WaitSignalOptions, WorkerOptions, child_id,
 };
 
 use crate::flaky::flaky_house;
@@ -16,6 +17,24 @@ use crate::house::{Count, House, SOON, text, tries, until};
 
 fn letters_of(function: &str) -> DeadLetterFilter {
     DeadLetterFilter { function: Some(function.to_owned()), limit: 10, ..DeadLetterFilter::default() }
+}
+
+/// Of many that are dispatched, the first stand; of those whose answer was lost nobody says that they don't.
+#[test]
+fn a_dispatch_of_many_says_how_far_it_came() {
+    let (house, flaky) = flaky_house();
+    let doubt = Error::backend("the connection is cut").retryable(true).with("commit", "in doubt");
+    for (error, told) in [
+        (Error::backend("no room"), "the first 1000 requests are started, the next ones are not"),
+        (doubt, "the first 1000 requests are started; whether the next ones are is not known"),
+    ] {
+        flaky.dispatches.lock().unwrap().extend([None, Some(error)]);
+        let request = DispatchRequest { function: "f".into(), args: "[]".into(), options: DispatchOptions::default() };
+        let requests = vec![request; 1001];
+        let why = house.on(house.executor.dispatch_many(requests)).unwrap_err();
+        assert!(why.message().contains(told), "{why:?}");
+        assert_eq!(why.details().get("dispatched"), Some(&1000.into()), "{why:?}");
+    }
 }
 
 /// DESIGN, law 2: the handler's body is not run again because a commit failed.

@@ -29,8 +29,12 @@ struct Site {
 }
 
 async fn site() -> Site {
+    site_with("&notify=off").await
+}
+
+async fn site_with(options: &str) -> Site {
     let proxy = Proxy::new(&shared().url);
-    let url = fresh_url("&notify=off");
+    let url = fresh_url(options);
     let store = Postgres::open(&proxy.url(&url)).await.unwrap();
     let direct = Postgres::open(&url).await.unwrap();
     Site { proxy, store, direct }
@@ -138,6 +142,25 @@ fn a_dispatch_answers_the_execution_that_it_made() {
         let answers = site.store.dispatch(batch.clone()).await.unwrap();
         assert_eq!(answers, [first.id, batch[1].id, batch[2].id]);
         assert_eq!((site.count().await, site.proxy.lost()), (4, 3));
+    });
+}
+
+/// The statement that is its own transaction is carried out, and from then on nobody hears of the server.
+#[test]
+fn a_dispatch_that_may_be_recorded_is_told_as_in_doubt() {
+    on(async {
+        let site = site_with("&notify=off&connect_timeout=1").await;
+        site.worker().await;
+        // Its route is made, the catalog read, and the statement prepared.
+        for _ in 0..2 {
+            site.store.dispatch(vec![new_execution()]).await.unwrap();
+        }
+        site.proxy.until_quiet();
+        site.proxy.lose_executed(u64::MAX);
+        let why = site.store.dispatch(vec![new_execution()]).await.unwrap_err();
+        assert_eq!(site.count().await, 3);
+        assert_eq!(why.details().get("commit"), Some(&"in doubt".into()), "{why:?}");
+        assert!(why.is_retryable() && why.message().contains("is not known"), "{why:?}");
     });
 }
 

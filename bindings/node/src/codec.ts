@@ -3,7 +3,7 @@
 
 import { types } from "node:util";
 import { misuse } from "./errors";
-import { isBytes, isObject, isSimple, Walk } from "./payload";
+import { holdsBytes, isBytes, isObject, isSimple, Walk } from "./payload";
 
 /**
  * Between the values of handlers and what is carried of them. `open(url, { codec })` takes one of your own. The same value
@@ -80,8 +80,9 @@ export class NativeCodec implements Codec {
     const kind = this.kinds.get(value.constructor);
     if (kind) return mark(kind.name, walk.write(kind.write(value)));
     const keys = Object.keys(value);
-    if (keys.length !== 1 || keys[0] !== MARK) return undefined;
-    return mark("object", Object.entries(value).map(([key, held]) => [key, walk.below(key, held)]));
+    if ((keys.length !== 1 || keys[0] !== MARK) && !holdsBytes(value)) return undefined;
+    const members = Object.entries(value).filter(([, held]) => held !== undefined);
+    return mark("object", members.map(([key, held]) => [key, walk.below(key, held)]));
   }
 }
 

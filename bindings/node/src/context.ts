@@ -1,7 +1,7 @@
 // What a handler is given.
 
 import { errorOut } from "./checked";
-import { type Callee, type Reference, referenceOf, type Rest, signalOf, type SignalReference } from "./functions";
+import { type Callee, type Reference, referenceOf, type Rest, signalOf, type SignalReference } from "./references";
 import { type HandlerLog, handlerLog, type Log } from "./log";
 import { native } from "./native";
 import { type CallOptions, decode, type Duration, encodeText, type StepOptions, type WaitSignalOptions } from "./options";

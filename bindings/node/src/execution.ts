@@ -2,7 +2,7 @@
 
 import { inspect } from "node:util";
 import { misuse } from "./errors";
-import { type Reference, signalOf, type SignalReference } from "./functions";
+import { type Reference, signalOf, type SignalReference } from "./references";
 import { type Duration, encode, type ExecutionState, type SignalOptions } from "./options";
 import { type ExecutionRecord, type Progress, recordOf } from "./records";
 import { parse } from "./schema";

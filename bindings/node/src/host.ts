@@ -6,7 +6,7 @@ import * as net from "node:net";
 import { check, errorOf, errorOut } from "./checked";
 import { CancelledError, ClosedError, STATUS, type StentError } from "./errors";
 import { duplicate, type Handle, native } from "./native";
-import type { LogLevel } from "./log";
+import type { LogLine } from "./log";
 import { fromJson, toJson } from "./payload";
 import type { Values } from "./values";
 
@@ -16,16 +16,6 @@ export const EVENTS = ["task", "op", "ended", "cancel", "evict", "reply", "log",
 /** Events taken at once, and batches in a row before the loop's other work has its turn. */
 const BATCH = 64;
 const BATCHES = 16;
-
-export interface LogLine {
-  time: string;
-  level: LogLevel;
-  target: string;
-  message: string;
-  fields: Record<string, string>;
-  /** Lines before this one that were lost, because they came too fast. */
-  lost: number;
-}
 
 export type WorkerState = "starting" | "ready" | "draining" | "stopped";
 

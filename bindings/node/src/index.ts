@@ -27,7 +27,8 @@ export {
   UnsupportedError,
 } from "./errors";
 export { Execution, type WaitOptions, type WatchOptions } from "./execution";
-export { define, Definition, type Handler, Reference, reference, signal, SignalReference } from "./functions";
+export { define, Definition, type Handler, reference, signal } from "./functions";
+export { Reference, SignalReference } from "./references";
 export type { WorkerState } from "./host";
 export type { HandlerLog, LogFields, Logger, LogLevel } from "./log";
 export type * from "./options";

@@ -1,10 +1,20 @@
 // The log: what the library has to say, and what handlers say by their context, in the hands of an object like `console`.
 
 import { misuse } from "./errors";
-import type { LogLine } from "./host";
 import { decode } from "./options";
 
 export type LogLevel = "error" | "warn" | "info" | "debug";
+
+/** As the library gives it. */
+export interface LogLine {
+  time: string;
+  level: LogLevel;
+  target: string;
+  message: string;
+  fields: Record<string, string>;
+  /** Lines before this one that were lost, because they came too fast. */
+  lost: number;
+}
 
 /** Facts beside a line's sentence: function, task, execution, attempt, worker, and what a handler adds. */
 export type LogFields = Record<string, unknown>;

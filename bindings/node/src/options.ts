@@ -2,7 +2,7 @@
 // the compiler sees to that, and a test compares the tables with what the library knows.
 
 import { misuse } from "./errors";
-import { type Callee, referenceOf, shown } from "./functions";
+import { type Callee, referenceOf, shown } from "./references";
 import { nearest } from "./nearest";
 import { toJson } from "./payload";
 

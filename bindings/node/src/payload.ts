@@ -5,9 +5,12 @@ import { type InvalidError, misuse } from "./errors";
 
 const MARK = "$base64";
 
+/** A member that is undefined is as good as none. */
 const onlyValue = (value: object): unknown => {
   const keys = Object.keys(value);
-  return keys.length === 1 && keys[0] === MARK ? (value as Record<string, unknown>)[MARK] : undefined;
+  if (!keys.includes(MARK)) return undefined;
+  const members = value as Record<string, unknown>;
+  return keys.every((key) => key === MARK || members[key] === undefined) ? members[MARK] : undefined;
 };
 
 export const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
@@ -17,6 +20,11 @@ function isMark(value: unknown): value is object {
   let held = value;
   while (isObject(held) && !Array.isArray(held)) held = onlyValue(held);
   return typeof held === "string" && held !== value;
+}
+
+/** A plain object with bytes alone under the key of bytes, which JSON has no form for. */
+export function holdsBytes(value: object): boolean {
+  return isBytes(onlyValue(value)) && kindOf(value) === null && typeof (value as { toJSON?: unknown }).toJSON !== "function";
 }
 
 /** Writes a value as what JSON has, and says where it can't. */
@@ -117,10 +125,13 @@ export const isSimple = (value: unknown): boolean =>
 export const isBytes = (value: unknown): value is ArrayBufferView | ArrayBuffer =>
   ArrayBuffer.isView(value) || value instanceof ArrayBuffer;
 
-function marked(value: bigint | object): unknown {
+function marked(value: bigint | object, walk: Walk): unknown {
   if (isBytes(value)) return { [MARK]: bytesOf(value).toString("base64") };
   // What is in a mark stays as it is.
-  return isMark(value) ? { [MARK]: value } : undefined;
+  if (isMark(value)) return { [MARK]: value };
+  // With one key more around them they would be an object that looks so.
+  if (typeof value === "object" && holdsBytes(value)) throw walk.refusal(`has bytes alone under "${MARK}"; give them another key`);
+  return undefined;
 }
 
 /** undefined is null, and what JSON can't say is an error that tells where it stands. */

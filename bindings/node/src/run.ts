@@ -2,7 +2,7 @@
 
 import { check, errorOf, errorOut, failureOf } from "./checked";
 import { type Failure, LeaseLostError, NondeterminismError, STATUS, StentError } from "./errors";
-import type { Schemas } from "./functions";
+import type { Schemas } from "./references";
 import { cancelled, type Host, type Hosted } from "./host";
 import { type Handle, native } from "./native";
 import { fromJson, toJson } from "./payload";

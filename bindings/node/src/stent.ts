@@ -6,16 +6,7 @@ import { type Codec, NativeCodec } from "./codec";
 import { Context } from "./context";
 import { ClosedError, misuse, NotFoundError } from "./errors";
 import { checkId, Execution } from "./execution";
-import {
-  type Callee,
-  type Define,
-  define,
-  Definition,
-  Reference,
-  referenceOf,
-  type Rest,
-  shown,
-} from "./functions";
+import { type Define, define, Definition } from "./functions";
 import { Host, newWorkerId } from "./host";
 import { Log, type LogChoice } from "./log";
 import { type Handle, native } from "./native";
@@ -36,6 +27,7 @@ import {
 } from "./options";
 import { fromJson } from "./payload";
 import { type CheckReport, type DeadLetter, deadLetterOf, type ExecutionRecord, recordOf } from "./records";
+import { type Callee, Reference, referenceOf, type Rest, shown } from "./references";
 import { Run } from "./run";
 import { parseArgs } from "./schema";
 import { Values } from "./values";

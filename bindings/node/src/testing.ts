@@ -2,7 +2,8 @@
 
 import { misuse, TimeoutError } from "./errors";
 import type { Execution } from "./execution";
-import type { Callee, Definition, Reference, Rest } from "./functions";
+import type { Definition } from "./functions";
+import type { Callee, Reference, Rest } from "./references";
 import type { LogFields, Logger, LogLevel } from "./log";
 import type { DispatchOptions, Duration, WorkerOptions } from "./options";
 import { type OpenOptions, Stent } from "./stent";

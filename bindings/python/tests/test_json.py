@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
@@ -58,6 +59,14 @@ VALUES: list[Any] = [
     UUID(int=7),
     {"in": [{"all": (UUID(int=1), {Decimal(2): b"x"})}, {"$base64": MARKED}]},
     {"$base64": "not the shape", "for": "it has more"},
+    # What looks like bytes, with bytes in it.
+    {"$base64": b"x"},
+    {"$base64": {"$base64": b"x"}},
+    [{"in": {"$base64": {"$base64": {"$base64": b""}}}}, b"y", MARKED],
+    {"$base64": {"$py": b"x"}},
+    {"$py": {"$base64": b"x"}},
+    {"$base64": (b"x",)},
+    {"$base64": [{"$base64": b"x"}]},
 ]
 
 
@@ -190,6 +199,39 @@ def test_a_record_with_bytes_can_be_written_back(store: str) -> None:
             (task,) = executor.backend.call("list_tasks_for_execution", execution_id=execution.id)
             executor.backend.call("update_task", task=task)
             assert execution.state()["result"] == value and execution.state()["args"] == [value]
+
+
+def test_a_class_under_the_key_of_bytes(codec: stent.Codec) -> None:
+    class Tint(str, Enum):
+        RED = "b25l"
+
+    class Key(bytes):
+        pass
+
+    class Raw(bytes, Enum):
+        ONE = b"1"
+
+    for unknown in (Tint.RED, Raw.ONE):
+        with pytest.raises(TypeError, match="has no place in JSON"):
+            _json.dumps({"$base64": unknown})
+    codec.register(Tint)
+    codec.register(Raw)
+    codec.register(Key, write=bytes, read=Key)
+    for value in (Tint.RED, Raw.ONE, Key(b"x")):
+        for given in (value, {"$base64": value}, {"$base64": {"$base64": value}}):
+            assert same(_json.loads(_json.dumps(given)), given)
+    assert type(_json.loads(_json.dumps(Key(b"x")))) is Key
+
+
+def test_plain_subclasses_come_back_plain() -> None:
+    class Name(str):
+        pass
+
+    for value, kind in ((OrderedDict(a=1), dict), (defaultdict(list, a=[1]), dict), (Name("x"), str), (Name("b25l"), str)):
+        for given in (value, {"$base64": value}):
+            back = _json.loads(_json.dumps(given))
+            assert back == given
+            assert type(back if given is value else back["$base64"]) is kind
 
 
 def test_what_is_no_json_says_so() -> None:

@@ -156,13 +156,8 @@ impl Dsn {
             }
             "max_queries" => self.max_queries = at_least_one(name, value)?,
             "max_inactive_connection_lifetime" => self.max_inactive_connection_lifetime = duration(name, value)?,
-            "connect_timeout" => self.connect_timeout = duration(name, value)?,
-            "call_timeout" => {
-                self.call_timeout = duration(name, value)?;
-                if self.call_timeout.is_zero() {
-                    return Err(wrong("call_timeout is 0; it must be more").with("key", name));
-                }
-            }
+            "connect_timeout" => self.connect_timeout = limit(name, value)?,
+            "call_timeout" => self.call_timeout = limit(name, value)?,
             "schema" => {
                 if value.is_empty() || value.len() > IDENTIFIER_MAX || value.starts_with("pg_") || value.contains('\0')
                 {
@@ -257,6 +252,16 @@ fn on_or_off(name: &str, value: &str) -> Result<bool> {
 
 fn duration(name: &str, value: &str) -> Result<Duration> {
     parse_duration(value).map_err(|why| wrong(&format!("{name}: {}", why.message())).with("key", name))
+}
+
+/// How long a call waits. For libpq 0 is no limit: whoever writes it means anything but "at once".
+fn limit(name: &str, value: &str) -> Result<Duration> {
+    let limit = duration(name, value)?;
+    if limit.is_zero() {
+        let told = format!("{name} is 0, and a call waits for a limited time; for a very long one write 1d");
+        return Err(wrong(&told).with("key", name));
+    }
+    Ok(limit)
 }
 
 #[cfg(test)]
@@ -395,7 +400,12 @@ mod tests {
             ("sslcert=/nowhere", "can't be read"),
             ("keepalives=1", "'keepalives' is not known"),
             ("port=1,2", "port names 2, and there are 1 servers"),
-            ("call_timeout=0", "call_timeout is 0; it must be more"),
+            ("call_timeout=0", "call_timeout is 0, and a call waits for a limited time; for a very long one write 1d"),
+            (
+                "connect_timeout=0",
+                "connect_timeout is 0, and a call waits for a limited time; for a very long one write 1d",
+            ),
+            ("connect_timeout=0s", "connect_timeout is 0"),
             ("call_timeout=soon", "call_timeout: 'soon' is not a duration"),
             ("schema=", "schema is ''"),
             ("schema=%zz", "two hexadecimal digits"),
@@ -404,6 +414,11 @@ mod tests {
         ] {
             let error = Dsn::parse(&format!("postgresql://me:secret@host/db?{query}")).unwrap_err();
             assert!(error.message().contains(says), "{error}");
+            assert!(!error.message().contains("secret"), "{error}");
+        }
+        for url in ["postgresql:/me:secret@h/d", "postgres:/h/d?schema=s", "postgresql:me:secret@h"] {
+            let error = Dsn::parse(url).unwrap_err();
+            assert!(error.message().contains("it does not begin with postgresql://"), "{error}");
             assert!(!error.message().contains("secret"), "{error}");
         }
         assert!(!Dsn::parse("postgresql://me:se:cret@ho:st/db").unwrap_err().message().contains("cret"));

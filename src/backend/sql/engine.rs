@@ -10,16 +10,18 @@ use tokio::sync::broadcast;
 use super::at_once::{self, AtOnce};
 use super::database::Database;
 use super::look::indexes;
+use super::patience::in_doubt;
 use super::store::Sql;
 use super::tx::Tx;
 use super::{
-    advance, cancel, claim, dead_letters, dispatch, doubt, ended, fork, journal, list, look, parked, protocol,
+    advance, cancel, claim, dead_letters, dispatch, doubt, ended, fork, journal, list, look, moves, parked, protocol,
     register, signals, snapshot, stats, sweep,
 };
 use crate::backend::{
-    Backend, Claim, Claimed, DeadLetterFilter, ExecutionFilter, Health, JournalEntry, JournalRequest, LogSize,
-    NewExecution, NewSignal, NewWorker, Notice, Old, OldFilter, Registered, Renew, Renewed, Replayed, Request,
-    Response, Snapshot, StoreStats, Swept, TaskFilter, Transition, Unserved, Verdict,
+    Backend, Claim, Claimed, DeadLetterFilter, Departed, ExecutionFilter, Exported, Fenced, Health, Imported,
+    JournalEntry, JournalRequest, LogSize, NewExecution, NewSignal, NewWorker, Notice, Old, OldFilter, Parcel,
+    Registered, Renew, Renewed, Replayed, Request, Response, Snapshot, StoreStats, Swept, TaskFilter, Transition,
+    Unserved, Verdict,
 };
 use crate::model::{DeadLetter, Execution, Id, Payload, Result, Signal, Task};
 
@@ -112,6 +114,8 @@ impl<D: Database> Backend for Sql<D> {
             |tx, said| Box::pin(async move { dispatch::insert_again(tx, &said.0).await }),
         )
         .await
+        // Nobody could look whether the first statement is recorded.
+        .map_err(|why| if doubtful && why.is_retryable() && !why.is_in_doubt() { in_doubt(why) } else { why })
     }
 
     async fn register_worker(&self, worker: NewWorker) -> Result<()> {
@@ -284,6 +288,47 @@ impl<D: Database> Backend for Sql<D> {
     async fn health(&self) -> Result<Health> {
         let signs = self.read_together((), |session, _| Box::pin(async move { look::signs(session).await })).await?;
         Ok(Health { signs, indexes: indexes(D::MIGRATIONS) })
+    }
+
+    async fn forget_executions(&self, executions: Vec<Id>) -> Result<u64> {
+        protocol::forget(self, &executions).await
+    }
+
+    async fn forget_functions(&self, names: Vec<String>) -> Result<()> {
+        self.write_exactly(names, |tx, names| Box::pin(async move { register::forget_functions(tx, &names).await }))
+            .await
+    }
+
+    async fn export(&self, execution: Id, anyway: bool) -> Result<Exported> {
+        self.write_surely(
+            (execution, anyway),
+            |tx, of| Box::pin(async move { moves::export(tx, of.0, of.1).await }),
+            |tx, said| Box::pin(async move { moves::export(tx, said.0.0, said.0.1).await }),
+        )
+        .await
+    }
+
+    async fn import(&self, parcel: Parcel) -> Result<Imported> {
+        self.write_surely(
+            parcel,
+            |tx, parcel| Box::pin(async move { moves::import(tx, &parcel).await }),
+            // If it was recorded, it is there.
+            |tx, said| Box::pin(async move { moves::import(tx, &said.0).await.map(|_| said.1) }),
+        )
+        .await
+    }
+
+    async fn departed(&self, limit: u32) -> Result<Vec<Departed>> {
+        self.read(limit, |session, limit| Box::pin(async move { moves::fenced(session, *limit).await })).await
+    }
+
+    async fn settle(&self, execution: Id, what: Fenced) -> Result<()> {
+        self.write_surely(
+            (execution, what),
+            |tx, of| Box::pin(async move { moves::settle(tx, of.0, of.1).await }),
+            |tx, said| Box::pin(async move { moves::settle(tx, said.0.0, said.0.1).await }),
+        )
+        .await
     }
 
     fn log_size(&self) -> Option<LogSize> {

@@ -3,7 +3,8 @@
 use super::catalog::stored;
 use super::routes::bump_catalog;
 use super::statements::{
-    FUNCTION_PUT, TASKS_LEAVE_LANE, TASKS_LIMIT_RUNNING, TASKS_LIMIT_WOKEN, WORKER_DELETE, WORKER_PUT, WORKER_SEEN,
+    FUNCTION_DELETE, FUNCTION_PUT, TASKS_LEAVE_LANE, TASKS_LIMIT_RUNNING, TASKS_LIMIT_WOKEN, WORKER_DELETE, WORKER_PUT,
+    WORKER_SEEN,
 };
 use super::tx::Tx;
 use crate::backend::{Function, NewWorker};
@@ -103,6 +104,16 @@ pub(super) async fn forget(tx: &mut Tx<'_>, worker_ids: &[String]) -> Result<()>
         tx.hint_work();
     }
     Ok(())
+}
+
+/// What a worker has declared of these functions counts no more. A worker that declares them is asked for nothing.
+pub(super) async fn forget_functions(tx: &mut Tx<'_>, names: &[String]) -> Result<()> {
+    let mut names = names.to_vec();
+    names.sort_unstable();
+    for name in &names {
+        tx.change(FUNCTION_DELETE.call().text(name.as_str())).await?;
+    }
+    catalog_changed(tx).await
 }
 
 /// Others see the new catalog after the commit; this transaction uses it from here on.

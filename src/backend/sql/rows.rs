@@ -1,5 +1,6 @@
-//! Reads records from rows.
+//! Reads records from rows, and makes columns of them.
 
+use super::call::Call;
 use super::row::Row;
 use crate::codec;
 use crate::model::{Execution, Id, Payload, ProgressEntry, Result, Signal, Task};
@@ -91,4 +92,16 @@ pub(super) fn args_column(args: &Payload) -> Option<&[u8]> {
 /// `{}` and NULL are the same, as with [`args_column`].
 pub(super) fn kwargs_column(kwargs: &Payload) -> Option<&[u8]> {
     Some(kwargs.as_bytes()).filter(|bytes| *bytes != b"{}")
+}
+
+/// A task's columns from `idempotency_key` to `error`, for what inserts whole records.
+pub(super) fn add_request_and_outcome<'a>(call: &mut Call<'a>, task: &'a Task) {
+    call.text(task.idempotency_key.as_deref())
+        .text(task.queue.as_deref())
+        .made(codec::tags_to_column(&task.tags))
+        .made(task.retry_policy.as_ref().map(codec::policy_to_column))
+        .bytes(args_column(&task.args))
+        .bytes(kwargs_column(&task.kwargs))
+        .payload(task.result.as_ref())
+        .made_bytes(task.error.as_ref().map(codec::failure_to_column));
 }

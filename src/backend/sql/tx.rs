@@ -4,7 +4,7 @@
 //! other in a circle:
 //!
 //! 1. signals of executions (advisory);
-//! 2. executions that end;
+//! 2. executions that end or leave, then the note of an execution's move (`moves`);
 //! 3. `waits` rows of those to whom something is delivered, and of those that are ended from outside;
 //! 4. tasks;
 //! 5. idempotency keys, then joins (advisory);

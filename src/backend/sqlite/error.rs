@@ -18,6 +18,9 @@ const FULL: i32 = 13;
 const CANTOPEN: i32 = 14;
 const TOOBIG: i32 = 18;
 const CONSTRAINT: i32 = 19;
+/// Kinds of it: a value of a column that has each value once; what a trigger has raised.
+const UNIQUE: [i32; 3] = [CONSTRAINT | 6 << 8, CONSTRAINT | 8 << 8, CONSTRAINT | 10 << 8];
+const TRIGGER: i32 = CONSTRAINT | 7 << 8;
 const NOTADB: i32 = 26;
 
 /// What SQLite says.
@@ -77,15 +80,18 @@ pub(super) fn of(refused: Refused) -> Error {
         FULL => ("the disk is full; nothing was written; free some space and the same call succeeds", true),
         CANTOPEN => ("the file can't be opened; the folder must exist and be writable", false),
         TOOBIG => ("a value is larger than SQLite takes", false),
-        CONSTRAINT => ("a row of this identity exists already, or a required value is missing", false),
+        CONSTRAINT if UNIQUE.contains(&code) => ("a row of this identity exists already", false),
+        CONSTRAINT if code == TRIGGER => ("a trigger of the database refuses it", false),
+        CONSTRAINT => ("a rule of the tables refuses it", false),
         NOTADB => {
             ("the file is not a SQLite database, or is encrypted or cut off; give a path of its own to Stent", false)
         }
         _ => ("SQLite refused", false),
     };
-    let status = if code & 0xff == CONSTRAINT { Status::Conflict } else { Status::Backend };
-    // The message of a constraint violation names the constraint, which users don't know.
-    let said = if status == Status::Conflict { String::new() } else { format!(": {message}") };
+    let status = if UNIQUE.contains(&code) { Status::Conflict } else { Status::Backend };
+    // The message of a constraint violation names the constraint, which users don't know; a trigger is theirs.
+    let told = code & 0xff != CONSTRAINT || code == TRIGGER;
+    let said = if told { format!(": {message}") } else { String::new() };
     Error::new(status, format!("{advice} (SQLite code {code}{said})"))
         .retryable(retryable)
         .with("sqlite_code", i64::from(code))

@@ -93,6 +93,17 @@ pub enum Command {
     Cleanup(Cleanup),
     /// Copy a store to a new file, as it is at one moment, while workers use it (SQLite)
     Backup(Backup),
+    /// Watch the store live: rates, latencies, queues, what runs, what fails
+    Watch(Watch),
+    /// Measure what the store can do here: a short run in a queue of its own, cleaned up after itself
+    Bench(Bench),
+    /// Take executions out of the store, each as a line of JSON, for another store
+    Export(Export),
+    /// Take in executions that were exported from another store
+    Import(Import),
+    /// Executions that were exported and are fenced: list them, take them back, or let them go
+    #[command(subcommand)]
+    Exported(OnTheWay),
     /// Look whether the store is well, and say what to do
     Check,
     /// Print the completions for a shell
@@ -326,6 +337,83 @@ pub struct Cleanup {
 pub struct Backup {
     /// A new file
     pub file: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Watch {
+    /// How often to look
+    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = parse_duration)]
+    pub every: Duration,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Bench {
+    /// How long, about
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = parse_duration)]
+    pub time: Duration,
+    /// Do not ask on a store that has work
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Export {
+    /// These. One that goes on is fenced from then on: it runs nowhere until it is imported, or taken back
+    #[arg(value_parser = id, value_name = "EXECUTION", conflicts_with_all = ["all", "function", "queue", "state", "fenced"],
+        required_unless_present_any = ["all", "function", "queue", "state", "fenced"])]
+    pub executions: Vec<Id>,
+    /// Every one that goes on
+    #[arg(long)]
+    pub all: bool,
+    /// Those of this function that go on
+    #[arg(long, value_name = "NAME")]
+    pub function: Option<String>,
+    /// Those in this queue that go on
+    #[arg(long, value_name = "NAME")]
+    pub queue: Option<String>,
+    #[arg(long, value_parser = state::<ExecutionState>, help = states("Those in this state", ExecutionState::WORDS))]
+    pub state: Option<ExecutionState>,
+    /// Once more what is fenced already
+    #[arg(long, conflicts_with_all = ["all", "function", "queue", "state"])]
+    pub fenced: bool,
+    /// Into this new file; else to standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Wait so long for a moment at which no worker is at it
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = parse_duration)]
+    pub wait: Duration,
+    /// Also what a worker is at: that task runs again where it is imported
+    #[arg(long)]
+    pub anyway: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Import {
+    /// What `export` has written; - reads it from standard input
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum OnTheWay {
+    /// List what is fenced, oldest first
+    #[command(visible_alias = "ls")]
+    List,
+    /// They were imported nowhere, and go on here
+    Back(Settle),
+    /// They were imported elsewhere, and are forgotten here
+    Done(Settle),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Settle {
+    #[arg(value_parser = id, value_name = "EXECUTION", conflicts_with = "all", required_unless_present = "all")]
+    pub executions: Vec<Id>,
+    /// Everything that is fenced
+    #[arg(long)]
+    pub all: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
 }
 
 fn id(text: &str) -> Result<Id, String> {

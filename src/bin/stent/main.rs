@@ -12,6 +12,7 @@
 //! | `verdict` | what a store's numbers mean and what is to be done; pure | how they were read |
 //! | `serve` | HTTP: a page that is fetched again and again | stores, what is on the page |
 //! | `run/` | a file for each group of commands: one asks the store, then says | SQL, the terminal |
+//! | `watch/` | the live view | SQL |
 //! | `papers` | writes man pages and completions | all else |
 
 mod args;
@@ -25,6 +26,7 @@ mod table;
 mod tree;
 mod trouble;
 mod verdict;
+mod watch;
 mod words;
 
 use std::process::ExitCode;

@@ -17,14 +17,17 @@ pub fn both(screen: &Screen, time: Timestamp) -> String {
 }
 
 pub fn execution_state(state: ExecutionState) -> Cell {
-    let colour = match state {
+    Cell::from(state.as_str()).in_colour(of_execution(state))
+}
+
+pub fn of_execution(state: ExecutionState) -> Option<Colour> {
+    match state {
         ExecutionState::Completed => Some(Colour::Good),
         ExecutionState::Failed | ExecutionState::TimedOut => Some(Colour::Bad),
         ExecutionState::Running | ExecutionState::Cancelling => Some(Colour::Busy),
         ExecutionState::Pending => None,
         ExecutionState::Cancelled => Some(Colour::Dim),
-    };
-    Cell::from(state.as_str()).in_colour(colour)
+    }
 }
 
 pub fn task_state(state: TaskState) -> Cell {

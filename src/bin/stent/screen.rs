@@ -51,6 +51,23 @@ impl Screen {
         Self { json, pager: terminal && !no_pager && !json, terminal, colours, text: String::new() }
     }
 
+    /// For a view that shows the text itself, on the terminal that there is.
+    pub fn kept() -> Self {
+        Self { json: false, pager: false, terminal: true, colours: false, text: String::new() }
+    }
+
+    pub fn into_text(self) -> String {
+        self.text
+    }
+
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    pub fn has_colours(&self) -> bool {
+        self.colours
+    }
+
     /// The columns that there are; more than enough where nobody looks.
     pub fn width(&self) -> usize {
         if self.terminal { size().map_or(WIDTH, |(_, columns)| columns) } else { usize::MAX }
@@ -79,6 +96,11 @@ impl Screen {
             self.text.push_str(&codec::to_json(value));
             self.text.push('\n');
         }
+    }
+
+    /// As it is, for whoever asks.
+    pub fn raw(&mut self, text: &str) {
+        self.text.push_str(text);
     }
 
     /// Beside the answer: it does not go where the answer goes.

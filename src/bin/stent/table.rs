@@ -8,7 +8,7 @@ use crate::words::cut;
 /// Between columns.
 const GAP: &str = "  ";
 
-/// The last column is never narrower, however narrow the terminal.
+/// The last column is left out where it would be narrower.
 const LEAST: usize = 10;
 
 #[derive(Clone, Debug)]
@@ -43,31 +43,33 @@ impl Cell {
 }
 
 /// Writes rows below their heads. The last column is cut to what is left of the terminal's width. No heads: none are
-/// written.
+/// written. A row of one cell among others is a remark, and makes no column wider.
 pub fn write(screen: &mut Screen, heads: &[&str], rows: &[Vec<Cell>]) {
     let heads: Vec<Cell> = heads.iter().map(|head| Cell::from(*head).in_colour(Some(Colour::Head))).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0).max(heads.len());
     let all = || Some(&heads).filter(|heads| !heads.is_empty()).into_iter().chain(rows);
-    let width_of = |column: usize| all().filter_map(|row| row.get(column)).map(|cell| cell.text.width()).max();
+    let counted = |row: &&Vec<Cell>| row.len() > 1 || columns == 1;
+    let width_of =
+        |column: usize| all().filter(counted).filter_map(|row| row.get(column)).map(|cell| cell.text.width()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width_of(column).unwrap_or(0)).collect();
     let rights: Vec<bool> =
         (0..columns).map(|column| rows.iter().any(|row| row.get(column).is_some_and(|cell| cell.right))).collect();
     let before: usize = widths.iter().rev().skip(1).map(|width| width + GAP.len()).sum();
-    let left = screen.width().saturating_sub(before).max(LEAST);
+    let left = screen.width().saturating_sub(before);
+    let shown = if left < LEAST && columns > 2 { columns - 1 } else { columns };
     let mut lines = Vec::new();
     for row in all() {
         let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            let last = column + 1 == columns;
-            let text = if last { cut(&cell.text, left) } else { cell.text.clone() };
+        for (column, cell) in row.iter().take(shown).enumerate() {
+            let text = if column + 1 == columns { cut(&cell.text, left.max(LEAST)) } else { cell.text.clone() };
             let room = " ".repeat(widths[column].saturating_sub(text.width()));
             let painted = cell.colour.map_or_else(|| text.clone(), |colour| screen.paint(colour, &text));
-            match (rights[column], last) {
+            match (rights[column], column + 1 == shown) {
                 (true, _) => line += &format!("{room}{painted}"),
                 (false, true) => line += &painted,
                 (false, false) => line += &format!("{painted}{room}"),
             }
-            if !last {
+            if column + 1 < shown {
                 line += GAP;
             }
         }

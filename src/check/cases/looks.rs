@@ -14,6 +14,8 @@ cases! {
     functions_and_workers_are_known,
     what_a_cleanup_would_take_is_counted_and_stays,
     health_tells_of_what_is_wrong,
+    what_is_over_is_forgotten_by_its_id,
+    functions_are_forgotten_by_their_names,
 }
 
 /// The answer, if the store gives any.
@@ -133,4 +135,35 @@ async fn health_tells_of_what_is_wrong(store: Store) {
     let health = store.backend.health().await.must();
     let lease = only(health.signs.iter().filter(|sign| sign.part == "lease").collect());
     assert_eq!((lease.name.as_str(), lease.amount, lease.since.is_some()), ("w", 1, true));
+}
+
+async fn what_is_over_is_forgotten_by_its_id(store: Store) {
+    store.worker_with("w", vec![("f", tries(1))]).await;
+    let (over, failed) = (store.root("f").await, store.root("f").await);
+    store.hold(&over, spawns([wait_for(&over, 1, "go", None), timer(&over, 2, HOUR)])).await;
+    store.complete(&over, "1").await;
+    store.record(&failed, Commands::default(), dead("it broke")).await;
+    let other = store.root("f").await;
+    store.complete(&other, "2").await;
+    let going = store.start("f").await;
+    let all = [&over, &failed].map(|of| of.task.execution_id).into_iter().chain([going, Id::now_v7()]);
+    let Some(forgotten) = told(store.backend.forget_executions(all.collect()).await) else { return };
+    assert_eq!(forgotten, 1, "a letter keeps its execution, and what goes on stays");
+    assert_eq!(store.tasks(over.task.execution_id).await, []);
+    assert!(store.backend.snapshot(over.task.execution_id).await.must().is_none());
+    for kept in [failed.task.execution_id, other.task.execution_id, going] {
+        assert_eq!(store.tasks(kept).await.len(), 1);
+    }
+}
+
+async fn functions_are_forgotten_by_their_names(store: Store) {
+    let slow = FunctionOptions { queue: Some("slow".to_owned()), ..FunctionOptions::default() };
+    store.register("w", &[], &[], vec![("f", slow.clone()), ("g", slow.clone())]).await;
+    if told(store.backend.forget_functions(strings(&["f", "none"])).await).is_none() {
+        return;
+    }
+    assert_eq!(store.backend.registered().await.must().functions, [("g".to_owned(), slow)]);
+    let (forgotten, known) = (store.start("f").await, store.start("g").await);
+    assert_eq!(store.execution(forgotten).await.queue, None);
+    assert_eq!(store.execution(known).await.queue.as_deref(), Some("slow"));
 }

@@ -39,6 +39,7 @@ files! {
     lanes: Engine,
     limits: Engine,
     looks: Engine,
+    moves: Engine,
     options: Engine,
     parking: Engine,
     raw: Engine,

@@ -20,7 +20,7 @@ from . import _deep
 
 MARK = "$base64"
 """The key of bytes, in every language: {"$base64": "…"}. A dict that looks so, or that has such a dict as its only value
-under that key, travels with one such key more around it."""
+under that key, travels with one such key more around it; one with bytes under that key, as its pairs."""
 PYTHON = "$py"
 """The key of what Python alone has: {"$py": ["tuple", [1, 2]]}. A dict with only that key travels as its pairs."""
 
@@ -139,12 +139,12 @@ class Codec:
             return [self.plain(item) for item in value]
         if kind is dict:
             return self._plain_dict(value)
-        if isinstance(value, bytes | bytearray | memoryview):
-            return {MARK: base64.b64encode(value).decode()}
         written = self._writers.get(kind)
         if written is not None:
             name, write = written
             return {PYTHON: [name, self.plain(write(value))]}
+        if isinstance(value, bytes | bytearray | memoryview) and not isinstance(value, Enum):
+            return {MARK: base64.b64encode(value).decode()}
         # What compares equal to what it is a kind of.
         if isinstance(value, str | int | float) and not isinstance(value, Enum):
             return value
@@ -159,10 +159,16 @@ class Codec:
 
     def _plain_dict(self, value: dict[Any, Any]) -> Any:
         if not all(type(key) is str for key in value) or len(value) == 1 and PYTHON in value:
-            return {PYTHON: ["dict", [[self.plain(key), self.plain(item)] for key, item in value.items()]]}
-        if _is_mark(value):
-            return {MARK: value}
-        return {key: self.plain(item) for key, item in value.items()}
+            return _pairs([[self.plain(key), self.plain(item)] for key, item in value.items()])
+        made = {key: self.plain(item) for key, item in value.items()}
+        if len(made) == 1 and MARK in made:
+            held = made[MARK]
+            if isinstance(held, str):
+                return {MARK: made}
+            # Bytes: with one key more around them they would be a dict that looks so.
+            if isinstance(held, dict) and len(held) == 1 and isinstance(held.get(MARK), str):
+                return _pairs([[MARK, held]])
+        return made
 
     def _revive(self, text: str, read: Callable[..., Any]) -> Any:
         if MARK not in text and PYTHON not in text:
@@ -193,6 +199,10 @@ class Codec:
             below = {key: self._revived_below(item) for key, item in value.items()}
             return self._revived(below) if PYTHON in below else below
         return value
+
+
+def _pairs(pairs: list[list[Any]]) -> dict[str, Any]:
+    return {PYTHON: ["dict", pairs]}
 
 
 def _known(kind: type) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None]:

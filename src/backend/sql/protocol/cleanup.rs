@@ -1,5 +1,7 @@
 //! Deletes what is old, in batches, so that others don't wait long for locks.
 
+use std::sync::Arc;
+
 use super::super::database::Database;
 use super::super::rows;
 use super::super::statement::Statement;
@@ -10,8 +12,9 @@ use super::super::statements::{
 };
 use super::super::store::Sql;
 use super::super::tx::Tx;
-use crate::backend::Response;
-use crate::model::{Result, Timestamp};
+use super::super::{dead_letters as letters, ended};
+use crate::backend::{DeadLetterFilter, Response};
+use crate::model::{Id, Result, Timestamp};
 
 /// Executions in one transaction.
 const EXECUTIONS_MAX: i64 = 200;
@@ -79,7 +82,43 @@ async fn expire(tx: &mut Tx<'_>, what: &'static Statement, time: Option<Timestam
 async fn delete_executions(tx: &mut Tx<'_>, old: Old) -> Result<(Batched, Option<Timestamp>)> {
     let found = tx.fetch(EXECUTIONS_LIST_OLD.call().time(old.older_than).time(old.from).int(EXECUTIONS_MAX)).await?;
     let ids = rows::ids(&found)?;
+    if delete_rows(tx, &ids).await? {
+        return Ok((Batched { done: 0, more: true }, old.from));
+    }
+    let from = found.last().map(|last| last.time("completed_at")).transpose()?;
+    Ok((Batched { done: ids.len() as u64, more: ids.len() == EXECUTIONS_MAX as usize }, from))
+}
 
+/// Those of these that have ended, and that no dead letter needs.
+pub(in crate::backend::sql) async fn these<D: Database>(store: &Sql<D>, executions: &[Id]) -> Result<u64> {
+    let mut total = 0;
+    for chunk in executions.chunks(EXECUTIONS_MAX as usize) {
+        loop {
+            let batch = store.write_exactly(chunk.to_vec(), |tx, ids| Box::pin(delete_these(tx, ids))).await?;
+            total += batch.done;
+            if !batch.more {
+                break;
+            }
+        }
+    }
+    Ok(total)
+}
+
+async fn delete_these(tx: &mut Tx<'_>, executions: Arc<Vec<Id>>) -> Result<Batched> {
+    let mut ids = Vec::with_capacity(executions.len());
+    for id in ended::ended_among(tx.session(), &executions).await? {
+        let own = DeadLetterFilter { execution: Some(id), limit: 1, ..DeadLetterFilter::default() };
+        let is_there = ended::execution_state(tx.session(), id).await?.is_some();
+        if is_there && letters::list(tx.session(), &own).await?.is_empty() {
+            ids.push(id);
+        }
+    }
+    let more = delete_rows(tx, &ids).await?;
+    Ok(Batched { done: if more { 0 } else { ids.len() as u64 }, more })
+}
+
+/// True: there are more rows of them. The executions themselves are there until there are none.
+async fn delete_rows(tx: &mut Tx<'_>, ids: &[Id]) -> Result<bool> {
     let mut call = EXECUTIONS_TASKS.call().ids(ids.iter().copied());
     let tasks = rows::ids(&tx.fetch(call.int(ROWS_MAX)).await?)?;
     for what in [&TASKS_FORGET_WAITS, &TASKS_FORGET_TREES, &TASKS_FORGET] {
@@ -91,11 +130,10 @@ async fn delete_executions(tx: &mut Tx<'_>, old: Old) -> Result<(Batched, Option
         rows_left |= tx.change(call.int(ROWS_MAX)).await? == ROWS_MAX as u64;
     }
     if rows_left {
-        return Ok((Batched { done: 0, more: true }, old.from));
+        return Ok(true);
     }
     for what in [&EXECUTIONS_DELETE_COUNTERS, &EXECUTIONS_DELETE_STATE, &EXECUTIONS_DELETE] {
         tx.change(&what.call().ids(ids.iter().copied())).await?;
     }
-    let from = found.last().map(|last| last.time("completed_at")).transpose()?;
-    Ok((Batched { done: ids.len() as u64, more: ids.len() == EXECUTIONS_MAX as usize }, from))
+    Ok(false)
 }

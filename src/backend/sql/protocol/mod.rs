@@ -13,6 +13,8 @@ mod results;
 mod signals;
 mod tasks;
 
+pub(super) use cleanup::these as forget;
+
 use std::time::Duration;
 
 use super::database::Database;

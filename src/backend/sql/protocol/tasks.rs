@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::super::catalog::{Lane, stored};
 use super::super::database::Database;
 use super::super::routes::route_of;
-use super::super::rows::{args_column, kwargs_column};
 use super::super::session::Session;
 use super::super::statements::{
     EXECUTION_ROOT_SET, EXECUTIONS_OVER, TASK_GET, TASK_LOCK, TASK_RENEW, TASK_UPDATE, TASK_WAIT_FORGET, TASKS_CIRCLE,
@@ -119,16 +118,9 @@ async fn insert_chunk(tx: &mut Tx<'_>, tasks: &[Task]) -> Result<()> {
             .time(task.started_at)
             .time(decide::completed_at(task.state.is_terminal(), task.completed_at, tx.now))
             .int(i64::from(task.retries))
-            .int(timeout)
-            .text(task.idempotency_key.as_deref())
-            .text(task.queue.as_deref())
-            .made(codec::tags_to_column(&task.tags))
-            .made(task.retry_policy.as_ref().map(codec::policy_to_column))
-            .bytes(args_column(&task.args))
-            .bytes(kwargs_column(&task.kwargs))
-            .payload(task.result.as_ref())
-            .made_bytes(task.error.as_ref().map(codec::failure_to_column))
-            .lease(place.lease);
+            .int(timeout);
+        rows::add_request_and_outcome(&mut call, task);
+        call.lease(place.lease);
     }
     tx.change(&call).await?;
     for task in tasks.iter().filter(|task| task.kind == TaskKind::Orchestrator && task.parent_task_id.is_none()) {

@@ -13,6 +13,8 @@ statements! {
         max_concurrent: Int, cached: Flag, cache_ttl: Int, idempotent: Flag, cleanup: Int,
     );
 
+    FUNCTION_DELETE "function_delete" "forget a function" with (name: Text);
+
     ROUTES_LIST "routes_list" "read the catalog of routes" gives (id: Int, queue: Text, function: Text, tags: Text);
 
     /// Inserts a route; returns its number if it is new.

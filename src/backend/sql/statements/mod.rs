@@ -92,8 +92,8 @@ macro_rules! files {
 }
 
 files! {
-    catalog claims cleanup cleanups counts doubts due executions forks keys letters looks marks reads records signals
-    transitions trees values waits
+    catalog claims cleanup cleanups counts doubts due executions forks keys letters looks marks moves reads records
+    signals transitions trees values waits
 }
 
 #[cfg(test)]

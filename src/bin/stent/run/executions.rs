@@ -55,6 +55,8 @@ pub async fn list(place: &Place, list: args::List, screen: &mut Screen) -> Resul
     }
     let args::List { state, function, queue, tag, since, until, limit, after } = list;
     let cursor = after.as_deref().map(Cursor::parse).transpose()?;
+    let words = [&function, &queue, &tag, &after];
+    let filtered = state.is_some() || since.or(until).is_some() || words.iter().any(|word| word.is_some());
     // Both bounds are exclusive: those of the cursor's own moment are passed over by their number.
     let created_before = cursor.map_or(until, |cursor| Some(Timestamp::from_micros(cursor.at.micros() + 1)));
     let filter = ExecutionFilter {
@@ -72,7 +74,11 @@ pub async fn list(place: &Place, list: args::List, screen: &mut Screen) -> Resul
     executions.truncate(limit as usize);
     let next = Cursor::after(&executions, cursor).filter(|_| more).map(|next| next.to_string());
     if executions.is_empty() {
-        screen.line("No executions. What was dispatched is listed here.");
+        screen.line(if filtered {
+            "No such executions."
+        } else {
+            "No executions. What was dispatched is listed here."
+        });
     } else {
         let rows: Vec<Vec<Cell>> = executions.iter().map(|execution| row(screen, execution)).collect();
         table::write(screen, &["ID", "FUNCTION", "STATE", "CREATED", "TOOK", "RESULT"], &rows);

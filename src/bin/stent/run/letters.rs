@@ -44,6 +44,7 @@ async fn list(
         dead_letters: Vec<DeadLetter>,
         next: Option<u32>,
     }
+    let filtered = filter.function.is_some() || filter.execution.is_some() || offset > 0;
     let mut letters = place.backend.dead_letters(wanted(filter, limit.saturating_add(1), offset)).await?;
     let more = letters.len() > limit as usize;
     letters.truncate(limit as usize);
@@ -59,7 +60,11 @@ async fn list(
     };
     let rows: Vec<Vec<Cell>> = letters.iter().map(row).collect();
     if rows.is_empty() {
-        screen.line("No dead letters. A task that has used up its attempts leaves one.");
+        screen.line(if filtered {
+            "No such dead letters."
+        } else {
+            "No dead letters. A task that has used up its attempts leaves one."
+        });
     } else {
         table::write(screen, &["TASK", "FUNCTION", "DIED", "ATTEMPTS", "REASON"], &rows);
     }

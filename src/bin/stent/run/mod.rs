@@ -1,11 +1,13 @@
 //! The commands: each asks the store, then says.
 
+mod bench;
 mod catalog;
 mod check;
 mod executions;
 mod letters;
 mod metrics;
-mod show;
+mod moves;
+pub mod show;
 mod tasks;
 mod upkeep;
 
@@ -13,7 +15,7 @@ use crate::args::{Args, Command};
 use crate::place::{self, Place};
 use crate::screen::Screen;
 use crate::trouble::{DONE, Trouble};
-use crate::{args, papers};
+use crate::{args, papers, watch};
 
 /// The exit code, if nothing went wrong.
 pub async fn run(args: Args, screen: &mut Screen) -> Result<u8, Trouble> {
@@ -21,7 +23,7 @@ pub async fn run(args: Args, screen: &mut Screen) -> Result<u8, Trouble> {
     let db = db.as_deref();
     match command {
         Command::Completions { shell } => {
-            screen.line(papers::completions(shell));
+            screen.raw(&papers::completions(shell));
             Ok(DONE)
         }
         Command::Man { folder } => papers::man(&folder).map(|()| DONE),
@@ -29,7 +31,7 @@ pub async fn run(args: Args, screen: &mut Screen) -> Result<u8, Trouble> {
         Command::Migrate(migrate) => upkeep::migrate(db, migrate, screen).await,
         command => {
             let place = place::open(db).await?;
-            let code = on(&place, command, screen).await;
+            let code = on(&place, db, command, screen).await;
             let closed = place.close().await;
             let code = code?;
             closed?;
@@ -39,7 +41,7 @@ pub async fn run(args: Args, screen: &mut Screen) -> Result<u8, Trouble> {
 }
 
 /// Those that need a store that is there.
-async fn on(place: &Place, command: Command, screen: &mut Screen) -> Result<u8, Trouble> {
+async fn on(place: &Place, db: Option<&str>, command: Command, screen: &mut Screen) -> Result<u8, Trouble> {
     match command {
         Command::List(list) => executions::list(place, list, screen).await,
         Command::Dispatch(dispatch) => executions::dispatch(place, dispatch, screen).await,
@@ -58,6 +60,11 @@ async fn on(place: &Place, command: Command, screen: &mut Screen) -> Result<u8, 
         Command::Dlq(dlq) => letters::dlq(place, dlq, screen).await,
         Command::Cleanup(cleanup) => upkeep::cleanup(place, cleanup, screen).await,
         Command::Backup(backup) => upkeep::backup(place, backup, screen).await,
+        Command::Watch(how) => watch::watch(place, db.unwrap_or_default(), how, screen).await,
+        Command::Bench(bench) => bench::bench(place, bench, screen).await,
+        Command::Export(export) => moves::export(place, export, screen).await,
+        Command::Import(import) => moves::import(place, import, screen).await,
+        Command::Exported(command) => moves::on_the_way(place, command, screen).await,
         Command::Check => check::check(place, screen).await,
         // They were seen to before.
         Command::Init | Command::Migrate(_) | Command::Completions { .. } | Command::Man { .. } => Ok(DONE),

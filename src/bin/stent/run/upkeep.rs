@@ -86,9 +86,9 @@ pub async fn cleanup(place: &Place, cleanup: Cleanup, screen: &mut Screen) -> Re
     };
     let Old { executions, dead_letters: letters } = place.backend.old(filter).await?;
     let or_more = executions.max(letters) >= u64::from(COUNTED);
-    let count = |count: u64, what: &str| {
-        let more = if count >= u64::from(COUNTED) { " or more" } else { "" };
-        format!("{}{more}", several(count, what))
+    let count = |count: u64, what: &str| match count >= u64::from(COUNTED) {
+        true => format!("{} or more {what}s", words::number(count)),
+        false => several(count, what),
     };
     let age = format_duration(older_than);
     let too = dead_letters.map(|_| format!(" and {}", count(letters, "dead letter"))).unwrap_or_default();

@@ -1,0 +1,3 @@
+SELECT number, place, function, moved_at, document
+FROM moves
+WHERE execution_id = ?1
