@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Row as _};
-use stent::backend::{ExecutionFilter, Request};
-use stent::model::ExecutionState;
+use stent::backend::{ExecutionFilter, Fenced, Parcel, Request};
+use stent::codec;
+use stent::model::{DispatchOptions, ExecutionState, TaskOptions, Timestamp, WaitMode};
 
+use crate::house::*;
 use crate::places::at;
 use crate::server::{beside, on_new, statement};
 
@@ -74,6 +76,67 @@ fn a_record_that_is_written_over_tells_its_own_start() {
         let told = store.execution(id).await;
         assert_eq!((told.state, told.started_at), (ExecutionState::Completed, None));
     });
+}
+
+/// What has become due on the way is due when it arrives: whoever has looked at what was due before that need not look
+/// again.
+#[test]
+fn what_is_imported_late_is_due_at_once() {
+    on_new(async |url| {
+        let store = at(&url).await;
+        store.worker("w", &["root"]).await;
+        let options = DispatchOptions { expiry: Some(Duration::from_secs(3600)), ..DispatchOptions::default() };
+        store.start_with("root", "[]", options).await.unwrap();
+        let root = store.take().await;
+        let id = root.task.execution_id;
+        store.suspend(&root, spawns([timer(&root, 1, Duration::from_secs(60))]), WaitMode::All, &[1], 0).await;
+        let line = store.backend.export(id, false).await.unwrap().line;
+        store.backend.settle(id, Fenced::LetGo).await.unwrap();
+        let mut parcel: Parcel = codec::from_json("line", &line).unwrap();
+        let long_ago = Timestamp::from_micros(parcel.execution.created_at.micros() - 86_400_000_000);
+        parcel.moves += 1;
+        parcel.execution.expiry_at = Some(long_ago);
+        for of in parcel.tasks.iter_mut().filter(|of| of.due_at.is_some()) {
+            of.due_at = Some(long_ago);
+        }
+        let mut conn = beside(&url).await;
+        let before = number(&mut conn, "SELECT (extract(epoch FROM now()) * 1000000)::bigint").await;
+        store.backend.import(parcel).await.unwrap();
+        for table in ["tasks", "executions"] {
+            let sql = format!("SELECT (extract(epoch FROM min(due_at)) * 1000000)::bigint FROM {table}");
+            assert!(number(&mut conn, &sql).await >= before, "{table}");
+        }
+        store
+            .until("it is given up", async |store| {
+                store.sweep().await;
+                store.execution(id).await.state == ExecutionState::TimedOut
+            })
+            .await;
+        assert_eq!(store.execution(id).await.expiry_at, Some(long_ago));
+    });
+}
+
+/// An attempt that suspends when its time is over is due then, and not before.
+#[test]
+fn what_suspends_too_late_is_due_at_once() {
+    on_new(async |url| {
+        let store = at(&url).await;
+        store.worker("w", &["root"]).await;
+        let task = TaskOptions { timeout: Some(Duration::from_secs(3600)), ..TaskOptions::default() };
+        store.start_with("root", "[]", DispatchOptions { task, ..DispatchOptions::default() }).await.unwrap();
+        let root = store.take().await;
+        let mut conn = beside(&url).await;
+        conn.execute("UPDATE tasks SET deadline_at = now() - interval '1 day'").await.unwrap();
+        let before = number(&mut conn, "SELECT (extract(epoch FROM now()) * 1000000)::bigint").await;
+        let spawned = spawns([timer(&root, 1, Duration::from_secs(3600))]);
+        store.suspend(&root, spawned, WaitMode::All, &[1], 0).await;
+        let due = "SELECT (extract(epoch FROM min(due_at)) * 1000000)::bigint FROM tasks";
+        assert!(number(&mut conn, due).await >= before);
+    });
+}
+
+async fn number(conn: &mut PgConnection, sql: &str) -> i64 {
+    conn.fetch_one(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await.unwrap().get(0)
 }
 
 /// A cancel does not see the claim that is not committed yet, and waits for it later on: the execution did start.
