@@ -75,6 +75,26 @@ fn a_record_that_is_written_over_tells_its_own_start() {
         store.complete(&root, "1").await;
         let told = store.execution(id).await;
         assert_eq!((told.state, told.started_at), (ExecutionState::Completed, None));
+        // Nor does it say so of one that a tool ends.
+        let mut record = store.execution(store.root("root").await.task.execution_id).await;
+        (record.state, record.started_at) = (ExecutionState::Completed, None);
+        store.backend.call(Request::UpdateExecution { execution: record.clone() }).await.unwrap();
+        let told = store.execution(record.id).await;
+        assert_eq!((told.state, told.started_at), (ExecutionState::Completed, None));
+    });
+}
+
+/// An older library, which runs beside this one until it is replaced, ends an execution without a word of its start.
+#[test]
+fn one_that_an_older_library_has_ended_still_tells_its_start() {
+    on_new(async |url| {
+        let store = at(&url).await;
+        store.worker("w", &["root"]).await;
+        let root = store.root("root").await;
+        let mut conn = beside(&url).await;
+        conn.execute("UPDATE executions SET state = 'completed', completed_at = now()").await.unwrap();
+        let told = store.execution(root.task.execution_id).await;
+        assert_eq!((told.state, told.started_at), (ExecutionState::Completed, root.task.started_at));
     });
 }
 

@@ -8,8 +8,7 @@ SELECT
     args, kwargs, retries, created_at,
     CASE
         WHEN executions.state = 'pending' THEN coalesce((SELECT r.opened_at FROM tasks AS r WHERE r.id = executions.root_task_id), executions.started_at)
-        WHEN executions.state IN ('running', 'cancelling') THEN coalesce(executions.started_at, (SELECT r.opened_at FROM tasks AS r WHERE r.id = executions.root_task_id))
-        ELSE executions.started_at
+        ELSE coalesce(executions.started_at, (SELECT r.opened_at FROM tasks AS r WHERE r.id = executions.root_task_id))
     END AS started_at,
     completed_at, expiry_at, tags::text AS tags, priority, queue,
     result, error

@@ -3,9 +3,7 @@
 WITH told AS (
     UPDATE tasks
     SET opened_at = NULL
-    WHERE $2::text IN ('pending', 'running', 'cancelling')
-        AND id = (SELECT e.root_task_id FROM executions AS e WHERE e.id = $1)
-        AND opened_at IS NOT NULL
+    WHERE id = (SELECT e.root_task_id FROM executions AS e WHERE e.id = $1) AND opened_at IS NOT NULL
 )
 UPDATE executions
 SET state = CASE WHEN $2::text = 'cancelling' AND state = 'running' AND ending IS NOT NULL THEN state ELSE $2 END,
