@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Row as _};
-use stent::backend::Claimed;
-use stent::model::{DispatchOptions, Id};
+use stent::backend::{Claimed, Request};
+use stent::model::{DispatchOptions, Id, TaskState, Timestamp};
 
 use crate::house::*;
 use crate::places::at;
@@ -44,6 +44,27 @@ async fn leave_dead(conn: &mut PgConnection, lane: i64, count: i64) {
     run(conn, format!("UPDATE tasks SET {ran} WHERE lane = {lane}")).await;
     let over = "state = 'completed', lease_expires_at = NULL, due_at = NULL";
     run(conn, format!("UPDATE tasks SET {over} WHERE due_at = created_at")).await;
+}
+
+/// As a tool may, by the protocol: a lease that ended long ago, where a look at all has just been dear.
+#[test]
+fn what_a_tool_writes_for_the_past_is_seen_at_once() {
+    on_new(async |url| {
+        let store = at(&url).await;
+        store.worker("w", &["root"]).await;
+        let mut task = store.root("root").await.task;
+        let mut conn = beside(&url).await;
+        run(&mut conn, "BEGIN; LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE".to_owned()).await;
+        let backend = store.backend.clone();
+        let look = tokio::spawn(async move { backend.sweep("w").await });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        run(&mut conn, "COMMIT".to_owned()).await;
+        look.await.unwrap().unwrap();
+        task.lease_expires_at = Some(Timestamp::from_micros(task.created_at.micros() - 86_400_000_000));
+        store.backend.call(Request::UpdateTask { task: task.clone() }).await.unwrap();
+        store.sweep().await;
+        assert_eq!(store.state(task.id).await, TaskState::Pending);
+    });
 }
 
 /// The pages that a statement has touched, and what it has answered before.

@@ -136,24 +136,31 @@ impl Server {
         Q: Send + Sync + 'static,
         F: Work<Q, R>,
     {
+        let begun = Instant::now();
         let mut transaction = Transaction::begin(&self.pool).await.map_err(Refused::before)?;
         let mut tx = transaction.tx().knowing(learned.clone());
         let outcome = work(&mut tx, request.clone()).await;
-        let (notices, missing, learned, notes) =
-            (tx.take_notices(), tx.missing.take(), tx.take_learned(), tx.take_notes());
+        let (notices, missing, learned, notes, early) =
+            (tx.take_notices(), tx.missing.take(), tx.take_learned(), tx.take_notes(), tx.early);
         drop(tx);
         let failed = match outcome {
-            Ok(result) => match transaction.commit().await {
-                Ok(()) => {
-                    drop(transaction);
-                    self.pool.catalog.places.put(notes);
-                    self.notices.tell(notices);
-                    return Ok(result);
+            Ok(result) => {
+                let committed = transaction.commit().await;
+                self.pool.catalog.tides.written(begun, early);
+                match committed {
+                    Ok(()) => {
+                        drop(transaction);
+                        self.pool.catalog.places.put(notes);
+                        self.notices.tell(notices);
+                        return Ok(result);
+                    }
+                    // The connection was cut during the commit.
+                    Err(why) if is_cut(&why) => {
+                        Failed { why: in_doubt(why), in_doubt: Some(Doubt { result, notices }) }
+                    }
+                    Err(why) => why.into(),
                 }
-                // The connection was cut during the commit.
-                Err(why) if is_cut(&why) => Failed { why: in_doubt(why), in_doubt: Some(Doubt { result, notices }) },
-                Err(why) => why.into(),
-            },
+            }
             Err(why) => why.into(),
         };
         transaction.rollback().await;

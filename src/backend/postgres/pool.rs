@@ -85,6 +85,7 @@ impl Pool {
                 let session = session.clone();
                 // Perhaps to another server.
                 shared.places.forget();
+                shared.tides.forget();
                 // The pool tries again, perhaps with another server by then.
                 let refused = "the server is read-only: a standby, perhaps";
                 Box::pin(async move {

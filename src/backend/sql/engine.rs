@@ -59,13 +59,13 @@ impl<D: Database> Sql<D> {
         let shared = self.database.catalog();
         let known = shared.known_lanes(worker_id);
         let quiet = known.as_ref().and_then(|(_, lanes)| shared.places.quiet(lanes));
-        let (since, begun) = (shared.tides.before_look(), Instant::now());
+        let look = shared.tides.look();
         let peek = self
-            .read(sweep::Asked { known, quiet, since }, |session, asked| {
+            .read(sweep::Asked { known, quiet, since: look.since }, |session, asked| {
                 Box::pin(async move { sweep::peek(session, &asked).await })
             })
             .await?;
-        shared.tides.learn(since, begun, peek.since);
+        shared.tides.learn(&look, peek.since);
         if !peek.due && !peek.ready {
             self.idle.found_nothing(worker_id, heard);
         }

@@ -59,6 +59,8 @@ pub(in crate::backend) struct Tx<'c> {
     /// This try can't go on without waiting out of order.
     again: bool,
     hints: Hints,
+    /// Something that it has written was due before it began.
+    pub early: bool,
     /// What its claims have learned of lanes.
     notes: Notes,
 }
@@ -78,6 +80,7 @@ impl<'c> Tx<'c> {
             late: false,
             again: false,
             hints: Hints::default(),
+            early: false,
             notes: Notes::default(),
         }
     }
@@ -250,6 +253,7 @@ impl<'c> Tx<'c> {
 
     /// A sweep is due at this time.
     pub fn hint_due(&mut self, at: Timestamp) {
+        self.early |= at < self.now;
         let wait = at.since(self.now);
         self.hints.due = Some(self.hints.due.map_or(wait, |due| due.min(wait)));
     }
