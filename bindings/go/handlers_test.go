@@ -581,3 +581,16 @@ func TestAWorkerRunsUntilItsContextEnds(t *testing.T) {
 	check(t, <-ended)
 	same(t, must[*stent.WorkerStatus](t)(worker.Status()).State, "stopped")
 }
+
+func TestAFunctionIsTakenBack(t *testing.T) {
+	here := newFilePlace(t)
+	says := func(what string) stent.Handler { return func(*stent.Task) (any, error) { return what, nil } }
+	here.handle("says", says("old"))
+	check(t, here.executor.Unregister("says"))
+	if err := here.executor.Unregister("says"); !errors.Is(err, stent.ErrNotFound) {
+		t.Fatalf("taken back twice: %v", err)
+	}
+	here.handle("says", says("new"))
+	here.worker(stent.WorkerOptions{})
+	same(t, here.result(here.dispatch("says")), "new")
+}

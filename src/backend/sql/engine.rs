@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::broadcast;
 
 use super::at_once::{self, AtOnce};
-use super::database::Database;
+use super::database::{Database, body, typed};
 use super::look::indexes;
 use super::patience::in_doubt;
 use super::store::Sql;
@@ -155,14 +155,18 @@ impl<D: Database> Backend for Sql<D> {
         let doubtful = claim.as_ref().map(|claim| self.doubts.take(&claim.worker_id)).unwrap_or_default();
         let request = Arc::new(Advance { transitions, claim, doubtful });
         // Not repeated here: the worker repeats it.
-        let outcome = self.database.write_once(Instant::now(), request.clone(), Arc::new(advance_once)).await;
-        outcome.map_err(|failed| {
-            if let Some(claim) = &request.claim {
-                let claimed = failed.in_doubt.map(|doubt| doubt.result.1).unwrap_or_default();
-                self.doubts.put(&claim.worker_id, request.doubtful.iter().cloned().chain(claimed));
-            }
-            failed.why
-        })
+        let outcome = self.database.write_once(Instant::now(), body(request.clone(), Arc::new(advance_once))).await;
+        outcome
+            .map_err(|failed| {
+                if let Some(claim) = &request.claim {
+                    let claimed =
+                        failed.in_doubt.and_then(|doubt| typed::<(Vec<Verdict>, Vec<Claimed>)>(doubt.result).ok());
+                    let claimed = claimed.map(|advanced| advanced.1).unwrap_or_default();
+                    self.doubts.put(&claim.worker_id, request.doubtful.iter().cloned().chain(claimed));
+                }
+                failed.why
+            })
+            .and_then(typed)
     }
 
     async fn journals(&self, requests: Vec<JournalRequest>) -> Result<Vec<Vec<JournalEntry>>> {
