@@ -12,9 +12,16 @@
 //! hash or merge join exists; a join by a partial index is a `LATERAL … OFFSET 0`; no index has an id after other
 //! columns. A test reads the plans of empty, vacuumed tables.
 //!
-//! **Updates** of executions, starts and ends, touch no indexed column and find room on their page: they leave no index
-//! entry behind. A claim and an end of a task write two and one. A dispatch that needs nothing looked up is one statement,
-//! and a worker has two transactions at the server at once.
+//! **Old snapshots** (a report, a forgotten transaction) keep all rows that were dead since, and their index entries. A
+//! process remembers where in each lane the living begin, and from when on something may be due, and looks from there:
+//! `places` and `tides` in [`super::sql`]. Whatever makes a task ready writes by which transaction (`tasks.readied`), so
+//! that a claim finds what has become ready before that place.
+//!
+//! **Updates** of executions, which are their ends, touch no indexed column and find room on their page: they leave no index
+//! entry behind. A start writes to the root's row alone (`opened_at`), and whoever reads an execution that is not over looks
+//! there; what a tool writes over its record counts from then on, and what the root had said is taken back. A claim and an
+//! end of a task write two and one. A dispatch that needs nothing looked up is one statement, and a worker has two
+//! transactions at the server at once.
 //!
 //! **Cancels.** A cancel sets `tasks.stopped` on all running tasks of the execution. A result that is written at the
 //! same time either commits before the cancel, or sees `stopped`, because the row is checked again after waiting for
@@ -119,22 +126,31 @@ impl Postgres {
 impl Server {
     /// One try: begin, work, commit.
     async fn try_to_write(&self, learned: &BTreeSet<Id>, work: &Body) -> std::result::Result<Answered, Refused> {
+        let begun = Instant::now();
         let mut transaction = Transaction::begin(&self.pool).await.map_err(Refused::before)?;
         let mut tx = transaction.tx().knowing(learned.clone());
         let outcome = work(&mut tx).await;
-        let (notices, missing, learned) = (tx.take_notices(), tx.missing.take(), tx.take_learned());
+        let (notices, missing, learned, notes, early) =
+            (tx.take_notices(), tx.missing.take(), tx.take_learned(), tx.take_notes(), tx.early);
         drop(tx);
         let failed = match outcome {
-            Ok(result) => match transaction.commit().await {
-                Ok(()) => {
-                    drop(transaction);
-                    self.notices.tell(notices);
-                    return Ok(result);
+            Ok(result) => {
+                let committed = transaction.commit().await;
+                self.pool.catalog.tides.written(begun, early);
+                match committed {
+                    Ok(()) => {
+                        drop(transaction);
+                        self.pool.catalog.places.put(notes);
+                        self.notices.tell(notices);
+                        return Ok(result);
+                    }
+                    // The connection was cut during the commit.
+                    Err(why) if is_cut(&why) => {
+                        Failed { why: in_doubt(why), in_doubt: Some(Doubt { result, notices }) }
+                    }
+                    Err(why) => why.into(),
                 }
-                // The connection was cut during the commit.
-                Err(why) if is_cut(&why) => Failed { why: in_doubt(why), in_doubt: Some(Doubt { result, notices }) },
-                Err(why) => why.into(),
-            },
+            }
             Err(why) => why.into(),
         };
         transaction.rollback().await;

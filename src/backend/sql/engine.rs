@@ -56,10 +56,16 @@ impl<D: Database> Sql<D> {
     /// Looks for due work. Also remembers if there was nothing for this worker to claim.
     async fn peek(&self, worker_id: &str) -> Result<sweep::Peek> {
         let heard = self.database.heard();
-        let lanes = self.database.catalog().known_lanes(worker_id);
+        let shared = self.database.catalog();
+        let known = shared.known_lanes(worker_id);
+        let quiet = known.as_ref().and_then(|(_, lanes)| shared.places.quiet(lanes));
+        let look = shared.tides.look();
         let peek = self
-            .read(lanes, |session, lanes| Box::pin(async move { sweep::peek(session, lanes.as_ref().as_ref()).await }))
+            .read(sweep::Asked { known, quiet, since: look.since }, |session, asked| {
+                Box::pin(async move { sweep::peek(session, &asked).await })
+            })
             .await?;
+        shared.tides.learn(&look, peek.since);
         if !peek.due && !peek.ready {
             self.idle.found_nothing(worker_id, heard);
         }
