@@ -153,7 +153,10 @@ async fn a_task_waits_for_its_execution(store: Store) {
     store.idle().await;
     let ready = async || store.backend.stats().await.must().ready;
     assert_eq!(ready().await, [], "what can't be claimed is not ready");
-    assert!(store.backend.unserved().await.must().functions.is_empty(), "a worker with its function would not run it");
+    // Not every store can tell.
+    if let Ok(unserved) = store.backend.unserved().await {
+        assert!(unserved.functions.is_empty(), "a worker with its function would not run it: {unserved:?}");
+    }
     ok(&store, Request::CreateExecution { execution: execution.clone() }).await;
     let [depth] = <[_; 1]>::try_from(ready().await).must();
     assert_eq!((depth.function.as_str(), depth.count), ("child", 2));
