@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Execution, ExecutionState, FunctionOptions, Id, Number, Payload, Result, TaskState, Timestamp, check_key, seconds,
+    Execution, ExecutionState, FunctionOptions, Id, Number, Payload, Result, TaskKind, TaskState, Timestamp, check_key,
+    seconds,
 };
 
 /// Which executions to list.
@@ -43,6 +44,24 @@ pub struct TaskFilter {
     /// Those after this one: the last one of the page before.
     pub after: Option<Id>,
     pub limit: u32,
+}
+
+/// A task that somebody may want to look at now.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AtHand {
+    /// `running`: a worker holds it; `due`: its time comes; `parked`: it waits for other code.
+    pub part: String,
+    #[serde(rename = "task_id")]
+    pub task: Id,
+    #[serde(rename = "execution_id")]
+    pub execution: Id,
+    pub function: String,
+    pub kind: TaskKind,
+    pub worker_id: Option<String>,
+    pub retries: u32,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub scheduled_for: Option<Timestamp>,
 }
 
 /// What is known of functions and workers, each in the order of its name, and what is ready for them.

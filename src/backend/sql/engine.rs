@@ -18,7 +18,7 @@ use super::{
     register, signals, snapshot, stats, sweep,
 };
 use crate::backend::{
-    Backend, Claim, Claimed, DeadLetterFilter, Departed, ExecutionFilter, Exported, Fenced, Health, Imported,
+    AtHand, Backend, Claim, Claimed, DeadLetterFilter, Departed, ExecutionFilter, Exported, Fenced, Health, Imported,
     JournalEntry, JournalRequest, LogSize, NewExecution, NewSignal, NewWorker, Notice, Old, OldFilter, Parcel,
     Registered, Renew, Renewed, Replayed, Request, Response, Snapshot, StoreStats, Swept, TaskFilter, Transition,
     Unserved, Verdict,
@@ -260,6 +260,10 @@ impl<D: Database> Backend for Sql<D> {
 
     async fn tasks(&self, filter: TaskFilter) -> Result<Vec<Task>> {
         self.read(filter, |session, filter| Box::pin(async move { look::tasks(session, &filter).await })).await
+    }
+
+    async fn at_hand(&self, limit: u32) -> Result<Vec<AtHand>> {
+        self.read(limit, |session, limit| Box::pin(async move { look::at_hand(session, *limit).await })).await
     }
 
     async fn signals(&self, execution: Id, limit: u32) -> Result<Vec<Signal>> {
