@@ -61,7 +61,7 @@ pub struct AtHand {
     pub retries: u32,
     pub created_at: Timestamp,
     pub started_at: Option<Timestamp>,
-    pub scheduled_for: Option<Timestamp>,
+    pub due: Option<Timestamp>,
 }
 
 /// What is known of functions and workers, each in the order of its name, and what is ready for them.

@@ -30,10 +30,10 @@ pub(super) async fn tasks(session: &mut dyn Session, filter: &TaskFilter) -> Res
 
 /// Which are due next, the index knows by two clocks: they come in the order of the wall clock.
 pub(super) async fn at_hand(session: &mut dyn Session, limit: u32) -> Result<Vec<AtHand>> {
-    let found = session.fetch(TASKS_AT_HAND.call().int(i64::from(limit))).await?;
+    let found = session.fetch(TASKS_AT_HAND.call().int(i64::from(limit)).clock()).await?;
     let all = found.iter().map(in_hand).collect::<Result<Vec<_>>>()?;
     let (mut due, mut all): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.part == "due");
-    due.sort_by_key(|one| (one.scheduled_for, one.task));
+    due.sort_by_key(|one| (one.due, one.task));
     due.truncate(limit as usize);
     all.extend(due);
     Ok(all)
@@ -50,7 +50,7 @@ fn in_hand(row: &Row) -> Result<AtHand> {
         retries: row.count("retries")?,
         created_at: row.time("created_at")?,
         started_at: row.optional_time("started_at")?,
-        scheduled_for: row.optional_time("scheduled_for")?,
+        due: row.optional_time("due")?,
     })
 }
 

@@ -30,10 +30,17 @@ fn what_is_filled_in_is_shown_again_and_then_done(place: Where) {
     assert_eq!(done.status, 303, "{done:?}");
     let id = done.header("location").unwrap().trim_start_matches("/executions/").to_owned();
     let one = served.get(&format!("/api/executions/{id}")).ok().json()["execution"].clone();
-    assert_eq!((&one["args"][0], &one["tags"], &one["priority"]), (&"A&B".into(), &serde_json::json!(["x", "y"]), &3.into()));
+    assert_eq!(
+        (&one["args"][0], &one["tags"], &one["priority"]),
+        (&"A&B".into(), &serde_json::json!(["x", "y"]), &3.into())
+    );
     let wrong = served.form("/dispatch", "function=order&args=%7B&confirm=yes");
-    assert!(wrong.status == 400 && wrong.body.contains("role=\"alert\"") && wrong.body.contains("<textarea"), "{wrong:?}");
-    let body = r#"{"function":"order","args":[1],"kwargs":{"a":2},"delay":"1h","id":"019ac89a-f000-7000-8000-0000000000aa"}"#;
+    assert!(
+        wrong.status == 400 && wrong.body.contains("role=\"alert\"") && wrong.body.contains("<textarea"),
+        "{wrong:?}"
+    );
+    let body =
+        r#"{"function":"order","args":[1],"kwargs":{"a":2},"delay":"1h","id":"019ac89a-f000-7000-8000-0000000000aa"}"#;
     assert_eq!(ids(&served.post("/api/dispatch", body).ok().json()), ["019ac89a-f000-7000-8000-0000000000aa"]);
     assert_eq!(served.post("/api/dispatch", body).status, 409, "it is there already");
     assert_eq!(served.post("/api/dispatch", r#"{"function":"order","other":1}"#).status, 400);
@@ -88,12 +95,20 @@ fn letters_are_replayed_and_discarded_one_or_many(place: Where) {
     let served = Served::new(&house, &[]);
     let letters = |query: &str| -> Vec<String> {
         let json = served.get(&format!("/api/dead-letters?{query}")).ok().json();
-        json["dead_letters"].as_array().unwrap().iter().map(|one| one["task"]["id"].as_str().unwrap().to_owned()).collect()
+        json["dead_letters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["task"]["id"].as_str().unwrap().to_owned())
+            .collect()
     };
     let all = letters("");
     assert_eq!((all.len(), letters("function=bad").len(), letters("limit=2&offset=4").len()), (5, 3, 1));
     let page = served.get("/dead-letters").ok().body;
-    assert!(page.contains(&format!("value=\"{}\"", all[0])) && page.contains("/dead-letters/discard?all=yes"), "{page}");
+    assert!(
+        page.contains(&format!("value=\"{}\"", all[0])) && page.contains("/dead-letters/discard?all=yes"),
+        "{page}"
+    );
     let chosen = served.get(&format!("/dead-letters/choose?act=discard&task={}&task={}", all[0], all[1]));
     let to = format!("/dead-letters/discard?task={}&task={}", all[0], all[1]);
     assert_eq!((chosen.status, chosen.header("location")), (303, Some(to.as_str())));
@@ -109,7 +124,10 @@ fn letters_are_replayed_and_discarded_one_or_many(place: Where) {
     let one = served.form("/dead-letters/replay", &format!("task={}&confirm=yes", all[2]));
     assert!(one.status == 303 && one.header("location").unwrap().starts_with("/executions/"), "{one:?}");
     let done = served.post("/api/dead-letters/replay", r#"{"function":"bad"}"#).ok().json();
-    assert_eq!((ids(&done).len(), done["more"] == false, letters("function=bad").len()), (letters_left(&all, 2), true, 0));
+    assert_eq!(
+        (ids(&done).len(), done["more"] == false, letters("function=bad").len()),
+        (letters_left(&all, 2), true, 0)
+    );
     served.post("/api/dead-letters/discard", r#"{"all":true}"#).ok();
     assert_eq!(letters("").len(), 0);
     let lines = served.audit();

@@ -11,7 +11,18 @@ on_both! { every_address_answers_as_its_document_says }
 fn faults(document: &Value, schema: &Value, value: &Value, place: &str, found: &mut Vec<String>) {
     let Some(schema) = schema.as_object() else { return };
     for word in schema.keys() {
-        let known = ["$ref", "anyOf", "type", "enum", "required", "properties", "additionalProperties", "items", "format", "description"];
+        let known = [
+            "$ref",
+            "anyOf",
+            "type",
+            "enum",
+            "required",
+            "properties",
+            "additionalProperties",
+            "items",
+            "format",
+            "description",
+        ];
         assert!(known.contains(&word.as_str()), "{place}: this test does not know the word '{word}'");
     }
     if let Some(name) = schema.get("$ref") {
@@ -61,7 +72,13 @@ fn faults(document: &Value, schema: &Value, value: &Value, place: &str, found: &
     }
 }
 
-fn object(document: &Value, schema: &Map<String, Value>, fields: &Map<String, Value>, place: &str, found: &mut Vec<String>) {
+fn object(
+    document: &Value,
+    schema: &Map<String, Value>,
+    fields: &Map<String, Value>,
+    place: &str,
+    found: &mut Vec<String>,
+) {
     let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
     for name in required.iter().filter_map(Value::as_str).filter(|name| !fields.contains_key(*name)) {
         found.push(format!("{place}: '{name}' is missing"));
@@ -90,9 +107,9 @@ fn every_address_answers_as_its_document_says(place: Where) {
     let failed = served.get("/api/executions?state=failed").ok().json()["executions"].clone();
     let id = failed.as_array().unwrap().last().unwrap()["id"].as_str().unwrap().to_owned();
     let letters = served.get("/api/dead-letters").ok().json()["dead_letters"].clone();
-    let task = letters.as_array().unwrap().iter().find(|one| one["task"]["execution_id"] == id).unwrap()["task"]["id"].clone();
+    let task =
+        letters.as_array().unwrap().iter().find(|one| one["task"]["execution_id"] == id).unwrap()["task"]["id"].clone();
     let task = task.as_str().unwrap();
-    let going = house.dispatch("approval").to_string();
     let body = |path: &str| match path.rsplit('/').next().unwrap() {
         "dispatch" => r#"{"function":"approval","args":[1],"tags":["a"],"delay":"1h"}"#,
         "signal" => r#"{"name":"note","payload":{"a":1}}"#,
@@ -103,7 +120,11 @@ fn every_address_answers_as_its_document_says(place: Where) {
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
             // What ends an execution acts on one that goes on; nothing of it is parked.
-            let whose = if ["signal", "cancel"].iter().any(|act| path.ends_with(act)) { &going } else { &id };
+            let going = ["signal", "cancel"]
+                .iter()
+                .any(|act| path.ends_with(act))
+                .then(|| house.dispatch("approval").to_string());
+            let whose = going.as_ref().unwrap_or(&id);
             let address = path.replace("{id}", whose).replace("{task}", task);
             let answer = match method.as_str() {
                 "get" if path.ends_with("/payload") => served.get(&format!("{address}?of=args")),
@@ -120,12 +141,24 @@ fn every_address_answers_as_its_document_says(place: Where) {
             }
             let wrong = served.get(&address.replace(whose.as_str(), "x"));
             if wrong.status != 200 && wrong.status != 405 {
-                faults(&document, &operation["responses"]["default"]["content"]["application/json"]["schema"], &wrong.json(), "error", &mut found);
+                faults(
+                    &document,
+                    &operation["responses"]["default"]["content"]["application/json"]["schema"],
+                    &wrong.json(),
+                    "error",
+                    &mut found,
+                );
             }
         }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
     let mut none = Vec::new();
-    faults(&document, &document["components"]["schemas"]["Done"], &serde_json::json!({"ids": [1], "x": 2}), "", &mut none);
+    faults(
+        &document,
+        &document["components"]["schemas"]["Done"],
+        &serde_json::json!({"ids": [1], "x": 2}),
+        "",
+        &mut none,
+    );
     assert_eq!(none.len(), 5, "this test sees what is wrong: {none:?}");
 }

@@ -86,7 +86,12 @@ fn beyond_this_machine_a_token_is_needed(place: Where) {
     let bearer = format!("Bearer {TOKEN}");
     let bearer = [("Authorization", bearer.as_str())];
     served.ask("GET", "/api/overview", &bearer, "").ok();
-    assert_eq!(served.ask("POST", "/api/dispatch", &bearer, r#"{"function":"f"}"#).ok().json()["ids"][0].as_str().map(str::len), Some(36));
+    assert_eq!(
+        served.ask("POST", "/api/dispatch", &bearer, r#"{"function":"f"}"#).ok().json()["ids"][0]
+            .as_str()
+            .map(str::len),
+        Some(36)
+    );
     assert_eq!(served.audit()[0]["by"], "token");
 
     let origin = format!("http://{}", served.address);

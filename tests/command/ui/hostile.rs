@@ -2,8 +2,8 @@
 
 use stent::backend::Request;
 use stent::model::{
-    Execution, ExecutionState, Failure, Id, Number, Payload, ProgressEntry, ProgressStatus, Signal, Task, TaskKind, TaskState,
-    Timestamp, child_id,
+    Execution, ExecutionState, Failure, Id, Number, Payload, ProgressEntry, ProgressStatus, Signal, Task, TaskKind,
+    TaskState, Timestamp, child_id,
 };
 
 use super::served::Served;
@@ -65,7 +65,13 @@ fn nothing_of_a_store_is_markup(place: Where) {
     house.ask(Request::EnsureExecutionCounters { execution_id: id, counters });
     house.ask(Request::SetExecutionStateValue { execution_id: id, key: HOSTILE.to_owned(), value: json.clone() });
     let (started_at, completed_at) = (Some(at), Some(at));
-    let progress = ProgressEntry { step: HOSTILE.to_owned(), status: ProgressStatus::Running, started_at, completed_at, detail: Some(json) };
+    let progress = ProgressEntry {
+        step: HOSTILE.to_owned(),
+        status: ProgressStatus::Running,
+        started_at,
+        completed_at,
+        detail: Some(json),
+    };
     house.ask(Request::AppendProgress { execution_id: id, progress });
     house.ask(Request::CreateSignal {
         signal: Signal {
@@ -91,13 +97,31 @@ fn nothing_of_a_store_is_markup(place: Where) {
     let one = format!("/executions/{id}");
     let letter = format!("/dead-letters/{}", parts[1]);
     let pages = [
-        "/", "/executions", "/tasks", "/dead-letters", "/workers", "/functions", "/queues", "/health", &one, &letter,
-        &format!("{one}/tree"), &format!("{one}/journal"), &format!("{one}/tasks/{}", parts[0]),
-        &format!("{one}/tasks/{}", parts[1]), &format!("/executions?function={encoded}&queue={encoded}&tag={encoded}"),
-        &format!("/executions?since={encoded}"), &format!("/executions?id={encoded}"), &format!("/executions?state={encoded}"),
-        &format!("/tasks?function={encoded}"), &format!("/dead-letters?function={encoded}"), &format!("/{encoded}"),
-        &format!("/dispatch?function={encoded}&args={encoded}&queue={encoded}"), &format!("{one}/retry"),
-        &format!("/dead-letters/discard?function={encoded}"), &format!("{one}/cancel?reason={encoded}"),
+        "/",
+        "/executions",
+        "/tasks",
+        "/dead-letters",
+        "/workers",
+        "/functions",
+        "/queues",
+        "/health",
+        &one,
+        &letter,
+        &format!("{one}/tree"),
+        &format!("{one}/journal"),
+        &format!("{one}/tasks/{}", parts[0]),
+        &format!("{one}/tasks/{}", parts[1]),
+        &format!("/executions?function={encoded}&queue={encoded}&tag={encoded}"),
+        &format!("/executions?since={encoded}"),
+        &format!("/executions?id={encoded}"),
+        &format!("/executions?state={encoded}"),
+        &format!("/tasks?function={encoded}"),
+        &format!("/dead-letters?function={encoded}"),
+        &format!("/{encoded}"),
+        &format!("/dispatch?function={encoded}&args={encoded}&queue={encoded}"),
+        &format!("{one}/retry"),
+        &format!("/dead-letters/discard?function={encoded}"),
+        &format!("{one}/cancel?reason={encoded}"),
         &format!("/login?to={encoded}"),
     ];
     let plain = |what: &str, body: &str| {

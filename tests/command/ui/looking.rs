@@ -27,8 +27,10 @@ fn every_page_answers_with_and_without_anything_in_the_store(place: Where) {
     for page in PAGES {
         served.get(page).ok();
     }
-    let failed = served.get("/api/executions?state=failed").ok().json()["executions"][0]["id"].as_str().unwrap().to_owned();
-    let letter = served.get("/api/dead-letters").ok().json()["dead_letters"][0]["task"]["id"].as_str().unwrap().to_owned();
+    let failed =
+        served.get("/api/executions?state=failed").ok().json()["executions"][0]["id"].as_str().unwrap().to_owned();
+    let letter =
+        served.get("/api/dead-letters").ok().json()["dead_letters"][0]["task"]["id"].as_str().unwrap().to_owned();
     let more = [
         (format!("/executions/{failed}"), vec!["CardDeclined", "stage", "attempts", "/retry\""]),
         (format!("/executions/{failed}/tree"), vec!["reserve", "charge", "3 attempts"]),
@@ -41,7 +43,9 @@ fn every_page_answers_with_and_without_anything_in_the_store(place: Where) {
             assert!(body.contains(word), "{page} has no {word}: {body}");
         }
     }
-    for missing in ["/nothing", "/executions/x", "/executions?state=odd", "/executions/019ac89a-f000-7000-8000-00000000ffff"] {
+    for missing in
+        ["/nothing", "/executions/x", "/executions?state=odd", "/executions/019ac89a-f000-7000-8000-00000000ffff"]
+    {
         let answer = served.get(missing);
         assert!([400, 404].contains(&answer.status) && answer.body.contains("role=\"alert\""), "{missing}: {answer:?}");
     }
@@ -49,7 +53,9 @@ fn every_page_answers_with_and_without_anything_in_the_store(place: Where) {
     let page = served.get("/").ok().body;
     let style = page.split("rel=\"stylesheet\" href=\"").nth(1).unwrap().split('"').next().unwrap();
     let style = served.get(style).ok();
-    assert!(style.header("cache-control").unwrap().contains("immutable") && style.body.contains("prefers-color-scheme"));
+    assert!(
+        style.header("cache-control").unwrap().contains("immutable") && style.body.contains("prefers-color-scheme")
+    );
     assert_eq!(served.get("/").ok().header("cache-control"), Some("no-store"));
 }
 
@@ -62,7 +68,8 @@ fn executions_are_found_by_filters_and_by_the_beginning_of_an_id(place: Where) {
     let send = |function: &str, queue: &str| {
         house.on(house.executor.dispatch(function, "[]".into(), options(queue))).unwrap().to_string()
     };
-    let mut all: Vec<String> = (0..7).map(|n| send(if n == 3 { "odd" } else { "even" }, if n < 2 { "a" } else { "b" })).collect();
+    let mut all: Vec<String> =
+        (0..7).map(|n| send(if n == 3 { "odd" } else { "even" }, if n < 2 { "a" } else { "b" })).collect();
     all.reverse();
     let served = Served::new(&house, &[]);
     let ids = |query: &str| -> Vec<String> {
@@ -78,7 +85,9 @@ fn executions_are_found_by_filters_and_by_the_beginning_of_an_id(place: Where) {
         let mut after = String::new();
         loop {
             let json = served.get(&format!("/api/executions?limit=2{filter}{after}")).ok().json();
-            found.extend(json["executions"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()));
+            found.extend(
+                json["executions"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()),
+            );
             let Some(next) = json["next"].as_str() else { break };
             after = format!("&after={}", next.replace(':', "%3A").replace('+', "%2B"));
         }
@@ -107,17 +116,19 @@ fn a_stream_tells_what_has_changed(place: Where) {
     one.until("event: tasks");
     let worker = house.furnish();
     one.until("approved#1");
-    house.on(house.executor.signal(stent::backend::NewSignal {
-        execution: id,
-        name: "approved".to_owned(),
-        payload: "\"yes\"".into(),
-        id: None,
-    }))
-    .unwrap();
+    house
+        .on(house.executor.signal(stent::backend::NewSignal {
+            execution: id,
+            name: "approved".to_owned(),
+            payload: "\"yes\"".into(),
+            id: None,
+        }))
+        .unwrap();
     one.until("s-completed");
     assert_eq!(house.end_of(id), ExecutionState::Completed);
     // A page that has all rows is not sent them again.
-    let digest = served.get(&format!("/api/executions/{id}/timeline")).ok().json()["digest"].as_str().unwrap().to_owned();
+    let digest =
+        served.get(&format!("/api/executions/{id}/timeline")).ok().json()["digest"].as_str().unwrap().to_owned();
     let mut again = served.listen(&format!("/executions/{id}?digest={digest}"));
     again.until("r-said");
     drop(worker);

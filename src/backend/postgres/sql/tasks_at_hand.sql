@@ -2,7 +2,7 @@
 (
     SELECT
         'running' AS part, t.id, t.execution_id, t.step_name, t.kind, t.worker_id, t.retries, t.created_at, t.started_at,
-        t.scheduled_for
+        NULL::timestamptz AS due
     FROM tasks AS t
     WHERE t.lease_expires_at IS NOT NULL AND t.state = 'running'
     LIMIT $1
@@ -11,7 +11,7 @@ UNION ALL
 (
     SELECT
         'due', t.id, t.execution_id, t.step_name, t.kind, t.worker_id, t.retries, t.created_at, t.started_at,
-        t.scheduled_for
+        t.due_at
     FROM tasks AS t
     WHERE t.due_at IS NOT NULL
     ORDER BY t.due_at, t.id
@@ -21,7 +21,7 @@ UNION ALL
 (
     SELECT
         'parked', t.id, t.execution_id, t.step_name, t.kind, t.worker_id, t.retries, t.created_at, t.started_at,
-        t.scheduled_for
+        NULL
     FROM tasks AS t
     WHERE t.parked IS NOT NULL
     LIMIT $1

@@ -6,9 +6,9 @@ statements! {
         gives (..task);
 
     /// See [`crate::backend::AtHand`].
-    TASKS_AT_HAND "tasks_at_hand" "look for tasks that run, are due or are parked" with (limit: Int) gives (
+    TASKS_AT_HAND "tasks_at_hand" "look for tasks that run, are due or are parked" with (limit: Int, now: Clock) gives (
         part: Text, id: Id, execution_id: Id, step_name: Text, kind: Text, worker_id: Text, retries: Int,
-        created_at: Time, started_at: Time, scheduled_for: Time,
+        created_at: Time, started_at: Time, due: Time,
     );
 
     SIGNALS_LIST "signals_list" "list signals" with (execution_id: Id, limit: Int) gives (

@@ -80,7 +80,7 @@ async fn asset(Path(name): Path<String>) -> Response {
         Some(asset) => {
             let headers =
                 [(header::CONTENT_TYPE, asset.kind), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
-            (headers, asset.text).into_response()
+            (headers, asset.text.as_ref()).into_response()
         }
         None => (StatusCode::NOT_FOUND, "There is no such file.\n").into_response(),
     }

@@ -5,7 +5,7 @@ use stent::model::Execution;
 
 use super::Shown;
 use super::layout::{Ctx, page, secret};
-use super::parts::{execution, execution_state, payload, task, time};
+use super::parts::{execution, execution_state, lines, payload, task, time};
 use crate::ui::act::{Act, Asked, Dispatch, Done, Preview};
 use crate::ui::fields::Fields;
 use crate::ui::refusal::Refusal;
@@ -24,7 +24,7 @@ pub fn form(
     let body = html! {
         h1 { (title) }
         @if let Some(wrong) = wrong {
-            div.card.problem role="alert" { p { (wrong.message) } @if let Some(hint) = &wrong.hint { p.help { (hint) } } }
+            div.card.problem role="alert" { p { (lines(&wrong.message)) } @if let Some(hint) = &wrong.hint { p.help { (hint) } } }
         }
         form.card.act action=(ctx.to(&act.link())) method="post" {
             (secret(ctx))
@@ -220,7 +220,7 @@ pub fn done(ctx: &Ctx<'_>, done: &Done) -> Markup {
     let body = html! {
         h1 { "Done" }
         div.card role="status" {
-            p { (done.message) }
+            p { (visible(&done.message)) }
             @if done.to == "/dead-letters" && done.ids.len() <= 50 && done.message.ends_with("started.") {
                 ul { @for id in &done.ids { li { a.id href=(ctx.to(&format!("/executions/{id}"))) { (id) } } } }
             }

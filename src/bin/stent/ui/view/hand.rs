@@ -36,7 +36,7 @@ pub fn due(ctx: &Ctx<'_>, tasks: &[AtHand]) -> Markup {
                     tr {
                         th scope="row" { (task(ctx, one.execution, one.task, &one.function)) }
                         td { (what(one)) }
-                        td { (some_time(one.scheduled_for)) }
+                        td { (some_time(one.due)) }
                     }
                 }
             }

@@ -142,6 +142,10 @@ impl<'a> Printer<'a> {
             self.out.push(close);
         }
         if folds {
+            // What follows a fold stands on its last line.
+            if self.eat(',') {
+                self.out.push(',');
+            }
             self.out.push_str("</details>");
         }
     }

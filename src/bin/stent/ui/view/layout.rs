@@ -3,6 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::Shown;
+use super::parts::lines;
 use crate::ui::app::App;
 use crate::ui::assets::ASSETS;
 use crate::ui::refusal::Refusal;
@@ -165,8 +166,8 @@ pub fn refusal(ctx: &Ctx<'_>, refusal: &Refusal) -> Markup {
     let region = html! {
         h1 { (title) }
         div.card.problem role="alert" {
-            p { (refusal.message) }
-            @if let Some(hint) = &refusal.hint { p.help { (hint) } }
+            p { (lines(&refusal.message)) }
+            @if let Some(hint) = &refusal.hint { p.help { (lines(hint)) } }
             p { a href=(ctx.to("/")) { "To the overview" } }
         }
     };

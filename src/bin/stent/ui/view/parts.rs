@@ -19,6 +19,11 @@ const SMALL: usize = 600;
 /// Of a payload, in a table.
 const GLANCE: usize = 100;
 
+/// Its lines, with what would turn the text around as what it is.
+pub fn lines(text: &str) -> String {
+    text.lines().map(words::visible).collect::<Vec<_>>().join("\n")
+}
+
 /// The exact time is what the script makes ages and the viewer's zone of.
 pub fn time(time: Timestamp) -> Markup {
     html! { time datetime=(time) title=(time) { (words::date(time)) } }
@@ -125,14 +130,14 @@ fn encoded(text: &str) -> String {
 pub fn failure(ctx: &Ctx<'_>, from: &str, failure: &Failure) -> Markup {
     html! {
         div.failure {
-            p { strong { (words::visible(&failure.kind)) } @if !failure.message.is_empty() { ": " span.message { (failure.message) } } }
+            p { strong { (words::visible(&failure.kind)) } @if !failure.message.is_empty() { ": " span.message { (lines(&failure.message)) } } }
             dl.facts {
-                @if let Some(code) = &failure.code { (fact("Code", html! { code { (code) } })) }
+                @if let Some(code) = &failure.code { (fact("Code", html! { code { (words::visible(code)) } })) }
                 (fact("Tried again", html! { @if failure.retryable { "if attempts are left" } @else { "never" } }))
             }
             @if let Some(details) = &failure.details { (payload(ctx, from, "details", details)) }
             @if let Some(stack) = &failure.stack {
-                details.stack id={ "s-" (from.replace('/', "-")) } { summary { "Stack" } pre { (stack) } }
+                details.stack id={ "s-" (from.replace('/', "-")) } { summary { "Stack" } pre { (lines(stack)) } }
             }
         }
     }
@@ -144,11 +149,11 @@ pub fn fact(name: &str, value: Markup) -> Markup {
 
 pub fn mismatch(mismatch: &Mismatch) -> Markup {
     html! {
-        p { "The code asks for something else than its journal has, at the operation " code { (mismatch.key) }
+        p { "The code asks for something else than its journal has, at the operation " code { (words::visible(&mismatch.key)) }
             ". The task goes on with code that fits, or when it is resumed." }
         div.sides {
-            figure { figcaption { "Recorded" } pre { (mismatch.recorded) } }
-            figure { figcaption { "Requested now" } pre { (mismatch.requested) } }
+            figure { figcaption { "Recorded" } pre { (lines(&mismatch.recorded)) } }
+            figure { figcaption { "Requested now" } pre { (lines(&mismatch.requested)) } }
         }
     }
 }
