@@ -1,7 +1,11 @@
 //! What the page does, by forms and by its API, and the line that each leaves in the log.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::Value;
-use stent::model::{ExecutionState, Failure};
+use stent::backend::NewSignal;
+use stent::model::{CallOptions, ExecutionState, Failure, WaitSignalOptions};
 
 use super::served::Served;
 use crate::house::{House, Where, on_both, until};
@@ -10,6 +14,7 @@ on_both! {
     what_is_filled_in_is_shown_again_and_then_done,
     executions_are_signalled_cancelled_and_retried,
     letters_are_replayed_and_discarded_one_or_many,
+    a_mismatch_is_shown_from_both_sides_and_its_task_resumed,
 }
 
 fn ids(done: &Value) -> Vec<String> {
@@ -138,4 +143,42 @@ fn letters_are_replayed_and_discarded_one_or_many(place: Where) {
 /// Of the three bad ones, which are the oldest, that have one more after them replayed.
 fn letters_left(all: &[String], seen_to: usize) -> usize {
     all.len() - seen_to - 1
+}
+
+fn a_mismatch_is_shown_from_both_sides_and_its_task_resumed(place: Where) {
+    let house = House::new(place);
+    let changed = Arc::new(AtomicBool::new(false));
+    let is_changed = Arc::clone(&changed);
+    house.function("other", |task| task.complete("1".into()));
+    house.function("moody", move |task| {
+        if is_changed.load(Ordering::SeqCst) {
+            task.call("other", "[7]".into(), CallOptions::default())?;
+        }
+        let said = task.wait_signal("go", WaitSignalOptions::default())?;
+        task.complete(said)
+    });
+    let _worker = house.worker();
+    let served = Served::new(&house, &[]);
+    let id = house.dispatch("moody");
+    let one = format!("/executions/{id}");
+    let waits = |count: usize| served.get(&format!("/api{one}/journal")).json()["operations"] == count;
+    until("it waits", || waits(1));
+    changed.store(true, Ordering::SeqCst);
+    let signal = NewSignal { execution: id, name: "go".to_owned(), payload: "2".into(), id: None };
+    house.on(house.executor.signal(signal)).unwrap();
+    let parked = || served.get(&format!("/api{one}")).ok().json()["parked"].clone();
+    until("it is parked", || parked().as_array().unwrap().len() == 1);
+    let mismatch = parked()[0]["mismatch"].clone();
+    assert_eq!(mismatch["recorded"], "wait for signal \"go\"", "{mismatch}");
+    assert!(mismatch["requested"].as_str().unwrap().contains("activity \"other\" with args [7]"), "{mismatch}");
+    let page = served.get(&one).ok().body;
+    for word in ["Recorded", "Requested now", "wait for signal &quot;go&quot;", &format!("{one}/resume\"")] {
+        assert!(page.contains(word), "{word}: {page}");
+    }
+    assert_eq!(served.get("/api/overview").ok().json()["at_hand"]["parked"][0]["function"], "moody");
+    changed.store(false, Ordering::SeqCst);
+    assert!(served.get(&format!("{one}/resume")).ok().body.contains("1 parked task"));
+    assert_eq!(served.form(&format!("{one}/resume"), "confirm=yes").status, 303);
+    assert_eq!(house.end_of(id), ExecutionState::Completed);
+    assert_eq!(served.audit()[0]["action"], "resume");
 }

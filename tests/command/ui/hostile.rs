@@ -128,7 +128,8 @@ fn nothing_of_a_store_is_markup(place: Where) {
         for markup in ["<script>", "<img", "onerror=alert(2)>"] {
             assert!(!body.contains(markup), "{what} has {markup}: {body}");
         }
-        assert!(!body.contains('\u{202e}') || what.contains("dispatch"), "{what} turns its text around");
+        // A field keeps what was typed.
+        assert!(!body.contains('\u{202e}') || what.contains(['%', ' ']), "{what} turns its text around");
     };
     let mut shown = 0;
     for page in pages {

@@ -88,8 +88,8 @@ async fn resume(app: &App, execution: Id) -> Answer<Done> {
     }
     let mut ids = Vec::new();
     for one in parked {
-        match app.executor.resume(one.task).await {
-            Ok(()) => ids.push(one.task.to_string()),
+        match app.executor.resume(one.task_id).await {
+            Ok(()) => ids.push(one.task_id.to_string()),
             // Another version of the code has come by in the meantime.
             Err(why) if why.status() == Status::Conflict => {}
             Err(why) => return Err(why.into()),

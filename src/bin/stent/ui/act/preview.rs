@@ -1,13 +1,12 @@
 //! What the form of an act shows of what it would act upon.
 
-use stent::backend::AtHand;
 use stent::model::{DeadLetter, Execution};
 
 use super::Act;
 use super::asked::Which;
 use crate::ui::app::App;
 use crate::ui::fields::Fields;
-use crate::ui::read::{execution_of, letter, parked_tasks};
+use crate::ui::read::{Parked, execution_of, letter, parked_tasks};
 use crate::ui::refusal::Answer;
 
 /// Letters that are named.
@@ -17,7 +16,7 @@ const SHOWN: usize = 20;
 pub struct Preview {
     pub functions: Vec<String>,
     pub execution: Option<Execution>,
-    pub parked: Vec<AtHand>,
+    pub parked: Vec<Parked>,
     pub letters: Vec<DeadLetter>,
     /// There are more letters than these.
     pub more: bool,

@@ -55,7 +55,7 @@ function morph(old, fresh) {
   for (const { name, value } of [...fresh.attributes]) {
     if (name === "open" && old.nodeName === "DETAILS") continue;
     if (name === "title" && old.nodeName === "TIME") continue;
-    if (["value", "checked"].includes(name) && old === document.activeElement) continue;
+    if (["value", "checked"].includes(name) && old.nodeName !== "OPTION") continue;
     if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
   if (["INPUT", "TEXTAREA", "SELECT"].includes(old.nodeName)) return;
@@ -173,6 +173,13 @@ function sort(table, column, order) {
 function sortable(table) {
   [...table.tHead.rows[0].cells].forEach((head) => {
     if (head.firstElementChild) return;
+    if (head.textContent === "Choose") {
+      const all = document.createElement("input");
+      all.type = "checkbox";
+      all.id = "choose-all";
+      all.setAttribute("aria-label", "Choose all on this page");
+      return head.replaceChildren(all);
+    }
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = head.textContent;
@@ -186,6 +193,11 @@ document.addEventListener("click", (event) => {
   if (!head || !event.target.closest("button")) return;
   const order = head.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
   sort(head.closest("table"), head.cellIndex, order);
+});
+
+document.addEventListener("change", (event) => {
+  if (event.target.id !== "choose-all") return;
+  for (const box of $$("tbody input[type=checkbox]", event.target.closest("table"))) box.checked = event.target.checked;
 });
 
 // ---- keys

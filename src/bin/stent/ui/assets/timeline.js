@@ -181,9 +181,9 @@ function segments(row) {
   else if (row.kind === "step") parts.push([word, row.started ?? row.created, ends]);
   else {
     const began = row.started ?? ends;
-    if (began > row.created) parts.push(["queued", row.created, began]);
+    // Attempts that failed have left no times of their own.
+    if (began > row.created) parts.push([row.retries ? "retry" : "queued", row.created, began]);
     if (row.started) parts.push([row.state === "pending" ? "retry" : word, row.started, ends]);
-    if (row.retries && row.state !== "pending" && row.started) parts.push(["retry", row.created, row.started]);
   }
   if (!row.completed && row.due && row.due > ends) parts.push(["later", ends, row.due]);
   return parts;

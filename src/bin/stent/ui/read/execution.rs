@@ -5,6 +5,7 @@ use stent::backend::{AtHand, DeadLetterFilter, JournalEntry, JournalRequest, Req
 use stent::model::{DeadLetter, Execution, Failure, Id, Payload, Signal, Task, Timestamp};
 
 use super::mismatch::Mismatch;
+use super::timeline::{is_parked, tasks_of};
 use crate::ui::app::App;
 use crate::ui::refusal::{Answer, Refusal};
 
@@ -47,10 +48,22 @@ pub async fn execution_of(app: &App, id: Id) -> Answer<Execution> {
 }
 
 /// Those of this execution.
-pub async fn parked_tasks(app: &App, execution: Id) -> Answer<Vec<AtHand>> {
-    let mut parked = app.backend.at_hand(PARKED).await?;
-    parked.retain(|one| one.part == "parked" && one.execution == execution);
-    Ok(parked)
+pub async fn parked_tasks(app: &App, execution: Id) -> Answer<Vec<Parked>> {
+    let found: Vec<AtHand> =
+        app.backend.at_hand(PARKED).await?.into_iter().filter(|one| one.part == "parked").collect();
+    if found.len() < PARKED as usize {
+        let of_this = found.into_iter().filter(|one| one.execution == execution);
+        return Ok(of_this.map(|one| Parked::new(one.task, one.function)).collect());
+    }
+    // There may be more of them in the store than were looked at.
+    let tasks = tasks_of(app, execution).await?;
+    Ok(tasks.into_iter().filter(is_parked).map(|task| Parked::new(task.id, task.step_name)).collect())
+}
+
+impl Parked {
+    fn new(task_id: Id, function: String) -> Self {
+        Self { task_id, function, error: None, mismatch: None }
+    }
 }
 
 pub async fn read(app: &App, id: Id) -> Answer<ExecutionView> {
@@ -61,11 +74,11 @@ pub async fn read(app: &App, id: Id) -> Answer<ExecutionView> {
     let mut execution = snapshot.ok_or_else(|| Refusal::missing(format!("There is no execution {id}.")))?;
     execution.execution.progress = progress;
     let letters = DeadLetterFilter { execution: Some(id), limit: LETTERS, ..DeadLetterFilter::default() };
-    let mut parked = Vec::new();
-    for one in parked_tasks(app, id).await?.into_iter().take(SHOWN) {
-        let error = find(app, one.task).await?.and_then(|task| task.error);
-        let mismatch = error.as_ref().and_then(Mismatch::of);
-        parked.push(Parked { task_id: one.task, function: one.function, error, mismatch });
+    let mut parked = parked_tasks(app, id).await?;
+    parked.truncate(SHOWN);
+    for one in &mut parked {
+        one.error = find(app, one.task_id).await?.and_then(|task| task.error);
+        one.mismatch = one.error.as_ref().and_then(Mismatch::of);
     }
     Ok(ExecutionView {
         execution,
@@ -134,11 +147,7 @@ pub async fn journal(app: &App, execution: Id, task: Option<Id>, from: usize) ->
         Some(task) => Some(task),
         None => match root_of(app, execution).await? {
             Some(root) => Some(root),
-            None => super::timeline::tasks_of(app, execution)
-                .await?
-                .iter()
-                .find(|t| t.parent_task_id.is_none())
-                .map(|t| t.id),
+            None => tasks_of(app, execution).await?.iter().find(|t| t.parent_task_id.is_none()).map(|t| t.id),
         },
     };
     let task = match root {
@@ -187,6 +196,6 @@ pub async fn task(app: &App, execution: Id, id: Id) -> Answer<TaskView> {
     };
     let filter = DeadLetterFilter { task: Some(id), limit: 1, ..DeadLetterFilter::default() };
     let has_letter = !app.backend.dead_letters(filter).await?.is_empty();
-    let mismatch = task.error.as_ref().filter(|_| super::timeline::is_parked(&task)).and_then(Mismatch::of);
+    let mismatch = task.error.as_ref().filter(|_| is_parked(&task)).and_then(Mismatch::of);
     Ok(TaskView { task, parent, mismatch, has_letter })
 }

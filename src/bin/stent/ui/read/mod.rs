@@ -18,7 +18,7 @@ mod tree;
 use serde::Serialize;
 
 pub use catalog::{FunctionView, FunctionsView, QueueView, QueuesView, WorkersView, queues};
-pub use execution::{ExecutionView, JournalView, TaskView, execution_of, parked_tasks};
+pub use execution::{ExecutionView, JournalView, Parked, TaskView, execution_of, parked_tasks};
 pub use executions::ExecutionsView;
 pub use health::HealthView;
 pub use letters::{LetterView, LettersView, PAGE as LETTERS_PAGE, letter};
@@ -27,7 +27,7 @@ pub use overview::{OverviewView, Share};
 pub use samples::Samples;
 pub use series::Point;
 pub use tasks::TasksView;
-pub use timeline::{Row, Timeline, digest};
+pub use timeline::{Row, Timeline, digest, is_parked};
 pub use tree::TreeView;
 
 use super::app::App;

@@ -7,8 +7,8 @@ use stent::model::{Execution, Payload, ProgressEntry, Signal};
 use super::Shown;
 use super::layout::Ctx;
 use super::parts::{
-    empty, execution, execution_state, fact, failure, glance, heads, mismatch, payload, some_time, tags, task, time,
-    took,
+    empty, execution, execution_state, fact, failure, folded, glance, heads, mismatch, payload, some_time, tags, task,
+    time, took,
 };
 use crate::ui::read::ExecutionView;
 use crate::words::{self, visible};
@@ -167,7 +167,7 @@ fn signals(ctx: &Ctx<'_>, from: &str, signals: &[Signal]) -> Markup {
                         th scope="row" { (visible(&signal.name)) }
                         td { (time(signal.created_at)) }
                         td { @match signal.consumed_at { Some(at) => (time(at)), None => @if signal.consumed { "yes" } @else { "not yet" } } }
-                        td { (payload(ctx, from, &format!("signal.{}", signal.sequence), &signal.payload)) }
+                        td { (folded(ctx, from, &format!("signal.{}", signal.sequence), &signal.payload, true)) }
                     }
                 }
             }

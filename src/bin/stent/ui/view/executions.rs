@@ -45,8 +45,8 @@ fn filter(ctx: &Ctx<'_>, wanted: &Wanted) -> Markup {
             (field("function", "Function", wanted.function.as_deref(), "", None))
             (field("queue", "Queue", wanted.queue.as_deref(), "", None))
             (field("tag", "Tag", wanted.tag.as_deref(), "", None))
-            (field("since", "Created since", wanted.since.as_deref(), "2h or 2026-01-31", Some("ages")))
-            (field("until", "Created until", wanted.until.as_deref(), "1d or 2026-01-31", Some("ages")))
+            (field("since", "Created since", wanted.since.as_deref(), "2h, 2026-01-31", Some("ages")))
+            (field("until", "Created until", wanted.until.as_deref(), "1d, 2026-01-31", Some("ages")))
             (field("id", "Id begins with", wanted.id.as_deref(), "019ac8…", None))
             datalist #ages { @for age in ["15m", "1h", "6h", "1d", "7d", "30d"] { option value=(age) {} } }
             div.acts {

@@ -6,7 +6,7 @@ use stent::model::Id;
 use super::Shown;
 use super::execution::tabs;
 use super::layout::Ctx;
-use super::parts::{empty, execution, failure, heads, payload, some_time, state, task};
+use super::parts::{empty, execution, failure, folded, heads, some_time, state, task};
 use crate::ui::page::Page;
 use crate::ui::read::{JournalView, TreeView};
 use crate::words::{self, number, several, visible};
@@ -50,9 +50,9 @@ pub fn show(ctx: &Ctx<'_>, view: &JournalView) -> Shown {
                                 td.number { @if let Some(arrival) = entry.arrival { (number(arrival)) } @else { "–" } }
                                 td { (some_time(entry.completed_at)) }
                                 td.wide {
-                                    (payload(ctx, &from, "args", &entry.args))
-                                    @if entry.kwargs.as_bytes() != b"{}" { (payload(ctx, &from, "kwargs", &entry.kwargs)) }
-                                    @if let Some(result) = &entry.result { (payload(ctx, &from, "result", result)) }
+                                    (folded(ctx, &from, "args", &entry.args, true))
+                                    @if entry.kwargs.as_bytes() != b"{}" { (folded(ctx, &from, "kwargs", &entry.kwargs, true)) }
+                                    @if let Some(result) = &entry.result { (folded(ctx, &from, "result", result, true)) }
                                     @if let Some(error) = &entry.error { (failure(ctx, &from, error)) }
                                 }
                             }

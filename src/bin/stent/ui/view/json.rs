@@ -107,11 +107,56 @@ impl<'a> Printer<'a> {
         self.take(end.unwrap_or(self.rest.len()))
     }
 
+    /// Behind its opening.
+    fn is_short(&self, close: char) -> bool {
+        let (mut quoted, mut escaped) = (false, false);
+        for (at, c) in self.rest.char_indices() {
+            match c {
+                _ if at > SHORT => return false,
+                '"' if !escaped => quoted = !quoted,
+                '{' | '[' if !quoted => return false,
+                c if c == close && !quoted => return true,
+                _ => {}
+            }
+            escaped = c == '\\' && !escaped;
+        }
+        false
+    }
+
+    fn inline(&mut self, open: char, close: char) {
+        self.out.push(open);
+        self.space();
+        while !self.rest.is_empty() && self.next() != Some(close) {
+            self.pair(open, DEPTH);
+            if self.eat(',') {
+                self.out.push_str(", ");
+            }
+            self.space();
+        }
+        self.eat(close);
+        self.out.push(close);
+    }
+
+    /// A value, with its key in an object.
+    fn pair(&mut self, open: char, depth: usize) {
+        if open == '{' && self.next() == Some('"') {
+            let key = self.string();
+            self.span("j-key", key);
+            if self.eat(':') {
+                self.out.push_str(": ");
+            }
+        }
+        self.value(depth);
+    }
+
     fn container(&mut self, depth: usize, open: char, close: char) {
         self.eat(open);
         if self.eat(close) {
             self.out.extend([open, close]);
             return;
+        }
+        if self.is_short(close) {
+            return self.inline(open, close);
         }
         let folds = depth > 0;
         if folds {
@@ -124,14 +169,7 @@ impl<'a> Printer<'a> {
         self.space();
         while !self.rest.is_empty() && self.next() != Some(close) {
             self.out.push_str("<div class=\"in\">");
-            if open == '{' && self.next() == Some('"') {
-                let key = self.string();
-                self.span("j-key", key);
-                if self.eat(':') {
-                    self.out.push_str(": ");
-                }
-            }
-            self.value(depth + 1);
+            self.pair(open, depth + 1);
             if self.eat(',') {
                 self.out.push(',');
             }
@@ -150,6 +188,9 @@ impl<'a> Printer<'a> {
         }
     }
 }
+
+/// A list or an object of so many bytes, with none in it, stands on one line.
+const SHORT: usize = 60;
 
 /// What would be markup, and what would change the order of what stands beside it.
 fn escape(text: &str, out: &mut String) {
@@ -196,6 +237,7 @@ mod tests {
     fn all_that_is_there_is_shown() {
         let text = r#"{"a":[1,2.5e3,{"b":null}],"c":"x\"y","d":{},"e":[],"f":true}"#;
         assert_eq!(plain(text).replace(": ", ":"), text);
+        assert_eq!(plain("{\"a\":1, \"b\":[\"x]\\\"\",2]}"), "{\"a\": 1,\"b\": [\"x]\\\"\", 2]}");
         for text in ["", "12", "\"a", "[1,", "{\"a\"", "nonsense here", "}{", "[1 2]", "{1:2}", ":,", "é[\u{1F600}"] {
             let spaceless = |text: &str| text.replace(' ', "");
             assert_eq!(spaceless(&plain(text)), spaceless(text), "{text}");

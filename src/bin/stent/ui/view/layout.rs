@@ -76,7 +76,7 @@ pub fn page(ctx: &Ctx<'_>, shown: &Shown, live: bool) -> Markup {
                 a.skip href="#main" { "Skip to the content" }
                 (header(ctx))
                 main #main tabindex="-1" {
-                    @for (name, region) in &shown.regions { div id={ "r-" (name) } class={ "region " (name) } { (region) } }
+                    @for (name, region) in &shown.regions { div id={ "r-" (name) } class={ "region at-" (name) } { (region) } }
                 }
                 (footer(ctx))
                 div #news.visually-hidden role="status" aria-live="polite" {}

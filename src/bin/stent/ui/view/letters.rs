@@ -36,7 +36,7 @@ fn list(ctx: &Ctx<'_>, view: &LettersView) -> Markup {
             wanted.filter().into_iter().chain([("all", everything.then(|| "yes".into()))]),
         )
     };
-    let mut columns = vec!["Function", "Died", "Attempts", "Why", "Error", "Execution"];
+    let mut columns = vec!["Function", "Died", "Attempts", "Why", "Execution"];
     if ctx.acts() {
         columns.insert(0, "Choose");
     }
@@ -80,8 +80,7 @@ fn row(ctx: &Ctx<'_>, letter: &DeadLetter) -> Markup {
             th scope="row" { a href=(ctx.to(&format!("/dead-letters/{}", one.id))) { (visible(&one.step_name)) } }
             td { (time(letter.moved_at)) }
             td.number { (number(u64::from(one.retries) + 1)) }
-            td { (words::cut(&visible(&letter.reason), 100)) }
-            td { @if let Some(error) = &one.error { span.bad { (words::cut(&words::failure(error), 100)) } } @else { "–" } }
+            td { (words::cut(&visible(&letter.reason), 160)) }
             td { (execution(ctx, one.execution_id)) }
         }
     }

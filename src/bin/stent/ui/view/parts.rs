@@ -103,11 +103,16 @@ fn words_of(text: &str, most: usize) -> &str {
 /// Folded, highlighted; a large one is cut, and can be had as it is. `from`: the record that it belongs to, as
 /// `/executions/ID`, and `what` of it; none of a form, which can't be downloaded.
 pub fn payload(ctx: &Ctx<'_>, from: &str, what: &str, payload: &Payload) -> Markup {
+    folded(ctx, from, what, payload, payload.len() > SMALL)
+}
+
+/// The same, folded or not.
+pub fn folded(ctx: &Ctx<'_>, from: &str, what: &str, payload: &Payload, is_folded: bool) -> Markup {
     let bytes = payload.as_bytes();
     let text = std::str::from_utf8(bytes).ok();
     let link = (!from.is_empty()).then(|| ctx.to(&format!("/api{from}/payload?of={}", encoded(what))));
     html! {
-        details.payload id={ "p-" (encoded(&format!("{from}-{what}")).replace(['/', '%'], "-")) } open[bytes.len() <= SMALL] {
+        details.payload id={ "p-" (encoded(&format!("{from}-{what}")).replace(['/', '%'], "-")) } open[!is_folded] {
             summary { span.what { (words::visible(what)) } " " span.size { (words::bytes(bytes.len() as u64)) }
                 code.glance { (glance(payload)) } }
             @match text {

@@ -11,12 +11,8 @@ use super::parts::{
     task_state, time, took,
 };
 use crate::ui::page::{Page, WantedTasks};
-use crate::ui::read::{TaskView, TasksView};
+use crate::ui::read::{TaskView, TasksView, is_parked};
 use crate::words::{number, visible};
-
-fn parked(task: &Task) -> bool {
-    task.kind.is_run() && task.state == TaskState::Waiting && task.error.is_some()
-}
 
 pub fn show(ctx: &Ctx<'_>, view: &TasksView) -> Shown {
     let wanted = &view.wanted;
@@ -55,7 +51,7 @@ fn row(ctx: &Ctx<'_>, task: &Task) -> Markup {
         tr id={ "t-" (task.id) } {
             th scope="row" { (task_link(ctx, task.execution_id, task.id, &task.step_name)) }
             td { (task.kind) }
-            td { (task_state(task.state, parked(task))) }
+            td { (task_state(task.state, is_parked(task))) }
             td { (time(task.created_at)) }
             td { (took(task.started_at, task.completed_at)) }
             td.number { (number(u64::from(task.retries) + 1)) }
@@ -71,7 +67,7 @@ pub fn one(ctx: &Ctx<'_>, view: &TaskView) -> Shown {
     let from = task_path(task);
     let journal = Page::Journal { execution: task.execution_id, task: Some(task.id), from: 0 }.link();
     let head = html! {
-        div.title { h1 { (visible(&task.step_name)) " " (task_state(task.state, parked(task))) } }
+        div.title { h1 { (visible(&task.step_name)) " " (task_state(task.state, is_parked(task))) } }
         p.lead { "A task of the execution " (execution(ctx, task.execution_id)) }
         section.card aria-label="Facts" {
             dl.facts {
