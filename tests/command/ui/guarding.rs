@@ -27,16 +27,17 @@ fn strangers_and_other_sites_are_refused(place: Where) {
     let body = format!("csrf={secret}&function=f&confirm=yes");
     let json = r#"{"function":"f"}"#;
     let own = format!("http://{}", served.address);
-    let tries: [(&str, &str, Vec<(&str, &str)>); 9] = [
-        ("/dispatch", "function=f&confirm=yes", vec![("Origin", &own)]),
-        ("/dispatch", "csrf=0123&function=f&confirm=yes", vec![("Origin", &own)]),
-        ("/dispatch", &body, vec![("Origin", "http://evil.example")]),
-        ("/dispatch", &body, vec![("Origin", "null")]),
-        ("/dispatch", &body, vec![("Origin", "http://127.0.0.1:1")]),
-        ("/dispatch", &body, vec![("Sec-Fetch-Site", "cross-site")]),
+    let (own, body) = (own.as_str(), body.as_str());
+    let tries = [
+        ("/dispatch", "function=f&confirm=yes", vec![("Origin", own)]),
+        ("/dispatch", "csrf=0123&function=f&confirm=yes", vec![("Origin", own)]),
+        ("/dispatch", body, vec![("Origin", "http://evil.example")]),
+        ("/dispatch", body, vec![("Origin", "null")]),
+        ("/dispatch", body, vec![("Origin", "http://127.0.0.1:1")]),
+        ("/dispatch", body, vec![("Sec-Fetch-Site", "cross-site")]),
         ("/api/dispatch", json, vec![]),
         ("/api/dispatch", json, vec![("X-Stent-CSRF", "0123")]),
-        ("/api/dispatch", json, vec![("X-Stent-CSRF", &secret), ("Origin", "http://evil.example")]),
+        ("/api/dispatch", json, vec![("X-Stent-CSRF", secret.as_str()), ("Origin", "http://evil.example")]),
     ];
     for (path, body, headers) in &tries {
         let answer = served.ask("POST", path, headers, body);
@@ -44,7 +45,7 @@ fn strangers_and_other_sites_are_refused(place: Where) {
     }
     assert_eq!(house.count(ExecutionState::Pending), 0);
     let proxied = [("Host", "10.0.0.1"), ("Origin", "https://stent.example")];
-    assert_eq!(served.ask("POST", "/dispatch", &proxied, &body).status, 303);
+    assert_eq!(served.ask("POST", "/dispatch", &proxied, body).status, 303);
     assert_eq!(house.count(ExecutionState::Pending), 1);
     for method in ["PUT", "DELETE", "OPTIONS", "PATCH"] {
         assert_eq!(served.ask(method, "/executions", &[], "").status, 405, "{method}");
@@ -108,8 +109,11 @@ fn beyond_this_machine_a_token_is_needed(place: Where) {
     let page = served.ask("GET", "/", &cookie, "").ok().body;
     assert!(page.contains("Log out"));
     // Neither the log nor a page has the token.
-    assert!(!page.contains(TOKEN) && !format!("{:?}", served.audit()).contains(TOKEN));
+    let lines = served.audit();
+    assert!(!page.contains(TOKEN) && !format!("{lines:?}").contains(TOKEN));
+    assert_eq!((&lines[1]["action"], &lines[1]["outcome"]), (&"login".into(), &"a wrong token".into()));
     // A cookie alone changes nothing.
+    assert_eq!(served.ask("POST", "/logout", &cookie, "csrf=0123").status, 403);
     assert_eq!(served.ask("POST", "/api/dispatch", &cookie, r#"{"function":"f"}"#).status, 403);
     let style = page.split("rel=\"stylesheet\" href=\"").nth(1).unwrap().split('"').next().unwrap();
     served.get(style).ok();

@@ -11,8 +11,10 @@ use tokio::sync::Mutex;
 
 use super::app::App;
 use super::audit::Who;
+use super::door::why;
 use super::fields::Fields;
-use super::routes::redirect;
+use super::guard::Shown;
+use super::routes::{redirect, refused};
 use super::view::{self, Ctx};
 
 /// A wrong token costs so long, one after the other.
@@ -47,8 +49,16 @@ pub async fn login(
     with_cookie(redirect(&app, to), &app.guard.cookie(secure))
 }
 
-pub async fn logout(State(app): State<Arc<App>>) -> Response {
-    with_cookie(redirect(&app, "/login"), &app.guard.no_cookie())
+pub async fn logout(
+    State(app): State<Arc<App>>,
+    Extension(shown): Extension<Shown>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    match app.guard.change(&headers, shown, Fields::parse(&body).one("csrf")) {
+        Ok(()) => with_cookie(redirect(&app, "/login"), &app.guard.no_cookie()),
+        Err(no) => refused(&app, "/logout", false, &why(no)),
+    }
 }
 
 fn with_cookie(mut response: Response, cookie: &str) -> Response {

@@ -36,6 +36,25 @@ function tick(within = document) {
   }
 }
 
+// ---- what differs between the two sides of a mismatch is marked
+
+function mark(within = document) {
+  for (const sides of $$(".sides", within)) {
+    const [one, other] = $$("pre", sides);
+    if (!one || !other) continue;
+    const [a, b] = [one.textContent, other.textContent];
+    let head = 0;
+    while (head < a.length && a[head] === b[head]) head++;
+    let tail = 0;
+    while (tail < Math.min(a.length, b.length) - head && a.at(-1 - tail) === b.at(-1 - tail)) tail++;
+    for (const [place, text] of [[one, a], [other, b]]) {
+      const different = document.createElement("mark");
+      different.textContent = text.slice(head, text.length - tail);
+      place.replaceChildren(text.slice(0, head), different, text.slice(text.length - tail));
+    }
+  }
+}
+
 // ---- a region drawn anew, without losing the focus, the place, or what is unfolded
 
 const isSame = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && (a.id || "") === (b.id || "");
@@ -93,6 +112,7 @@ function redraw({ id, html }) {
     const [by, order] = sorted[index] ?? [];
     if (by !== undefined && order) sort(table, Number(by), order);
   });
+  mark(fresh);
   tick(fresh);
   morph(old, fresh);
 }
@@ -139,7 +159,12 @@ document.addEventListener("visibilitychange", () => {
     source = null;
   } else if (!source) connect();
 });
-addEventListener("pagehide", () => source?.close());
+addEventListener("pagehide", () => {
+  source?.close();
+  source = null;
+});
+// The browser may bring a page back as it was left.
+addEventListener("pageshow", (event) => event.persisted && connect());
 
 // ---- tables that can be sorted, as far as they are on this page
 
@@ -304,23 +329,8 @@ for (const area of $$("textarea[data-json]")) {
   });
 }
 
-// What differs between the two sides of a mismatch is marked.
-for (const sides of $$(".sides")) {
-  const [one, other] = $$("pre", sides);
-  if (!one || !other) continue;
-  const [a, b] = [one.textContent, other.textContent];
-  let head = 0;
-  while (head < a.length && a[head] === b[head]) head++;
-  let tail = 0;
-  while (tail < Math.min(a.length, b.length) - head && a.at(-1 - tail) === b.at(-1 - tail)) tail++;
-  for (const [place, text] of [[one, a], [other, b]]) {
-    const mark = document.createElement("mark");
-    mark.textContent = text.slice(head, text.length - tail);
-    place.replaceChildren(text.slice(0, head), mark, text.slice(text.length - tail));
-  }
-}
-
 $$("table.sortable").forEach(sortable);
+mark();
 tick();
 setInterval(() => document.hidden || tick(), 1000);
 // The timeline reads its rows first, and connects with what it has.

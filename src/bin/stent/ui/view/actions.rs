@@ -29,7 +29,7 @@ pub fn form(
         form.card.act action=(ctx.to(&act.link())) method="post" {
             (secret(ctx))
             @match (act, review) {
-                (_, Some(asked)) => (reviewed(ctx, act, fields, asked)),
+                (_, Some(asked)) => (reviewed(ctx, act, fields, asked, preview)),
                 (Act::Dispatch, None) => (dispatch(fields, preview)),
                 (Act::Signal(_), None) => (signal(ctx, fields, preview)),
                 (Act::Cancel(_), None) => {
@@ -183,12 +183,15 @@ fn signal(ctx: &Ctx<'_>, fields: &Fields, preview: &Preview) -> Markup {
 }
 
 /// What was filled in, once more.
-fn reviewed(ctx: &Ctx<'_>, act: Act, fields: &Fields, asked: &Asked) -> Markup {
+fn reviewed(ctx: &Ctx<'_>, act: Act, fields: &Fields, asked: &Asked, preview: &Preview) -> Markup {
     let told = match asked {
         Asked::Dispatch(dispatch) => {
             let Dispatch { function, args, options } = &**dispatch;
             html! {
                 p { "This starts an execution of " strong { (visible(function)) } "." }
+                @if !preview.functions.contains(function) {
+                    p.bad { "No worker has declared this function: the execution waits for one that does. Look at the spelling." }
+                }
                 (payload(ctx, "", "args", args))
                 @if let Some(kwargs) = &options.kwargs { (payload(ctx, "", "kwargs", kwargs)) }
             }

@@ -82,6 +82,9 @@ fn list(ctx: &Ctx<'_>, view: &ExecutionsView) -> Markup {
                 }
                 @if let Some(to) = view.searched_to { p.help { "All that was created since " (time(to)) " has been looked at." } }
             }
+            @if wanted.id.is_some() && view.executions.len() >= wanted.limit as usize {
+                p.help { "These are the newest whose ids begin so; type more of it to find others." }
+            }
             nav.pages aria-label="Pages of the list" {
                 @if wanted.after.is_some() { a.button href=(ctx.to(&Wanted { after: None, ..wanted.clone() }.link())) { "Newest" } }
                 @if let Some(next) = next {

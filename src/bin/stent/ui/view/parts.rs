@@ -33,9 +33,9 @@ pub fn some_time(at: Option<Timestamp>) -> Markup {
     html! { @if let Some(at) = at { (time(at)) } @else { span.none { "–" } } }
 }
 
-/// From then until now, which the script counts on.
+/// From then until now, which the script counts: here it would be another text each time.
 pub fn since(time: Timestamp) -> Markup {
-    html! { time.since datetime=(time) title=(time) { (words::duration(words::now().since(time))) } }
+    html! { time.since datetime=(time) title=(time) { "since " (words::date(time)) } }
 }
 
 pub fn took(started: Option<Timestamp>, completed: Option<Timestamp>) -> Markup {
