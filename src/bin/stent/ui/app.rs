@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::audit::Audit;
 use super::guard::Guard;
-use super::read::Samples;
+use super::samples::Samples;
 use crate::args::Ui;
 use crate::place::Place;
 

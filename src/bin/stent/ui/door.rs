@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::uri::PathAndQuery;
@@ -14,17 +15,16 @@ use axum::response::{IntoResponse as _, Response};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use stent::codec;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower_service::Service as _;
 
+use super::answer::{redirect, refused, why};
 use super::app::App;
 use super::audit::Who;
 use super::fields::link;
 use super::guard::{No, Shown};
 use super::refusal::Refusal;
-use super::routes;
 
 /// Connections at once; more wait to be taken.
 const CONNECTIONS: usize = 256;
@@ -51,8 +51,8 @@ const SAID: [(HeaderName, &str); 7] = [
 ];
 
 /// Until the program ends.
-pub async fn serve(listener: TcpListener, app: Arc<App>) -> Infallible {
-    let (router, places) = (routes::router(Arc::clone(&app)), Arc::new(Semaphore::new(CONNECTIONS)));
+pub async fn serve(listener: TcpListener, router: Router, base: String) -> Infallible {
+    let (base, places) = (Arc::<str>::from(base), Arc::new(Semaphore::new(CONNECTIONS)));
     loop {
         let place = Arc::clone(&places).acquire_owned().await;
         let Ok((stream, remote)) = listener.accept().await else {
@@ -61,11 +61,11 @@ pub async fn serve(listener: TcpListener, app: Arc<App>) -> Infallible {
         };
         // What is sent is small, and waited for.
         let _slower = stream.set_nodelay(true);
-        let (router, app) = (router.clone(), Arc::clone(&app));
+        let (router, base) = (router.clone(), Arc::clone(&base));
         tokio::spawn(async move {
             let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
                 let mut request = request.map(Body::new);
-                strip(request.uri_mut(), &app.base);
+                strip(request.uri_mut(), &base);
                 request.extensions_mut().insert(remote);
                 router.clone().call(request)
             });
@@ -116,7 +116,7 @@ fn is_api(path: &str) -> bool {
 fn judge(app: &App, request: &mut Request) -> Result<(), Box<Response>> {
     let path = request.uri().path().to_owned();
     let is_api = is_api(&path);
-    let refused = |refusal: Refusal| Box::new(routes::refused(app, &path, is_api, &refusal));
+    let no = |refusal: Refusal| Box::new(refused(app, &path, is_api, &refusal));
     let headers = request.headers();
     if app.guard.host(headers).is_err() {
         // Not a page: its links would lead to that name.
@@ -129,22 +129,22 @@ fn judge(app: &App, request: &mut Request) -> Result<(), Box<Response>> {
         if is_api || request.method() != Method::GET {
             let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "A token is needed.")
                 .hint("A program sends it as Authorization: Bearer …; a browser logs in first.");
-            let mut response = refused(refusal);
+            let mut response = no(refusal);
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             return Err(response);
         }
         let to = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
         let login = link("/login", [("to", Some(to.into()))]);
-        return Err(Box::new(routes::redirect(app, &login)));
+        return Err(Box::new(redirect(app, &login)));
     }
     if request.method() == Method::POST {
         let is_session = path == "/login" || path == "/logout";
         if !app.acts && !is_session {
-            return Err(refused(Refusal::forbidden("This page only reads.").hint("It was started with --read-only.")));
+            return Err(no(Refusal::forbidden("This page only reads.").hint("It was started with --read-only.")));
         }
         // The secret of a form is in its body, which is looked at where it is read.
         let judged = if is_api { app.guard.change(headers, shown, None) } else { origin(app, headers, shown) };
-        judged.map_err(|no| refused(why(no)))?;
+        judged.map_err(|found| no(why(found)))?;
     }
     let who = who(request, shown);
     request.extensions_mut().insert(who);
@@ -156,25 +156,11 @@ fn origin(app: &App, headers: &HeaderMap, shown: Shown) -> Result<(), No> {
     if shown == Shown::Bearer { Ok(()) } else { app.guard.origin(headers) }
 }
 
-pub fn why(no: No) -> Refusal {
-    match no {
-        No::Host => Refusal::forbidden("This name does not lead here."),
-        No::Origin => Refusal::forbidden("This came from another site, and nothing was done.")
-            .hint("Behind a proxy, name its host by --host."),
-        No::Secret => Refusal::forbidden("The form is not of this process, and nothing was done.")
-            .hint("Load the page again; a program sends what /api/session gives as X-Stent-CSRF, or a token."),
-    }
-}
-
 fn who(request: &Request, shown: Shown) -> Who {
     let remote = request.extensions().get::<SocketAddr>().map(ToString::to_string).unwrap_or_default();
     let forwarded = request.headers().get("x-forwarded-for").and_then(|value| value.to_str().ok());
     let by = if matches!(shown, Shown::Local | Shown::Nothing) { "local" } else { "token" };
     Who { remote, forwarded_for: forwarded.map(|text| crate::words::cut(text, 100)), by }
-}
-
-pub fn json<T: serde::Serialize>(status: StatusCode, value: &T) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], codec::to_json(value)).into_response()
 }
 
 #[cfg(test)]

@@ -9,12 +9,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
 use tokio::sync::Mutex;
 
+use super::answer::{redirect, refused, why};
 use super::app::App;
 use super::audit::Who;
-use super::door::why;
 use super::fields::Fields;
 use super::guard::Shown;
-use super::routes::{redirect, refused};
 use super::view::{self, Ctx};
 
 /// A wrong token costs so long, one after the other.

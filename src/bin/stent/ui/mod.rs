@@ -12,17 +12,20 @@
 //! | `audit` | the log of actions | what they do |
 //! | `assets` | style and scripts, and their names for ever | pages |
 //! | `app` | what all requests share | HTTP |
+//! | `samples`, `series` | counts over time, made while somebody looks | HTTP |
 //! | `read/` | asks the store: a model for each page | HTTP, HTML |
 //! | `view/` | draws models | the store |
 //! | `act/` | what can be done, its forms, and doing it | HTTP |
 //! | `login` | the token, for a cookie | what is behind it |
 //! | `live` | the stream of events | what is on a page |
+//! | `answer` | what many requests are answered: refusals, redirections, JSON | routes |
 //! | `door` | connections, the head of each request, the guard's word | pages |
 //! | `routes` | which handler answers which address | the store's reads |
 //!
 //! Only who looks makes it ask the store: no page, no open stream, no query.
 
 mod act;
+mod answer;
 mod app;
 mod assets;
 mod audit;
@@ -35,6 +38,8 @@ mod page;
 mod read;
 mod refusal;
 mod routes;
+mod samples;
+mod series;
 mod view;
 
 use std::sync::Arc;
@@ -86,7 +91,7 @@ pub async fn ui(place: &Place, db: &str, ui: Ui, screen: &mut Screen) -> Result<
     let ended = |kind| signal(kind).map_err(|why| Trouble::failed(format!("listen for signals: {why}")));
     let (mut interrupted, mut terminated) = (ended(SignalKind::interrupt())?, ended(SignalKind::terminate())?);
     tokio::select! {
-        never = door::serve(listener, app) => match never {},
+        never = door::serve(listener, routes::router(Arc::clone(&app)), app.base.clone()) => match never {},
         _ = interrupted.recv() => Ok(DONE),
         _ = terminated.recv() => Ok(DONE),
     }

@@ -13,10 +13,11 @@ use serde::Serialize;
 use stent::codec;
 
 use super::act::{Act, Asked, Done, perform, preview};
+use super::answer::{json, redirect, refused, why};
 use super::app::App;
 use super::assets::{ASSETS, OPENAPI};
 use super::audit::Who;
-use super::door::{self, json};
+use super::door;
 use super::fields::{Fields, link};
 use super::guard::Shown;
 use super::page::Page;
@@ -58,17 +59,6 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(DefaultBodyLimit::max(BODY))
         .layer(from_fn_with_state(Arc::clone(&app), door::guard))
         .with_state(app)
-}
-
-pub fn refused(app: &App, path: &str, is_api: bool, refusal: &Refusal) -> Response {
-    if is_api {
-        return json(refusal.status, &refusal.view());
-    }
-    (refusal.status, Html(view::refusal(&Ctx::new(app, path), refusal).0)).into_response()
-}
-
-pub fn redirect(app: &App, to: &str) -> Response {
-    (StatusCode::SEE_OTHER, [(header::LOCATION, format!("{}{to}", app.base))]).into_response()
 }
 
 fn fields(query: Option<&str>) -> Fields {
@@ -131,7 +121,7 @@ async fn act(
     let fields = Fields::parse(&body);
     let refused = |refusal: Refusal| refused(&app, uri.path(), false, &refusal);
     if let Err(no) = app.guard.change(&headers, shown, fields.one("csrf")) {
-        return refused(door::why(no));
+        return refused(why(no));
     }
     let Some(act) = Act::find(uri.path()) else {
         return refused(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Nothing can be sent there."));

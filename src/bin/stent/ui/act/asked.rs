@@ -7,7 +7,7 @@ use stent::backend::DeadLetterFilter;
 use stent::codec;
 use stent::model::{DispatchOptions, Id, Payload, TaskOptions, parse_duration};
 
-use super::Act;
+use super::kind::Act;
 use crate::ui::fields::Fields;
 use crate::ui::refusal::{Answer, Refusal};
 use crate::words;

@@ -2,8 +2,8 @@
 
 use stent::model::{DeadLetter, Execution};
 
-use super::Act;
 use super::asked::Which;
+use super::kind::Act;
 use crate::ui::app::App;
 use crate::ui::fields::Fields;
 use crate::ui::read::{Parked, execution_of, letter, parked_tasks};

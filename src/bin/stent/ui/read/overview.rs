@@ -8,10 +8,10 @@ use stent::model::{DeadLetter, Execution, ExecutionState, Timestamp};
 
 use super::at_hand::{self, HandView};
 use super::catalog::{QueueView, queues_of};
-use super::samples::Seen;
-use super::series::Point;
 use crate::ui::app::App;
 use crate::ui::refusal::Answer;
+use crate::ui::samples::Seen;
+use crate::ui::series::Point;
 use crate::watch::sample::Spread;
 
 /// Dead letters on it.
@@ -51,7 +51,7 @@ pub struct Share {
 }
 
 pub async fn read(app: &App) -> Answer<OverviewView> {
-    let seen = app.samples.look(app).await?;
+    let seen = app.samples.look(&app.backend).await?;
     let registered = app.backend.registered().await?;
     let letters = DeadLetterFilter { limit: LETTERS, ..DeadLetterFilter::default() };
     Ok(OverviewView {

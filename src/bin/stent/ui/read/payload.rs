@@ -3,6 +3,8 @@
 use stent::backend::{Request, Response};
 use stent::model::{Failure, Id, Payload};
 
+use super::execution::execution_of;
+use super::letters::letter;
 use crate::ui::app::App;
 use crate::ui::refusal::{Answer, Refusal};
 
@@ -27,7 +29,7 @@ pub async fn of_execution(app: &App, id: Id, what: &str) -> Answer<Payload> {
         let found = signals.into_iter().find(|signal| signal.sequence.to_string() == sequence);
         return there(found.map(|signal| signal.payload));
     }
-    let execution = super::execution_of(app, id).await?;
+    let execution = execution_of(app, id).await?;
     there(match what {
         "args" => Some(execution.args),
         "kwargs" => Some(execution.kwargs),
@@ -41,7 +43,7 @@ pub async fn of_execution(app: &App, id: Id, what: &str) -> Answer<Payload> {
 pub async fn of_task(app: &App, execution: Id, id: Id, what: &str) -> Answer<Payload> {
     let task = match app.backend.call(Request::GetTask { task_id: id }).await? {
         Response::Task(Some(task)) => *task,
-        _ => super::letter(app, id).await?.task,
+        _ => letter(app, id).await?.task,
     };
     there(match what {
         _ if task.execution_id != execution => None,

@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 use stent::model::Execution;
 
-use super::Shown;
-use super::layout::{Ctx, page, secret};
+use super::ctx::{Ctx, Shown};
+use super::layout::{page, secret};
 use super::parts::{execution, execution_state, lines, payload, task, time};
 use crate::ui::act::{Act, Asked, Dispatch, Done, Preview};
 use crate::ui::fields::Fields;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use maud::{Markup, html};
 use stent::model::Timestamp;
 
-use crate::ui::read::Point;
+use crate::ui::series::Point;
 
 const WIDTH: f64 = 320.0;
 const HEIGHT: f64 = 72.0;

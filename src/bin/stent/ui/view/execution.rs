@@ -4,8 +4,7 @@ use maud::{Markup, html};
 use stent::codec;
 use stent::model::{Execution, Payload, ProgressEntry, Signal};
 
-use super::Shown;
-use super::layout::Ctx;
+use super::ctx::{Ctx, Shown};
 use super::parts::{
     empty, execution, execution_state, fact, failure, folded, glance, heads, mismatch, payload, some_time, tags, task,
     time, took,

@@ -3,8 +3,7 @@
 use maud::{Markup, html};
 use stent::model::{Execution, ExecutionState};
 
-use super::Shown;
-use super::layout::Ctx;
+use super::ctx::{Ctx, Shown};
 use super::parts::{empty, execution, execution_state, heads, outcome, tags, time, took};
 use crate::ui::page::Wanted;
 use crate::ui::read::ExecutionsView;

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use stent::backend::AtHand;
 
-use super::layout::Ctx;
+use super::ctx::Ctx;
 use super::parts::{heads, some_time, task, time, took};
 use crate::words;
 

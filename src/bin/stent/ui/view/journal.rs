@@ -3,9 +3,8 @@
 use maud::{Markup, html};
 use stent::model::Id;
 
-use super::Shown;
+use super::ctx::{Ctx, Shown};
 use super::execution::tabs;
-use super::layout::Ctx;
 use super::parts::{empty, execution, failure, folded, heads, some_time, state, task};
 use crate::ui::page::Page;
 use crate::ui::read::{JournalView, TreeView};

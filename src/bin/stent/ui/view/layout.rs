@@ -2,38 +2,10 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::Shown;
+use super::ctx::{Ctx, Shown};
 use super::parts::lines;
-use crate::ui::app::App;
 use crate::ui::assets::ASSETS;
 use crate::ui::refusal::Refusal;
-
-/// What views know beside their model.
-pub struct Ctx<'a> {
-    app: &'a App,
-    /// The address of the page, without the base.
-    pub here: String,
-}
-
-impl<'a> Ctx<'a> {
-    pub fn new(app: &'a App, here: impl Into<String>) -> Self {
-        Self { app, here: here.into() }
-    }
-
-    /// An address, from here.
-    pub fn to(&self, path: &str) -> String {
-        format!("{}{path}", self.app.base)
-    }
-
-    /// May something be changed?
-    pub fn acts(&self) -> bool {
-        self.app.acts
-    }
-
-    pub fn secret(&self) -> &str {
-        self.app.guard.form_secret()
-    }
-}
 
 const MENU: [(&str, &str); 8] = [
     ("/", "Overview"),
@@ -112,13 +84,13 @@ fn header(ctx: &Ctx<'_>) -> Markup {
 fn footer(ctx: &Ctx<'_>) -> Markup {
     html! {
         footer.bottom {
-            span { "Store " code { (ctx.app.store) } }
+            span { "Store " code { (ctx.store()) } }
             @if !ctx.acts() { span.tag { "read-only" } }
             span #live.live hidden data-state="off" { span.dot aria-hidden="true" {} span.word { "not live" } }
             span.spring {}
             button #keys type="button" hidden { "Keys" }
             button #theme type="button" hidden { "Colours: as the system" }
-            @if ctx.app.guard.needs_token() {
+            @if ctx.needs_token() {
                 form action=(ctx.to("/logout")) method="post" {
                     (secret(ctx))
                     button type="submit" { "Log out" }

@@ -3,9 +3,8 @@
 use maud::{Markup, html};
 use stent::model::DeadLetter;
 
-use super::Shown;
+use super::ctx::{Ctx, Shown};
 use super::executions::field;
-use super::layout::Ctx;
 use super::parts::{empty, execution, fact, failure, heads, payload, task, task_path, time};
 use crate::ui::fields::link;
 use crate::ui::page::WantedLetters;

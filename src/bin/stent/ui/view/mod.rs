@@ -2,6 +2,7 @@
 
 mod actions;
 mod chart;
+mod ctx;
 mod execution;
 mod executions;
 mod hand;
@@ -14,26 +15,11 @@ mod parts;
 mod places;
 mod tasks;
 
-use maud::Markup;
-
 pub use actions::{done, form};
-pub use layout::{Ctx, bare, page, refusal};
+pub use ctx::{Ctx, Shown};
+pub use layout::{bare, page, refusal};
 
 use super::read::Model;
-
-/// A page without its frame: regions, each of which is sent anew when it has changed.
-pub struct Shown {
-    pub title: String,
-    pub regions: Vec<(&'static str, Markup)>,
-    /// Does the script of the timeline belong to it?
-    pub timeline: bool,
-}
-
-impl Shown {
-    fn new(title: impl Into<String>, regions: Vec<(&'static str, Markup)>) -> Self {
-        Self { title: title.into(), regions, timeline: false }
-    }
-}
 
 pub fn show(ctx: &Ctx<'_>, model: &Model) -> Shown {
     match model {

@@ -5,11 +5,12 @@ use stent::backend::StoreStats;
 use stent::model::{DeadLetter, ExecutionState, TaskState};
 
 use super::chart::{Line, chart};
-use super::layout::Ctx;
+use super::ctx::{Ctx, Shown};
 use super::parts::{empty, heads, seconds, state, task, time};
-use super::{Shown, hand, places};
+use super::{hand, places};
 use crate::ui::fields::link;
-use crate::ui::read::{OverviewView, Point, Share};
+use crate::ui::read::{OverviewView, Share};
+use crate::ui::series::Point;
 use crate::words::{self, number};
 
 pub fn show(ctx: &Ctx<'_>, view: &OverviewView) -> Shown {

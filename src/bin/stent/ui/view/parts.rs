@@ -5,8 +5,8 @@ use std::time::Duration;
 use maud::{Markup, html};
 use stent::model::{ExecutionState, Failure, Id, Payload, Task, TaskState, Timestamp};
 
+use super::ctx::Ctx;
 use super::json;
-use super::layout::Ctx;
 use crate::ui::read::Mismatch;
 use crate::words;
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use maud::{Markup, html};
 use stent::backend::{AtHand, RegisteredWorker};
 
-use super::layout::Ctx;
+use super::ctx::{Ctx, Shown};
+use super::hand;
 use super::parts::{empty, heads, seconds, tags, time};
-use super::{Shown, hand};
 use crate::ui::fields::link;
 use crate::ui::read::{FunctionView, FunctionsView, HealthView, QueueView, QueuesView, WorkersView};
 use crate::verdict::{Finding, Mark};

@@ -3,9 +3,8 @@
 use maud::{Markup, html};
 use stent::model::{Task, TaskState};
 
-use super::Shown;
+use super::ctx::{Ctx, Shown};
 use super::executions::{field, states};
-use super::layout::Ctx;
 use super::parts::{
     empty, execution, fact, failure, heads, mismatch, outcome, payload, some_time, tags, task as task_link, task_path,
     task_state, time, took,

@@ -4,13 +4,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use stent::backend::{ExecutionFilter, StoreStats};
+use stent::backend::{ExecutionFilter, SharedBackend, StoreStats};
 use stent::model::{Execution, Timestamp};
 use tokio::sync::Mutex;
 
+use super::refusal::Answer;
 use super::series::{Count, Point, Series};
-use crate::ui::app::App;
-use crate::ui::refusal::Answer;
 use crate::watch::sample::{Spread, latencies};
 use crate::words;
 
@@ -51,7 +50,7 @@ impl Default for Samples {
 }
 
 impl Samples {
-    pub async fn look(&self, app: &App) -> Answer<Arc<Seen>> {
+    pub async fn look(&self, backend: &SharedBackend) -> Answer<Arc<Seen>> {
         let mut kept = self.0.lock().await;
         if let Some((due, seen)) = &kept.last
             && Instant::now() < *due
@@ -59,8 +58,8 @@ impl Samples {
             return Ok(Arc::clone(seen));
         }
         let began = Instant::now();
-        let stats = app.backend.stats().await?;
-        let newest = app.backend.list(ExecutionFilter { limit: NEWEST, ..ExecutionFilter::default() }).await?;
+        let stats = backend.stats().await?;
+        let newest = backend.list(ExecutionFilter { limit: NEWEST, ..ExecutionFilter::default() }).await?;
         let (begun, ran, measured) = latencies(&newest);
         let now = words::now();
         let count = Count::new(now, &stats, begun.map(|spread| spread.middle), ran.map(|spread| spread.middle));
