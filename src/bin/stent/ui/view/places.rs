@@ -1,7 +1,5 @@
 //! Workers, functions, queues, and the store's health.
 
-use std::time::Duration;
-
 use maud::{Markup, html};
 use stent::backend::{AtHand, RegisteredWorker};
 
@@ -12,9 +10,6 @@ use crate::ui::fields::link;
 use crate::ui::read::{FunctionView, FunctionsView, HealthView, QueueView, QueuesView, WorkersView};
 use crate::verdict::{Finding, Mark};
 use crate::words::{self, number, visible};
-
-/// Who is silent for longer may be gone.
-const SILENT: Duration = Duration::from_secs(60);
 
 pub fn workers(ctx: &Ctx<'_>, view: &WorkersView) -> Shown {
     let body = html! {
@@ -43,11 +38,10 @@ pub fn worker_table(workers: &[RegisteredWorker]) -> Markup {
                 (heads(&["Worker", "Holds", "Last sign", "Started", "Queues", "Tags"]))
                 tbody {
                     @for worker in workers {
-                        @let silent = words::now().since(worker.seen_at) > SILENT;
                         tr {
                             th scope="row" { (visible(&worker.worker_id)) }
                             td.number { (number(worker.running)) }
-                            td { (time(worker.seen_at)) @if silent { " " span.tag.bad { "silent" } } }
+                            td { (time(worker.seen_at)) }
                             td { (time(worker.started_at)) }
                             td { @if worker.queues.is_empty() { "all" } @else { (tags(&worker.queues)) } }
                             td { @if worker.tags.is_empty() { "all" } @else { (tags(&worker.tags)) } }
