@@ -1,6 +1,8 @@
 //! Pages: each answers, alone and under a path, and a stream tells what has changed.
 
-use stent::model::{DispatchOptions, ExecutionState};
+use std::time::Duration;
+
+use stent::model::{DispatchOptions, ExecutionState, WaitSignalOptions};
 
 use super::served::Served;
 use crate::house::{House, Where, on_both, until};
@@ -9,6 +11,7 @@ on_both! {
     every_page_answers_with_and_without_anything_in_the_store,
     executions_are_found_by_filters_and_by_the_beginning_of_an_id,
     a_stream_tells_what_has_changed,
+    what_waits_says_until_when,
     under_a_path_every_link_has_it,
 }
 
@@ -153,4 +156,27 @@ fn under_a_path_every_link_has_it(place: Where) {
     let done = served.form("/dispatch", "function=f&args=%5B%5D&confirm=yes");
     assert!(done.status == 303 && done.header("location").unwrap().starts_with("/a/stent/executions/"), "{done:?}");
     until("it is there", || house.count(ExecutionState::Pending) == 1);
+}
+
+/// A task's own record has no time of what is a duration.
+fn what_waits_says_until_when(place: Where) {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let house = House::new(place);
+    house.function("patient", |task| {
+        let options = WaitSignalOptions { timeout: Some(HOUR), ..WaitSignalOptions::default() };
+        let said = task.wait_signal("go", options)?;
+        task.complete(said)
+    });
+    let _worker = house.worker();
+    let id = house.dispatch("patient");
+    let served = Served::new(&house, &[]);
+    let rows = || served.get(&format!("/api/executions/{id}/timeline")).ok().json()["rows"].clone();
+    until("it waits", || rows().as_array().unwrap().len() == 2);
+    let rows = rows();
+    let wait = rows.as_array().unwrap().iter().find(|row| row["kind"] == "signal").unwrap();
+    let left = wait["due"].as_i64().unwrap() - wait["created"].as_i64().unwrap();
+    assert!((left - 3_600_000_000).abs() < 60_000_000, "{wait}");
+    let task = served.get(&format!("/api/executions/{id}/tasks/{}", wait["id"].as_str().unwrap())).ok().json();
+    assert!(task["due"].is_string() && task["task"]["scheduled_for"].is_null(), "{task}");
+    assert_eq!(served.get("/api/overview").ok().json()["at_hand"]["due"][0]["function"], "go");
 }

@@ -67,7 +67,7 @@ function morph(old, fresh) {
   }
   if (old.hasAttribute("data-keep")) return;
   for (const { name } of [...old.attributes]) {
-    if (fresh.hasAttribute(name) || (name === "open" && old.nodeName === "DETAILS") || name === "aria-sort") continue;
+    if (fresh.hasAttribute(name) || (name === "open" && old.nodeName === "DETAILS") || ["aria-sort", "tabindex"].includes(name)) continue;
     if (name === "class" && old.classList.contains("chosen")) continue;
     old.removeAttribute(name);
   }
@@ -115,7 +115,21 @@ function redraw({ id, html }) {
   mark(fresh);
   tick(fresh);
   morph(old, fresh);
+  reach();
 }
+
+// ---- what scrolls can be scrolled by keys
+
+function reach() {
+  for (const place of $$(".card, .json, main pre")) {
+    const scrolls = place.scrollWidth > place.clientWidth + 1 || place.scrollHeight > place.clientHeight + 1;
+    const isReached = $("a, button, input, select, textarea, summary", place);
+    if (scrolls && !isReached) place.tabIndex = 0;
+    else if (place.hasAttribute("tabindex")) place.removeAttribute("tabindex");
+  }
+}
+addEventListener("resize", reach);
+document.addEventListener("toggle", reach, true);
 
 // ---- the stream
 
@@ -332,6 +346,7 @@ for (const area of $$("textarea[data-json]")) {
 $$("table.sortable").forEach(sortable);
 mark();
 tick();
+reach();
 setInterval(() => document.hidden || tick(), 1000);
 // The timeline reads its rows first, and connects with what it has.
 if (!$("#timeline")) connect();

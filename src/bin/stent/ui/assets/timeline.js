@@ -185,7 +185,7 @@ function segments(row) {
     if (began > row.created) parts.push([row.retries ? "retry" : "queued", row.created, began]);
     if (row.started) parts.push([row.state === "pending" ? "retry" : word, row.started, ends]);
   }
-  if (!row.completed && row.due && row.due > ends) parts.push(["later", ends, row.due]);
+  if (!row.completed && row.due && row.due > ends && row.state !== "running") parts.push(["later", ends, row.due]);
   return parts;
 }
 
@@ -194,6 +194,7 @@ function summary(row) {
   const parts = [stateOf(row).replace("_", " ")];
   if (row.started && ends) parts.push(duration((ends - row.started) / 1e6));
   if (row.started && row.started - row.created > 1000) parts.push(`queued ${duration((row.started - row.created) / 1e6)}`);
+  if (!row.completed && row.due > now()) parts.push(`${row.state === "running" ? "runs out" : "due"} in ${duration((row.due - now()) / 1e6)}`);
   if (row.retries) parts.push(`attempt ${row.retries + 1}`);
   if (row.worker) parts.push(`on ${row.worker}`);
   if (row.error) parts.push(row.error);
@@ -235,15 +236,16 @@ function draw(line, index) {
   let right = 0;
   for (const [kind, from, to] of segments(row)) {
     const [left, end] = [placeOf(from), placeOf(to)];
-    right = Math.max(right, end);
+    if (kind !== "later") right = Math.max(right, end);
     if (end < -2 || left > width + 2) continue;
     const bar = make("div", `seg ${kind}`);
     bar.style.left = `${Math.max(-4, left)}px`;
     bar.style.width = `${Math.max(2, Math.min(width + 8, end) - Math.max(-4, left))}px`;
     track.append(bar);
   }
-  if (row.started && right < width - 60 && right > -60) {
-    const label = make("span", "seg-text", duration(((row.completed ?? now()) - row.started) / 1e6));
+  const later = !row.completed && row.kind !== "activity" && row.due > now() ? `due in ${duration((row.due - now()) / 1e6)}` : "";
+  if ((row.started || later) && right < width - 60 && right > -60) {
+    const label = make("span", "seg-text", later || duration(((row.completed ?? now()) - row.started) / 1e6));
     label.style.left = `${Math.max(0, right) + 6}px`;
     track.append(label);
   }

@@ -5,7 +5,7 @@ use stent::backend::{AtHand, DeadLetterFilter, JournalEntry, JournalRequest, Req
 use stent::model::{DeadLetter, Execution, Failure, Id, Payload, Signal, Task, Timestamp};
 
 use super::mismatch::Mismatch;
-use super::timeline::{is_parked, tasks_of};
+use super::timeline::{due_of, is_parked, tasks_of};
 use crate::ui::app::App;
 use crate::ui::refusal::{Answer, Refusal};
 
@@ -183,6 +183,8 @@ fn entry(entry: JournalEntry) -> Entry {
 pub struct TaskView {
     pub task: Task,
     pub parent: Option<String>,
+    /// When what it waits for is over, or it begins.
+    pub due: Option<Timestamp>,
     pub mismatch: Option<Mismatch>,
     pub has_letter: bool,
 }
@@ -194,8 +196,12 @@ pub async fn task(app: &App, execution: Id, id: Id) -> Answer<TaskView> {
         Some(parent) => find(app, parent).await?.map(|parent| parent.step_name),
         None => None,
     };
+    let due = match task.state.is_terminal() {
+        true => task.scheduled_for,
+        false => due_of(app, execution).await?.get(&id).map(|due| Timestamp::from_micros(*due)).or(task.scheduled_for),
+    };
     let filter = DeadLetterFilter { task: Some(id), limit: 1, ..DeadLetterFilter::default() };
     let has_letter = !app.backend.dead_letters(filter).await?.is_empty();
     let mismatch = task.error.as_ref().filter(|_| is_parked(&task)).and_then(Mismatch::of);
-    Ok(TaskView { task, parent, mismatch, has_letter })
+    Ok(TaskView { task, parent, due, mismatch, has_letter })
 }

@@ -1,5 +1,7 @@
 //! An execution's tasks as rows of a timeline: what they are and when, without payloads. Pure but for the read.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use stent::backend::{Request, Response};
 use stent::model::{Id, Task, TaskKind, TaskState, Timestamp};
@@ -7,6 +9,9 @@ use stent::model::{Id, Task, TaskKind, TaskState, Timestamp};
 use crate::ui::app::App;
 use crate::ui::refusal::{Answer, Refusal};
 use crate::words;
+
+/// Of the whole store: what is due later than so many others has its time on no timeline.
+const DUE: u32 = 1_000;
 
 /// Characters of an error.
 const ERROR: usize = 200;
@@ -93,13 +98,26 @@ pub async fn tasks_of(app: &App, execution: Id) -> Answer<Vec<Task>> {
     }
 }
 
+/// When its sleeps, waits and delays are over: a task's own record has no time of what is a duration.
+pub async fn due_of(app: &App, execution: Id) -> Answer<HashMap<Id, i64>> {
+    let found = app.backend.at_hand(DUE).await?;
+    let of_this = found.iter().filter(|one| one.part == "due" && one.execution == execution);
+    Ok(of_this.filter_map(|one| Some((one.task, one.due?.micros()))).collect())
+}
+
 impl Timeline {
     pub async fn read(app: &App, execution: Id) -> Answer<Self> {
         let found = app.backend.call(Request::GetExecution { execution_id: execution }).await?;
         let Response::Execution(Some(found)) = found else {
             return Err(Refusal::missing(format!("There is no execution {execution}.")));
         };
-        let rows: Vec<Row> = tasks_of(app, execution).await?.iter().map(Row::new).collect();
+        let mut rows: Vec<Row> = tasks_of(app, execution).await?.iter().map(Row::new).collect();
+        if !found.state.is_terminal() {
+            let due = due_of(app, execution).await?;
+            for row in rows.iter_mut().filter(|row| row.completed.is_none()) {
+                row.due = due.get(&row.id).copied().or(row.due);
+            }
+        }
         let digest = format!("{:016x}", digest(&rows));
         let (now, live) = (words::now().micros(), !found.state.is_terminal());
         Ok(Self { execution, now, live, rows, digest })

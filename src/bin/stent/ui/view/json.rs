@@ -8,7 +8,7 @@ const DEPTH: usize = 24;
 
 pub fn pretty(text: &str) -> Markup {
     let mut printer = Printer { rest: text, out: String::with_capacity(text.len() * 4) };
-    printer.out.push_str("<div class=\"json\" tabindex=\"0\" role=\"group\" aria-label=\"JSON\">");
+    printer.out.push_str("<div class=\"json\" role=\"group\" aria-label=\"JSON\">");
     printer.value(0);
     printer.text();
     printer.out.push_str("</div>");

@@ -138,7 +138,7 @@ pub fn failure(ctx: &Ctx<'_>, from: &str, failure: &Failure) -> Markup {
             p { strong { (words::visible(&failure.kind)) } @if !failure.message.is_empty() { ": " span.message { (lines(&failure.message)) } } }
             dl.facts {
                 @if let Some(code) = &failure.code { (fact("Code", html! { code { (words::visible(code)) } })) }
-                (fact("Tried again", html! { @if failure.retryable { "if attempts are left" } @else { "never" } }))
+                (fact("May be tried again", html! { @if failure.retryable { "if attempts are left" } @else { "never" } }))
             }
             @if let Some(details) = &failure.details { (payload(ctx, from, "details", details)) }
             @if let Some(stack) = &failure.stack {

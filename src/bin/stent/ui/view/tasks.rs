@@ -80,7 +80,7 @@ pub fn one(ctx: &Ctx<'_>, view: &TaskView) -> Shown {
                 (fact("Started", some_time(task.started_at)))
                 (fact("Ended", some_time(task.completed_at)))
                 (fact("Took", took(task.started_at, task.completed_at)))
-                @if let Some(due) = task.scheduled_for { (fact("Due", time(due))) }
+                @if let Some(due) = view.due { (fact("Due", time(due))) }
                 (fact("Attempts that failed", html! { (number(u64::from(task.retries))) }))
                 @if let Some(policy) = &task.retry_policy { (fact("Attempts at most", html! { (number(u64::from(policy.max_attempts))) })) }
                 @if let Some(worker) = &task.worker_id { (fact("Worker", html! { (visible(worker)) })) }
