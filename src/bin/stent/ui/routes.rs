@@ -264,10 +264,10 @@ fn download(payload: &stent::model::Payload) -> Response {
 async fn events(State(app): Shared, path: Option<Path<String>>, RawQuery(query): RawQuery) -> Response {
     let path = path.map(|Path(path)| path).unwrap_or_default();
     let fields = fields(query.as_deref());
-    let answer = Page::find(&path, &fields);
-    let answer =
-        answer.and_then(|page| Ok(live::stream(Arc::clone(&app), page, fields.text("digest"))?.into_response()));
-    answered(&app, &path, answer)
+    let stream = |page| live::stream(Arc::clone(&app), page, fields.text("digest"));
+    let answer = Page::find(&path, &fields).and_then(stream);
+    // A proxy that collected it would keep what is news.
+    answered(&app, &path, answer.map(|stream| ([("x-accel-buffering", "no")], stream).into_response()))
 }
 
 #[cfg(test)]

@@ -23,13 +23,15 @@ function age(seconds) {
   return seconds < 2 ? "just now" : `${rough} ago`;
 }
 
+const whole = (seconds) => (seconds < 60 ? `${Math.max(0, Math.floor(seconds))}s` : duration(seconds));
+
 function tick(within = document) {
   const now = Date.now();
   for (const time of $$("time[datetime]", within)) {
     const at = new Date(time.dateTime);
     if (Number.isNaN(at.getTime())) continue;
     const seconds = (now - at) / 1000;
-    const text = time.classList.contains("since") ? duration(Math.max(0, Math.floor(seconds))) : age(seconds);
+    const text = time.classList.contains("since") ? whole(seconds) : age(seconds);
     if (time.textContent !== text) time.textContent = text;
     const title = `${exact.format(at)} here; ${time.dateTime}`;
     if (time.title !== title) time.title = title;

@@ -227,6 +227,9 @@ function draw(line, index) {
   link.tabIndex = -1;
   name.append(fold, glyph, link);
   if (row.retries) name.append(make("span", "tag", `×${row.retries + 1}`));
+  if (!row.completed && row.state !== "running" && row.due > now()) {
+    name.append(make("span", "tag", `in ${duration(Math.floor((row.due - now()) / 1e6))}`));
+  }
   const track = make("div", "tl-track");
   track.setAttribute("role", "gridcell");
   const text = summary(row);
@@ -243,9 +246,8 @@ function draw(line, index) {
     bar.style.width = `${Math.max(2, Math.min(width + 8, end) - Math.max(-4, left))}px`;
     track.append(bar);
   }
-  const later = !row.completed && row.kind !== "activity" && row.due > now() ? `due in ${duration((row.due - now()) / 1e6)}` : "";
-  if ((row.started || later) && right < width - 60 && right > -60) {
-    const label = make("span", "seg-text", later || duration(((row.completed ?? now()) - row.started) / 1e6));
+  if (row.started && right < width - 60 && right > -60) {
+    const label = make("span", "seg-text", duration(((row.completed ?? now()) - row.started) / 1e6));
     label.style.left = `${Math.max(0, right) + 6}px`;
     track.append(label);
   }
