@@ -55,7 +55,7 @@ impl Guard {
         };
         Self {
             token: token.map(digest),
-            hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            hosts: hosts.iter().map(|host| name_of(host).to_ascii_lowercase()).collect(),
             session: made("session"),
             form: made("form"),
             path: if base.is_empty() { "/".to_owned() } else { base.to_owned() },
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn only_names_of_ours_lead_here() {
-        let guard = Guard::new(None, &["Stent.Example".to_owned()], "");
+        let guard = Guard::new(None, &["Stent.Example:8443".to_owned()], "");
         for host in [
             "localhost",
             "LOCALHOST:7878",

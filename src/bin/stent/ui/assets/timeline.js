@@ -153,6 +153,11 @@ const nameWidth = () => Math.min(340, Math.max(130, frame.clientWidth * 0.36));
 const trackWidth = () => Math.max(50, view.clientWidth - nameWidth());
 const placeOf = (micros) => (((micros - first) / (last - first) - offset) * zoom) * trackWidth();
 
+function label(at) {
+  if (at === 0) return "0";
+  return at < 60e6 && at % 1e6 === 0 ? `${at / 1e6}s` : duration(at / 1e6);
+}
+
 function drawAxis() {
   const width = trackWidth();
   const seen = (last - first) / zoom;
@@ -162,7 +167,7 @@ function drawAxis() {
   const step = nice.sort((a, b) => a - b).find((one) => (one / seen) * width > 76) ?? 2592000e6;
   const marks = [];
   for (let at = Math.ceil(from / step) * step; at < from + seen; at += step) {
-    const mark = make("span", "", at === 0 ? "0" : duration(at / 1e6));
+    const mark = make("span", "", label(at));
     mark.style.left = `${nameWidth() + ((at - from) / seen) * width}px`;
     marks.push(mark);
     if (marks.length > 60) break;
@@ -247,9 +252,9 @@ function draw(line, index) {
     track.append(bar);
   }
   if (row.started && right < width - 60 && right > -60) {
-    const label = make("span", "seg-text", duration(((row.completed ?? now()) - row.started) / 1e6));
-    label.style.left = `${Math.max(0, right) + 6}px`;
-    track.append(label);
+    const took = make("span", "seg-text", duration(((row.completed ?? now()) - row.started) / 1e6));
+    took.style.left = `${Math.max(0, right) + 6}px`;
+    track.append(took);
   }
   element.append(name, track);
   return element;
