@@ -149,9 +149,10 @@ function span() {
   last = Math.max(last, first + 1000);
 }
 
-const nameWidth = () => Math.min(340, Math.max(130, frame.clientWidth * 0.36));
-const trackWidth = () => Math.max(50, view.clientWidth - nameWidth());
-const placeOf = (micros) => (((micros - first) / (last - first) - offset) * zoom) * trackWidth();
+// Of the names, and of the bars beside them.
+let names = 0;
+let width = 50;
+const placeOf = (micros) => (((micros - first) / (last - first) - offset) * zoom) * width;
 
 function label(at) {
   if (at === 0) return "0";
@@ -159,7 +160,6 @@ function label(at) {
 }
 
 function drawAxis() {
-  const width = trackWidth();
   const seen = (last - first) / zoom;
   const from = offset * (last - first);
   const steps = [1, 2, 5].flatMap((n) => [...Array(14).keys()].map((power) => n * 10 ** power)).sort((a, b) => a - b);
@@ -168,7 +168,7 @@ function drawAxis() {
   const marks = [];
   for (let at = Math.ceil(from / step) * step; at < from + seen; at += step) {
     const mark = make("span", "", label(at));
-    mark.style.left = `${nameWidth() + ((at - from) / seen) * width}px`;
+    mark.style.left = `${names + ((at - from) / seen) * width}px`;
     marks.push(mark);
     if (marks.length > 60) break;
   }
@@ -218,7 +218,7 @@ function draw(line, index) {
   element.style.top = `${index * ROW}px`;
   const name = make("div", "tl-name");
   name.setAttribute("role", "rowheader");
-  name.style.width = `${nameWidth()}px`;
+  name.style.width = `${names}px`;
   name.style.paddingLeft = `${8 + Math.min(level - 1, 12) * 14}px`;
   const fold = make("button", "fold-button", children ? (folded.has(row.id) ? "▸" : "▾") : "");
   fold.type = "button";
@@ -240,7 +240,6 @@ function draw(line, index) {
   const text = summary(row);
   track.setAttribute("aria-label", text);
   element.title = `${row.key ?? row.name} (${row.kind}): ${text}`;
-  const width = trackWidth();
   let right = 0;
   for (const [kind, from, to] of segments(row)) {
     const [left, end] = [placeOf(from), placeOf(to)];
@@ -260,28 +259,53 @@ function draw(line, index) {
   return element;
 }
 
+// Rows that are on the page, by their place; all of them are drawn anew when more than the place has changed.
+const drawn = new Map();
+let stale = true;
 let asked = false;
+
 function refresh() {
+  stale = true;
+  scroll();
+}
+
+function scroll() {
   if (asked) return;
   asked = true;
   requestAnimationFrame(() => {
     asked = false;
-    span();
-    all.style.height = `${shown.length * ROW}px`;
-    view.style.height = `${Math.min(Math.max(shown.length * ROW + 2, 60), Math.min(innerHeight * 0.62, 620))}px`;
-    view.setAttribute("aria-rowcount", shown.length);
+    if (stale) measure();
     const from = Math.max(0, Math.floor(view.scrollTop / ROW) - 8);
     const to = Math.min(shown.length, Math.ceil((view.scrollTop + view.clientHeight) / ROW) + 8);
-    const rows = [];
-    for (let index = from; index < to; index++) rows.push(draw(shown[index], index));
-    all.replaceChildren(...rows);
-    const chosen = shown[active];
-    if (chosen) view.setAttribute("aria-activedescendant", `tl-${chosen.row.id}`);
-    drawAxis();
-    const many = tasks.size.toLocaleString();
-    const text = shown.length === order.length ? `${many} task${tasks.size === 1 ? "" : "s"}` : `${shown.length.toLocaleString()} of ${many} tasks`;
-    if (told.textContent !== text) told.textContent = text;
+    for (const [index, element] of drawn) {
+      if (!stale && index >= from && index < to) continue;
+      element.remove();
+      drawn.delete(index);
+    }
+    const fresh = document.createDocumentFragment();
+    for (let index = from; index < to; index++) {
+      if (drawn.has(index)) continue;
+      drawn.set(index, draw(shown[index], index));
+      fresh.append(drawn.get(index));
+    }
+    all.append(fresh);
+    stale = false;
   });
+}
+
+function measure() {
+  span();
+  all.style.height = `${shown.length * ROW}px`;
+  view.style.height = `${Math.min(Math.max(shown.length * ROW + 2, 60), Math.min(innerHeight * 0.62, 620))}px`;
+  view.setAttribute("aria-rowcount", shown.length);
+  names = Math.min(340, Math.max(130, frame.clientWidth * 0.36));
+  width = Math.max(50, view.clientWidth - names);
+  const chosen = shown[active];
+  if (chosen) view.setAttribute("aria-activedescendant", `tl-${chosen.row.id}`);
+  drawAxis();
+  const many = tasks.size.toLocaleString();
+  const text = shown.length === order.length ? `${many} task${tasks.size === 1 ? "" : "s"}` : `${shown.length.toLocaleString()} of ${many} tasks`;
+  if (told.textContent !== text) told.textContent = text;
 }
 
 // ---- what people do
@@ -356,15 +380,15 @@ all.addEventListener("click", (event) => {
   if (event.target.closest(".fold-button")) fold(line, !folded.has(line.row.id));
   else if (!event.target.closest("a")) go(Number(element.dataset.index));
 });
-view.addEventListener("scroll", refresh, { passive: true });
+view.addEventListener("scroll", scroll, { passive: true });
 view.addEventListener("wheel", (event) => {
   if (event.ctrlKey) {
     event.preventDefault();
-    const x = event.clientX - view.getBoundingClientRect().left - nameWidth();
-    zoomTo(zoom * Math.exp(-event.deltaY / 200), offset + Math.max(0, x) / trackWidth() / zoom);
+    const x = event.clientX - view.getBoundingClientRect().left - names;
+    zoomTo(zoom * Math.exp(-event.deltaY / 200), offset + Math.max(0, x) / width / zoom);
   } else if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
     event.preventDefault();
-    pan((event.deltaX || event.deltaY) / trackWidth());
+    pan((event.deltaX || event.deltaY) / width);
   }
 }, { passive: false });
 let dragged = null;
@@ -373,7 +397,7 @@ view.addEventListener("pointerdown", (event) => {
 });
 addEventListener("pointermove", (event) => {
   if (dragged === null) return;
-  pan((dragged - event.clientX) / trackWidth());
+  pan((dragged - event.clientX) / width);
   dragged = event.clientX;
 });
 addEventListener("pointerup", () => (dragged = null));
