@@ -107,7 +107,7 @@ tools.append(
   only,
   button("−", "Zoom out", () => zoomTo(zoom / 2)),
   button("+", "Zoom in", () => zoomTo(zoom * 2)),
-  button("Fit", "Show all of the time", () => zoomTo(1)),
+  button("Fit", "Fit: show all of the time", () => zoomTo(1)),
   button("Fold all", "Fold all tasks", () => foldAll(true)),
   button("Unfold all", "Unfold all tasks", () => foldAll(false)),
   told,
