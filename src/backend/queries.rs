@@ -80,7 +80,7 @@ pub struct RegisteredWorker {
     pub queues: Vec<String>,
     pub tags: Vec<String>,
     pub started_at: Timestamp,
-    /// Its last sign of life: it gives one with each sweep.
+    /// Its last sign of life: with a renewal of leases, and else every 20 s, as long as it sweeps.
     pub seen_at: Timestamp,
     /// Tasks that it holds.
     pub running: u64,

@@ -65,6 +65,15 @@ impl<D: Database> Sql<D> {
         }
         Ok(peek)
     }
+
+    /// A worker that renews nothing, since it has nothing or its tasks are short, says now and then that it lives.
+    pub(in crate::backend) async fn sign(&self, worker_id: &str, now: Instant) -> Result<()> {
+        if !self.database.catalog().owes_sign(worker_id, now) {
+            return Ok(());
+        }
+        self.write(worker_id.to_owned(), |tx, worker_id| Box::pin(async move { register::seen(tx, &worker_id).await }))
+            .await
+    }
 }
 
 #[async_trait]
@@ -186,6 +195,7 @@ impl<D: Database> Backend for Sql<D> {
     }
 
     async fn sweep(&self, worker_id: &str) -> Result<Swept> {
+        self.sign(worker_id, Instant::now()).await?;
         let before = self.peek(worker_id).await?;
         if !before.due {
             return Ok(Swept { next_due: before.next_due, ..Swept::default() });
