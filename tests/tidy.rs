@@ -39,7 +39,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "src/bin/stent",
         &[
-            "args", "marks", "papers", "place", "run", "screen", "serve", "table", "tree", "trouble", "verdict",
+            "args", "marks", "papers", "place", "run", "screen", "serve", "table", "tree", "trouble", "ui", "verdict",
             "watch", "words",
         ],
     ),
@@ -50,6 +50,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("src/bin/stent/serve.rs", &[]),
     ("src/bin/stent/tree.rs", &["words"]),
     ("src/bin/stent/trouble.rs", &[]),
+    ("src/bin/stent/ui", &["args", "place", "screen", "trouble", "ui", "verdict", "watch", "words"]),
     ("src/bin/stent/verdict.rs", &["words"]),
     ("src/bin/stent/words.rs", &[]),
     (

@@ -116,9 +116,14 @@ pub trait Backend: Send + Sync + 'static {
 
     async fn stats(&self) -> Result<StoreStats>;
 
-    /// By id, newest first where ids are the library's own. For people who look into a store, as are the next five.
+    /// By id, newest first where ids are the library's own. For people who look into a store, as are the next six.
     async fn tasks(&self, _filter: TaskFilter) -> Result<Vec<Task>> {
         Err(not_looked_into("tasks"))
+    }
+
+    /// What workers hold, what is due next and what is parked: of each at most so many, found by an index.
+    async fn at_hand(&self, _limit: u32) -> Result<Vec<AtHand>> {
+        Err(not_looked_into("tasks at hand"))
     }
 
     /// An execution's signals in the order of sending, at most so many.

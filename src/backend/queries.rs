@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Execution, ExecutionState, FunctionOptions, Id, Number, Payload, Result, TaskState, Timestamp, check_key, seconds,
+    Execution, ExecutionState, FunctionOptions, Id, Number, Payload, Result, TaskKind, TaskState, Timestamp, check_key,
+    seconds,
 };
 
 /// Which executions to list.
@@ -45,6 +46,24 @@ pub struct TaskFilter {
     pub limit: u32,
 }
 
+/// A task that somebody may want to look at now.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AtHand {
+    /// `running`: a worker holds it; `due`: its time comes; `parked`: it waits for other code.
+    pub part: String,
+    #[serde(rename = "task_id")]
+    pub task: Id,
+    #[serde(rename = "execution_id")]
+    pub execution: Id,
+    pub function: String,
+    pub kind: TaskKind,
+    pub worker_id: Option<String>,
+    pub retries: u32,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub due: Option<Timestamp>,
+}
+
 /// What is known of functions and workers, each in the order of its name, and what is ready for them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Registered {
@@ -61,7 +80,7 @@ pub struct RegisteredWorker {
     pub queues: Vec<String>,
     pub tags: Vec<String>,
     pub started_at: Timestamp,
-    /// Its last sign of life: it gives one with each sweep.
+    /// Its last sign of life: with a renewal of leases, and else every 20 s, as long as it sweeps.
     pub seen_at: Timestamp,
     /// Tasks that it holds.
     pub running: u64,

@@ -12,5 +12,6 @@ mod moves;
 mod postgres;
 mod reads;
 mod terminal;
+mod ui;
 mod upkeep;
 mod watch;

@@ -21,6 +21,8 @@ pub struct Terminal {
     master: File,
     child: Child,
     text: String,
+    /// As the program found it.
+    pub before: [libc::tcflag_t; 3],
 }
 
 impl Terminal {
@@ -44,10 +46,11 @@ impl Terminal {
                 Ok(())
             });
         }
+        let before = settings_of(&master);
         let child = command.env("TERM", "xterm-256color").spawn().unwrap();
         // The child's ends of it are its own: the last one to be closed ends the text.
         drop(command);
-        Self { master, child, text: String::new() }
+        Self { master, child, text: String::new(), before }
     }
 
     /// Reads until this was written, or the end.
@@ -81,11 +84,7 @@ impl Terminal {
 
     /// How the terminal is set: what it does with what is typed and written.
     pub fn settings(&self) -> [libc::tcflag_t; 3] {
-        // SAFETY: all zeros are settings, too.
-        let mut settings: libc::termios = unsafe { std::mem::zeroed() };
-        // SAFETY: a terminal, and a place to write to.
-        assert_eq!(unsafe { libc::tcgetattr(self.master.as_raw_fd(), &mut settings) }, 0);
-        [settings.c_iflag, settings.c_oflag, settings.c_lflag]
+        settings_of(&self.master)
     }
 
     pub fn kill(&self, signal: i32) {
@@ -110,6 +109,14 @@ impl Terminal {
         self.until("\0never");
         (self.child.wait().unwrap().code().unwrap_or(-1), self.text)
     }
+}
+
+fn settings_of(master: &File) -> [libc::tcflag_t; 3] {
+    // SAFETY: all zeros are settings, too.
+    let mut settings: libc::termios = unsafe { std::mem::zeroed() };
+    // SAFETY: a terminal, and a place to write to.
+    assert_eq!(unsafe { libc::tcgetattr(master.as_raw_fd(), &mut settings) }, 0);
+    [settings.c_iflag, settings.c_oflag, settings.c_lflag]
 }
 
 pub fn on(house: &House, args: &[&str]) -> Command {

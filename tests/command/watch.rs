@@ -145,7 +145,7 @@ fn a_signal_ends_it_and_the_terminal_is_as_it_was() {
     let house = House::new(sqlite);
     for signal in [libc::SIGTERM, libc::SIGHUP, libc::SIGINT] {
         let mut view = Viewed::start(&house, true);
-        let before = view.terminal.settings();
+        let before = view.terminal.before;
         view.until("EXECUTIONS");
         assert_ne!(view.terminal.settings(), before, "keys are read one by one");
         view.terminal.kill(signal);

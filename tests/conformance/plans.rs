@@ -99,6 +99,7 @@ const GROWTH: &[(&str, &[&str])] = &[
     ("tasks_find", &["sqlite_autoindex_tasks_1"]),
     ("signals_list", &["signals_in_order"]),
     ("health", &["tasks_leased", "tasks_parked", "tasks_due", "executions_ending"]),
+    ("tasks_at_hand", &["tasks_leased", "tasks_due", "tasks_parked"]),
 ];
 
 #[test]

@@ -12,6 +12,7 @@ const ENVIRONMENT: &[&str] = &[
     "STENT_LINK",
     "STENT_STRESS",
     "STENT_TEST_POSTGRES",
+    "STENT_UI_TOKEN",
     "stent_lib_dir",
     "stent_schema",
 ];

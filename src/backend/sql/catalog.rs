@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::places::Places;
 use super::row::Row;
@@ -14,6 +14,9 @@ use super::tides::Tides;
 use crate::backend::NewWorker;
 use crate::codec;
 use crate::model::{FunctionOptions, Result, Route};
+
+/// A worker that is silent for longer than a few of these may be gone. Seldom, since it is a write where nothing happens.
+pub(in crate::backend) const SIGN: Duration = Duration::from_secs(20);
 
 /// Where a task waits to be claimed: the number of its route, or the negative number of the one worker that may claim
 /// it.
@@ -43,6 +46,8 @@ struct LocalWorker {
     registration: Arc<NewWorker>,
     /// Its lanes, with the version of the catalog that they were computed from.
     lanes: Option<(i64, Arc<Lanes>)>,
+    /// When it last gave a sign of life.
+    signed: Instant,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -86,12 +91,30 @@ impl SharedCatalog {
     }
 
     pub fn add_local(&self, registration: NewWorker) {
-        let worker = LocalWorker { registration: Arc::new(registration), lanes: None };
+        let worker = LocalWorker { registration: Arc::new(registration), lanes: None, signed: Instant::now() };
         held(&self.local).insert(worker.registration.worker_id.clone(), worker);
     }
 
     pub fn remove_local(&self, worker_id: &str) {
         held(&self.local).remove(worker_id);
+    }
+
+    /// Is it time for a sign of life? It is taken for given.
+    pub fn owes_sign(&self, worker_id: &str, now: Instant) -> bool {
+        let mut local = held(&self.local);
+        let Some(worker) = local.get_mut(worker_id) else { return false };
+        let owes = now.saturating_duration_since(worker.signed) >= SIGN;
+        if owes {
+            worker.signed = now;
+        }
+        owes
+    }
+
+    /// It gave one by the way.
+    pub fn signed(&self, worker_id: &str) {
+        if let Some(worker) = held(&self.local).get_mut(worker_id) {
+            worker.signed = Instant::now();
+        }
     }
 
     pub fn local(&self, worker_id: &str) -> Option<Arc<NewWorker>> {

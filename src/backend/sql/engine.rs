@@ -18,7 +18,7 @@ use super::{
     register, signals, snapshot, stats, sweep,
 };
 use crate::backend::{
-    Backend, Claim, Claimed, DeadLetterFilter, Departed, ExecutionFilter, Exported, Fenced, Health, Imported,
+    AtHand, Backend, Claim, Claimed, DeadLetterFilter, Departed, ExecutionFilter, Exported, Fenced, Health, Imported,
     JournalEntry, JournalRequest, LogSize, NewExecution, NewSignal, NewWorker, Notice, Old, OldFilter, Parcel,
     Registered, Renew, Renewed, Replayed, Request, Response, Snapshot, StoreStats, Swept, TaskFilter, Transition,
     Unserved, Verdict,
@@ -70,6 +70,15 @@ impl<D: Database> Sql<D> {
             self.idle.found_nothing(worker_id, heard);
         }
         Ok(peek)
+    }
+
+    /// A worker that renews nothing, since it has nothing or its tasks are short, says now and then that it lives.
+    pub(in crate::backend) async fn sign(&self, worker_id: &str, now: Instant) -> Result<()> {
+        if !self.database.catalog().owes_sign(worker_id, now) {
+            return Ok(());
+        }
+        self.write(worker_id.to_owned(), |tx, worker_id| Box::pin(async move { register::seen(tx, &worker_id).await }))
+            .await
     }
 }
 
@@ -196,6 +205,7 @@ impl<D: Database> Backend for Sql<D> {
     }
 
     async fn sweep(&self, worker_id: &str) -> Result<Swept> {
+        self.sign(worker_id, Instant::now()).await?;
         let before = self.peek(worker_id).await?;
         if !before.due {
             return Ok(Swept { next_due: before.next_due, ..Swept::default() });
@@ -270,6 +280,10 @@ impl<D: Database> Backend for Sql<D> {
 
     async fn tasks(&self, filter: TaskFilter) -> Result<Vec<Task>> {
         self.read(filter, |session, filter| Box::pin(async move { look::tasks(session, &filter).await })).await
+    }
+
+    async fn at_hand(&self, limit: u32) -> Result<Vec<AtHand>> {
+        self.read(limit, |session, limit| Box::pin(async move { look::at_hand(session, *limit).await })).await
     }
 
     async fn signals(&self, execution: Id, limit: u32) -> Result<Vec<Signal>> {

@@ -7,11 +7,11 @@ use super::catalog::Catalog;
 use super::row::Row;
 use super::session::Session;
 use super::statements::{
-    DEAD_LETTERS_COUNT_OLD, EXECUTIONS_COUNT_OLD, HEALTH, ROUTES_LIST, SIGNALS_LIST, TASKS_ANY_READY, TASKS_FIND,
-    WORKERS_LIST, WORKERS_READ,
+    DEAD_LETTERS_COUNT_OLD, EXECUTIONS_COUNT_OLD, HEALTH, ROUTES_LIST, SIGNALS_LIST, TASKS_ANY_READY, TASKS_AT_HAND,
+    TASKS_FIND, WORKERS_LIST, WORKERS_READ,
 };
 use super::{rows, stats};
-use crate::backend::{Old, OldFilter, Registered, RegisteredWorker, Sign, TaskFilter, Unserved};
+use crate::backend::{AtHand, Old, OldFilter, Registered, RegisteredWorker, Sign, TaskFilter, Unserved};
 use crate::model::{Id, Result, Signal, Task, TaskState};
 
 /// The last of all ids: nothing comes before it.
@@ -26,6 +26,32 @@ pub(super) async fn tasks(session: &mut dyn Session, filter: &TaskFilter) -> Res
         .text(filter.queue.as_deref())
         .int(i64::from(filter.limit));
     session.fetch(&call).await?.iter().map(rows::task).collect()
+}
+
+/// Which are due next, the index knows by two clocks: they come in the order of the wall clock.
+pub(super) async fn at_hand(session: &mut dyn Session, limit: u32) -> Result<Vec<AtHand>> {
+    let found = session.fetch(TASKS_AT_HAND.call().int(i64::from(limit)).clock()).await?;
+    let all = found.iter().map(in_hand).collect::<Result<Vec<_>>>()?;
+    let (mut due, mut all): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.part == "due");
+    due.sort_by_key(|one| (one.due, one.task));
+    due.truncate(limit as usize);
+    all.extend(due);
+    Ok(all)
+}
+
+fn in_hand(row: &Row) -> Result<AtHand> {
+    Ok(AtHand {
+        part: row.string("part")?,
+        task: row.id("id")?,
+        execution: row.id("execution_id")?,
+        function: row.string("step_name")?,
+        kind: row.word("kind")?,
+        worker_id: row.optional_string("worker_id")?,
+        retries: row.count("retries")?,
+        created_at: row.time("created_at")?,
+        started_at: row.optional_time("started_at")?,
+        due: row.optional_time("due")?,
+    })
 }
 
 pub(super) async fn signals(session: &mut dyn Session, execution: Id, limit: u32) -> Result<Vec<Signal>> {

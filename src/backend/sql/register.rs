@@ -81,6 +81,7 @@ async fn put(tx: &mut Tx<'_>, worker: &NewWorker) -> Result<()> {
 
 /// Notes that a worker of this process is alive. If it has been removed as dead, it is registered again.
 pub(super) async fn seen(tx: &mut Tx<'_>, worker_id: &str) -> Result<()> {
+    tx.shared.signed(worker_id);
     if tx.change(WORKER_SEEN.call().text(worker_id).time(tx.now)).await? > 0 {
         return Ok(());
     }

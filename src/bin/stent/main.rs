@@ -13,6 +13,7 @@
 //! | `serve` | HTTP: a page that is fetched again and again | stores, what is on the page |
 //! | `run/` | a file for each group of commands: one asks the store, then says | SQL, the terminal |
 //! | `watch/` | the live view | SQL |
+//! | `ui/` | the page in the browser | SQL, the terminal |
 //! | `papers` | writes man pages and completions | all else |
 
 mod args;
@@ -25,6 +26,7 @@ mod serve;
 mod table;
 mod tree;
 mod trouble;
+mod ui;
 mod verdict;
 mod watch;
 mod words;

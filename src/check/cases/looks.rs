@@ -4,12 +4,13 @@ use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use stent::backend::{Commands, OldFilter, Request, TaskFilter};
-use stent::model::{FunctionOptions, Id, Result, Status, Task, TaskKind, TaskState, Timestamp};
+use stent::model::{FunctionOptions, Id, Result, Status, Task, TaskKind, TaskState, Timestamp, WaitMode};
 
 use super::house::*;
 
 cases! {
     tasks_are_found_page_by_page,
+    what_runs_what_is_due_and_what_is_parked_is_at_hand,
     signals_come_in_the_order_of_sending,
     functions_and_workers_are_known,
     what_a_cleanup_would_take_is_counted_and_stays,
@@ -58,6 +59,25 @@ async fn tasks_are_found_page_by_page(store: Store) {
     assert_eq!(store.backend.tasks(wanted).await.must().len(), 0);
     let wanted = TaskFilter { function: Some("a\0b".to_owned()), ..all };
     assert_eq!(store.backend.tasks(wanted).await.must_fail().status(), Status::Invalid);
+}
+
+async fn what_runs_what_is_due_and_what_is_parked_is_at_hand(store: Store) {
+    store.worker("w", &["f"]).await;
+    let [sleeps, parks, runs] = [store.root("f").await, store.root("f").await, store.root("f").await];
+    let (long, short) = (timer(&sleeps, 1, HOUR), timer(&sleeps, 2, HOUR / 2));
+    let (late, soon) = (long.id, short.id);
+    store.suspend(&sleeps, spawns([long, short]), WaitMode::All, &[1, 2], 0).await;
+    store.record(&parks, Commands::default(), parked(Some("1"))).await;
+    store.start("f").await;
+    let Some(found) = told(store.backend.at_hand(10).await) else { return };
+    let of = |part: &str| -> Vec<Id> { found.iter().filter(|one| one.part == part).map(|one| one.task).collect() };
+    assert_eq!((of("running"), of("due"), of("parked")), (vec![runs.task.id], vec![soon, late], vec![parks.task.id]));
+    let one = |id: Id| only(found.iter().filter(|one| one.task == id).collect());
+    assert_eq!(one(runs.task.id).worker_id.as_deref(), Some("w"));
+    let (created, due) = (one(late).created_at, one(late).due.unwrap_or(Timestamp::from_micros(0)));
+    assert!(due.since(created) > HOUR - SOON && due.since(created) < HOUR + SOON, "{created} {due}");
+    let least = store.backend.at_hand(1).await.must();
+    assert_eq!(least.iter().filter(|one| one.part == "due").map(|one| one.task).collect::<Vec<_>>(), [soon]);
 }
 
 async fn signals_come_in_the_order_of_sending(store: Store) {

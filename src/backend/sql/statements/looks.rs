@@ -5,6 +5,12 @@ statements! {
     TASKS_FIND "tasks_find" "look for tasks" with (after: Id, state: Text, function: Text, queue: Text, limit: Int)
         gives (..task);
 
+    /// See [`crate::backend::AtHand`].
+    TASKS_AT_HAND "tasks_at_hand" "look for tasks that run, are due or are parked" with (limit: Int, now: Clock) gives (
+        part: Text, id: Id, execution_id: Id, step_name: Text, kind: Text, worker_id: Text, retries: Int,
+        created_at: Time, started_at: Time, due: Time,
+    );
+
     SIGNALS_LIST "signals_list" "list signals" with (execution_id: Id, limit: Int) gives (
         sequence: Int, execution_id: Id, name: Text, id: Text, payload: Bytes, created_at: Time, consumed: Flag,
         consumed_at: Time,

@@ -1,8 +1,30 @@
 //! Snapshots, lists by filter, statistics, sets of executions.
 
 use super::*;
-use crate::backend::{Backend as _, DeadLetterFilter, Depth, ExecutionFilter};
+use crate::backend::sql::catalog::SIGN;
+use crate::backend::{Backend as _, DeadLetterFilter, Depth, ExecutionFilter, NewWorker};
 use crate::model::{Number, ProgressEntry, ProgressStatus};
+
+/// One that has nothing, or only short tasks, has no lease to renew.
+#[tokio::test]
+async fn a_worker_that_renews_nothing_says_that_it_lives() {
+    on_both(async |store| {
+        let worker = NewWorker { worker_id: "w".into(), queues: vec![], tags: vec![], functions: vec![] };
+        store.sqlite.register_worker(worker).await.unwrap();
+        let seen = async || store.sqlite.registered().await.unwrap().workers[0].seen_at;
+        let (registered, now) = (seen().await, std::time::Instant::now());
+        store.sqlite.sign("w", now).await.unwrap();
+        assert_eq!(seen().await, registered, "there was one just now");
+        store.sqlite.sign("w", now + SIGN).await.unwrap();
+        let signed = seen().await;
+        assert!(signed > registered);
+        for worker in ["w", "stranger"] {
+            store.sqlite.sign(worker, now + SIGN).await.unwrap();
+        }
+        assert_eq!(seen().await, signed);
+    })
+    .await;
+}
 
 #[tokio::test]
 async fn a_snapshot_tells_the_progress_of_tasks_from_their_rows() {

@@ -15,7 +15,7 @@ use crate::args::{Args, Command};
 use crate::place::{self, Place};
 use crate::screen::Screen;
 use crate::trouble::{DONE, Trouble};
-use crate::{args, papers, watch};
+use crate::{args, papers, ui, watch};
 
 /// The exit code, if nothing went wrong.
 pub async fn run(args: Args, screen: &mut Screen) -> Result<u8, Trouble> {
@@ -61,6 +61,7 @@ async fn on(place: &Place, db: Option<&str>, command: Command, screen: &mut Scre
         Command::Cleanup(cleanup) => upkeep::cleanup(place, cleanup, screen).await,
         Command::Backup(backup) => upkeep::backup(place, backup, screen).await,
         Command::Watch(how) => watch::watch(place, db.unwrap_or_default(), how, screen).await,
+        Command::Ui(how) => ui::ui(place, db.unwrap_or_default(), how, screen).await,
         Command::Bench(bench) => bench::bench(place, bench, screen).await,
         Command::Export(export) => moves::export(place, export, screen).await,
         Command::Import(import) => moves::import(place, import, screen).await,

@@ -11,7 +11,7 @@
 
 mod draw;
 mod look;
-mod sample;
+pub mod sample;
 mod terminal;
 mod view;
 

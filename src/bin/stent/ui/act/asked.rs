@@ -1,0 +1,237 @@
+//! What is asked for, by a form or as JSON.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use stent::backend::DeadLetterFilter;
+use stent::codec;
+use stent::model::{DispatchOptions, Id, Payload, TaskOptions, parse_duration};
+
+use super::kind::Act;
+use crate::ui::fields::Fields;
+use crate::ui::refusal::{Answer, Refusal};
+use crate::words;
+
+#[derive(Debug)]
+pub enum Asked {
+    Dispatch(Box<Dispatch>),
+    Signal { execution: Id, name: String, payload: Payload, id: Option<String> },
+    Cancel { execution: Id, reason: Option<String> },
+    Resume(Id),
+    Retry(Id),
+    Replay(Which),
+    Discard(Which),
+}
+
+#[derive(Debug)]
+pub struct Dispatch {
+    pub function: String,
+    pub args: Payload,
+    pub options: DispatchOptions,
+}
+
+/// Letters: these, or all that the filter admits; without either, none.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Which {
+    #[serde(default)]
+    pub tasks: Vec<Id>,
+    #[serde(default)]
+    pub function: Option<String>,
+    #[serde(default)]
+    pub execution: Option<Id>,
+    #[serde(default)]
+    pub all: bool,
+}
+
+impl Which {
+    pub fn read(fields: &Fields) -> Answer<Self> {
+        let tasks = fields.all("task").map(|task| codec::id_from_text("task", task)).collect::<Result<_, _>>()?;
+        let which = Self {
+            tasks,
+            function: fields.text("function"),
+            execution: fields.one("execution").map(|id| codec::id_from_text("execution", id)).transpose()?,
+            all: fields.one("all") == Some("yes"),
+        };
+        which.check()
+    }
+
+    fn check(self) -> Answer<Self> {
+        if self.tasks.is_empty() && self.function.is_none() && self.execution.is_none() && !self.all {
+            return Err(Refusal::invalid("No letter is chosen.").hint("Choose some in the list of dead letters first."));
+        }
+        Ok(self)
+    }
+
+    pub fn filter(&self, limit: u32, offset: u32) -> DeadLetterFilter {
+        DeadLetterFilter { task: None, execution: self.execution, function: self.function.clone(), limit, offset }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DispatchBody {
+    function: String,
+    #[serde(default)]
+    args: Option<Payload>,
+    #[serde(default)]
+    kwargs: Option<Payload>,
+    #[serde(default)]
+    queue: Option<String>,
+    #[serde(default)]
+    tags: Option<Vec<String>>,
+    #[serde(default)]
+    priority: Option<i64>,
+    #[serde(default)]
+    delay: Option<String>,
+    #[serde(default)]
+    expiry: Option<String>,
+    #[serde(default)]
+    id: Option<Id>,
+    #[serde(default)]
+    idempotency_key: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignalBody {
+    name: String,
+    #[serde(default = "Payload::null")]
+    payload: Payload,
+    #[serde(default)]
+    id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CancelBody {
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+fn time(what: &str, text: Option<&str>) -> Answer<Option<Duration>> {
+    let wrong = |text: &str| {
+        Refusal::invalid(format!("'{}' is no time for '{what}'", words::cut(text, 40)))
+            .hint("Write it as 90s or 2h30m.")
+    };
+    text.map(|text| parse_duration(text).map_err(|_| wrong(text))).transpose()
+}
+
+fn text_of(payload: &Payload) -> Answer<&str> {
+    std::str::from_utf8(payload.as_bytes()).map_err(|_| Refusal::invalid("The arguments are not text."))
+}
+
+impl Asked {
+    pub fn of_form(act: Act, fields: &Fields) -> Answer<Self> {
+        Ok(match act {
+            Act::Dispatch => Self::Dispatch(Box::new(dispatch(fields)?)),
+            Act::Signal(execution) => Self::Signal {
+                execution,
+                name: fields.text("name").ok_or_else(|| Refusal::invalid("The signal has no name."))?,
+                payload: codec::value_from_text("payload", fields.one("payload").unwrap_or("null"))?,
+                id: fields.text("id"),
+            },
+            Act::Cancel(execution) => Self::Cancel { execution, reason: fields.text("reason") },
+            Act::Resume(execution) => Self::Resume(execution),
+            Act::Retry(execution) => Self::Retry(execution),
+            Act::Replay => Self::Replay(Which::read(fields)?),
+            Act::Discard => Self::Discard(Which::read(fields)?),
+        })
+    }
+
+    pub fn of_json(act: Act, text: &str) -> Answer<Self> {
+        let text = if text.trim().is_empty() { "{}" } else { text };
+        Ok(match act {
+            Act::Dispatch => Self::Dispatch(Box::new(body(codec::from_json("the body", text)?)?)),
+            Act::Signal(execution) => {
+                let SignalBody { name, payload, id } = codec::from_json("the body", text)?;
+                Self::Signal { execution, name, payload, id }
+            }
+            Act::Cancel(execution) => {
+                let CancelBody { reason } = codec::from_json("the body", text)?;
+                Self::Cancel { execution, reason }
+            }
+            Act::Resume(execution) => nothing(text).map(|()| Self::Resume(execution))?,
+            Act::Retry(execution) => nothing(text).map(|()| Self::Retry(execution))?,
+            Act::Replay => Self::Replay(codec::from_json::<Which>("the body", text)?.check()?),
+            Act::Discard => Self::Discard(codec::from_json::<Which>("the body", text)?.check()?),
+        })
+    }
+
+    /// What the audit log names, where the act has not told of others.
+    pub fn ids(&self) -> Vec<String> {
+        match self {
+            Self::Dispatch(dispatch) => dispatch.options.id.iter().map(ToString::to_string).collect(),
+            Self::Signal { execution, .. }
+            | Self::Cancel { execution, .. }
+            | Self::Resume(execution)
+            | Self::Retry(execution) => {
+                vec![execution.to_string()]
+            }
+            Self::Replay(which) | Self::Discard(which) => which.tasks.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+fn nothing(text: &str) -> Answer<()> {
+    let Nothing {} = codec::from_json("the body", text)?;
+    Ok(())
+}
+
+fn dispatch(fields: &Fields) -> Answer<Dispatch> {
+    let number =
+        |text: &str| text.parse().map_err(|_| Refusal::invalid(format!("'{}' is no priority", words::cut(text, 40))));
+    let tags: Vec<String> = fields
+        .all("tags")
+        .flat_map(|text| text.split(','))
+        .map(str::trim)
+        .filter(|t| !t.is_empty())
+        .map(str::to_owned)
+        .collect();
+    made(
+        fields.text("function").ok_or_else(|| Refusal::invalid("No function is named."))?,
+        codec::args_from_text(Some(fields.one("args").unwrap_or("[]")))?,
+        fields.one("kwargs").map(|text| codec::kwargs_from_text(Some(text))).transpose()?,
+        TaskOptions {
+            queue: fields.text("queue"),
+            tags: (!tags.is_empty()).then_some(tags),
+            priority: fields.one("priority").map(number).transpose()?,
+            ..TaskOptions::default()
+        },
+        (time("delay", fields.one("delay"))?, time("expiry", fields.one("expiry"))?),
+        fields.one("id").map(|id| codec::id_from_text("id", id)).transpose()?,
+        fields.text("idempotency_key"),
+    )
+}
+
+fn body(body: DispatchBody) -> Answer<Dispatch> {
+    let args = match &body.args {
+        Some(args) => codec::args_from_text(Some(text_of(args)?))?,
+        None => Payload::empty_array(),
+    };
+    let kwargs = match &body.kwargs {
+        Some(kwargs) => Some(codec::kwargs_from_text(Some(text_of(kwargs)?))?),
+        None => None,
+    };
+    let times = (time("delay", body.delay.as_deref())?, time("expiry", body.expiry.as_deref())?);
+    let task = TaskOptions { queue: body.queue, tags: body.tags, priority: body.priority, ..TaskOptions::default() };
+    made(body.function, args, kwargs, task, times, body.id, body.idempotency_key)
+}
+
+fn made(
+    function: String,
+    args: Payload,
+    kwargs: Option<Payload>,
+    task: TaskOptions,
+    (delay, expiry): (Option<Duration>, Option<Duration>),
+    id: Option<Id>,
+    idempotency_key: Option<String>,
+) -> Answer<Dispatch> {
+    let options = DispatchOptions { id, kwargs, delay, expiry, idempotency_key, task, ..DispatchOptions::default() };
+    options.check()?;
+    Ok(Dispatch { function, args, options })
+}

@@ -1,0 +1,13 @@
+//! What can be done. Each act has a form, is confirmed, and leaves a line in the audit log.
+
+mod asked;
+mod doing;
+mod kind;
+mod preview;
+
+pub use asked::{Asked, Dispatch};
+pub use doing::{Done, perform};
+#[cfg(test)]
+pub use kind::ACTS;
+pub use kind::Act;
+pub use preview::{Preview, preview};

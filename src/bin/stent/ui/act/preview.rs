@@ -1,0 +1,56 @@
+//! What the form of an act shows of what it would act upon.
+
+use stent::model::{DeadLetter, Execution};
+
+use super::asked::Which;
+use super::kind::Act;
+use crate::ui::app::App;
+use crate::ui::fields::Fields;
+use crate::ui::read::{Parked, execution_of, letter, parked_tasks};
+use crate::ui::refusal::Answer;
+
+/// Letters that are named.
+const SHOWN: usize = 20;
+
+#[derive(Default)]
+pub struct Preview {
+    pub functions: Vec<String>,
+    pub execution: Option<Execution>,
+    pub parked: Vec<Parked>,
+    pub letters: Vec<DeadLetter>,
+    /// There are more letters than these.
+    pub more: bool,
+}
+
+pub async fn preview(app: &App, act: Act, fields: &Fields) -> Answer<Preview> {
+    let mut preview = Preview::default();
+    match act {
+        Act::Dispatch => {
+            preview.functions = app.backend.registered().await?.functions.into_iter().map(|(name, _)| name).collect();
+        }
+        Act::Signal(id) | Act::Cancel(id) => preview.execution = Some(execution_of(app, id).await?),
+        Act::Resume(id) => {
+            preview.execution = Some(execution_of(app, id).await?);
+            preview.parked = parked_tasks(app, id).await?;
+        }
+        Act::Retry(id) => {
+            preview.execution = Some(execution_of(app, id).await?);
+            letters(app, &Which { execution: Some(id), ..Which::default() }, &mut preview).await?;
+        }
+        Act::Replay | Act::Discard => letters(app, &Which::read(fields)?, &mut preview).await?,
+    }
+    Ok(preview)
+}
+
+async fn letters(app: &App, which: &Which, preview: &mut Preview) -> Answer<()> {
+    if which.tasks.is_empty() {
+        preview.letters = app.backend.dead_letters(which.filter(SHOWN as u32 + 1, 0)).await?;
+    } else {
+        for task in which.tasks.iter().take(SHOWN + 1) {
+            preview.letters.push(letter(app, *task).await?);
+        }
+    }
+    preview.more = preview.letters.len() > SHOWN;
+    preview.letters.truncate(SHOWN);
+    Ok(())
+}
