@@ -230,7 +230,8 @@ fn is_end(outcome: &Outcome) -> bool {
 
 fn end_of(Transition { held, outcome, commands }: &Transition) -> Option<End> {
     let said = commands.size();
-    let end = |ending| End { fence: Some(held.fence), said, ..End::now(held.task, ending) };
+    // As its holder says: it takes a number of its parent's even if its record is gone, since the parent has begun anew.
+    let end = |ending| End { parent: held.parent, fence: Some(held.fence), said, ..End::now(held.task, ending) };
     match outcome {
         Outcome::Complete { result, cache, cache_hit } => {
             Some(End { cache: cache.clone(), cache_hit: *cache_hit, ..end(Ending::Completed(result.clone())) })
