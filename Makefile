@@ -17,7 +17,7 @@ PACKAGED := $(if $(STENT_LIB_DIR),,lib command)
 BESIDE_POSTGRES := $(if $(STENT_TEST_POSTGRES),,scripts/with-postgres)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-peers soak header lib command devlib install uninstall installtest deb wheel npm dist disttest packtest aarch64 cpp go node python rust stress ffi examples book clean
+.PHONY: help demo test check bench bench-peers soak header lib command devlib install uninstall installtest deb wheel npm dist disttest packtest aarch64 cpp go node python rust stress ui ffi examples book clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -26,7 +26,7 @@ demo: examples ## orders on a SQLite file, and a worker killed with SIGKILL in t
 	$(EXAMPLES)/order_workflow demo examples_c/orders.json
 
 test: ## formatting, lints and all tests; the last line is the count
-	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest pkg-config cmake deb go node prometheus python redis ruby luajit php java mono
+	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest pkg-config cmake deb chromium go node prometheus python redis ruby luajit php java mono
 	@scripts/test
 
 check: ## formatting and lints only
@@ -128,6 +128,11 @@ rust: $(BINDINGS_LIB) ## builds and tests the Rust binding, likewise
 
 stress: $(BINDINGS_LIB) ## all bindings' tests, which measure over five times as many: 100,000 activities, 10,000 workflows that wait
 	@for binding in cpp go node python rust; do STENT_STRESS=1 $(MAKE) --no-print-directory $$binding || exit 1; done
+
+ui: $(BINDINGS_LIB) ## tests the page of `stent ui` in a browser, likewise; UPDATE_SCREENSHOTS=1 makes the documents' pictures
+	@scripts/need rust cc chromium node python postgres
+	@[ "$(STENT_UI_COMMAND)" ] || cargo build --features command --bin stent
+	@$(BESIDE_POSTGRES) tests/ui/run $(ARGS)
 
 ffi: $(BINDINGS_LIB) ## runs the examples in C, Ruby, LuaJIT, PHP, Java and C#, likewise; some of them: make ffi ARGS="ruby php"
 	@scripts/need cc ruby luajit php java mono

@@ -1,5 +1,7 @@
 //! Workers, functions, queues, and the store's health.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 use stent::backend::{AtHand, RegisteredWorker};
 
@@ -10,6 +12,9 @@ use crate::ui::fields::link;
 use crate::ui::read::{FunctionView, FunctionsView, HealthView, QueueView, QueuesView, WorkersView};
 use crate::verdict::{Finding, Mark};
 use crate::words::{self, number, visible};
+
+/// A living worker gives a sign more often.
+const SILENT: Duration = Duration::from_secs(60);
 
 pub fn workers(ctx: &Ctx<'_>, view: &WorkersView) -> Shown {
     let body = html! {
@@ -41,7 +46,7 @@ pub fn worker_table(workers: &[RegisteredWorker]) -> Markup {
                         tr {
                             th scope="row" { (visible(&worker.worker_id)) }
                             td.number { (number(worker.running)) }
-                            td { (time(worker.seen_at)) }
+                            td { (time(worker.seen_at)) @if words::now().since(worker.seen_at) > SILENT { " " span.tag.bad { "silent" } } }
                             td { (time(worker.started_at)) }
                             td { @if worker.queues.is_empty() { "all" } @else { (tags(&worker.queues)) } }
                             td { @if worker.tags.is_empty() { "all" } @else { (tags(&worker.tags)) } }
