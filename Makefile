@@ -17,7 +17,7 @@ PACKAGED := $(if $(STENT_LIB_DIR),,lib command)
 BESIDE_POSTGRES := $(if $(STENT_TEST_POSTGRES),,scripts/with-postgres)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-peers soak header lib command devlib install uninstall installtest deb wheel npm dist disttest packtest aarch64 cpp go node python rust stress ffi examples clean
+.PHONY: help demo test check bench bench-peers soak header lib command devlib install uninstall installtest deb wheel npm dist disttest packtest aarch64 cpp go node python rust stress ffi examples book clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -46,6 +46,10 @@ bench-peers: ## ours beside other queues and engines, which it installs: make be
 soak: $(BINDINGS_LIB) ## workflows under all kinds of bad luck, and a checker; SOAK_SECONDS=60 SOAK_SEED= SOAK_STORE=sqlite|postgres|both
 	@scripts/need cc python postgres
 	@tests/soak/run
+
+book: $(BINDINGS_LIB) ## docs/ as a book for a browser, with the references of C, C++, Python, Node and Go: target/book/index.html
+	@scripts/need c++ python node go doxygen
+	@scripts/book/run
 
 header: ## writes include/stent.h, and the Go module's copy, anew from src/ffi
 	@scripts/need rust cc

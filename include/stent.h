@@ -360,7 +360,8 @@ STENT_API const char *stent_describe(void);
  * Sets what holds for the whole process, before the first handle is made. options: "runtime_threads", the number of
  * threads that serve the stores (default: one for each processor, at most 4); "handler_stack_size", the bytes of stack of
  * each thread that runs handlers (default 1048576, 1 MiB; only what is used costs memory). A handler that needs more than
- * it has ends the process. Any thread. STENT_E_CONFLICT: the library is in use already.
+ * it has ends the process; "otlp_endpoint", the collector to which workers' spans are exported, instead of the one that
+ * the environment names (docs/tracing.md). Any thread. STENT_E_CONFLICT: the library is in use already.
  */
 STENT_NODISCARD STENT_API
 stent_status stent_configure(const char *options,
@@ -630,8 +631,8 @@ void stent_reply_error(stent_reply *reply,
 
 /**
  * Makes an executor on a backend, which it keeps alive. options: none so far; NULL or {}. `*executor` is the
- * caller's, to be freed by stent_executor_free. If the environment has OTEL_EXPORTER_OTLP_ENDPOINT now, its workers'
- * spans are exported there; docs/tracing.md says how. Any thread.
+ * caller's, to be freed by stent_executor_free. If stent_configure was given an "otlp_endpoint", or the environment has
+ * OTEL_EXPORTER_OTLP_ENDPOINT now, its workers' spans are exported there; docs/tracing.md says how. Any thread.
  */
 STENT_NODISCARD STENT_API
 stent_status stent_executor_new(stent_backend *backend,

@@ -31,13 +31,18 @@ struct Said {
 
 /// Both processes on this store, with this environment.
 fn workflow(store: Option<String>, dispatch: &str, environment: &[(&str, &str)]) -> Said {
+    configured("{}", store, dispatch, environment)
+}
+
+/// The same, and the library is configured so.
+fn configured(configure: &str, store: Option<String>, dispatch: &str, environment: &[(&str, &str)]) -> Said {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path();
     let program = compile(place, "tracing", &[root().join("tests/c/tracing.c")]);
     let store = store.unwrap_or_else(|| place.join("store.db").to_str().unwrap().to_owned());
     let start = |args: &[&str], service: &str| {
         let mut command = Command::new(&program);
-        command.arg(place).arg(&store).args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(place).arg(&store).arg(configure).args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OTEL_")) {
             command.env_remove(name);
         }
@@ -206,6 +211,23 @@ fn without_a_traceparent_the_trace_is_the_executions_own() {
     assert!(root.span.parent_span_id.is_empty(), "{root:#?}");
     let own = said.execution.replace('-', "");
     assert!(spans.iter().all(|told| hex(&told.span.trace_id) == own), "{spans:#?}");
+}
+
+/// Of the environment's endpoints, which nobody listens on, none is asked; its other variables count.
+#[test]
+fn an_endpoint_in_the_program_counts_more_than_the_environments() {
+    let collector = Collector::new(0, 200);
+    let configure = format!(r#"{{"otlp_endpoint": "{}/"}}"#, collector.url);
+    let environment =
+        ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"].map(|name| (name, "http://[::1]:9"));
+    let said = configured(&configure, None, "{}", &environment);
+    let spans = collector.spans();
+    let services: BTreeSet<_> = spans.iter().map(|told| told.service.as_str()).collect();
+    assert_eq!(services, BTreeSet::from(["cards", "orders"]));
+    assert!(
+        collector.heads().iter().all(|head| head.starts_with("post /v1/traces ")) && about_spans(&said).is_empty(),
+        "{said:#?}"
+    );
 }
 
 #[test]

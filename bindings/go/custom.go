@@ -51,34 +51,48 @@ func CustomStore(function StoreFunction, options CustomOptions) (*Store, error) 
 //export stentGoStore
 func stentGoStore(number C.uintptr_t, operation, request *C.char, reply *C.stent_reply) {
 	function := cgo.Handle(number).Value().(StoreFunction)
-	response, err := answer(function, Operation(C.GoString(operation)), json.RawMessage(C.GoString(request)))
-	if err == nil {
-		var text []byte
-		if text, err = json.Marshal(response); err == nil {
-			out := cText(string(text))
-			defer out.free()
-			C.stent_reply_ok(reply, out.c)
-			return
-		}
+	asked, with := Operation(C.GoString(operation)), json.RawMessage(C.GoString(request))
+	var text string
+	refused := &Error{Status: ErrBackend, Message: "the store's function, or a method of its error or response, ended its " +
+		"goroutine, by runtime.Goexit or a test's FailNow"}
+	// On a thread of the library's, runtime.Goexit would end the program.
+	_ = aside(func() { text, refused = answer(function, asked, with) })
+	if refused == nil {
+		out := cText(text)
+		defer out.free()
+		C.stent_reply_ok(reply, out.c)
+		return
 	}
-	status, details := ErrBackend, cstring{}
-	var came *Error
-	if errors.As(err, &came) {
-		status, details = came.Status, cText(string(came.Details))
-		defer details.free()
-	} else if !errors.As(err, &status) {
-		status = ErrBackend
-	}
-	message := cText(err.Error())
+	message, details := cText(refused.Message), cstring{}
 	defer message.free()
-	C.stent_reply_error(reply, C.stent_status(status), message.c, details.c)
+	if len(refused.Details) > 0 {
+		details = cText(string(refused.Details))
+		defer details.free()
+	}
+	C.stent_reply_error(reply, C.stent_status(refused.Status), message.c, details.c)
 }
 
-func answer(function StoreFunction, operation Operation, request json.RawMessage) (response any, err error) {
+// Asks the store's function. What panics in it, or in a method of what it returned, is a store in trouble.
+func answer(function StoreFunction, operation Operation, request json.RawMessage) (text string, refused *Error) {
 	defer func() {
 		if panicked := recover(); panicked != nil {
-			err = fmt.Errorf("the store's function panicked: %v", panicked)
+			refused = &Error{Status: ErrBackend, Message: fmt.Sprintf("the store's function panicked: %v", panicked)}
 		}
 	}()
-	return function(operation, request)
+	response, err := function(operation, request)
+	if err == nil {
+		encoded, why := json.Marshal(response)
+		if why == nil {
+			return string(encoded), nil
+		}
+		err = why
+	}
+	refused = &Error{Status: ErrBackend, Message: err.Error()}
+	var came *Error
+	if errors.As(err, &came) {
+		refused.Status, refused.Details = came.Status, came.Details
+	} else if !errors.As(err, &refused.Status) {
+		refused.Status = ErrBackend
+	}
+	return "", refused
 }

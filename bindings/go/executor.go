@@ -171,6 +171,15 @@ func (e *Executor) Handle(function string, handler Handler, options ...FunctionO
 	})
 }
 
+// Unregister takes a function's handler back: workers that are started from now on don't have it, those that run keep it.
+// The name may be registered anew. ErrNotFound: it is not registered here.
+func (e *Executor) Unregister(function string) error {
+	defer runtime.KeepAlive(e)
+	name := cText(function)
+	defer name.free()
+	return call(func(why **C.stent_error) C.stent_status { return C.stent_executor_unregister(e.handle, name.c, why) })
+}
+
 // Dispatch starts an execution of a function, whoever has it, and gives its id when that is durable.
 func (e *Executor) Dispatch(ctx context.Context, function string, args Args, options ...DispatchOptions) (string, error) {
 	list, err := encodeArgs(function, args)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -112,6 +113,46 @@ func TestWhatEndsItsGoroutineFailsItsTaskAlone(t *testing.T) {
 	same(t, here.failure("after a step").Type, "json.UnsupportedTypeError")
 	same(t, here.result(here.dispatch("suspends")), "done")
 	same(t, here.result(here.dispatch("go.hello", "ada")), "hello, ada")
+}
+
+// A log that ends the goroutine which tells it something.
+type endingLog struct{ slog.Handler }
+
+func (endingLog) Handle(context.Context, slog.Record) error {
+	runtime.Goexit()
+	return nil
+}
+
+func TestALogThatEndsItsGoroutineEndsNothingElse(t *testing.T) {
+	here := newFilePlace(t)
+	check(t, here.executor.SetLogger(slog.New(endingLog{slog.Default().Handler()})))
+	here.handle("fails", func(task *stent.Task) (any, error) {
+		check(t, task.Log(stent.LevelError, "told"))
+		return nil, errors.New("told too")
+	}, once)
+	here.worker(stent.WorkerOptions{})
+	same(t, here.failure("fails").Message, "told too")
+	same(t, here.result(here.dispatch("go.hello", "ada")), "hello, ada")
+}
+
+func TestAStoreThatEndsItsGoroutineIsInTrouble(t *testing.T) {
+	var none *nilError
+	for name, function := range map[string]stent.StoreFunction{
+		"its goroutine, by runtime.Goexit": func(stent.Operation, json.RawMessage) (any, error) {
+			runtime.Goexit()
+			return nil, nil
+		},
+		"ended its goroutine": func(stent.Operation, json.RawMessage) (any, error) { return nil, endingError{} },
+		"function panicked":   func(stent.Operation, json.RawMessage) (any, error) { return nil, none },
+	} {
+		store, err := stent.CustomStore(function, stent.CustomOptions{})
+		check(t, err)
+		err = store.Call(context.Background(), "count_executions", struct{}{}, nil)
+		if !errors.Is(err, stent.ErrBackend) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+		_ = store.Close()
+	}
 }
 
 func TestWhatAHandlerReturnsDoesNotEndTheProcess(t *testing.T) {
@@ -580,4 +621,17 @@ func TestAWorkerRunsUntilItsContextEnds(t *testing.T) {
 	cancel()
 	check(t, <-ended)
 	same(t, must[*stent.WorkerStatus](t)(worker.Status()).State, "stopped")
+}
+
+func TestAFunctionIsTakenBack(t *testing.T) {
+	here := newFilePlace(t)
+	says := func(what string) stent.Handler { return func(*stent.Task) (any, error) { return what, nil } }
+	here.handle("says", says("old"))
+	check(t, here.executor.Unregister("says"))
+	if err := here.executor.Unregister("says"); !errors.Is(err, stent.ErrNotFound) {
+		t.Fatalf("taken back twice: %v", err)
+	}
+	here.handle("says", says("new"))
+	here.worker(stent.WorkerOptions{})
+	same(t, here.result(here.dispatch("says")), "new")
 }

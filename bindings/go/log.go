@@ -155,12 +155,15 @@ func (line LogLine) write(logger *slog.Logger) {
 
 //export stentGoLog
 func stentGoLog(number C.uintptr_t, _ C.int32_t, line *C.char) {
-	// There is nobody to tell of a log that panics.
-	defer func() { _ = recover() }()
 	var told LogLine
-	if json.Unmarshal([]byte(C.GoString(line)), &told) == nil {
-		cgo.Handle(number).Value().(func(LogLine))(told)
+	if json.Unmarshal([]byte(C.GoString(line)), &told) != nil {
+		return
 	}
+	// There is nobody to tell of a log that panics, or that ends its goroutine.
+	_ = aside(func() {
+		defer func() { _ = recover() }()
+		cgo.Handle(number).Value().(func(LogLine))(told)
+	})
 }
 
 // Log writes a line to the library's log, and so to its logger, unless the task is replaying.

@@ -183,8 +183,9 @@ type StatsOptions struct {
 
 // ConfigureOptions holds for the whole process.
 type ConfigureOptions struct {
-	RuntimeThreads   int `stent:"runtime_threads"`
-	HandlerStackSize int `stent:"handler_stack_size"`
+	RuntimeThreads   int    `stent:"runtime_threads"`
+	HandlerStackSize int    `stent:"handler_stack_size"`
+	OTLPEndpoint     string `stent:"otlp_endpoint"`
 }
 
 // LogOptions says what a log handler is given.

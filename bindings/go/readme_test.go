@@ -49,10 +49,23 @@ func TestTheReadmesExampleRunsAsPrinted(t *testing.T) {
 		}
 		return string(answer)
 	}
+	// What is said by a program that can't find the library: what it has looked for, and where it is named.
+	fails := func(add []string, program string, arguments ...string) string {
+		t.Helper()
+		command := exec.Command(program, arguments...)
+		command.Dir, command.Env = folder, append(environment, add...)
+		said, err := command.CombinedOutput()
+		if err == nil {
+			t.Fatalf("%s has not failed: %s", program, said)
+		}
+		return string(said)
+	}
 	check(t, os.WriteFile(filepath.Join(folder, "main.go"), []byte(example), 0o644))
 	run("mod", "init", "hello")
 	run("get", module+"@"+version)
 	same(t, run("list", "-m", module), module+" "+version+"\n")
+	// Before it is built: what is in go's cache asks pkg-config for nothing.
+	contains(t, fails([]string{"PKG_CONFIG_LIBDIR=" + t.TempDir()}, "go", "build", "."), "`stent.pc'", "PKG_CONFIG_PATH")
 	same(t, run("run", "."), "hello, world!\n")
 	must[os.FileInfo](t)(os.Stat(filepath.Join(folder, "hello.db")))
 
@@ -61,6 +74,9 @@ func TestTheReadmesExampleRunsAsPrinted(t *testing.T) {
 	// What is vendored is all there is. The file of the first run is found again.
 	environment = append(environment, "GOPROXY=off", "GOMODCACHE="+t.TempDir())
 	same(t, run("run", "-mod=vendor", "."), "hello, world!\n")
+
+	run("build", "-mod=vendor", "-o", "hello", ".")
+	contains(t, fails([]string{"LD_LIBRARY_PATH="}, "./hello"), "libstent.so.0: cannot open shared object file")
 }
 
 // A folder that holds this module as the go command gets it from a proxy.
@@ -94,4 +110,13 @@ func proxyOf(t *testing.T, version string) string {
 		check(t, os.WriteFile(filepath.Join(place, name), content, 0o644))
 	}
 	return proxy
+}
+
+func contains(t *testing.T, said string, wanted ...string) {
+	t.Helper()
+	for _, each := range wanted {
+		if !strings.Contains(said, each) {
+			t.Fatalf("%q is not in: %s", each, said)
+		}
+	}
 }

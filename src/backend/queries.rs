@@ -137,6 +137,7 @@ pub struct Health {
 /// * `file`: its bytes, free ones among them
 /// * `lease`: how many of this worker's leases have ended, since when
 /// * `parked`: how many tasks of this function, since when
+/// * `stray`: how many tasks of this function are of executions that do not exist, since when
 /// * `due`: how many that a sweep should have taken, since when
 /// * `ending`: how many executions are being cancelled
 /// * `transaction`: the server's process, how many transactions ago its snapshot was taken, since when

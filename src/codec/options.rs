@@ -155,7 +155,12 @@ pub fn configure(text: Option<&str>) -> Result<ConfigureOptions> {
     let options = ConfigureOptions {
         runtime_threads: fields.value("runtime_threads")?,
         handler_stack_size: fields.value("handler_stack_size")?,
+        otlp_endpoint: fields.value("otlp_endpoint")?,
     };
+    if options.otlp_endpoint.as_deref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+        // It may hold a password, so it is not repeated.
+        return Err(fields.wrong("otlp_endpoint", "is no http:// or https:// URL"));
+    }
     if options.runtime_threads == Some(0) {
         return Err(fields.wrong("runtime_threads", "is 0; it must be at least 1 (leave it out for the default)"));
     }

@@ -37,7 +37,8 @@ pub extern "C" fn stent_describe() -> *const c_char {
 /// Sets what holds for the whole process, before the first handle is made. options: "runtime_threads", the number of
 /// threads that serve the stores (default: one for each processor, at most 4); "handler_stack_size", the bytes of stack of
 /// each thread that runs handlers (default 1048576, 1 MiB; only what is used costs memory). A handler that needs more than
-/// it has ends the process. Any thread. STENT_E_CONFLICT: the library is in use already.
+/// it has ends the process; "otlp_endpoint", the collector to which workers' spans are exported, instead of the one that
+/// the environment names (docs/tracing.md). Any thread. STENT_E_CONFLICT: the library is in use already.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn stent_configure(options: *const c_char, error: *mut *mut stent_error) -> stent_status {
@@ -45,7 +46,7 @@ pub unsafe extern "C" fn stent_configure(options: *const c_char, error: *mut *mu
         // SAFETY: text or NULL, by the header's convention.
         let options = unsafe { optional(options, "options") }?;
         let options = codec::options::configure(options)?;
-        runtime::configure(options.runtime_threads, options.handler_stack_size)
+        runtime::configure(options)
     })
 }
 

@@ -1,4 +1,4 @@
-//! Exports spans as OTLP over HTTP, as the environment says that OpenTelemetry's own SDKs read: a queue, and a thread that
+//! Exports spans as OTLP over HTTP, as the host or the environment that OpenTelemetry's own SDKs read says: a queue, and a thread that
 //! sends what is in it. A collector that is away costs the queue's room, one line of the log, and, in the end, spans.
 
 mod encode;

@@ -1,4 +1,4 @@
-//! Where to and how, from the environment.
+//! Where to and how, from the environment; the host may say where to instead.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(10);
 const SERVICE: &str = "stent";
 
-/// What the environment asks for.
+/// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The whole URL.
@@ -18,21 +18,19 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// `None`: nothing is to be exported. `get` reads a variable.
+    /// `None`: nothing is to be exported. `endpoint` counts instead of the environment's; `get` reads a variable.
     ///
     /// # Errors
     /// What is asked for can't be done, in a sentence.
-    pub fn from_environment(get: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, String> {
+    pub fn new(endpoint: Option<String>, get: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, String> {
         // A variable that is empty counts as one that is not set.
         let get = |name: &str| get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         let either = |what: &str| {
             get(&format!("OTEL_EXPORTER_OTLP_TRACES_{what}")).or_else(|| get(&format!("OTEL_EXPORTER_OTLP_{what}")))
         };
-        let url = match (get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), get("OTEL_EXPORTER_OTLP_ENDPOINT")) {
-            (Some(url), _) => url,
-            (None, Some(base)) => format!("{}/v1/traces", base.trim_end_matches('/')),
-            (None, None) => return Ok(None),
-        };
+        let below = |base: String| format!("{}/v1/traces", base.trim_end_matches('/'));
+        let url = endpoint.map(below).or_else(|| get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"));
+        let Some(url) = url.or_else(|| get("OTEL_EXPORTER_OTLP_ENDPOINT").map(below)) else { return Ok(None) };
         let disabled = get("OTEL_SDK_DISABLED").is_some_and(|word| word.eq_ignore_ascii_case("true"));
         let exporters = get("OTEL_TRACES_EXPORTER").unwrap_or_else(|| "otlp".to_owned());
         if disabled || !exporters.split(',').any(|word| word.trim() == "otlp") {
@@ -100,7 +98,11 @@ mod tests {
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<Option<Settings>, String> {
-        Settings::from_environment(|name| {
+        given(None, variables)
+    }
+
+    fn given(endpoint: Option<&str>, variables: &[(&str, &str)]) -> Result<Option<Settings>, String> {
+        Settings::new(endpoint.map(str::to_owned), |name| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         })
     }
@@ -114,6 +116,19 @@ mod tests {
         assert_eq!(read(&[BASE, ("OTEL_SDK_DISABLED", "TRUE")]), Ok(None));
         assert_eq!(read(&[BASE, ("OTEL_TRACES_EXPORTER", "none")]), Ok(None));
         assert_eq!(read(&[BASE, ("OTEL_TRACES_EXPORTER", "console")]), Ok(None));
+    }
+
+    #[test]
+    fn what_the_host_says_counts_more_than_the_environment_but_for_switching_off() {
+        let own = Some("https://own:4318/");
+        let url = |variables: &[(&str, &str)]| given(own, variables).unwrap().map(|settings| settings.url);
+        let traces = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://other/here");
+        for variables in [&[][..], &[BASE], &[BASE, traces]] {
+            assert_eq!(url(variables).as_deref(), Some("https://own:4318/v1/traces"));
+        }
+        assert_eq!(url(&[("OTEL_SDK_DISABLED", "true")]), None);
+        assert_eq!(url(&[("OTEL_TRACES_EXPORTER", "none")]), None);
+        assert_eq!(given(own, &[("OTEL_SERVICE_NAME", "x")]).unwrap().unwrap().resource[0].1, "x");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-/* Two processes, whose spans hang together: tracing FOLDER STORE cards, until its input ends, and tracing FOLDER STORE
- * orders OPTIONS, which dispatches one order, waits for it, and prints its id and what its handlers know of the trace. */
+/* Two processes, whose spans hang together: tracing FOLDER STORE CONFIGURE cards, until its input ends, and tracing FOLDER
+ * STORE CONFIGURE orders OPTIONS, which dispatches one order, waits for it, and prints its id and what its handlers know of the trace. */
 #include "check.h"
 
 static atomic_int waits;
@@ -47,12 +47,13 @@ static stent_status order(void *user_data, stent_task *task) {
 
 int main(int count, char **arguments) {
     begin(count, arguments);
-    CHECK(count >= 4);
+    CHECK(count >= 5);
+    OK(stent_configure(arguments[3], ERROR));
     OK(stent_set_log_handler("{\"level\": \"info\"}", print_log, NULL, NULL, ERROR));
     stent_backend *backend = NULL;
     OK(stent_backend_open(arguments[2], NULL, &backend, ERROR));
     stent_executor *executor = new_executor(backend);
-    if (strcmp(arguments[3], "cards") == 0) {
+    if (strcmp(arguments[4], "cards") == 0) {
         const char *options = "{\"queue\": \"cards\", \"retry_policy\": {\"max_attempts\": 2, \"initial_delay\": \"1ms\"}}";
         OK(stent_executor_register(executor, "charge", options, charge, NULL, NULL, ERROR));
         OK(stent_executor_register(executor, "refuse", NULL, refuse, NULL, NULL, ERROR));
@@ -66,7 +67,7 @@ int main(int count, char **arguments) {
         OK(stent_executor_register(executor, "order", NULL, order, NULL, NULL, ERROR));
         stent_worker *worker = start_worker(executor, "{\"worker_id\": \"orders-1\"}");
         char *id = NULL, *ended = NULL;
-        OK(stent_executor_dispatch(executor, "order", "[]", arguments[4], &id, ERROR));
+        OK(stent_executor_dispatch(executor, "order", "[]", arguments[5], &id, ERROR));
         printf("execution %s\n", id);
         WAIT_FOR(atomic_load(&waits));
         OK(stent_executor_signal(executor, id, "approved", "true", NULL, ERROR));

@@ -80,6 +80,7 @@ mod looks;
 mod moves;
 #[path = "../../src/check/must.rs"]
 mod must;
+mod old_snapshots;
 #[path = "../../src/check/cases/options.rs"]
 mod options;
 #[path = "../../src/check/cases/parking.rs"]
@@ -102,6 +103,7 @@ mod server;
 #[path = "../../src/check/cases/signals.rs"]
 mod signals;
 mod sqlite;
+mod starts;
 #[path = "../../src/check/cases/times.rs"]
 mod times;
 #[path = "../../src/check/cases/waits.rs"]

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use stent::backend::{
-    Claim, Claimed, Commands, DeadLetterFilter, Extent, Function, Held, NewExecution, NewWorker, Outcome, Transition,
-    Verdict,
+    Claim, Claimed, Commands, DeadLetterFilter, Extent, Function, Held, NewExecution, NewWorker, Outcome, Request,
+    Response, Transition, Verdict,
 };
-use stent::model::{DispatchOptions, FunctionOptions, Id, Number, Payload};
+use stent::model::{DispatchOptions, FunctionOptions, Id, Number, Payload, Task, TaskKind, TaskState};
 
 use crate::house::{House, until};
 
@@ -69,4 +69,26 @@ fn a_task_that_kills_its_workers_is_dead_lettered() {
     let letters = house.on(house.backend.dead_letters(filter)).unwrap();
     assert_eq!(letters.len(), 1);
     assert!(letters[0].reason.contains("died 3 times"), "{}", letters[0].reason);
+}
+
+#[test]
+fn a_task_waits_for_its_execution() {
+    let house = House::new();
+    let model = started(&house);
+    let root = claim(&house, Duration::from_secs(60)).unwrap().task;
+    let ask = |request| house.on(house.backend.call(request)).unwrap();
+    let Response::Execution(Some(model)) = ask(Request::GetExecution { execution_id: model }) else {
+        panic!("it is there")
+    };
+    let execution = stent::model::Execution { id: Id::now_v7(), progress: Vec::new(), ..*model };
+    let task = Task::new(Id::now_v7(), execution.id, TaskKind::Activity, "root", root.started_at.unwrap());
+    ask(Request::CreateTask { task: task.clone() });
+    let stats = || house.on(house.backend.stats()).unwrap();
+    assert_eq!(stats().ready, []);
+    assert_eq!(claim(&house, Duration::from_secs(60)), None);
+    assert_eq!((stats().ready, stats().tasks[TaskState::Pending.as_str()]), (vec![], 1));
+    ask(Request::CreateExecution { execution });
+    until("it is looked at again, and runs", || {
+        claim(&house, Duration::from_secs(60)).is_some_and(|claimed| claimed.task.id == task.id)
+    });
 }

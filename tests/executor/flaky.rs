@@ -30,6 +30,8 @@ pub struct Flaky {
     /// It records no dead letters, and counts what it has refused for it.
     pub no_letters: AtomicBool,
     pub refused: AtomicUsize,
+    /// Cancels an execution before it is recorded that a body of it begins.
+    pub cancels_marked: AtomicBool,
     /// Tells nothing of others' cancels: who wants to know has to ask.
     pub tells_late: AtomicBool,
     /// Renewals fail.
@@ -56,6 +58,7 @@ impl Flaky {
             mute: AtomicBool::new(false),
             no_letters: AtomicBool::new(false),
             refused: AtomicUsize::new(0),
+            cancels_marked: AtomicBool::new(false),
             tells_late: AtomicBool::new(false),
             no_renewals: AtomicBool::new(false),
             writers: AtomicUsize::new(1),
@@ -88,6 +91,11 @@ impl Flaky {
         if self.no_letters.load(SeqCst) && transitions.iter().any(is_letter) {
             self.refused.fetch_add(1, SeqCst);
             return Err(Error::backend("no letters today"));
+        }
+        if self.cancels_marked.load(SeqCst) {
+            for marked in transitions.iter().filter(|transition| transition.commands.begun.is_some()) {
+                self.store.cancel(marked.held.execution, None).await?;
+            }
         }
         match self.next_failure(&transitions) {
             Some((error, true)) => {

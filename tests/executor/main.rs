@@ -21,6 +21,7 @@ mod order;
 mod replays;
 mod spans;
 mod strays;
+mod suspects;
 mod troubles;
 mod waits;
 mod workers;

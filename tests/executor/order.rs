@@ -8,6 +8,7 @@ use stent::backend::{DeadLetterFilter, Request, Response};
 use stent::executor::Task;
 use stent::model::{
     CallOptions, Failure, FunctionOptions, Id, Number, Result, RetryPolicy, Status, Task as Record, WaitMode,
+    WaitSignalOptions,
 };
 
 use crate::house::{Count, House, text, tries, until};
@@ -62,6 +63,32 @@ fn changes_in_its_sleep(code: impl Fn(&Task) -> Result<()> + Send + Sync + 'stat
     mended.store(true, SeqCst);
     house.on(house.executor.resume(task.id)).unwrap();
     assert_eq!(text(&house.result(id).unwrap()), "\"done\"");
+}
+
+/// It may come from a setting or from a clock. The end that is recorded stands.
+#[test]
+fn a_sleep_or_a_time_out_of_another_length_fits() {
+    const LONG: Duration = Duration::from_secs(3_600);
+    let house = House::new();
+    house.echo("a");
+    let again = AtomicBool::new(false);
+    house.function_with("flow", tries(1), move |task| {
+        let long = again.swap(true, SeqCst);
+        let (nap, patience) = if long { (LONG, LONG) } else { (NAP, NAP / 2) };
+        let options = WaitSignalOptions { timeout: Some(patience), ..WaitSignalOptions::default() };
+        let nap = task.spawn_sleep(nap, None)?;
+        match task.wait_signal("never", options) {
+            Err(why) if why.status() == Status::Failed => {}
+            other => return other.map(drop),
+        }
+        task.await_ops(&[nap], WaitMode::All, None)?;
+        call(task, "a")?;
+        task.complete("\"in time\"".into())
+    });
+    let _worker = house.worker(2);
+    let id = house.dispatch("flow", "[]");
+    assert_eq!(text(&house.result(id).unwrap()), "\"in time\"");
+    assert_eq!(parked(&house), 0);
 }
 
 #[test]

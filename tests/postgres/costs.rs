@@ -73,21 +73,21 @@ fn an_execution_costs_no_more_than_this() {
     let wal = (house.on(meter.borrow_mut().wal()) - before) / COUNT;
 
     // The server counts late.
-    until("all is counted", || rows("tasks").updated >= 2 * COUNT && rows("executions").updated >= 2 * COUNT);
+    until("all is counted", || rows("tasks").updated >= 2 * COUNT && rows("executions").updated >= COUNT);
     let (tasks, executions) = (rows("tasks"), rows("executions"));
     println!("WAL {wal} bytes an execution; tasks {tasks:?}; executions {executions:?}");
     assert_eq!((tasks.inserted, tasks.updated), (COUNT, 2 * COUNT), "a claim and an end");
-    assert_eq!((executions.inserted, executions.updated), (COUNT, 2 * COUNT), "a start and an end");
+    assert_eq!((executions.inserted, executions.updated), (COUNT, COUNT), "an end, and no start");
     // Nearly all; fewer on a machine that is busy, where the second transaction in flight keeps the first one's dead on
-    // their pages. Before starts and ends touched no index there were none.
-    assert!(executions.hot > executions.updated * 6 / 10, "starts and ends leave no index entries: {executions:?}");
-    assert!(tasks.dead + executions.dead <= 4 * COUNT, "{tasks:?} {executions:?}");
+    // their pages. Before ends touched no index there were none.
+    assert!(executions.hot > executions.updated * 6 / 10, "ends leave no index entries: {executions:?}");
+    assert!(tasks.dead + executions.dead <= 5 * COUNT / 2, "{tasks:?} {executions:?}");
     assert!(wal <= WAL_MAX, "{wal} bytes of WAL for an execution");
     // An index more is a cost for each of them: a claim and an end write an entry where its predicate holds.
     let mut meter = meter.borrow_mut();
-    assert_eq!(house.on(meter.indexes("tasks")), 10);
+    assert_eq!(house.on(meter.indexes("tasks")), 11);
     assert_eq!(house.on(meter.indexes("executions")), 6);
 }
 
 /// Bytes: dispatched, started and ended, the result kept.
-const WAL_MAX: i64 = 2_300;
+const WAL_MAX: i64 = 2_000;

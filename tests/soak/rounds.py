@@ -82,7 +82,9 @@ def settle(executor: sync.Executor, processes: Processes, say: Say) -> list[str]
         open = [one for one in every_execution(executor) if one["state"] not in OVER]
         if not open:
             return []
-        tasks = {one["id"]: executor.backend.call("list_tasks_for_execution", execution_id=one["id"]) for one in open}
+        # Leases are left out: a worker that does nothing but renew them is stuck too.
+        tasks = [[task | {"lease_expires_at": None} for task in executor.backend.call("list_tasks_for_execution", execution_id=one["id"])]
+                 for one in open]
         picture = json.dumps([open, tasks], sort_keys=True)
         if picture != before:
             before, since = picture, time.monotonic()

@@ -52,7 +52,7 @@ std::map<std::string, json> all_options() {
         {"resume", json::object({})},
         {"cleanup", stent::cleanup_options().older_than(1s).dead_letters(1s)},
         {"stats", stent::stats_options().format("json")},
-        {"configure", stent::configure_options().runtime_threads(1).handler_stack_size(1 << 20)},
+        {"configure", stent::configure_options().runtime_threads(1).handler_stack_size(1 << 20).otlp_endpoint("x")},
         {"log_handler", stent::log_options().level("info")},
     };
 }

@@ -117,6 +117,19 @@ TEST_CASE("handlers that are empty are refused at once") {
     CHECK_THROWS_AS(stent::custom_backend(nullptr), std::invalid_argument);
 }
 
+TEST_CASE("a function is taken back, and a task has its trace") {
+    const stent::function<std::string()> where("where");
+    const std::string trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    stent::testing::host here([&](stent::executor &executor) {
+        executor.handle(where, [](task &) { return std::string("old"); });
+        executor.unregister(where);
+        CHECK_THROWS_AS(executor.unregister("where"), stent::not_found);
+        executor.handle(where, [](task &task) { return task.traceparent(); });
+    });
+    CHECK(here.run(where(), stent::dispatch_options().traceparent(trace)) == trace);
+    CHECK(here.run(where()).empty());
+}
+
 TEST_CASE("a test has a worker in one line") {
     stent::testing::host here([](stent::executor &executor) {
         executor.handle(price, [](task &, const shop::item &one) { return one.count; });

@@ -166,6 +166,8 @@ export interface ConfigureOptions {
   runtimeThreads?: number | undefined;
   /** Bytes of stack of each thread that runs handlers. */
   handlerStackSize?: number | undefined;
+  /** The collector of OpenTelemetry that gets spans, as an http:// or https:// URL; undefined: the environment's. */
+  otlpEndpoint?: string | undefined;
 }
 
 export type ExecutionState =
@@ -262,7 +264,7 @@ export const OPTIONS = {
   resume: none,
   cleanup: { olderThan: true, deadLetters: true } satisfies Keys<CleanupOptions>,
   stats: { format: true } satisfies Keys<StatsOptions>,
-  configure: { runtimeThreads: true, handlerStackSize: true } satisfies Keys<ConfigureOptions>,
+  configure: { runtimeThreads: true, handlerStackSize: true, otlpEndpoint: true } satisfies Keys<ConfigureOptions>,
   log_handler: { level: true } satisfies Keys<LogOptions>,
 } as const;
 

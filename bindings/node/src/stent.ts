@@ -64,7 +64,7 @@ export class Stent {
   /** Makes functions known to the workers that are started from now on. */
   readonly register: Register = (...given: any[]) => this.makeKnown(given) as any;
   private readonly host: Host;
-  private readonly known = new Map<string, Definition<any, any>>();
+  private known = new Map<string, Definition<any, any>>();
   private readonly workers = new Map<string, Worker>();
   /** Functions that came too late for the workers that are here. */
   private readonly late = new Set<string>();
@@ -142,6 +142,21 @@ export class Stent {
     check(native.executorRegister(this.executor, one.name, options, null, null, null, errorOut));
     if (!this.known.has(one.name) && this.workersHere().length > 0) this.tellIfLate(one.name);
     this.known.set(one.name, one);
+  }
+
+  /**
+   * Takes handlers back: workers that are started from now on don't have them, those that run keep them. NotFoundError: one is
+   * not registered here.
+   */
+  unregister(...functions: Callee[]): void {
+    this.mustBeOpen("unregister");
+    for (const { name } of functions.map((one) => referenceOf(one, "unregister"))) {
+      check(native.executorUnregister(this.executor, name, errorOut));
+      // A map of its own: those that run keep theirs.
+      this.known = new Map(this.known);
+      this.known.delete(name);
+      this.late.delete(name);
+    }
   }
 
   /** Unless another worker is started for it, at once. */
@@ -285,7 +300,7 @@ export class Stent {
       throw error;
     }
     this.late.clear();
-    const worker = new Worker(this, out[0], id, leave);
+    const worker = new Worker(this, out[0], id, this.known, leave);
     this.workers.set(id, worker);
     await worker.reaches("ready");
     if (worker.state === "stopped") {
@@ -370,8 +385,10 @@ export class Stent {
 
   private newRun(tag: number, event: Handle): Run {
     const task: { function: string; args: unknown[]; kwargs: Record<string, unknown> } = fromJson(native.eventJson(event));
-    const definition = this.known.get(task.function);
-    const run: Run = new Run(tag, native.eventTask(event), this.host, task.function, definition?.schemas ?? {}, () => {
+    const handle = native.eventTask(event);
+    const worker = this.workers.get(native.taskWorkerId(handle));
+    const definition = (worker?.known ?? this.known).get(task.function);
+    const run: Run = new Run(tag, handle, this.host, task.function, definition?.schemas ?? {}, () => {
       if (!definition) {
         throw new NotFoundError({ status: "NOT_FOUND", message: `'${task.function}' is not registered here` });
       }

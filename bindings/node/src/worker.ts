@@ -3,6 +3,7 @@
 import { check, errorOut } from "./checked";
 import { NotFoundError, TimeoutError } from "./errors";
 import type { Asker } from "./execution";
+import type { Definition } from "./functions";
 import type { WorkerState } from "./host";
 import { type Handle, native } from "./native";
 import { decode, type Duration } from "./options";
@@ -52,6 +53,8 @@ export class Worker {
     private readonly asker: Asker,
     private readonly handle: Handle,
     readonly id: string,
+    /** @internal What it runs. */
+    readonly known: ReadonlyMap<string, Definition<any, any>>,
     leave: () => void,
   ) {
     this.leave = leave;

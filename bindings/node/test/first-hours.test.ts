@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type Context, FailedError, InvalidError, open, StentError } from "../src/index";
+import { type Context, FailedError, InvalidError, NotFoundError, open, StentError } from "../src/index";
 import { freshUrl, STORES, until, using } from "./house";
 
 const ID = "018f3c1e-7b5a-7c3d-9e4f-0123456789ab";
@@ -114,3 +114,17 @@ test("what a closed store is asked says so", async () => {
   await assert.rejects(stent.check(), (error) => error instanceof StentError && error.status === "CLOSED");
   assert.throws(() => stent.register("f", () => 1), (error) => error instanceof StentError && error.status === "CLOSED");
 });
+
+test("a function is taken back; a worker that runs keeps it", () =>
+  using(":memory:", async (stent) => {
+    const says = (what: string) => stent.register("says", () => what);
+    says("old");
+    await stent.startWorker({ queues: ["old"] });
+    stent.unregister("says");
+    assert.throws(() => stent.unregister("says"), NotFoundError);
+    says("new");
+    await stent.startWorker({ queues: ["new"] });
+    for (const queue of ["old", "new", "old"]) {
+      assert.equal(await (await stent.dispatch("says", [], { queue })).result({ timeout: "20s" }), queue);
+    }
+  }));

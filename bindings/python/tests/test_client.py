@@ -125,3 +125,33 @@ def test_with_names_nobody_typed(store: str) -> None:
         assert executor.dispatch("fails", value=3).result(30) == 3
         with pytest.raises(stent.InvalidError, match="no function of Stent"):
             executor.dispatch(print)  # type: ignore[call-overload]
+
+
+@stent.activity(name="says")
+def old() -> str:
+    return "old"
+
+
+@stent.activity(name="says")
+def new() -> str:
+    return "new"
+
+
+def test_a_function_is_taken_back() -> None:
+    with sync.Executor(":memory:") as executor, executor.worker(old, queues=["old"]):
+        executor.unregister(old)
+        with pytest.raises(stent.NotFoundError):
+            executor.unregister("says")
+        with executor.worker(new, queues=["new"]):
+            for queue in ("old", "new", "old"):
+                assert executor.dispatch(new.options(queue=queue)).result(30) == queue
+
+
+async def test_a_worker_that_runs_keeps_what_is_taken_back() -> None:
+    async with stent.Executor(":memory:") as executor, executor.worker(old, queues=["old"]):
+        executor.unregister("says")
+        with pytest.raises(stent.NotFoundError):
+            executor.unregister(old)
+        async with executor.worker(new, queues=["new"]):
+            for queue in ("old", "new", "old"):
+                assert await (await executor.dispatch(new.options(queue=queue))).result(30) == queue

@@ -11,14 +11,21 @@ fn main() {
     for name in ["STENT_LIB_DIR", "STENT_LINK", "PKG_CONFIG_PATH"] {
         println!("cargo:rerun-if-env-changed={name}");
     }
-    let shared = env::var("STENT_LINK").is_ok_and(|how| how == "shared");
+    let names = match env::var("STENT_LINK").as_deref() {
+        Ok("shared") => &[SHARED][..],
+        Ok("static") => &[ARCHIVE],
+        Ok("") | Err(_) => &[ARCHIVE, SHARED],
+        Ok(other) => {
+            eprintln!("STENT_LINK is {other:?}; it must be \"shared\" or \"static\"");
+            exit(1)
+        }
+    };
     let mut looked = Vec::new();
     let found = places(&mut looked).into_iter().find_map(|place| {
-        let names = if shared { vec![SHARED] } else { vec![ARCHIVE, SHARED] };
-        names.into_iter().find_map(|name| {
+        names.iter().find_map(|name| {
             let file = place.join(name);
             looked.push(file.display().to_string());
-            file.is_file().then_some((place.clone(), name))
+            file.is_file().then_some((place.clone(), *name))
         })
     });
     let Some((place, name)) = found else {

@@ -12,9 +12,16 @@
 //! hash or merge join exists; a join by a partial index is a `LATERAL … OFFSET 0`; no index has an id after other
 //! columns. A test reads the plans of empty, vacuumed tables.
 //!
-//! **Updates** of executions, starts and ends, touch no indexed column and find room on their page: they leave no index
-//! entry behind. A claim and an end of a task write two and one. A dispatch that needs nothing looked up is one statement,
-//! and a worker has two transactions at the server at once.
+//! **Old snapshots** (a report, a forgotten transaction) keep all rows that were dead since, and their index entries. A
+//! process remembers where in each lane the living begin, and from when on something may be due, and looks from there:
+//! `places` and `tides` in [`super::sql`]. Whatever makes a task ready writes by which transaction (`tasks.readied`), so
+//! that a claim finds what has become ready before that place.
+//!
+//! **Updates** of executions, which are their ends, touch no indexed column and find room on their page: they leave no index
+//! entry behind. A start writes to the root's row alone (`opened_at`), and whoever reads an execution that is not over looks
+//! there; what a tool writes over its record counts from then on, and what the root had said is taken back. A claim and an
+//! end of a task write two and one. A dispatch that needs nothing looked up is one statement, and a worker has two
+//! transactions at the server at once.
 //!
 //! **Cancels.** A cancel sets `tasks.stopped` on all running tasks of the execution. A result that is written at the
 //! same time either commits before the cancel, or sees `stopped`, because the row is checked again after waiting for
@@ -67,7 +74,7 @@ use self::session::Statements;
 use self::transaction::Transaction;
 use crate::backend::sql::call::Call;
 use crate::backend::sql::catalog::SharedCatalog;
-use crate::backend::sql::database::{Database, Doubt, Failed, Look, Work};
+use crate::backend::sql::database::{Answered, Body, Database, Doubt, Failed, Looking};
 use crate::backend::sql::patience::{Patience, in_doubt, is_cut};
 use crate::backend::sql::row::Row;
 use crate::backend::sql::session::Session as _;
@@ -118,33 +125,32 @@ impl Postgres {
 
 impl Server {
     /// One try: begin, work, commit.
-    async fn try_to_write<R, Q, F>(
-        &self,
-        learned: &BTreeSet<Id>,
-        request: &Arc<Q>,
-        work: &F,
-    ) -> std::result::Result<R, Refused<R>>
-    where
-        R: Send + 'static,
-        Q: Send + Sync + 'static,
-        F: Work<Q, R>,
-    {
+    async fn try_to_write(&self, learned: &BTreeSet<Id>, work: &Body) -> std::result::Result<Answered, Refused> {
+        let begun = Instant::now();
         let mut transaction = Transaction::begin(&self.pool).await.map_err(Refused::before)?;
         let mut tx = transaction.tx().knowing(learned.clone());
-        let outcome = work(&mut tx, request.clone()).await;
-        let (notices, missing, learned) = (tx.take_notices(), tx.missing.take(), tx.take_learned());
+        let outcome = work(&mut tx).await;
+        let (notices, missing, learned, notes, early) =
+            (tx.take_notices(), tx.missing.take(), tx.take_learned(), tx.take_notes(), tx.early);
         drop(tx);
         let failed = match outcome {
-            Ok(result) => match transaction.commit().await {
-                Ok(()) => {
-                    drop(transaction);
-                    self.notices.tell(notices);
-                    return Ok(result);
+            Ok(result) => {
+                let committed = transaction.commit().await;
+                self.pool.catalog.tides.written(begun, early);
+                match committed {
+                    Ok(()) => {
+                        drop(transaction);
+                        self.pool.catalog.places.put(notes);
+                        self.notices.tell(notices);
+                        return Ok(result);
+                    }
+                    // The connection was cut during the commit.
+                    Err(why) if is_cut(&why) => {
+                        Failed { why: in_doubt(why), in_doubt: Some(Doubt { result, notices }) }
+                    }
+                    Err(why) => why.into(),
                 }
-                // The connection was cut during the commit.
-                Err(why) if is_cut(&why) => Failed { why: in_doubt(why), in_doubt: Some(Doubt { result, notices }) },
-                Err(why) => why.into(),
-            },
+            }
             Err(why) => why.into(),
         };
         transaction.rollback().await;
@@ -166,15 +172,15 @@ impl Server {
 }
 
 /// Why a try failed.
-struct Refused<R> {
-    failed: Failed<R>,
+struct Refused {
+    failed: Failed,
     /// The route that it needed and that does not exist yet.
     missing: Option<Route>,
     /// It would have had to wait out of the order of locks; with what the next try locks first.
     learned: Option<BTreeSet<Id>>,
 }
 
-impl<R> Refused<R> {
+impl Refused {
     /// The transaction could not be begun.
     fn before(why: Error) -> Self {
         Self { failed: why.into(), missing: None, learned: None }
@@ -217,23 +223,13 @@ impl Database for Server {
         self.pool.patience()
     }
 
-    async fn write_once<R, Q, F>(
-        &self,
-        until: Instant,
-        request: Arc<Q>,
-        work: Arc<F>,
-    ) -> std::result::Result<R, Failed<R>>
-    where
-        R: Send + 'static,
-        Q: Send + Sync + 'static,
-        F: Work<Q, R>,
-    {
+    async fn write_once(&self, until: Instant, work: Body) -> std::result::Result<Answered, Failed> {
         let mut tries = TRIES;
         let begin = Instant::now();
         let mut cut = Patience::until(until);
         let mut learned = BTreeSet::new();
         loop {
-            let failed = match self.try_to_write(&learned, &request, work.as_ref()).await {
+            let failed = match self.try_to_write(&learned, &work).await {
                 Ok(result) => return Ok(result),
                 Err(Refused { missing: Some(route), .. }) => match self.make(&route).await {
                     Ok(()) => continue,
@@ -262,15 +258,9 @@ impl Database for Server {
         }
     }
 
-    async fn read_once<R, Q, F>(&self, together: bool, request: Q, look: F) -> Result<R>
-    where
-        R: Send + 'static,
-        Q: Send + Sync + 'static,
-        F: Look<Q, R>,
-    {
+    async fn read_once(&self, together: bool, look: Looking) -> Result<Answered> {
         // If the session keeps its settings, a single statement needs no transaction.
         let begin = (together || !self.pool.keeps_session()).then(|| self.pool.begin_reading());
-        let request = Arc::new(request);
         let mut tries = self.pool.size() + 1;
         let deadline = Instant::now() + self.patience();
         let mut cut = Patience::until(deadline);
@@ -279,7 +269,7 @@ impl Database for Server {
                 Err(why) if cut.allows(&why).await => continue,
                 taken => taken?,
             };
-            match (Reading { session, open: true }).run(begin.clone(), request.clone(), &look).await {
+            match (Reading { session, open: true }).run(begin.clone(), &look).await {
                 // A read can be repeated. All idle connections of the pool may have been cut, so each may be tried.
                 Err(why) if tries > 0 && is_cut(&why) && Instant::now() < deadline => tries -= 1,
                 Err(why) if cut.allows(&why).await => {}
@@ -332,17 +322,14 @@ struct Reading {
 }
 
 impl Reading {
-    async fn run<R, Q, F>(&mut self, begin: Option<String>, request: Arc<Q>, look: &F) -> Result<R>
-    where
-        F: Look<Q, R>,
-    {
+    async fn run(&mut self, begin: Option<String>, look: &Looking) -> Result<Answered> {
         let Some(begin) = begin else {
-            let outcome = look(&mut self.session, request).await;
+            let outcome = look(&mut self.session).await;
             self.open = outcome.as_ref().is_err_and(is_cut);
             return outcome;
         };
         self.begin(begin).await?;
-        let outcome = look(&mut self.session, request).await;
+        let outcome = look(&mut self.session).await;
         self.end().await;
         outcome
     }

@@ -398,7 +398,10 @@ mod tests {
             ("sslmode=alow", "known are disable, allow"),
             ("gssencmode=require", "GSSAPI is not spoken here"),
             ("sslcert=/nowhere", "can't be read"),
-            ("keepalives=1", "'keepalives' is not known"),
+            (
+                "keepalives=1",
+                "keepalives=1 can't be done here (known: 0): the client's socket has no settings; call_timeout",
+            ),
             ("port=1,2", "port names 2, and there are 1 servers"),
             ("call_timeout=0", "call_timeout is 0, and a call waits for a limited time; for a very long one write 1d"),
             (

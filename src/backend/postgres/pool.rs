@@ -52,7 +52,7 @@ const CLOSE: Duration = Duration::from_secs(5);
 pub(super) struct Pool {
     connections: PgPool,
     hosts: Hosts,
-    pub catalog: SharedCatalog,
+    pub catalog: Arc<SharedCatalog>,
     schema: Arc<str>,
     charset: Charset,
     begin: String,
@@ -77,10 +77,15 @@ impl Pool {
         };
         let silences = Arc::<Silences>::default();
         let doubts = silences.clone();
+        let catalog = Arc::<SharedCatalog>::default();
+        let shared = catalog.clone();
         let must_be_writable = dsn.hosts.must_be_writable();
         let connections = options(dsn)
             .after_connect(move |conn, _| {
                 let session = session.clone();
+                // Perhaps to another server.
+                shared.places.forget();
+                shared.tides.forget();
                 // The pool tries again, perhaps with another server by then.
                 let refused = "the server is read-only: a standby, perhaps";
                 Box::pin(async move {
@@ -104,7 +109,7 @@ impl Pool {
         Self {
             connections,
             hosts: dsn.hosts.clone(),
-            catalog: SharedCatalog::default(),
+            catalog,
             begin: format!(
                 "BEGIN; {each}SELECT (extract(epoch FROM now()) * 1000000)::bigint, version, pg_backend_pid()::bigint FROM \
                  catalog"

@@ -16,6 +16,10 @@ pub(super) const WORDS: &[(&str, &[&str], &str)] = &[
     ("gssencmode", &["disable", "prefer"], "GSSAPI is not spoken here; sslmode=require encrypts"),
     ("gsslib", &[], "GSSAPI is not spoken here; use a password or a client certificate"),
     ("krbsrvname", &[], "GSSAPI is not spoken here; use a password or a client certificate"),
+    ("keepalives", &["0"], NO_SOCKET),
+    ("keepalives_count", &[], NO_SOCKET),
+    ("keepalives_idle", &[], NO_SOCKET),
+    ("keepalives_interval", &[], NO_SOCKET),
     (
         "load_balance_hosts",
         &["disable"],
@@ -42,7 +46,12 @@ pub(super) const WORDS: &[(&str, &[&str], &str)] = &[
         &["any", "read-write", "primary"],
         "a store is written to; say read-write or primary, or leave it out",
     ),
+    ("tcp_user_timeout", &["0"], NO_SOCKET),
 ];
+
+/// What sqlx has no door to.
+const NO_SOCKET: &str =
+    "the client's socket has no settings; call_timeout ends every wait for a server that says nothing";
 
 /// True: an option of libpq whose value changes nothing. Other values of such an option are refused.
 pub(super) fn is_so_anyway(word: &str, value: &str) -> Result<bool> {
@@ -101,7 +110,12 @@ mod tests {
     #[test]
     fn what_can_not_be_done_is_refused_with_what_to_do() {
         assert!(is_so_anyway("gssencmode", "disable").unwrap());
-        assert!(!is_so_anyway("keepalives", "1").unwrap());
+        assert!(is_so_anyway("keepalives", "0").unwrap() && is_so_anyway("tcp_user_timeout", "0").unwrap());
+        assert!(!is_so_anyway("keepalive", "1").unwrap());
+        for word in ["keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"] {
+            let why = is_so_anyway(word, "30").unwrap_err();
+            assert!(why.message().contains("call_timeout ends every wait"), "{why}");
+        }
         for (word, value, says) in [
             ("gssencmode", "require", "sslmode=require encrypts"),
             ("target_session_attrs", "standby", "a store is written to"),

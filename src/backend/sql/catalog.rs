@@ -6,9 +6,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::places::Places;
 use super::row::Row;
 use super::session::Session;
 use super::statements::{FUNCTIONS_LIST, ROUTES_LIST, WORKERS_LIST};
+use super::tides::Tides;
 use crate::backend::NewWorker;
 use crate::codec;
 use crate::model::{FunctionOptions, Result, Route};
@@ -34,6 +36,9 @@ pub(in crate::backend) struct Catalog {
 pub(in crate::backend) struct SharedCatalog {
     newest: Mutex<Arc<Catalog>>,
     local: Mutex<HashMap<String, LocalWorker>>,
+    /// Where its workers begin to look for what they can claim.
+    pub places: Places,
+    pub tides: Tides,
 }
 
 /// A worker registered through this backend, with what it can run.

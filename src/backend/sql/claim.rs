@@ -4,11 +4,15 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::call::Call;
 use super::catalog::{Lane, Lanes, Limited, micros};
 use super::lock::Lock;
 use super::row::Row;
 use super::rows;
-use super::statements::{EXECUTIONS_START, TASKS_BEST, TASKS_CLAIM, TASKS_COUNT_LIMITED};
+use super::statement::Statement;
+use super::statements::{
+    EXECUTIONS_START, TASKS_BEST, TASKS_BEST_FROM, TASKS_CLAIM, TASKS_CLAIM_FROM, TASKS_COUNT_LIMITED,
+};
 use super::tx::Tx;
 use crate::backend::decide::{self, Offer};
 use crate::backend::{CacheSlot, Claim, Claimed};
@@ -74,8 +78,10 @@ async fn take_limited(tx: &mut Tx<'_>, claim: &Claim, lanes: &Lanes, claimed: &m
 
 /// The best tasks of these lanes, each with its lane.
 async fn best_of(tx: &mut Tx<'_>, lanes: &[Lane], each: usize, all: i64) -> Result<Vec<(Lane, Offer)>> {
-    let mut call = TASKS_BEST.call();
-    let found = tx.fetch(call.ints(lanes).int(each as i64).int(all)).await?;
+    let found = look(tx, lanes, [&TASKS_BEST, &TASKS_BEST_FROM], |call| {
+        call.int(each as i64).int(all);
+    })
+    .await?;
     let offer = |row: &Row| {
         Ok(Offer {
             function: None,
@@ -84,7 +90,35 @@ async fn best_of(tx: &mut Tx<'_>, lanes: &[Lane], each: usize, all: i64) -> Resu
             id: row.id("id")?,
         })
     };
-    found.iter().map(|row| Ok((row.int("lane")?, offer(row)?))).collect()
+    let of = |row: &Row| {
+        let lane = row.optional_int("lane")?;
+        lane.map(|lane| Ok((lane, offer(row)?))).transpose()
+    };
+    found.iter().filter_map(|row| of(row).transpose()).collect()
+}
+
+/// What is ready in these lanes, by the statement of the store; `more` adds its other parameters. Where dead entries may be
+/// in the way it begins where the living do, and their places are noted anew.
+async fn look<'a>(
+    tx: &mut Tx<'_>,
+    lanes: &[Lane],
+    how: [&'static Statement; 2],
+    more: impl FnOnce(&mut Call<'a>),
+) -> Result<Vec<Row>> {
+    let [in_order, from_places] = how;
+    if tx.is_alone() {
+        let mut call = in_order.call();
+        more(call.ints(lanes));
+        return tx.fetch(&call).await;
+    }
+    let look = tx.look(lanes);
+    let mut call = look.call(from_places);
+    more(&mut call);
+    let found = tx.fetch(&call).await?;
+    if let Some(row) = found.first() {
+        tx.note(look, row)?;
+    }
+    Ok(found)
 }
 
 struct Taking<'a> {
@@ -136,17 +170,19 @@ async fn take_some(
     whatever: bool,
     claimed: &mut Vec<Claimed>,
 ) -> Result<usize> {
-    let mut call = TASKS_CLAIM.call();
-    call.ints(taking.lanes)
-        .int(count.min(CONCURRENCY_MAX) as i64)
-        .text(claim.worker_id.as_str())
-        .due(tx.now)
-        .lease(tx.now.after(claim.lease))
-        .flag(taking.limited.then_some(true))
-        .flag(whatever)
-        .int(taking.begin.then_some(i64::from(claim.slots)));
+    let now = tx.now;
+    let found = look(tx, taking.lanes, [&TASKS_CLAIM, &TASKS_CLAIM_FROM], |call| {
+        call.int(count.min(CONCURRENCY_MAX) as i64)
+            .text(claim.worker_id.as_str())
+            .due(now)
+            .lease(now.after(claim.lease))
+            .flag(taking.limited.then_some(true))
+            .flag(whatever)
+            .int(taking.begin.then_some(i64::from(claim.slots)));
+    })
+    .await?;
     let mut best = 0;
-    for row in tx.fetch(&call).await? {
+    for row in found {
         best = row.optional_count("best")?.unwrap_or(0);
         if row.optional_id("id")?.is_some() {
             claimed.push(read(&row, tx.now)?);

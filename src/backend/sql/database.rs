@@ -1,6 +1,7 @@
 //! What the shared code needs of a database, besides the [`Session`] in which statements run: transactions, reads,
 //! hints.
 
+use std::any::Any;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,22 +17,34 @@ use super::tx::Tx;
 use crate::backend::{LogSize, Notice};
 use crate::model::{Error, Result};
 
+/// What a transaction or a read answers. Its type is known to whoever asks ([`typed`]), and not to a database, whose ways
+/// to write and to read are compiled once instead of once for each operation: they were a third of the library's code.
+pub(in crate::backend) type Answered = Box<dyn Any + Send>;
+
+/// The body of a transaction, with its request. It may be called again as long as nothing is committed.
+pub(in crate::backend) type Body =
+    Arc<dyn for<'t, 'c> Fn(&'t mut Tx<'c>) -> BoxFuture<'t, Result<Answered>> + Send + Sync>;
+
+/// The body of a read, with its request. It may be called again.
+pub(in crate::backend) type Looking =
+    Arc<dyn for<'t> Fn(&'t mut (dyn Session + 't)) -> BoxFuture<'t, Result<Answered>> + Send + Sync>;
+
 /// Why a transaction failed.
 #[derive(Debug)]
-pub(in crate::backend) struct Failed<R> {
+pub(in crate::backend) struct Failed {
     pub why: Error,
     /// The commit was sent and its answer was lost: the transaction may be recorded or not.
-    pub in_doubt: Option<Doubt<R>>,
+    pub in_doubt: Option<Doubt>,
 }
 
 /// The result and hints of a transaction of which nobody knows whether it is recorded.
 #[derive(Debug)]
-pub(in crate::backend) struct Doubt<R> {
-    pub result: R,
+pub(in crate::backend) struct Doubt {
+    pub result: Answered,
     pub notices: Vec<Notice>,
 }
 
-impl<R> From<Error> for Failed<R> {
+impl From<Error> for Failed {
     fn from(why: Error) -> Self {
         Self { why, in_doubt: None }
     }
@@ -73,24 +86,15 @@ pub(in crate::backend) trait Database: Send + Sync + 'static {
     /// Runs `work` in a transaction, commits, sends the hints and returns the result. `work` may be called again as
     /// long as nothing is committed: after a conflict with another transaction, when a new route had to be created
     /// first, or until `until` when the connection was cut.
-    fn write_once<R, Q, F>(
+    fn write_once(
         &self,
         until: Instant,
-        request: Arc<Q>,
-        work: Arc<F>,
-    ) -> impl Future<Output = std::result::Result<R, Failed<R>>> + Send
-    where
-        R: Send + 'static,
-        Q: Send + Sync + 'static,
-        F: Work<Q, R>;
+        work: Body,
+    ) -> impl Future<Output = std::result::Result<Answered, Failed>> + Send;
 
-    /// Runs `work` without writing. `together`: all its statements see the same snapshot of the store; else each has
+    /// Runs `look` without writing. `together`: all its statements see the same snapshot of the store; else each has
     /// its own.
-    fn read_once<R, Q, F>(&self, together: bool, request: Q, work: F) -> impl Future<Output = Result<R>> + Send
-    where
-        R: Send + 'static,
-        Q: Send + Sync + 'static,
-        F: Look<Q, R>;
+    fn read_once(&self, together: bool, look: Looking) -> impl Future<Output = Result<Answered>> + Send;
 
     /// Runs one statement as a transaction of its own, in one journey. `None`: it can't just now, and nothing was sent.
     /// If the connection is cut, it may be recorded or not.
@@ -112,7 +116,7 @@ pub(in crate::backend) trait Database: Send + Sync + 'static {
     fn close(&self) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// The body of a transaction.
+/// What an operation does in a transaction.
 pub(in crate::backend) trait Work<Q, R>:
     for<'t, 'c> Fn(&'t mut Tx<'c>, Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + Sync + 'static
 {
@@ -123,7 +127,7 @@ impl<Q, R, F> Work<Q, R> for F where
 {
 }
 
-/// The body of a read.
+/// What an operation reads.
 pub(in crate::backend) trait Look<Q, R>:
     for<'t> Fn(&'t mut (dyn Session + 't), Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + Sync + 'static
 {
@@ -132,4 +136,48 @@ pub(in crate::backend) trait Look<Q, R>:
 impl<Q, R, F> Look<Q, R> for F where
     F: for<'t> Fn(&'t mut (dyn Session + 't), Arc<Q>) -> BoxFuture<'t, Result<R>> + Send + Sync + 'static
 {
+}
+
+/// For a database: an operation with its request.
+pub(in crate::backend) fn body<R, Q, F>(request: Arc<Q>, work: Arc<F>) -> Body
+where
+    R: Send + 'static,
+    Q: Send + Sync + 'static,
+    F: Work<Q, R>,
+{
+    Arc::new(for_all(move |tx: &mut Tx<'_>| answered(work(tx, request.clone()))))
+}
+
+/// As [`body`], for a read.
+pub(in crate::backend) fn looking<R, Q, F>(request: Q, look: F) -> Looking
+where
+    R: Send + 'static,
+    Q: Send + Sync + 'static,
+    F: Look<Q, R>,
+{
+    let request = Arc::new(request);
+    Arc::new(for_all_sessions(move |session| answered(look(session, request.clone()))))
+}
+
+fn answered<'t, R: Send + 'static>(work: BoxFuture<'t, Result<R>>) -> BoxFuture<'t, Result<Answered>> {
+    Box::pin(async move { work.await.map(|result| Box::new(result) as Answered) })
+}
+
+/// What [`body`] or [`looking`] of an operation has answered, as its own type again.
+pub(in crate::backend) fn typed<R: 'static>(answered: Answered) -> Result<R> {
+    let result = answered.downcast::<R>();
+    result.map(|result| *result).map_err(|_| Error::backend("an operation's answer is of another operation's type"))
+}
+
+/// A closure's lifetimes are those that this asks for.
+fn for_all<F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> BoxFuture<'t, Result<Answered>>>(body: F) -> F {
+    body
+}
+
+/// Likewise.
+fn for_all_sessions<F>(look: F) -> F
+where
+    F: for<'t> Fn(&'t mut (dyn Session + 't)) -> BoxFuture<'t, Result<Answered>>,
+{
+    look
 }

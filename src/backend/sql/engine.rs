@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::broadcast;
 
 use super::at_once::{self, AtOnce};
-use super::database::Database;
+use super::database::{Database, body, typed};
 use super::look::indexes;
 use super::patience::in_doubt;
 use super::store::Sql;
@@ -56,10 +56,16 @@ impl<D: Database> Sql<D> {
     /// Looks for due work. Also remembers if there was nothing for this worker to claim.
     async fn peek(&self, worker_id: &str) -> Result<sweep::Peek> {
         let heard = self.database.heard();
-        let lanes = self.database.catalog().known_lanes(worker_id);
+        let shared = self.database.catalog();
+        let known = shared.known_lanes(worker_id);
+        let quiet = known.as_ref().and_then(|(_, lanes)| shared.places.quiet(lanes));
+        let look = shared.tides.look();
         let peek = self
-            .read(lanes, |session, lanes| Box::pin(async move { sweep::peek(session, lanes.as_ref().as_ref()).await }))
+            .read(sweep::Asked { known, quiet, since: look.since }, |session, asked| {
+                Box::pin(async move { sweep::peek(session, &asked).await })
+            })
             .await?;
+        shared.tides.learn(&look, peek.since);
         if !peek.due && !peek.ready {
             self.idle.found_nothing(worker_id, heard);
         }
@@ -158,14 +164,18 @@ impl<D: Database> Backend for Sql<D> {
         let doubtful = claim.as_ref().map(|claim| self.doubts.take(&claim.worker_id)).unwrap_or_default();
         let request = Arc::new(Advance { transitions, claim, doubtful });
         // Not repeated here: the worker repeats it.
-        let outcome = self.database.write_once(Instant::now(), request.clone(), Arc::new(advance_once)).await;
-        outcome.map_err(|failed| {
-            if let Some(claim) = &request.claim {
-                let claimed = failed.in_doubt.map(|doubt| doubt.result.1).unwrap_or_default();
-                self.doubts.put(&claim.worker_id, request.doubtful.iter().cloned().chain(claimed));
-            }
-            failed.why
-        })
+        let outcome = self.database.write_once(Instant::now(), body(request.clone(), Arc::new(advance_once))).await;
+        outcome
+            .map_err(|failed| {
+                if let Some(claim) = &request.claim {
+                    let claimed =
+                        failed.in_doubt.and_then(|doubt| typed::<(Vec<Verdict>, Vec<Claimed>)>(doubt.result).ok());
+                    let claimed = claimed.map(|advanced| advanced.1).unwrap_or_default();
+                    self.doubts.put(&claim.worker_id, request.doubtful.iter().cloned().chain(claimed));
+                }
+                failed.why
+            })
+            .and_then(typed)
     }
 
     async fn journals(&self, requests: Vec<JournalRequest>) -> Result<Vec<Vec<JournalEntry>>> {

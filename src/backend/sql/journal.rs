@@ -12,6 +12,15 @@ use crate::model::{Id, Payload, Result};
 
 /// In the order of the requests; entries by operation number.
 pub(super) async fn journals(session: &mut dyn Session, requests: &[JournalRequest]) -> Result<Vec<Vec<JournalEntry>>> {
+    let tasks: HashSet<Id> = requests.iter().map(|request| request.task).collect();
+    if tasks.len() < requests.len() {
+        // Rows don't say which request of their task they answer.
+        let mut answers = Vec::with_capacity(requests.len());
+        for request in requests {
+            answers.push(journal(session, request).await?);
+        }
+        return Ok(answers);
+    }
     let mut call = JOURNALS.call();
     for request in requests {
         call.row().id(request.task).int(request.after as i64);
@@ -26,6 +35,14 @@ pub(super) async fn journals(session: &mut dyn Session, requests: &[JournalReque
         entries
     };
     Ok(requests.iter().map(take).collect())
+}
+
+async fn journal(session: &mut dyn Session, request: &JournalRequest) -> Result<Vec<JournalEntry>> {
+    let mut call = JOURNALS.call();
+    call.row().id(request.task).int(request.after as i64);
+    let mut entries: Vec<_> = session.fetch(&call).await?.iter().map(entry).collect::<Result<_>>()?;
+    entries.sort_unstable_by_key(|entry| entry.op);
+    Ok(entries)
 }
 
 fn entry(row: &Row) -> Result<JournalEntry> {

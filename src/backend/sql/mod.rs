@@ -32,6 +32,7 @@ mod look;
 mod moves;
 mod parked;
 pub(super) mod patience;
+mod places;
 mod protocol;
 mod register;
 mod restart;
@@ -47,6 +48,7 @@ pub(super) mod statements;
 mod stats;
 mod store;
 mod sweep;
+mod tides;
 pub(super) mod tx;
 mod waits;
 

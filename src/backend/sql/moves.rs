@@ -17,7 +17,7 @@ use super::rows::{self, args_column, kwargs_column};
 use super::session::Session;
 use super::snapshot::{self, columns};
 use super::statements::{
-    COUNTER_ENSURE, DEAD_LETTER_DELETE, DEAD_LETTER_PUT, EXECUTION_PACK, EXECUTION_PROGRESS_APPEND,
+    COUNTER_ENSURE, DEAD_LETTER_PUT, DEAD_LETTERS_DELETE, EXECUTION_PACK, EXECUTION_PROGRESS_APPEND,
     EXECUTION_PROGRESS_LIST, EXECUTION_UNPACK, EXECUTIONS_DELETE, EXECUTIONS_DELETE_COUNTERS,
     EXECUTIONS_DELETE_PROGRESS, EXECUTIONS_DELETE_SIGNALS, EXECUTIONS_DELETE_STATE, EXECUTIONS_TASKS, IDEMPOTENCY_KEEP,
     IDEMPOTENCY_RESERVE, MOVE_GET, MOVE_PUT, MOVES_FENCED, SIGNALS_PACK, SIGNALS_UNPACK, STATE_VALUE_ENSURE,
@@ -140,8 +140,8 @@ async fn leave(tx: &mut Tx<'_>, parcel: &mut Parcel, anyway: bool) -> Result<Vec
 
 async fn forget(tx: &mut Tx<'_>, parcel: &Parcel) -> Result<()> {
     let execution = parcel.execution.id;
-    for letter in &parcel.dead_letters {
-        tx.change(DEAD_LETTER_DELETE.call().id(letter.task.id)).await?;
+    for chunk in parcel.dead_letters.chunks(BATCH_MAX) {
+        tx.change(&DEAD_LETTERS_DELETE.call().ids(chunk.iter().map(|letter| letter.task.id))).await?;
     }
     for chunk in parcel.tasks.chunks(BATCH_MAX) {
         let ids = || chunk.iter().map(|of| of.task.id);

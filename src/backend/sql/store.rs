@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::database::{Database, Doubt, Failed, Look, Work};
+use super::database::{Answered, Body, Database, Doubt, Failed, Look, Work, body, looking, typed};
 use super::doubt::Doubts;
 use super::idle::Idle;
 use super::patience::{Patience, in_doubt};
@@ -48,8 +48,8 @@ impl<D: Database> Sql<D> {
         Q: Send + Sync + 'static,
         F: Work<Q, R>,
     {
-        let outcome = self.database.write_once(self.deadline(), Arc::new(request), Arc::new(work)).await;
-        outcome.map_err(|failed| failed.why)
+        let outcome = self.database.write_once(self.deadline(), body(Arc::new(request), Arc::new(work))).await;
+        outcome.map_err(|failed| failed.why).and_then(typed)
     }
 
     /// As [`Sql::write`]. If the answer to the commit was lost, `again` runs in a new transaction and writes what is
@@ -63,7 +63,18 @@ impl<D: Database> Sql<D> {
     {
         let request = Arc::new(request);
         let again = Arc::new(again);
-        let mut outcome = self.database.write_once(self.deadline(), request.clone(), Arc::new(work)).await;
+        let first = body(request.clone(), Arc::new(work));
+        let next = move |result| Ok(body(Arc::new((request.clone(), typed::<R>(result)?)), again.clone()));
+        self.write_until_known(first, &next).await.and_then(typed)
+    }
+
+    /// Runs `first`, and what `next` makes of its result if that is in doubt.
+    async fn write_until_known(
+        &self,
+        first: Body,
+        next: &(dyn Fn(Answered) -> Result<Body> + Send + Sync),
+    ) -> Result<Answered> {
+        let mut outcome = self.database.write_once(self.deadline(), first).await;
         // Counted anew: waiting for the lost answer may have used up the first deadline.
         let deadline = self.deadline();
         let mut patience = Patience::until(deadline);
@@ -76,8 +87,7 @@ impl<D: Database> Sql<D> {
                 return Err(why);
             }
             let Doubt { result, notices } = doubt;
-            let said = Arc::new((request.clone(), result));
-            outcome = match self.database.write_once(deadline, said, again.clone()).await {
+            outcome = match self.database.write_once(deadline, next(result)?).await {
                 Ok(result) => {
                     self.database.tell(notices);
                     return Ok(result);
@@ -131,7 +141,7 @@ impl<D: Database> Sql<D> {
         Q: Send + Sync + 'static,
         F: Look<Q, R>,
     {
-        self.database.read_once(false, request, look).await
+        self.database.read_once(false, looking(request, look)).await.and_then(typed)
     }
 
     /// As [`Sql::read`], but all of `look`'s statements see one state of the store.
@@ -141,7 +151,7 @@ impl<D: Database> Sql<D> {
         Q: Send + Sync + 'static,
         F: Look<Q, R>,
     {
-        self.database.read_once(true, request, look).await
+        self.database.read_once(true, looking(request, look)).await.and_then(typed)
     }
 
     pub(super) async fn check_schema(&self) -> Result<()> {

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use super::catalog::{Catalog, Lane, micros};
 use super::lock::Lock;
+use super::places::Quiet;
 use super::row::Row;
 use super::session::Session;
 use super::statements::{
     DUE_NEXT, EXECUTIONS_CLEANUP_OVER, EXECUTIONS_CLOSABLE, EXECUTIONS_EXPIRE, TASKS_DIED, TASKS_DUE,
     TASKS_LEASES_ENDED, TASKS_READY, TASKS_RETRY, TASKS_TAKE_DUE, TASKS_UNPARK,
 };
+use super::tides::{self, Since};
 use super::tx::Tx;
 use super::waits::WaitBook;
 use super::{below, cancel, ends, register, rows};
@@ -29,18 +31,39 @@ pub(super) struct Peek {
     pub next_due: Option<Duration>,
     /// There may be something to claim.
     pub ready: bool,
+    pub since: Since,
+}
+
+/// What is asked for, and what is known before.
+pub(super) struct Asked {
+    /// The worker's lanes, and the version of the catalog that they are of.
+    pub known: Option<(i64, Vec<Lane>)>,
+    /// There was nothing in any of them.
+    pub quiet: Option<Quiet>,
+    /// From when on something may be due.
+    pub since: Since,
 }
 
 /// Is anything due, and is there something to claim in these lanes? The lanes count only if they are of the catalog's
 /// current version. Reads a few index entries, and one for each lane.
-pub(super) async fn peek(session: &mut dyn Session, known: Option<&(i64, Vec<Lane>)>) -> Result<Peek> {
-    let (version, lanes) = known.map_or((None, [].as_slice()), |(version, lanes)| (Some(*version), lanes.as_slice()));
-    let row = session.one(DUE_NEXT.call().ints(lanes).clock()).await?;
+pub(super) async fn peek(session: &mut dyn Session, asked: &Asked) -> Result<Peek> {
+    let Asked { known, quiet, since } = asked;
+    let (version, lanes) =
+        known.as_ref().map_or((None, [].as_slice()), |(version, lanes)| (Some(*version), lanes.as_slice()));
+    let mut call = DUE_NEXT.call();
+    match quiet {
+        _ if session.is_alone() => call.ints(lanes).clock().ints(&[]).ints(&[]),
+        Some(Quiet { seen, running }) => call.ints(lanes).clock().ints(seen).ints(running),
+        None => call.ints(&[]).clock().ints(&[]).ints(&[]),
+    };
+    let row = session.one(call.time(since.due).time(since.lease).time(since.expiry)).await?;
+    let busy = quiet.is_none() && !session.is_alone();
     let wait = row.optional_int("wait")?;
     Ok(Peek {
         due: row.flag("other")? || wait.is_some_and(|wait| wait <= 0),
         next_due: micros(wait),
-        ready: row.flag("ready")? || version != Some(row.int("version")?),
+        since: tides::read(&row)?,
+        ready: busy || row.flag("ready")? || version != Some(row.int("version")?),
     })
 }
 
@@ -161,7 +184,8 @@ impl Plan {
 
 /// Handles tasks by their `due_at`: delays, timers, time-outs.
 async fn fire(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
-    let found = tx.fetch(TASKS_DUE.call().due(tx.now).int(ROWS_MAX)).await?;
+    let since = tx.shared.tides.since().due;
+    let found = tx.fetch(TASKS_DUE.call().due(tx.now).int(ROWS_MAX).time(since)).await?;
     let count = found.len();
     let mut plan = Plan::default();
     for row in &take(tx, book, found).await? {
@@ -181,7 +205,8 @@ async fn fire(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
 
 /// Handles tasks whose lease has ended, and tells which workers had them.
 async fn recover(tx: &mut Tx<'_>, book: &mut WaitBook, gone: &mut Vec<String>) -> Result<usize> {
-    let found = tx.fetch(TASKS_LEASES_ENDED.call().lease(tx.now).int(ROWS_MAX)).await?;
+    let since = tx.shared.tides.since().lease;
+    let found = tx.fetch(TASKS_LEASES_ENDED.call().lease(tx.now).int(ROWS_MAX).time(since)).await?;
     let count = found.len();
     let mut plan = Plan::default();
     let (mut cancelling, mut stopped) = (Vec::new(), Vec::new());
@@ -217,7 +242,8 @@ async fn recover(tx: &mut Tx<'_>, book: &mut WaitBook, gone: &mut Vec<String>) -
 /// Begins to cancel executions that have timed out, or whose cleanup has taken its time, and continues with those that
 /// are being cancelled.
 async fn expire(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
-    let mut ids = rows::ids(&tx.fetch(EXECUTIONS_EXPIRE.call().due(tx.now).int(ROWS_MAX)).await?)?;
+    let since = tx.shared.tides.since().expiry;
+    let mut ids = rows::ids(&tx.fetch(EXECUTIONS_EXPIRE.call().due(tx.now).int(ROWS_MAX).time(since)).await?)?;
     ids.extend(rows::ids(&tx.fetch(EXECUTIONS_CLEANUP_OVER.call().due(tx.now).int(ROWS_MAX)).await?)?);
     ids.iter().for_each(|id| tx.hint_cancelling(*id));
     ids.extend(rows::ids(&tx.fetch(EXECUTIONS_CLOSABLE.call().int(ROWS_MAX)).await?)?);

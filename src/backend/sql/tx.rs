@@ -24,9 +24,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::call::Call;
-use super::catalog::{Catalog, SharedCatalog};
+use super::catalog::{Catalog, Lane, SharedCatalog};
 use super::hints::Hints;
 use super::lock::Lock;
+use super::places::{Look, Notes};
 use super::row::Row;
 use super::session::Session;
 use super::statement::Statement;
@@ -58,6 +59,10 @@ pub(in crate::backend) struct Tx<'c> {
     /// This try can't go on without waiting out of order.
     again: bool,
     hints: Hints,
+    /// Something that it has written was due before it began.
+    pub early: bool,
+    /// What its claims have learned of lanes.
+    notes: Notes,
 }
 
 impl<'c> Tx<'c> {
@@ -75,6 +80,8 @@ impl<'c> Tx<'c> {
             late: false,
             again: false,
             hints: Hints::default(),
+            early: false,
+            notes: Notes::default(),
         }
     }
 
@@ -214,6 +221,25 @@ impl<'c> Tx<'c> {
         self.now
     }
 
+    /// Where in these lanes something may be ready.
+    pub fn look(&self, lanes: &[Lane]) -> Look {
+        self.shared.places.look(lanes, &self.notes)
+    }
+
+    /// What a look has found of the places.
+    pub fn note(&mut self, look: Look, row: &Row) -> Result<()> {
+        match look.learn(row)? {
+            Some(notes) => self.notes.extend(notes),
+            None => self.shared.places.forget(),
+        }
+        Ok(())
+    }
+
+    /// To be shared when this transaction is committed.
+    pub fn take_notes(&mut self) -> Notes {
+        std::mem::take(&mut self.notes)
+    }
+
     /// There may be something to claim.
     pub fn hint_work(&mut self) {
         self.hints.work = true;
@@ -227,6 +253,7 @@ impl<'c> Tx<'c> {
 
     /// A sweep is due at this time.
     pub fn hint_due(&mut self, at: Timestamp) {
+        self.early |= at < self.now;
         let wait = at.since(self.now);
         self.hints.due = Some(self.hints.due.map_or(wait, |due| due.min(wait)));
     }

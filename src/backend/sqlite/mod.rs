@@ -48,9 +48,8 @@ use self::watch::Watch;
 use self::writer::{Seat, Writer};
 use crate::backend::sql::Sql;
 use crate::backend::sql::catalog::SharedCatalog;
-use crate::backend::sql::database::{Database, Failed, Look, Work};
+use crate::backend::sql::database::{Answered, Body, Database, Failed, Looking};
 use crate::backend::sql::listeners::Listeners;
-use crate::backend::sql::tx::Tx;
 use crate::backend::{LogSize, Notice, SchemaVersion};
 use crate::model::Result;
 pub use crate::model::{SqliteOptions, Synchronous};
@@ -136,30 +135,20 @@ impl Sqlite {
 }
 
 /// Looks once.
-fn look_once<R, Q, F: Look<Q, R>>(
-    conn: &mut Connection,
-    time: Time,
-    together: bool,
-    request: Arc<Q>,
-    look: &F,
-) -> Result<R> {
+fn look_once(conn: &mut Connection, time: Time, together: bool, look: &Looking) -> Result<Answered> {
     if !together {
-        return at_once(look(&mut Statements { conn, time }, request));
+        return at_once(look(&mut Statements { conn, time }));
     }
     conn.query("BEGIN", &[]).map_err(|why| why.doing("begin to read"))?;
-    let result = at_once(look(&mut Statements { conn: &mut *conn, time }, request));
+    let result = at_once(look(&mut Statements { conn: &mut *conn, time }));
     let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
     let ended = conn.query(end, &[]).map_err(|why| why.doing("end reading"));
     result.and_then(|result| ended.map(|_| result))
 }
 
 /// Makes a read a job of the writer.
-fn in_writer<R, Q, F: Look<Q, R>>(look: F) -> impl Work<Q, R>
-where
-    R: 'static,
-    Q: 'static,
-{
-    move |tx: &mut Tx<'_>, request: Arc<Q>| look(tx.session(), request)
+fn in_writer(look: Looking) -> Body {
+    Arc::new(move |tx| look(tx.session()))
 }
 
 impl Database for File {
@@ -194,37 +183,20 @@ impl Database for File {
 
     /// A job of the writer, in one transaction with others; if another job makes the transaction fail, each is tried
     /// alone. The answer to a commit is never lost.
-    async fn write_once<R, Q, F>(
-        &self,
-        _until: Instant,
-        request: Arc<Q>,
-        work: Arc<F>,
-    ) -> std::result::Result<R, Failed<R>>
-    where
-        R: Send + 'static,
-        Q: Send + Sync + 'static,
-        F: Work<Q, R>,
-    {
-        Ok(self.writer.run(request, work).await?)
+    async fn write_once(&self, _until: Instant, work: Body) -> std::result::Result<Answered, Failed> {
+        Ok(self.writer.run(work).await?)
     }
 
     /// Reads on a connection of its own. In memory it is a job of the writer, inside its transaction.
-    async fn read_once<R, Q, F>(&self, together: bool, request: Q, look: F) -> Result<R>
-    where
-        R: Send + 'static,
-        Q: Send + Sync + 'static,
-        F: Look<Q, R>,
-    {
-        let request = Arc::new(request);
+    async fn read_once(&self, together: bool, look: Looking) -> Result<Answered> {
         let Some(readers) = &self.readers else {
-            let work = in_writer(look);
-            return self.writer.run(request, Arc::new(work)).await;
+            return self.writer.run(in_writer(look)).await;
         };
         let (time, patience) = (self.time.clone(), self.busy_timeout);
         let read = move |conn: &mut Connection| {
             let deadline = Instant::now() + patience;
             loop {
-                match look_once(conn, time.clone(), together, request.clone(), &look) {
+                match look_once(conn, time.clone(), together, &look) {
                     Err(why) if error::is_busy(&why) && Instant::now() < deadline => {
                         thread::sleep(Duration::from_millis(1));
                     }

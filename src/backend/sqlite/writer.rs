@@ -13,7 +13,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::copy::Copy;
@@ -22,7 +21,7 @@ use super::log::Keeper;
 use super::transaction::{Transactions, at_once};
 use crate::backend::Notice;
 use crate::backend::sql::catalog::Catalog;
-use crate::backend::sql::database::Work;
+use crate::backend::sql::database::{Answered, Body};
 use crate::backend::sql::listeners::Listeners;
 use crate::backend::sql::tx::Tx;
 use crate::model::{Error, Result, Timestamp};
@@ -32,37 +31,22 @@ use crate::threads;
 const JOBS_MAX: usize = 64;
 
 /// A part of a transaction. It may run twice: if another job makes the transaction fail, each is tried alone.
-trait Job: Send {
-    fn run<'t>(&'t mut self, tx: &'t mut Tx<'_>) -> BoxFuture<'t, Result<()>>;
-    /// Sends the caller the result after the commit, or the error.
-    fn finish(self: Box<Self>, outcome: Result<()>);
+struct Job {
+    work: Body,
+    result: Option<Answered>,
     /// So long it waits for others to let go of the lock.
-    fn until(&self) -> Instant;
-}
-
-struct Call<R, Q, F> {
-    request: Arc<Q>,
-    work: Arc<F>,
-    result: Option<R>,
     until: Instant,
-    reply: oneshot::Sender<Result<R>>,
+    reply: oneshot::Sender<Result<Answered>>,
 }
 
-impl<R, Q, F> Job for Call<R, Q, F>
-where
-    R: Send,
-    Q: Send + Sync,
-    F: Work<Q, R>,
-{
-    fn run<'t>(&'t mut self, tx: &'t mut Tx<'_>) -> BoxFuture<'t, Result<()>> {
-        Box::pin(async move {
-            let work = (self.work)(tx, self.request.clone());
-            self.result = Some(work.await?);
-            Ok(())
-        })
+impl Job {
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<()> {
+        self.result = Some(at_once((self.work)(tx))?);
+        Ok(())
     }
 
-    fn finish(self: Box<Self>, outcome: Result<()>) {
+    /// Sends the caller the result after the commit, or the error.
+    fn finish(self, outcome: Result<()>) {
         let answer = match (outcome, self.result) {
             (Ok(()), Some(result)) => Ok(result),
             (Err(why), _) => Err(why),
@@ -70,10 +54,6 @@ where
         };
         // The caller may have stopped waiting; it is committed all the same.
         let _gone = self.reply.send(answer);
-    }
-
-    fn until(&self) -> Instant {
-        self.until
     }
 }
 
@@ -146,17 +126,12 @@ impl Writer {
     }
 
     /// Runs `work` in a transaction and returns when it is on disk. `work` may be called twice.
-    pub async fn run<R, Q, F>(&self, request: Arc<Q>, work: Arc<F>) -> Result<R>
-    where
-        R: Send + 'static,
-        Q: Send + Sync + 'static,
-        F: Work<Q, R>,
-    {
+    pub async fn run(&self, work: Body) -> Result<Answered> {
         let (reply, answer) = oneshot::channel();
         let until = Instant::now() + self.inner.patience;
-        let call = Box::new(Call { request, work, result: None, until, reply });
+        let job = Job { work, result: None, until, reply };
         let wakes = !may_block();
-        self.inner.ask(wakes, |desk| desk.jobs.push_back(call))?;
+        self.inner.ask(wakes, |desk| desk.jobs.push_back(job))?;
         if !wakes {
             self.inner.help();
         }
@@ -194,7 +169,7 @@ impl Writer {
 /// What is to be done.
 #[derive(Default)]
 struct Desk {
-    jobs: VecDeque<Box<dyn Job>>,
+    jobs: VecDeque<Job>,
     /// So many of the jobs, from the first on, are tried alone: one of them has spoilt a transaction.
     alone: usize,
     /// Have others committed?
@@ -216,23 +191,23 @@ impl Desk {
     }
 
     /// The next transaction's.
-    fn next(&mut self) -> Vec<Box<dyn Job>> {
+    fn next(&mut self) -> Vec<Job> {
         let count = if self.alone > 0 { 1 } else { self.jobs.len().min(JOBS_MAX) };
         self.alone = self.alone.saturating_sub(count);
         self.jobs.drain(..count).collect()
     }
 
-    fn again_alone(&mut self, jobs: Vec<Box<dyn Job>>) {
+    fn again_alone(&mut self, jobs: Vec<Job>) {
         self.alone += jobs.len();
         jobs.into_iter().rev().for_each(|job| self.jobs.push_front(job));
     }
 
     /// Takes out those whose time is over.
-    fn give_up(&mut self) -> Vec<Box<dyn Job>> {
+    fn give_up(&mut self) -> Vec<Job> {
         let now = Instant::now();
         let (mut over, mut alone) = (Vec::new(), 0);
         for (place, job) in std::mem::take(&mut self.jobs).into_iter().enumerate() {
-            if job.until() <= now {
+            if job.until <= now {
                 over.push(job);
                 continue;
             }
@@ -400,13 +375,13 @@ fn attempt(
     transactions: &mut Transactions,
     now: Timestamp,
     catalog: Arc<Catalog>,
-    jobs: &mut [Box<dyn Job>],
+    jobs: &mut [Job],
 ) -> Result<Vec<Notice>> {
     let shared = transactions.shared.clone();
     let mut tx = Tx::new(&mut transactions.session, now, catalog, &shared);
     for job in jobs {
         // One that panics ends like one that fails: whoever runs it, others' jobs are with it, and the seat is for all.
-        let ran = catch_unwind(AssertUnwindSafe(|| at_once(job.run(&mut tx))));
+        let ran = catch_unwind(AssertUnwindSafe(|| job.run(&mut tx)));
         if let Err(why) = ran.unwrap_or_else(|panic| Err(error::panicked(&*panic))) {
             drop(tx);
             transactions.rollback();

@@ -64,7 +64,7 @@ fn todo(subject: &'static str, mark: Mark, found: impl Into<String>, todo: impl 
 /// A finding for each thing that was looked at.
 pub fn judge(seen: &Seen<'_>) -> Vec<Finding> {
     let mut all = vec![good("schema", format!("version {}, as this command has it", seen.schema)), indexes(seen)];
-    all.extend([workers(seen), leases(seen), due(seen), functions(seen), waiting(seen), parked(seen)]);
+    all.extend([workers(seen), leases(seen), due(seen), functions(seen), waiting(seen), parked(seen), strays(seen)]);
     all.extend(room(seen));
     all.extend(transactions(seen));
     all.extend(slots(seen));
@@ -213,6 +213,21 @@ fn parked(seen: &Seen<'_>) -> Finding {
     }
 }
 
+/// A tool makes a task before its execution, and then has both; what is still alone after a while stays so.
+fn strays(seen: &Seen<'_>) -> Finding {
+    let alone = || of(seen, "stray").filter(|sign| sign.since.is_some_and(|since| seen.now.since(since) > LATE));
+    match sum(alone()) {
+        0 => good("executions", "every task has its own"),
+        count => todo(
+            "executions",
+            Mark::Watch,
+            format!("{} of {} whose execution does not exist", several(count, "unfinished task"), named(alone())),
+            "no worker runs them: create their executions (create_execution), or end them (update_task, cancelled); \
+             stent tasks --function NAME",
+        ),
+    }
+}
+
 /// Tables of PostgreSQL, or the file.
 fn room(seen: &Seen<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
@@ -344,6 +359,8 @@ mod tests {
             ("lease", 3, 5, None),
             ("due", 2, 60, Some(("timers", Mark::Bad))),
             ("due", 2, 5, None),
+            ("stray", 2, 60, Some(("executions", Mark::Watch))),
+            ("stray", 2, 5, None),
             ("parked", 1, 5, Some(("parked", Mark::Bad))),
             ("transaction", 77, 700, Some(("transactions", Mark::Bad))),
             ("transaction", 77, 90, None),

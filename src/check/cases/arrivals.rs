@@ -130,6 +130,9 @@ async fn a_journal_is_asked_for_what_is_new(store: Store) {
     let child = JournalRequest { task: children[0].task.id, after: 0 };
     let sizes: Vec<usize> = store.backend.journals(vec![child, ask(1)]).await.must().iter().map(Vec::len).collect();
     assert_eq!(sizes, [0, 2]);
+    // Of one task too.
+    let journals = store.backend.journals(vec![ask(1), ask(0), ask(1)]).await.must();
+    assert_eq!(journals.iter().map(Vec::len).collect::<Vec<_>>(), [2, 4, 2]);
 }
 
 /// While many end at once, a reader who has seen number n will never see a smaller one appear.

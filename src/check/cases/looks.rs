@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-use stent::backend::{Commands, OldFilter, TaskFilter};
-use stent::model::{FunctionOptions, Id, Result, Status, TaskState, Timestamp, WaitMode};
+use stent::backend::{Commands, OldFilter, Request, TaskFilter};
+use stent::model::{FunctionOptions, Id, Result, Status, Task, TaskKind, TaskState, Timestamp, WaitMode};
 
 use super::house::*;
 
@@ -155,6 +155,12 @@ async fn health_tells_of_what_is_wrong(store: Store) {
     let health = store.backend.health().await.must();
     let lease = only(health.signs.iter().filter(|sign| sign.part == "lease").collect());
     assert_eq!((lease.name.as_str(), lease.amount, lease.since.is_some()), ("w", 1, true));
+    assert_eq!(part(&health, "stray"), 0);
+    let made =
+        |state| Task { state, ..Task::new(Id::now_v7(), Id::now_v7(), TaskKind::Activity, "f", Timestamp::default()) };
+    let tasks = vec![made(TaskState::Pending), made(TaskState::Running), made(TaskState::Completed)];
+    store.backend.call(Request::CreateTasks { tasks }).await.must();
+    assert_eq!(part(&store.backend.health().await.must(), "stray"), 2);
 }
 
 async fn what_is_over_is_forgotten_by_its_id(store: Store) {

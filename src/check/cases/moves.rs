@@ -102,6 +102,7 @@ async fn what_is_exported_goes_on_where_it_is_imported(store: Store) {
     store.worker("w", &["root", "child"]).await;
     let (root, child) = store.waiting_parent().await;
     store.release(&child).await;
+    let before = store.execution(root.task.execution_id).await;
     let Some(line) = export(&store, root.task.execution_id).await else { return };
     store.backend.settle(root.task.execution_id, Fenced::LetGo).await.must();
     store.backend.settle(root.task.execution_id, Fenced::LetGo).await.must();
@@ -112,7 +113,9 @@ async fn what_is_exported_goes_on_where_it_is_imported(store: Store) {
     let there = renamed(&line);
     assert_eq!(store.backend.import(there.clone()).await.must(), Imported::Done);
     assert_eq!(store.backend.import(there.clone()).await.must(), Imported::WasThere);
-    store.is(there.execution.id, ExecutionState::Running).await;
+    let told = store.execution(there.execution.id).await;
+    assert_eq!((told.state, told.started_at), (ExecutionState::Running, before.started_at));
+    assert!(told.started_at.is_some());
     let child = store.take().await;
     store.complete(&child, "\"done\"").await;
     let root = store.take().await;

@@ -16,6 +16,7 @@ cases! {
     a_waiting_task_made_pending_is_not_woken_again,
     an_execution_ended_from_outside_is_left_alone,
     a_task_that_nobody_would_run_is_refused,
+    a_task_waits_for_its_execution,
     no_task_is_its_own_ancestor,
     a_task_that_does_not_run_has_no_lease,
     a_lease_that_ends_after_its_execution_ends_its_task,
@@ -139,6 +140,35 @@ async fn a_task_that_nobody_would_run_is_refused(store: Store) {
     is_status(store.backend.call(both).await, Status::Conflict, "so nobody would run it");
     store.idle().await;
     assert!(store.backend.stats().await.must().ready.is_empty(), "what can't be claimed is not ready");
+}
+
+/// A tool may make them in this order. Nobody runs a task of no execution, so it is not ready.
+async fn a_task_waits_for_its_execution(store: Store) {
+    store.worker("w", &["root", "child"]).await;
+    let execution = Execution { state: ExecutionState::Pending, ..execution() };
+    let early = activity(execution.id);
+    let nobodys = Task { step_name: "nobody".into(), ..activity(Id::now_v7()) };
+    let later = Task { scheduled_for: Some(Timestamp::from_micros(1)), priority: -1, ..activity(execution.id) };
+    create(&store, vec![early.clone(), nobodys.clone(), later.clone()]).await.must();
+    store.idle().await;
+    let ready = async || store.backend.stats().await.must().ready;
+    assert_eq!(ready().await, [], "what can't be claimed is not ready");
+    // Not every store can tell.
+    if let Ok(unserved) = store.backend.unserved().await {
+        assert!(unserved.functions.is_empty(), "a worker with its function would not run it: {unserved:?}");
+    }
+    ok(&store, Request::CreateExecution { execution: execution.clone() }).await;
+    let [depth] = <[_; 1]>::try_from(ready().await).must();
+    assert_eq!((depth.function.as_str(), depth.count), ("child", 2));
+    for task in [early, later] {
+        let taken = store.claim("w", 1).await;
+        assert_eq!(taken.iter().map(|taken| taken.task.id).collect::<Vec<_>>(), [task.id]);
+        store.complete(&taken[0], "1").await;
+    }
+    store.idle().await;
+    assert_eq!(ready().await, []);
+    // What the protocol claims is whatever nobody is known to forbid.
+    update(&store, Task { state: TaskState::Cancelled, ..nobodys }).await;
 }
 
 async fn no_task_is_its_own_ancestor(store: Store) {

@@ -200,6 +200,9 @@ objects! {
     CONFIGURE = "configure" [
         optional("runtime_threads", Kind::Integer, "null", "Threads that serve the stores; null: one for each processor, at most 4."),
         optional("handler_stack_size", Kind::Integer, "null", "Bytes of stack of each thread that runs handlers, from 256 KiB to 1 GiB; null: 1 MiB."),
+        optional("otlp_endpoint", Kind::String, "null",
+            "The collector of OpenTelemetry that gets spans, as an http:// or https:// URL behind which /v1/traces is put; null: \
+             the one that the environment names, if any."),
     ];
     /// What a log handler is given.
     LOG_HANDLER = "log_handler" [

@@ -208,6 +208,7 @@ fn read(object: &str, text: &str) -> Result<String> {
 
 fn other_than_default(field: &Field) -> String {
     match field.kind {
+        Kind::String if field.name == "otlp_endpoint" => "\"http://x\"".to_owned(),
         Kind::String => "\"x\"".to_owned(),
         Kind::Integer if field.name == "handler_stack_size" => "300000".to_owned(),
         Kind::Integer => "7".to_owned(),

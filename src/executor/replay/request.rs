@@ -47,7 +47,8 @@ impl Machine {
         Ok(found.op)
     }
 
-    /// The delay is used only for a new timer; a recorded one keeps the time of its first run.
+    /// The delay is used only for a new timer; a recorded one keeps the time of its first run. Another delay is no mismatch:
+    /// it may come from a setting or from a clock.
     pub fn timer(&mut self, key: Option<&str>, delay: Duration) -> Result<Op> {
         let found = self.ask(Request::of(TaskKind::Timer, TIMER), TIMER, key, Stage::Spawned, &no_input)?;
         self.spawn_if_new(found, SpawnKind::Timer { delay });

@@ -22,6 +22,8 @@ const DOUBLINGS_MAX: u32 = 16;
 pub(super) struct Suspects {
     waiting: VecDeque<Run>,
     begun: Vec<Begun>,
+    /// The slots may not all be allowed.
+    narrow: bool,
 }
 
 /// A suspect that begins, or has begun.
@@ -85,10 +87,15 @@ impl Suspects {
     /// Lets those begin that can. What is to be recorded of them is added to `pending`.
     pub(super) fn go_on(&mut self, shared: &Shared, pending: &mut VecDeque<Message>) {
         self.waiting.extend(shared.take_suspects());
+        let (slots, now) = (shared.options.max_concurrency, Instant::now());
         if self.waiting.is_empty() && self.begun.is_empty() {
+            // The last one may have gone without a word: it was cancelled, refused, or recorded that others may begin.
+            if std::mem::take(&mut self.narrow) {
+                shared.allow(slots);
+            }
             return;
         }
-        let (slots, now) = (shared.options.max_concurrency, Instant::now());
+        self.narrow = true;
         let in_vain = shared.draining() || shared.host_is_dead();
         self.waiting.retain(|run| {
             let goes_on = !in_vain && !run.task.is(flag::GONE | flag::CANCELLED);

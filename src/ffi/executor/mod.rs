@@ -60,8 +60,8 @@ impl ExecutorObject {
 }
 
 /// Makes an executor on a backend, which it keeps alive. options: none so far; NULL or {}. `*executor` is the
-/// caller's, to be freed by stent_executor_free. If the environment has OTEL_EXPORTER_OTLP_ENDPOINT now, its workers'
-/// spans are exported there; docs/tracing.md says how. Any thread.
+/// caller's, to be freed by stent_executor_free. If stent_configure was given an "otlp_endpoint", or the environment has
+/// OTEL_EXPORTER_OTLP_ENDPOINT now, its workers' spans are exported there; docs/tracing.md says how. Any thread.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn stent_executor_new(

@@ -14,8 +14,8 @@ use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
-use super::{fork, threads};
-use crate::model::{Error, Result, Status};
+use super::{fork, threads, tracing};
+use crate::model::{ConfigureOptions, Error, Result, Status};
 use crate::threads as own;
 
 /// The stores and the engine wait far more than they compute; handlers run on threads of their own.
@@ -25,14 +25,15 @@ static RUNTIME: OnceCell<Runtime> = OnceCell::new();
 /// std Mutex: never held across an await.
 static THREADS: Mutex<Option<usize>> = Mutex::new(None);
 
-/// How many threads the runtime will have, and how large the stacks of handlers are. Too late once it runs.
-pub fn configure(threads: Option<usize>, handler_stack: Option<usize>) -> Result<()> {
+/// How many threads the runtime will have, how large the stacks of handlers are, where spans go. Too late once it runs.
+pub fn configure(options: ConfigureOptions) -> Result<()> {
     let mut current = lock(&THREADS);
     if RUNTIME.get().is_some() {
-        return if threads.or(handler_stack).is_none() { Ok(()) } else { Err(too_late("stent_configure")) };
+        return if options == ConfigureOptions::default() { Ok(()) } else { Err(too_late("stent_configure")) };
     }
-    *current = threads.or(*current);
-    handler_stack.iter().for_each(|bytes| own::set_handler_stack(*bytes));
+    *current = options.runtime_threads.or(*current);
+    options.handler_stack_size.into_iter().for_each(own::set_handler_stack);
+    options.otlp_endpoint.into_iter().for_each(tracing::set_endpoint);
     Ok(())
 }
 

@@ -14,13 +14,25 @@ const FLUSH: Duration = Duration::from_secs(3);
 /// Those that have something to send, or may have it, each with its owner: the number of a store.
 static EXPORTERS: Mutex<Vec<(u64, Waiter)>> = Mutex::new(Vec::new());
 
+/// Where the host wants spans to go, whatever the environment says. std Mutex: held for a copy.
+static ENDPOINT: Mutex<Option<String>> = Mutex::new(None);
+
+fn endpoint() -> MutexGuard<'static, Option<String>> {
+    ENDPOINT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// For the executors that are made from now on.
+pub fn set_endpoint(url: String) {
+    *endpoint() = Some(url);
+}
+
 fn exporters() -> MutexGuard<'static, Vec<(u64, Waiter)>> {
     EXPORTERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An exporter, if the environment asks for one. What is wrong with that is logged: no program should end because of it.
+/// An exporter, if the host or the environment asks for one. What is wrong with that is logged: no program should end because of it.
 pub fn start(owner: u64, logger: &Arc<dyn Logger>) -> Option<Arc<dyn Tracer>> {
-    let settings = match Settings::from_environment(|name| std::env::var(name).ok()) {
+    let settings = match Settings::new(endpoint().clone(), |name| std::env::var(name).ok()) {
         Ok(settings) => settings?,
         Err(why) => return refuse(logger, &why),
     };

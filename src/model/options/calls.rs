@@ -116,4 +116,6 @@ pub struct ConfigureOptions {
     pub runtime_threads: Option<usize>,
     /// Bytes of stack of each thread that runs handlers; none given: 1 MiB.
     pub handler_stack_size: Option<usize>,
+    /// The collector that gets spans; none given: the environment's, or none.
+    pub otlp_endpoint: Option<String>,
 }

@@ -162,7 +162,8 @@ impl State {
             stats.parked += u64::from(job.parked.is_some());
             let later = job.record.state == TaskState::Pending && job.lane.is_none() && job.due.is_some();
             stats.scheduled += u64::from(later);
-            if let (Some(_), Some(route)) = (&job.lane, &job.route) {
+            let is_alone = !self.executions.contains_key(&job.record.execution_id);
+            if let (Some(_), Some(route), false) = (&job.lane, &job.route, is_alone) {
                 *ready.entry((route.queue.clone(), route.function.clone())).or_default() += 1;
             }
         }

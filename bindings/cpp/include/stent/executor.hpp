@@ -261,6 +261,18 @@ public:
         }
     }
 
+    // Takes a function's handler back: workers that are started from now on don't have it, those that run keep it. The name
+    // may be registered anew. Throws stent::not_found when it is not registered here.
+    void unregister(const std::string &function) {
+        detail::problem why;
+        why.check(stent_executor_unregister(handle_.get(), function.c_str(), why));
+    }
+
+    template <class R, class... A>
+    void unregister(const stent::function<R(A...)> &function) {
+        unregister(function.name());
+    }
+
     // A worker for the functions that are registered by now.
     stent::worker start_worker(const worker_options &options = {}) { return start_worker(json(options)); }
 

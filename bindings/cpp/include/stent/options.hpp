@@ -187,6 +187,7 @@ struct stats_options : detail::options<stats_options> {
 struct configure_options : detail::options<configure_options> {
     STENT_OPTION(configure_options, runtime_threads, int)
     STENT_OPTION(configure_options, handler_stack_size, int)
+    STENT_OPTION(configure_options, otlp_endpoint, std::string)
 };
 
 struct log_options : detail::options<log_options> {

@@ -69,6 +69,13 @@ public:
     std::string function() const { return info()["function"].get<std::string>(); }
     int attempt() const { return info()["attempt"].get<int>(); }
 
+    // The W3C Trace Context below which spans of the handler's own belong: its run's, where the library exports spans
+    // (docs/tracing.md), else the dispatch's; empty where there is none.
+    std::string traceparent() const {
+        const char *given = stent_task_traceparent(handle_);
+        return given == nullptr ? std::string() : std::string(given);
+    }
+
     // The arguments as a JSON array, for handlers that take the task only; and the named ones, an object.
     json args() const { return json::raw(stent_task_args(handle_)); }
     json kwargs() const { return json::raw(stent_task_kwargs(handle_)); }

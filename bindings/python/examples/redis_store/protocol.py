@@ -54,6 +54,10 @@ def _insert_execution(tx: Transaction, record: ExecutionRecord, root: str | None
     made.progress, made.root = [], root
     _date(tx, made)
     tx.put(made)
+    for early in tx.rows(Task, f"tasks-of:{record.id}"):
+        early.stray = False
+        tx.put(early)
+        tx.hint_work()
     for entry in record.progress:
         tx.put(Progress(execution_id=record.id, number=tx.next_number(), entry=entry))
 
@@ -159,6 +163,7 @@ def _insert_task(tx: Transaction, record: TaskRecord) -> None:
         raise stent.ConflictError(f"the execution {execution.id} is {execution.state}, so nobody would run it")
     made = Task(**{name: getattr(record, name) for name in TaskRecord.__struct_fields__})
     _date(tx, made)
+    made.stray = execution is None
     made.timeout = start.function_options(tx, made.step_name).timeout
     if made.kind in RUN_BY_WORKERS:
         made.route = start.route_of(tx, made.queue, made.step_name, made.tags)

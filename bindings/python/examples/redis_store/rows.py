@@ -166,6 +166,8 @@ class Task(TaskRecord, kw_only=True):
     """Queue, function and tags as one text; None: no worker runs it."""
     lane: str | None = None
     """Where it may be claimed now: its route, or the lane of one worker."""
+    stray: bool = False
+    """Its execution is still to come, so it is not ready."""
     due_at: str | None = None
     """When a sweep looks at it."""
     run: int = 0
@@ -217,7 +219,8 @@ class Task(TaskRecord, kw_only=True):
             yield f"children:{self.parent_task_id}", f"{arrival} {by_time}"
         if self.lane:
             yield f"ready:{self.lane}", f"{2**63 - self.priority:020} {by_time}"
-            yield f"depth:{self.route}", by_time
+            if not self.stray:
+                yield f"depth:{self.route}", by_time
             if self.lane != self.route:
                 yield f"woken:{self.step_name}", by_time
         if self.due_at:

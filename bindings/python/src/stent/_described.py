@@ -297,6 +297,8 @@ class ConfigureOptions(TypedDict, total=False):
     "Threads that serve the stores; null: one for each processor, at most 4."
     handler_stack_size: int | None
     "Bytes of stack of each thread that runs handlers, from 256 KiB to 1 GiB; null: 1 MiB."
+    otlp_endpoint: str | None
+    "The collector of OpenTelemetry that gets spans, as an http:// or https:// URL behind which /v1/traces is put; null: the one that the environment names, if any."
 
 
 class LogHandlerOptions(TypedDict, total=False):

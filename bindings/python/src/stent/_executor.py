@@ -25,7 +25,7 @@ from ._described import (
 )
 from ._errors import ClosedError, TimeoutError
 from ._functions import Function, Handler, P, R, Request, checked, request
-from ._library import NULL, lib, make, release
+from ._library import NULL, call, lib, make, release, utf8
 from ._poller import Poller
 from ._requests import CleanupReport, ExecutionState, many
 from ._watching import INTERVAL, ExecutionEvent, Watch
@@ -148,6 +148,16 @@ class Executor:
             if known is None or known.body != handler.body:
                 register(self._handle, handler)
                 self._registered[handler.name] = handler
+
+    def unregister(self, *handlers: Function[..., Any] | str) -> None:
+        """Takes handlers back: workers that are started from now on don't have them, those that run keep them. What is not
+        registered here raises NotFoundError."""
+        self._open()
+        for handler in handlers:
+            name = handler if isinstance(handler, str) else handler.name
+            call(lib.stent_executor_unregister, self._handle, utf8(name))
+            # A mapping of its own: those that run keep theirs.
+            self._registered = {known: body for known, body in self._registered.items() if known != name}
 
     def worker(self, *handlers: Handler[..., Any], **options: Unpack[WorkerOptions]) -> Worker:
         """A worker for these handlers and all that were registered: `async with executor.worker(greet, welcome): …`."""

@@ -80,7 +80,8 @@ def version() -> str:
 
 def configure(**options: Unpack[ConfigureOptions]) -> None:
     """Sets what holds for the whole process, before the first store is opened: `runtime_threads` that serve the stores,
-    and `handler_stack_size`, for handlers on threads. `ConflictError`: the library is in use already.
+    `handler_stack_size`, for handlers on threads, and `otlp_endpoint`, the collector that gets spans. `ConflictError`: the
+    library is in use already.
     """
     call(lib.stent_configure, utf8(_json.dumps_options(options)))
 

@@ -11,8 +11,8 @@ use scenarios::{ADD, CHARGE, GREET, HELLO};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use stent::{
-    CheckOptions, CustomOptions, CustomStore, Executor, Failure, Function, FunctionOptions, Level, LogOptions,
-    RetryPolicy, Status, Store, WorkerOptions,
+    CheckOptions, CustomOptions, CustomStore, DispatchOptions, Executor, Failure, Function, FunctionOptions, Level,
+    LogOptions, RetryPolicy, Signal, Status, StopSignals, Store, WorkerOptions,
 };
 
 fn once() -> FunctionOptions {
@@ -240,12 +240,27 @@ fn a_mistake_of_a_handler_is_final() {
             task.progress(&no_key)?;
             Ok(Value::Null)
         }),
+        mistake("sends nan", |task| {
+            let takes = Function::<(f64,), f64>::named(ADD.name());
+            Ok(json!(task.call(&takes, (f64::NAN,))?))
+        }),
+        mistake("tells nan", |task| {
+            task.state_set("rate", &[Some(1.5), Some(f32::INFINITY)])?;
+            Ok(Value::Null)
+        }),
+        mistake("nan in a step", |task| Ok(json!(task.step("rate", || Ok(Rates { rates: vec![(1, f64::NAN)] }))?))),
+        mistake("counts nan", |task| Ok(json!(task.counter_add("rate", f64::NAN)?))),
         mistake("another type", |task| {
             let number = Function::<(String,), u32>::named(GREET.name());
             Ok(json!(task.call(&number, ("ada".into(),))?))
         }),
     ];
+    let nan = Function::<(), Rates>::new("nan");
+    here.executor.register_with(&nan, &hasty, |_, ()| Ok(Rates { rates: vec![(1, -f64::INFINITY)] })).unwrap();
     let _worker = here.worker();
+    let failure = here.failure(&nan, ());
+    assert_eq!(failure.kind, "INVALID");
+    assert!(failure.message.contains("JSON has no -inf"), "{failure}");
     for function in mistakes {
         let before = tries.load(SeqCst);
         let failure = here.failure(&function, ());
@@ -254,6 +269,28 @@ fn a_mistake_of_a_handler_is_final() {
         let tried = tries.load(SeqCst) - before;
         assert!(tried <= 2, "{} was tried {tried} times", function.name());
     }
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Rates {
+    rates: Vec<(u32, f64)>,
+}
+
+/// Before anything is dispatched.
+#[test]
+fn numbers_that_json_has_no_form_for_are_refused_where_they_are_written() {
+    let here = Here::sqlite();
+    let takes = Function::<(Rates,), Value>::new("takes");
+    let refused = here.executor.dispatch(&takes, (Rates { rates: vec![(1, f64::NAN)] },)).err().unwrap();
+    assert_eq!(refused.status(), Status::Invalid);
+    assert!(refused.message().contains("JSON has no NaN"), "{refused}");
+    let policy = RetryPolicy::new().backoff_factor(f64::INFINITY);
+    let options = FunctionOptions::new().retry_policy(policy);
+    assert_eq!(
+        here.executor.register_with(&takes, &options, |_, _| Ok(json!(1))).unwrap_err().status(),
+        Status::Invalid
+    );
+    assert!(here.executor.list(&Default::default()).unwrap().is_empty());
 }
 
 #[test]
@@ -285,4 +322,104 @@ fn what_runs_is_followed() {
     let unknown = here.executor.execution::<()>("01a210df-9a02-7182-a63d-008935dcabca");
     let told: Vec<_> = unknown.changes().map(|told| told.unwrap_err().status()).collect();
     assert_eq!(told, [Status::NotFound]);
+}
+
+#[test]
+fn a_function_is_taken_back() {
+    let here = Here::sqlite();
+    let says = |what: &'static str| here.executor.register(&GREET_ANEW, move |_, ()| Ok(what.to_owned()));
+    says("old").unwrap();
+    here.executor.unregister(&GREET_ANEW).unwrap();
+    assert_eq!(here.executor.unregister(&GREET_ANEW).unwrap_err().status(), Status::NotFound);
+    says("new").unwrap();
+    let _worker = here.worker();
+    assert_eq!(here.executor.dispatch(&GREET_ANEW, ()).unwrap().result(PATIENCE).unwrap(), "new");
+}
+
+const GREET_ANEW: Function<(), String> = Function::new("greet_anew");
+
+#[test]
+fn a_signal_has_a_type_and_a_task_its_trace() {
+    const ORDER: Function<(), Option<String>> = Function::new("order");
+    const PAID: Signal<(u32, String)> = Signal::new("paid");
+    const SEEN: Signal<bool> = Signal::new("seen");
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let host = stent::testing::host(|executor| {
+        executor.register(&ORDER, |task, ()| {
+            let seen = task.spawn_receive(&SEEN, &Default::default())?;
+            let (cents, _) = task.receive(&PAID)?;
+            assert!(cents == 7 && task.wait(seen)?);
+            Ok(task.traceparent())
+        })
+    });
+    let traced = host.dispatch_with(&ORDER, (), &DispatchOptions::new().traceparent(trace)).unwrap();
+    let untraced = host.dispatch(&ORDER, ()).unwrap();
+    for execution in [&traced, &untraced] {
+        execution.send(&SEEN, &true).unwrap();
+        execution.send(&PAID, &(7, "cents".to_owned())).unwrap();
+    }
+    assert_eq!(traced.result(PATIENCE).unwrap().as_deref(), Some(trace));
+    assert_eq!(untraced.result(PATIENCE).unwrap(), None);
+}
+
+#[test]
+fn a_test_has_a_worker_in_one_line() {
+    let (begun, ended) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let (begins, ends, slow) = (begun.clone(), ended.clone(), Function::<(u32,), u32>::new("slow"));
+    let options = WorkerOptions::new().max_concurrency(1u32);
+    let host = stent::testing::host_with(&options, |executor| {
+        executor.register(&slow, move |_, (n,)| {
+            begins.fetch_add(1, SeqCst);
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            ends.fetch_add(1, SeqCst);
+            Ok(n + 1)
+        })
+    });
+    assert_eq!(host.run(&slow, (7,)).unwrap(), 8);
+    assert_eq!((host.worker().status().unwrap().slots, host.store().clone().handle().is_null()), (1, false));
+    host.dispatch(&slow, (8,)).unwrap();
+    wait_for("the handler runs", || begun.load(SeqCst) == 2);
+    drop(host);
+    // Whoever dropped it has waited for it.
+    assert_eq!(ended.load(SeqCst), 2);
+    let wrong = std::panic::catch_unwind(|| {
+        stent::testing::host(|executor| executor.register(&Function::new(""), |_, ()| Ok(())))
+    });
+    assert!(wrong.is_err());
+}
+
+#[test]
+fn a_worker_works_until_a_signal_comes_and_what_runs_comes_to_its_end() {
+    let here = Here::sqlite();
+    let slow = Function::<(), String>::new("slow");
+    let (begun, may_end) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let (begins, ends) = (begun.clone(), may_end.clone());
+    here.executor
+        .register(&slow, move |_, ()| {
+            begins.store(1, SeqCst);
+            wait_for("it may end", || ends.load(SeqCst) == 1);
+            Ok("done".to_owned())
+        })
+        .unwrap();
+    let mut caught = StopSignals::catch_these(&[libc::SIGUSR1]).unwrap();
+    assert_eq!(StopSignals::catch().err().unwrap().kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(caught.wait(Some(std::time::Duration::from_micros(1))).unwrap(), None);
+    let worker = here.worker();
+    let execution = here.executor.dispatch(&slow, ()).unwrap();
+    wait_for("the handler runs", || begun.load(SeqCst) == 1);
+    // SAFETY: a signal to this process, which catches it.
+    assert_eq!(unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) }, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            worker.0.wait("draining", PATIENCE).unwrap();
+            may_end.store(1, SeqCst);
+        });
+        assert_eq!(worker.0.run_until_signal(&mut caught, PATIENCE).unwrap(), Some(libc::SIGUSR1));
+    });
+    assert_eq!(worker.0.status().unwrap().state, "stopped");
+    assert_eq!(execution.result(PATIENCE).unwrap(), "done");
+    // One that has stopped by itself is not waited for.
+    assert_eq!(worker.0.run_until_signal(&mut caught, PATIENCE).unwrap(), None);
+    drop(caught);
+    StopSignals::catch_these(&[libc::SIGUSR1]).unwrap();
 }

@@ -1,8 +1,12 @@
-//! The README's first example is the file beside it, and does what it says.
+//! The README's first example is the file beside it, and does what it says; so does the example of a service.
+
+mod house;
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+
+use house::{Process, example};
 
 #[test]
 fn the_first_example_is_the_file_and_runs_as_printed() {
@@ -12,8 +16,7 @@ fn the_first_example_is_the_file_and_runs_as_printed() {
     let file = fs::read_to_string(rust.join("stent/examples/hello.rs")).unwrap();
     assert_eq!(rest.split_once("```").unwrap().0, file);
 
-    // cargo has built it beside this program.
-    let program = std::env::current_exe().unwrap().parent().unwrap().join("../examples/hello");
+    let program = example("hello");
     let folder = tempfile::tempdir().unwrap();
     // Twice: the second run finds the file of the first.
     for _ in 0..2 {
@@ -22,4 +25,18 @@ fn the_first_example_is_the_file_and_runs_as_printed() {
         assert!(ran.status.success());
     }
     assert!(folder.path().join("hello.db").exists());
+}
+
+/// SIGTERM ends it when it has drained, and the next start finds what was done.
+#[test]
+fn the_service_drains_when_it_is_told_to_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store.db").display().to_string();
+    for _ in 0..2 {
+        let mut service = Process::start(&example("service"), &[&store]);
+        service.expect("ink for 300");
+        service.tell(libc::SIGTERM);
+        service.expect("ended by signal 15");
+        assert_eq!(service.code(), Some(0));
+    }
 }

@@ -2,16 +2,17 @@
 
 mod house;
 
-use house::{Here, PATIENCE, wait_for};
+use house::{Here, PATIENCE, Said, SaidLine, wait_for};
 use scenarios::{
-    FAN_OUT, HELLO, HOLDER, INBOX, LEDGER, MARKS, ONCE, PURCHASE, RACE, RELAY, RETRIED, REVERSED, SEQUENCE, SLEEPER,
-    THROWS, append_line, lines,
+    FAN_OUT, FLAKY, HELLO, HOLDER, INBOX, LEDGER, MARKS, ONCE, PURCHASE, RACE, RELAY, RETRIED, REVERSED, SEQUENCE,
+    SLEEPER, THROWS, append_line, lines,
 };
 use serde_json::{Value, json};
-use stent::{Bytes, DeadLetterFilter, DispatchOptions, Function, SignalOptions, Status};
+use stent::{Bytes, DeadLetterFilter, DispatchOptions, Function, Level, SignalOptions, Status, WorkerOptions};
 
 on_both_stores! {
     hello, sequence, fan_out, race, sleep, signals, retry, failure, cancel, crash, idempotent, counters, bytes, drain,
+    logging,
 }
 
 fn hello(here: &Here) {
@@ -188,4 +189,48 @@ fn drain(here: &Here) {
     assert!(tasks.iter().all(|task| task.retries == 0), "{tasks:?}");
     second.tell(libc::SIGTERM);
     assert_eq!(second.code(), Some(0));
+}
+
+/// What the facade is told from the start, by nobody's word: no test of this program gives the log to anybody.
+fn logging(here: &Here) {
+    let said = Said::of_this_process();
+    let flaky = Function::<(String,), u32>::named(FLAKY.name());
+    here.executor
+        .register(&Function::<(), ()>::new("talks"), |task, ()| {
+            task.log(Level::Info, "begun")?;
+            task.log(Level::Debug, "hidden")?;
+            task.sleep("1ms")?;
+            Ok(task.log(Level::Warn, "slept")?)
+        })
+        .unwrap();
+    let _worker = here.worker_as(&WorkerOptions::new().hold("0s"));
+    let talks = here.executor.dispatch(&Function::<(), ()>::new("talks"), ()).unwrap();
+    talks.result(PATIENCE).unwrap();
+    let failed = here.executor.dispatch(&flaky, ("no number".to_owned(),)).unwrap();
+    assert_eq!(failed.result(PATIENCE).unwrap_err().status(), Status::Failed);
+    let retried = here.executor.dispatch(&RETRIED, (1,)).unwrap();
+    assert_eq!(retried.result(PATIENCE).unwrap(), 2);
+
+    let line = |execution: &str, begins: &str| {
+        let line = |line: &SaidLine| line.facts["execution"] == execution && line.text.starts_with(begins);
+        wait_for(begins, || said.lines().iter().any(line));
+        let found: Vec<SaidLine> = said.lines().into_iter().filter(line).collect();
+        assert_eq!(found.len(), 1, "{found:?}");
+        found.into_iter().next().unwrap()
+    };
+    let slept = line(talks.id(), "slept (");
+    assert_eq!((slept.level, slept.target.as_str()), (log::Level::Warn, "stent::task"));
+    assert_eq!(slept.facts["function"], "talks");
+    // Once, though it ran twice.
+    assert_eq!(line(talks.id(), "begun (").level, log::Level::Info);
+    assert!(said.lines().iter().all(|line| line.level < log::Level::Debug));
+    let dead = line(failed.id(), "the task is dead-lettered: BadArguments: ");
+    assert_eq!((dead.level, dead.target.as_str()), (log::Level::Error, "stent::worker"));
+    let again = line(retried.id(), "the attempt failed, and another follows in 20ms: Flaky: attempt 1 (");
+    assert_eq!(again.level, log::Level::Warn);
+    assert_eq!(
+        [&again.facts["function"], &again.facts["attempt"], &again.facts["error"]],
+        ["rust.flaky", "1", "Flaky"]
+    );
+    assert!(again.text.contains("attempt=1") && again.text.contains("retry_at=20"), "{}", again.text);
 }

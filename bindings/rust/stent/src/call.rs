@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use stent_sys as sys;
 
 use crate::error::{Error, Result, Status};
+use crate::finite::Finite;
 
 /// A text for C.
 pub(crate) fn text(text: &str) -> Result<CString> {
@@ -20,7 +21,8 @@ pub(crate) fn json(value: &(impl Serialize + ?Sized)) -> Result<CString> {
 }
 
 pub(crate) fn encode(value: &(impl Serialize + ?Sized)) -> Result<String> {
-    serde_json::to_string(value).map_err(|why| Error::invalid(&format!("the value can't be written as JSON: {why}")))
+    serde_json::to_string(&Finite(value))
+        .map_err(|why| Error::invalid(&format!("the value can't be written as JSON: {why}")))
 }
 
 pub(crate) fn decode<R: DeserializeOwned>(text: &str) -> Result<R> {

@@ -90,6 +90,16 @@ impl Executor {
         .map(|_| ())
     }
 
+    /// Takes a function's handler back: workers that are started from now on don't have it, those that run keep it. The name
+    /// may be registered anew. [`Status::NotFound`]: it is not registered here.
+    ///
+    /// [`Status::NotFound`]: crate::Status::NotFound
+    pub fn unregister<A, R>(&self, function: &Function<A, R>) -> Result<()> {
+        let name = function.c_name()?;
+        // SAFETY: the handle lives, and the text for the call.
+        call(|why| unsafe { sys::stent_executor_unregister(self.handle(), name.as_ptr(), why) }).map(|_| ())
+    }
+
     /// Hands what this executor, its workers and their tasks have to say to a function, instead of the process's log handler.
     pub fn set_log_handler(
         &self,

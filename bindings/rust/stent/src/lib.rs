@@ -15,14 +15,19 @@ mod custom;
 mod error;
 mod execution;
 mod executor;
+mod facade;
+mod finite;
 mod function;
 mod handler;
 mod library;
 mod ops;
 mod options;
 mod records;
+mod service;
+mod signal;
 mod store;
 mod task;
+pub mod testing;
 mod values;
 mod worker;
 
@@ -42,6 +47,8 @@ pub use options::{
 pub use records::{
     CheckReport, CheckedCase, Cleaned, DeadLetter, ExecutionRecord, Progress, TaskInfo, TaskRecord, WorkerStatus,
 };
+pub use service::StopSignals;
+pub use signal::Signal;
 pub use store::Store;
 pub use task::Task;
 pub use values::{Bytes, Span, Strings};

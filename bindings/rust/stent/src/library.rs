@@ -10,6 +10,7 @@ use stent_sys as sys;
 
 use crate::call::{borrowed, call, decode, json, milliseconds};
 use crate::error::Result;
+use crate::facade;
 use crate::options::{ConfigureOptions, LogOptions};
 
 /// The library's version, such as "0.1.0".
@@ -82,7 +83,9 @@ pub struct LogLine {
 
 pub(crate) type LogHandler = Box<dyn Fn(Level, LogLine) + Send + Sync>;
 
-/// Hands the library's log to a function, one line at a time, instead of the one before.
+/// Hands the library's log to a function, one line at a time, instead of the one before. Until this is called it goes to the
+/// `log` facade, from the first store on: under the targets `stent::worker`, `stent::task` and so on, with its facts as
+/// key-value pairs.
 ///
 /// ```
 /// stent::set_log_handler(&stent::LogOptions::new().level("warn"), |level, line| {
@@ -91,8 +94,11 @@ pub(crate) type LogHandler = Box<dyn Fn(Level, LogLine) + Send + Sync>;
 /// # Ok::<(), stent::Error>(())
 /// ```
 pub fn set_log_handler(options: &LogOptions, handler: impl Fn(Level, LogLine) + Send + Sync + 'static) -> Result<()> {
+    facade::give(options, handler)
+}
+
+pub(crate) fn hand_over(options: &LogOptions, handler: LogHandler) -> Result<()> {
     let options = json(options)?;
-    let handler: LogHandler = Box::new(handler);
     // SAFETY: the library gives the handler back to `give_back` once, whatever becomes of the call.
     let set = |why| unsafe {
         sys::stent_set_log_handler(options.as_ptr(), Some(on_log), owned(handler), Some(give_back::<LogHandler>), why)

@@ -309,6 +309,8 @@ options! {
         runtime_threads: u32,
         /// Bytes of stack of each thread that runs handlers, from 256 KiB to 1 GiB.
         handler_stack_size: u64,
+        /// The collector of OpenTelemetry that gets spans, as an `http://` or `https://` URL; not said: the environment's.
+        otlp_endpoint: String,
     }
 }
 

@@ -11,6 +11,7 @@ use stent_sys as sys;
 
 use crate::call::{ask, call, decode, json, milliseconds, text};
 use crate::error::Result;
+use crate::facade::hear_from_the_start;
 use crate::options::{CheckOptions, SqliteOptions};
 use crate::records::CheckReport;
 
@@ -54,6 +55,7 @@ impl Store {
     pub(crate) fn made(
         make: impl FnOnce(*mut *mut sys::stent_backend, *mut *mut sys::stent_error) -> sys::stent_status,
     ) -> Result<Self> {
+        hear_from_the_start()?;
         let mut store = ptr::null_mut();
         call(|why| make(&mut store, why))?;
         Ok(Self(Arc::new(Handle(store))))

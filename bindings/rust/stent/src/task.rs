@@ -79,6 +79,14 @@ impl Task {
         self.info().map(|info| info.task_id)
     }
 
+    /// The W3C Trace Context below which spans of the handler's own belong: its run's, where the library exports spans
+    /// (`docs/tracing.md`), else the dispatch's; none where there is none.
+    pub fn traceparent(&self) -> Option<String> {
+        // SAFETY: the text lives as long as the task is lent.
+        let given = unsafe { borrowed(sys::stent_task_traceparent(self.handle)) };
+        (!given.is_empty()).then_some(given)
+    }
+
     /// The arguments, of a handler that takes `Vec<Value>`, are its parameter; these are the named ones.
     pub fn kwargs<K: DeserializeOwned>(&self) -> Result<K> {
         // SAFETY: the text lives as long as the task is lent.
@@ -340,7 +348,7 @@ impl Task {
         self.make(|why| unsafe { sys::stent_task_heartbeat(self.handle, details.as_ptr(), why) }).map(|_| ())
     }
 
-    /// Writes a line to the library's log, unless the task is replaying.
+    /// Writes a line to the library's log, and so to the `log` facade (target `stent::task`), with the task's ids, unless the task is replaying.
     pub fn log(&self, level: Level, message: &str) -> Result<()> {
         let message = text(message)?;
         // SAFETY: the task is lent, and the text lives for the call.

@@ -15,6 +15,9 @@ use crate::model::{Error, ExecutionState, Failure, Id, KeyReuse, Payload, Result
 /// A task that this worker can't run, or that joins another one's call, is put back for this long.
 const NOT_HERE: Duration = Duration::from_secs(1);
 
+/// A task without an execution is put back for no longer than this.
+const ALONE: Duration = Duration::from_secs(30);
+
 /// How many tasks that are not run now are looked at in one claim.
 const LOOKS_MAX: usize = 64;
 
@@ -93,7 +96,9 @@ impl Fallback {
         let (id, parent) = (task.id, task.parent_task_id);
         let end = |ending| End::now(id, parent, ending);
         let Some(mut execution) = self.execution(task.execution_id).await? else {
-            return self.end(task, end(Ending::Cancelled)).await.map(|()| None);
+            // A tool has made it, before its execution or without one: looked at more and more seldom.
+            let at = now().after(now().since(task.created_at).clamp(NOT_HERE, ALONE));
+            return self.put_back(task, &notes, at).await.map(|()| None);
         };
         if standing(&execution) == ExecutionState::Cancelling {
             // Somebody else may have ended it since.

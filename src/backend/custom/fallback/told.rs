@@ -111,8 +111,10 @@ impl Fallback {
     /// What workers have declared is kept by the functions' names; which names there are only this process's workers tell.
     pub(in crate::backend::custom) async fn unserved(&self) -> Result<Unserved> {
         // What a worker could not run it has put back, for later: nothing tells it from what is delayed.
-        let pending = self.tasks_in(TaskState::Pending).await?.into_iter().filter(|task| task.kind.is_run());
-        let ready: BTreeSet<String> = pending.map(|task| task.step_name).collect();
+        let live = self.live().await?;
+        let pending = self.tasks_in(TaskState::Pending).await?.into_iter();
+        let runs = pending.filter(|task| task.kind.is_run() && live.contains(&task.execution_id));
+        let ready: BTreeSet<String> = runs.map(|task| task.step_name).collect();
         let mut registered: BTreeSet<String> = {
             let memory = self.memory();
             let of = memory.workers.values().flat_map(|worker| &worker.functions);
@@ -126,6 +128,15 @@ impl Fallback {
             }
         }
         Ok(Unserved { functions, registered: registered.into_iter().collect(), workers: None })
+    }
+
+    /// Executions whose tasks are run. A tool may have made tasks before their execution.
+    async fn live(&self) -> Result<BTreeSet<Id>> {
+        let mut live = BTreeSet::new();
+        for state in [ExecutionState::Pending, ExecutionState::Running] {
+            live.extend(self.all_executions(state).await?.into_iter().map(|execution| execution.id));
+        }
+        Ok(live)
     }
 
     pub(in crate::backend::custom) async fn stats(&self) -> Result<StoreStats> {
@@ -145,12 +156,14 @@ impl Fallback {
             stats.tasks.insert(state.as_str(), count);
         }
         let mut depths: BTreeMap<(Option<String>, String), Depth> = BTreeMap::new();
-        for task in self.tasks_in(TaskState::Pending).await? {
+        let pending = self.tasks_in(TaskState::Pending).await?;
+        let live = if pending.is_empty() { BTreeSet::new() } else { self.live().await? };
+        for task in pending {
             if task.scheduled_for.is_some_and(|at| at > now()) {
                 stats.scheduled += u64::from(task.kind != TaskKind::Timer);
                 continue;
             }
-            if !task.kind.is_run() {
+            if !task.kind.is_run() || !live.contains(&task.execution_id) {
                 continue;
             }
             let age = now().since(task.scheduled_for.unwrap_or(task.created_at));

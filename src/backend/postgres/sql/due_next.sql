@@ -1,5 +1,6 @@
--- how long until something is due, and whether anything is ready in these lanes, which are of one version of the
--- catalog; what is due at infinity never is
+-- how long until something is due, and whether anything has become ready in these lanes, in which nothing was, as of these
+-- snapshots; what is due at infinity never is. Nothing is due before these times, as far as is known, nor before the new
+-- ones: what is written is due later than it is written, and written soon
 SELECT
     CASE
         WHEN isfinite(due.at) THEN (extract(epoch FROM due.at - now()) * 1000000)::bigint
@@ -9,17 +10,59 @@ SELECT
         OR EXISTS (SELECT 1 FROM unfinished_trees)
         OR EXISTS (SELECT 1 FROM tasks AS t WHERE t.parked IS NOT NULL) AS other,
     EXISTS (
-        SELECT 1 FROM unnest($1::bigint[]) AS l (lane)
-        WHERE (SELECT t.lane FROM tasks AS t WHERE t.lane = l.lane LIMIT 1) IS NOT NULL
+        SELECT 1 FROM unnest($1::bigint[], $2::bigint[]) AS l (lane, seen)
+        WHERE (
+                SELECT t.lane
+                FROM tasks AS t
+                -- as in tasks_claim_from.sql: by tasks_readied
+                WHERE coalesce(t.lane, 0) = l.lane AND coalesce(t.lane, 0) <> 0 AND t.readied >= l.seen
+                LIMIT 1
+            ) IS NOT NULL
+            OR EXISTS (
+                SELECT 1
+                FROM unnest($3::bigint[]) AS x (id)
+                WHERE (
+                        SELECT t.lane
+                        FROM tasks AS t
+                        WHERE coalesce(t.lane, 0) = l.lane AND coalesce(t.lane, 0) <> 0 AND t.readied = x.id
+                        LIMIT 1
+                    ) IS NOT NULL
+            )
     ) AS ready,
-    (SELECT c.version FROM catalog AS c) AS version
+    (SELECT c.version FROM catalog AS c) AS version,
+    nullif(least(due.task, now() - interval '2 seconds'), '-infinity') AS due_since,
+    nullif(least(due.lease, now() - interval '2 seconds'), '-infinity') AS lease_since,
+    nullif(least(due.execution, now() - interval '2 seconds'), '-infinity') AS expiry_since
 FROM (
     SELECT
-        least(
-            (SELECT min(t.due_at) FROM tasks AS t WHERE t.due_at IS NOT NULL),
-            (SELECT min(e.due_at) FROM executions AS e WHERE e.due_at IS NOT NULL),
-            (SELECT min(e.cleanup_due) FROM executions AS e WHERE e.cleanup_due IS NOT NULL AND e.state = 'running'),
-            (SELECT min(t.lease_expires_at) FROM tasks AS t WHERE t.lease_expires_at IS NOT NULL AND t.state = 'running')
-        ) AS at
+        least(of.task, of.execution, of.cleanup, of.lease) AS at, of.task, of.execution, of.lease
+    FROM (
+        SELECT
+            (
+                SELECT t.due_at FROM tasks AS t
+                WHERE t.due_at >= coalesce($4::timestamptz, '-infinity')
+                ORDER BY t.due_at
+                LIMIT 1
+            ) AS task,
+            (
+                SELECT t.lease_expires_at FROM tasks AS t
+                WHERE t.lease_expires_at >= coalesce($5::timestamptz, '-infinity') AND t.state = 'running'
+                ORDER BY t.lease_expires_at
+                LIMIT 1
+            ) AS lease,
+            (
+                SELECT e.due_at FROM executions AS e
+                WHERE e.due_at >= coalesce($6::timestamptz, '-infinity')
+                ORDER BY e.due_at
+                LIMIT 1
+            ) AS execution,
+            (
+                SELECT e.cleanup_due FROM executions AS e
+                WHERE e.cleanup_due IS NOT NULL AND e.state = 'running'
+                ORDER BY e.cleanup_due
+                LIMIT 1
+            ) AS cleanup
+        OFFSET 0
+    ) AS of
     OFFSET 0
 ) AS due

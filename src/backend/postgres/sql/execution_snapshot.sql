@@ -2,8 +2,17 @@
 -- orders lines of progress
 SELECT
     'execution' AS part, id, root_function,
-    CASE WHEN state = 'running' AND ending IS NOT NULL THEN 'cancelling' ELSE state END AS state,
-    args, kwargs, retries, created_at, started_at, completed_at,
+    CASE
+        WHEN executions.state = 'running' AND executions.ending IS NOT NULL THEN 'cancelling'
+        WHEN executions.state = 'pending' AND (SELECT r.opened_at FROM tasks AS r WHERE r.id = executions.root_task_id) IS NOT NULL THEN 'running'
+        ELSE executions.state
+    END AS state,
+    args, kwargs, retries, created_at,
+    CASE
+        WHEN executions.state = 'pending' THEN coalesce((SELECT r.opened_at FROM tasks AS r WHERE r.id = executions.root_task_id), executions.started_at)
+        ELSE coalesce(executions.started_at, (SELECT r.opened_at FROM tasks AS r WHERE r.id = executions.root_task_id))
+    END AS started_at,
+    completed_at,
     expiry_at, tags::text AS tags, priority, queue, result, error, replay_of, cancel_reason, NULL::text AS name,
     NULL::boolean AS cache_hit, NULL::bigint AS place, NULL::bigint AS whole, NULL::double precision AS fraction,
     NULL::bytea AS value

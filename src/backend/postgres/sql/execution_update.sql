@@ -1,4 +1,10 @@
 -- one that cleans up is told as cancelling, and is left at it by who writes that back
+-- when it started is told by this record, and no longer by its root
+WITH told AS (
+    UPDATE tasks
+    SET opened_at = NULL
+    WHERE id = (SELECT e.root_task_id FROM executions AS e WHERE e.id = $1) AND opened_at IS NOT NULL
+)
 UPDATE executions
 SET state = CASE WHEN $2::text = 'cancelling' AND state = 'running' AND ending IS NOT NULL THEN state ELSE $2 END,
     args = $3,

@@ -4,6 +4,7 @@ SET state = coalesce(ending, 'cancelled'),
     ending = NULL,
     cleanup_due = NULL,
     completed_at = $2,
+    started_at = coalesce(started_at, (SELECT r.opened_at FROM tasks AS r WHERE r.id = executions.root_task_id)),
     ended_before = CASE WHEN $2::timestamptz < created_at THEN $2::timestamptz END
 WHERE id = ANY(
     ARRAY(

@@ -8,7 +8,11 @@ SET state = CASE WHEN executions.ending IS NULL THEN b.state ELSE 'cancelling' E
     ended_before = CASE
         WHEN executions.ending IS NULL AND $6::timestamptz < executions.created_at THEN $6::timestamptz
     END,
-    due_at = NULL
+    due_at = NULL,
+    started_at = CASE
+        WHEN executions.state = 'pending' THEN coalesce((SELECT r.opened_at FROM tasks AS r WHERE r.id = executions.root_task_id), executions.started_at)
+        ELSE coalesce(executions.started_at, (SELECT r.opened_at FROM tasks AS r WHERE r.id = executions.root_task_id))
+    END
 FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[], $5::bigint[]) AS b (id, state, result, error, retries)
 WHERE executions.id = ANY (ARRAY[b.id]) AND executions.state IN ('pending', 'running')
 RETURNING executions.id, executions.state

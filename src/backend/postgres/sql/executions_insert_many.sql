@@ -3,7 +3,10 @@ INSERT INTO executions (
     args, kwargs
 )
 SELECT
-    b.id, b.root_function, b.root_task_id, b.state, b.priority, b.created_at, b.expiry_at, b.expiry_at, b.on_cancel, b.traceparent,
+    b.id, b.root_function, b.root_task_id, b.state, b.priority, b.created_at, b.expiry_at,
+    -- due now, if that is over
+    CASE WHEN b.expiry_at < now() THEN now() ELSE b.expiry_at END,
+    b.on_cancel, b.traceparent,
     b.queue, b.tags::jsonb, b.args, b.kwargs
 FROM unnest(
     $1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::bigint[], $6::timestamptz[], $7::timestamptz[], $8::text[],

@@ -2,6 +2,7 @@
 UPDATE tasks
 SET state = 'pending',
     lane = route,
+    readied = txid_current(),
     due_at = NULL,
     fence = fence + 1,
     cleanup = coalesce((SELECT max(c.op) FROM tasks AS c WHERE c.parent_task_id = tasks.id), 0),

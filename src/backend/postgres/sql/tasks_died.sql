@@ -1,6 +1,7 @@
 UPDATE tasks
 SET state = 'pending',
     lane = tasks.route,
+    readied = txid_current(),
     due_at = NULL,
     scheduled_for = NULL,
     error = coalesce(b.error, tasks.error),

@@ -1,5 +1,5 @@
 SELECT id, execution_id, parent_task_id, kind, state, step_name, retries, retry_policy
 FROM tasks
-WHERE due_at IS NOT NULL AND due_at <= $1
+WHERE due_at >= coalesce($3::timestamptz, '-infinity') AND due_at <= $1
 ORDER BY due_at, id
 LIMIT $2

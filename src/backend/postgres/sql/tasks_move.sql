@@ -1,9 +1,14 @@
 -- moves: 0 hold, 1 retry, 2 suspend, 3 release, 4 park, 5 continue. New operations reset `crashes`; effects alone do so
--- only with a journal, as without one the next attempt records them again
+-- only with a journal, as without one the next attempt records them again. What suspends when its time is over is due now
 UPDATE tasks
 SET state = CASE b.move WHEN 0 THEN 'running' WHEN 2 THEN 'waiting' WHEN 4 THEN 'waiting' ELSE 'pending' END,
     lane = CASE WHEN b.move IN (1, 3, 5) AND b.due_at IS NULL THEN tasks.route END,
-    due_at = CASE b.move WHEN 0 THEN tasks.due_at WHEN 1 THEN b.due_at WHEN 2 THEN tasks.deadline_at END,
+    readied = CASE WHEN b.move IN (1, 3, 5) AND b.due_at IS NULL THEN txid_current() END,
+    due_at = CASE b.move
+        WHEN 0 THEN tasks.due_at
+        WHEN 1 THEN b.due_at
+        WHEN 2 THEN CASE WHEN tasks.deadline_at < now() THEN now() ELSE tasks.deadline_at END
+    END,
     scheduled_for = CASE b.move WHEN 1 THEN b.due_at ELSE tasks.scheduled_for END,
     error = CASE WHEN b.move IN (1, 4) THEN b.error WHEN b.move = 5 THEN NULL ELSE tasks.error END,
     retries = tasks.retries + CASE b.move WHEN 1 THEN 1 ELSE 0 END,

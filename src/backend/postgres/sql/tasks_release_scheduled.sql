@@ -1,5 +1,5 @@
 UPDATE tasks
-SET lane = route, due_at = NULL
+SET lane = route, readied = txid_current(), due_at = NULL
 WHERE id = ANY(
     ARRAY(
         SELECT t.id

@@ -1,6 +1,7 @@
 UPDATE tasks
 SET state = 'pending',
     lane = CASE WHEN b.due_at IS NULL THEN tasks.route END,
+    readied = CASE WHEN b.due_at IS NULL THEN txid_current() END,
     due_at = b.due_at,
     scheduled_for = b.due_at,
     error = b.error,

@@ -1,1 +1,1 @@
-UPDATE tasks SET state = 'pending', lane = route, due_at = NULL, joins = NULL WHERE id = $1 AND state = 'waiting'
+UPDATE tasks SET state = 'pending', lane = route, readied = txid_current(), due_at = NULL, joins = NULL WHERE id = $1 AND state = 'waiting'

@@ -6,7 +6,9 @@ INSERT INTO tasks (
 )
 SELECT
     b.id, b.execution_id, b.parent_task_id, b.root, b.step_name, b.step_key, b.kind, b.state, b.lane, b.route,
-    b.priority, b.created_at, b.due_at, b.scheduled_for, b.fence, b.worker_id, b.started_at, b.completed_at,
+    b.priority, b.created_at,
+    -- due now, if that is over
+    CASE WHEN b.due_at < now() THEN now() ELSE b.due_at END, b.scheduled_for, b.fence, b.worker_id, b.started_at, b.completed_at,
     b.deadline_at, b.retries, b.timeout, b.idempotency_key, b.queue, b.tags, b.retry_policy, b.args, b.kwargs,
     b.result, b.error, b.run, b.ops, b.effects, b.op, b.arrival, b.opened, b.crashes, b.deaths, b.company,
     b.cleanup, b.parked, b.parked_version, b.joins, b.cache_key, b.cache_ttl, b.cache_hit, b.heartbeat

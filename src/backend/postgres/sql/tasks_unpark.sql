@@ -5,6 +5,7 @@ SET state = 'pending',
         WHEN EXISTS (SELECT 1 FROM functions AS f WHERE f.name = tasks.step_name AND f.max_concurrent IS NOT NULL) THEN route
         ELSE $3
     END,
+    readied = txid_current(),
     due_at = $5,
     parked = NULL,
     parked_version = NULL,

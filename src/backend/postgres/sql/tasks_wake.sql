@@ -1,6 +1,7 @@
 -- back to the worker that suspended it, for a while, if there are others; what is limited is claimed by its route alone, where it is counted
 UPDATE tasks
 SET state = 'pending',
+    readied = txid_current(),
     (lane, due_at) = (
         SELECT coalesce(-w.number, tasks.route), CASE WHEN w.number IS NOT NULL THEN $2::timestamptz END
         FROM (SELECT tasks.worker_id WHERE $4::boolean AND NOT tasks.step_name = ANY($3::text[])) AS own

@@ -21,8 +21,15 @@ use crate::model::{Error, Execution, ExecutionState, Id, ProgressEntry, Result, 
 
 pub(super) async fn create<D: Database>(store: &Sql<D>, execution: Execution) -> Result<Response> {
     decide::check_execution(&execution)?;
-    store.write_exactly(execution, |tx, execution| Box::pin(async move { insert(tx, &execution, None).await })).await?;
+    store.write_exactly(execution, |tx, execution| Box::pin(insert_alone(tx, execution))).await?;
     Ok(Response::Nothing)
+}
+
+async fn insert_alone(tx: &mut Tx<'_>, execution: Arc<Execution>) -> Result<()> {
+    insert(tx, &execution, None).await?;
+    // Tasks that a tool has made before it can run from now on.
+    tx.hint_work();
+    Ok(())
 }
 
 pub(super) async fn create_with_root<D: Database>(

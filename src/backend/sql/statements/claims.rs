@@ -10,18 +10,39 @@ statements! {
         best: Int, ..task, run: Int, ops: Int, effects: Int, opened: Int, heartbeat: Bytes, crashes: Int,
         deaths: Int, begun: Int, company: Int, deadline_at: Due, cache_key: Text, cache_ttl: Int, cleanup: Int,
         traceparent: Text,
-    );
+    ) postgres needs not "it has a text of its own, which begins where the living are";
+
+    /// The same, from these places of lanes on: `since` null: all that is not above `priority`, which is null where nothing
+    /// is known to be there. `seen` and `running` are of the snapshot in which the places were seen, null for none. In each
+    /// row are the new places (see `places.rs`), as of which snapshot, and this transaction's number.
+    TASKS_CLAIM_FROM "tasks_claim_from" "claim"
+        rows (lane: Int, seen: Int, priority: Int, since: Time)
+        with (
+            running: Ints, count: Int, worker_id: Text, now: Due, lease: Lease, limited: Flag, whatever: Flag,
+            begun: Int,
+        ) gives (
+            best: Int, snapshot: Text, own: Int, places: Text, ..task, run: Int, ops: Int, effects: Int, opened: Int,
+            heartbeat: Bytes, crashes: Int, deaths: Int, begun: Int, company: Int, deadline_at: Due, cache_key: Text,
+            cache_ttl: Int, cleanup: Int, traceparent: Text,
+        ) sqlite needs not "no dead entries are in the way of its one writer";
 
     /// The best tasks of these lanes, best first: `each` of a lane at most, and so many of all.
     TASKS_BEST "tasks_best" "look for the best" with (lanes: Ints, each: Int, count: Int)
-        gives (lane: Int, priority: Int, created_at: Time, id: Id);
+        gives (lane: Int, priority: Int, created_at: Time, id: Id)
+        postgres needs not "it has a text of its own, which begins where the living are";
+
+    /// The same, from these places on, as in [`TASKS_CLAIM_FROM`]; also where there are none.
+    TASKS_BEST_FROM "tasks_best_from" "look for the best"
+        rows (lane: Int, seen: Int, priority: Int, since: Time) with (running: Ints, each: Int, count: Int)
+        gives (snapshot: Text, own: Int, places: Text, lane: Int, priority: Int, created_at: Time, id: Id)
+        sqlite needs not "no dead entries are in the way of its one writer";
 
     /// Counts the valid leases on tasks of functions with a limit.
     TASKS_COUNT_LIMITED "tasks_count_limited" "count limited functions' tasks" with (functions: Texts, now: Lease)
         gives (step_name: Text, count: Int);
 
     EXECUTIONS_START "executions_start" "start executions" rows (id: Id) with (now: Time)
-        postgres needs not "a claim starts them";
+        postgres needs not "a claim of the root tells it";
 
     /// Leases that still hold, but for those of rows that others are at. Of an execution that is being cancelled they are
     /// renewed too.

@@ -3,16 +3,21 @@
 statements! {
     /// `wait`: microseconds until something is due; negative if it is overdue, null if nothing is scheduled. `other`:
     /// there is work for a sweep that has no due time. `ready`: there is something to claim in these lanes. `version`:
-    /// the catalog's.
-    DUE_NEXT "due_next" "look for what is due" with (lanes: Ints, now: Clock)
-        gives (wait: Int, other: Flag, ready: Flag, version: Int);
+    /// the catalog's. PostgreSQL: `ready` is asked of lanes in which nothing was, as of snapshots (`places.rs`); nothing is
+    /// due before the times since when something may be, which are null for all, and the new ones come back.
+    DUE_NEXT "due_next" "look for what is due"
+        with (
+            lanes: Ints, now: Clock, seen: Ints, running: Ints, due_since: Time, lease_since: Time, expiry_since: Time,
+        ) gives (
+            wait: Int, other: Flag, ready: Flag, version: Int, due_since: Time, lease_since: Time, expiry_since: Time,
+        );
 
-    TASKS_DUE "tasks_due" "find what is due" with (now: Due, limit: Int) gives (
+    TASKS_DUE "tasks_due" "find what is due" with (now: Due, limit: Int, since: Time) gives (
         id: Id, execution_id: Id, parent_task_id: Id, kind: Text, state: Text, step_name: Text, retries: Int,
         retry_policy: Text,
     );
 
-    TASKS_LEASES_ENDED "tasks_leases_ended" "find ended leases" with (now: Lease, limit: Int) gives (
+    TASKS_LEASES_ENDED "tasks_leases_ended" "find ended leases" with (now: Lease, limit: Int, since: Time) gives (
         id: Id, execution_id: Id, parent_task_id: Id, step_name: Text, crashes: Int, begun: Int,
         company: Int, retry_policy: Text, worker_id: Text, execution_state: Text,
     );
@@ -27,7 +32,7 @@ statements! {
         rows (id: Id, error: Bytes, crashes: Int, deaths: Int, company: Int);
 
     /// They begin to be cancelled.
-    EXECUTIONS_EXPIRE "executions_expire" "expire executions" with (now: Due, limit: Int) gives (id: Id);
+    EXECUTIONS_EXPIRE "executions_expire" "expire executions" with (now: Due, limit: Int, since: Time) gives (id: Id);
 
     /// The time of their cleanup is over: they are being cancelled for good.
     EXECUTIONS_CLEANUP_OVER "executions_cleanup_over" "end cleanups" with (now: Due, limit: Int) gives (id: Id);

@@ -18,5 +18,7 @@ statements! {
 
     DEAD_LETTER_DELETE "dead_letter_delete" "delete a dead letter" with (task_id: Id);
 
+    DEAD_LETTERS_DELETE "dead_letters_delete" "delete dead letters" rows (task_id: Id);
+
     DEAD_LETTERS_TAKE_BACK "dead_letters_take_back" "take dead letters back" rows (task_id: Id);
 }

@@ -270,6 +270,32 @@ fn the_texts_use_what_they_are_given_and_nothing_else() {
     none(&problems);
 }
 
+/// Claims find by `readied` what became ready before the places that they remember (`places.rs`): whatever gives a task a
+/// lane says by which transaction. A new row has it by default.
+#[test]
+fn whatever_makes_a_task_ready_says_so() {
+    let mut problems = Vec::new();
+    let mut seen = 0;
+    for (name, sql) in files("postgres", "sql") {
+        let code = bare(&sql);
+        let gives = ["SET lane = ", ", lane = ", "(lane, due_at) = "].iter().any(|mark| {
+            code.contains("UPDATE tasks") && code.split(mark).skip(1).any(|rest| !rest.starts_with("NULL"))
+        });
+        seen += usize::from(gives);
+        let says = code.split("readied = ").skip(1).any(|rest| rest.find("txid_current()").is_some_and(|at| at < 60));
+        if gives != says {
+            problems.push(format!(
+                "{name}.sql: readied = txid_current() is for what gives a task a lane, and for nothing else"
+            ));
+        }
+        if code.contains("INSERT INTO tasks") && code.contains("readied") {
+            problems.push(format!("{name}.sql inserts tasks with a transaction of its own choice"));
+        }
+    }
+    assert!(seen > 10);
+    none(&problems);
+}
+
 /// The checks stand on this: they see what is wrong.
 #[test]
 fn what_does_not_fit_is_seen() {

@@ -1,3 +1,4 @@
+-- not needed: seen, running, due_since, lease_since, expiry_since
 -- how long until something is due: a date of the wall clock, a duration by the time since boot, or a lease of this boot;
 -- a lease of another boot has ended
 SELECT
@@ -40,4 +41,7 @@ SELECT
         OR EXISTS (SELECT 1 FROM tasks AS t WHERE t.lease_until IS NOT NULL AND t.lease_boot < ?3)
         OR EXISTS (SELECT 1 FROM tasks AS t WHERE t.lease_until IS NOT NULL AND t.lease_boot > ?3) AS other,
     EXISTS (SELECT 1 FROM json_each(?1) AS l CROSS JOIN tasks AS t ON t.lane = l.value) AS ready,
-    (SELECT version FROM catalog) AS version
+    (SELECT version FROM catalog) AS version,
+    NULL AS due_since,
+    NULL AS lease_since,
+    NULL AS expiry_since

@@ -1,3 +1,4 @@
+-- not needed: since
 UPDATE executions
 SET state = 'cancelling', ending = 'timed_out', cancel_reason = 'it took longer than it was given'
 WHERE id IN (

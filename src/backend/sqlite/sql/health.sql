@@ -16,6 +16,12 @@ FROM tasks AS t INDEXED BY tasks_parked
 WHERE t.parked IS NOT NULL
 GROUP BY t.step_name
 UNION ALL
+SELECT 'stray', t.step_name, count(*), NULL, NULL, min(t.created_at)
+FROM tasks AS t INDEXED BY tasks_strays
+WHERE t.stray IS NOT NULL AND t.state IN ('pending', 'running', 'waiting')
+    AND NOT EXISTS (SELECT 1 FROM executions AS e WHERE e.id = t.execution_id)
+GROUP BY t.step_name
+UNION ALL
 SELECT 'due', NULL, count(*), NULL, NULL, min(t.due_at)
 FROM tasks AS t INDEXED BY tasks_due
 WHERE t.due_at < ?1

@@ -1,1 +1,6 @@
-SELECT EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_ready WHERE lane = ?1) AS found
+SELECT EXISTS (
+    SELECT 1
+    FROM tasks AS t INDEXED BY tasks_ready
+    WHERE t.lane = ?1
+        AND (t.stray IS NULL OR EXISTS (SELECT 1 FROM executions AS e WHERE e.id = t.execution_id))
+) AS found

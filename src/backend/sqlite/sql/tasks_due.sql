@@ -1,3 +1,4 @@
+-- not needed: since
 -- dates by the wall clock, durations by the time since boot
 SELECT t.id, t.execution_id, t.parent_task_id, t.kind, t.state, t.step_name, t.retries, t.retry_policy
 FROM (

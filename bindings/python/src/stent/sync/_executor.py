@@ -113,6 +113,14 @@ class Executor:
                 register(self.handle, handler)
                 self._registered[handler.name] = handler
 
+    def unregister(self, *handlers: Function[..., Any] | str) -> None:
+        """Takes handlers back: workers that are started from now on don't have them, those that run keep them. What is not
+        registered here raises NotFoundError."""
+        for handler in handlers:
+            name = handler if isinstance(handler, str) else handler.name
+            call(lib.stent_executor_unregister, self.handle, utf8(name))
+            self._registered.pop(name, None)
+
     def worker(self, *handlers: Handler[..., Any], **options: Unpack[WorkerOptions]) -> Worker:
         """A worker for these handlers and all that were registered: `with executor.worker(greet, welcome): …`."""
         self.register(*handlers)

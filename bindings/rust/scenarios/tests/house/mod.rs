@@ -3,8 +3,11 @@
 // Each test program has its part of it.
 #![allow(dead_code)]
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -88,17 +91,16 @@ impl Here {
     }
 
     pub fn process(&self) -> Process {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_scenarios"))
-            .args([&self.url, r#"{"lease_duration": "1s"}"#])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let said = BufReader::new(child.stdout.take().unwrap());
-        let mut process = Process { child, said };
+        let program = Path::new(env!("CARGO_BIN_EXE_scenarios"));
+        let mut process = Process::start(program, &[&self.url, r#"{"lease_duration": "1s"}"#]);
         process.expect("ready");
         process
     }
+}
+
+/// An example's program, which cargo has built beside this one.
+pub fn example(name: &str) -> PathBuf {
+    std::env::current_exe().unwrap().parent().unwrap().join("../examples").join(name)
 }
 
 /// A worker that is stopped at the test's end.
@@ -120,6 +122,13 @@ pub struct Process {
 }
 
 impl Process {
+    pub fn start(program: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        let mut child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap());
+        Process { child, said }
+    }
+
     pub fn expect(&mut self, wanted: &str) {
         let mut line = String::new();
         self.said.read_line(&mut line).unwrap();
@@ -141,6 +150,58 @@ impl Drop for Process {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
+    }
+}
+
+/// A line that came to the `log` facade.
+#[derive(Clone, Debug)]
+pub struct SaidLine {
+    pub level: log::Level,
+    pub target: String,
+    pub text: String,
+    pub facts: BTreeMap<String, String>,
+}
+
+/// The logger of a process, which keeps its lines.
+pub struct Said(Mutex<Vec<SaidLine>>);
+
+impl Said {
+    /// Set on the first call. Lines of debugging are not wanted.
+    pub fn of_this_process() -> &'static Self {
+        static SAID: Said = Said(Mutex::new(Vec::new()));
+        if log::set_logger(&SAID).is_ok() {
+            log::set_max_level(log::LevelFilter::Info);
+        }
+        &SAID
+    }
+
+    pub fn lines(&self) -> Vec<SaidLine> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl log::Log for Said {
+    fn enabled(&self, _: &log::Metadata) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record) {
+        let mut facts = Facts::default();
+        record.key_values().visit(&mut facts).unwrap();
+        let (target, text) = (record.target().to_owned(), record.args().to_string());
+        self.0.lock().unwrap().push(SaidLine { level: record.level(), target, text, facts: facts.0 });
+    }
+
+    fn flush(&self) {}
+}
+
+#[derive(Default)]
+struct Facts(BTreeMap<String, String>);
+
+impl<'kvs> log::kv::VisitSource<'kvs> for Facts {
+    fn visit_pair(&mut self, key: log::kv::Key<'kvs>, value: log::kv::Value<'kvs>) -> Result<(), log::kv::Error> {
+        self.0.insert(key.to_string(), value.to_string());
+        Ok(())
     }
 }
 
