@@ -133,10 +133,11 @@ export async function settled(page) {
   );
 }
 
-/** What axe finds serious or critical. */
-export async function faults(page) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => window.axe.run({ resultTypes: ["violations"] }));
+/** What axe finds serious or critical; by these of its rules only, if any are given. */
+export async function faults(page, ...rules) {
+  await page.evaluate(`window.axe || (() => { ${axe} })()`);
+  const options = { resultTypes: ["violations"], ...(rules.length && { runOnly: { type: "rule", values: rules } }) };
+  const { violations } = await page.evaluate((options) => window.axe.run(options), options);
   return violations
     .filter(({ impact }) => ["serious", "critical"].includes(impact))
     .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map((node) => node.html.slice(0, 200)).slice(0, 4).join(" | ")}`);

@@ -42,10 +42,10 @@ export function pages(of) {
     const found = [];
     for (const path of await places(of())) {
       await visit(of().server, path, async (page) => {
-        const look = async (how) => found.push(...[...(await faults(page)), ...(await narrow(page))].map((fault) => `${path} ${how}: ${fault}`));
+        const look = async (how, ...rules) => found.push(...(await faults(page, ...rules)).map((fault) => `${path} ${how}: ${fault}`));
         await look("light");
         await page.emulateMedia({ colorScheme: "dark" });
-        await look("dark");
+        await look("dark", "color-contrast");
         await page.setViewportSize({ width: 360, height: 740 });
         found.push(...(await narrow(page)).map((fault) => `${path} narrow: ${fault}`));
       });
