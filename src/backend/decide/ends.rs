@@ -119,12 +119,13 @@ pub(in crate::backend) struct Aftermath<'a> {
 }
 
 impl<'a> Aftermath<'a> {
-    /// `rows`: those of `ends` that did end. Their delivery to the parents is entered into the book.
+    /// `rows`: those of `ends` that did end, in any order: what follows goes by the order of `ends`. Their delivery to
+    /// the parents is entered into the book.
     pub fn of(ends: &'a [End], rows: impl IntoIterator<Item = EndedRow>, book: &mut Book) -> Self {
-        let by_id: HashMap<Id, &End> = ends.iter().map(|end| (end.id, end)).collect();
+        let mut by_id: HashMap<Id, EndedRow> = rows.into_iter().map(|row| (row.id, row)).collect();
         let mut after = Self::default();
-        for row in rows {
-            if let Some(end) = by_id.get(&row.id) {
+        for end in ends {
+            if let Some(row) = by_id.remove(&end.id) {
                 after.add(end, row, book);
             }
         }
@@ -194,6 +195,17 @@ mod tests {
         assert_eq!(after.executions, [(Id::from_u128(100), &Ending::Cancelled, 2)]);
         assert_eq!((after.parents, book.latest(parent)), (vec![parent], 4));
         assert_eq!(after.ended.len(), 2, "what was over already is not among them");
+    }
+
+    /// Joined calls are delivered in this order, and databases tell what they have changed in any.
+    #[test]
+    fn what_follows_goes_by_the_order_in_which_ends_are_said() {
+        let ids = [3, 1, 2].map(Id::from_u128);
+        let ends = ids.map(|id| End::now(id, None, Ending::Cancelled));
+        let rows = [1, 2, 3].map(|id| EndedRow { has_key: true, ..row(id, None, TaskKind::Activity) });
+        let after = Aftermath::of(&ends, rows, &mut Book::default());
+        assert_eq!(after.with_key.iter().map(|(id, _)| *id).collect::<Vec<_>>(), ids);
+        assert_eq!(after.ended.iter().map(|ended| ended.id).collect::<Vec<_>>(), ids);
     }
 
     #[test]
