@@ -16,7 +16,9 @@ pub(super) use calls::{Asked, Found, KEY_TTL, Reservation, Resolved, idempotency
 pub(super) use due::{Charge, Death, Due, Left, Row as DueRow, when_due, when_lease_ended};
 pub(super) use ends::{Aftermath, End, Ended, EndedRow, Ending};
 pub(super) use fork::{Copy, Node, copies, path, root_task_id};
-pub(super) use moves::{Known, Leaving, Place, check_parcel, has_left, is_cancelling, may_come, may_leave, put_down};
+pub(super) use moves::{
+    Known, Leaving, Place, check_parcel, has_left, has_moved, in_key, is_cancelling, may_come, may_leave, put_down,
+};
 pub(super) use progress::{line, merge};
 pub(super) use records::{
     check_counter, check_execution, check_letter, check_root, check_runs, check_task, circle_among, completed_at,

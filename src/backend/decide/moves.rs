@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::{check_execution, check_task, circle_among, own_ancestor, task_exists};
 use crate::backend::{Imported, Parcel, ParcelTask};
-use crate::model::{Error, Id, Result, TaskState, check_key};
+use crate::model::{Error, Id, Result, Status, TaskState, check_key};
 
 /// What a store knows of an execution's moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +118,31 @@ pub(in crate::backend) fn has_left(execution: Id, known: Option<Known>) -> Error
         ))
         .with("execution_id", execution.to_string()),
         _ => super::unknown_execution(execution),
+    }
+}
+
+/// Of an execution that is dispatched once more where it came from.
+pub(in crate::backend) fn has_moved(execution: Id, place: Place) -> Error {
+    let whither = match place {
+        Place::Fenced => {
+            "was exported from this store, which keeps it fenced; dispatch to the store that it was exported for, or, if \
+             it was imported nowhere, take it back (`stent exported back`)"
+        }
+        Place::Gone | Place::Here => {
+            "was exported from this store, and has been imported elsewhere; dispatch to the store where it is"
+        }
+    };
+    Error::conflict(format!("execution {execution} {whither}; nothing was started"))
+        .with("execution_id", execution.to_string())
+}
+
+/// Who was refused because of a key is told which.
+pub(in crate::backend) fn in_key(why: Error, function: &str, key: &str) -> Error {
+    match why.status() {
+        Status::Conflict => {
+            why.doing(&format!("the idempotency key '{key}' of {function} is taken")).with("idempotency_key", key)
+        }
+        _ => why,
     }
 }
 

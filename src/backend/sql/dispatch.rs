@@ -3,6 +3,7 @@
 use super::ends;
 use super::idempotency;
 use super::insert::{self, NewTask};
+use super::moved;
 use super::rows::{args_column, kwargs_column};
 use super::statements::{EXECUTIONS_INSERT_MANY, EXECUTIONS_SAME};
 use super::tx::Tx;
@@ -171,6 +172,7 @@ async fn insert_set(tx: &mut Tx<'_>, executions: &[NewExecution], again: bool) -
         return Ok(answers);
     }
     if inserted < wanted {
+        moved::refuse(tx, executions.iter().map(|new| new.id)).await?;
         return Err(Error::conflict(
             "dispatch: an execution with one of the given ids exists already; nothing was started",
         ));

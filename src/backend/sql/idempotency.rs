@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::lock::Lock;
+use super::moved;
 use super::row::Row;
 use super::statements::{
     IDEMPOTENCY_FIND, IDEMPOTENCY_HOLD, IDEMPOTENCY_INHERIT, IDEMPOTENCY_LOCK, IDEMPOTENCY_LOCK_OWNED,
@@ -73,10 +74,14 @@ pub(super) async fn reserve(
     }
     let mut find = IDEMPOTENCY_FIND.call();
     if let Some(row) = tx.find(find.text(full_key.as_str()).time(tx.now)).await? {
-        let means = decide::reserve(function, key, args_hash, reuse, task, standing(&row)?)?;
+        let found = standing(&row)?;
+        let absent = found.owner.filter(|_| found.state.is_none());
+        let means = decide::reserve(function, key, args_hash, reuse, task, found)?;
         if means != Reservation::Owner {
             return Ok(means);
         }
+        // The key of a task that has gone to another store is its execution's.
+        moved::refuse(tx, absent.into_iter()).await.map_err(|why| decide::in_key(why, function, key))?;
     }
     let mut take_over = IDEMPOTENCY_TAKE_OVER.call();
     take_over.text(full_key.as_str()).id(task).bytes(args_hash.as_slice()).time(expires_at);

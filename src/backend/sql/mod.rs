@@ -29,6 +29,7 @@ mod list;
 pub(super) mod listeners;
 pub(super) mod lock;
 mod look;
+mod moved;
 mod moves;
 mod parked;
 pub(super) mod patience;

@@ -19,9 +19,10 @@ use super::snapshot::{self, columns};
 use super::statements::{
     COUNTER_ENSURE, DEAD_LETTER_PUT, DEAD_LETTERS_DELETE, EXECUTION_PACK, EXECUTION_PROGRESS_APPEND,
     EXECUTION_PROGRESS_LIST, EXECUTION_UNPACK, EXECUTIONS_DELETE, EXECUTIONS_DELETE_COUNTERS,
-    EXECUTIONS_DELETE_PROGRESS, EXECUTIONS_DELETE_SIGNALS, EXECUTIONS_DELETE_STATE, EXECUTIONS_TASKS, IDEMPOTENCY_KEEP,
-    IDEMPOTENCY_RESERVE, MOVE_GET, MOVE_PUT, MOVES_FENCED, SIGNALS_PACK, SIGNALS_UNPACK, STATE_VALUE_ENSURE,
-    TASKS_FORGET, TASKS_FORGET_WAITS, TASKS_PACK, TASKS_UNPACK, WAITS_UNPACK,
+    EXECUTIONS_DELETE_PROGRESS, EXECUTIONS_DELETE_SIGNALS, EXECUTIONS_DELETE_STATE, EXECUTIONS_TASKS,
+    IDEMPOTENCY_COME_BACK, IDEMPOTENCY_KEEP, IDEMPOTENCY_LEAVE, IDEMPOTENCY_RESERVE, MOVE_GET, MOVE_PUT, MOVES_FENCED,
+    SIGNALS_PACK, SIGNALS_UNPACK, STATE_VALUE_ENSURE, TASKS_FORGET, TASKS_FORGET_WAITS, TASKS_PACK, TASKS_UNPACK,
+    WAITS_UNPACK,
 };
 use super::tx::Tx;
 use super::{dead_letters, ended};
@@ -145,8 +146,8 @@ async fn forget(tx: &mut Tx<'_>, parcel: &Parcel) -> Result<()> {
     }
     for chunk in parcel.tasks.chunks(BATCH_MAX) {
         let ids = || chunk.iter().map(|of| of.task.id);
-        // Who calls with a key of one that is over gets the result here, too.
-        for statement in [&IDEMPOTENCY_KEEP, &TASKS_FORGET_WAITS] {
+        // Who calls with a key of one that is over gets the result here, too; with one that goes on, it is refused.
+        for statement in [&IDEMPOTENCY_KEEP, &IDEMPOTENCY_LEAVE, &TASKS_FORGET_WAITS] {
             tx.change(&statement.call().ids(ids())).await?;
         }
         if tx.change(&TASKS_FORGET.call().ids(ids())).await? != chunk.len() as u64 {
@@ -411,7 +412,10 @@ async fn insert_tasks(tx: &mut Tx<'_>, root: Option<Id>, tasks: &[ParcelTask]) -
             let full = format!("{}/{name}", of.task.step_name);
             let mut call = IDEMPOTENCY_RESERVE.call();
             call.text(full.as_str()).id(of.task.id).bytes(key.args_hash.as_slice()).time(key.expires_at);
-            tx.change(&call).await?;
+            if tx.change(&call).await? == 0 {
+                let mut call = IDEMPOTENCY_COME_BACK.call();
+                tx.change(call.text(full.as_str()).id(of.task.id).id(of.task.execution_id)).await?;
+            }
         }
     }
     Ok(())

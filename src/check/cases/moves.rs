@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stent::backend::{Commands, Exported, Fenced, Imported, Parcel, Request, Response, Verdict};
+use stent::backend::{Commands, Exported, Fenced, Imported, NewExecution, Parcel, Request, Response, Verdict};
 use stent::codec;
 use stent::model::{DispatchOptions, ExecutionState, Id, Status, TaskOptions, TaskState, WaitMode};
 
@@ -16,6 +16,7 @@ cases! {
     what_is_imported_comes_in_once,
     what_would_wait_for_ever_stays,
     everything_of_it_travels,
+    what_has_left_is_not_begun_again,
 }
 
 /// The line, if the store lets executions go.
@@ -243,4 +244,45 @@ async fn everything_of_it_travels(store: Store) {
     assert!(!first.execution.progress.is_empty() && !first.counters.is_empty() && !first.state.is_empty());
     assert!(first.tasks.len() > 1 && first.signals.len() == 1, "{first:?}");
     assert_eq!(text(&first.signals[0].signal.payload), "[1,  2]");
+}
+
+async fn what_has_left_is_not_begun_again(store: Store) {
+    store.worker("w", &["root", "child"]).await;
+    let keyed = || DispatchOptions { idempotency_key: Some("once".to_owned()), ..DispatchOptions::default() };
+    let execution = store.start_with("root", "[]", keyed()).await.must();
+    let root = store.take().await;
+    let by_key = || stent::model::CallOptions { idempotency_key: Some("child".to_owned()), ..Default::default() };
+    store.suspend(&root, spawns([call_with(&root, 1, "child", "[]", by_key())]), WaitMode::All, &[1], 0).await;
+    let Some(line) = export(&store, execution).await else { return };
+    let record = parcel(&line).execution;
+    let again = || new_execution("root", "[]", DispatchOptions::default());
+    let same = || NewExecution { id: execution, ..again() };
+    let refused = async |why: &str| {
+        is_status(store.backend.dispatch(vec![same()]).await, Status::Conflict, why);
+        is_status(store.backend.dispatch(vec![again(), same()]).await, Status::Conflict, why);
+        is_status(store.start_with("root", "[]", keyed()).await, Status::Conflict, why);
+        let created = store.backend.call(Request::CreateExecution { execution: record.clone() }).await;
+        is_status(created, Status::Conflict, why);
+        store.idle().await;
+    };
+    refused("exported back").await;
+    // A call with the key of its child, which is fenced too.
+    let other = store.root("root").await;
+    store.suspend(&other, spawns([call_with(&other, 1, "child", "[]", by_key())]), WaitMode::All, &[1], 0).await;
+    let other = store.take().await;
+    let journal = store.journal(other.task.id).await;
+    assert!(journal[0].state == TaskState::Failed, "{journal:?}");
+    store.complete(&other, "1").await;
+
+    store.backend.settle(execution, Fenced::TakeBack).await.must();
+    assert_eq!(store.start_with("root", "[]", keyed()).await.must(), execution, "the key is its root's again");
+    store.backend.export(execution, false).await.must();
+    store.backend.settle(execution, Fenced::LetGo).await.must();
+    refused("imported elsewhere").await;
+    let back = Parcel { moves: 3, ..parcel(&line) };
+    assert_eq!(store.backend.import(back).await.must(), Imported::Done);
+    assert_eq!(store.start_with("root", "[]", keyed()).await.must(), execution, "it has come home");
+    store.complete(&store.take().await, "2").await;
+    store.complete(&store.take().await, "3").await;
+    store.is(execution, ExecutionState::Completed).await;
 }

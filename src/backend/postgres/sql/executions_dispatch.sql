@@ -1,4 +1,4 @@
--- all of them, or none if the catalog has another version; an id that exists is an error. The rows keep their order
+-- all of them, or none if the catalog has another version or one of them has moved; an id that exists is an error. The rows keep their order
 WITH given AS MATERIALIZED (
     SELECT b.*, now() + b.position * interval '2 microseconds' AS created_at
     FROM unnest(
@@ -9,6 +9,7 @@ WITH given AS MATERIALIZED (
         cache_key, cache_ttl, retry_policy, position
     )
     WHERE (SELECT c.version FROM catalog AS c) = $16
+        AND NOT EXISTS (SELECT 1 FROM moves AS m WHERE m.execution_id = ANY($1::uuid[]) AND m.place <> 'here')
 ),
 roots AS (
     INSERT INTO tasks (

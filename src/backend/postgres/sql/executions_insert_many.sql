@@ -15,4 +15,5 @@ FROM unnest(
     id, root_function, root_task_id, state, priority, created_at, expiry_at, on_cancel, traceparent, queue, tags, args,
     kwargs
 )
+WHERE NOT EXISTS (SELECT 1 FROM moves AS m WHERE m.execution_id = b.id AND m.place <> 'here')
 ON CONFLICT (id) DO NOTHING

@@ -12,7 +12,7 @@ use super::super::statements::{
 use super::super::store::Sql;
 use super::super::tx::Tx;
 use super::super::waits::WaitBook;
-use super::super::{ends, list, rows};
+use super::super::{ends, list, moved, rows};
 use super::tasks;
 use crate::backend::decide::{self, End, Ending};
 use crate::backend::{ExecutionFilter, Response};
@@ -52,6 +52,7 @@ async fn insert_both(tx: &mut Tx<'_>, both: Arc<(Execution, Task)>) -> Result<()
 }
 
 async fn insert(tx: &mut Tx<'_>, execution: &Execution, root: Option<Id>) -> Result<()> {
+    moved::refuse(tx, std::iter::once(execution.id)).await?;
     let mut call = EXECUTION_INSERT.call();
     call.id(execution.id)
         .text(execution.root_function.as_str())

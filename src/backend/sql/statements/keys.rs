@@ -16,6 +16,12 @@ statements! {
     /// For owners that are deleted: their results are kept as plain values.
     IDEMPOTENCY_KEEP "idempotency_keep" "keep the results of idempotency keys" rows (owner: Id);
 
+    /// For owners that go on in another store: their keys are their execution's until it comes back.
+    IDEMPOTENCY_LEAVE "idempotency_leave" "keep idempotency keys" rows (owner: Id);
+
+    IDEMPOTENCY_COME_BACK "idempotency_come_back" "give an idempotency key back"
+        with (key: Text, owner: Id, execution: Id);
+
     TASK_ROOT_EXECUTION "task_root_execution" "find an execution by its root" with (id: Id) gives (execution_id: Id);
 
     /// Is `ancestor` the task itself, one of its ancestors, or a task that one of these waits for by a key?

@@ -55,6 +55,9 @@ statements! {
     MOVE_GET "move_get" "look for a move" with (execution_id: Id)
         gives (number: Int, place: Text, function: Text, moved_at: Time, document: Bytes);
 
+    /// Which of them have left, and have not come back.
+    MOVED "moved" "look for executions that have moved" rows (id: Id) gives (execution_id: Id, place: Text);
+
     MOVES_FENCED "moves_fenced" "list what is fenced" with (limit: Int)
         gives (execution_id: Id, function: Text, number: Int, moved_at: Time, bytes: Int);
 }
