@@ -39,18 +39,19 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "src/bin/stent",
         &[
-            "args", "marks", "papers", "place", "run", "screen", "serve", "table", "tree", "trouble", "ui", "verdict",
-            "watch", "words",
+            "args", "catalog", "marks", "papers", "place", "run", "screen", "serve", "table", "tree", "trouble", "ui",
+            "verdict", "watch", "words",
         ],
     ),
     ("src/bin/stent/args.rs", &["words"]),
+    ("src/bin/stent/catalog.rs", &[]),
     ("src/bin/stent/papers.rs", &["args", "trouble"]),
     ("src/bin/stent/place.rs", &["trouble"]),
     ("src/bin/stent/screen.rs", &["trouble", "words"]),
     ("src/bin/stent/serve.rs", &[]),
     ("src/bin/stent/tree.rs", &["words"]),
     ("src/bin/stent/trouble.rs", &[]),
-    ("src/bin/stent/ui", &["args", "place", "screen", "trouble", "ui", "verdict", "watch", "words"]),
+    ("src/bin/stent/ui", &["args", "catalog", "place", "screen", "trouble", "ui", "verdict", "watch", "words"]),
     ("src/bin/stent/verdict.rs", &["words"]),
     ("src/bin/stent/words.rs", &[]),
     (

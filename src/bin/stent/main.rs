@@ -9,6 +9,7 @@
 //! | `words` | times, sizes and payloads as people read them; pure | stores, the terminal |
 //! | `marks`, `table` | states and times in colours; columns | stores |
 //! | `tree` | an execution's tasks as a tree, which of them are shown | stores, the terminal |
+//! | `catalog` | functions and queues, as JSON and the page tell of them; pure | how they were read |
 //! | `verdict` | what a store's numbers mean and what is to be done; pure | how they were read |
 //! | `serve` | HTTP: a page that is fetched again and again | stores, what is on the page |
 //! | `run/` | a file for each group of commands: one asks the store, then says | SQL, the terminal |
@@ -17,6 +18,7 @@
 //! | `papers` | writes man pages and completions | all else |
 
 mod args;
+mod catalog;
 mod marks;
 mod papers;
 mod place;

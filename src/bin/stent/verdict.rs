@@ -8,8 +8,9 @@ use stent::model::Timestamp;
 
 use crate::words::{age, bytes, duration, number, several, visible};
 
-/// Workers sweep several times a second where something is due, and every few seconds elsewhere.
-const SWEEP: Duration = Duration::from_secs(60);
+/// Workers sweep several times a second where something is due, and every few seconds elsewhere. One that was not heard of
+/// for so long may be gone.
+pub const SILENT: Duration = Duration::from_secs(60);
 /// What a sweep takes is taken at once; longer ago, nobody sweeps.
 const LATE: Duration = Duration::from_secs(30);
 /// A transaction that is older than this keeps dead rows from being cleared away.
@@ -112,11 +113,11 @@ fn workers(seen: &Seen<'_>) -> Finding {
         return todo("workers", Mark::Bad, "there is none", todo_);
     };
     let silent = seen.now.since(last);
-    if silent > SWEEP {
+    if silent > SILENT {
         let found = format!("the last sweep was {} ago", duration(silent));
         return todo("workers", Mark::Bad, found, "look whether workers run and reach the store: stent workers");
     }
-    let gone = seen.registered.workers.iter().filter(|worker| seen.now.since(worker.seen_at) > SWEEP).count();
+    let gone = seen.registered.workers.iter().filter(|worker| seen.now.since(worker.seen_at) > SILENT).count();
     let found = format!("{}, the last sweep {}", several(seen.registered.workers.len() as u64, "worker"), age(last));
     match gone {
         0 => good("workers", found),

@@ -1,54 +1,18 @@
 //! What the store knows of functions, workers and queues, and its counts.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 use stent::backend::RegisteredWorker;
-use stent::model::{ExecutionState, FunctionOptions, RetryPolicy, TaskState};
+use stent::model::{ExecutionState, TaskState};
 
+use crate::catalog::{self, Function, Queue};
 use crate::marks;
 use crate::place::Place;
 use crate::screen::{Colour, Screen};
 use crate::table::{self, Cell};
 use crate::trouble::{DONE, Trouble};
 use crate::words;
-
-/// As options are given to a worker.
-#[derive(Serialize)]
-struct Function {
-    name: String,
-    queue: Option<String>,
-    tags: Vec<String>,
-    priority: Option<i64>,
-    retry_policy: Option<RetryPolicy>,
-    timeout_seconds: Option<f64>,
-    version: Option<String>,
-    max_concurrent: Option<u32>,
-    cached: bool,
-    idempotent: bool,
-}
-
-impl Function {
-    fn new(name: String, options: FunctionOptions) -> Self {
-        Self {
-            name,
-            queue: options.queue,
-            tags: options.tags,
-            priority: options.priority,
-            retry_policy: options.retry_policy,
-            timeout_seconds: options.timeout.as_ref().map(Duration::as_secs_f64),
-            version: options.version,
-            max_concurrent: options.max_concurrent,
-            cached: options.cached,
-            idempotent: options.idempotent,
-        }
-    }
-
-    fn attempts(&self) -> String {
-        self.retry_policy.as_ref().map(|policy| policy.max_attempts.to_string()).unwrap_or_default()
-    }
-}
 
 pub async fn functions(place: &Place, screen: &mut Screen) -> Result<u8, Trouble> {
     #[derive(Serialize)]
@@ -68,13 +32,14 @@ pub async fn functions(place: &Place, screen: &mut Screen) -> Result<u8, Trouble
 }
 
 fn function(function: &Function) -> Vec<Cell> {
+    let attempts = function.retry_policy.as_ref().map(|policy| policy.max_attempts.to_string());
     let text = |text: &Option<String>| Cell::from(text.as_deref().map(words::visible).unwrap_or_default());
     vec![
         words::visible(&function.name).into(),
         text(&function.version),
         text(&function.queue),
         words::visible(&function.tags.join(", ")).into(),
-        function.attempts().into(),
+        attempts.unwrap_or_default().into(),
         function.timeout_seconds.map(|s| words::duration(Duration::from_secs_f64(s))).unwrap_or_default().into(),
         function.max_concurrent.map(|most| most.to_string()).unwrap_or_default().into(),
     ]
@@ -111,50 +76,13 @@ pub async fn workers(place: &Place, screen: &mut Screen) -> Result<u8, Trouble> 
     Ok(DONE)
 }
 
-#[derive(Default, Serialize)]
-struct Queue {
-    /// None: tasks without a queue.
-    queue: Option<String>,
-    ready: u64,
-    oldest_seconds: f64,
-    functions: Vec<String>,
-    workers: u64,
-}
-
 pub async fn queues(place: &Place, screen: &mut Screen) -> Result<u8, Trouble> {
     #[derive(Serialize)]
     struct View {
-        queues: Vec<Queue>,
+        queues: Vec<Queue<u64>>,
     }
     let registered = place.backend.registered().await?;
-    let mut found = BTreeMap::<Option<String>, Queue>::new();
-    for (name, options) in &registered.functions {
-        found.entry(options.queue.clone()).or_default().functions.push(name.clone());
-    }
-    for worker in &registered.workers {
-        for queue in &worker.queues {
-            found.entry(Some(queue.clone())).or_default();
-        }
-    }
-    for depth in registered.ready {
-        let queue = found.entry(depth.queue).or_default();
-        queue.ready += depth.count;
-        queue.oldest_seconds = queue.oldest_seconds.max(depth.oldest.as_secs_f64());
-        if !queue.functions.contains(&depth.function) {
-            queue.functions.push(depth.function);
-        }
-    }
-    let serves = |name: &Option<String>, worker: &&RegisteredWorker| match name {
-        None => true,
-        Some(name) => worker.queues.is_empty() || worker.queues.contains(name),
-    };
-    let queues: Vec<Queue> = found
-        .into_iter()
-        .map(|(name, queue)| {
-            let workers = registered.workers.iter().filter(|worker| serves(&name, worker)).count() as u64;
-            Queue { queue: name, workers, ..queue }
-        })
-        .collect();
+    let queues: Vec<_> = catalog::queues(&registered).into_iter().map(Queue::counted).collect();
     let rows: Vec<Vec<Cell>> = queues.iter().map(queue).collect();
     if rows.is_empty() {
         screen.line("No queues. They come with functions, workers and what is dispatched.");
@@ -165,7 +93,7 @@ pub async fn queues(place: &Place, screen: &mut Screen) -> Result<u8, Trouble> {
     Ok(DONE)
 }
 
-fn queue(queue: &Queue) -> Vec<Cell> {
+fn queue(queue: &Queue<u64>) -> Vec<Cell> {
     let oldest = (queue.ready > 0).then(|| words::duration(Duration::from_secs_f64(queue.oldest_seconds)));
     let nobody = (queue.workers == 0 && queue.ready > 0).then_some(Colour::Bad);
     vec![

@@ -1,13 +1,10 @@
 //! Workers, functions and queues.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use serde::Serialize;
 use stent::backend::{Registered, RegisteredWorker};
-use stent::model::{FunctionOptions, RetryPolicy};
 
 use super::at_hand::{self, Running};
+use crate::catalog::{self, Function, Queue};
 use crate::ui::app::App;
 use crate::ui::refusal::Answer;
 
@@ -19,16 +16,8 @@ pub struct WorkersView {
 
 #[derive(Serialize)]
 pub struct FunctionView {
-    pub name: String,
-    pub queue: Option<String>,
-    pub tags: Vec<String>,
-    pub priority: Option<i64>,
-    pub retry_policy: Option<RetryPolicy>,
-    pub timeout_seconds: Option<f64>,
-    pub version: Option<String>,
-    pub max_concurrent: Option<u32>,
-    pub cached: bool,
-    pub idempotent: bool,
+    #[serde(flatten)]
+    pub function: Function,
     /// Its tasks that can be claimed now.
     pub ready: u64,
 }
@@ -40,15 +29,8 @@ pub struct FunctionsView {
     pub unknown: Vec<String>,
 }
 
-#[derive(Default, Serialize)]
-pub struct QueueView {
-    /// None: tasks without a queue.
-    pub queue: Option<String>,
-    pub ready: u64,
-    pub oldest_seconds: f64,
-    pub functions: Vec<String>,
-    pub workers: Vec<String>,
-}
+/// With the workers that serve it.
+pub type QueueView = Queue<Vec<String>>;
 
 #[derive(Serialize)]
 pub struct QueuesView {
@@ -67,54 +49,13 @@ pub async fn functions(app: &App) -> Answer<FunctionsView> {
     unknown.sort_unstable();
     unknown.dedup();
     let ready_of = |name: &str| ready.iter().filter(|depth| depth.function == name).map(|depth| depth.count).sum();
-    let functions = functions.into_iter().map(|(name, options)| function(ready_of(&name), name, options)).collect();
+    let functions = functions
+        .into_iter()
+        .map(|(name, options)| FunctionView { ready: ready_of(&name), function: Function::new(name, options) })
+        .collect();
     Ok(FunctionsView { functions, unknown })
 }
 
-fn function(ready: u64, name: String, options: FunctionOptions) -> FunctionView {
-    FunctionView {
-        name,
-        queue: options.queue,
-        tags: options.tags,
-        priority: options.priority,
-        retry_policy: options.retry_policy,
-        timeout_seconds: options.timeout.as_ref().map(Duration::as_secs_f64),
-        version: options.version,
-        max_concurrent: options.max_concurrent,
-        cached: options.cached,
-        idempotent: options.idempotent,
-        ready,
-    }
-}
-
 pub async fn queues(app: &App) -> Answer<QueuesView> {
-    Ok(QueuesView { queues: queues_of(&app.backend.registered().await?) })
-}
-
-pub fn queues_of(registered: &Registered) -> Vec<QueueView> {
-    let mut found = BTreeMap::<Option<String>, QueueView>::new();
-    for (name, options) in &registered.functions {
-        found.entry(options.queue.clone()).or_default().functions.push(name.clone());
-    }
-    for queue in registered.workers.iter().flat_map(|worker| &worker.queues) {
-        found.entry(Some(queue.clone())).or_default();
-    }
-    for depth in &registered.ready {
-        let queue = found.entry(depth.queue.clone()).or_default();
-        queue.ready += depth.count;
-        queue.oldest_seconds = queue.oldest_seconds.max(depth.oldest.as_secs_f64());
-        if !queue.functions.contains(&depth.function) {
-            queue.functions.push(depth.function.clone());
-        }
-    }
-    let serves = |name: &Option<String>, worker: &RegisteredWorker| match name {
-        None => true,
-        Some(name) => worker.queues.is_empty() || worker.queues.contains(name),
-    };
-    let with_workers = |(name, queue): (Option<String>, QueueView)| {
-        let workers = registered.workers.iter().filter(|worker| serves(&name, worker));
-        let workers = workers.map(|worker| worker.worker_id.clone()).collect();
-        QueueView { queue: name, workers, ..queue }
-    };
-    found.into_iter().map(with_workers).collect()
+    Ok(QueuesView { queues: catalog::queues(&app.backend.registered().await?) })
 }

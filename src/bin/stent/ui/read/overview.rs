@@ -7,7 +7,8 @@ use stent::backend::{DeadLetterFilter, RegisteredWorker, StoreStats};
 use stent::model::{DeadLetter, Execution, ExecutionState, Timestamp};
 
 use super::at_hand::{self, HandView};
-use super::catalog::{QueueView, queues_of};
+use super::catalog::QueueView;
+use crate::catalog;
 use crate::ui::app::App;
 use crate::ui::refusal::Answer;
 use crate::ui::samples::Seen;
@@ -61,7 +62,7 @@ pub async fn read(app: &App) -> Answer<OverviewView> {
         hours: seen.hours.clone(),
         latency: latency(&seen),
         failures: failures(&seen.newest),
-        queues: queues_of(&registered),
+        queues: catalog::queues(&registered),
         workers: registered.workers,
         at_hand: at_hand::read(app).await?,
         dead_letters: app.backend.dead_letters(letters).await?,

@@ -1,7 +1,5 @@
 //! Workers, functions, queues, and the store's health.
 
-use std::time::Duration;
-
 use maud::{Markup, html};
 use stent::backend::{AtHand, RegisteredWorker};
 
@@ -10,11 +8,8 @@ use super::hand;
 use super::parts::{empty, heads, seconds, tags, time};
 use crate::ui::fields::link;
 use crate::ui::read::{FunctionView, FunctionsView, HealthView, QueueView, QueuesView, WorkersView};
-use crate::verdict::{Finding, Mark};
+use crate::verdict::{Finding, Mark, SILENT};
 use crate::words::{self, number, visible};
-
-/// A living worker gives a sign more often.
-const SILENT: Duration = Duration::from_secs(60);
 
 pub fn workers(ctx: &Ctx<'_>, view: &WorkersView) -> Shown {
     let body = html! {
@@ -59,7 +54,7 @@ pub fn worker_table(workers: &[RegisteredWorker]) -> Markup {
 }
 
 pub fn functions(ctx: &Ctx<'_>, view: &FunctionsView) -> Shown {
-    let row = |function: &FunctionView| {
+    let row = |FunctionView { function, ready }: &FunctionView| {
         let attempts = function.retry_policy.as_ref().map(|policy| number(policy.max_attempts.into()));
         let list = link("/executions", [("function", Some(function.name.as_str().into()))]);
         let new = link("/dispatch", [("function", Some(function.name.as_str().into()))]);
@@ -69,7 +64,7 @@ pub fn functions(ctx: &Ctx<'_>, view: &FunctionsView) -> Shown {
                 td { (visible(function.version.as_deref().unwrap_or("–"))) }
                 td { (visible(function.queue.as_deref().unwrap_or("–"))) }
                 td { (tags(&function.tags)) }
-                td.number { (number(function.ready)) }
+                td.number { (number(*ready)) }
                 td.number { (attempts.as_deref().unwrap_or("–")) }
                 td { (function.timeout_seconds.map_or_else(|| "–".to_owned(), seconds)) }
                 td.number { (function.max_concurrent.map_or_else(|| "–".to_owned(), |most| number(most.into()))) }

@@ -1,0 +1,87 @@
+//! Functions and queues, as the commands' JSON and the page tell of them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use stent::backend::{Registered, RegisteredWorker};
+use stent::model::{FunctionOptions, RetryPolicy};
+
+/// With its options, as they are given to a worker.
+#[derive(Serialize)]
+pub struct Function {
+    pub name: String,
+    pub queue: Option<String>,
+    pub tags: Vec<String>,
+    pub priority: Option<i64>,
+    pub retry_policy: Option<RetryPolicy>,
+    pub timeout_seconds: Option<f64>,
+    pub version: Option<String>,
+    pub max_concurrent: Option<u32>,
+    pub cached: bool,
+    pub idempotent: bool,
+}
+
+impl Function {
+    pub fn new(name: String, options: FunctionOptions) -> Self {
+        Self {
+            name,
+            queue: options.queue,
+            tags: options.tags,
+            priority: options.priority,
+            retry_policy: options.retry_policy,
+            timeout_seconds: options.timeout.as_ref().map(Duration::as_secs_f64),
+            version: options.version,
+            max_concurrent: options.max_concurrent,
+            cached: options.cached,
+            idempotent: options.idempotent,
+        }
+    }
+}
+
+/// `W`: the workers that serve it, or how many they are.
+#[derive(Default, Serialize)]
+pub struct Queue<W> {
+    /// None: tasks without a queue.
+    pub queue: Option<String>,
+    pub ready: u64,
+    pub oldest_seconds: f64,
+    pub functions: Vec<String>,
+    pub workers: W,
+}
+
+impl Queue<Vec<String>> {
+    pub fn counted(self) -> Queue<u64> {
+        let Self { queue, ready, oldest_seconds, functions, workers } = self;
+        Queue { queue, ready, oldest_seconds, functions, workers: workers.len() as u64 }
+    }
+}
+
+/// Those of functions, of workers and of what is ready, by name, with the workers that serve each.
+pub fn queues(registered: &Registered) -> Vec<Queue<Vec<String>>> {
+    let mut found = BTreeMap::<Option<String>, Queue<Vec<String>>>::new();
+    for (name, options) in &registered.functions {
+        found.entry(options.queue.clone()).or_default().functions.push(name.clone());
+    }
+    for queue in registered.workers.iter().flat_map(|worker| &worker.queues) {
+        found.entry(Some(queue.clone())).or_default();
+    }
+    for depth in &registered.ready {
+        let queue = found.entry(depth.queue.clone()).or_default();
+        queue.ready += depth.count;
+        queue.oldest_seconds = queue.oldest_seconds.max(depth.oldest.as_secs_f64());
+        if !queue.functions.contains(&depth.function) {
+            queue.functions.push(depth.function.clone());
+        }
+    }
+    let serves = |name: &Option<String>, worker: &RegisteredWorker| match name {
+        None => true,
+        Some(name) => worker.queues.is_empty() || worker.queues.contains(name),
+    };
+    let with_workers = |(name, queue): (Option<String>, Queue<Vec<String>>)| {
+        let workers = registered.workers.iter().filter(|worker| serves(&name, worker));
+        let workers = workers.map(|worker| worker.worker_id.clone()).collect();
+        Queue { queue: name, workers, ..queue }
+    };
+    found.into_iter().map(with_workers).collect()
+}
