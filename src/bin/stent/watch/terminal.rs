@@ -108,16 +108,26 @@ mod tests {
 
     const CHILD: &str = "STENT_TEST_PANIC";
 
-    /// Runs a program on a terminal of its own, says what it wrote, and fails if the terminal is left in another way.
+    /// Runs a program on a terminal of its own, says all that it wrote, and fails if the terminal is left in another
+    /// way. One read gives what the kernel has at hand, and a terminal whose last side is closed gives an error.
     const ON_A_TERMINAL: &str = "\
-import os, pty, subprocess, sys, termios
+import os, pty, subprocess, sys, termios, threading
 master, slave = pty.openpty()
 termios.tcsetwinsize(slave, (24, 80))
 settings = lambda: [termios.tcgetattr(slave)[kind] for kind in (0, 1, 3)]
 before = settings()
+def read():
+    try:
+        while piece := os.read(master, 1 << 16):
+            sys.stdout.buffer.write(piece)
+    except OSError:
+        pass
+reader = threading.Thread(target=read)
+reader.start()
 subprocess.run(sys.argv[1:], stdin=slave, stdout=slave, stderr=slave)
 assert settings() == before
-sys.stdout.write(os.read(master, 1 << 20).decode())
+os.close(slave)
+reader.join()
 ";
 
     /// In a program of its own, this one: it takes the terminal, and panics.
