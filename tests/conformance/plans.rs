@@ -100,6 +100,7 @@ const GROWTH: &[(&str, &[&str])] = &[
     ("signals_list", &["signals_in_order"]),
     ("health", &["tasks_leased", "tasks_parked", "tasks_due", "executions_ending"]),
     ("tasks_at_hand", &["tasks_leased", "tasks_due", "tasks_parked"]),
+    ("functions_unserved", &["tasks_ready"]),
 ];
 
 #[test]

@@ -79,3 +79,26 @@ fn a_dispatch_in_one_journey_whose_answer_is_lost_is_there_once() {
         house.dispatch("echo", "[]");
     }
 }
+
+/// However many functions there are that nobody has registered.
+#[test]
+fn what_nobody_can_run_is_asked_for_at_once() {
+    let proxy = Proxy::new(&shared().url);
+    let house = house(&proxy);
+    let asked = || {
+        house.on(house.backend.unserved()).unwrap();
+        proxy.until_quiet();
+        let before = proxy.asked();
+        let unserved = house.on(house.backend.unserved()).unwrap();
+        (proxy.asked() - before, unserved.functions)
+    };
+    house.dispatch("b", "[]");
+    let (few, functions) = asked();
+    assert_eq!(functions, ["b", "echo"]);
+    for function in ["a", "c", "d", "e", "f", "g"] {
+        house.dispatch(function, "[]");
+    }
+    let (many, functions) = asked();
+    assert_eq!(functions, ["a", "b", "c", "d", "e", "echo", "f", "g"]);
+    assert_eq!(many, few);
+}

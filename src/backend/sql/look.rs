@@ -7,8 +7,8 @@ use super::catalog::Catalog;
 use super::row::Row;
 use super::session::Session;
 use super::statements::{
-    DEAD_LETTERS_COUNT_OLD, EXECUTIONS_COUNT_OLD, HEALTH, ROUTES_LIST, SIGNALS_LIST, TASKS_ANY_READY, TASKS_AT_HAND,
-    TASKS_FIND, WORKERS_LIST, WORKERS_READ,
+    DEAD_LETTERS_COUNT_OLD, EXECUTIONS_COUNT_OLD, FUNCTIONS_UNSERVED, HEALTH, SIGNALS_LIST, TASKS_AT_HAND, TASKS_FIND,
+    WORKERS_LIST, WORKERS_READ,
 };
 use super::{rows, stats};
 use crate::backend::{AtHand, Old, OldFilter, Registered, RegisteredWorker, Sign, TaskFilter, Unserved};
@@ -72,21 +72,13 @@ pub(super) async fn registered(session: &mut dyn Session) -> Result<Registered> 
 /// As [`registered`]. Which functions are called is known by their routes, so tasks are looked at only where nobody has
 /// registered one.
 pub(super) async fn unserved(session: &mut dyn Session) -> Result<Unserved> {
-    let functions = Catalog::functions(session).await?;
-    let mut found = BTreeSet::new();
-    for row in session.fetch(&ROUTES_LIST.call()).await? {
-        let function = row.string("function")?;
-        if functions.contains_key(&function) || found.contains(&function) {
-            continue;
-        }
-        if session.one(TASKS_ANY_READY.call().int(row.int("id")?)).await?.flag("found")? {
-            found.insert(function);
-        }
-    }
-    let mut registered: Vec<_> = functions.into_keys().collect();
+    let found = session.fetch(&FUNCTIONS_UNSERVED.call()).await?;
+    let mut functions = found.iter().map(|row| row.string("function")).collect::<Result<Vec<_>>>()?;
+    functions.sort_unstable();
+    let mut registered: Vec<_> = Catalog::functions(session).await?.into_keys().collect();
     registered.sort_unstable();
     let workers = session.fetch(&WORKERS_LIST.call()).await?.len() as u64;
-    Ok(Unserved { functions: found.into_iter().collect(), registered, workers: Some(workers) })
+    Ok(Unserved { functions, registered, workers: Some(workers) })
 }
 
 fn worker(row: &Row) -> Result<RegisteredWorker> {

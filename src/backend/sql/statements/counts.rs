@@ -15,8 +15,8 @@ statements! {
     TASKS_DEPTHS "tasks_depths" "count what is ready" with (now: Clock)
         gives (queue: Text, function: Text, count: Int, oldest: Time, now: Time);
 
-    /// Is a task of this route ready?
-    TASKS_ANY_READY "tasks_any_ready" "look for what is ready" with (lane: Int) gives (found: Flag);
+    /// Functions that nobody has registered, and of which a task is ready.
+    FUNCTIONS_UNSERVED "functions_unserved" "look for what nobody can run" gives (function: Text);
 
     STATS_TOTALS "stats_totals" "count what is in the store"
         gives (scheduled: Int, dead_letters: Int, parked: Int, workers: Int);
