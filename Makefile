@@ -26,7 +26,7 @@ demo: examples ## orders on a SQLite file, and a worker killed with SIGKILL in t
 	$(EXAMPLES)/order_workflow demo examples_c/orders.json
 
 test: ## formatting, lints and all tests; the last line is the count
-	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest pkg-config cmake deb chromium go node prometheus python redis ruby luajit php java mono
+	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest pkg-config cmake deb nginx chromium go node prometheus python redis ruby luajit php java mono
 	@scripts/test
 
 check: ## formatting and lints only
@@ -47,8 +47,8 @@ soak: $(BINDINGS_LIB) ## workflows under all kinds of bad luck, and a checker; S
 	@scripts/need cc python postgres
 	@tests/soak/run
 
-book: $(BINDINGS_LIB) ## docs/ as a book for a browser, with the references of C, C++, Python, Node and Go: target/book/index.html
-	@scripts/need c++ python node go doxygen
+book: $(BINDINGS_LIB) ## docs/ as a book for a browser, with the references of C, C++, Python, Node, Go and Rust: target/book/index.html
+	@scripts/need rust c++ python node go doxygen
 	@scripts/book/run
 
 header: ## writes include/stent.h, and the Go module's copy, anew from src/ffi

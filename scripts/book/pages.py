@@ -23,6 +23,7 @@ REFERENCES = {
     "bindings/python/src/stent/__init__.py": "reference/python/stent.html",
     "bindings/node/src/index.ts": "reference/node/index.html",
     "bindings/go/library.go": "reference/go.md",
+    "bindings/rust/stent/src/lib.rs": "reference/rust/stent/index.html",
 }
 
 
