@@ -3,7 +3,7 @@
 use stent::backend::{Request, Response};
 use stent::model::{DispatchOptions, Id, Status};
 
-use crate::house::{House, SOON};
+use crate::house::{House, SOON, until};
 use crate::postgres::{fresh_url, shared};
 use crate::proxy::Proxy;
 
@@ -101,4 +101,33 @@ fn what_nobody_can_run_is_asked_for_at_once() {
     let (many, functions) = asked();
     assert_eq!(functions, ["a", "b", "c", "d", "e", "echo", "f", "g"]);
     assert_eq!(many, few);
+}
+
+/// An export is still to be committed when its execution is dispatched again by its id: what the dispatch sees of the store
+/// is what was there before.
+#[test]
+fn what_is_leaving_is_not_begun_again_by_its_id() {
+    let proxy = Proxy::new(&shared().url);
+    let url = fresh_url("");
+    let (here, beside) = (House::at(&proxy.url(&url)), House::at(&url));
+    beside.echo("echo");
+    beside.dispatch("echo", "[]");
+    // In one journey, and in several.
+    let later = DispatchOptions { delay: Some(SOON.unwrap()), ..DispatchOptions::default() };
+    for options in [DispatchOptions::default(), later] {
+        let id = beside.dispatch("echo", "[1]");
+        let again = DispatchOptions { id: Some(id), ..options };
+        proxy.until_quiet();
+        proxy.late_next(1);
+        let refused = std::thread::scope(|scope| {
+            let export = scope.spawn(|| here.on(here.backend.export(id, false)).unwrap());
+            until("its commit is on the way", || proxy.left() == 0);
+            let refused = beside.on(beside.executor.dispatch("echo", "[1]".into(), again));
+            export.join().unwrap();
+            refused.unwrap_err()
+        });
+        assert_eq!(refused.status(), Status::Conflict);
+        assert!(refused.message().contains("exported"), "{refused}");
+        assert!(beside.on(beside.backend.snapshot(id)).unwrap().is_none());
+    }
 }

@@ -81,6 +81,7 @@ fn statement<'a>(catalog: &Catalog, executions: &'a [NewExecution]) -> Option<Ca
             .int(stored(run.cache_ttl))
             .made(run.retry_policy.as_ref().map(codec::policy_to_column));
     }
-    call.int(catalog.version());
+    let known = executions.iter().filter(|new| new.options.id.is_some()).map(|new| new.id.to_string());
+    call.int(catalog.version()).texts(known.collect());
     Some(call)
 }

@@ -177,6 +177,9 @@ async fn insert_set(tx: &mut Tx<'_>, executions: &[NewExecution], again: bool) -
             "dispatch: an execution with one of the given ids exists already; nothing was started",
         ));
     }
+    // Of ids that others know one may have left while it was waited for: only a later statement sees that.
+    let known = executions.iter().filter(|new| again || new.options.id.is_some()).map(|new| new.id);
+    moved::refuse(tx, known).await?;
     insert::insert(tx, &roots).await?;
     let mut book = WaitBook::default();
     ends::finish(tx, &mut book, done).await?;

@@ -5,6 +5,8 @@ use super::tx::Tx;
 use crate::backend::decide;
 use crate::model::{Id, Result};
 
+/// Of executions that were inserted: an insert waits for an export of the same id, and does not see what that has noted.
+///
 /// # Errors
 /// `CONFLICT` if one of these has left, and has not come back.
 pub(super) async fn refuse(tx: &mut Tx<'_>, executions: impl Iterator<Item = Id>) -> Result<()> {

@@ -1,4 +1,5 @@
--- all of them, or none if the catalog has another version or one of them has moved; an id that exists is an error. The rows keep their order
+-- all of them, or none if the catalog has another version or one of them has moved; an id that exists is an error. The rows keep their order.
+-- An id that others know may be leaving: who goes on here, when that is committed, has not seen where it went
 WITH given AS MATERIALIZED (
     SELECT b.*, now() + b.position * interval '2 microseconds' AS created_at
     FROM unnest(
@@ -10,6 +11,7 @@ WITH given AS MATERIALIZED (
     )
     WHERE (SELECT c.version FROM catalog AS c) = $16
         AND NOT EXISTS (SELECT 1 FROM moves AS m WHERE m.execution_id = ANY($1::uuid[]) AND m.place <> 'here')
+        AND NOT EXISTS (SELECT 1 FROM executions AS e WHERE e.id = ANY($17::text[]::uuid[]))
 ),
 roots AS (
     INSERT INTO tasks (

@@ -52,7 +52,6 @@ async fn insert_both(tx: &mut Tx<'_>, both: Arc<(Execution, Task)>) -> Result<()
 }
 
 async fn insert(tx: &mut Tx<'_>, execution: &Execution, root: Option<Id>) -> Result<()> {
-    moved::refuse(tx, std::iter::once(execution.id)).await?;
     let mut call = EXECUTION_INSERT.call();
     call.id(execution.id)
         .text(execution.root_function.as_str())
@@ -78,6 +77,7 @@ async fn insert(tx: &mut Tx<'_>, execution: &Execution, root: Option<Id>) -> Res
         .with("execution_id", execution.id.to_string()),
         _ => why,
     })?;
+    moved::refuse(tx, std::iter::once(execution.id)).await?;
     if let (Some(expiry_at), false) = (execution.expiry_at, execution.state.is_terminal()) {
         tx.hint_due(expiry_at);
     }

@@ -7,12 +7,13 @@ statements! {
         on_cancel: Text, traceparent: Text, queue: Text, tags: Text, args: Bytes, kwargs: Bytes,
     );
 
-    /// Inserts executions and their roots, if the catalog has this version. Counts the executions.
+    /// Inserts executions and their roots, if the catalog has this version and none of `known` is there. Counts the
+    /// executions.
     EXECUTIONS_DISPATCH "executions_dispatch" "dispatch" rows (
         id: Id, root_function: Text, root_task_id: Id, priority: Int, on_cancel: Text, traceparent: Text, queue: Text,
         tags: Text, args: Bytes, kwargs: Bytes, route: Int, timeout: Int, cache_key: Text, cache_ttl: Int,
         retry_policy: Text,
-    ) with (version: Int) gives (count: Int) sqlite needs not "no statement has a journey there";
+    ) with (version: Int, known: Texts) gives (count: Int) sqlite needs not "no statement has a journey there";
 
     /// Ends executions as their roots have ended, except those that are being cancelled. One that has cleaned up is
     /// `cancelling` from then on.
