@@ -1,5 +1,7 @@
-// The README's first example and the other programs compile without a warning as C++17 and C++20, and run.
+// The README's first example and the other programs compile without a warning as C++17 and C++20, and run; so do its lines for
+// a shell, and its other blocks, which stand here as there.
 #include <sstream>
+#include <stent/testing.hpp>
 
 #include "house.hpp"
 
@@ -49,6 +51,62 @@ TEST_CASE("the README's first example is the file that it names, and runs as pri
         }
     }
     CHECK(functions::exists(place.file("hello.db")));
+}
+
+TEST_CASE("the README's lines build and run the example") {
+    const std::string readme = text_of("README.md"), begin = "```sh\n";
+    const char *library = std::getenv("STENT_LIB_DIR");
+    REQUIRE(library != nullptr);
+    // In a folder with the repository's, and the library where `make lib` puts it.
+    const folder place;
+    for (const char *each : {"bindings", "include"}) {
+        std::filesystem::create_directory_symlink(std::filesystem::absolute("../..") / each, place.file(each));
+    }
+    std::filesystem::create_directory(place.file("target"));
+    std::filesystem::create_directory_symlink(library, place.file("target/release"));
+    std::size_t blocks = 0;
+    for (std::size_t at = readme.find(begin); at != std::string::npos; at = readme.find(begin, at + 1), ++blocks) {
+        const std::size_t from = at + begin.size();
+        std::ofstream(place.file("lines")) << readme.substr(from, readme.find("```", from) - from);
+        REQUIRE(std::system(("cd " + place.file("") + " && sh -e lines >said").c_str()) == 0);
+        CHECK(text_of(place.file("said")) == "hello, world!\n");
+    }
+    CHECK(blocks == 1);
+}
+
+TEST_CASE("functions with types are as the README has them") {
+    stent::backend store(":memory:");
+    stent::executor executor(store);
+
+    const stent::function<std::string(std::string)> greet("greet"), welcome("welcome");
+    const stent::signal<bool> approved("approved");
+
+    executor.handle(greet, [](stent::task &, const std::string &name) { return "hello, " + name; });
+    executor.handle(welcome, [&](stent::task &task, const std::string &name) {
+        const std::string greeting = task.call(greet(name));    // spawn(greet(name)) and map(greet, names) too
+        return task.wait_signal(approved) ? greeting : "go away";
+    });
+
+    const stent::worker worker = executor.start_worker();
+
+    const auto started = executor.dispatch(welcome("ada"));     // from outside
+    executor.send(started.id(), approved, true);
+    const std::string greeting = started.result(10s);
+
+    CHECK(greeting == "hello, ada");
+}
+
+namespace {
+
+const stent::function<std::string(std::string)> greet("greet");
+
+std::string say_hello(stent::task &, std::string name) { return "hello, " + name; }
+
+}  // namespace
+
+TEST_CASE("a test of one's own is as the README has it") {
+    stent::testing::host here([](stent::executor &executor) { executor.handle(greet, say_hello); });
+    CHECK(here.run(greet("ada")) == "hello, ada");
 }
 
 TEST_CASE("the example of an order does what it says") {

@@ -2,7 +2,9 @@
 #ifndef STENT_RUN_HPP
 #define STENT_RUN_HPP
 
+#include <atomic>
 #include <functional>
+#include <memory>
 
 #include "signature.hpp"
 
@@ -30,6 +32,10 @@ inline stent_status status_of_exception(stent_task *handle, const run_state &sta
     }
 }
 
+// What each run of a handler is surrounded with, given its trace context or null; it is dropped when the run is over. Set by
+// opentelemetry.hpp, where a program includes it.
+inline std::atomic<std::shared_ptr<void> (*)(const char *traceparent)> surrounds{nullptr};
+
 // Runs body(task), which gives the result as JSON text.
 template <class Body>
 stent_status run(stent_task *handle, run_state &state, const Body &body) noexcept {
@@ -38,6 +44,8 @@ stent_status run(stent_task *handle, run_state &state, const Body &body) noexcep
         std::string result;
         try {
             task lent(handle, &state);
+            const auto surround = surrounds.load(std::memory_order_acquire);
+            const std::shared_ptr<void> around = surround == nullptr ? nullptr : surround(stent_task_traceparent(handle));
             result = body(lent);
             if (state.suspended || state.broken) {
                 lent.log(level::warn, "the handler has caught what was to suspend it; rethrow what `catch (...)` gets");

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use house::{Here, PATIENCE, wait_for};
+use opentelemetry::trace::TraceContextExt as _;
 use scenarios::{ADD, CHARGE, GREET, HELLO};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -360,6 +361,32 @@ fn a_signal_has_a_type_and_a_task_its_trace() {
     }
     assert_eq!(traced.result(PATIENCE).unwrap().as_deref(), Some(trace));
     assert_eq!(untraced.result(PATIENCE).unwrap(), None);
+}
+
+/// As OpenTelemetry's own crate sees it, in the handler, in its steps and in what it calls.
+#[test]
+fn a_tasks_trace_is_the_current_one_while_its_handler_runs() {
+    const PARENT: Function<(), [String; 4]> = Function::new("traced");
+    const CHILD: Function<(), String> = Function::new("traced_child");
+    let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    let here = || {
+        let context = opentelemetry::Context::current();
+        let found = context.span().span_context().clone();
+        format!("{} {} {}", found.trace_id(), found.span_id(), found.is_sampled() && found.is_remote())
+    };
+    let nowhere = here();
+    let host = stent::testing::host(|executor| {
+        executor.register(&CHILD, move |_, ()| Ok(here()))?;
+        executor.register(&PARENT, move |task, ()| {
+            Ok([here(), task.step("inside", || Ok(here()))?, task.call(&CHILD, ())?, here()])
+        })
+    });
+    let options = DispatchOptions::new().traceparent(format!("00-{trace}-{span}-01"));
+    let traced = host.dispatch_with(&PARENT, (), &options).unwrap().result(PATIENCE).unwrap();
+    assert_eq!(traced, std::array::from_fn::<_, 4, _>(|_| format!("{trace} {span} true")));
+    // A thread that has run one is as it was.
+    let untraced = host.run(&PARENT, ()).unwrap();
+    assert_eq!(untraced, std::array::from_fn::<_, 4, _>(|_| nowhere.clone()));
 }
 
 #[test]

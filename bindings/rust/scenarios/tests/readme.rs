@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use house::{Process, example};
+use stent::{Function, HandlerResult, Task};
 
 #[test]
 fn the_first_example_is_the_file_and_runs_as_printed() {
@@ -25,6 +26,18 @@ fn the_first_example_is_the_file_and_runs_as_printed() {
         assert!(ran.status.success());
     }
     assert!(folder.path().join("hello.db").exists());
+}
+
+const GREET: Function<(String,), String> = Function::new("greet");
+
+#[test]
+fn a_test_of_ones_own_is_as_it_stands_there() {
+    fn greet(_task: &Task, (name,): (String,)) -> HandlerResult<String> {
+        Ok(format!("hello, {name}"))
+    }
+
+    let host = stent::testing::host(|executor| executor.register(&GREET, greet));
+    assert_eq!(host.run(&GREET, ("ada".to_owned(),)).unwrap(), "hello, ada");
 }
 
 /// SIGTERM ends it when it has drained, and the next start finds what was done.

@@ -105,7 +105,11 @@ pub(crate) unsafe extern "C" fn on_task(handler: *mut c_void, task: *mut sys::st
     // SAFETY: it is the box that was registered, which lives until it is given back.
     let handler = unsafe { &*handler.cast::<Handler>() };
     let task = Task::lent(task);
-    let run = catch_unwind(AssertUnwindSafe(|| settle(&task, handler(&task))));
+    let run = catch_unwind(AssertUnwindSafe(|| {
+        #[cfg(feature = "opentelemetry")]
+        let _here = crate::tracing::enter(&task);
+        settle(&task, handler(&task))
+    }));
     run.unwrap_or_else(|panicked| {
         let message = said(&*panicked).to_owned();
         // What a payload's destructor panics with is no more ours to tell.

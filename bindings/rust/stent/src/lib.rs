@@ -28,6 +28,8 @@ mod signal;
 mod store;
 mod task;
 pub mod testing;
+#[cfg(feature = "opentelemetry")]
+mod tracing;
 mod values;
 mod worker;
 
