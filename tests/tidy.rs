@@ -39,13 +39,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "src/bin/stent",
         &[
-            "args", "catalog", "marks", "papers", "place", "run", "screen", "serve", "table", "tree", "trouble", "ui",
-            "verdict", "watch", "words",
+            "args", "catalog", "marks", "papers", "parse", "place", "run", "screen", "serve", "table", "tree",
+            "trouble", "ui", "verdict", "watch", "words",
         ],
     ),
-    ("src/bin/stent/args.rs", &["words"]),
+    ("src/bin/stent/args.rs", &["parse"]),
     ("src/bin/stent/catalog.rs", &[]),
     ("src/bin/stent/papers.rs", &["args", "trouble"]),
+    ("src/bin/stent/parse.rs", &["words"]),
     ("src/bin/stent/place.rs", &["trouble"]),
     ("src/bin/stent/screen.rs", &["trouble", "words"]),
     ("src/bin/stent/serve.rs", &[]),

@@ -36,7 +36,7 @@ fn a_store_has_to_be_named() {
         assert!(said.code == 2 && said.err.contains("name a file"), "{said:?}");
     }
     let said = run(&["--db", "redis://h", "list"]);
-    assert!(said.code != 0 && said.err.contains("no store is named"), "{said:?}");
+    assert!(said.code == 5 && said.err.contains("no store is named"), "{said:?}");
     let json = run(&["--json", "list"]);
     let error: serde_json::Value = serde_json::from_str(&json.err).unwrap();
     assert_eq!((&error["exit"], error["hint"].as_str().unwrap().contains("STENT_DB")), (&2.into(), true));
@@ -102,4 +102,41 @@ fn a_closed_pipe_is_no_error() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn help_is_there_as_a_command_too() {
+    let help = run(&["help"]).ok().out;
+    assert_eq!(help, run(&["--help"]).ok().out);
+    assert_eq!(run(&["help", "dlq", "replay"]).ok().out, run(&["dlq", "replay", "--help"]).ok().out);
+    assert_eq!(run(&["help", "nonsense"]).code, 2);
+}
+
+/// Errors, too: also those of the command line.
+#[test]
+fn a_command_line_that_makes_no_sense_is_told_as_json() {
+    for args in [["--json", "show", "x"], ["--json", "list", "--stat"], ["nonsense", "--json", "a"]] {
+        let said = run(&args);
+        let error: serde_json::Value = serde_json::from_str(&said.err).unwrap_or_else(|why| panic!("{why}: {said:?}"));
+        assert_eq!((said.code, &error["exit"], &error["error"]["status"]), (2, &2.into(), &"INVALID".into()));
+        assert_eq!(said.err.lines().count(), 1);
+    }
+    // What is asked for as a value is none of it.
+    assert!(run(&["list", "--", "--json"]).err.starts_with("error: "));
+}
+
+#[test]
+fn what_is_missing_or_wrong_is_named_with_what_would_do() {
+    let said = run(&["dlq", "replay"]);
+    for one in ["<TASK|", "--function <NAME>", "--execution <ID>", "--all"] {
+        assert!(said.code == 2 && said.err.contains(one), "{one}: {said:?}");
+    }
+    assert!(run(&["export"]).err.contains("--fenced") && run(&["exported", "done"]).err.contains("--all"));
+    let folder = tempfile::tempdir().unwrap();
+    let said = run(&["--db", folder.path().to_str().unwrap(), "list"]);
+    assert!(said.code == 5 && said.err.contains("is a folder") && !said.err.contains("created"), "{said:?}");
+    let said = run(&["--db", "postgresql://u@nohost.invalid/x", "list"]);
+    assert!(said.code == 5 && said.err.contains("the host's name leads nowhere"), "{said:?}");
+    let none = run(&["list", "-n", "0"]);
+    assert!(none.code == 2 && none.err.contains("one at least"), "{none:?}");
 }

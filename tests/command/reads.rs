@@ -11,6 +11,7 @@ on_both! {
     tasks_are_listed,
     functions_workers_and_queues_are_known,
     looking_changes_nothing,
+    where_nothing_is_that_is_said,
 }
 
 fn ids(said: &crate::house::Said) -> Vec<String> {
@@ -139,4 +140,24 @@ fn looking_changes_nothing(place: Where) {
         house.say(args);
     }
     assert_eq!(house.say(&["--json", "list"]).ok().json()["executions"][0]["state"], "pending");
+}
+
+fn where_nothing_is_that_is_said(place: Where) {
+    let house = House::new(place);
+    assert!(house.say(&["stats"]).ok().out.starts_with("EXECUTIONS\n  none\n"));
+    for act in ["replay", "discard"] {
+        let said = house.say(&["dlq", act, "--all"]).ok();
+        assert_eq!((said.out.as_str(), said.err.as_str()), ("", "There are no dead letters.\n"));
+        let said = house.say(&["dlq", act, "--function", "mistyped"]);
+        assert_eq!(said.code, 3, "a name that none has is told: {said:?}");
+    }
+    assert_eq!(house.say(&["--json", "dlq", "discard", "--all"]).ok().json()["discarded"], 0);
+    assert_eq!(house.say(&["export", "--all"]).ok().err, "There is nothing to export.\n");
+    let said = house.say(&["export", "019ac89a-f000-7000-8000-000000000002"]);
+    assert!(said.code == 3 && said.err.starts_with("Nothing was exported.\n"), "{said:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("notes");
+    std::fs::write(&file, "hello\n").unwrap();
+    let said = house.say(&["import", file.to_str().unwrap()]);
+    assert!(said.code == 2 && said.err.starts_with("stent: line 1: an exported execution: "), "{said:?}");
 }

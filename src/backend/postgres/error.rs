@@ -66,7 +66,12 @@ pub(super) fn translate(why: sqlx::Error) -> Error {
             }
             sqlx::Error::Io(why) => {
                 let how = if why.kind() == ErrorKind::TimedOut { "silent" } else { "cut" };
-                Error::backend(format!("the connection to the server is cut: {why}")).retryable(true).with("connection", how)
+                // That has no kind of its own.
+                let what = match why.to_string().starts_with("failed to lookup address") {
+                    true => "the host's name leads nowhere",
+                    false => "the connection to the server is cut",
+                };
+                Error::backend(format!("{what}: {why}")).retryable(true).with("connection", how)
             }
             sqlx::Error::Tls(why) => Error::backend(format!("no secure connection to the server: {why}")),
             other => Error::backend(other.to_string()),

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgGroup, Parser, Subcommand};
 use clap_complete::Shell;
-use stent::codec;
-use stent::model::{ExecutionState, Id, TaskState, Timestamp, parse_duration};
+use stent::model::{ExecutionState, Id, TaskState, Timestamp};
+
+use crate::parse;
 
 /// Look into a Stent store, and act on it.
 ///
@@ -120,7 +121,7 @@ pub enum Command {
 
 #[derive(Debug, clap::Args)]
 pub struct List {
-    #[arg(long, value_parser = state::<ExecutionState>, help = states("Only executions in this state", ExecutionState::WORDS))]
+    #[arg(long, value_parser = parse::state::<ExecutionState>, help = parse::states("Only executions in this state", ExecutionState::WORDS))]
     pub state: Option<ExecutionState>,
     /// Only those of this function
     #[arg(long, value_name = "NAME")]
@@ -132,13 +133,13 @@ pub struct List {
     #[arg(long, value_name = "TAG")]
     pub tag: Option<String>,
     /// Only those created after this: a date as 2026-01-31T08:00:00Z, or an age as 2h30m
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = parse::time)]
     pub since: Option<Timestamp>,
     /// Only those created before this
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = parse::time)]
     pub until: Option<Timestamp>,
     /// How many
-    #[arg(long, short = 'n', default_value_t = 20, value_name = "COUNT")]
+    #[arg(long, short = 'n', default_value_t = 20, value_name = "COUNT", value_parser = parse::count)]
     pub limit: u32,
     /// The next page: what the page before says
     #[arg(long, value_name = "PLACE")]
@@ -147,7 +148,7 @@ pub struct List {
 
 #[derive(Debug, clap::Args)]
 pub struct Show {
-    #[arg(value_parser = id, value_name = "EXECUTION")]
+    #[arg(value_parser = parse::id, value_name = "EXECUTION")]
     pub id: Id,
     /// Every task, however many there are
     #[arg(long)]
@@ -156,16 +157,16 @@ pub struct Show {
 
 #[derive(Debug, clap::Args)]
 pub struct One {
-    #[arg(value_parser = id)]
+    #[arg(value_parser = parse::id)]
     pub id: Id,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct Tasks {
     /// Only those of this execution
-    #[arg(value_parser = id, value_name = "EXECUTION")]
+    #[arg(value_parser = parse::id, value_name = "EXECUTION")]
     pub execution: Option<Id>,
-    #[arg(long, value_parser = state::<TaskState>, help = states("Only tasks in this state", TaskState::WORDS))]
+    #[arg(long, value_parser = parse::state::<TaskState>, help = parse::states("Only tasks in this state", TaskState::WORDS))]
     pub state: Option<TaskState>,
     /// Only those of this function
     #[arg(long, value_name = "NAME")]
@@ -174,10 +175,10 @@ pub struct Tasks {
     #[arg(long, value_name = "NAME")]
     pub queue: Option<String>,
     /// How many
-    #[arg(long, short = 'n', default_value_t = 20, value_name = "COUNT")]
+    #[arg(long, short = 'n', default_value_t = 20, value_name = "COUNT", value_parser = parse::count)]
     pub limit: u32,
     /// The next page: the last task of the page before
-    #[arg(long, value_parser = id, value_name = "TASK")]
+    #[arg(long, value_parser = parse::id, value_name = "TASK")]
     pub after: Option<Id>,
 }
 
@@ -198,13 +199,13 @@ pub struct Dispatch {
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     pub priority: Option<i64>,
     /// Not before this has gone by, as 10m
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     pub delay: Option<Duration>,
     /// It is ended when it still goes on after this
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     pub expiry: Option<Duration>,
     /// The execution's own id, a UUID
-    #[arg(long, value_parser = id, value_name = "ID")]
+    #[arg(long, value_parser = parse::id, value_name = "ID")]
     pub id: Option<Id>,
     /// Of several dispatches of a function with one key the first one counts
     #[arg(long, value_name = "KEY")]
@@ -216,7 +217,7 @@ pub struct Dispatch {
 
 #[derive(Debug, clap::Args)]
 pub struct Signal {
-    #[arg(value_parser = id, value_name = "EXECUTION")]
+    #[arg(value_parser = parse::id, value_name = "EXECUTION")]
     pub execution: Id,
     pub name: String,
     /// JSON; - reads it from standard input
@@ -229,7 +230,7 @@ pub struct Signal {
 
 #[derive(Debug, clap::Args)]
 pub struct Cancel {
-    #[arg(value_parser = id, value_name = "EXECUTION")]
+    #[arg(value_parser = parse::id, value_name = "EXECUTION")]
     pub execution: Id,
     /// Kept with the execution
     #[arg(long, value_name = "TEXT")]
@@ -241,20 +242,20 @@ pub struct Cancel {
 
 #[derive(Debug, clap::Args)]
 pub struct Wait {
-    #[arg(value_parser = id, value_name = "EXECUTION")]
+    #[arg(value_parser = parse::id, value_name = "EXECUTION")]
     pub execution: Id,
     /// Not longer than this, as 30s
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     pub timeout: Option<Duration>,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct Metrics {
     /// Serve them by HTTP at this address, under /metrics, until the program is ended
-    #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:9464")]
+    #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:9464", value_parser = parse::address)]
     pub listen: Option<SocketAddr>,
     /// Ask the store again after this at the earliest, however often the metrics are fetched
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration, requires = "listen")]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse::duration, requires = "listen")]
     pub keep: Duration,
 }
 
@@ -266,15 +267,15 @@ pub enum Dlq {
         #[command(flatten)]
         filter: LetterFilter,
         /// How many
-        #[arg(long, short = 'n', default_value_t = 20, value_name = "COUNT")]
+        #[arg(long, short = 'n', default_value_t = 20, value_name = "COUNT", value_parser = parse::count)]
         limit: u32,
         /// Pass over so many
-        #[arg(long, default_value_t = 0, value_name = "COUNT")]
+        #[arg(long, default_value_t = 0, value_name = "COUNT", value_parser = parse::number)]
         offset: u32,
     },
     /// Show one dead letter with its reason, error and payloads
     Show {
-        #[arg(value_parser = id, value_name = "TASK")]
+        #[arg(value_parser = parse::id, value_name = "TASK")]
         task: Id,
     },
     /// Start a new execution from a letter's, in which the failed path runs again; the letter goes
@@ -289,15 +290,16 @@ pub struct LetterFilter {
     #[arg(long, value_name = "NAME")]
     pub function: Option<String>,
     /// Only those of this execution
-    #[arg(long, value_parser = id, value_name = "ID")]
+    #[arg(long, value_parser = parse::id, value_name = "ID")]
     pub execution: Option<Id>,
 }
 
 #[derive(Debug, clap::Args)]
+#[group(skip)]
+#[command(group = some_of(&["task", "function", "execution", "all"]))]
 pub struct Which {
     /// One letter
-    #[arg(value_parser = id, value_name = "TASK", conflicts_with_all = ["function", "execution", "all"],
-        required_unless_present_any = ["function", "execution", "all"])]
+    #[arg(value_parser = parse::id, value_name = "TASK", conflicts_with_all = ["function", "execution", "all"])]
     pub task: Option<Id>,
     #[command(flatten)]
     pub filter: LetterFilter,
@@ -322,10 +324,10 @@ pub struct Migrate {
 #[derive(Debug, clap::Args)]
 pub struct Cleanup {
     /// Executions that ended longer ago than this
-    #[arg(long, default_value = "7d", value_name = "AGE", value_parser = parse_duration)]
+    #[arg(long, default_value = "7d", value_name = "AGE", value_parser = parse::duration)]
     pub older_than: Duration,
     /// Dead letters that are older than this, too; else all are kept, with their executions
-    #[arg(long, value_name = "AGE", value_parser = parse_duration)]
+    #[arg(long, value_name = "AGE", value_parser = parse::duration)]
     pub dead_letters: Option<Duration>,
     /// Only say what would go
     #[arg(long)]
@@ -344,14 +346,14 @@ pub struct Backup {
 #[derive(Debug, clap::Args)]
 pub struct Watch {
     /// How often to look
-    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = parse::duration)]
     pub every: Duration,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct Ui {
     /// Serve it at this address, until the program is ended. Beyond this machine a token is needed
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7878")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7878", value_parser = parse::address)]
     pub listen: SocketAddr,
     /// The token that people and programs have to show; else STENT_UI_TOKEN has it
     #[arg(long, value_name = "FILE")]
@@ -360,7 +362,7 @@ pub struct Ui {
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
     /// The path under which a reverse proxy has it, as /stent
-    #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true, value_parser = base_path)]
+    #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true, value_parser = parse::base_path)]
     pub base_path: String,
     /// Only look: nothing can be dispatched, signalled, cancelled, resumed, replayed or discarded
     #[arg(long)]
@@ -373,7 +375,7 @@ pub struct Ui {
 #[derive(Debug, clap::Args)]
 pub struct Bench {
     /// How long, about
-    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = parse::duration)]
     pub time: Duration,
     /// Do not ask on a store that has work
     #[arg(long, short)]
@@ -381,10 +383,11 @@ pub struct Bench {
 }
 
 #[derive(Debug, clap::Args)]
+#[group(skip)]
+#[command(group = some_of(&["executions", "all", "function", "queue", "state", "fenced"]))]
 pub struct Export {
     /// These. One that goes on is fenced from then on: it runs nowhere until it is imported, or taken back
-    #[arg(value_parser = id, value_name = "EXECUTION", conflicts_with_all = ["all", "function", "queue", "state", "fenced"],
-        required_unless_present_any = ["all", "function", "queue", "state", "fenced"])]
+    #[arg(value_parser = parse::id, value_name = "EXECUTION", conflicts_with_all = ["all", "function", "queue", "state", "fenced"])]
     pub executions: Vec<Id>,
     /// Every one that goes on
     #[arg(long)]
@@ -395,7 +398,7 @@ pub struct Export {
     /// Those in this queue that go on
     #[arg(long, value_name = "NAME")]
     pub queue: Option<String>,
-    #[arg(long, value_parser = state::<ExecutionState>, help = states("Those in this state", ExecutionState::WORDS))]
+    #[arg(long, value_parser = parse::state::<ExecutionState>, help = parse::states("Those in this state", ExecutionState::WORDS))]
     pub state: Option<ExecutionState>,
     /// Once more what is fenced already
     #[arg(long, conflicts_with_all = ["all", "function", "queue", "state"])]
@@ -404,7 +407,7 @@ pub struct Export {
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Wait so long for a moment at which no worker is at it
-    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = parse::duration)]
     pub wait: Duration,
     /// Also what a worker is at: that task runs again where it is imported
     #[arg(long)]
@@ -429,8 +432,10 @@ pub enum OnTheWay {
 }
 
 #[derive(Debug, clap::Args)]
+#[group(skip)]
+#[command(group = some_of(&["executions", "all"]))]
 pub struct Settle {
-    #[arg(value_parser = id, value_name = "EXECUTION", conflicts_with = "all", required_unless_present = "all")]
+    #[arg(value_parser = parse::id, value_name = "EXECUTION", conflicts_with = "all")]
     pub executions: Vec<Id>,
     /// Everything that is fenced
     #[arg(long)]
@@ -440,38 +445,9 @@ pub struct Settle {
     pub yes: bool,
 }
 
-fn id(text: &str) -> Result<Id, String> {
-    codec::id_from_text("id", text).map_err(|why| why.message().to_owned())
-}
-
-fn state<S: std::str::FromStr<Err = stent::model::Error>>(text: &str) -> Result<S, String> {
-    text.parse().map_err(|why: stent::model::Error| why.message().to_owned())
-}
-
-fn states(what: &str, words: &[&str]) -> String {
-    format!("{what}: {}", words.join(", "))
-}
-
-/// Empty, or as `/stent`: it stands before every address.
-fn base_path(text: &str) -> Result<String, String> {
-    let path = text.trim_end_matches('/');
-    let is_plain =
-        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b));
-    match path.strip_prefix('/') {
-        None if path.is_empty() => Ok(String::new()),
-        Some(parts) if parts.split('/').all(|part| is_plain(part) && part != "." && part != "..") => {
-            Ok(path.to_owned())
-        }
-        _ => Err("it is a path such as /stent, of letters, digits, and - _ . ~".to_owned()),
-    }
-}
-
-/// A date, or how long ago.
-fn time(text: &str) -> Result<Timestamp, String> {
-    if let Ok(age) = parse_duration(text) {
-        return Ok(crate::words::now().before(age));
-    }
-    text.parse().map_err(|_| "it is neither a date, as 2026-01-31T08:00:00Z, nor an age, as 2h30m".to_owned())
+/// One of these has to be given, and all are named where none is.
+fn some_of(args: &'static [&'static str]) -> ArgGroup {
+    ArgGroup::new("which").args(args).required(true).multiple(true)
 }
 
 #[cfg(test)]
@@ -481,15 +457,5 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         super::Args::command().debug_assert();
-    }
-
-    #[test]
-    fn a_base_is_a_plain_path() {
-        for (text, path) in [("", ""), ("/", ""), ("/stent", "/stent"), ("/a/b-c/", "/a/b-c")] {
-            assert_eq!(super::base_path(text).as_deref(), Ok(path));
-        }
-        for text in ["stent", "//evil", "/a//b", "/a b", "/../x", "/<b>", "/a?b"] {
-            assert!(super::base_path(text).is_err(), "{text}");
-        }
     }
 }

@@ -72,8 +72,13 @@ pub fn named(db: Option<&str>) -> Result<&str, Trouble> {
         Trouble::usage("no store is named")
             .hint("give one by --db or STENT_DB: a file, as workflow.db, or postgresql://user@host/database")
     })?;
-    if store_kind(db)? == StoreKind::Sqlite && db.ends_with(":memory:") {
+    let kind = store_kind(db).map_err(Trouble::no_store)?;
+    if kind == StoreKind::Sqlite && db.ends_with(":memory:") {
         return Err(Trouble::usage("a store in memory ends with the program that opens it").hint("name a file"));
+    }
+    if kind == StoreKind::Sqlite && std::path::Path::new(db).is_dir() {
+        return Err(Trouble::no_store(Error::not_found(format!("'{db}' is a folder, and a store is a file")))
+            .hint("name the file by --db or STENT_DB"));
     }
     Ok(db)
 }

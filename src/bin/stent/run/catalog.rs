@@ -113,7 +113,10 @@ pub async fn stats(place: &Place, screen: &mut Screen) -> Result<u8, Trouble> {
         .iter()
         .filter_map(|word| stats.executions.get(word).map(|found| count(word, *found)))
         .collect();
-    table::write(screen, &[], &rows);
+    match rows.is_empty() {
+        true => screen.line("  none"),
+        false => table::write(screen, &[], &rows),
+    }
     screen.line("");
     screen.line(screen.paint(Colour::Head, "TASKS"));
     let mut rows: Vec<_> =

@@ -137,15 +137,20 @@ async fn each<R>(
     question: &str,
     what: impl AsyncFn(Id) -> stent::model::Result<R>,
 ) -> Result<Done<R>, Trouble> {
-    let Which { task, filter, all: _, yes } = which;
+    let Which { task, filter, all, yes } = which;
     if let Some(task) = task {
         one(place, task).await?;
         screen.confirm(yes, &question.replace("{}", "this dead letter"))?;
         return Ok(Done { done: vec![what(task).await?], left: Vec::new() });
     }
     let first = place.backend.dead_letters(wanted(filter.clone(), PAGE, 0)).await?;
-    if first.is_empty() {
+    // All of none are seen to; a name that none has may be a wrong one.
+    if first.is_empty() && !all {
         return Err(Trouble::not_found("there is no such dead letter"));
+    }
+    if first.is_empty() {
+        screen.aside("There are no dead letters.");
+        return Ok(Done { done: Vec::new(), left: Vec::new() });
     }
     let many = if first.len() < PAGE as usize {
         words::several(first.len() as u64, "dead letter")
@@ -222,7 +227,9 @@ async fn discard(place: &Place, which: Which, screen: &mut Screen) -> Result<u8,
     let Done { done, left } =
         each(place, which, screen, question, async |task| place.executor.discard_dead_letter(task).await).await?;
     let discarded = done.len() as u64;
-    screen.line(format!("{} discarded.", words::several(discarded, "dead letter")));
+    if discarded > 0 {
+        screen.line(format!("{} discarded.", words::several(discarded, "dead letter")));
+    }
     tell_left(&left, screen);
     screen.json(&View { discarded, left });
     Ok(DONE)

@@ -31,16 +31,32 @@ struct Left {
     why: String,
 }
 
+/// What has gone out.
+#[derive(Serialize)]
+struct Out {
+    exported: u64,
+    ended: u64,
+    left: Vec<Left>,
+}
+
+fn told(out: &Out) -> String {
+    let fenced = several(out.exported, "execution");
+    let fenced = format!("{fenced} exported, and fenced here until it is told what became of them");
+    let copied = format!("{} copied", several(out.ended, "ended one"));
+    let what = match (out.exported, out.ended) {
+        (0, 0) if out.left.is_empty() => return "There is nothing to export.".to_owned(),
+        (0, 0) => return "Nothing was exported.".to_owned(),
+        (_, 0) => fenced,
+        (0, _) => copied,
+        _ => format!("{fenced}; {copied}"),
+    };
+    format!("{what}. To be imported by: stent --db STORE import FILE")
+}
+
 pub async fn export(place: &Place, export: Export, screen: &mut Screen) -> Result<u8, Trouble> {
-    #[derive(Serialize)]
-    struct View {
-        exported: u64,
-        ended: u64,
-        left: Vec<Left>,
-    }
     let ids = wanted(place, &export).await?;
     let mut file = export.output.as_deref().map(create).transpose()?;
-    let (mut view, mut last) = (View { exported: 0, ended: 0, left: Vec::new() }, None);
+    let (mut view, mut last) = (Out { exported: 0, ended: 0, left: Vec::new() }, None);
     for id in ids {
         match patiently(place, id, &export).await {
             Ok(Exported { line, ended }) => {
@@ -67,12 +83,7 @@ pub async fn export(place: &Place, export: Export, screen: &mut Screen) -> Resul
     if let Some((file, name)) = &file {
         file.sync_all().map_err(|why| unwritten(name, &why))?;
     }
-    let fenced = format!(
-        "{} exported, and fenced here until it is told what became of them",
-        several(view.exported, "execution")
-    );
-    let copied = if view.ended > 0 { format!("; {} copied", several(view.ended, "ended one")) } else { String::new() };
-    let told = format!("{fenced}{copied}. To be imported by: stent --db STORE import FILE");
+    let told = told(&view);
     match file {
         Some(_) => {
             screen.line(told);
@@ -172,13 +183,12 @@ pub async fn import(place: &Place, import: Import, screen: &mut Screen) -> Resul
     let mut view = View::default();
     let mut trouble = None;
     for (number, line) in reader.lines().enumerate() {
-        let what = format!("line {}", number + 1);
-        match one(place, &what, line).await {
+        match one(place, line).await {
             Ok(None) => {}
             Ok(Some((id, Imported::Done))) => view.imported.push(id),
             Ok(Some((id, Imported::WasThere))) => view.were_there.push(id),
             Err(why) => {
-                trouble = Some(why.doing(&what));
+                trouble = Some(why.doing(&format!("line {}", number + 1)));
                 break;
             }
         }
@@ -201,12 +211,12 @@ pub async fn import(place: &Place, import: Import, screen: &mut Screen) -> Resul
     }
 }
 
-async fn one(place: &Place, what: &str, line: io::Result<String>) -> Result<Option<(Id, Imported)>, Error> {
-    let line = line.map_err(|why| Error::invalid(format!("it can't be read: {why}")))?;
+async fn one(place: &Place, line: io::Result<String>) -> Result<Option<(Id, Imported)>, Error> {
+    let line = line.map_err(|why| Error::invalid(format!("it is not what export writes: {why}")))?;
     if line.trim().is_empty() {
         return Ok(None);
     }
-    let parcel: Parcel = codec::from_json(what, &line)?;
+    let parcel: Parcel = codec::from_json("an exported execution", &line)?;
     let id = parcel.execution.id;
     Ok(Some((id, place.backend.import(parcel).await?)))
 }
