@@ -65,13 +65,18 @@ mod on_postgres {
     on_postgres! { cleanup, poison, poller, poller_evict, poller_submit, poller_workflow, silent }
 }
 
-/// Threads that are cut off and processes that end in the middle leave memory behind, which is no leak; and a stack that
-/// is measured is not valgrind's.
-const ALONE: &[&str] = &["at_exit", "few_threads", "no_memory", "small_stack", "threads"];
+/// Threads that are cut off and processes that end in the middle leave memory behind, which is no leak; a stack that is
+/// measured is not valgrind's; and the suite, which a document's example asks, is not slowed down.
+const ALONE: &[&str] = &["at_exit", "documents", "few_threads", "no_memory", "small_stack", "threads"];
 
 #[test]
 fn calls_work_to_the_end_of_a_process() {
     alone("at_exit");
+}
+
+#[test]
+fn the_documents_c_is_as_it_stands_there() {
+    alone("documents");
 }
 
 #[test]

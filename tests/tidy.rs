@@ -1,5 +1,7 @@
 //! The house rules of ARCHITECTURE.md, held by reading the sources. Every message says what to do.
 
+#[path = "tidy/blocks.rs"]
+mod blocks;
 #[path = "tidy/book.rs"]
 mod book;
 #[path = "tidy/circles/mod.rs"]

@@ -85,6 +85,27 @@ fn traceparent(flags: &str) -> String {
     format!(r#"{{"traceparent": "00-{TRACE}-{DISPATCHER}-{flags}"}}"#)
 }
 
+/// What docs/tracing.md has for a shell, as it stands there.
+fn printed() -> String {
+    let page = std::fs::read_to_string(root().join("docs/tracing.md")).unwrap();
+    let blocks: Vec<&str> = page.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    blocks.concat()
+}
+
+#[test]
+fn the_pages_lines_switch_it_on() {
+    let collector = Collector::new(0, 200);
+    let lines = printed().replace("http://localhost:4318", &collector.url);
+    let said = Command::new("sh").args(["-ec", &format!("{lines}env -0")]).env_clear().output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    let set: Vec<(&str, &str)> =
+        said.split('\0').filter_map(|one| one.split_once('=')).filter(|(name, _)| name.starts_with("OTEL_")).collect();
+    assert!(set.contains(&("OTEL_SERVICE_NAME", "orders")), "{set:?}");
+    let said = workflow(None, "{}", &set);
+    let execution = one(&collector.spans(), "execution order").attribute("stent.execution_id");
+    assert_eq!(execution, Some(said.execution));
+}
+
 /// The spans of this name, in order of their start.
 fn named<'a>(spans: &'a [Told], name: &str) -> Vec<&'a Told> {
     let mut found: Vec<&Told> = spans.iter().filter(|told| told.span.name == name).collect();

@@ -62,11 +62,26 @@ func TestTheReadmesExampleRunsAsPrinted(t *testing.T) {
 	}
 	check(t, os.WriteFile(filepath.Join(folder, "main.go"), []byte(example), 0o644))
 	run("mod", "init", "hello")
-	run("get", module+"@"+version)
+	blocks := strings.Split(text, "```sh\n")[1:]
+	lines := func(block int) string { lines, _, _ := strings.Cut(blocks[block], "```"); return lines }
+	shell := func(folder, lines string, more ...string) string {
+		t.Helper()
+		command := exec.Command("sh", "-ec", lines)
+		command.Dir, command.Env = folder, append(environment[:len(environment):len(environment)], more...)
+		said := new(bytes.Buffer)
+		command.Stderr = said
+		answer, err := command.Output()
+		if err != nil {
+			t.Fatalf("%s: %v: %s", lines, err, said)
+		}
+		return string(answer)
+	}
+	get, build, _ := strings.Cut(lines(0), "\n")
+	shell(folder, get)
 	same(t, run("list", "-m", module), module+" "+version+"\n")
 	// Before it is built: what is in go's cache asks pkg-config for nothing.
 	contains(t, fails([]string{"PKG_CONFIG_LIBDIR=" + t.TempDir()}, "go", "build", "."), "`stent.pc'", "PKG_CONFIG_PATH")
-	same(t, run("run", "."), "hello, world!\n")
+	same(t, shell(folder, build), "hello, world!\n")
 	must[os.FileInfo](t)(os.Stat(filepath.Join(folder, "hello.db")))
 
 	run("mod", "vendor")
@@ -74,6 +89,21 @@ func TestTheReadmesExampleRunsAsPrinted(t *testing.T) {
 	// What is vendored is all there is. The file of the first run is found again.
 	environment = append(environment, "GOPROXY=off", "GOMODCACHE="+t.TempDir())
 	same(t, run("run", "-mod=vendor", "."), "hello, world!\n")
+
+	// A library that is not installed; and the repository's own.
+	elsewhere := []string{"PKG_CONFIG_LIBDIR=" + t.TempDir(), "LD_LIBRARY_PATH=", "GOFLAGS=-modcacherw"}
+	same(t, shell(folder, strings.ReplaceAll(lines(1), "/opt/stent", library)+"./hello", elsewhere...), "hello, world!\n")
+	repository := t.TempDir()
+	check(t, os.MkdirAll(filepath.Join(repository, "bindings"), 0o755))
+	check(t, os.MkdirAll(filepath.Join(repository, "target"), 0o755))
+	check(t, os.Symlink(must[string](t)(filepath.Abs(os.Getenv("STENT_LIB_DIR"))), filepath.Join(repository, "target/release")))
+	if said, err := exec.Command("cp", "-r", ".", filepath.Join(repository, "bindings/go")).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	same(t, shell(repository, lines(2), elsewhere...), "hello, world!\n")
+	if len(blocks) != 3 {
+		t.Fatalf("README.md has %d blocks for a shell, and three are run here", len(blocks))
+	}
 
 	run("build", "-mod=vendor", "-o", "hello", ".")
 	contains(t, fails([]string{"LD_LIBRARY_PATH="}, "./hello"), "libstent.so.0: cannot open shared object file")

@@ -11,6 +11,7 @@ mod moves;
 #[path = "../common/postgres.rs"]
 mod postgres;
 mod reads;
+mod shell;
 mod terminal;
 mod ui;
 mod upkeep;

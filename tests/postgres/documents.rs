@@ -1,18 +1,26 @@
-//! The statements in docs/postgresql.md, run as they are printed, by whom the page says.
+//! The statements in docs/postgresql.md, and its lines for a shell, run as they are printed, by whom the page says.
+
+use std::process::Command;
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
+use crate::house::House;
 use crate::postgres::Server;
 use crate::urls::{on, open, told};
 
 const PAGE: &str = include_str!("../../docs/postgresql.md");
 
+fn printed(language: &str) -> impl Iterator<Item = &'static str> {
+    PAGE.split(&format!("```{language}\n"))
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
 /// The page's blocks of SQL, statement by statement.
 fn blocks() -> Vec<Vec<&'static str>> {
-    PAGE.split("```sql\n")
-        .skip(1)
-        .map(|rest| rest.split("```").next().unwrap().split_inclusive(";\n").collect())
-        .collect()
+    printed("sql").map(|block| block.split_inclusive(";\n").collect()).collect()
 }
 
 async fn say(url: &str, statements: &[&str]) {
@@ -52,4 +60,31 @@ fn the_pages_statements_give_the_rights_that_are_needed() {
         say(&at("flow", "workflows"), &["CREATE TABLE stent.later (a int)"]).await;
         say(&at("worker", "workflows"), &["INSERT INTO stent.later VALUES (1)", "DELETE FROM stent.later"]).await;
     });
+}
+
+#[test]
+fn the_pages_lines_dump_a_store_and_restore_it_elsewhere() {
+    let server = Server::new("dumps", "");
+    let at = |database: &str| format!("postgresql://flow@127.0.0.1:{}/{database}", server.port);
+    on(async {
+        say(&server.url, &["CREATE ROLE flow LOGIN", "CREATE DATABASE workflows OWNER flow"]).await;
+        say(&server.url, &["CREATE DATABASE elsewhere OWNER flow"]).await;
+    });
+    let house = House::at(&at("workflows"));
+    house.echo("echo");
+    let id = house.dispatch("echo", "[7]");
+    let folder = tempfile::tempdir().unwrap();
+    let mut blocks = 0;
+    for block in printed("sh") {
+        let lines = block.replace("flow@host", &format!("flow@127.0.0.1:{}", server.port));
+        let said = Command::new("sh").args(["-ec", &lines]).current_dir(&folder).output().unwrap();
+        assert!(said.status.success(), "{lines}{}", String::from_utf8_lossy(&said.stderr));
+        blocks += 1;
+    }
+    assert_eq!(blocks, 1);
+    // What had not begun when it was dumped begins where it was restored.
+    let there = House::at(&at("elsewhere"));
+    there.echo("echo");
+    let _worker = there.worker(1);
+    assert_eq!(there.result(id).unwrap(), "[7]".into());
 }

@@ -5,4 +5,5 @@ mod document;
 mod guarding;
 mod hostile;
 mod looking;
+mod printed;
 mod served;
