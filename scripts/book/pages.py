@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"(?<=\]\()([^)#\s]+)(#[^)\s]*)?(?=\))")
 LANGUAGES = {".c": "c", ".h": "c", ".cs": "csharp", ".java": "java", ".lua": "lua", ".php": "php", ".py": "python", ".rb": "ruby"}
+PICTURES = {".png", ".svg"}
 # A link to the source leads to what was made of it.
 REFERENCES = {
     "include/stent.h": "reference/c/stent_8h.html",
@@ -37,6 +39,10 @@ class Pages:
         if name in self.done:
             return
         self.done.add(name)
+        if Path(name).suffix in PICTURES:
+            (self.place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, self.place / name)
+            return
         text = (ROOT / name).read_text()
         if not name.endswith(".md"):
             language = LANGUAGES.get(Path(name).suffix, "text")
@@ -55,7 +61,7 @@ class Pages:
             to = REFERENCES.get(leads)
             if to is None and path.is_file():
                 self.add(leads)
-                to = leads if leads.endswith(".md") else leads + ".md"
+                to = leads if Path(leads).suffix in {".md", *PICTURES} else leads + ".md"
             # A folder has no page.
             to = to or "README.md"
             up = "../" * name.count("/")

@@ -73,6 +73,26 @@ fn links_lead_to_headings_that_exist() {
     check(problems);
 }
 
+/// What makes the book copies pictures, and lays out all else as text.
+#[test]
+fn what_pages_lead_to_is_text_or_a_picture() {
+    let maker = read("scripts/book/pages.py");
+    let (_, known) = maker.split_once("\nPICTURES = {").expect("scripts/book/pages.py says what is a picture");
+    let known = known.split_once('}').unwrap().0;
+    let mut problems = Vec::new();
+    for file in documents() {
+        for link in links(&read(&file)) {
+            let path = root().join(&file).parent().unwrap().join(link.split('#').next().unwrap());
+            let ending = path.extension().map(|ending| format!("\".{}\"", ending.display())).unwrap_or_default();
+            if path.is_file() && !known.contains(&ending) && std::fs::read_to_string(&path).is_err() {
+                problems
+                    .push(format!("{file}: {link} is no text; name its ending in PICTURES of scripts/book/pages.py"));
+            }
+        }
+    }
+    check(problems);
+}
+
 #[test]
 fn headings_become_anchors_as_on_github() {
     let text = "# The `stent` command\n```sh\n# no heading\n```\n## What's it? (C, C++)\n## Same\n### Same\n";
