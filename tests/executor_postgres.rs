@@ -20,6 +20,8 @@ mod flights;
 mod house;
 #[path = "executor/looks.rs"]
 mod looks;
+#[path = "executor/old_stores.rs"]
+mod old_stores;
 #[path = "executor/options.rs"]
 mod options;
 #[path = "executor/order.rs"]

@@ -56,6 +56,19 @@ pub fn run(report: &mut Report, store: &Store, size: Size) -> Result<()> {
     stage.runtime.block_on(place.clear())
 }
 
+/// One client that waits for each of its dispatches, with nobody to run them.
+pub fn dispatch(report: &mut Report, store: &Store, size: Size) -> Result<()> {
+    let place = store.place()?;
+    let stage = Stage::at(&place.url)?;
+    let count = size.of(10_000);
+    let begin = Instant::now();
+    for _ in 0..count {
+        stage.dispatch("nobody", "[1]")?;
+    }
+    report.rate("dispatch, one after the other", count as f64 / begin.elapsed().as_secs_f64());
+    stage.runtime.block_on(place.clear())
+}
+
 fn register_five_calls(stage: &Stage) -> Result<()> {
     stage.register("noop", noop)?;
     stage.register("five_calls", five_calls)?;
@@ -69,24 +82,38 @@ fn five_calls(task: &Task) -> Result<(), Error> {
     task.complete(Payload::null())
 }
 
-/// Workflows that make five calls, one after the other: many at once.
-pub fn workflows(report: &mut Report, store: &Store, _: Size) -> Result<()> {
-    let place = store.place()?;
-    let stage = Stage::at(&place.url)?;
-    register_five_calls(&stage)?;
-    let worker = stage.worker(SLOTS)?;
-    let mut times = Vec::new();
-    for _ in 0..ROUNDS {
-        let asked = Instant::now();
-        let executions = stage.dispatch_many("five_calls", "[]", AT_ONCE)?;
-        stage.wait_all(&executions)?;
-        times.push(asked.elapsed());
+fn five_steps(task: &Task) -> Result<(), Error> {
+    for _ in 0..CALLS {
+        let step = task.step_begin("step", None)?;
+        if !step.recorded {
+            task.step_end(step.op, Ok(Payload::null()))?;
+        }
     }
-    stage.stop(&worker)?;
-    let median = quantile(&mut times, 0.5);
-    report.rate(
-        &format!("{AT_ONCE} workflows of five calls at once (median of {ROUNDS})"),
-        AT_ONCE as f64 / median.as_secs_f64(),
-    );
-    stage.runtime.block_on(place.clear())
+    task.complete(Payload::null())
+}
+
+/// Workflows of five queued calls, and of five steps in place, one after the other: many at once.
+pub fn workflows(report: &mut Report, store: &Store, _: Size) -> Result<()> {
+    for (what, function) in [("calls", "five_calls"), ("steps in place", "five_steps")] {
+        let place = store.place()?;
+        let stage = Stage::at(&place.url)?;
+        register_five_calls(&stage)?;
+        stage.register("five_steps", five_steps)?;
+        let worker = stage.worker(SLOTS)?;
+        let mut times = Vec::new();
+        for _ in 0..ROUNDS {
+            let asked = Instant::now();
+            let executions = stage.dispatch_many(function, "[]", AT_ONCE)?;
+            stage.wait_all(&executions)?;
+            times.push(asked.elapsed());
+        }
+        stage.stop(&worker)?;
+        let median = quantile(&mut times, 0.5);
+        report.rate(
+            &format!("{AT_ONCE} workflows of five {what} at once (median of {ROUNDS})"),
+            AT_ONCE as f64 / median.as_secs_f64(),
+        );
+        stage.runtime.block_on(place.clear())?;
+    }
+    Ok(())
 }

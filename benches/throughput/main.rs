@@ -17,6 +17,8 @@ mod pinned;
 #[allow(dead_code, reason = "tests ask more of it")]
 mod postgres;
 mod process;
+mod processes;
+mod readers;
 mod report;
 mod stage;
 mod stores;
@@ -45,25 +47,28 @@ impl Size {
 type Part = fn(&mut Report, &Store, Size) -> Result<()>;
 
 /// The parts by name. The ceiling always comes first: the others are told beside it.
-const PARTS: [(&str, Part); 9] = [
+const PARTS: [(&str, Part); 12] = [
     ("activities", drain::activities),
     ("executions", drain::executions),
     ("costs", costs::run),
     ("pinned", pinned::run),
     ("fan_out", drain::fan_out),
+    ("dispatch", latency::dispatch),
     ("latency", latency::run),
     ("workflows", latency::workflows),
     ("waiting", waiting::run),
+    ("readers", readers::run),
+    ("processes", processes::run),
     ("others", others::run),
 ];
 
 fn main() -> ExitCode {
     // Cargo adds --bench; an inner run is this program as a process of its own.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    if let [inner, url] = words.as_slice()
-        && inner == waiting::INNER
-    {
-        return finish(waiting::inner(url));
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [waiting::INNER, url] => return finish(waiting::inner(url)),
+        [processes::INNER, url] => return finish(processes::inner(url)),
+        _ => {}
     }
     let parts = PARTS.iter().map(|(name, _)| *name);
     let known: Vec<&str> = [QUICK, SQLITE, POSTGRES].into_iter().chain(parts).collect();

@@ -123,13 +123,11 @@ fn what_is_asked_all_the_time_goes_by_an_index() {
 fn a_backlog_is_not_sorted_by_a_claim() {
     run(Place::SqliteFile, async |store: Store| {
         let mut conn = beside(&store).await;
-        let one_lane = "SELECT t.rowid FROM tasks AS t WHERE t.lane = ?1
-            AND (SELECT e.state FROM executions AS e WHERE e.id = t.execution_id) IN ('pending', 'running')
-            ORDER BY t.priority DESC, t.created_at, t.id LIMIT ?2";
         let claim = statement("tasks_claim");
-        let words = |sql: &str| sql.split_whitespace().collect::<Vec<_>>().join(" ");
-        let inner = words(one_lane).replace("?1", "l.value");
-        assert!(words(&claim).contains(&inner), "tasks_claim.sql has changed: look at this test again");
+        // What is asked for one lane, of which the statement has a list.
+        let (_, rest) = claim.split_once("c.rowid IN (").unwrap();
+        let (one_lane, _) = rest.split_once(")\n    ORDER BY c.priority").unwrap();
+        let one_lane = &one_lane.replace("l.value", "?1");
         let steps = plan(&mut conn, one_lane).await;
         assert!(
             steps.iter().any(|step| step.starts_with("SEARCH t USING") && step.contains("tasks_ready (lane=?)")),

@@ -210,7 +210,11 @@ fn a_claim_of_limited_functions_reads_nothing_of_others() {
         for before in [elsewhere.as_str(), "ANALYZE"] {
             conn.execute(sqlx::raw_sql(AssertSqlSafe(before.to_owned()))).await.unwrap();
             for (name, index, values) in [
-                ("tasks_best_from", "tasks_ready", "'{7}', '{NULL}', '{9223372036854775807}', '{NULL}', '{}', 8, 8"),
+                (
+                    "tasks_best_from",
+                    "tasks_ready",
+                    "'{7}', '{NULL}', '{9223372036854775807}', '{NULL}', '{}', 8, 8, now()",
+                ),
                 ("tasks_count_limited", "tasks_limited", "ARRAY['ours'], now()"),
             ] {
                 let explain = format!(

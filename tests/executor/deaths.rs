@@ -108,7 +108,9 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let kept = tempfile::tempdir().unwrap();
+        // In memory where that can be: a lease must not end because a disk is busy with something else.
+        let memory = Path::new("/dev/shm");
+        let kept = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         let folder = kept.path().to_owned();
         let store = match crate::KIND {
             Kind::Sqlite | Kind::Protocol(_) => folder.join("store.db").to_str().unwrap().to_owned(),

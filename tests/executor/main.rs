@@ -16,6 +16,7 @@ mod house;
 mod locked;
 mod logs;
 mod looks;
+mod old_stores;
 mod options;
 mod order;
 mod replays;

@@ -1,5 +1,7 @@
 // The log: what the library has to say, and what handlers say by their context, in the hands of an object like `console`.
 
+import { inspect } from "node:util";
+
 import { misuse } from "./errors";
 import { decode } from "./options";
 
@@ -69,11 +71,16 @@ export class Log {
 
   write(level: LogLevel, message: string, fields: LogFields): void {
     if (!this.wants(level)) return;
+    // A handler does not fail because its log is full, and nor does the loop, or the process by a promise of the logger's.
+    const warn = (why: unknown) => {
+      const text = why instanceof Error ? String(why) : inspect(why);
+      process.emitWarning(`Stent's logger threw: ${text}`, "StentWarning");
+    };
     try {
-      this.logger[level](message, fields);
+      const writing = this.logger[level](message, fields);
+      if (writing instanceof Promise) writing.catch(warn);
     } catch (why) {
-      // A handler does not fail because its log is full, and nor does the loop.
-      process.emitWarning(`Stent's logger threw: ${why}`, "StentWarning");
+      warn(why);
     }
   }
 

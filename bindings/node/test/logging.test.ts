@@ -143,18 +143,24 @@ test("with `false` nothing is told", () => {
   assert.deepEqual([told.status, told.stdout, told.stderr], [0, "", ""]);
 });
 
-test("a logger that throws harms nobody, and is told of as a warning", () => {
-  const told = program(`
-    const bad = () => { throw new Error("the disk is full"); };
-    const store = await stent.open(":memory:", { logger: { debug: bad, info: bad, warn: bad, error: bad } });
-    store.register("says", (context) => { context.log.error("hello"); return "done"; });
-    await store.startWorker();
-    console.log(await (await store.dispatch("says")).result());
-    await store.close();
-  `);
-  assert.deepEqual([told.status, told.stdout], [0, "done\n"]);
-  assert.match(told.stderr, /StentWarning: Stent's logger threw: Error: the disk is full/);
-});
+for (const [how, bad, warned] of [
+  ["throws", `() => { throw new Error("the disk is full"); }`, /Stent's logger threw: Error: the disk is full/],
+  ["throws what has no text", `() => { throw Object.create(null); }`, /Stent's logger threw: \[Object: null prototype\]/],
+  ["rejects", `async () => { throw new Error("the disk is full"); }`, /Stent's logger threw: Error: the disk is full/],
+] as const) {
+  test(`a logger that ${how} harms nobody, and is told of as a warning`, () => {
+    const told = program(`
+      const bad = ${bad};
+      const store = await stent.open(":memory:", { logger: { debug: bad, info: bad, warn: bad, error: bad } });
+      store.register("says", (context) => { context.log.error("hello"); return "done"; });
+      await store.startWorker();
+      console.log(await (await store.dispatch("says")).result());
+      await store.close();
+    `);
+    assert.deepEqual([told.status, told.stdout], [0, "done\n"], told.stderr);
+    assert.match(told.stderr, warned);
+  });
+}
 
 test("what is no logger is refused at once", async () => {
   const { logger } = kept();

@@ -78,8 +78,9 @@ async fn take_limited(tx: &mut Tx<'_>, claim: &Claim, lanes: &Lanes, claimed: &m
 
 /// The best tasks of these lanes, each with its lane.
 async fn best_of(tx: &mut Tx<'_>, lanes: &[Lane], each: usize, all: i64) -> Result<Vec<(Lane, Offer)>> {
+    let now = tx.now;
     let found = look(tx, lanes, [&TASKS_BEST, &TASKS_BEST_FROM], |call| {
-        call.int(each as i64).int(all);
+        call.int(each as i64).int(all).due(now);
     })
     .await?;
     let offer = |row: &Row| {

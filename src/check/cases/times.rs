@@ -16,6 +16,7 @@ cases! {
     the_wait_of_an_attempt_that_is_over_wakes_nobody,
     a_time_out_counts_waits_and_begins_anew_with_a_retry,
     an_execution_expires,
+    what_has_expired_does_not_begin,
     what_is_due_is_taken_in_bounded_batches,
     any_worker_sweeps_for_the_whole_store,
 }
@@ -153,6 +154,21 @@ async fn an_execution_expires(store: Store) {
     assert_eq!(snapshot.execution.state, ExecutionState::TimedOut);
     assert!(snapshot.execution.completed_at.is_some() && snapshot.counters.is_empty());
     assert_eq!(store.take().await.task.step_name, "undo");
+}
+
+/// After an outage, before any sweep: neither its root nor a child of it.
+async fn what_has_expired_does_not_begin(store: Store) {
+    store.worker("w", &["root", "child"]).await;
+    let expiring = || DispatchOptions { expiry: Some(SOON_DUE), ..DispatchOptions::default() };
+    let begun = store.start_with("root", "[1]", expiring()).await.must();
+    let root = store.take().await;
+    store.suspend(&root, spawns([call(&root, 1, "child")]), WaitMode::Any, &[1], 0).await;
+    let idle = store.start_with("root", "[2]", expiring()).await.must();
+    tokio::time::sleep(2 * SOON_DUE).await;
+    store.idle().await;
+    for execution in [begun, idle] {
+        store.until_execution(execution, ExecutionState::TimedOut).await;
+    }
 }
 
 async fn what_is_due_is_taken_in_bounded_batches(store: Store) {

@@ -25,7 +25,7 @@ operations! {
         optional("claim", Kind::Named("claim"), "null", "What it wants; null: nothing."),
     ] -> one(Kind::Named("advanced")),
         "Records transitions, each with its own verdict, and claims: in this order, in one transaction. Writes nothing \
-         for a task whose fence is another; claims nothing of an execution that is being cancelled, and nothing that \
+         for a task whose fence is another; claims nothing of an execution that is being cancelled or has expired, and nothing that \
          the registered worker can't run; what it can't run hides nothing that it can.";
     journals [required("requests", Kind::ListOf(&Kind::Named("journal_request")), "Of which tasks, from where.")]
         -> one(Kind::ListOf(&Kind::ListOf(&Kind::Named("journal_entry")))),

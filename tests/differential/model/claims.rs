@@ -133,7 +133,8 @@ impl State {
             // It had it before.
             Some(Lane::Worker(name)) => !limited && *name == claim.worker_id,
         };
-        let ready = self.tasks.values().filter(offered).filter(|job| self.goes_on(job.record.execution_id));
+        let admits = |id| self.executions.get(&id).is_some_and(|run| run.admits(self.now));
+        let ready = self.tasks.values().filter(offered).filter(|job| admits(job.record.execution_id));
         let mut ready: Vec<_> = ready.map(|job| order(&job.record)).collect();
         ready.sort_unstable();
         ready

@@ -68,6 +68,12 @@ impl Run {
         }
     }
 
+    /// May something of it begin?
+    pub fn admits(&self, now: Timestamp) -> bool {
+        let expired = self.ending.is_none() && self.record.expiry_at.is_some_and(|at| at <= now);
+        self.goes_on() && !expired
+    }
+
     pub fn goes_on(&self) -> bool {
         matches!(self.state(), ExecutionState::Pending | ExecutionState::Running)
     }

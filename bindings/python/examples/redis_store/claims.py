@@ -88,7 +88,15 @@ def _shares(
 
 
 def _best(tx: Transaction, lanes: list[str], count: int) -> list[Task]:
-    return list(itertools.islice(_ready(tx, lanes), count))
+    return list(itertools.islice(_beginning(tx, lanes), count))
+
+
+def _beginning(tx: Transaction, lanes: list[str]) -> Iterator[Task]:
+    """Best first, of executions of which something may begin."""
+    for task in _ready(tx, lanes):
+        execution = tx.get(Execution, task.execution_id)
+        if execution and execution.admits(tx.now):
+            yield task
 
 
 def _ready(tx: Transaction, lanes: list[str]) -> Iterator[Task]:
@@ -102,11 +110,7 @@ def _ready(tx: Transaction, lanes: list[str]) -> Iterator[Task]:
 
 def _take(tx: Transaction, asked: Claim, lanes: list[str], count: int, begin: int) -> list[Task]:
     """The best of them begin at once."""
-    taken: list[Task] = []
-    ready = _ready(tx, lanes)
-    while len(taken) < count and (task := next(ready, None)):
-        if tx.get(Execution, task.execution_id):
-            taken.append(task)
+    taken = list(itertools.islice(_beginning(tx, lanes), count))
     for place, task in enumerate(taken):
         # A suspect begins when its worker has said so, unless no more run there than may.
         may_begin = task.company is None or task.company >= asked.slots

@@ -116,6 +116,10 @@ class Execution(ExecutionRecord, kw_only=True):
         """Is what is of it claimed and recorded?"""
         return self.state in GOING or self.cleans_up
 
+    def admits(self, now: str) -> bool:
+        """May something of it begin? What has expired is ended by a sweep, which may come later."""
+        return self.goes_on and not (self.state in GOING and self.expiry_at and self.expiry_at <= now)
+
     def entries(self) -> Iterator[Entry]:
         by_time = f"{self.created_at}\t{self.id}"
         yield "executions", by_time

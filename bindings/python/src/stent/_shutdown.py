@@ -32,9 +32,9 @@ def _at_exit() -> None:
         shutdown(PATIENCE)
     except ForkedError:
         pass  # the library is the parent's
-    except TimeoutError:
+    except TimeoutError as error:
         # A thread that comes back to an interpreter that is gone would abort the process.
-        print(f"stent: handlers that still ran after {PATIENCE} s were given up; other workers take over", file=sys.stderr)
+        print(f"stent: at exit, after {PATIENCE} s: {error.message}; what ran was given up to other workers", file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(1)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::cleanup::{cleans_up, is_clock, standing};
+use super::cleanup::{cleans_up, has_expired, is_clock, standing};
 use super::look::when_due;
 use super::notes::{Notes, held_by, holder, now};
 use super::start::EXPIRY;
@@ -125,6 +125,10 @@ impl Fallback {
         }
         if task.step_name == EXPIRY && parent.is_none() {
             self.end(task, end(Ending::Completed(Payload::null()))).await?;
+            return self.expire(execution).await.map(|()| None);
+        }
+        if has_expired(&execution) {
+            self.put_back(task, &notes, now().after(NOT_HERE)).await?;
             return self.expire(execution).await.map(|()| None);
         }
         if is_clock(&task) {

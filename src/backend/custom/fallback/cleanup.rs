@@ -67,6 +67,11 @@ pub(super) fn standing(execution: &Execution) -> ExecutionState {
     }
 }
 
+/// Nobody has ended it yet, though its time is up.
+pub(super) fn has_expired(execution: &Execution) -> bool {
+    is_going_on(execution.state) && Mark::of(execution).is_none() && execution.expiry_at.is_some_and(|at| at <= now())
+}
+
 pub(super) const fn is_going_on(state: ExecutionState) -> bool {
     matches!(state, ExecutionState::Pending | ExecutionState::Running)
 }

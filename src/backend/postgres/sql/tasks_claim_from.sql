@@ -117,7 +117,11 @@ chosen AS MATERIALIZED (
                 SELECT t.id
                 FROM tasks AS t
                 WHERE NOT s.below AND t.lane = s.lane AND t.priority = s.priority AND t.created_at >= s.since
-                    AND (SELECT e.state FROM executions AS e WHERE e.id = t.execution_id) IN ('pending', 'running')
+                    AND (
+                        SELECT e.state
+                        FROM executions AS e
+                        WHERE e.id = t.execution_id AND (e.due_at IS NULL OR e.due_at > $8::timestamptz)
+                    ) IN ('pending', 'running')
                 ORDER BY t.priority DESC, t.created_at, t.id
                 LIMIT $6::bigint
                 FOR UPDATE OF t SKIP LOCKED
@@ -128,7 +132,11 @@ chosen AS MATERIALIZED (
                 SELECT t.id
                 FROM tasks AS t
                 WHERE s.below AND t.lane = s.lane AND t.priority < s.priority
-                    AND (SELECT e.state FROM executions AS e WHERE e.id = t.execution_id) IN ('pending', 'running')
+                    AND (
+                        SELECT e.state
+                        FROM executions AS e
+                        WHERE e.id = t.execution_id AND (e.due_at IS NULL OR e.due_at > $8::timestamptz)
+                    ) IN ('pending', 'running')
                 ORDER BY t.priority DESC, t.created_at, t.id
                 LIMIT $6::bigint
                 FOR UPDATE OF t SKIP LOCKED

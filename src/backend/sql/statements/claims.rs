@@ -27,13 +27,13 @@ statements! {
         ) sqlite needs not "no dead entries are in the way of its one writer";
 
     /// The best tasks of these lanes, best first: `each` of a lane at most, and so many of all.
-    TASKS_BEST "tasks_best" "look for the best" with (lanes: Ints, each: Int, count: Int)
+    TASKS_BEST "tasks_best" "look for the best" with (lanes: Ints, each: Int, count: Int, now: Due)
         gives (lane: Int, priority: Int, created_at: Time, id: Id)
         postgres needs not "it has a text of its own, which begins where the living are";
 
     /// The same, from these places on, as in [`TASKS_CLAIM_FROM`]; also where there are none.
     TASKS_BEST_FROM "tasks_best_from" "look for the best"
-        rows (lane: Int, seen: Int, priority: Int, since: Time) with (running: Ints, each: Int, count: Int)
+        rows (lane: Int, seen: Int, priority: Int, since: Time) with (running: Ints, each: Int, count: Int, now: Due)
         gives (snapshot: Text, own: Int, places: Text, lane: Int, priority: Int, created_at: Time, id: Id)
         sqlite needs not "no dead entries are in the way of its one writer";
 

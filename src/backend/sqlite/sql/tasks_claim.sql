@@ -18,7 +18,15 @@ FROM (
         SELECT t.rowid
         FROM tasks AS t
         WHERE t.lane = l.value
-            AND (SELECT e.state FROM executions AS e WHERE e.id = t.execution_id) IN ('pending', 'running')
+            AND (
+                SELECT e.state
+                FROM executions AS e
+                WHERE e.id = t.execution_id
+                    AND (
+                        e.expiry_due IS NULL OR e.ending IS NOT NULL
+                        OR (e.expiry_due > ?4 AND e.expiry_due NOT BETWEEN 4611686018427387904 AND ?5)
+                    )
+            ) IN ('pending', 'running')
         ORDER BY t.priority DESC, t.created_at, t.id
         LIMIT ?2
     )
