@@ -1,5 +1,6 @@
 //! A store with something in it, and the command on it.
 
+use std::pin::{Pin, pin};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -104,6 +105,8 @@ impl House {
     }
 
     pub fn on<T>(&self, work: impl Future<Output = T>) -> T {
+        // The runtime's part is compiled for each result, and not for each work.
+        let work: Pin<&mut dyn Future<Output = T>> = pin!(work);
         self.runtime.block_on(work)
     }
 

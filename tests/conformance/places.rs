@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::LocalBoxFuture;
 use stent::backend::postgres::Postgres;
 use stent::backend::sqlite::Sqlite;
 use stent::backend::{Request, SharedBackend};
@@ -19,7 +20,14 @@ pub enum Place {
 }
 
 /// Runs a case on a new store.
-pub fn run<F: Future<Output = ()>>(place: Place, case: impl FnOnce(Store) -> F) {
+pub fn run<'a, F: Future<Output = ()> + 'a>(place: Place, case: impl FnOnce(Store) -> F + 'a) {
+    run_boxed(place, Box::new(|store| Box::pin(case(store))));
+}
+
+type Boxed<'a> = Box<dyn FnOnce(Store) -> LocalBoxFuture<'a, ()> + 'a>;
+
+/// Compiled once, and not for each case.
+fn run_boxed(place: Place, case: Boxed<'_>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let folder = tempfile::tempdir().unwrap();
     runtime.block_on(async {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::Path;
+use std::pin::{Pin, pin};
 use std::process::Command;
 use std::time::Duration;
 
@@ -467,5 +468,7 @@ pub fn on_new<F: Future<Output = ()>>(test: impl FnOnce(String) -> F) {
 
 fn on_url<F: Future<Output = ()>>(url: String, test: impl FnOnce(String) -> F) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(2 * SOON, test(url)).await.expect("the test hangs") });
+    // What waits for it is compiled once, and not for each test.
+    let test: Pin<&mut dyn Future<Output = ()>> = pin!(test(url));
+    runtime.block_on(async { tokio::time::timeout(2 * SOON, test).await.expect("the test hangs") });
 }

@@ -1,5 +1,6 @@
 //! A store, an executor and helpers for the tests.
 
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -101,6 +102,8 @@ impl House {
     }
 
     pub fn on<T>(&self, work: impl Future<Output = T>) -> T {
+        // The runtime's part is compiled for each result, and not for each work.
+        let work: Pin<&mut dyn Future<Output = T>> = pin!(work);
         self.runtime.block_on(work)
     }
 

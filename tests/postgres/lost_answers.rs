@@ -1,5 +1,6 @@
 //! Commits whose answer gets lost: what was said stands once, and nobody's body runs again because of it.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,6 +116,8 @@ fn said(of: &Claimed, commands: Commands, outcome: Outcome) -> Vec<Transition> {
 
 fn on<F: Future<Output = ()>>(test: F) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    // What waits for it is compiled once, and not for each test.
+    let test: Pin<&mut dyn Future<Output = ()>> = pin!(test);
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(40), test).await.expect("the test hangs") });
 }
 

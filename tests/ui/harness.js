@@ -78,7 +78,10 @@ export async function launch() {
 }
 
 /** Opens a page of its own; when `use` is over, nothing that a page may not do has been seen. */
-export async function visit(server, path, use, options = {}) {
+export const visit = (server, path, use, options) => tour(server, [path], use, options);
+
+/** The same for many, one after the other in one tab: a process of the browser's for each would cost more than what is seen. */
+export async function tour(server, paths, use, options = {}) {
   const { refused = [], ...more } = options;
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, timezoneId: "Europe/Berlin", ...more });
   context.setDefaultTimeout(PATIENCE);
@@ -106,15 +109,19 @@ export async function visit(server, path, use, options = {}) {
   await page.addInitScript(() => {
     addEventListener("securitypolicyviolation", (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
   });
+  let at;
   try {
-    await page.goto(server.url + path);
-    await settled(page);
-    await use(page);
-    if (await page.evaluate(() => window.hit)) wrong.push("a script of the store has run");
+    for (at of paths) {
+      await page.goto(server.url + at);
+      await settled(page);
+      await use(page, at);
+      if (await page.evaluate(() => window.hit)) wrong.push("a script of the store has run");
+      if (wrong.length) break;
+    }
   } finally {
     await context.close();
   }
-  if (wrong.length) throw new Error(`${path}:\n${wrong.join("\n")}`);
+  if (wrong.length) throw new Error(`${at}:\n${wrong.join("\n")}`);
 }
 
 /** Its stream is open, and a timeline is drawn. The page's own policy forbids what Playwright would wait with. */

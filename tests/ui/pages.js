@@ -5,7 +5,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { HOSTILE, faults, images, settled, visit } from "./harness.js";
+import { HOSTILE, faults, images, settled, tour, visit } from "./harness.js";
 
 async function places({ server, ids }) {
   const { tasks } = await server.api(`/executions/${ids.failed}/timeline`).then(({ rows }) => ({ tasks: rows }));
@@ -40,16 +40,16 @@ async function narrow(page) {
 export function pages(of) {
   test("every page opens, light and dark, wide and narrow, and is for everybody", async () => {
     const found = [];
-    for (const path of await places(of())) {
-      await visit(of().server, path, async (page) => {
-        const look = async (how, ...rules) => found.push(...(await faults(page, ...rules)).map((fault) => `${path} ${how}: ${fault}`));
-        await look("light");
-        await page.emulateMedia({ colorScheme: "dark" });
-        await look("dark", "color-contrast");
-        await page.setViewportSize({ width: 360, height: 740 });
-        found.push(...(await narrow(page)).map((fault) => `${path} narrow: ${fault}`));
-      });
-    }
+    await tour(of().server, await places(of()), async (page, path) => {
+      const look = async (how, ...rules) => found.push(...(await faults(page, ...rules)).map((fault) => `${path} ${how}: ${fault}`));
+      await look("light");
+      await page.emulateMedia({ colorScheme: "dark" });
+      await look("dark", "color-contrast");
+      await page.setViewportSize({ width: 360, height: 740 });
+      found.push(...(await narrow(page)).map((fault) => `${path} narrow: ${fault}`));
+      await page.setViewportSize({ width: 1280, height: 800 });
+      await page.emulateMedia({ colorScheme: "light" });
+    });
     assert.deepEqual(found, []);
   });
 
@@ -74,13 +74,11 @@ export function pages(of) {
       `/dispatch?function=${quoted}&args=${quoted}`,
       `/executions/${ids.hostile_failed}/retry`,
     ];
-    for (const path of all) {
-      await visit(server, path, async (page) => {
-        await page.evaluate(() => document.querySelectorAll("details").forEach((one) => (one.open = true)));
-        assert.equal(await page.locator("main img, main script").count(), 0, path);
-        if (path.includes(ids.hostile_failed)) assert.match(await page.locator("main").textContent(), /<script>window\.hit=1<\/scrip/);
-      });
-    }
+    await tour(server, all, async (page, path) => {
+      await page.evaluate(() => document.querySelectorAll("details").forEach((one) => (one.open = true)));
+      assert.equal(await page.locator("main img, main script").count(), 0, path);
+      if (path.includes(ids.hostile_failed)) assert.match(await page.locator("main").textContent(), /<script>window\.hit=1<\/scrip/);
+    });
     const bad = `/executions?since=${quoted}`;
     await visit(server, bad, (page) => page.getByRole("alert").waitFor(), { refused: [400] });
   });

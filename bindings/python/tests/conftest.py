@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import os
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,11 +42,14 @@ def host(request: pytest.FixtureRequest, store: str) -> Host:
 
 
 @pytest.fixture
-def say(capfd: pytest.CaptureFixture[str]) -> Say:
-    """Prints what was measured, whether the test passes or not."""
+def say(record_property: Callable[[str, object], None]) -> Say:
+    """What was measured, whether the test passes or not: it stands at the end of what pytest says."""
+    return lambda line: record_property("measured", line)
 
-    def said(line: str) -> None:
-        with capfd.disabled():
-            print(f"\n{line}", flush=True)
 
-    return said
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    for report in reports:
+        if isinstance(report, pytest.TestReport) and report.when == "call":
+            for _, line in report.user_properties:
+                terminalreporter.write_line(str(line))

@@ -1,17 +1,16 @@
-//! The header is what the sources say, the library has what the header says, and both compile everywhere.
+//! The header is what the sources say, the library has what the header says, and both compile everywhere. It is made here
+//! too: `make header` has the first test write what it would compare.
 
-#[path = "common/c_programs.rs"]
+#[path = "../common/c_programs.rs"]
 mod c_programs;
+mod description;
+mod generate;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
 use c_programs::{finish, has, include, library, root};
-
-const HEADER: &str = include_str!(concat!(env!("OUT_DIR"), "/stent.h"));
-const CDEF: &str = include_str!(concat!(env!("OUT_DIR"), "/stent.cdef"));
-const JSON: &str = include_str!(concat!(env!("OUT_DIR"), "/stent.json"));
 
 /// The committed header without its comments.
 fn bare() -> String {
@@ -32,21 +31,35 @@ fn declared() -> BTreeSet<String> {
     open.flatten().filter(|word| word.starts_with("stent_")).map(str::to_owned).collect()
 }
 
+/// The header and what is read out of it: the declarations alone, and the description that machines read.
+fn generated() -> [(&'static str, String); 4] {
+    let header = generate::header(root());
+    let items = description::read(&header);
+    [
+        ("include/stent.cdef", description::declarations(&items)),
+        ("include/stent.json", description::json(&items)),
+        // The Go module has its own header, since it is taken without the rest of this repository.
+        ("bindings/go/stent.h", header.clone()),
+        ("include/stent.h", header),
+    ]
+}
+
 #[test]
 fn what_is_committed_is_what_the_sources_say() {
-    // The Go module has its own header, since it is taken without the rest of this repository.
-    for (file, generated) in [
-        ("include/stent.h", HEADER),
-        ("bindings/go/stent.h", HEADER),
-        ("include/stent.cdef", CDEF),
-        ("include/stent.json", JSON),
-    ] {
-        let committed = fs::read_to_string(root().join(file)).expect(file);
-        if committed != generated {
-            let mut lines = committed.lines().zip(generated.lines()).enumerate();
-            let differs = lines.find(|(_, (committed, generated))| committed != generated);
-            panic!("{file} is not what src/ffi says; run `make header`\nfirst difference: {differs:?}");
+    for (file, generated) in generated() {
+        let path = root().join(file);
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        if committed == generated {
+            continue;
         }
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&path, generated).expect(file);
+            println!("{file} is new; look at the difference: git diff {file}");
+            continue;
+        }
+        let mut lines = committed.lines().zip(generated.lines()).enumerate();
+        let differs = lines.find(|(_, (committed, generated))| committed != generated);
+        panic!("{file} is not what src/ffi says; run `make header`\nfirst difference: {differs:?}");
     }
 }
 
@@ -55,8 +68,9 @@ fn what_is_committed_is_what_the_sources_say() {
 fn the_declarations_alone_are_the_headers() {
     let place = tempfile::tempdir().expect("a folder for the test");
     let source = place.path().join("both.c");
+    let [cdef, json] = ["stent.cdef", "stent.json"].map(|name| fs::read_to_string(include().join(name)).expect(name));
     // Constants are macros in the one and enumerators in the other, and a structure without a tag is another each time.
-    let (declarations, _) = CDEF.split_once("enum {").expect("the constants come last");
+    let (declarations, _) = cdef.split_once("enum {").expect("the constants come last");
     let declarations: String = declarations
         .lines()
         .filter(|line| !line.starts_with("typedef struct {"))
@@ -64,13 +78,13 @@ fn the_declarations_alone_are_the_headers() {
         .collect();
     fs::write(&source, format!("#include \"stent.h\"\n{declarations}")).expect("write");
     finish(Command::new("cc").args(["-std=c11", "-Werror", "-fsyntax-only", "-I"]).arg(include()).arg(&source));
-    fs::write(&source, format!("#include <stddef.h>\n#include <stdint.h>\n{CDEF}")).expect("write");
+    fs::write(&source, format!("#include <stddef.h>\n#include <stdint.h>\n{cdef}")).expect("write");
     finish(
         Command::new("cc").args(["-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only"]).arg(&source),
     );
-    assert!(!CDEF.contains('#'), "no preprocessor's directives");
+    assert!(!cdef.contains('#'), "no preprocessor's directives");
     let declared = declared();
-    for text in [CDEF.to_owned(), JSON.replace("\"name\": \"", "\n").replace("\", \"returns\"", "(")] {
+    for text in [cdef, json.replace("\"name\": \"", "\n").replace("\", \"returns\"", "(")] {
         let words = text.split('(').filter_map(|before| before.rsplit([' ', '*', '\n']).next());
         let found: BTreeSet<String> = words.filter(|word| declared.contains(*word)).map(str::to_owned).collect();
         assert_eq!(found, declared);

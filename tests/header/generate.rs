@@ -1,7 +1,7 @@
 //! The header, as cbindgen makes it, with what cbindgen can't be told.
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
 
 /// The header's parts, in its order: one for each noun. A folder is entered by its mod.rs, and its other files follow.
 const PARTS: [&str; 9] = [
@@ -19,8 +19,9 @@ const PARTS: [&str; 9] = [
 /// A comment longer than a line of this width stays as cbindgen wrote it.
 const WIDTH: usize = 120;
 
-pub fn generate(source: &Path) -> String {
-    let mut config = cbindgen::Config::from_file("cbindgen.toml").expect("cbindgen.toml");
+pub fn header(root: &Path) -> String {
+    let source = root.join("src/ffi");
+    let mut config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml");
     config.header = Some(comment(&module_doc(&source.join("mod.rs"))));
     config.after_includes = Some(macros());
     let mut builder = cbindgen::Builder::new().with_config(config);
@@ -44,11 +45,8 @@ pub fn generate(source: &Path) -> String {
 
 /// What no constant of Rust's can be.
 fn macros() -> String {
-    let part = |name: &str| -> u32 {
-        let text = env::var(format!("CARGO_PKG_VERSION_{name}")).expect("cargo sets it");
-        text.parse().expect("a version is made of numbers")
-    };
-    let (major, minor, patch) = (part("MAJOR"), part("MINOR"), part("PATCH"));
+    let parts = [env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"), env!("CARGO_PKG_VERSION_PATCH")];
+    let [major, minor, patch] = parts.map(|part| part.parse::<u32>().expect("a version is made of numbers"));
     let number = major * 1_000_000 + minor * 1_000 + patch;
     format!(
         r#"
