@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::pauses::Pause;
 use crate::model::{
     Execution, ExecutionState, FunctionOptions, Id, Number, Payload, Result, TaskKind, TaskState, Timestamp, check_key,
     seconds,
@@ -70,6 +71,7 @@ pub struct Registered {
     pub ready: Vec<Depth>,
     pub functions: Vec<(String, FunctionOptions)>,
     pub workers: Vec<RegisteredWorker>,
+    pub pauses: Vec<Pause>,
 }
 
 /// A worker as the store knows it.
@@ -95,6 +97,8 @@ pub struct Unserved {
     pub registered: Vec<String>,
     /// Workers that the store knows. None: it keeps no list of them.
     pub workers: Option<u64>,
+    /// What is paused.
+    pub paused: Vec<Pause>,
 }
 
 /// What a cleanup would take away, counted up to a limit.
@@ -178,6 +182,8 @@ pub struct StoreStats {
     pub dead_letters: u64,
     pub parked: u64,
     pub workers: u64,
+    /// Queues first, then functions.
+    pub paused: Vec<Pause>,
 }
 
 /// How a store's write-ahead log is doing.

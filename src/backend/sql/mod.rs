@@ -33,6 +33,7 @@ mod moved;
 mod moves;
 mod parked;
 pub(super) mod patience;
+mod pauses;
 mod places;
 mod protocol;
 mod register;

@@ -72,12 +72,12 @@ pub enum Command {
     Retry(One),
     /// Let a parked task go on, by its own id or its execution's
     Resume(One),
-    /// List the functions that workers have declared
-    Functions,
+    /// List the functions that workers have declared; pause them and let them go on
+    Functions(OrHold),
     /// List the workers, and what they hold
     Workers,
-    /// List the queues: what is ready in each, and who serves it
-    Queues,
+    /// List the queues: what is ready in each, and who serves it; pause them and let them go on
+    Queues(OrHold),
     /// Count executions and tasks by their states; on a large store it takes a while
     Stats,
     /// Print the store's metrics for Prometheus, or serve them
@@ -249,6 +249,37 @@ pub struct Wait {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(subcommand_value_name = "WHAT", subcommand_help_heading = "Instead of listing")]
+pub struct OrHold {
+    #[command(subcommand)]
+    pub hold: Option<Hold>,
+}
+
+/// Of a queue or a function.
+#[derive(Debug, Subcommand)]
+pub enum Hold {
+    /// Nothing of it is claimed from now on, by any worker; what runs goes on, and so do dispatches
+    Pause {
+        name: String,
+        /// Shown to whoever waits, and in lists
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// It is claimed again
+    Resume { name: String },
+    /// Pause it, and wait until nothing of it runs any more
+    Drain {
+        name: String,
+        /// Shown to whoever waits, and in lists
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// Wait not longer than this, as 30s; it stays paused
+        #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+        timeout: Option<Duration>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
 pub struct Metrics {
     /// Serve them by HTTP at this address, under /metrics, until the program is ended
     #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:9464")]
@@ -362,7 +393,7 @@ pub struct Ui {
     /// The path under which a reverse proxy has it, as /stent
     #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true, value_parser = base_path)]
     pub base_path: String,
-    /// Only look: nothing can be dispatched, signalled, cancelled, resumed, replayed or discarded
+    /// Only look: nothing can be dispatched, signalled, cancelled, resumed, replayed, discarded or paused
     #[arg(long)]
     pub read_only: bool,
     /// Append a line of JSON to this file for each thing that is done; else they go to standard error

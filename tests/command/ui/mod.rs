@@ -6,3 +6,5 @@ mod guarding;
 mod hostile;
 mod looking;
 mod served;
+
+pub use served::Served;

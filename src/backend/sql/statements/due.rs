@@ -42,7 +42,7 @@ statements! {
 
     /// Frees tasks that were parked by other versions of these functions.
     TASKS_UNPARK "tasks_unpark" "free parked tasks" rows (step_name: Text, version: Text)
-        with (lane: Int, limit: Int, due_at: Due);
+        with (lane: Int, limit: Int, due_at: Due, paused: Ints);
 
     TASK_RESUME "task_resume" "resume a parked task" with (id: Id);
 }

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use stent::backend::NewSignal;
+use stent::backend::{NewSignal, Pausable};
 use stent::model::{Error, Id, Status};
 
 use super::asked::{Asked, Dispatch, Which};
+use super::kind::Of;
 use crate::ui::app::App;
 use crate::ui::read::{LETTERS_PAGE, execution_of, parked_tasks};
 use crate::ui::refusal::{Answer, Refusal};
@@ -73,6 +74,23 @@ pub async fn perform(app: &App, asked: Asked) -> Answer<Done> {
             done.message = format!("{} discarded.", several(done.ids.len() as u64, "dead letter"));
             Ok(done)
         }
+        Asked::Pause(pause) => {
+            let (message, to) = (format!("Of {} nothing is claimed.", pause.what), list(&pause.what));
+            app.executor.pause(pause).await?;
+            Ok(Done::new(Vec::new(), message, to))
+        }
+        Asked::Unpause(what) => {
+            let (message, to) = (format!("{what} is claimed again."), list(&what));
+            app.executor.unpause(what).await?;
+            Ok(Done::new(Vec::new(), message, to))
+        }
+    }
+}
+
+fn list(what: &Pausable) -> &'static str {
+    match what {
+        Pausable::Queue(_) => Of::Queue.list(),
+        Pausable::Function(_) => Of::Function.list(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which acts there are, and their addresses. Pure.
 
+use stent::backend::Pausable;
 use stent::codec;
 use stent::model::Id;
 
@@ -12,6 +13,32 @@ pub enum Act {
     Retry(Id),
     Replay,
     Discard,
+    Pause(Of),
+    Unpause(Of),
+}
+
+/// What is paused; its name is a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    Queue,
+    Function,
+}
+
+impl Of {
+    /// Its list.
+    pub fn list(self) -> &'static str {
+        match self {
+            Self::Queue => "/queues",
+            Self::Function => "/functions",
+        }
+    }
+
+    pub fn named(self, name: String) -> Pausable {
+        match self {
+            Self::Queue => Pausable::Queue(name),
+            Self::Function => Pausable::Function(name),
+        }
+    }
 }
 
 /// Every address of the API that acts, as its document has it.
@@ -24,6 +51,10 @@ pub const ACTS: &[&str] = &[
     "/executions/{id}/retry",
     "/dead-letters/replay",
     "/dead-letters/discard",
+    "/queues/pause",
+    "/queues/resume",
+    "/functions/pause",
+    "/functions/resume",
 ];
 
 impl Act {
@@ -39,6 +70,10 @@ impl Act {
             ["executions", id, "retry"] => Self::Retry(of(id)?),
             ["dead-letters", "replay"] => Self::Replay,
             ["dead-letters", "discard"] => Self::Discard,
+            ["queues", "pause"] => Self::Pause(Of::Queue),
+            ["queues", "resume"] => Self::Unpause(Of::Queue),
+            ["functions", "pause"] => Self::Pause(Of::Function),
+            ["functions", "resume"] => Self::Unpause(Of::Function),
             _ => return None,
         })
     }
@@ -50,6 +85,7 @@ impl Act {
                 format!("/executions/{id}/{}", self.word())
             }
             Self::Replay | Self::Discard => format!("/dead-letters/{}", self.word()),
+            Self::Pause(of) | Self::Unpause(of) => format!("{}/{}", of.list(), self.word()),
         }
     }
 
@@ -59,17 +95,18 @@ impl Act {
             Self::Dispatch => "dispatch",
             Self::Signal(_) => "signal",
             Self::Cancel(_) => "cancel",
-            Self::Resume(_) => "resume",
+            Self::Resume(_) | Self::Unpause(_) => "resume",
             Self::Retry(_) => "retry",
             Self::Replay => "replay",
             Self::Discard => "discard",
+            Self::Pause(_) => "pause",
         }
     }
 
     pub fn execution(self) -> Option<Id> {
         match self {
             Self::Signal(id) | Self::Cancel(id) | Self::Resume(id) | Self::Retry(id) => Some(id),
-            Self::Dispatch | Self::Replay | Self::Discard => None,
+            Self::Dispatch | Self::Replay | Self::Discard | Self::Pause(_) | Self::Unpause(_) => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the form of an act shows of what it would act upon.
 
+use stent::backend::Pause;
 use stent::model::{DeadLetter, Execution};
 
 use super::asked::Which;
@@ -18,6 +19,9 @@ pub struct Preview {
     pub execution: Option<Execution>,
     pub parked: Vec<Parked>,
     pub letters: Vec<DeadLetter>,
+    /// Of what is paused or resumed.
+    pub name: String,
+    pub pauses: Vec<Pause>,
     /// There are more letters than these.
     pub more: bool,
 }
@@ -36,6 +40,10 @@ pub async fn preview(app: &App, act: Act, fields: &Fields) -> Answer<Preview> {
         Act::Retry(id) => {
             preview.execution = Some(execution_of(app, id).await?);
             letters(app, &Which { execution: Some(id), ..Which::default() }, &mut preview).await?;
+        }
+        Act::Pause(_) | Act::Unpause(_) => {
+            preview.name = fields.text("name").unwrap_or_default();
+            preview.pauses = app.backend.pauses().await?;
         }
         Act::Replay | Act::Discard => letters(app, &Which::read(fields)?, &mut preview).await?,
     }
