@@ -139,6 +139,17 @@ pub trait Backend: Send + Sync + 'static {
         Err(not_looked_into("tasks"))
     }
 
+    /// Those of these that wait for their time, the one of a retry or of a delay, may be claimed at once. Which they are.
+    async fn hasten(&self, _tasks: Vec<Id>) -> Result<Vec<Id>> {
+        Err(not_looked_into("tasks that wait for their time"))
+    }
+
+    /// Of the execution's tasks: the attempts that failed and were followed by another, as far as they are kept; in the order
+    /// of tasks, the newest first.
+    async fn attempts(&self, _execution: Id) -> Result<Vec<Attempt>> {
+        Err(not_looked_into("attempts"))
+    }
+
     /// What workers hold, what is due next and what is parked: of each at most so many, found by an index.
     async fn at_hand(&self, _limit: u32) -> Result<Vec<AtHand>> {
         Err(not_looked_into("tasks at hand"))

@@ -65,6 +65,21 @@ pub struct AtHand {
     pub due: Option<Timestamp>,
 }
 
+/// An attempt of a task that failed, and that was followed by another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Attempt {
+    #[serde(rename = "task_id")]
+    pub task: Id,
+    /// None: it had not begun.
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Timestamp,
+    /// Who held it.
+    pub worker_id: Option<String>,
+    /// The failure's type and message, which may be cut.
+    pub kind: String,
+    pub message: String,
+}
+
 /// What is known of functions and workers, each in the order of its name, and what is ready for them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Registered {

@@ -39,6 +39,7 @@ const TO_A_VERSION_BEFORE: &str = "
     CREATE INDEX executions_by_completion ON executions (completed_at) WHERE completed_at IS NOT NULL;
     CREATE INDEX tasks_by_execution ON tasks (execution_id);
     DROP TABLE pauses;
+    ALTER TABLE tasks DROP COLUMN attempts;
     DELETE FROM stent_schema WHERE version > (SELECT max(version) - 6 FROM stent_schema);";
 
 fn functions(house: &House) -> Count {

@@ -6,6 +6,7 @@
 
 mod advance;
 mod at_once;
+mod attempts;
 mod below;
 pub(super) mod call;
 mod cancel;

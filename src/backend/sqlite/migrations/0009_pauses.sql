@@ -7,3 +7,5 @@ CREATE TABLE pauses (
     author TEXT,
     PRIMARY KEY (kind, name)
 ) WITHOUT ROWID;
+-- Attempts that failed and were followed by another: a line of JSON for each, the newest first, as far as there is room.
+ALTER TABLE tasks ADD COLUMN attempts TEXT;

@@ -19,6 +19,7 @@ pub enum Asked {
     Cancel { execution: Id, reason: Option<String> },
     Resume(Id),
     Retry(Id),
+    Hasten(Id),
     Replay(Which),
     Discard(Which),
     Pause(NewPause),
@@ -164,6 +165,7 @@ impl Asked {
             Act::Cancel(execution) => Self::Cancel { execution, reason: fields.text("reason") },
             Act::Resume(execution) => Self::Resume(execution),
             Act::Retry(execution) => Self::Retry(execution),
+            Act::Hasten(execution) => Self::Hasten(execution),
             Act::Replay => Self::Replay(Which::read(fields)?),
             Act::Discard => Self::Discard(Which::read(fields)?),
             Act::Pause(of) => Self::Pause(pause(of.named(named(fields)?), fields.text("reason"))),
@@ -185,6 +187,7 @@ impl Asked {
             }
             Act::Resume(execution) => nothing(text).map(|()| Self::Resume(execution))?,
             Act::Retry(execution) => nothing(text).map(|()| Self::Retry(execution))?,
+            Act::Hasten(execution) => nothing(text).map(|()| Self::Hasten(execution))?,
             Act::Replay => Self::Replay(codec::from_json::<Which>("the body", text)?.check()?),
             Act::Discard => Self::Discard(codec::from_json::<Which>("the body", text)?.check()?),
             Act::Pause(of) => {
@@ -205,7 +208,8 @@ impl Asked {
             Self::Signal { execution, .. }
             | Self::Cancel { execution, .. }
             | Self::Resume(execution)
-            | Self::Retry(execution) => {
+            | Self::Retry(execution)
+            | Self::Hasten(execution) => {
                 vec![execution.to_string()]
             }
             Self::Replay(which) | Self::Discard(which) => which.tasks.iter().map(ToString::to_string).collect(),
@@ -220,7 +224,8 @@ impl Asked {
             Self::Signal { execution, .. }
             | Self::Cancel { execution, .. }
             | Self::Resume(execution)
-            | Self::Retry(execution) => format!("execution {execution}"),
+            | Self::Retry(execution)
+            | Self::Hasten(execution) => format!("execution {execution}"),
             Self::Replay(which) | Self::Discard(which) => which.of(),
             Self::Pause(NewPause { what, .. }) | Self::Unpause(what) => format!("{} {}", what.kind(), what.name()),
         }

@@ -9,7 +9,7 @@ use stent::model::{Error, Id, Status};
 use super::asked::{Asked, Dispatch, Which};
 use super::kind::Of;
 use crate::ui::app::App;
-use crate::ui::read::{LETTERS_PAGE, execution_of, parked_tasks};
+use crate::ui::read::{LETTERS_PAGE, execution_of, parked_tasks, waiting_tasks};
 use crate::ui::refusal::{Answer, Refusal};
 use crate::words::several;
 
@@ -67,6 +67,16 @@ pub async fn perform(app: &App, asked: Asked) -> Answer<Done> {
                 return Err(Refusal::conflict("It has left no dead letter.").hint("Only a failed path is run again."));
             }
             replay(app, &which).await
+        }
+        Asked::Hasten(execution) => {
+            let waiting = waiting_tasks(app, execution).await?;
+            let begun = app.backend.hasten(waiting.iter().map(|one| one.task_id).collect()).await?;
+            if begun.is_empty() {
+                execution_of(app, execution).await?;
+                return Err(Refusal::conflict("No task of it waits for its time.").hint("It may have begun by now."));
+            }
+            let message = format!("{} can be claimed now.", several(begun.len() as u64, "task"));
+            Ok(Done::new(begun.iter().map(ToString::to_string).collect(), message, of(execution)))
         }
         Asked::Replay(which) => replay(app, &which).await,
         Asked::Discard(which) => {

@@ -11,6 +11,7 @@ pub enum Act {
     Cancel(Id),
     Resume(Id),
     Retry(Id),
+    Hasten(Id),
     Replay,
     Discard,
     Pause(Of),
@@ -49,6 +50,7 @@ pub const ACTS: &[&str] = &[
     "/executions/{id}/cancel",
     "/executions/{id}/resume",
     "/executions/{id}/retry",
+    "/executions/{id}/hasten",
     "/dead-letters/replay",
     "/dead-letters/discard",
     "/queues/pause",
@@ -68,6 +70,7 @@ impl Act {
             ["executions", id, "cancel"] => Self::Cancel(of(id)?),
             ["executions", id, "resume"] => Self::Resume(of(id)?),
             ["executions", id, "retry"] => Self::Retry(of(id)?),
+            ["executions", id, "hasten"] => Self::Hasten(of(id)?),
             ["dead-letters", "replay"] => Self::Replay,
             ["dead-letters", "discard"] => Self::Discard,
             ["queues", "pause"] => Self::Pause(Of::Queue),
@@ -81,7 +84,7 @@ impl Act {
     pub fn link(self) -> String {
         match self {
             Self::Dispatch => "/dispatch".to_owned(),
-            Self::Signal(id) | Self::Cancel(id) | Self::Resume(id) | Self::Retry(id) => {
+            Self::Signal(id) | Self::Cancel(id) | Self::Resume(id) | Self::Retry(id) | Self::Hasten(id) => {
                 format!("/executions/{id}/{}", self.word())
             }
             Self::Replay | Self::Discard => format!("/dead-letters/{}", self.word()),
@@ -97,6 +100,7 @@ impl Act {
             Self::Cancel(_) => "cancel",
             Self::Resume(_) | Self::Unpause(_) => "resume",
             Self::Retry(_) => "retry",
+            Self::Hasten(_) => "hasten",
             Self::Replay => "replay",
             Self::Discard => "discard",
             Self::Pause(_) => "pause",
@@ -105,7 +109,7 @@ impl Act {
 
     pub fn execution(self) -> Option<Id> {
         match self {
-            Self::Signal(id) | Self::Cancel(id) | Self::Resume(id) | Self::Retry(id) => Some(id),
+            Self::Signal(id) | Self::Cancel(id) | Self::Resume(id) | Self::Retry(id) | Self::Hasten(id) => Some(id),
             Self::Dispatch | Self::Replay | Self::Discard | Self::Pause(_) | Self::Unpause(_) => None,
         }
     }

@@ -7,7 +7,7 @@ use super::asked::Which;
 use super::kind::Act;
 use crate::ui::app::App;
 use crate::ui::fields::Fields;
-use crate::ui::read::{Parked, execution_of, letter, parked_tasks};
+use crate::ui::read::{Parked, Waiting, execution_of, letter, parked_tasks, waiting_tasks};
 use crate::ui::refusal::Answer;
 
 /// Letters that are named.
@@ -18,6 +18,7 @@ pub struct Preview {
     pub functions: Vec<String>,
     pub execution: Option<Execution>,
     pub parked: Vec<Parked>,
+    pub waiting: Vec<Waiting>,
     pub letters: Vec<DeadLetter>,
     /// Of what is paused or resumed.
     pub name: String,
@@ -36,6 +37,10 @@ pub async fn preview(app: &App, act: Act, fields: &Fields) -> Answer<Preview> {
         Act::Resume(id) => {
             preview.execution = Some(execution_of(app, id).await?);
             preview.parked = parked_tasks(app, id).await?;
+        }
+        Act::Hasten(id) => {
+            preview.execution = Some(execution_of(app, id).await?);
+            preview.waiting = waiting_tasks(app, id).await?;
         }
         Act::Retry(id) => {
             preview.execution = Some(execution_of(app, id).await?);

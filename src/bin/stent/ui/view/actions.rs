@@ -43,6 +43,16 @@ pub fn form(
                     p { (several(preview.parked.len() as u64, "parked task")) " can be claimed again. Do it when the code is right by now." }
                     (confirm("Resume", false))
                 }
+                (Act::Hasten(_), None) => {
+                    (about(ctx, preview.execution.as_ref()))
+                    p { "What waits for its retry, or for its delay, begins as soon as a worker is free." }
+                    ul { @for one in preview.waiting.iter().take(20) {
+                        li { (visible(&one.function)) @if let Some(due) = one.due { ", due " (time(due)) } @if one.retries > 0 { ", after " (several(u64::from(one.retries), "failed attempt")) } }
+                    } }
+                    @if preview.waiting.len() > 20 { p { strong { "And more." } } }
+                    @if preview.waiting.is_empty() { p { "Nothing of it waits any more." } }
+                    (confirm("Begin now", false))
+                }
                 (Act::Retry(_), None) => {
                     (about(ctx, preview.execution.as_ref()))
                     p { "A new execution starts, in which only the failed path runs again. The letters go." }
@@ -86,6 +96,7 @@ fn title(act: Act) -> &'static str {
         Act::Cancel(_) => "Cancel this execution?",
         Act::Resume(_) => "Resume this execution?",
         Act::Retry(_) => "Retry this execution?",
+        Act::Hasten(_) => "Begin now what waits for its time?",
         Act::Replay => "Replay dead letters?",
         Act::Discard => "Discard dead letters?",
         Act::Pause(Of::Queue) => "Pause this queue?",
