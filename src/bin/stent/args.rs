@@ -9,6 +9,8 @@ use clap_complete::Shell;
 use stent::codec;
 use stent::model::{ExecutionState, Id, TaskState, Timestamp, parse_duration};
 
+pub use crate::site::{Listen, Ui};
+
 /// Look into a Stent store, and act on it.
 ///
 /// A store is a SQLite file or a PostgreSQL database in which programs with the library run durable executions. Looking
@@ -68,7 +70,7 @@ pub enum Command {
     Cancel(Cancel),
     /// Wait until an execution has ended; the exit code tells how
     Wait(Wait),
-    /// Run an execution's failed path again, as a new execution
+    /// Run an execution's failed path again, as a new execution; of one that goes on, what waits for a retry begins now
     Retry(One),
     /// Let a parked task go on, by its own id or its execution's
     Resume(One),
@@ -380,28 +382,6 @@ pub struct Watch {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct Ui {
-    /// Serve it at this address, until the program is ended. Beyond this machine a token is needed
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7878")]
-    pub listen: SocketAddr,
-    /// The token that people and programs have to show; else STENT_UI_TOKEN has it
-    #[arg(long, value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
-    /// A name that leads here, beside localhost: browsers that ask for another one are refused. May be given more than once
-    #[arg(long = "host", value_name = "NAME")]
-    pub hosts: Vec<String>,
-    /// The path under which a reverse proxy has it, as /stent
-    #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true, value_parser = base_path)]
-    pub base_path: String,
-    /// Only look: nothing can be dispatched, signalled, cancelled, resumed, replayed, discarded or paused
-    #[arg(long)]
-    pub read_only: bool,
-    /// Append a line of JSON to this file for each thing that is done; else they go to standard error
-    #[arg(long, value_name = "FILE")]
-    pub audit_log: Option<PathBuf>,
-}
-
-#[derive(Debug, clap::Args)]
 pub struct Bench {
     /// How long, about
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = parse_duration)]
@@ -483,20 +463,6 @@ fn states(what: &str, words: &[&str]) -> String {
     format!("{what}: {}", words.join(", "))
 }
 
-/// Empty, or as `/stent`: it stands before every address.
-fn base_path(text: &str) -> Result<String, String> {
-    let path = text.trim_end_matches('/');
-    let is_plain =
-        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b));
-    match path.strip_prefix('/') {
-        None if path.is_empty() => Ok(String::new()),
-        Some(parts) if parts.split('/').all(|part| is_plain(part) && part != "." && part != "..") => {
-            Ok(path.to_owned())
-        }
-        _ => Err("it is a path such as /stent, of letters, digits, and - _ . ~".to_owned()),
-    }
-}
-
 /// A date, or how long ago.
 fn time(text: &str) -> Result<Timestamp, String> {
     if let Ok(age) = parse_duration(text) {
@@ -512,15 +478,5 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         super::Args::command().debug_assert();
-    }
-
-    #[test]
-    fn a_base_is_a_plain_path() {
-        for (text, path) in [("", ""), ("/", ""), ("/stent", "/stent"), ("/a/b-c/", "/a/b-c")] {
-            assert_eq!(super::base_path(text).as_deref(), Ok(path));
-        }
-        for text in ["stent", "//evil", "/a//b", "/a b", "/../x", "/<b>", "/a?b"] {
-            assert!(super::base_path(text).is_err(), "{text}");
-        }
     }
 }

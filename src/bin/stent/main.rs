@@ -3,6 +3,7 @@
 //! | module | what it knows | what it must not know |
 //! |---|---|---|
 //! | `args` | what can be said on the command line; man page and completions are made from it | stores, terminals |
+//! | `site` | what can be said of where the page is served | all else |
 //! | `place` | how a store is named and opened, and that none is created by mistake | what is done with it |
 //! | `trouble` | what went wrong, the exit code for it, and how it is told | where it came from |
 //! | `screen` | the terminal: colours, width, pager, questions; or JSON | records |
@@ -25,6 +26,7 @@ mod place;
 mod run;
 mod screen;
 mod serve;
+mod site;
 mod table;
 mod tree;
 mod trouble;

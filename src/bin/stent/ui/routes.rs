@@ -146,9 +146,7 @@ async fn done_by_form(app: &Arc<App>, act: Act, who: Who, fields: &Fields) -> An
         return Ok(Html(form.0).into_response());
     }
     match do_it(app, act, who, asked).await {
-        Ok(done) if done.left.is_empty() && !done.more && done.to != LETTERS => {
-            Ok(redirect(app, &done.to))
-        }
+        Ok(done) if done.left.is_empty() && !done.more && done.to != LETTERS => Ok(redirect(app, &done.to)),
         Ok(done) => Ok(Html(view::done(&Ctx::new(app, act.link()), &done).0).into_response()),
         Err(wrong) if act.is_reviewed() => ask(app, act, fields, Some(wrong)).await,
         Err(wrong) => Err(wrong),

@@ -149,6 +149,12 @@ pub fn failure(ctx: &Ctx<'_>, from: &str, failure: &Failure) -> Markup {
     }
 }
 
+/// A long one is cut where it would widen a list; the whole is shown on hover.
+pub fn name(text: &str) -> Markup {
+    let text = words::visible(text);
+    html! { span.name title=(text) { (text) } }
+}
+
 pub fn fact(name: &str, value: Markup) -> Markup {
     html! { div { dt { (name) } dd { (value) } } }
 }

@@ -5,7 +5,7 @@ use stent::backend::{AtHand, RegisteredWorker};
 
 use super::ctx::{Ctx, Shown};
 use super::hand;
-use super::parts::{empty, heads, paused, seconds, tags, time};
+use super::parts::{empty, heads, name, paused, seconds, tags, time};
 use crate::ui::act::{Act, Of};
 use crate::ui::fields::link;
 use crate::ui::read::{FunctionView, FunctionsView, HealthView, QueueView, QueuesView, WorkersView};
@@ -61,7 +61,7 @@ pub fn functions(ctx: &Ctx<'_>, view: &FunctionsView) -> Shown {
         let new = link("/dispatch", [("function", Some(function.name.as_str().into()))]);
         html! {
             tr {
-                th scope="row" { a href=(ctx.to(&list)) { (visible(&function.name)) } @if let Some(pause) = &function.paused { " " (paused(pause)) } }
+                th scope="row" { a href=(ctx.to(&list)) { (name(&function.name)) } @if let Some(pause) = &function.paused { " " (paused(pause)) } }
                 td { (visible(function.version.as_deref().unwrap_or("–"))) }
                 td { (visible(function.queue.as_deref().unwrap_or("–"))) }
                 td { (tags(&function.tags)) }
@@ -87,13 +87,13 @@ pub fn functions(ctx: &Ctx<'_>, view: &FunctionsView) -> Shown {
         @if !view.paused_unknown.is_empty() {
             section.card { h2 { "Paused, but declared by no worker" }
                 ul { @for pause in &view.paused_unknown {
-                    @let name = pause.function.as_deref().unwrap_or_default();
-                    li { code { (visible(name)) } " " (paused(pause)) " " @if ctx.acts() { (hold(ctx, Of::Function, name, true)) } }
+                    @let function = pause.function.as_deref().unwrap_or_default();
+                    li { code { (visible(function)) } " " (paused(pause)) " " @if ctx.acts() { (hold(ctx, Of::Function, function, true)) } }
                 } } }
         }
         @if !view.unknown.is_empty() {
             section.card.problem { h2 { "Called, but declared by no worker" }
-                p { @for name in &view.unknown { code { (visible(name)) } " " } }
+                p { @for unknown in &view.unknown { code { (visible(unknown)) } " " } }
                 p.help { "Their tasks wait until a worker that has the function is started. Look at the spelling, too." } }
         }
     };
@@ -127,7 +127,7 @@ pub fn queue_table(ctx: &Ctx<'_>, queues: &[QueueView]) -> Markup {
                         tr {
                             th scope="row" {
                                 @match &queue.queue {
-                                    Some(name) => a href=(ctx.to(&link("/executions", [("queue", Some(name.as_str().into()))]))) { (visible(name)) },
+                                    Some(queue) => a href=(ctx.to(&link("/executions", [("queue", Some(queue.as_str().into()))]))) { (name(queue)) },
                                     None => span.none { "no queue" },
                                 }
                                 @if let Some(pause) = &queue.paused { " " (paused(pause)) }
@@ -139,7 +139,7 @@ pub fn queue_table(ctx: &Ctx<'_>, queues: &[QueueView]) -> Markup {
                                 @if queue.workers.is_empty() && queue.ready > 0 { " " span.tag.bad { "nobody serves it" } }
                             }
                             td { (visible(&words::cut(&queue.functions.join(", "), 120))) }
-                            @if ctx.acts() { td { @if let Some(name) = &queue.queue { (hold(ctx, Of::Queue, name, queue.paused.is_some())) } } }
+                            @if ctx.acts() { td { @if let Some(queue_name) = &queue.queue { (hold(ctx, Of::Queue, queue_name, queue.paused.is_some())) } } }
                         }
                     }
                 }
