@@ -171,7 +171,10 @@ export function pages(of) {
     const shots = { overview: "/", execution: `/executions/${ids.order}`, mismatch: `/executions/${ids.moody}` };
     for (const [name, path] of Object.entries(shots)) {
       for (const colorScheme of ["light", "dark"]) {
-        const shot = async (page) => page.screenshot({ path: join(images, `ui-${name}-${colorScheme}.png`), scale: "css" });
+        const shot = async (page) => {
+          if (name === "overview") await page.locator("main path[d*='L']").first().waitFor({ state: "attached" });
+          await page.screenshot({ path: join(images, `ui-${name}-${colorScheme}.png`), scale: "css" });
+        };
         await visit(server, path, shot, { colorScheme, viewport: { width: 1200, height: 800 } });
       }
     }

@@ -15,6 +15,8 @@ const TOP: f64 = 4.0;
 /// Of more points than this some are left out.
 const POINTS: usize = 320;
 
+const EARLY: &str = "A line needs a few looks: it comes in a moment.";
+
 pub struct Line<'a> {
     pub class: &'a str,
     pub name: &'a str,
@@ -29,10 +31,14 @@ pub fn chart(title: &str, points: &[Point], lines: &[Line<'_>], unit: &dyn Fn(f6
         points.iter().flat_map(|point| lines.iter().filter_map(|line| (line.value)(point))).fold(0.0, f64::max);
     let last = |line: &Line<'_>| points.iter().rev().find_map(|point| (line.value)(point));
     let (Some(first), Some(end)) = (points.first(), points.last()) else {
-        return blank(title, "A line needs two looks: it comes in a moment.");
+        return blank(title, EARLY);
     };
     if lines.iter().all(|line| last(line).is_none()) {
         return blank(title, none);
+    }
+    // Points by themselves are hardly seen.
+    if points.windows(2).all(|two| two[1].gap) {
+        return blank(title, EARLY);
     }
     let told: Vec<String> =
         lines.iter().filter_map(|line| Some(format!("{} {}", line.name, unit(last(line)?)))).collect();
@@ -109,7 +115,9 @@ mod tests {
         let shown = |points: &[Point], line: Line<'_>| chart("none", points, &[line], &unit, "nothing yet").0;
         let (early, filled) =
             (shown(&[], line), shown(&all, Line { class: "a", name: "a", value: &|point| Some(point.started) }));
-        assert!(early.contains("two looks") && !early.contains("<svg"), "{early}");
+        let apart = shown(&[all[0], all[2]], Line { class: "a", name: "a", value: &|point| Some(point.started) });
+        assert!(apart.contains(EARLY) && !apart.contains("<svg"), "{apart}");
+        assert!(early.contains(EARLY) && !early.contains("<svg"), "{early}");
         assert!(filled.contains("<svg") && !filled.contains("nothing yet"), "{filled}");
         let empty = shown(&all, Line { class: "a", name: "a", value: &|point| point.wait_seconds });
         assert!(empty.contains("nothing yet") && !empty.contains("<svg"), "{empty}");
