@@ -808,7 +808,7 @@ stent_status stent_executor_cancel(stent_executor *executor,
                                    stent_error **error);
 
 /* =====================================================================================================================
- * What operators do: statistics, dead letters, parked tasks, cleaning up.
+ * What operators do: statistics, dead letters, parked tasks, pauses, cleaning up.
  */
 
 /**
@@ -862,6 +862,35 @@ stent_status stent_executor_resume(stent_executor *executor,
                                    stent_error **error);
 
 /**
+ * Pauses a queue or a function. When it has returned, no worker claims a task of it any more; tasks of it that are
+ * suspended and woken wait, too. What workers hold goes on: what runs, and what a worker has claimed ahead and not begun
+ * yet. Dispatches go on. Again: the reason is replaced. options: queue or function, reason, by. Any thread.
+ * STENT_E_UNSUPPORTED: the store can't pause.
+ */
+STENT_NODISCARD STENT_API
+stent_status stent_executor_pause(stent_executor *executor,
+                                  const char *options,
+                                  stent_error **error);
+
+/**
+ * Ends a pause: the tasks are claimed again, at once. options: queue or function. Any thread. STENT_E_NOT_FOUND: it is not
+ * paused.
+ */
+STENT_NODISCARD STENT_API
+stent_status stent_executor_unpause(stent_executor *executor,
+                                    const char *options,
+                                    stent_error **error);
+
+/**
+ * What is paused, queues first: an array of {"queue", "function", "since", "reason", "by", "running"}, to be freed with
+ * stent_free. running: how many tasks of it workers still hold; 0 when it is drained. Any thread.
+ */
+STENT_NODISCARD STENT_API
+stent_status stent_executor_pauses(stent_executor *executor,
+                                   char **pauses,
+                                   stent_error **error);
+
+/**
  * Removes executions that ended long ago, with all that belongs to them, in bounded batches; workers do it by
  * themselves too. options: older_than (default "7d"), dead_letters (an age; default: they stay). `*report` is
  * {"executions", "dead_letters"}, the numbers removed, to be freed with stent_free. Any thread.
@@ -880,8 +909,8 @@ stent_status stent_executor_cleanup(stent_executor *executor,
  * Starts an operation of the executor and returns at once; the answer comes to the poller, as exactly one "reply" event
  * with this tag. operation and request, a JSON object (NULL: {}): as "submissions" in stent_describe lists them; dispatch,
  * dispatch_many, wait, result, state, list, stats, signal, cancel, dead_letters, replay_dead_letter,
- * discard_dead_letter, resume, cleanup, backend_call, stop_worker, wait_worker. Each does what the function of its name
- * does, and answers with its JSON (an id as a JSON string, nothing as null).
+ * discard_dead_letter, resume, pause, unpause, pauses, cleanup, backend_call, stop_worker, wait_worker. Each does what the
+ * function of its name does, and answers with its JSON (an id as a JSON string, nothing as null).
  *
  * A request that is wrong is refused here, and makes no event. The executor and the poller may be freed meanwhile; with
  * the poller the answer is lost. Any thread; never blocks. STENT_E_INVALID: no such operation, or a wrong request.

@@ -76,7 +76,8 @@ func TestEveryOptionIsKnown(t *testing.T) {
 		"sqlite": stent.SQLiteOptions{}, "custom": stent.CustomOptions{}, "check": stent.CheckOptions{}, "executor": none,
 		"wait_signal": stent.WaitSignalOptions{}, "step": stent.StepOptions{},
 		"signal": stent.SignalOptions{}, "execution_filter": stent.ExecutionFilter{}, "dead_letter_filter": stent.DeadLetterFilter{},
-		"replay_dead_letter": none, "resume": none, "cleanup": stent.CleanupOptions{}, "stats": stent.StatsOptions{},
+		"replay_dead_letter": none, "resume": none, "pause": stent.PauseOptions{}, "unpause": stent.UnpauseOptions{},
+		"cleanup": stent.CleanupOptions{}, "stats": stent.StatsOptions{},
 		"configure": stent.ConfigureOptions{}, "log_handler": stent.LogOptions{},
 	}
 	same(t, len(described.Options), len(known))

@@ -386,6 +386,30 @@ func (e *Executor) Resume(ctx context.Context, taskID string) error {
 	})
 }
 
+// Pause pauses a queue or a function: when it has returned, no worker claims a task of it any more.
+func (e *Executor) Pause(ctx context.Context, options PauseOptions) error {
+	return e.filtered(ctx, options, nil, func(in *C.char, _ **C.char, why **C.stent_error) C.stent_status {
+		return C.stent_executor_pause(e.handle, in, why)
+	})
+}
+
+// Unpause ends a pause: the tasks are claimed again.
+func (e *Executor) Unpause(ctx context.Context, options UnpauseOptions) error {
+	return e.filtered(ctx, options, nil, func(in *C.char, _ **C.char, why **C.stent_error) C.stent_status {
+		return C.stent_executor_unpause(e.handle, in, why)
+	})
+}
+
+// Pauses gives what is paused: queues first, by name, then functions.
+func (e *Executor) Pauses(ctx context.Context) ([]Pause, error) {
+	var pauses []Pause
+	err := exchange(ctx, nil, &pauses, func(_ *C.char, out **C.char, why **C.stent_error) C.stent_status {
+		defer runtime.KeepAlive(e)
+		return C.stent_executor_pauses(e.handle, out, why)
+	})
+	return pauses, err
+}
+
 // Cleaned are the numbers of what a cleanup removed.
 type Cleaned struct {
 	Executions  int `json:"executions"`

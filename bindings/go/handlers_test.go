@@ -470,6 +470,17 @@ func TestTheClientsSide(t *testing.T) {
 	listed, err := here.executor.List(here.ctx, stent.ExecutionFilter{Function: "go.greet", CreatedAfter: time.Now().Add(-time.Hour)})
 	check(t, err)
 	same(t, len(listed), 2)
+	check(t, here.executor.Pause(here.ctx, stent.PauseOptions{Queue: "mail", Reason: "the relay is down"}))
+	waits := must[string](t)(here.executor.Dispatch(here.ctx, "go.greet", stent.Args{"cy"}, stent.DispatchOptions{Queue: "mail"}))
+	pauses := must[[]stent.Pause](t)(here.executor.Pauses(here.ctx))
+	same(t, len(pauses), 1)
+	same(t, pauses[0].Queue+": "+pauses[0].Reason, "mail: the relay is down")
+	same(t, must[*stent.Execution](t)(here.executor.State(here.ctx, waits)).State, "pending")
+	check(t, here.executor.Unpause(here.ctx, stent.UnpauseOptions{Queue: "mail"}))
+	same(t, here.result(waits), "hello, cy")
+	if err := here.executor.Unpause(here.ctx, stent.UnpauseOptions{Queue: "mail"}); !errors.Is(err, stent.ErrNotFound) {
+		t.Fatalf("unpaused twice: %v", err)
+	}
 	here.failure("go.throws")
 	letters, err := here.executor.DeadLetters(here.ctx, stent.DeadLetterFilter{})
 	check(t, err)

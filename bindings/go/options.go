@@ -170,6 +170,20 @@ type DeadLetterFilter struct {
 	Offset      int    `stent:"offset"`
 }
 
+// PauseOptions name a queue or a function to pause, and why. An empty name is none.
+type PauseOptions struct {
+	Queue    string `stent:"queue"`
+	Function string `stent:"function"`
+	Reason   string `stent:"reason"`
+	By       string `stent:"by"`
+}
+
+// UnpauseOptions name a queue or a function that is paused.
+type UnpauseOptions struct {
+	Queue    string `stent:"queue"`
+	Function string `stent:"function"`
+}
+
 // CleanupOptions says what a cleanup removes.
 type CleanupOptions struct {
 	OlderThan   *time.Duration `stent:"older_than"`

@@ -54,6 +54,17 @@ type TaskRecord struct {
 	Failure      *Failure        `json:"error"`
 }
 
+// Pause is a queue or a function of which nothing is claimed; the other one is empty.
+type Pause struct {
+	Queue    string    `json:"queue"`
+	Function string    `json:"function"`
+	Since    time.Time `json:"since"`
+	Reason   string    `json:"reason"`
+	By       string    `json:"by"`
+	// Tasks of it that workers still hold.
+	Running int `json:"running"`
+}
+
 // DeadLetter is a task that used up its attempts.
 type DeadLetter struct {
 	Task    TaskRecord `json:"task"`

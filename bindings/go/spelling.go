@@ -16,6 +16,7 @@ var optionStructs = map[string]reflect.Type{
 	"check": reflect.TypeOf(CheckOptions{}), "wait_signal": reflect.TypeOf(WaitSignalOptions{}),
 	"step": reflect.TypeOf(StepOptions{}), "signal": reflect.TypeOf(SignalOptions{}),
 	"execution_filter": reflect.TypeOf(ExecutionFilter{}), "dead_letter_filter": reflect.TypeOf(DeadLetterFilter{}),
+	"pause": reflect.TypeOf(PauseOptions{}), "unpause": reflect.TypeOf(UnpauseOptions{}),
 	"cleanup": reflect.TypeOf(CleanupOptions{}), "stats": reflect.TypeOf(StatsOptions{}),
 	"configure": reflect.TypeOf(ConfigureOptions{}), "log_handler": reflect.TypeOf(LogOptions{}),
 }

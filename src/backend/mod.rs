@@ -5,6 +5,7 @@ pub mod custom;
 mod decide;
 mod engine;
 mod parcel;
+mod pauses;
 pub mod postgres;
 mod protocol;
 mod queries;
@@ -19,6 +20,7 @@ use tokio::sync::broadcast;
 
 pub use engine::*;
 pub use parcel::*;
+pub use pauses::*;
 pub use protocol::{Request, Response};
 pub use queries::*;
 
@@ -116,9 +118,36 @@ pub trait Backend: Send + Sync + 'static {
 
     async fn stats(&self) -> Result<StoreStats>;
 
+    /// When this has returned, nobody claims tasks of this queue or function any more, until it is unpaused; also what was
+    /// suspended and is woken waits. What is held goes on, and dispatches do. Again: the reason is replaced.
+    async fn pause(&self, _pause: NewPause) -> Result<()> {
+        Err(does_not_pause())
+    }
+
+    /// Its tasks are claimed again, at once. Not paused: not found.
+    async fn unpause(&self, _what: Pausable) -> Result<()> {
+        Err(does_not_pause())
+    }
+
+    /// What is paused: queues first, by name, then functions.
+    async fn pauses(&self) -> Result<Vec<Pause>> {
+        Ok(Vec::new())
+    }
+
     /// By id, newest first where ids are the library's own. For people who look into a store, as are the next six.
     async fn tasks(&self, _filter: TaskFilter) -> Result<Vec<Task>> {
         Err(not_looked_into("tasks"))
+    }
+
+    /// Those of these that wait for their time, the one of a retry or of a delay, may be claimed at once. Which they are.
+    async fn hasten(&self, _tasks: Vec<Id>) -> Result<Vec<Id>> {
+        Err(not_looked_into("tasks that wait for their time"))
+    }
+
+    /// Of the execution's tasks: the attempts that failed and were followed by another, as far as they are kept; in the order
+    /// of tasks, the newest first.
+    async fn attempts(&self, _execution: Id) -> Result<Vec<Attempt>> {
+        Err(not_looked_into("attempts"))
     }
 
     /// What workers hold, what is due next and what is parked: of each at most so many, found by an index.
@@ -201,6 +230,14 @@ pub trait Backend: Send + Sync + 'static {
 
 fn not_looked_into(what: &str) -> Error {
     Error::new(Status::Unsupported, format!("look for {what}: only the library's own stores are asked for that"))
+}
+
+fn does_not_pause() -> Error {
+    Error::new(
+        Status::Unsupported,
+        "pause: this store can't pause queues or functions: it answers none of the operations pause, unpause and pauses; \
+         stop the workers that serve the queue instead",
+    )
 }
 
 fn does_not_move() -> Error {

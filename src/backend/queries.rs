@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::pauses::Pause;
 use crate::model::{
     Execution, ExecutionState, FunctionOptions, Id, Number, Payload, Result, TaskKind, TaskState, Timestamp, check_key,
     seconds,
@@ -64,12 +65,28 @@ pub struct AtHand {
     pub due: Option<Timestamp>,
 }
 
+/// An attempt of a task that failed, and that was followed by another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Attempt {
+    #[serde(rename = "task_id")]
+    pub task: Id,
+    /// None: it had not begun.
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Timestamp,
+    /// Who held it.
+    pub worker_id: Option<String>,
+    /// The failure's type and message, which may be cut.
+    pub kind: String,
+    pub message: String,
+}
+
 /// What is known of functions and workers, each in the order of its name, and what is ready for them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Registered {
     pub ready: Vec<Depth>,
     pub functions: Vec<(String, FunctionOptions)>,
     pub workers: Vec<RegisteredWorker>,
+    pub pauses: Vec<Pause>,
 }
 
 /// A worker as the store knows it.
@@ -95,6 +112,8 @@ pub struct Unserved {
     pub registered: Vec<String>,
     /// Workers that the store knows. None: it keeps no list of them.
     pub workers: Option<u64>,
+    /// What is paused.
+    pub paused: Vec<Pause>,
 }
 
 /// What a cleanup would take away, counted up to a limit.
@@ -178,6 +197,8 @@ pub struct StoreStats {
     pub dead_letters: u64,
     pub parked: u64,
     pub workers: u64,
+    /// Queues first, then functions.
+    pub paused: Vec<Pause>,
 }
 
 /// How a store's write-ahead log is doing.

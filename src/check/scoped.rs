@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use crate::backend::*;
-use crate::model::{DeadLetter, Execution, ExecutionState, Id, Payload, Result, Task, TaskState};
+use crate::model::{DeadLetter, Execution, ExecutionState, Id, Payload, Result, Status, Task, TaskState};
 
 /// The page size when looking for what belongs to a case.
 const MANY: u32 = 1_000;
@@ -26,6 +26,7 @@ struct Used {
     executions: BTreeSet<Id>,
     functions: BTreeSet<String>,
     workers: BTreeSet<String>,
+    pauses: Vec<Pausable>,
     /// An operation that the store does not answer.
     not_offered: Option<String>,
 }
@@ -53,6 +54,14 @@ impl Scoped {
         let own = self.own(name);
         self.used().functions.insert(own.clone());
         own
+    }
+
+    /// A queue's name is as the case made it.
+    fn own_pausable(&self, what: Pausable) -> Pausable {
+        match what {
+            Pausable::Function(name) => Pausable::Function(self.own(&name)),
+            queue @ Pausable::Queue(_) => queue,
+        }
     }
 
     fn plain(&self, name: &mut String) {
@@ -98,6 +107,13 @@ impl Scoped {
             for function in functions {
                 let filter = ExecutionFilter { function: Some(function), limit: MANY, ..ExecutionFilter::default() };
                 executions.extend(self.inner.list(filter).await?.iter().map(|execution| execution.id));
+            }
+        }
+        let pauses = std::mem::take(&mut self.used().pauses);
+        for what in pauses {
+            match self.inner.unpause(what).await {
+                Err(why) if why.status() != Status::NotFound && why.status() != Status::Unsupported => return Err(why),
+                _ => {}
             }
         }
         for id in executions {
@@ -297,6 +313,24 @@ impl Backend for Scoped {
 
     async fn resume(&self, task: Id) -> Result<()> {
         self.inner.resume(task).await
+    }
+
+    async fn pause(&self, pause: NewPause) -> Result<()> {
+        let what = self.own_pausable(pause.what);
+        self.used().pauses.push(what.clone());
+        self.inner.pause(NewPause { what, ..pause }).await
+    }
+
+    async fn unpause(&self, what: Pausable) -> Result<()> {
+        self.inner.unpause(self.own_pausable(what)).await
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>> {
+        let mut pauses = self.inner.pauses().await?;
+        let used = self.used().pauses.clone();
+        pauses.retain(|pause| pause.what().is_some_and(|what| used.contains(&what)));
+        pauses.iter_mut().filter_map(|pause| pause.function.as_mut()).for_each(|function| self.plain(function));
+        Ok(pauses)
     }
 
     async fn stats(&self) -> Result<StoreStats> {

@@ -14,7 +14,7 @@ use super::reader::Reader;
 use super::{from_json, options};
 use crate::backend::{
     Backend, Claim, Claimed, DeadLetterFilter, Depth, ExecutionFilter, JournalEntry, JournalRequest, NewExecution,
-    NewSignal, NewWorker, Notice, Renew, Snapshot, StoreStats, Transition, Verdict,
+    NewPause, NewSignal, NewWorker, Notice, Pausable, Pause, Renew, Snapshot, StoreStats, Transition, Verdict,
 };
 use crate::model::{
     CallOptions, DispatchOptions, Error, Execution, ExecutionState, Failure, FunctionOptions, Id, KeyReuse, Number,
@@ -82,6 +82,23 @@ pub enum EngineRequest {
         task_id: Id,
     },
     Stats {},
+    Pause {
+        #[serde(default)]
+        queue: Option<String>,
+        #[serde(default)]
+        function: Option<String>,
+        #[serde(default)]
+        reason: Option<String>,
+        #[serde(default)]
+        by: Option<String>,
+    },
+    Unpause {
+        #[serde(default)]
+        queue: Option<String>,
+        #[serde(default)]
+        function: Option<String>,
+    },
+    Pauses {},
     WaitForWork {
         #[serde(with = "seconds")]
         timeout: Duration,
@@ -137,6 +154,13 @@ pub async fn answer(backend: &dyn Backend, request: EngineRequest) -> Result<Str
         }
         E::Resume { task_id } => backend.resume(task_id).await.map(nothing),
         E::Stats {} => backend.stats().await.map(|stats| to_json(&stats)),
+        E::Pause { queue, function, reason, by } => {
+            let what = Pausable::new(queue, function)?;
+            let (reason, by) = (reason.map(error_text), by.map(error_text));
+            backend.pause(NewPause { what, reason, by }).await.map(nothing)
+        }
+        E::Unpause { queue, function } => backend.unpause(Pausable::new(queue, function)?).await.map(nothing),
+        E::Pauses {} => backend.pauses().await.map(|pauses| to_json(&pauses)),
         E::WaitForWork { timeout } => wait_for_work(backend, timeout).await.map(|notices| to_json(&notices)),
     }
 }
@@ -216,6 +240,8 @@ pub fn stats(text: &str) -> Result<StoreStats, Error> {
         dead_letters: u64,
         parked: u64,
         workers: u64,
+        #[serde(default)]
+        paused: Vec<Pause>,
     }
     fn states(
         counts: BTreeMap<String, u64>,
@@ -237,6 +263,7 @@ pub fn stats(text: &str) -> Result<StoreStats, Error> {
         dead_letters: view.dead_letters,
         parked: view.parked,
         workers: view.workers,
+        paused: view.paused,
     })
 }
 

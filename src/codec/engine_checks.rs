@@ -2,7 +2,7 @@
 //! clients of the library say nothing else; these requests come from elsewhere.
 
 use super::engine::EngineRequest;
-use crate::backend::{Claim, SpawnKind};
+use crate::backend::{Claim, Pausable, SpawnKind};
 use crate::model::{CONCURRENCY_MAX, Error, FunctionOptions, Result, check_key, check_name, check_tags};
 
 pub(super) fn check(request: &EngineRequest) -> Result<()> {
@@ -44,6 +44,9 @@ pub(super) fn check(request: &EngineRequest) -> Result<()> {
         }
         E::List { filter } => filter.check(),
         E::DeadLetters { filter } => filter.check(),
+        E::Pause { queue, function, .. } | E::Unpause { queue, function } => {
+            Pausable::new(queue.clone(), function.clone()).map(drop)
+        }
         E::Journals { .. }
         | E::Cancel { .. }
         | E::EndedAmong { .. }
@@ -52,6 +55,7 @@ pub(super) fn check(request: &EngineRequest) -> Result<()> {
         | E::ReplayDeadLetter { .. }
         | E::Resume { .. }
         | E::Stats {}
+        | E::Pauses {}
         | E::WaitForWork { .. } => Ok(()),
     }
 }

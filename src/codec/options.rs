@@ -11,11 +11,11 @@ use super::input;
 use super::reader::Reader;
 use super::tables::Object;
 use super::tables::objects;
-use crate::backend::{DeadLetterFilter, ExecutionFilter};
+use crate::backend::{DeadLetterFilter, ExecutionFilter, NewPause, Pausable};
 use crate::model::{
     CONNECTIONS_MAX, CallOptions, CheckOptions, CleanupOptions, ConfigureOptions, CustomOptions, DispatchOptions,
     DispatchRequest, Error, FunctionOptions, Id, LogOptions, Payload, Result, SignalOptions, SqliteOptions,
-    StatsOptions, StepOptions, TaskOptions, WaitSignalOptions, WorkerOptions, check_name, seconds,
+    StatsOptions, StepOptions, TaskOptions, WaitSignalOptions, WorkerOptions, check_name, error_text, seconds,
 };
 
 /// Less is not enough for what stands between a thread and its handler's call of the library; more is a mistake.
@@ -132,6 +132,24 @@ pub fn dead_letter_filter(text: Option<&str>) -> Result<DeadLetterFilter> {
         limit: fields.value("limit")?.unwrap_or(50),
         offset: fields.value("offset")?.unwrap_or(0),
     })
+}
+
+/// What is paused.
+pub fn pause(text: Option<&str>) -> Result<NewPause> {
+    let fields = Fields::from_text(&objects::PAUSE, text)?;
+    let what = pausable(&fields)?;
+    let told = |key| fields.value(key).map(|told: Option<String>| told.map(error_text));
+    Ok(NewPause { what, reason: told("reason")?, by: told("by")? })
+}
+
+/// What is paused no more.
+pub fn unpause(text: Option<&str>) -> Result<Pausable> {
+    pausable(&Fields::from_text(&objects::UNPAUSE, text)?)
+}
+
+fn pausable(fields: &Fields<'_>) -> Result<Pausable> {
+    let what = Pausable::new(fields.name("queue")?, fields.name("function")?);
+    what.map_err(|error| error.doing(&fields.what).with("object", fields.object.name))
 }
 
 /// What a cleanup removes.

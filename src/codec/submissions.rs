@@ -6,7 +6,7 @@ use super::input;
 use super::options::{self, Fields};
 use super::reader::Reader;
 use super::tables::submissions::{self as tables, SUBMISSIONS};
-use crate::backend::{DeadLetterFilter, ExecutionFilter, NewSignal};
+use crate::backend::{DeadLetterFilter, ExecutionFilter, NewPause, NewSignal, Pausable};
 use crate::model::{CleanupOptions, DispatchRequest, Error, Id, Payload, Result, StatsOptions};
 
 /// What an executor is to do.
@@ -35,6 +35,9 @@ pub enum Submission {
     ReplayDeadLetter(Id),
     DiscardDeadLetter(Id),
     Resume(Id),
+    Pause(NewPause),
+    Unpause(Pausable),
+    Pauses,
     Cleanup(CleanupOptions),
     /// The request is checked by the operation's own table.
     BackendCall {
@@ -102,6 +105,9 @@ pub fn submission(operation: &str, text: Option<&str>) -> Result<Submission> {
         "replay_dead_letter" => Submission::ReplayDeadLetter(task(&fields(&tables::REPLAY_DEAD_LETTER)?)?),
         "discard_dead_letter" => Submission::DiscardDeadLetter(task(&fields(&tables::DISCARD_DEAD_LETTER)?)?),
         "resume" => Submission::Resume(task(&fields(&tables::RESUME)?)?),
+        "pause" => Submission::Pause(options::pause(text)?),
+        "unpause" => Submission::Unpause(options::unpause(text)?),
+        "pauses" => fields(&tables::PAUSES).map(|_| Submission::Pauses)?,
         "cleanup" => Submission::Cleanup(options::cleanup(text)?),
         "backend_call" => {
             let fields = fields(&tables::BACKEND_CALL)?;

@@ -9,7 +9,8 @@ use super::sync::wall_clock;
 use super::waiters::Waiter;
 use super::{Executor, Worker};
 use crate::backend::{
-    DeadLetterFilter, ExecutionFilter, NewExecution, NewSignal, Replayed, Request, Response, Snapshot,
+    DeadLetterFilter, ExecutionFilter, NewExecution, NewPause, NewSignal, Pausable, Pause, Replayed, Request, Response,
+    Snapshot,
 };
 use crate::model::{
     BATCH_MAX, CleanupOptions, DeadLetter, DispatchOptions, DispatchRequest, Error, Execution, ExecutionState, Id,
@@ -278,6 +279,26 @@ impl Executor {
     /// Lets a parked task go on. `CONFLICT` if it is not parked.
     pub async fn resume(&self, task: Id) -> Result<()> {
         self.0.core.backend.resume(task).await
+    }
+
+    /// When it has returned, no worker claims a task of this queue or function any more. `UNSUPPORTED`: the store can't.
+    pub async fn pause(&self, pause: NewPause) -> Result<()> {
+        let what = pause.what.checked()?;
+        self.0.core.backend.pause(NewPause { what, ..pause }).await?;
+        self.0.core.doubts.forget().await;
+        Ok(())
+    }
+
+    /// Its tasks are claimed again. `NOT_FOUND` if it is not paused.
+    pub async fn unpause(&self, what: Pausable) -> Result<()> {
+        self.0.core.backend.unpause(what.checked()?).await?;
+        self.0.core.doubts.forget().await;
+        Ok(())
+    }
+
+    /// What is paused: queues first, by name, then functions.
+    pub async fn pauses(&self) -> Result<Vec<Pause>> {
+        self.0.core.backend.pauses().await
     }
 
     /// Removes what ended long ago, in bounded batches.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::sync::lock;
-use crate::backend::{SharedBackend, Unserved};
+use crate::backend::{Pause, SharedBackend, Unserved};
 use crate::model::nearest;
 
 /// What the store has said holds for so long, and for a multiple of the time that it took to say it.
@@ -40,6 +40,11 @@ impl Doubts {
         let until = Instant::now() + BELIEVED.max(begun.elapsed() * BELIEVED_FACTOR);
         *heard = Some((until, Arc::clone(&unserved)));
         Some(unserved)
+    }
+
+    /// What was heard is not so any more.
+    pub(super) async fn forget(&self) {
+        *self.heard.lock().await = None;
     }
 
     /// Has the log not had it for a while?
@@ -78,6 +83,18 @@ pub(super) fn nobody_has(function: &str, unserved: &Unserved) -> String {
     told
 }
 
+pub(super) fn is_paused(pause: &Pause) -> String {
+    let what = pause.what().map(|what| what.to_string()).unwrap_or_default();
+    let mut told = format!("{what} is paused since {}", pause.since);
+    if let Some(by) = &pause.by {
+        let _infallible = write!(told, " by {by}");
+    }
+    if let Some(reason) = &pause.reason {
+        let _infallible = write!(told, ": {reason}");
+    }
+    told
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,7 +103,10 @@ mod tests {
     fn the_names_are_told_and_the_nearest_first() {
         let told = |registered: &[&str], workers| {
             let registered = registered.iter().map(|name| (*name).to_owned()).collect();
-            nobody_has("chrage", &Unserved { functions: vec!["chrage".into()], registered, workers: Some(workers) })
+            nobody_has(
+                "chrage",
+                &Unserved { functions: vec!["chrage".into()], registered, workers: Some(workers), paused: Vec::new() },
+            )
         };
         assert_eq!(told(&[], 0), "no worker has registered 'chrage', nor any other function, and none is running");
         assert_eq!(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::Core;
-use super::doubts::nobody_has;
+use super::doubts::{is_paused, nobody_has};
 use super::log::LogRecord;
 use crate::backend::Unserved;
 use crate::model::{Error, Execution, ExecutionState, Level};
@@ -35,6 +35,10 @@ impl Core {
         };
         let Ok(Ok(Some(unserved))) = bounded.await else { return error };
         let pending = execution.state == ExecutionState::Pending;
+        let (queue, root) = (execution.queue.as_deref(), execution.root_function.as_str());
+        if let Some(pause) = unserved.paused.iter().find(|pause| pause.holds_for(queue, root)) {
+            return error.hinting(&is_paused(pause));
+        }
         // Of what an execution calls it is not known here which tasks are its own; the caller can tell.
         let (function, of) = match pending {
             true => (unserved.functions.iter().find(|function| **function == execution.root_function), ""),
@@ -45,6 +49,10 @@ impl Core {
                 .hinting(&format!("{of}{}", nobody_has(function, &unserved)))
                 .with("function", function.as_str())
                 .with("registered", unserved.registered.clone()),
+            None if !pending && !unserved.paused.is_empty() => {
+                let told: Vec<String> = unserved.paused.iter().take(3).map(is_paused).collect();
+                error.hinting(&format!("on this store {}", told.join("; ")))
+            }
             None if unserved.workers == Some(0) => error.hinting("no worker is running on this store"),
             None => error,
         }

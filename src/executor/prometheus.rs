@@ -100,6 +100,12 @@ impl Page {
         self.single("dead_letters", Kind::Gauge, "Dead letters in the store.", store.dead_letters);
         self.single("parked_tasks", Kind::Gauge, "Tasks whose code does not match their journal.", store.parked);
         self.single("workers", Kind::Gauge, "Workers that the store knows.", store.workers);
+        let help = "Since when a queue or a function is paused, in seconds since 1970.";
+        self.head("paused_since_seconds", Kind::Gauge, help);
+        for pause in &store.paused {
+            let labels = labels(pause.queue.as_deref(), pause.function.as_deref().unwrap_or(""));
+            self.sample("paused_since_seconds", &labels, pause.since.micros() as f64 / 1e6);
+        }
         if let Some(log) = log {
             self.single("wal_bytes", Kind::Gauge, "The size of the SQLite file's write-ahead log.", log.bytes);
             let help = "For how long a reader has kept the large log from being cut.";

@@ -39,11 +39,13 @@ enum Way {
     CancelIsForgotten,
     PayloadsWrittenAnew,
     LimitsIgnored,
+    /// It is recorded nowhere.
+    PausesIgnored,
 }
 
 use Way::*;
 
-const WAYS: [(Way, &[&str]); 20] = [
+const WAYS: [(Way, &[&str]); 21] = [
     (DoubleClaim, &["claiming/"]),
     (DoubleClaimOfTheEngine, &["routes/"]),
     (FenceIgnored, &["fences/"]),
@@ -64,6 +66,7 @@ const WAYS: [(Way, &[&str]); 20] = [
     (CancelIsForgotten, &["cancels/what_waits"]),
     (PayloadsWrittenAnew, &["keeping/"]),
     (LimitsIgnored, &["claiming/"]),
+    (PausesIgnored, &["pauses/"]),
 ];
 
 struct Broken {
@@ -224,7 +227,7 @@ async fn answer(
             }
             ask(inner, operation, &request.to_string()).await
         }
-        (CancelIsForgotten, "cancel") => Ok("null".into()),
+        (CancelIsForgotten, "cancel") | (PausesIgnored, "pause") => Ok("null".into()),
         (PayloadsWrittenAnew, "set_execution_state_value") => ask(inner, operation, &request.to_string()).await,
         (LimitsIgnored, "claim_next_task") => {
             request["concurrency_limits"] = json!({});

@@ -1,14 +1,18 @@
 //! Acting: dispatch, signal, cancel, wait, retry, resume, and dead letters.
 
-use stent::model::ExecutionState;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::house::{House, Said, Where, on_both};
+use stent::model::{ExecutionState, Failure, RetryPolicy};
+
+use crate::house::{House, Said, Where, on_both, until};
 
 on_both! {
     an_execution_is_started_and_waited_for,
     each_end_has_its_exit_code,
     a_signal_wakes_who_waits,
     a_failed_path_runs_again,
+    what_waits_for_a_retry_begins_now,
     letters_are_seen_to_by_filters,
     what_cannot_be_is_refused,
 }
@@ -81,6 +85,29 @@ fn a_failed_path_runs_again(place: Where) {
     assert!(said.code == 4 && said.err.contains("no dead letter"), "{said:?}");
     let (well, state) = house.end("order");
     assert_eq!((state, house.say(&["resume", &well.to_string()]).code), (ExecutionState::Completed, 4));
+}
+
+fn what_waits_for_a_retry_begins_now(place: Where) {
+    let house = House::new(place);
+    let healed = Arc::new(AtomicBool::new(false));
+    let is_healed = Arc::clone(&healed);
+    let policy = RetryPolicy { max_attempts: 9, initial_delay: 3600.0, max_delay: 3600.0, ..RetryPolicy::default() };
+    house.function_with("flaky", policy, move |task| match is_healed.load(Ordering::SeqCst) {
+        true => task.complete("1".into()),
+        false => task.fail(Failure::new("Flaky", "not yet")),
+    });
+    let _worker = house.worker();
+    let id = house.dispatch("flaky").to_string();
+    let failed = || house.say(&["--json", "show", &id]).ok().json()["attempts"].as_array().unwrap().len();
+    until("its first attempt has failed", || failed() == 1);
+    healed.store(true, Ordering::SeqCst);
+    let shown = house.say(&["show", &id]).ok().out;
+    assert!(shown.contains("FAILED ATTEMPT") && shown.contains("Flaky: not yet"), "{shown}");
+    assert!(shown.contains(&format!("To begin it now: stent retry {id}")), "{shown}");
+    let said = house.say(&["--json", "retry", &id]).ok().json();
+    assert_eq!(said["hastened"].as_array().unwrap().len(), 1, "{said}");
+    assert_eq!(house.say(&["wait", &id]).ok().out, "1\n");
+    assert_eq!(house.say(&["retry", &id]).code, 4);
 }
 
 fn letters_are_seen_to_by_filters(place: Where) {

@@ -120,7 +120,15 @@ impl House {
     }
 
     pub fn function(&self, name: &str, body: impl Fn(&Task) -> Result<()> + Send + Sync + 'static) {
-        let policy = RetryPolicy { max_attempts: 1, ..RetryPolicy::default() };
+        self.function_with(name, RetryPolicy { max_attempts: 1, ..RetryPolicy::default() }, body);
+    }
+
+    pub fn function_with(
+        &self,
+        name: &str,
+        policy: RetryPolicy,
+        body: impl Fn(&Task) -> Result<()> + Send + Sync + 'static,
+    ) {
         let options = FunctionOptions { retry_policy: Some(policy), ..FunctionOptions::default() };
         let handler = move |task: &Task| body(task).map_or_else(|error| error.status(), |()| Status::Ok);
         self.executor.register(name, options, Some(Arc::new(handler))).unwrap();

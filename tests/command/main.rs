@@ -8,6 +8,7 @@ mod grafana;
 mod house;
 mod metrics;
 mod moves;
+mod pauses;
 #[path = "../common/postgres.rs"]
 mod postgres;
 mod reads;

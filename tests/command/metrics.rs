@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, PgConnection};
+use stent::backend::{NewPause, Pausable};
 use stent::model::{CallOptions, DispatchOptions, Failure, Id, Payload, TaskOptions, WaitSignalOptions};
 
 use crate::exposition::{Metrics, read};
@@ -58,6 +59,8 @@ fn busy(place: Where) -> House {
     for id in all {
         house.on(house.executor.wait(id, Some(Duration::from_secs(30)))).unwrap();
     }
+    let pause = NewPause { what: Pausable::Queue("nobodys".to_owned()), reason: None, by: None };
+    house.on(house.executor.pause(pause)).unwrap();
     house.dispatch("waits");
     house.dispatch("unheard_of");
     house.dispatch("unheard_of");

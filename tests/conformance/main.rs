@@ -85,6 +85,8 @@ mod old_snapshots;
 mod options;
 #[path = "../../src/check/cases/parking.rs"]
 mod parking;
+#[path = "../../src/check/cases/pauses.rs"]
+mod pauses;
 mod places;
 mod plans;
 #[path = "../common/postgres.rs"]

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::Rng as _;
-use stent::backend::{Claim, DeadLetterFilter, ExecutionFilter, Function, NewExecution, NewSignal, NewWorker, Renew};
+use stent::backend::{
+    Claim, DeadLetterFilter, ExecutionFilter, Function, NewExecution, NewPause, NewSignal, NewWorker, Pausable, Renew,
+};
 use stent::codec::CanonicalJson;
 use stent::model::{
     Canonical as _, DispatchOptions, ExecutionState, Failure, FunctionOptions, Id, Payload, RetryPolicy, TaskOptions,
@@ -45,8 +47,22 @@ impl World {
             71..73 => Operation::Renew(self.renew()),
             73..77 => Operation::Sweep(self.pick(WORKERS).to_owned()),
             77..81 => self.replay_dead_letter(),
-            81..83 => self.look(),
+            81 => self.look(),
+            82 => self.pause_or_not(),
             _ => Operation::Call(Box::new(self.request())),
+        }
+    }
+
+    /// Not so often that nothing would be left to take.
+    fn pause_or_not(&mut self) -> Operation {
+        let what = match self.one_in(2) {
+            true => Pausable::Queue(self.pick(QUEUES).to_owned()),
+            false => Pausable::Function(self.pick(FUNCTIONS).to_owned()),
+        };
+        match self.rng.random_range(0..5) {
+            0 | 1 => Operation::Pause(NewPause { what, reason: Some("enough".to_owned()), by: None }),
+            2 | 3 => Operation::Unpause(what),
+            _ => Operation::Pauses,
         }
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use stent::backend::{
-    Claim, Claimed, DeadLetterFilter, ExecutionFilter, NewExecution, NewSignal, NewWorker, Outcome, Renew, Request,
-    SharedBackend, Transition, Verdict,
+    Claim, Claimed, DeadLetterFilter, ExecutionFilter, NewExecution, NewPause, NewSignal, NewWorker, Outcome, Pausable,
+    Renew, Request, SharedBackend, Transition, Verdict,
 };
 use stent::codec::operations;
 use stent::model::{Id, Result};
@@ -22,6 +22,9 @@ pub enum Operation {
     Signal(NewSignal),
     Cancel(Id, Option<String>),
     Resume(Id),
+    Pause(NewPause),
+    Unpause(Pausable),
+    Pauses,
     Renew(Renew),
     Sweep(String),
     ReplayDeadLetter {
@@ -108,6 +111,9 @@ impl Operation {
             Self::Signal(signal) => said(store.signal(signal.clone()).await),
             Self::Cancel(execution, reason) => said(store.cancel(*execution, reason.clone()).await),
             Self::Resume(task) => said(store.resume(*task).await),
+            Self::Pause(pause) => said(store.pause(pause.clone()).await),
+            Self::Unpause(what) => said(store.unpause(what.clone()).await),
+            Self::Pauses => said(store.pauses().await),
             Self::Renew(renew) => said(store.renew(renew.clone()).await),
             Self::Sweep(worker) => said(store.sweep(worker).await.map(|swept| (swept.changed, swept.more))),
             Self::ReplayDeadLetter { letter, execution } => said(store.replay_dead_letter(*letter, *execution).await),

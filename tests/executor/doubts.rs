@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use stent::backend::{NewPause, Pausable};
 use stent::executor::LogRecord;
 use stent::model::{CallOptions, Detail, Error, Failure, Level, Status, TaskOptions};
 
@@ -56,6 +57,42 @@ fn a_call_of_what_nobody_has_registered_is_told_by_the_wait_for_its_caller() {
     let parent = house.dispatch("parent", "[]");
     let said = "tasks wait on this store: no worker has registered 'chrage'; these have been registered: parent";
     until("its call waits", || in_vain(&house, parent).message().ends_with(said));
+}
+
+#[test]
+fn a_wait_for_what_is_paused_says_so() {
+    if matches!(crate::KIND, Kind::Protocol(_)) {
+        return;
+    }
+    let house = House::new();
+    house.echo("charge");
+    house.function("parent", |task| task.complete(task.call("charge", "[]".into(), CallOptions::default())?));
+    let _worker = house.worker(1);
+    let pause = |what: Pausable, reason: &str| {
+        let (reason, by) = (Some(reason.to_owned()), Some("ann".to_owned()));
+        match house.on(house.executor.pause(NewPause { what, reason, by })) {
+            Err(why) if why.status() == Status::Unsupported => false,
+            paused => {
+                paused.unwrap();
+                true
+            }
+        }
+    };
+    if !pause(Pausable::Function("charge".to_owned()), "no funds") {
+        return;
+    }
+    let (charge, parent) = (house.dispatch("charge", "[]"), house.dispatch("parent", "[]"));
+    let told = |of| in_vain(&house, of).message().to_owned();
+    let told_of_charge = told(charge);
+    assert!(told_of_charge.contains("the function 'charge' is paused since "), "{told_of_charge}");
+    assert!(told_of_charge.ends_with(" by ann: no funds"), "{told_of_charge}");
+    until("its call waits", || told(parent).contains("on this store the function 'charge' is paused since "));
+    house.on(house.executor.unpause(Pausable::Function("charge".to_owned()))).unwrap();
+    house.result(charge).unwrap();
+    house.result(parent).unwrap();
+    let why = house.on(house.executor.unpause(Pausable::Function("charge".to_owned()))).unwrap_err();
+    assert_eq!(why.status(), Status::NotFound);
+    assert_eq!(house.on(house.executor.pauses()).unwrap(), []);
 }
 
 /// Also where nobody waits for it.

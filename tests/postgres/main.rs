@@ -21,6 +21,7 @@ mod migrations;
 mod orders;
 mod outages;
 mod passing;
+mod pauses;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../common/postgres.rs"]
 mod postgres;

@@ -102,6 +102,36 @@ export function acts(of) {
     });
   });
 
+  test("a queue and a function are paused and resumed", async () => {
+    const { server } = of();
+    await visit(server, "/queues", async (page) => {
+      await page.getByRole("row", { name: /^default/ }).getByRole("link", { name: "Pause" }).click();
+      await page.getByLabel("Reason, shown to whoever waits").fill("a <b>flood</b>");
+      await page.getByRole("button", { name: "Pause it" }).click();
+      await page.waitForURL("**/queues");
+      await page.getByRole("row", { name: /^default/ }).getByText("a <b>flood</b>").waitFor();
+      assert.deepEqual([server.audit().action, server.audit().of], ["pause", "queue default"]);
+      const [id] = (await server.post("/dispatch", { function: "waits", queue: "default" })).ids;
+      await page.getByRole("row", { name: /^default/ }).getByRole("link", { name: "Resume" }).click();
+      assert.equal(await state(server, id), "pending");
+      await page.getByRole("button", { name: "Resume it" }).click();
+      await page.waitForURL("**/queues");
+      await until("it runs", async () => (await state(server, id)) === "running");
+      await server.post(`/executions/${id}/cancel`, {});
+    });
+    await visit(server, "/functions", async (page) => {
+      await page.getByRole("row", { name: /^waits/ }).getByRole("link", { name: "Pause" }).click();
+      await page.getByRole("button", { name: "Pause it" }).click();
+      await page.waitForURL("**/functions");
+      await page.getByRole("row", { name: /^waits/ }).getByText("paused", { exact: true }).waitFor();
+      await page.getByRole("row", { name: /^waits/ }).getByRole("link", { name: "Resume" }).click();
+      await page.getByRole("button", { name: "Resume it" }).click();
+      await page.waitForURL("**/functions");
+      assert.equal(await page.getByText("paused", { exact: true }).count(), 0);
+      assert.deepEqual([server.audit().action, server.audit().of], ["resume", "function waits"]);
+    });
+  });
+
   test("what is looked at changes by itself, and what was chosen on it stays", async () => {
     const { server, ids } = of();
     await visit(server, `/executions/${ids.waits2}`, async (page) => {
@@ -183,7 +213,7 @@ export function acts(of) {
     const server = await Server.start(store, ["--read-only"]);
     for (const path of ["/", "/functions", "/dead-letters", `/executions/${ids.waits3}`]) {
       await visit(server, path, async (page) => {
-        for (const name of ["Dispatch", "Send a signal", "Cancel", "Replay all of this filter"]) assert.equal(await page.getByRole("link", { name, exact: true }).count(), 0, name);
+        for (const name of ["Dispatch", "Pause", "Resume", "Send a signal", "Cancel", "Replay all of this filter"]) assert.equal(await page.getByRole("link", { name, exact: true }).count(), 0, name);
         assert.equal(await page.locator("form[method=post]").count(), 0);
       });
     }

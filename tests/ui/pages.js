@@ -83,6 +83,25 @@ export function pages(of) {
     await visit(server, bad, (page) => page.getByRole("alert").waitFor(), { refused: [400] });
   });
 
+  test("a long name is cut, the labels of a filter stand in a line, and what is sorted is a whole list", async () => {
+    const { server } = of();
+    const name = `long_${"name_".repeat(48)}`;
+    const [id] = (await server.post("/dispatch", { function: name })).ids;
+    await visit(server, `/executions?function=${name}`, async (page) => {
+      const cut = page.locator(`main tbody tr[id="e-${id}"] .name`);
+      assert.equal(await cut.getAttribute("title"), name);
+      assert.ok(await cut.evaluate((one) => one.scrollWidth > one.clientWidth));
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+      assert.ok(await page.locator("thead button").count(), "the whole list is here");
+      const tops = await page.locator("form.filter label").evaluateAll((all) => all.map((one) => one.getBoundingClientRect().top));
+      assert.ok(tops[0] === tops[1] && tops[0] === tops[2], `${tops}`);
+    });
+    await visit(server, "/executions?function=old", async (page) => {
+      assert.equal(await page.locator("thead button").count(), 0, "a part of it would be sorted");
+    });
+    await server.post(`/executions/${id}/cancel`, {});
+  });
+
   test("a large execution opens as a small one, and scrolls", async () => {
     const { server, ids } = of();
     const opened = {};
@@ -150,7 +169,10 @@ export function pages(of) {
     const shots = { overview: "/", execution: `/executions/${ids.order}`, mismatch: `/executions/${ids.moody}` };
     for (const [name, path] of Object.entries(shots)) {
       for (const colorScheme of ["light", "dark"]) {
-        const shot = async (page) => page.screenshot({ path: join(images, `ui-${name}-${colorScheme}.png`), scale: "css" });
+        const shot = async (page) => {
+          if (name === "overview") await page.locator("main path[d*='L']").first().waitFor({ state: "attached" });
+          await page.screenshot({ path: join(images, `ui-${name}-${colorScheme}.png`), scale: "css" });
+        };
         await visit(server, path, shot, { colorScheme, viewport: { width: 1200, height: 800 } });
       }
     }

@@ -50,6 +50,8 @@ std::map<std::string, json> all_options() {
         {"dead_letter_filter", stent::dead_letter_filter().task_id("x").execution_id("x").function("x").limit(1).offset(1)},
         {"replay_dead_letter", json::object({})},
         {"resume", json::object({})},
+        {"pause", stent::pause_options().queue("x").function("x").reason("x").by("x")},
+        {"unpause", stent::unpause_options().queue("x").function("x")},
         {"cleanup", stent::cleanup_options().older_than(1s).dead_letters(1s)},
         {"stats", stent::stats_options().format("json")},
         {"configure", stent::configure_options().runtime_threads(1).handler_stack_size(1 << 20).otlp_endpoint("x")},

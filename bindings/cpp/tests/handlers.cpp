@@ -239,6 +239,15 @@ TEST_CASE("the client's side: many dispatches, lists, statistics, dead letters, 
              stent::dispatch_request("cpp.greet").args(args("bo")).options(stent::dispatch_options().priority(3))});
         CHECK(here.executor.result<std::string>(ids.at(1), patience) == "hello, bo");
         CHECK(here.executor.list(stent::execution_filter().function("cpp.greet")).size() == 2);
+        here.executor.pause(stent::pause_options().queue("mail").reason("the relay is down"));
+        const std::string waits = here.executor.dispatch("cpp.greet", args("cy"), stent::dispatch_options().queue("mail"));
+        const auto pauses = here.executor.pauses();
+        CHECK(pauses.size() == 1);
+        CHECK(pauses.at(0)["reason"].get<std::string>() == "the relay is down");
+        CHECK(here.executor.state(waits)["state"].get<std::string>() == "pending");
+        here.executor.unpause(stent::unpause_options().queue("mail"));
+        CHECK(here.executor.result<std::string>(waits, patience) == "hello, cy");
+        CHECK_THROWS_AS(here.executor.unpause(stent::unpause_options().queue("mail")), stent::not_found);
         failure_of(here, "cpp.throws");
         const std::string dead = here.executor.dead_letters().at(0)["task"]["id"].get<std::string>();
         const json replayed = here.executor.replay_dead_letter(dead);

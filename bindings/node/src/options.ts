@@ -148,6 +148,19 @@ export interface DeadLetterFilter {
   offset?: number | undefined;
 }
 
+/** A queue or a function, and why. */
+export interface PauseOptions {
+  queue?: string | undefined;
+  function?: string | undefined;
+  reason?: string | undefined;
+  by?: string | undefined;
+}
+
+export interface UnpauseOptions {
+  queue?: string | undefined;
+  function?: string | undefined;
+}
+
 export interface CleanupOptions {
   olderThan?: Duration | undefined;
   deadLetters?: Duration | undefined;
@@ -262,6 +275,8 @@ export const OPTIONS = {
   } satisfies Keys<DeadLetterFilter>,
   replay_dead_letter: none,
   resume: none,
+  pause: { queue: true, function: true, reason: true, by: true } satisfies Keys<PauseOptions>,
+  unpause: { queue: true, function: true } satisfies Keys<UnpauseOptions>,
   cleanup: { olderThan: true, deadLetters: true } satisfies Keys<CleanupOptions>,
   stats: { format: true } satisfies Keys<StatsOptions>,
   configure: { runtimeThreads: true, handlerStackSize: true, otlpEndpoint: true } satisfies Keys<ConfigureOptions>,

@@ -84,6 +84,17 @@ export function recordOf(json: object, values: Values): ExecutionRecord {
   return record;
 }
 
+/** A queue or a function of which nothing is claimed; the other one is null. */
+export interface Pause {
+  queue: string | null;
+  function: string | null;
+  since: string;
+  reason: string | null;
+  by: string | null;
+  /** Tasks of it that workers still hold. */
+  running: number;
+}
+
 export interface DeadLetter {
   task: Record<string, unknown>;
   reason: string;

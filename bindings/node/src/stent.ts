@@ -21,12 +21,14 @@ import {
   encode,
   encodeText,
   type ExecutionFilter,
+  type PauseOptions,
   type SqliteOptions,
   type StatsOptions,
+  type UnpauseOptions,
   type WorkerOptions,
 } from "./options";
 import { fromJson } from "./payload";
-import { type CheckReport, type DeadLetter, deadLetterOf, type ExecutionRecord, recordOf } from "./records";
+import { type CheckReport, type DeadLetter, deadLetterOf, type ExecutionRecord, type Pause, recordOf } from "./records";
 import { type Callee, Reference, referenceOf, type Rest, shown } from "./references";
 import { Run } from "./run";
 import { parseArgs } from "./schema";
@@ -255,6 +257,21 @@ export class Stent {
   /** Lets a task go on that was parked because its code did not match its record. */
   resume(taskId: string): Promise<null> {
     return this.submit("resume", { task_id: taskId });
+  }
+
+  /** Pauses a queue or a function: when this resolves, no worker claims a task of it any more. */
+  pause(options: PauseOptions): Promise<null> {
+    return this.submit("pause", encode("pause", options, "pause"));
+  }
+
+  /** Its tasks are claimed again. */
+  unpause(options: UnpauseOptions): Promise<null> {
+    return this.submit("unpause", encode("unpause", options, "unpause"));
+  }
+
+  /** What is paused: queues first, by name, then functions. */
+  pauses(): Promise<Pause[]> {
+    return this.submit("pauses", {});
   }
 
   cleanup(options?: CleanupOptions): Promise<{ executions: number; dead_letters: number }> {

@@ -241,6 +241,21 @@ for (const store of STORES) {
       assert.match(await stent.stats({ format: "prometheus" }), /stent_executions/);
     });
 
+    on("a queue that is paused waits", async (stent) => {
+      stent.register("echo", (_, what) => what);
+      await stent.startWorker();
+      await stent.pause({ queue: "mail", reason: "the relay is down" });
+      const waits = await stent.dispatch("echo", ["here"], { queue: "mail" });
+      assert.equal(await (await stent.dispatch("echo", ["there"])).result(), "there");
+      await assert.rejects(waits.wait({ timeout: 0 }), /the queue 'mail' is paused since/);
+      const [pause] = await stent.pauses();
+      assert.deepEqual([pause.queue, pause.function, pause.reason, pause.running], ["mail", null, "the relay is down", 0]);
+      await stent.unpause({ queue: "mail" });
+      assert.equal(await waits.result(), "here");
+      await assert.rejects(stent.unpause({ queue: "mail" }), NotFoundError);
+      assert.deepEqual(await stent.pauses(), []);
+    });
+
     on("dead letters are listed, replayed and discarded", async (stent) => {
       let broken = true;
       stent.register("fragile", once, () => {

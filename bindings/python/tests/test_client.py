@@ -69,6 +69,23 @@ def test_cleanup(store: str) -> None:
         assert executor.cleanup(older_than=timedelta(0)) == {"executions": 1, "dead_letters": 0}
 
 
+def test_a_paused_queue_waits(store: str) -> None:
+    with sync.Executor(store) as executor, executor.worker(repaired):
+        executor.pause(queue="mail", reason="the relay is down", by="ann")
+        waits = executor.dispatch(repaired.options(queue="mail"), 1)
+        assert executor.dispatch(repaired, 2).result(30) == 2
+        with pytest.raises(stent.TimeoutError, match="the queue 'mail' is paused since .* by ann: the relay is down"):
+            waits.wait(0)
+        (pause,) = executor.pauses()
+        assert (pause["queue"], pause["function"], pause["reason"], pause["running"]) == ("mail", None, "the relay is down", 0)
+        executor.unpause(queue="mail")
+        assert waits.result(30) == 1
+        with pytest.raises(stent.NotFoundError, match="is not paused"):
+            executor.unpause(queue="mail")
+        with pytest.raises(stent.InvalidError, match="neither a queue nor a function"):
+            executor.pause(reason="why")
+
+
 def test_a_parked_task_is_resumed(store: str) -> None:
     @stent.durable(name="changing")
     def old(ctx: sync.Context) -> str:

@@ -454,6 +454,18 @@ async def test_a_file_by_its_path_and_an_open_backend(tmp_path: Path) -> None:
         assert backend.call("count_executions") == 1
 
 
+async def test_a_paused_function_waits(store: str) -> None:
+    async with stent.Executor(store) as executor, executor.worker(double):
+        await executor.pause(function="double")
+        waits = await executor.dispatch(double, n=4)
+        assert [pause["function"] for pause in await executor.pauses()] == ["double"]
+        with pytest.raises(stent.TimeoutError, match="the function 'double' is paused"):
+            await waits.wait(0.01)
+        await executor.unpause(function="double")
+        assert await waits.result(PATIENCE) == 8
+        assert await executor.pauses() == []
+
+
 async def test_operators(store: str) -> None:
     async with stent.Executor(store) as executor:
         async with executor.worker(fails):

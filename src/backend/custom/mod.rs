@@ -36,6 +36,9 @@ const UNHEARD: Duration = Duration::from_millis(20);
 
 const WAIT_FOR_WORK: &str = "wait_for_work";
 
+/// What a store may leave out though it answers the engine's operations: all of a line.
+const OPTIONAL: &[&[&str]] = &[&[WAIT_FOR_WORK], &["pause", "unpause", "pauses"]];
+
 pub struct Custom {
     door: Arc<Door>,
     notices: broadcast::Sender<Notice>,
@@ -91,7 +94,7 @@ impl Custom {
             let local = self.local();
             (local.len() as u64, local.values().flatten().cloned().collect::<BTreeSet<String>>())
         };
-        let mut unserved = Unserved { workers: Some(stats.workers), ..Unserved::default() };
+        let mut unserved = Unserved { workers: Some(stats.workers), paused: stats.paused, ..Unserved::default() };
         if stats.workers <= here {
             let ready: BTreeSet<String> = stats.ready.into_iter().map(|depth| depth.function).collect();
             unserved.functions = ready.difference(&registered).cloned().collect();
@@ -123,19 +126,24 @@ fn offered(operations: Option<&[String]>) -> Result<Vec<&'static str>> {
     }
     let missing: Vec<String> = ENGINE
         .iter()
-        .filter(|name| **name != WAIT_FOR_WORK && !offered.contains(name))
+        .filter(|name| !offered.contains(name) && !is_left_out(name, &offered))
         .map(|name| (*name).to_owned())
         .collect();
     let some = ENGINE.iter().any(|name| offered.contains(name));
     if some && !missing.is_empty() {
         let told = format!(
             "operations: some of the engine's are there, and {} are missing; answer all of them (wait_for_work may be \
-             left out) or none",
+             left out, and pause, unpause and pauses together) or none",
             missing.join(", ")
         );
         return Err(Error::invalid(told).with("missing", missing));
     }
     Ok(offered)
+}
+
+fn is_left_out(name: &str, offered: &[&str]) -> bool {
+    let line = OPTIONAL.iter().find(|line| line.contains(&name));
+    line.is_some_and(|line| !line.iter().any(|name| offered.contains(name)))
 }
 
 /// Passes the store's hints on to listeners, while the backend exists.
@@ -313,6 +321,32 @@ impl Backend for Custom {
 
     async fn unserved(&self) -> Result<Unserved> {
         either!(self, fallback => fallback.unserved().await, self.unserved_here().await)
+    }
+
+    async fn pause(&self, pause: NewPause) -> Result<()> {
+        if !self.door.offers("pause") {
+            return Err(does_not_pause());
+        }
+        let NewPause { what, reason, by } = pause;
+        let (queue, function) = what.into_names();
+        self.told(EngineRequest::Pause { queue, function, reason, by }).await
+    }
+
+    async fn unpause(&self, what: Pausable) -> Result<()> {
+        if !self.door.offers("unpause") {
+            return Err(does_not_pause());
+        }
+        let (queue, function) = what.into_names();
+        let unpaused = self.told(EngineRequest::Unpause { queue, function }).await;
+        self.changed();
+        unpaused
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>> {
+        if !self.door.offers("pauses") {
+            return Ok(Vec::new());
+        }
+        self.told(EngineRequest::Pauses {}).await
     }
 
     async fn stats(&self) -> Result<StoreStats> {

@@ -10,11 +10,11 @@ use super::spawn::{self, Start};
 use super::statements::{TASKS_ARRIVED_SINCE, TASKS_MOVE, TASKS_STANDING};
 use super::tx::Tx;
 use super::waits::WaitBook;
-use super::{cancel, ends, restart};
+use super::{attempts, cancel, ends, restart};
 use crate::backend::decide::{self, End, Ending, Moved, Standing};
 use crate::backend::{Commands, Extent, Held, Outcome, Spawn, SpawnKind, Transition, Verdict};
 use crate::codec;
-use crate::model::{Id, Result, Timestamp};
+use crate::model::{Failure, Id, Result, Timestamp};
 
 /// Records transitions in order, each with its own verdict.
 pub(super) async fn apply(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<Vec<Verdict>> {
@@ -160,7 +160,8 @@ async fn move_tasks(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<HashS
             .payload(args)
             .int(commands.from.map(|from| i64::from(from.ops)))
             .int(commands.from.map(|from| i64::from(from.effects)))
-            .int(commands.begun.map(i64::from));
+            .int(commands.begun.map(i64::from))
+            .made(retried(outcome).map(|failure| attempts::rest_of_line(failure, tx.now)));
     }
     let found = tx.fetch(&call.by_id()).await?;
     for row in &found {
@@ -169,6 +170,14 @@ async fn move_tasks(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<HashS
         }
     }
     found.iter().map(|row| row.id("id")).collect()
+}
+
+/// Why the attempt failed, if another follows.
+fn retried(outcome: &Outcome) -> Option<&Failure> {
+    match outcome {
+        Outcome::Retry { failure, .. } => Some(failure),
+        _ => None,
+    }
 }
 
 /// Writes the outcomes of tasks that end. Returns the ids of those whose fence was right.

@@ -1,15 +1,15 @@
-//! Functions, routes and workers. Every claim and dispatch needs these small tables, so they are kept in memory and
+//! Functions, routes, pauses and workers. Every claim and dispatch needs these small tables, so they are kept in memory and
 //! read again when their version in the database has changed. A transaction works with one version, plus its own
 //! changes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::places::Places;
 use super::row::Row;
 use super::session::Session;
-use super::statements::{FUNCTIONS_LIST, ROUTES_LIST, WORKERS_LIST};
+use super::statements::{FUNCTIONS_LIST, PAUSES_LIST, ROUTES_LIST, WORKERS_LIST};
 use super::tides::Tides;
 use crate::backend::NewWorker;
 use crate::codec;
@@ -27,6 +27,10 @@ pub(in crate::backend) struct Catalog {
     version: i64,
     functions: HashMap<String, FunctionOptions>,
     routes: HashMap<Route, Lane>,
+    /// Queues and functions of which nothing is claimed.
+    pauses: HashSet<(String, String)>,
+    /// The lanes of their routes.
+    paused: Vec<Lane>,
     /// Every worker of the store, by its id.
     workers: HashMap<String, i64>,
 }
@@ -154,6 +158,11 @@ impl Catalog {
             let (queue, function) = (row.optional_string("queue")?, row.string("function")?);
             catalog.routes.insert(Route { queue, function, tags: row.tags("tags")? }, row.int("id")?);
         }
+        for row in session.fetch(&PAUSES_LIST.call()).await? {
+            catalog.pauses.insert((row.string("kind")?, row.string("name")?));
+        }
+        let paused = catalog.routes.iter().filter(|(route, _)| catalog.holds_back(route)).map(|(_, lane)| *lane);
+        catalog.paused = paused.collect();
         for row in session.fetch(&WORKERS_LIST.call()).await? {
             catalog.workers.insert(row.string("worker_id")?, row.int("number")?);
         }
@@ -181,7 +190,23 @@ impl Catalog {
     /// A route that this transaction has made.
     pub fn add_route(&mut self, route: Route, lane: Lane) {
         self.version = Self::OWN;
+        if self.holds_back(&route) {
+            self.paused.push(lane);
+        }
         self.routes.insert(route, lane);
+    }
+
+    /// Is its queue or its function paused?
+    fn holds_back(&self, route: &Route) -> bool {
+        let is_paused = |kind: &str, name: &str| self.pauses.contains(&(kind.to_owned(), name.to_owned()));
+        !self.pauses.is_empty()
+            && (is_paused("function", &route.function)
+                || route.queue.as_deref().is_some_and(|queue| is_paused("queue", queue)))
+    }
+
+    /// The lanes of which nothing is claimed.
+    pub fn paused(&self) -> &[Lane] {
+        &self.paused
     }
 
     pub fn routes(&self) -> impl Iterator<Item = (&Route, Lane)> {
@@ -225,7 +250,7 @@ impl Catalog {
             let routes = self.routes.iter().filter(|(route, _)| {
                 route.function == function.name && route.admits(&registration.queues, &registration.tags)
             });
-            let found: Vec<Lane> = routes.map(|(_, lane)| *lane).collect();
+            let found: Vec<Lane> = routes.map(|(_, lane)| *lane).filter(|lane| !self.paused.contains(lane)).collect();
             match self.functions.get(&function.name).and_then(|options| options.max_concurrent) {
                 None => lanes.free.extend(found),
                 Some(max) => lanes.limited.push(Limited { function: function.name.clone(), max, lanes: found }),

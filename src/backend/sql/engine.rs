@@ -14,14 +14,14 @@ use super::patience::in_doubt;
 use super::store::Sql;
 use super::tx::Tx;
 use super::{
-    advance, cancel, claim, dead_letters, dispatch, doubt, ended, fork, journal, list, look, moves, parked, protocol,
-    register, signals, snapshot, stats, sweep,
+    advance, attempts, cancel, claim, dead_letters, dispatch, doubt, ended, fork, journal, list, look, moves, parked,
+    pauses, protocol, register, signals, snapshot, stats, sweep,
 };
 use crate::backend::{
-    AtHand, Backend, Claim, Claimed, DeadLetterFilter, Departed, ExecutionFilter, Exported, Fenced, Health, Imported,
-    JournalEntry, JournalRequest, LogSize, NewExecution, NewSignal, NewWorker, Notice, Old, OldFilter, Parcel,
-    Registered, Renew, Renewed, Replayed, Request, Response, Snapshot, StoreStats, Swept, TaskFilter, Transition,
-    Unserved, Verdict,
+    AtHand, Attempt, Backend, Claim, Claimed, DeadLetterFilter, Departed, ExecutionFilter, Exported, Fenced, Health,
+    Imported, JournalEntry, JournalRequest, LogSize, NewExecution, NewPause, NewSignal, NewWorker, Notice, Old,
+    OldFilter, Parcel, Pausable, Pause, Registered, Renew, Renewed, Replayed, Request, Response, Snapshot, StoreStats,
+    Swept, TaskFilter, Transition, Unserved, Verdict,
 };
 use crate::model::{DeadLetter, Execution, Id, Payload, Result, Signal, Task};
 
@@ -276,6 +276,31 @@ impl<D: Database> Backend for Sql<D> {
 
     async fn resume(&self, task: Id) -> Result<()> {
         self.write_exactly(task, |tx, task| Box::pin(async move { parked::resume(tx, *task).await })).await
+    }
+
+    async fn pause(&self, pause: NewPause) -> Result<()> {
+        self.write_exactly(pause, |tx, pause| Box::pin(async move { pauses::record(tx, &pause).await })).await?;
+        pauses::is_known(self).await?;
+        self.write((), |tx, _| Box::pin(async move { pauses::gather(tx).await })).await
+    }
+
+    async fn unpause(&self, what: Pausable) -> Result<()> {
+        self.write_exactly(what, |tx, what| Box::pin(async move { pauses::end(tx, &what).await })).await
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>> {
+        self.read((), |session, _| Box::pin(async move { pauses::read(session).await })).await
+    }
+
+    async fn hasten(&self, tasks: Vec<Id>) -> Result<Vec<Id>> {
+        self.write_exactly(tasks, |tx, tasks| Box::pin(async move { parked::hasten(tx, &tasks).await })).await
+    }
+
+    async fn attempts(&self, execution: Id) -> Result<Vec<Attempt>> {
+        self.read(execution, |session, execution| {
+            Box::pin(async move { attempts::of_execution(session, *execution).await })
+        })
+        .await
     }
 
     async fn tasks(&self, filter: TaskFilter) -> Result<Vec<Task>> {

@@ -10,7 +10,7 @@ use super::statements::{
     DEAD_LETTERS_COUNT_OLD, EXECUTIONS_COUNT_OLD, FUNCTIONS_UNSERVED, HEALTH, SIGNALS_LIST, TASKS_AT_HAND, TASKS_FIND,
     WORKERS_LIST, WORKERS_READ,
 };
-use super::{rows, stats};
+use super::{pauses, rows, stats};
 use crate::backend::{AtHand, Old, OldFilter, Registered, RegisteredWorker, Sign, TaskFilter, Unserved};
 use crate::model::{Id, Result, Signal, Task, TaskState};
 
@@ -66,7 +66,8 @@ pub(super) async fn registered(session: &mut dyn Session) -> Result<Registered> 
     let mut functions: Vec<_> = functions.into_iter().collect();
     functions.sort_by(|(one, _), (other, _)| one.cmp(other));
     let workers = session.fetch(&WORKERS_READ.call()).await?.iter().map(worker).collect::<Result<_>>()?;
-    Ok(Registered { ready: stats::depths(session).await?, functions, workers })
+    let pauses = pauses::read(session).await?;
+    Ok(Registered { ready: stats::depths(session).await?, functions, workers, pauses })
 }
 
 /// As [`registered`]. Which functions are called is known by their routes, so tasks are looked at only where nobody has
@@ -78,7 +79,8 @@ pub(super) async fn unserved(session: &mut dyn Session) -> Result<Unserved> {
     let mut registered: Vec<_> = Catalog::functions(session).await?.into_keys().collect();
     registered.sort_unstable();
     let workers = session.fetch(&WORKERS_LIST.call()).await?.len() as u64;
-    Ok(Unserved { functions, registered, workers: Some(workers) })
+    let paused = pauses::read(session).await?;
+    Ok(Unserved { functions, registered, workers: Some(workers), paused })
 }
 
 fn worker(row: &Row) -> Result<RegisteredWorker> {

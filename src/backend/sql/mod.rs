@@ -6,6 +6,7 @@
 
 mod advance;
 mod at_once;
+mod attempts;
 mod below;
 pub(super) mod call;
 mod cancel;
@@ -33,6 +34,7 @@ mod moved;
 mod moves;
 mod parked;
 pub(super) mod patience;
+mod pauses;
 mod places;
 mod protocol;
 mod register;

@@ -1,6 +1,8 @@
-//! Resumes parked tasks: those that were stopped because the code did not fit their journal.
+//! Tasks that go on because somebody says so: those that were stopped because the code did not fit their journal, and
+//! those that wait for their time.
 
-use super::statements::{TASK_RESUME, TASK_STATE_WORD};
+use super::rows;
+use super::statements::{TASK_RESUME, TASK_STATE_WORD, TASKS_HASTEN};
 use super::tx::Tx;
 use crate::model::{Error, Id, Result};
 
@@ -15,4 +17,13 @@ pub(super) async fn resume(tx: &mut Tx<'_>, task: Id) -> Result<()> {
     };
     let state = row.text("state")?;
     Err(Error::conflict(format!("resume: task {task} is {state} and not parked; only a parked task is resumed")))
+}
+
+/// Those of these that wait for their time, the one of a retry or of a delay, may be claimed now. Which they are.
+pub(super) async fn hasten(tx: &mut Tx<'_>, tasks: &[Id]) -> Result<Vec<Id>> {
+    let hastened = rows::ids(&tx.fetch(TASKS_HASTEN.call().ids(tasks.iter().copied()).time(tx.now)).await?)?;
+    if !hastened.is_empty() {
+        tx.hint_work();
+    }
+    Ok(hastened)
 }

@@ -118,7 +118,7 @@ pub(super) async fn forget_functions(tx: &mut Tx<'_>, names: &[String]) -> Resul
 }
 
 /// Others see the new catalog after the commit; this transaction uses it from here on.
-async fn catalog_changed(tx: &mut Tx<'_>) -> Result<()> {
+pub(super) async fn catalog_changed(tx: &mut Tx<'_>) -> Result<()> {
     bump_catalog(tx).await?;
     tx.reload_catalog().await
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use super::pauses;
 use super::row::Row;
 use super::session::Session;
 use super::statement::Statement;
@@ -21,6 +22,7 @@ pub(super) async fn stats(session: &mut dyn Session) -> Result<StoreStats> {
         dead_letters: totals.count("dead_letters")?,
         parked: totals.count("parked")?,
         workers: totals.count("workers")?,
+        paused: pauses::read(session).await?,
     })
 }
 

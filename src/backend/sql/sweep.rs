@@ -16,7 +16,7 @@ use super::statements::{
 use super::tides::{self, Since};
 use super::tx::Tx;
 use super::waits::WaitBook;
-use super::{below, cancel, ends, register, rows};
+use super::{attempts, below, cancel, ends, register, rows};
 use crate::backend::Swept;
 use crate::backend::decide::{self, Charge, Death, Due, DueRow, End, Ending, FIRST_CALL, Left};
 use crate::codec;
@@ -265,7 +265,7 @@ async fn unpark(tx: &mut Tx<'_>, worker_id: &str, gone: &[String]) -> Result<usi
     for function in &worker.functions {
         call.row().text(function.name.as_str()).text(function.options.version.as_deref());
     }
-    let freed = tx.change(call.int(lane).int(ROWS_MAX).due(until)).await?;
+    let freed = tx.change(call.int(lane).int(ROWS_MAX).due(until).ints(tx.catalog.paused())).await?;
     if freed > 0 {
         tx.hint_work();
         tx.hint_due(until);
@@ -282,7 +282,8 @@ async fn retry(tx: &mut Tx<'_>, retries: &[Retry]) -> Result<()> {
             Some(at) => tx.hint_due(at),
             None => tx.hint_work(),
         }
-        call.row().id(*id).due(at).made_bytes(codec::failure_to_column(failure));
+        let attempt = attempts::rest_of_line(failure, tx.now);
+        call.row().id(*id).due(at).made_bytes(codec::failure_to_column(failure)).made(attempt);
         tx.hint_lost(*id);
     }
     tx.change(&call).await.map(drop)
@@ -297,7 +298,8 @@ async fn take_back(tx: &mut Tx<'_>, charges: &[(Id, Charge)]) -> Result<()> {
             .made_bytes(failure.as_ref().map(codec::failure_to_column))
             .int(i64::from(*crashes))
             .int(i64::from(*deaths))
-            .int(i64::from(*company));
+            .int(i64::from(*company))
+            .made(failure.as_ref().map(|failure| attempts::rest_of_line(failure, tx.now)));
         tx.hint_work();
         tx.hint_lost(*id);
     }

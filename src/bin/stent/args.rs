@@ -10,6 +10,8 @@ use stent::model::{ExecutionState, Id, TaskState, Timestamp};
 
 use crate::parse;
 
+pub use crate::site::{Listen, Ui};
+
 /// Look into a Stent store, and act on it.
 ///
 /// A store is a SQLite file or a PostgreSQL database in which programs with the library run durable executions. Looking
@@ -69,16 +71,16 @@ pub enum Command {
     Cancel(Cancel),
     /// Wait until an execution has ended; the exit code tells how
     Wait(Wait),
-    /// Run an execution's failed path again, as a new execution
+    /// Run an execution's failed path again, as a new execution; of one that goes on, what waits for a retry begins now
     Retry(One),
     /// Let a parked task go on, by its own id or its execution's
     Resume(One),
-    /// List the functions that workers have declared
-    Functions,
+    /// List the functions that workers have declared; pause them and let them go on
+    Functions(OrHold),
     /// List the workers, and what they hold
     Workers,
-    /// List the queues: what is ready in each, and who serves it
-    Queues,
+    /// List the queues: what is ready in each, and who serves it; pause them and let them go on
+    Queues(OrHold),
     /// Count executions and tasks by their states; on a large store it takes a while
     Stats,
     /// Print the store's metrics for Prometheus, or serve them
@@ -250,6 +252,37 @@ pub struct Wait {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(subcommand_value_name = "WHAT", subcommand_help_heading = "Instead of listing")]
+pub struct OrHold {
+    #[command(subcommand)]
+    pub hold: Option<Hold>,
+}
+
+/// Of a queue or a function.
+#[derive(Debug, Subcommand)]
+pub enum Hold {
+    /// Nothing of it is claimed from now on, by any worker; what runs goes on, and so do dispatches
+    Pause {
+        name: String,
+        /// Shown to whoever waits, and in lists
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// It is claimed again
+    Resume { name: String },
+    /// Pause it, and wait until nothing of it runs any more
+    Drain {
+        name: String,
+        /// Shown to whoever waits, and in lists
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// Wait not longer than this, as 30s; it stays paused
+        #[arg(long, value_name = "TIME", value_parser = parse::duration)]
+        timeout: Option<Duration>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
 pub struct Metrics {
     /// Serve them by HTTP at this address, under /metrics, until the program is ended
     #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:9464", value_parser = parse::address)]
@@ -348,28 +381,6 @@ pub struct Watch {
     /// How often to look
     #[arg(long, default_value = "1s", value_name = "TIME", value_parser = parse::duration)]
     pub every: Duration,
-}
-
-#[derive(Debug, clap::Args)]
-pub struct Ui {
-    /// Serve it at this address, until the program is ended. Beyond this machine a token is needed
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7878", value_parser = parse::address)]
-    pub listen: SocketAddr,
-    /// The token that people and programs have to show; else STENT_UI_TOKEN has it
-    #[arg(long, value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
-    /// A name that leads here, beside localhost: browsers that ask for another one are refused. May be given more than once
-    #[arg(long = "host", value_name = "NAME")]
-    pub hosts: Vec<String>,
-    /// The path under which a reverse proxy has it, as /stent
-    #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true, value_parser = parse::base_path)]
-    pub base_path: String,
-    /// Only look: nothing can be dispatched, signalled, cancelled, resumed, replayed or discarded
-    #[arg(long)]
-    pub read_only: bool,
-    /// Append a line of JSON to this file for each thing that is done; else they go to standard error
-    #[arg(long, value_name = "FILE")]
-    pub audit_log: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

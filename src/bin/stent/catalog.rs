@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
-use stent::backend::{Registered, RegisteredWorker};
+use stent::backend::{Pause, Registered, RegisteredWorker};
 use stent::model::{FunctionOptions, RetryPolicy};
 
 /// With its options, as they are given to a worker.
@@ -20,11 +20,14 @@ pub struct Function {
     pub max_concurrent: Option<u32>,
     pub cached: bool,
     pub idempotent: bool,
+    pub paused: Option<Pause>,
 }
 
 impl Function {
-    pub fn new(name: String, options: FunctionOptions) -> Self {
+    pub fn new(name: String, options: FunctionOptions, pauses: &[Pause]) -> Self {
+        let paused = pauses.iter().find(|pause| pause.function.as_ref() == Some(&name)).cloned();
         Self {
+            paused,
             name,
             queue: options.queue,
             tags: options.tags,
@@ -48,16 +51,24 @@ pub struct Queue<W> {
     pub oldest_seconds: f64,
     pub functions: Vec<String>,
     pub workers: W,
+    pub paused: Option<Pause>,
 }
 
 impl Queue<Vec<String>> {
     pub fn counted(self) -> Queue<u64> {
-        let Self { queue, ready, oldest_seconds, functions, workers } = self;
-        Queue { queue, ready, oldest_seconds, functions, workers: workers.len() as u64 }
+        let Self { queue, ready, oldest_seconds, functions, workers, paused } = self;
+        Queue { queue, ready, oldest_seconds, functions, workers: workers.len() as u64, paused }
     }
 }
 
-/// Those of functions, of workers and of what is ready, by name, with the workers that serve each.
+/// Functions that are paused, and that no worker has declared.
+pub fn paused_unknown(registered: &Registered) -> Vec<Pause> {
+    let is_known = |name: &String| registered.functions.iter().any(|(known, _)| known == name);
+    let unknown = |pause: &&Pause| pause.function.as_ref().is_some_and(|name| !is_known(name));
+    registered.pauses.iter().filter(unknown).cloned().collect()
+}
+
+/// Those of functions, of workers, of pauses and of what is ready, by name, with the workers that serve each.
 pub fn queues(registered: &Registered) -> Vec<Queue<Vec<String>>> {
     let mut found = BTreeMap::<Option<String>, Queue<Vec<String>>>::new();
     for (name, options) in &registered.functions {
@@ -65,6 +76,9 @@ pub fn queues(registered: &Registered) -> Vec<Queue<Vec<String>>> {
     }
     for queue in registered.workers.iter().flat_map(|worker| &worker.queues) {
         found.entry(Some(queue.clone())).or_default();
+    }
+    for pause in registered.pauses.iter().filter(|pause| pause.queue.is_some()) {
+        found.entry(pause.queue.clone()).or_default().paused = Some(pause.clone());
     }
     for depth in &registered.ready {
         let queue = found.entry(depth.queue.clone()).or_default();

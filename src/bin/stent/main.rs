@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `args` | what can be said on the command line; man page and completions are made from it | stores, terminals |
 //! | `parse` | what the words of the command line mean; pure | what is done with it |
+//! | `site` | what can be said of where the page is served | all else |
 //! | `place` | how a store is named and opened, and that none is created by mistake | what is done with it |
 //! | `trouble` | what went wrong, the exit code for it, and how it is told | where it came from |
 //! | `screen` | the terminal: colours, width, pager, questions; or JSON | records |
@@ -27,6 +28,7 @@ mod place;
 mod run;
 mod screen;
 mod serve;
+mod site;
 mod table;
 mod tree;
 mod trouble;

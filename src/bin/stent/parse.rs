@@ -19,20 +19,6 @@ pub fn states(what: &str, words: &[&str]) -> String {
     format!("{what}: {}", words.join(", "))
 }
 
-/// Empty, or as `/stent`: it stands before every address.
-pub fn base_path(text: &str) -> Result<String, String> {
-    let path = text.trim_end_matches('/');
-    let is_plain =
-        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b));
-    match path.strip_prefix('/') {
-        None if path.is_empty() => Ok(String::new()),
-        Some(parts) if parts.split('/').all(|part| is_plain(part) && part != "." && part != "..") => {
-            Ok(path.to_owned())
-        }
-        _ => Err("it is a path such as /stent, of letters, digits, and - _ . ~".to_owned()),
-    }
-}
-
 /// A date, or how long ago.
 pub fn time(text: &str) -> Result<Timestamp, String> {
     if let Ok(age) = parse_duration(text) {
@@ -75,15 +61,5 @@ mod tests {
             assert!(!why.contains("INVALID") && !why.contains("syntax") && !why.contains("digit found"), "{why}");
         }
         assert_eq!((count("7"), number("0")), (Ok(7), Ok(0)));
-    }
-
-    #[test]
-    fn a_base_is_a_plain_path() {
-        for (text, path) in [("", ""), ("/", ""), ("/stent", "/stent"), ("/a/b-c/", "/a/b-c")] {
-            assert_eq!(base_path(text).as_deref(), Ok(path));
-        }
-        for text in ["stent", "//evil", "/a//b", "/a b", "/../x", "/<b>", "/a?b"] {
-            assert!(base_path(text).is_err(), "{text}");
-        }
     }
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use stent::backend::{Health, LogSize, Registered, Sign};
+use stent::backend::{Depth, Health, LogSize, Pause, Registered, Sign};
 use stent::model::Timestamp;
 
-use crate::words::{age, bytes, duration, number, several, visible};
+use crate::words::{age, bytes, cut, duration, number, several, visible};
 
 /// Workers sweep several times a second where something is due, and every few seconds elsewhere. One that was not heard of
 /// for so long may be gone.
@@ -25,6 +25,9 @@ const DEAD_ROWS: i64 = 100_000;
 const FREE: i64 = 64 << 20;
 /// What is ready waits longer only where too few workers are.
 const WAITS: Duration = Duration::from_secs(300);
+
+/// A pause that is longer than this may have been forgotten.
+const PAUSED: Duration = Duration::from_secs(3600);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -65,7 +68,16 @@ fn todo(subject: &'static str, mark: Mark, found: impl Into<String>, todo: impl 
 /// A finding for each thing that was looked at.
 pub fn judge(seen: &Seen<'_>) -> Vec<Finding> {
     let mut all = vec![good("schema", format!("version {}, as this command has it", seen.schema)), indexes(seen)];
-    all.extend([workers(seen), leases(seen), due(seen), functions(seen), waiting(seen), parked(seen), strays(seen)]);
+    all.extend([
+        workers(seen),
+        leases(seen),
+        due(seen),
+        functions(seen),
+        waiting(seen),
+        pauses(seen),
+        parked(seen),
+        strays(seen),
+    ]);
     all.extend(room(seen));
     all.extend(transactions(seen));
     all.extend(slots(seen));
@@ -181,13 +193,16 @@ fn waiting(seen: &Seen<'_>) -> Finding {
         Some(queue) => seen.registered.workers.iter().any(|w| w.queues.is_empty() || w.queues.contains(queue)),
     };
     let ready = &seen.registered.ready;
+    let is_held = |depth: &&Depth| {
+        seen.registered.pauses.iter().any(|pause| pause.holds_for(depth.queue.as_deref(), &depth.function))
+    };
     if let Some(depth) = ready.iter().find(|depth| !serves(&depth.queue)) {
         let queue =
             depth.queue.as_deref().map_or_else(|| "without a queue".to_owned(), |q| format!("'{}'", visible(q)));
         let found = format!("{} in the queue {queue}, which no worker serves", several(depth.count, "ready task"));
         return todo("queues", Mark::Bad, found, "start a worker for that queue: stent queues");
     }
-    match ready.iter().max_by_key(|depth| depth.oldest) {
+    match ready.iter().filter(|depth| !is_held(depth)).max_by_key(|depth| depth.oldest) {
         Some(depth) if depth.oldest > WAITS => todo(
             "queues",
             Mark::Watch,
@@ -196,6 +211,25 @@ fn waiting(seen: &Seen<'_>) -> Finding {
         ),
         _ => good("queues", format!("{} ready", several(ready.iter().map(|depth| depth.count).sum(), "task"))),
     }
+}
+
+fn pauses(seen: &Seen<'_>) -> Finding {
+    let all = &seen.registered.pauses;
+    let told = |pause: &Pause| {
+        let what = pause.what().map(|what| visible(&what.to_string())).unwrap_or_default();
+        let reason = pause.reason.as_deref().map(|reason| format!(" ({})", cut(&visible(reason), 80)));
+        format!("{what} for {}{}", duration(seen.now.since(pause.since)), reason.unwrap_or_default())
+    };
+    let is_long = |pause: &&Pause| seen.now.since(pause.since) > PAUSED;
+    let long: Vec<String> = all.iter().filter(is_long).take(5).map(told).collect();
+    if long.is_empty() {
+        return match all.as_slice() {
+            [] => good("pauses", "nothing is paused"),
+            some => good("pauses", some.iter().take(5).map(told).collect::<Vec<_>>().join(", ")),
+        };
+    }
+    let todo_ = "if it was forgotten: stent queues resume NAME, stent functions resume NAME";
+    todo("pauses", Mark::Watch, format!("paused: {}", long.join(", ")), todo_)
 }
 
 fn parked(seen: &Seen<'_>) -> Finding {
@@ -310,7 +344,7 @@ fn log(seen: &Seen<'_>) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use stent::backend::{Depth, RegisteredWorker};
+    use stent::backend::RegisteredWorker;
 
     use super::*;
 
@@ -397,10 +431,24 @@ mod tests {
             }],
             functions: vec![("f".into(), stent::model::FunctionOptions::default())],
             workers: vec![worker(1)],
+            pauses: vec![],
         };
         assert_eq!(told(vec![index()], &ready(Some("fast"), 1), 0), []);
         assert_eq!(told(vec![index()], &ready(Some("slow"), 1), 0), [("queues", Mark::Bad)]);
         assert_eq!(told(vec![index()], &ready(None, 1_000), 0), [("queues", Mark::Watch)]);
+        let paused = |ago: u64| Registered {
+            pauses: vec![Pause {
+                queue: Some("fast".into()),
+                function: None,
+                since: before(ago),
+                reason: None,
+                by: None,
+                running: 0,
+            }],
+            ..ready(Some("fast"), 1_000)
+        };
+        assert_eq!(told(vec![index()], &paused(60), 0), [], "what waits is held back, and not for long");
+        assert_eq!(told(vec![index()], &paused(7_200), 0), [("pauses", Mark::Watch)]);
         let unknown = Registered { functions: vec![], ..ready(None, 1) };
         assert_eq!(told(vec![index()], &unknown, 0), [("functions", Mark::Bad)]);
     }

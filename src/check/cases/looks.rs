@@ -3,8 +3,10 @@
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-use stent::backend::{Commands, OldFilter, Request, TaskFilter};
-use stent::model::{FunctionOptions, Id, Result, Status, Task, TaskKind, TaskState, Timestamp, WaitMode};
+use stent::backend::{Commands, OldFilter, Outcome, Request, TaskFilter};
+use stent::model::{
+    DispatchOptions, Failure, FunctionOptions, Id, Result, Status, Task, TaskKind, TaskState, Timestamp, WaitMode,
+};
 
 use super::house::*;
 
@@ -17,6 +19,8 @@ cases! {
     health_tells_of_what_is_wrong,
     what_is_over_is_forgotten_by_its_id,
     functions_are_forgotten_by_their_names,
+    what_waits_for_its_time_begins_when_it_is_hastened,
+    attempts_that_failed_are_kept,
 }
 
 /// The answer, if the store gives any.
@@ -192,4 +196,67 @@ async fn functions_are_forgotten_by_their_names(store: Store) {
     let (forgotten, known) = (store.start("f").await, store.start("g").await);
     assert_eq!(store.execution(forgotten).await.queue, None);
     assert_eq!(store.execution(known).await.queue.as_deref(), Some("slow"));
+}
+
+async fn what_waits_for_its_time_begins_when_it_is_hastened(store: Store) {
+    store.worker_with("w", vec![("f", tries(5)), ("g", tries(5))]).await;
+    let (later, parked_, sleeps) = (store.root("f").await, store.root("f").await, store.root("f").await);
+    store.record(&later, Commands::default(), retry(HOUR)).await;
+    store.record(&parked_, Commands::default(), parked(None)).await;
+    store.suspend(&sleeps, spawns([timer(&sleeps, 1, HOUR)]), WaitMode::All, &[1], 0).await;
+    let delayed = DispatchOptions { delay: Some(HOUR), ..DispatchOptions::default() };
+    let delayed = root_of(store.start_with("g", "[]", delayed).await.must());
+    store.idle().await;
+    let timer = store.tasks(sleeps.task.execution_id).await.iter().map(|task| task.id).max().must();
+    let all = [later.task.id, parked_.task.id, sleeps.task.id, timer, delayed, Id::now_v7()];
+    let Some(mut hastened) = told(store.backend.hasten(all.to_vec()).await) else { return };
+    hastened.sort_unstable();
+    let mut due = vec![later.task.id, delayed];
+    due.sort_unstable();
+    assert_eq!(hastened, due, "parked tasks, sleeps and timers have their own ends");
+    let again = store.claim("w", 9).await;
+    assert_eq!(again.iter().map(|one| one.task.retries).sum::<u32>(), 1, "no attempt is charged for it");
+    assert_eq!(again.len(), 2);
+    assert_eq!(store.backend.hasten(all.to_vec()).await.must().len(), 0, "they run");
+    store.sweep().await;
+    store.idle().await;
+    let cancelled = store.root("f").await;
+    store.record(&cancelled, Commands::default(), retry(HOUR)).await;
+    store.backend.cancel(cancelled.task.execution_id, None).await.must();
+    assert_eq!(store.backend.hasten(vec![cancelled.task.id]).await.must().len(), 0);
+}
+
+async fn attempts_that_failed_are_kept(store: Store) {
+    store.worker_with("w", vec![("f", tries(100)), ("g", tries(100))]).await;
+    let (root, well) = (store.root("f").await, store.root("g").await);
+    store.complete(&well, "1").await;
+    let execution = root.task.execution_id;
+    let Some(none) = told(store.backend.attempts(execution).await) else { return };
+    assert_eq!((none.len(), store.backend.attempts(well.task.execution_id).await.must().len()), (0, 0));
+    let mut at = root;
+    for round in 0..60 {
+        let failure = Failure::new("Oops", format!("round {round}: \"quoted\"\n{}", "é".repeat(200)));
+        store.record(&at, Commands::default(), Outcome::Retry { failure, delay: Duration::ZERO, reopen: false }).await;
+        at = store.take().await;
+    }
+    let kept = store.backend.attempts(execution).await.must();
+    assert!((10..=40).contains(&kept.len()), "{}", kept.len());
+    for (number, attempt) in kept.iter().enumerate() {
+        let said = format!("round {}: \"quoted\"\né", 59 - number);
+        assert!(attempt.message.starts_with(&said), "{attempt:?}");
+        assert_eq!(
+            (attempt.task, attempt.kind.as_str(), attempt.worker_id.as_deref()),
+            (at.task.id, "Oops", Some("w"))
+        );
+        assert!(attempt.started_at.must() <= attempt.ended_at, "{attempt:?}");
+    }
+    assert!(kept.windows(2).all(|two| two[0].ended_at >= two[1].ended_at));
+    // A worker's death is the end of an attempt, too.
+    store.release(&at).await;
+    let taken = store.claim_with(claim("w", 1, DYING)).await;
+    store.until("it is taken back", async |store| store.state(at.task.id).await == TaskState::Pending).await;
+    assert_eq!(taken.len(), 1);
+    let after = store.backend.attempts(execution).await.must();
+    assert_ne!(after[0], kept[0]);
+    assert_eq!(after[1].message, kept[0].message);
 }

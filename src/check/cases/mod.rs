@@ -42,6 +42,7 @@ files! {
     moves: Engine,
     options: Engine,
     parking: Engine,
+    pauses: Engine,
     raw: Engine,
     retries: Engine,
     routes: Engine,

@@ -55,6 +55,20 @@ operations! {
          letter to the root. Takes the letter away.";
     resume [TASK_ID] -> NULL, "A parked task goes on. Not parked: conflict.";
     stats [] -> one(Kind::Named("store_stats")), "Counts of the whole store.";
+    pause [
+        optional("queue", Kind::String, "null", "The queue; or else"),
+        optional("function", Kind::String, "null", "The function."),
+        optional("reason", Kind::String, "null", "Why, for people."),
+        optional("by", Kind::String, "null", "Who wants it, for people."),
+    ] -> NULL,
+        "When it has answered, no task of the queue or the function is claimed any more; also none that was suspended and is \
+         woken. What is held goes on. Again: the reason is replaced. A store that can't pause leaves this one out, and the \
+         next two.";
+    unpause [
+        optional("queue", Kind::String, "null", "The queue; or else"),
+        optional("function", Kind::String, "null", "The function."),
+    ] -> NULL, "Its tasks are claimed again. Not paused: not found.";
+    pauses [] -> one(Kind::ListOf(&Kind::Named("pause"))), "What is paused: queues first, by name, then functions.";
     wait_for_work [required("timeout", Kind::Duration, "The longest wait, in seconds.")]
         -> one(Kind::ListOf(&Kind::Named("notice"))),
         "Hints: something may have changed. Answers when there is one, or with none when the time is up. A store that \

@@ -249,6 +249,15 @@ records! {
         required("dead_letters", Kind::Integer, "Dead letters."),
         required("parked", Kind::Integer, "Parked tasks."),
         required("workers", Kind::Integer, "Workers that the store knows."),
+        optional("paused", Kind::ListOf(&Kind::Named("pause")), "[]", "What is paused: queues first, by name, then functions."),
+    ];
+    "pause", "A queue or a function of which nothing is claimed." [
+        optional("queue", Kind::String, "null", "The queue; or else"),
+        optional("function", Kind::String, "null", "the function."),
+        required("since", Kind::Time, "Since when."),
+        optional("reason", Kind::String, "null", "Why, as whoever paused it said."),
+        optional("by", Kind::String, "null", "Who paused it, as he said."),
+        required("running", Kind::Integer, "Tasks of it that workers still hold, claimed before."),
     ];
     "depth", "Tasks that may be claimed now." [
         optional("queue", Kind::String, "null", "Of this queue; null: of none."),

@@ -109,6 +109,11 @@ pub(crate) const METRICS: &[Metric] = &[
     gauge("stent_dead_letters", &[], "Dead letters in the store."),
     gauge("stent_parked_tasks", &[], "Tasks whose code does not match their journal."),
     gauge("stent_workers", &[], "Workers that the store knows."),
+    gauge(
+        "stent_paused_since_seconds",
+        BY_FUNCTION,
+        "Since when a queue or a function is paused, in seconds since 1970.",
+    ),
     gauge("stent_wal_bytes", &[], "The size of the SQLite file's write-ahead log."),
     gauge("stent_wal_blocked_seconds", &[], "For how long a reader has kept the large log from being cut."),
     gauge("stent_worker_slots", &["worker", "use"], "Slots of the workers in this process, by use."),

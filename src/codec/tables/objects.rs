@@ -187,6 +187,18 @@ objects! {
     REPLAY_DEAD_LETTER = "replay_dead_letter" [];
     /// The resumption of a parked task.
     RESUME = "resume" [];
+    /// What is paused.
+    PAUSE = "pause" [
+        optional("queue", Kind::String, "null", "This queue; or else"),
+        optional("function", Kind::String, "null", "this function."),
+        optional("reason", Kind::String, "null", "Why; shown to who waits."),
+        optional("by", Kind::String, "null", "Who pauses it; shown to who waits."),
+    ];
+    /// What is paused no more.
+    UNPAUSE = "unpause" [
+        optional("queue", Kind::String, "null", "This queue; or else"),
+        optional("function", Kind::String, "null", "this function."),
+    ];
     /// What a cleanup removes.
     CLEANUP = "cleanup" [
         optional("older_than", Kind::Duration, "604800.0", "Executions that ended longer ago than this."),

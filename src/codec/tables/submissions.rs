@@ -1,6 +1,6 @@
 //! The table of operations that may be submitted to an executor, which then runs them without blocking the caller.
 
-use super::objects::{CLEANUP, DEAD_LETTER_FILTER, DISPATCH_REQUEST, EXECUTION_FILTER, STATS};
+use super::objects::{CLEANUP, DEAD_LETTER_FILTER, DISPATCH_REQUEST, EXECUTION_FILTER, PAUSE, STATS, UNPAUSE};
 use super::{Field, Kind, Object, optional, required};
 
 /// An operation, its request's fields and its answer.
@@ -56,6 +56,8 @@ submissions! {
     DISCARD_DEAD_LETTER = "discard_dead_letter" [TASK_ID] -> None;
     /// Lets a parked task go on; as stent_executor_resume.
     RESUME = "resume" [TASK_ID] -> None;
+    /// What is paused; as stent_executor_pauses.
+    PAUSES = "pauses" [] -> Some(Kind::ListOf(&Kind::Named("pause")));
     /// One operation of the backend protocol; as stent_backend_call.
     BACKEND_CALL = "backend_call" [
         required("operation", Kind::String, "Which; not close."),
@@ -96,6 +98,11 @@ pub(crate) const DEAD_LETTERS: Submission = same(
     Some(Kind::ListOf(&Kind::Named("dead_letter"))),
 );
 
+pub(crate) const PAUSE_WHAT: Submission =
+    same("pause", "Pauses a queue or a function; as stent_executor_pause.", PAUSE, None);
+
+pub(crate) const UNPAUSE_WHAT: Submission = same("unpause", "Ends a pause; as stent_executor_unpause.", UNPAUSE, None);
+
 pub(crate) const CLEAN_UP: Submission =
     same("cleanup", "Removes what ended long ago; as stent_executor_cleanup.", CLEANUP, Some(Kind::Object));
 
@@ -114,6 +121,9 @@ pub(crate) const SUBMISSIONS: &[&Submission] = &[
     &REPLAY_DEAD_LETTER,
     &DISCARD_DEAD_LETTER,
     &RESUME,
+    &PAUSE_WHAT,
+    &UNPAUSE_WHAT,
+    &PAUSES,
     &CLEAN_UP,
     &BACKEND_CALL,
     &STOP_WORKER,

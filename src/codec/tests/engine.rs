@@ -31,6 +31,7 @@ fn there_and_back(operation: &str, text: &str) -> Result<String> {
         "list" => again::<Vec<crate::model::Execution>>(operation, text),
         "dead_letters" => again::<Vec<crate::model::DeadLetter>>(operation, text),
         "replay_dead_letter" => again::<Replayed>(operation, text),
+        "pauses" => again::<Vec<Pause>>(operation, text),
         "stats" => engine::stats(text).map(|stats| to_json(&stats)),
         "wait_for_work" => again::<Vec<Notice>>(operation, text),
         "dispatch" | "ended_among" | "cancelled_among" => again::<Vec<crate::model::Id>>(operation, text),
@@ -78,7 +79,7 @@ fn the_engines_tables_say_what_is_read() {
         assert_eq!(answer == "null", operation.response.is_none(), "{}", operation.name);
     }
     type Names = &'static [&'static str];
-    let structs: [(&str, Names); 16] = [
+    let structs: [(&str, Names); 17] = [
         ("new_execution", known::<NewExecution>(None)),
         ("new_worker", known::<NewWorker>(None)),
         ("new_function", known::<Function>(None)),
@@ -95,6 +96,7 @@ fn the_engines_tables_say_what_is_read() {
         ("renew", known::<Renew>(None)),
         ("swept", known::<Swept>(None)),
         ("new_signal", known::<NewSignal>(None)),
+        ("pause", known::<Pause>(None)),
     ];
     let words = |name: &str| match name {
         "outcome" => &["hold", "release"][..],

@@ -273,6 +273,17 @@ pub(super) fn operations() -> Vec<(EngineRequest, String)> {
         (E::ReplayDeadLetter { task_id: task().id, new_execution_id: id(3) }, text(&replayed())),
         (E::Resume { task_id: task().id }, null()),
         (E::Stats {}, text(&stats())),
+        (
+            E::Pause {
+                queue: Some("orders".into()),
+                function: None,
+                reason: Some("no stock".into()),
+                by: Some("ann".into()),
+            },
+            null(),
+        ),
+        (E::Unpause { queue: None, function: Some("charge".into()) }, null()),
+        (E::Pauses {}, text(&[pause()])),
         (E::WaitForWork { timeout: 5 * SECOND }, text(&notices())),
     ]
 }

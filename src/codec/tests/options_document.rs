@@ -36,6 +36,8 @@ const GIVEN: &[(&str, &str)] = &[
     ("dead_letter_filter", "stent_executor_dead_letters"),
     ("replay_dead_letter", "stent_executor_replay_dead_letter"),
     ("resume", "stent_executor_resume"),
+    ("pause", "stent_executor_pause"),
+    ("unpause", "stent_executor_unpause"),
     ("cleanup", "stent_executor_cleanup"),
     ("stats", "stent_executor_stats"),
     ("configure", "stent_configure"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::backend::{Depth, Replayed, Request, Response, Snapshot, StoreStats};
+use crate::backend::{Depth, Pause, Replayed, Request, Response, Snapshot, StoreStats};
 use crate::model::*;
 
 pub(super) fn id(last: u8) -> Id {
@@ -155,7 +155,13 @@ pub(super) fn stats() -> StoreStats {
         dead_letters: 2,
         parked: 3,
         workers: 4,
+        paused: vec![pause()],
     }
+}
+
+pub(super) fn pause() -> Pause {
+    let (reason, by) = (Some("no stock".into()), Some("ann".into()));
+    Pause { queue: Some("orders".into()), function: None, since: time(1), reason, by, running: 2 }
 }
 
 pub(super) fn replayed() -> Replayed {

@@ -16,7 +16,7 @@ use crate::codec::tables::records::{FAILURE, RECORDS};
 use crate::codec::tables::submissions::SUBMISSIONS;
 use crate::codec::tables::{Field, Kind, Object};
 use crate::codec::{from_json, operations, options, submission, to_json};
-use crate::model::{DeadLetter, Execution, Failure, ProgressEntry, Result, RetryPolicy, Signal, Task};
+use crate::model::{DeadLetter, Execution, Failure, ProgressEntry, Result, RetryPolicy, Signal, Status, Task};
 
 /// Asks a derived reader which names it knows, and reads nothing.
 struct Probe<'a> {
@@ -198,6 +198,8 @@ fn read(object: &str, text: &str) -> Result<String> {
         "signal" => told(options::signal(given)),
         "execution_filter" => told(options::execution_filter(given)),
         "dead_letter_filter" => told(options::dead_letter_filter(given)),
+        "pause" => told(options::pause(given)),
+        "unpause" => told(options::unpause(given)),
         "cleanup" => told(options::cleanup(given)),
         "stats" => told(options::stats(given)),
         "configure" => told(options::configure(given)),
@@ -232,7 +234,7 @@ fn other_than_default(field: &Field) -> String {
 
 #[test]
 fn options_have_the_keys_and_defaults_that_the_tables_say() {
-    for object in OBJECTS {
+    for object in OBJECTS.iter().filter(|object| !NEEDS_ONE_OF_TWO.contains(&object.name)) {
         check_object(object, &|text| read(object.name, text));
     }
 }
@@ -259,12 +261,36 @@ fn check_object(object: &Object, read: &dyn Fn(&str) -> Result<String>) {
 
 #[test]
 fn submissions_have_the_fields_that_the_tables_say() {
-    for known in SUBMISSIONS {
+    for known in SUBMISSIONS.iter().filter(|known| !NEEDS_ONE_OF_TWO.contains(&known.request.name)) {
         let name = known.request.name;
         check_object(&known.request, &|text| submission(name, Some(text)).map(|read| format!("{read:?}")));
     }
     let error = submission("no such operation", None).unwrap_err();
     assert!(SUBMISSIONS.iter().all(|known| error.message().contains(known.request.name)), "{error}");
+}
+
+/// Objects that say nothing without a queue or a function.
+const NEEDS_ONE_OF_TWO: [&str; 2] = ["pause", "unpause"];
+
+#[test]
+fn a_pause_names_a_queue_or_a_function() {
+    type Reading<'a> = &'a dyn Fn(&str) -> Result<String>;
+    for object in NEEDS_ONE_OF_TWO {
+        let both: [Reading<'_>; 2] =
+            [&|text| read(object, text), &|text| submission(object, Some(text)).map(|read| format!("{read:?}"))];
+        for read in both {
+            let [queue, function] = [r#"{"queue":"x"}"#, r#"{"function":"x"}"#].map(|text| read(text).unwrap());
+            assert_ne!(queue, function);
+            for wrong in ["{}", r#"{"queue":null}"#, r#"{"queue":"x","function":"x"}"#, r#"{"queue":""}"#] {
+                assert_eq!(read(wrong).unwrap_err().status(), Status::Invalid, "{object} {wrong}");
+            }
+            let unknown = read(r#"{"queue":"x","no such key":1}"#).unwrap_err();
+            assert!(unknown.message().contains("no such key") && unknown.message().contains("function"), "{unknown}");
+        }
+    }
+    let [plain, why, who] = ["", r#","reason":"a""#, r#","by":"a""#]
+        .map(|more| read("pause", &format!(r#"{{"queue":"x"{more}}}"#)).unwrap());
+    assert!(plain != why && plain != who && why != who, "{plain} {why} {who}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What operators do: statistics, dead letters, parked tasks, cleaning up.
+//! What operators do: statistics, dead letters, parked tasks, pauses, cleaning up.
 
 use std::ffi::c_char;
 
@@ -116,6 +116,64 @@ pub unsafe extern "C" fn stent_executor_resume(
         codec::options::none(options)?;
         let executor = executor.open()?.clone();
         away(move || Box::pin(async move { executor.resume(task).await }))
+    })
+}
+
+/// Pauses a queue or a function. When it has returned, no worker claims a task of it any more; tasks of it that are
+/// suspended and woken wait, too. What workers hold goes on: what runs, and what a worker has claimed ahead and not begun
+/// yet. Dispatches go on. Again: the reason is replaced. options: queue or function, reason, by. Any thread.
+/// STENT_E_UNSUPPORTED: the store can't pause.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn stent_executor_pause(
+    executor: *mut stent_executor,
+    options: *const c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    guard(error, || {
+        let executor = borrow::<ExecutorObject>(executor)?;
+        // SAFETY: text or NULL, by the header's convention.
+        let options = unsafe { optional(options, "options") }?;
+        let pause = codec::options::pause(options)?;
+        let executor = executor.open()?.clone();
+        away(move || Box::pin(async move { executor.pause(pause).await }))
+    })
+}
+
+/// Ends a pause: the tasks are claimed again, at once. options: queue or function. Any thread. STENT_E_NOT_FOUND: it is not
+/// paused.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn stent_executor_unpause(
+    executor: *mut stent_executor,
+    options: *const c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    guard(error, || {
+        let executor = borrow::<ExecutorObject>(executor)?;
+        // SAFETY: text or NULL, by the header's convention.
+        let options = unsafe { optional(options, "options") }?;
+        let what = codec::options::unpause(options)?;
+        let executor = executor.open()?.clone();
+        away(move || Box::pin(async move { executor.unpause(what).await }))
+    })
+}
+
+/// What is paused, queues first: an array of {"queue", "function", "since", "reason", "by", "running"}, to be freed with
+/// stent_free. running: how many tasks of it workers still hold; 0 when it is drained. Any thread.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn stent_executor_pauses(
+    executor: *mut stent_executor,
+    pauses: *mut *mut c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    guard(error, || {
+        let executor = borrow::<ExecutorObject>(executor)?;
+        let executor = executor.open()?.clone();
+        let found = away(move || Box::pin(async move { executor.pauses().await }))?;
+        // SAFETY: NULL or writable, by the header's convention.
+        unsafe { write_text(pauses, &codec::to_json(&found)) }
     })
 }
 

@@ -14,8 +14,8 @@ use crate::model::{Error, Result, StatsFormat, Status};
 /// Starts an operation of the executor and returns at once; the answer comes to the poller, as exactly one "reply" event
 /// with this tag. operation and request, a JSON object (NULL: {}): as "submissions" in stent_describe lists them; dispatch,
 /// dispatch_many, wait, result, state, list, stats, signal, cancel, dead_letters, replay_dead_letter,
-/// discard_dead_letter, resume, cleanup, backend_call, stop_worker, wait_worker. Each does what the function of its name
-/// does, and answers with its JSON (an id as a JSON string, nothing as null).
+/// discard_dead_letter, resume, pause, unpause, pauses, cleanup, backend_call, stop_worker, wait_worker. Each does what the
+/// function of its name does, and answers with its JSON (an id as a JSON string, nothing as null).
 ///
 /// A request that is wrong is refused here, and makes no event. The executor and the poller may be freed meanwhile; with
 /// the poller the answer is lost. Any thread; never blocks. STENT_E_INVALID: no such operation, or a wrong request.
@@ -119,6 +119,9 @@ async fn perform(object: &ExecutorObject, submission: Submission) -> Result<Stri
         Submission::ReplayDeadLetter(task) => executor.replay_dead_letter(task).await.map(|ids| codec::to_json(&ids)),
         Submission::DiscardDeadLetter(task) => executor.discard_dead_letter(task).await.map(null),
         Submission::Resume(task) => executor.resume(task).await.map(null),
+        Submission::Pause(pause) => executor.pause(pause).await.map(null),
+        Submission::Unpause(what) => executor.unpause(what).await.map(null),
+        Submission::Pauses => executor.pauses().await.map(|pauses| codec::to_json(&pauses)),
         Submission::Cleanup(options) => executor.cleanup(options).await.map(|cleaned| codec::to_json(&cleaned)),
         Submission::BackendCall { operation, .. } if operation == "close" => {
             Err(Error::invalid("backend_call: a store is closed by stent_backend_close"))

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 use stent::backend::NewSignal;
-use stent::model::{CallOptions, ExecutionState, Failure, WaitSignalOptions};
+use stent::model::{CallOptions, ExecutionState, Failure, RetryPolicy, WaitSignalOptions};
 
 use super::served::Served;
 use crate::house::{House, Where, on_both, until};
@@ -15,6 +15,7 @@ on_both! {
     executions_are_signalled_cancelled_and_retried,
     letters_are_replayed_and_discarded_one_or_many,
     a_mismatch_is_shown_from_both_sides_and_its_task_resumed,
+    what_waits_for_a_retry_begins_now_and_its_failures_are_shown,
 }
 
 fn ids(done: &Value) -> Vec<String> {
@@ -180,5 +181,46 @@ fn a_mismatch_is_shown_from_both_sides_and_its_task_resumed(place: Where) {
     assert!(served.get(&format!("{one}/resume")).ok().body.contains("1 parked task"));
     assert_eq!(served.form(&format!("{one}/resume"), "confirm=yes").status, 303);
     assert_eq!(house.end_of(id), ExecutionState::Completed);
-    assert_eq!(served.audit()[0]["action"], "resume");
+    let line = served.audit()[0].clone();
+    assert_eq!((&line["action"], &line["of"]), (&"resume".into(), &format!("execution {id}").into()));
+}
+
+fn what_waits_for_a_retry_begins_now_and_its_failures_are_shown(place: Where) {
+    let house = House::new(place);
+    let healed = Arc::new(AtomicBool::new(false));
+    let is_healed = Arc::clone(&healed);
+    let policy = RetryPolicy { max_attempts: 9, initial_delay: 3600.0, max_delay: 3600.0, ..RetryPolicy::default() };
+    house.function_with("flaky", policy, move |task| match is_healed.load(Ordering::SeqCst) {
+        true => task.complete("1".into()),
+        false => task.fail(Failure::new("Flaky", "<b>not yet</b>")),
+    });
+    let _worker = house.worker();
+    let served = Served::new(&house, &[]);
+    let id = house.dispatch("flaky");
+    let one = format!("/executions/{id}");
+    let waiting = || served.get(&format!("/api{one}")).ok().json()["waiting"].clone();
+    until("it waits for its retry", || waiting().as_array().unwrap().len() == 1);
+    assert_eq!((&waiting()[0]["function"], &waiting()[0]["retries"]), (&"flaky".into(), &1.into()));
+    let row = || served.get(&format!("/api{one}/timeline")).ok().json()["rows"][0].clone();
+    let failed = row()["attempts"][0].clone();
+    assert!(
+        failed["error"] == "Flaky: <b>not yet</b>" && failed["started"].as_i64() <= failed["ended"].as_i64(),
+        "{failed}"
+    );
+    let page = served.get(&one).ok().body;
+    assert!(page.contains("Retry now") && page.contains(&format!("{one}/hasten")), "{page}");
+    let task = row()["id"].as_str().unwrap().to_owned();
+    let of_task = served.get(&format!("{one}/tasks/{task}")).ok().body;
+    assert!(of_task.contains("Attempts that failed before") && of_task.contains("&lt;b&gt;not yet"), "{of_task}");
+    assert!(served.get(&format!("{one}/hasten")).ok().body.contains("flaky"));
+    healed.store(true, Ordering::SeqCst);
+    assert_eq!(served.form(&format!("{one}/hasten"), "confirm=yes").status, 303);
+    assert_eq!(house.end_of(id), ExecutionState::Completed);
+    assert_eq!(served.post(&format!("/api{one}/hasten"), "").status, 409);
+    assert_eq!(row()["attempts"].as_array().unwrap().len(), 1, "it is still told");
+    let lines = served.audit();
+    assert_eq!(
+        (&lines[0]["action"], &lines[0]["of"], &lines[0]["ids"][0]),
+        (&"hasten".into(), &format!("execution {id}").into(), &task.into(),)
+    );
 }

@@ -114,6 +114,8 @@ fn every_address_answers_as_its_document_says(place: Where) {
         "dispatch" => r#"{"function":"approval","args":[1],"tags":["a"],"delay":"1h"}"#,
         "signal" => r#"{"name":"note","payload":{"a":1}}"#,
         "replay" | "discard" => r#"{"function":"nobody"}"#,
+        "pause" => r#"{"name":"q","reason":"why"}"#,
+        "resume" if !path.contains("executions") => r#"{"name":"q"}"#,
         _ => "{}",
     };
     let mut found = Vec::new();
@@ -131,7 +133,7 @@ fn every_address_answers_as_its_document_says(place: Where) {
                 "get" => served.get(&address),
                 _ => served.post(&address, body(path)),
             };
-            let due = if path.ends_with("/resume") { 409 } else { 200 };
+            let due = if ["{id}/resume", "{id}/hasten"].iter().any(|act| path.ends_with(act)) { 409 } else { 200 };
             assert_eq!(answer.status, due, "{method} {address}: {answer:?}");
             let of = if due == 200 { &operation["responses"]["200"] } else { &operation["responses"]["default"] };
             let (kind, content) = of["content"].as_object().unwrap().iter().next().unwrap();

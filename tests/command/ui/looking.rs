@@ -1,7 +1,9 @@
 //! Pages: each answers, alone and under a path, and a stream tells what has changed.
 
-use std::time::Duration;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::time::{Duration, Instant};
 
+use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 use stent::model::{DispatchOptions, ExecutionState, WaitSignalOptions};
 
 use super::served::Served;
@@ -13,6 +15,8 @@ on_both! {
     a_stream_tells_what_has_changed,
     what_waits_says_until_when,
     under_a_path_every_link_has_it,
+    nothing_is_asked_of_the_store_while_nobody_looks,
+    a_socket_serves_it_for_a_program_that_passes_requests_on,
 }
 
 const PAGES: [&str; 9] =
@@ -179,4 +183,90 @@ fn what_waits_says_until_when(place: Where) {
     let task = served.get(&format!("/api/executions/{id}/tasks/{}", wait["id"].as_str().unwrap())).ok().json();
     assert!(task["due"].is_string() && task["task"]["scheduled_for"].is_null(), "{task}");
     assert_eq!(served.get("/api/overview").ok().json()["at_hand"]["due"][0]["function"], "go");
+}
+
+/// Changes with each question that the page's process asks its store.
+fn asked(house: &House, served: &Served) -> String {
+    if !house.url.starts_with("postgresql:") {
+        // What SQLite reads it has in memory, but each look is on a thread that waits for looks.
+        let threads = std::fs::read_dir(format!("/proc/{}/task", served.process())).unwrap();
+        let mut waits = Vec::new();
+        for thread in threads {
+            let status = std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap_or_default();
+            waits.extend(status.lines().filter(|line| line.starts_with("voluntary_ctxt_switches")).map(str::to_owned));
+        }
+        return waits.concat();
+    }
+    house.on(async {
+        let mut conn = PgConnection::connect(&crate::postgres::shared().url).await.unwrap();
+        let told =
+            "SELECT count(*)::text || max(query_start)::text FROM pg_stat_activity WHERE application_name = 'looker'";
+        conn.fetch_one(told).await.unwrap().get(0)
+    })
+}
+
+fn nothing_is_asked_of_the_store_while_nobody_looks(place: Where) {
+    let mut house = House::new(place);
+    if house.url.starts_with("postgresql:") {
+        house.url.push_str("&application_name=looker");
+    }
+    let served = Served::new(&house, &[]);
+    let is_quiet = || {
+        let before = asked(&house, &served);
+        // Longer than any pause between the looks of an open page.
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(100));
+            if asked(&house, &served) != before {
+                return false;
+            }
+        }
+        true
+    };
+    let mut stream = served.listen("/executions");
+    stream.until("No executions.");
+    assert!(!is_quiet(), "somebody looks, and it does not");
+    drop(stream);
+    let becomes_quiet = |when: &str| {
+        let start = Instant::now();
+        while !is_quiet() {
+            assert!(start.elapsed() < Duration::from_secs(60), "nobody looks, and it does: {when}");
+        }
+    };
+    becomes_quiet("after the stream");
+    served.get("/executions").ok();
+    becomes_quiet("after a page");
+}
+
+fn a_socket_serves_it_for_a_program_that_passes_requests_on(place: Where) {
+    let house = House::new(place);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ui.sock");
+    let listen = format!("unix:{}", path.display());
+    let more = ["--listen", listen.as_str(), "--base-path", "/admin/stent", "--host", "app.example.com"];
+    let mut served = Served::new(&house, &more);
+    let host = ("Host", "app.example.com");
+    let page = served.ask("GET", "/admin/stent/functions", &[host], "").ok().body;
+    assert!(page.contains("href=\"/admin/stent/queues\""), "{page}");
+    assert_eq!(served.ask("GET", "/admin/stent/", &[("Host", "evil.example")], "").status, 421);
+    let file = std::fs::metadata(&path).unwrap();
+    assert_eq!(file.permissions().mode() & 0o777, 0o700, "it is its user's alone");
+    let secret = served.ask("GET", "/admin/stent/api/session", &[host], "").ok().json()["csrf"].clone();
+    let headers = [host, ("X-Stent-CSRF", secret.as_str().unwrap()), ("X-Forwarded-For", "192.0.2.7")];
+    served.ask("POST", "/admin/stent/api/queues/pause", &headers, r#"{"name":"q"}"#).ok();
+    let line = served.audit()[0].clone();
+    assert_eq!(
+        (&line["remote"], &line["forwarded_for"]),
+        (&format!("unix uid {}", file.uid()).into(), &"192.0.2.7".into())
+    );
+    // Who listens there stays; what a killed one has left is taken over.
+    let second = house.say(&["ui", "--listen", &listen]);
+    assert!(second.code == 1 && second.err.contains("in use"), "{second:?}");
+    served.kill();
+    assert!(path.exists());
+    let served = Served::new(&house, &more);
+    served.ask("GET", "/admin/stent/functions", &[host], "").ok();
+    served.end();
+    assert!(!path.exists(), "it takes its socket away");
+    assert_eq!(house.say(&["ui", "--listen", "unix:"]).code, 2);
 }

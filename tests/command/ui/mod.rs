@@ -7,3 +7,5 @@ mod hostile;
 mod looking;
 mod printed;
 mod served;
+
+pub use served::Served;

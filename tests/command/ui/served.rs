@@ -1,7 +1,8 @@
 //! The page of a store, served until the test is over.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -20,7 +21,8 @@ pub struct Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        self.child.kill().unwrap();
+        // It may have ended.
+        let _ended = self.child.kill();
         self.child.wait().unwrap();
     }
 }
@@ -59,14 +61,40 @@ impl Served {
         let audit = folder.path().join("audit.jsonl");
         let mut command = stent();
         command.env_remove("STENT_UI_TOKEN").envs(environment.iter().copied());
-        command.args(["--db", &house.url, "ui", "--listen", "127.0.0.1:0", "--audit-log", audit.to_str().unwrap()]);
+        command.args(["--db", &house.url, "ui", "--audit-log", audit.to_str().unwrap()]);
+        if !more.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         let mut child = command.args(more).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let place = line.split("http://").nth(1).expect(&line).split(' ').next().unwrap();
-        let (address, base) = place.split_once('/').unwrap();
-        let base = format!("/{base}").trim_end_matches('/').to_owned();
-        Self { child, address: address.to_owned(), base, audit, _folder: folder }
+        let place = |from: &str| Some(line.split(from).nth(1)?.split(' ').next().unwrap().to_owned());
+        let (address, base) = match (place("http://"), place("unix:")) {
+            (Some(place), _) => {
+                let (address, base) = place.split_once('/').unwrap();
+                (address.to_owned(), format!("/{base}").trim_end_matches('/').to_owned())
+            }
+            (None, Some(path)) => (path, String::new()),
+            (None, None) => panic!("{line}"),
+        };
+        Self { child, address, base, audit, _folder: folder }
+    }
+
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// By SIGKILL.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// By SIGTERM.
+    pub fn end(mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert!(self.child.wait().unwrap().success());
     }
 
     /// As it stands; `Host` is ours unless it is given.
@@ -79,8 +107,12 @@ impl Served {
         Answer { status, head: head.to_lowercase(), body: unchunked(head, body) }
     }
 
-    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
+    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Box<dyn Stream> {
+        let mut stream: Box<dyn Stream> = if self.address.starts_with('/') {
+            Box::new(UnixStream::connect(&self.address).unwrap())
+        } else {
+            Box::new(TcpStream::connect(&self.address).unwrap())
+        };
         let mut all = vec![("Host", self.address.as_str()), ("Connection", "close")];
         all.retain(|(name, _)| !headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name)));
         all.extend(headers);
@@ -118,7 +150,7 @@ impl Served {
 
     pub fn listen(&self, path: &str) -> Events {
         let stream = self.send("GET", &format!("{}/events{path}", self.base), &[("Accept", "text/event-stream")], "");
-        stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        stream.patience(Duration::from_millis(100));
         Events { stream, heard: String::new() }
     }
 }
@@ -136,8 +168,24 @@ fn unchunked(head: &str, body: &str) -> String {
     told
 }
 
+trait Stream: Read + Write {
+    fn patience(&self, most: Duration);
+}
+
+impl Stream for TcpStream {
+    fn patience(&self, most: Duration) {
+        self.set_read_timeout(Some(most)).unwrap();
+    }
+}
+
+impl Stream for UnixStream {
+    fn patience(&self, most: Duration) {
+        self.set_read_timeout(Some(most)).unwrap();
+    }
+}
+
 pub struct Events {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     heard: String,
 }
 

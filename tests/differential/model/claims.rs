@@ -129,7 +129,7 @@ impl State {
         let by_route = |route: &Route| route.admits(&worker.queues, &worker.tags);
         let offered = |job: &&Job| match &job.lane {
             None => false,
-            Some(Lane::Route) => may(job) && job.route.as_ref().is_some_and(by_route),
+            Some(Lane::Route) => may(job) && job.route.as_ref().is_some_and(by_route) && !self.is_paused(job),
             // It had it before.
             Some(Lane::Worker(name)) => !limited && *name == claim.worker_id,
         };
@@ -229,6 +229,7 @@ impl State {
                 && !scheduled
                 && job.route.as_ref().is_some_and(|route| route.admits(queues, tags))
                 && !full.contains(&job.record.step_name)
+                && !self.is_paused(job)
                 && execution.is_none_or(super::state::Run::goes_on)
         };
         let best = self.tasks.values().filter(offered).map(|job| order(&job.record)).min()?.2;

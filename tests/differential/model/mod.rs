@@ -10,6 +10,7 @@ mod cleanups;
 mod commands;
 mod ends;
 mod limits;
+mod pauses;
 mod reading;
 mod records;
 mod restart;
@@ -21,8 +22,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use stent::backend::{
-    Backend, Claim, Claimed, DeadLetterFilter, ExecutionFilter, JournalEntry, JournalRequest, NewExecution, NewSignal,
-    NewWorker, Notice, Renew, Renewed, Replayed, Request, Response, Snapshot, StoreStats, Swept, Transition, Verdict,
+    Backend, Claim, Claimed, DeadLetterFilter, ExecutionFilter, JournalEntry, JournalRequest, NewExecution, NewPause,
+    NewSignal, NewWorker, Notice, Pausable, Pause, Renew, Renewed, Replayed, Request, Response, Snapshot, StoreStats,
+    Swept, Transition, Verdict,
 };
 use stent::model::{DeadLetter, Error, Execution, ExecutionState, Id, Number, Payload, Result};
 use tokio::sync::broadcast;
@@ -156,6 +158,21 @@ impl Backend for Model {
 
     async fn resume(&self, task: Id) -> Result<()> {
         self.change(|state| state.resume(task))
+    }
+
+    async fn pause(&self, pause: NewPause) -> Result<()> {
+        self.change(|state| {
+            state.pause(pause);
+            Ok(())
+        })
+    }
+
+    async fn unpause(&self, what: Pausable) -> Result<()> {
+        self.change(|state| state.unpause(&what))
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>> {
+        self.look(State::paused)
     }
 
     async fn stats(&self) -> Result<StoreStats> {

@@ -151,6 +151,7 @@ impl State {
         let mut stats = StoreStats {
             dead_letters: self.letters.len() as u64,
             workers: self.workers.len() as u64,
+            paused: self.paused(),
             ..StoreStats::default()
         };
         for run in self.executions.values() {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-use stent::backend::{CacheSlot, NewWorker};
+use stent::backend::{CacheSlot, NewWorker, Pause};
 use stent::model::{
     DeadLetter, Execution, ExecutionState, FunctionOptions, Id, Number, Op, OpSet, Payload, Route, Signal, Task,
     TaskState, Timestamp, WaitMode,
@@ -29,6 +29,8 @@ pub struct State {
     pub registered: BTreeMap<String, NewWorker>,
     /// Executions whose cleanup has ended in this transaction.
     pub cleaned: Vec<Id>,
+    /// Queues and functions of which nothing is taken, by kind and name.
+    pub pauses: BTreeMap<(&'static str, String), Pause>,
 }
 
 /// An execution.
@@ -313,7 +315,7 @@ impl State {
         let until = self.now.after(FIRST_CALL);
         let over = self.ordered(|job| job.wait.as_ref().is_some_and(Wait::is_over));
         for id in over {
-            let limited = self.is_limited(&self.tasks[&id].record.step_name);
+            let limited = self.is_limited(&self.tasks[&id].record.step_name) || self.is_paused(&self.tasks[&id]);
             let workers = &self.workers;
             let job = self.tasks.get_mut(&id).expect("it was found");
             job.wait = None;

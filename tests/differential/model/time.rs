@@ -1,5 +1,6 @@
 //! What time brings: whatever is due, for the whole store.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use stent::model::{
@@ -174,6 +175,8 @@ impl State {
         let mut freed = 0;
         for function in registration.functions {
             let limited = self.is_limited(&function.name);
+            let paused: BTreeSet<Id> =
+                self.tasks.values().filter(|job| self.is_paused(job)).map(|job| job.record.id).collect();
             for job in self.tasks.values_mut().filter(|job| job.record.step_name == function.name) {
                 let parked_by = job.parked.as_ref();
                 if job.record.state != TaskState::Waiting
@@ -182,7 +185,8 @@ impl State {
                     continue;
                 }
                 job.offer(None);
-                job.lane = Some(if limited { Lane::Route } else { Lane::Worker(worker.to_owned()) });
+                let by_route = limited || paused.contains(&job.record.id);
+                job.lane = Some(if by_route { Lane::Route } else { Lane::Worker(worker.to_owned()) });
                 (job.due, job.parked, job.record.error) = (Some(until), None, None);
                 freed += 1;
             }

@@ -404,6 +404,26 @@ public:
         why.check(stent_executor_resume(handle_.get(), task_id.c_str(), nullptr, why));
     }
 
+    // Pauses a queue or a function: when this has returned, no worker claims a task of it any more.
+    void pause(const pause_options &options) {
+        detail::problem why;
+        why.check(stent_executor_pause(handle_.get(), options.text().c_str(), why));
+    }
+
+    // Its tasks are claimed again.
+    void unpause(const unpause_options &options) {
+        detail::problem why;
+        why.check(stent_executor_unpause(handle_.get(), options.text().c_str(), why));
+    }
+
+    // What is paused: {"queue", "function", "since", "reason", "by", "running"} each; running: what workers still hold of it.
+    std::vector<json> pauses() {
+        detail::problem why;
+        detail::owned_text pauses;
+        why.check(stent_executor_pauses(handle_.get(), pauses, why));
+        return pauses.value().elements();
+    }
+
     // Removes what ended long ago: {"executions", "dead_letters"}.
     json cleanup(const cleanup_options &options = {}) {
         detail::problem why;

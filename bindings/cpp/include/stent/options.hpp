@@ -175,6 +175,19 @@ struct dead_letter_filter : detail::options<dead_letter_filter> {
     STENT_OPTION(dead_letter_filter, offset, std::int64_t)
 };
 
+// Name a queue or a function.
+struct pause_options : detail::options<pause_options> {
+    STENT_OPTION(pause_options, queue, std::string)
+    STENT_OPTION(pause_options, function, std::string)
+    STENT_OPTION(pause_options, reason, std::string)
+    STENT_OPTION(pause_options, by, std::string)
+};
+
+struct unpause_options : detail::options<unpause_options> {
+    STENT_OPTION(unpause_options, queue, std::string)
+    STENT_OPTION(unpause_options, function, std::string)
+};
+
 struct cleanup_options : detail::options<cleanup_options> {
     STENT_OPTION(cleanup_options, older_than, duration)
     STENT_OPTION(cleanup_options, dead_letters, duration)

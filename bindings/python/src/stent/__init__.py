@@ -23,11 +23,13 @@ from ._described import (
     ExecutionFilter,
     ExecutionRecord,
     FunctionOptions,
+    PauseOptions,
     ProgressRecord,
     RetryPolicy,
     SignalRecord,
     SqliteOptions,
     TaskRecord,
+    UnpauseOptions,
     WorkerOptions,
 )
 from ._errors import (
@@ -53,7 +55,7 @@ from ._errors import (
 from ._executor import Execution, Executor
 from ._functions import Activity, Durable, Function, Handler, Request, UseOptions, activity, durable
 from ._library import configure, describe, version
-from ._requests import CleanupReport, ExecutionState, TaskInfo, WorkerStatus
+from ._requests import CleanupReport, ExecutionState, PauseRecord, TaskInfo, WorkerStatus
 from ._shutdown import shutdown
 from ._task import Suspended, TaskContext
 from ._watching import ExecutionEvent
@@ -107,6 +109,8 @@ __all__ = [
     "NondeterminismError",
     "NotFoundError",
     "PanicError",
+    "PauseOptions",
+    "PauseRecord",
     "ProgressRecord",
     "Request",
     "RetryPolicy",
@@ -116,10 +120,11 @@ __all__ = [
     "Suspended",
     "sync",
     "TaskContext",
-    "testing",
     "TaskInfo",
     "TaskRecord",
+    "testing",
     "TimeoutError",
+    "UnpauseOptions",
     "UnsupportedError",
     "UnwritableError",
     "use_codec",

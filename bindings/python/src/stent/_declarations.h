@@ -61,6 +61,9 @@ stent_status stent_executor_dead_letters(stent_executor *executor, const char *f
 stent_status stent_executor_replay_dead_letter(stent_executor *executor, const char *task_id, const char *options, char **ids, stent_error **error);
 stent_status stent_executor_discard_dead_letter(stent_executor *executor, const char *task_id, stent_error **error);
 stent_status stent_executor_resume(stent_executor *executor, const char *task_id, const char *options, stent_error **error);
+stent_status stent_executor_pause(stent_executor *executor, const char *options, stent_error **error);
+stent_status stent_executor_unpause(stent_executor *executor, const char *options, stent_error **error);
+stent_status stent_executor_pauses(stent_executor *executor, char **pauses, stent_error **error);
 stent_status stent_executor_cleanup(stent_executor *executor, const char *options, char **report, stent_error **error);
 stent_status stent_executor_submit(stent_executor *executor, const char *operation, const char *request, stent_poller *poller, uint64_t tag, stent_error **error);
 stent_status stent_executor_submit_cancel(stent_executor *executor, stent_poller *poller, uint64_t tag, stent_error **error);

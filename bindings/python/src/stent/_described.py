@@ -274,6 +274,28 @@ class ResumeOptions(TypedDict, total=False):
     """The resumption of a parked task."""
 
 
+class PauseOptions(TypedDict, total=False):
+    """What is paused."""
+
+    queue: str | None
+    "This queue; or else"
+    function: str | None
+    "this function."
+    reason: str | None
+    "Why; shown to who waits."
+    by: str | None
+    "Who pauses it; shown to who waits."
+
+
+class UnpauseOptions(TypedDict, total=False):
+    """What is paused no more."""
+
+    queue: str | None
+    "This queue; or else"
+    function: str | None
+    "this function."
+
+
 class CleanupOptions(TypedDict, total=False):
     """What a cleanup removes."""
 
@@ -500,6 +522,9 @@ Submission: TypeAlias = Literal[
     "replay_dead_letter",
     "discard_dead_letter",
     "resume",
+    "pause",
+    "unpause",
+    "pauses",
     "cleanup",
     "backend_call",
     "stop_worker",

@@ -18,16 +18,18 @@ from ._described import (
     ExecutionFilter,
     ExecutionRecord,
     Operation,
+    PauseOptions,
     ProgressRecord,
     SqliteOptions,
     Submission,
+    UnpauseOptions,
     WorkerOptions,
 )
 from ._errors import ClosedError, TimeoutError
 from ._functions import Function, Handler, P, R, Request, checked, request
 from ._library import NULL, call, lib, make, release, utf8
 from ._poller import Poller
-from ._requests import CleanupReport, ExecutionState, many
+from ._requests import CleanupReport, ExecutionState, PauseRecord, many
 from ._watching import INTERVAL, ExecutionEvent, Watch
 from ._worker import Worker, register
 
@@ -212,6 +214,20 @@ class Executor:
     async def resume(self, task_id: str) -> None:
         """Lets a task go on that was parked because its code did not match its journal."""
         await self._ask("resume", task_id=task_id)
+
+    async def pause(self, **options: Unpack[PauseOptions]) -> None:
+        """Pauses a queue or a function: `await executor.pause(queue="mails", reason="…")`. When it has returned, no worker
+        claims a task of it any more."""
+        await self._ask("pause", **options)
+
+    async def unpause(self, **options: Unpack[UnpauseOptions]) -> None:
+        """Ends a pause: its tasks are claimed again."""
+        await self._ask("unpause", **options)
+
+    async def pauses(self) -> Listed[PauseRecord]:
+        """What is paused: queues first, by name, then functions."""
+        pauses: Listed[PauseRecord] = await self._ask("pauses")
+        return pauses
 
     async def cleanup(self, **options: Unpack[CleanupOptions]) -> CleanupReport:
         """Removes executions that ended long ago. Workers do it by themselves too."""

@@ -30,6 +30,18 @@ class CleanupReport(TypedDict):
     dead_letters: int
 
 
+class PauseRecord(TypedDict):
+    """A queue or a function of which nothing is claimed; the other one is None."""
+
+    queue: str | None
+    function: str | None
+    since: str
+    reason: str | None
+    by: str | None
+    running: int
+    "Tasks of it that workers still hold."
+
+
 class WorkerStatus(TypedDict):
     """What a worker is doing."""
 

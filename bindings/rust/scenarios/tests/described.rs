@@ -44,6 +44,8 @@ fn every_option_of_the_library_is_a_method() {
         ("dead_letter_filter", DeadLetterFilter::NAMES),
         ("replay_dead_letter", &[]),
         ("resume", &[]),
+        ("pause", PauseOptions::NAMES),
+        ("unpause", UnpauseOptions::NAMES),
         ("cleanup", CleanupOptions::NAMES),
         ("stats", StatsOptions::NAMES),
         ("configure", ConfigureOptions::NAMES),

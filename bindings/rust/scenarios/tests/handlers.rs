@@ -199,6 +199,16 @@ fn the_rest_of_the_client_does_what_it_says() {
     assert_eq!(sums, [0, 2, 4]);
     let filter = stent::ExecutionFilter::new().function(ADD.name()).limit(2u32);
     assert_eq!(here.executor.list(&filter).unwrap().len(), 2);
+    here.executor.pause(&stent::PauseOptions::new().queue("mail").reason("the relay is down")).unwrap();
+    let into_queue = stent::DispatchOptions::new().queue("mail");
+    let waits = here.executor.dispatch_with(&ADD, (1, 2), &into_queue).unwrap();
+    let pauses = here.executor.pauses().unwrap();
+    assert_eq!((pauses.len(), pauses[0].queue.as_deref(), pauses[0].running), (1, Some("mail"), 0));
+    assert_eq!(waits.state().unwrap().state, "pending");
+    here.executor.unpause(&stent::UnpauseOptions::new().queue("mail")).unwrap();
+    assert_eq!(waits.result(PATIENCE).unwrap(), 3);
+    let twice = here.executor.unpause(&stent::UnpauseOptions::new().queue("mail")).unwrap_err();
+    assert_eq!(twice.status(), Status::NotFound);
     here.failure(&CHARGE, ("42".into(),));
     let letters = here.executor.dead_letters(&Default::default()).unwrap();
     let again = here.executor.replay_dead_letter::<()>(&letters[0].task.id).unwrap();

@@ -145,6 +145,9 @@ unsafe extern "C" {
     pub fn stent_executor_replay_dead_letter(executor: *mut stent_executor, task_id: *const c_char, options: *const c_char, ids: *mut *mut c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_executor_discard_dead_letter(executor: *mut stent_executor, task_id: *const c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_executor_resume(executor: *mut stent_executor, task_id: *const c_char, options: *const c_char, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_executor_pause(executor: *mut stent_executor, options: *const c_char, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_executor_unpause(executor: *mut stent_executor, options: *const c_char, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_executor_pauses(executor: *mut stent_executor, pauses: *mut *mut c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_executor_cleanup(executor: *mut stent_executor, options: *const c_char, report: *mut *mut c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_executor_submit(executor: *mut stent_executor, operation: *const c_char, request: *const c_char, poller: *mut stent_poller, tag: u64, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_executor_submit_cancel(executor: *mut stent_executor, poller: *mut stent_poller, tag: u64, error: *mut *mut stent_error) -> stent_status;

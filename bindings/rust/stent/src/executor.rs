@@ -14,9 +14,10 @@ use crate::function::{Arguments, Function};
 use crate::handler::{Handler, HandlerResult, on_task};
 use crate::library::{Level, LogHandler, LogLine, give_back, on_log, owned};
 use crate::options::{
-    CleanupOptions, DeadLetterFilter, DispatchOptions, ExecutionFilter, FunctionOptions, LogOptions, StatsOptions,
+    CleanupOptions, DeadLetterFilter, DispatchOptions, ExecutionFilter, FunctionOptions, LogOptions, PauseOptions,
+    StatsOptions, UnpauseOptions,
 };
-use crate::records::{Cleaned, DeadLetter, ExecutionRecord};
+use crate::records::{Cleaned, DeadLetter, ExecutionRecord, Pause};
 use crate::store::Store;
 use crate::task::Task;
 
@@ -171,6 +172,26 @@ impl Executor {
     /// The dead letters that a filter admits, newest first.
     pub fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>> {
         self.filtered(filter, sys::stent_executor_dead_letters)
+    }
+
+    /// Pauses a queue or a function: when this has returned, no worker claims a task of it any more.
+    pub fn pause(&self, options: &PauseOptions) -> Result<()> {
+        let options = json(options)?;
+        // SAFETY: the handle lives, and the text for the call.
+        call(|why| unsafe { sys::stent_executor_pause(self.handle(), options.as_ptr(), why) }).map(|_| ())
+    }
+
+    /// Its tasks are claimed again.
+    pub fn unpause(&self, options: &UnpauseOptions) -> Result<()> {
+        let options = json(options)?;
+        // SAFETY: the handle lives, and the text for the call.
+        call(|why| unsafe { sys::stent_executor_unpause(self.handle(), options.as_ptr(), why) }).map(|_| ())
+    }
+
+    /// What is paused: queues first, by name, then functions.
+    pub fn pauses(&self) -> Result<Vec<Pause>> {
+        // SAFETY: the handle lives.
+        decode(&ask(|out, why| unsafe { sys::stent_executor_pauses(self.handle(), out, why) })?)
     }
 
     /// Removes executions that ended long ago; workers do it by themselves too.

@@ -43,11 +43,11 @@ pub use library::{Level, LogLine, configure, describe, set_log_handler, shutdown
 pub use ops::{AnyOp, Op};
 pub use options::{
     CallOptions, CheckOptions, CleanupOptions, ConfigureOptions, CustomOptions, DeadLetterFilter, DispatchOptions,
-    ExecutionFilter, FunctionOptions, LogOptions, RetryPolicy, SignalOptions, SqliteOptions, StatsOptions, StepOptions,
-    WaitSignalOptions, WorkerOptions,
+    ExecutionFilter, FunctionOptions, LogOptions, PauseOptions, RetryPolicy, SignalOptions, SqliteOptions, StatsOptions,
+    StepOptions, UnpauseOptions, WaitSignalOptions, WorkerOptions,
 };
 pub use records::{
-    CheckReport, CheckedCase, Cleaned, DeadLetter, ExecutionRecord, Progress, TaskInfo, TaskRecord, WorkerStatus,
+    CheckReport, CheckedCase, Cleaned, DeadLetter, ExecutionRecord, Pause, Progress, TaskInfo, TaskRecord, WorkerStatus,
 };
 pub use service::StopSignals;
 pub use signal::Signal;

@@ -285,6 +285,30 @@ options! {
 }
 
 options! {
+    /// What is paused: a queue or a function.
+    PauseOptions {
+        /// This queue; or else
+        queue: String,
+        /// this function.
+        function: String,
+        /// Why; shown to who waits.
+        reason: String,
+        /// Who pauses it; shown to who waits.
+        by: String,
+    }
+}
+
+options! {
+    /// What is paused no more: a queue or a function.
+    UnpauseOptions {
+        /// This queue; or else
+        queue: String,
+        /// this function.
+        function: String,
+    }
+}
+
+options! {
     /// What a cleanup removes.
     CleanupOptions {
         /// Executions that ended longer ago than this.

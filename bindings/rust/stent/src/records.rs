@@ -208,6 +208,22 @@ records! {
         cleanup: bool,
     }
 
+    /// A queue or a function of which nothing is claimed.
+    Pause {
+        /// The queue; or else
+        queue: Option<String>,
+        /// the function.
+        function: Option<String>,
+        /// Since when.
+        since: String,
+        /// Why.
+        reason: Option<String>,
+        /// Who paused it.
+        by: Option<String>,
+        /// Tasks of it that workers still hold.
+        running: u64,
+    }
+
     /// What a worker is doing.
     WorkerStatus {
         /// Its name in the store.

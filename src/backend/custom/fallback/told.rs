@@ -127,7 +127,7 @@ impl Fallback {
                 None => functions.push(function.clone()),
             }
         }
-        Ok(Unserved { functions, registered: registered.into_iter().collect(), workers: None })
+        Ok(Unserved { functions, registered: registered.into_iter().collect(), ..Unserved::default() })
     }
 
     /// Executions whose tasks are run. A tool may have made tasks before their execution.

@@ -5,6 +5,11 @@ SET state = 'pending',
     due_at = NULL,
     scheduled_for = NULL,
     error = coalesce(b.error, tasks.error),
+    attempts = CASE WHEN b.attempt IS NULL THEN tasks.attempts ELSE
+        '{"started":' || coalesce((extract(epoch FROM tasks.started_at) * 1000000)::bigint::text, 'null')
+        || ',"worker":' || coalesce(to_json(tasks.worker_id)::text, 'null') || ',' || b.attempt
+        || left(coalesce(tasks.attempts, ''), 4096)
+        END,
     fence = tasks.fence + 1,
     crashes = b.crashes,
     deaths = tasks.deaths + b.deaths,
@@ -16,5 +21,6 @@ SET state = 'pending',
     started_at = NULL,
     deadline_at = NULL,
     joins = NULL
-FROM unnest($1::uuid[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[]) AS b (id, error, crashes, deaths, company)
+FROM unnest($1::uuid[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[])
+    AS b (id, error, crashes, deaths, company, attempt)
 WHERE tasks.id = ANY (ARRAY[b.id]) AND tasks.state = 'running'

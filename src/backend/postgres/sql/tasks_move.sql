@@ -11,6 +11,11 @@ SET state = CASE b.move WHEN 0 THEN 'running' WHEN 2 THEN 'waiting' WHEN 4 THEN 
     END,
     scheduled_for = CASE b.move WHEN 1 THEN b.due_at ELSE tasks.scheduled_for END,
     error = CASE WHEN b.move IN (1, 4) THEN b.error WHEN b.move = 5 THEN NULL ELSE tasks.error END,
+    attempts = CASE b.move WHEN 1 THEN
+        '{"started":' || coalesce((extract(epoch FROM tasks.started_at) * 1000000)::bigint::text, 'null')
+        || ',"worker":' || coalesce(to_json(tasks.worker_id)::text, 'null') || ',' || b.attempt
+        || left(coalesce(tasks.attempts, ''), 4096)
+        ELSE tasks.attempts END,
     retries = tasks.retries + CASE b.move WHEN 1 THEN 1 ELSE 0 END,
     crashes = CASE WHEN b.move IN (1, 2, 5) OR b.ops > 0 OR (b.effects > 0 AND tasks.ops > 0) THEN 0 ELSE tasks.crashes END,
     company = CASE WHEN b.move IN (1, 2, 5) OR b.ops > 0 OR (b.effects > 0 AND tasks.ops > 0) THEN NULL ELSE tasks.company END,
@@ -30,8 +35,8 @@ SET state = CASE b.move WHEN 0 THEN 'running' WHEN 2 THEN 'waiting' WHEN 4 THEN 
     args = CASE b.move WHEN 5 THEN b.args ELSE tasks.args END
 FROM unnest(
     $1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bytea[], $6::bigint[], $7::bigint[], $8::bytea[],
-    $9::text[], $10::bytea[], $11::bigint[], $12::bigint[], $13::bigint[]
-) AS b (id, fence, move, due_at, error, ops, effects, heartbeat, version, args, from_ops, from_effects, begun)
+    $9::text[], $10::bytea[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[]
+) AS b (id, fence, move, due_at, error, ops, effects, heartbeat, version, args, from_ops, from_effects, begun, attempt)
 WHERE tasks.id = ANY (ARRAY[b.id])
     AND tasks.fence = b.fence
     AND tasks.state = 'running'

@@ -6,6 +6,9 @@ SET state = 'pending',
     scheduled_for = b.due_at,
     error = b.error,
     fence = tasks.fence + 1,
+    attempts = '{"started":' || coalesce((extract(epoch FROM tasks.started_at) * 1000000)::bigint::text, 'null')
+        || ',"worker":' || coalesce(to_json(tasks.worker_id)::text, 'null') || ',' || b.attempt
+        || left(coalesce(tasks.attempts, ''), 4096),
     retries = tasks.retries + 1,
     crashes = 0,
     company = NULL,
@@ -16,5 +19,5 @@ SET state = 'pending',
     started_at = NULL,
     deadline_at = NULL,
     joins = NULL
-FROM unnest($1::uuid[], $2::timestamptz[], $3::bytea[]) AS b (id, due_at, error)
+FROM unnest($1::uuid[], $2::timestamptz[], $3::bytea[], $4::text[]) AS b (id, due_at, error, attempt)
 WHERE tasks.id = ANY (ARRAY[b.id]) AND tasks.state IN ('running', 'waiting')

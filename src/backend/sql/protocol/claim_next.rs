@@ -88,7 +88,7 @@ async fn eligible(tx: &mut Tx<'_>, wanted: &Wanted, now: Timestamp) -> Result<El
     let mut routes: Vec<(String, Lane)> = tx
         .catalog
         .routes()
-        .filter(|(route, _)| route.admits(queues, tags))
+        .filter(|(route, lane)| route.admits(queues, tags) && !tx.catalog.paused().contains(lane))
         .map(|(route, lane)| (route.function.clone(), lane))
         .collect();
     routes.sort_unstable();

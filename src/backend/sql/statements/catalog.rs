@@ -1,4 +1,4 @@
-//! Functions, routes and workers.
+//! Functions, routes, pauses and workers.
 
 statements! {
     CATALOG_BUMP "catalog_bump" "raise the catalog's version" gives (version: Int);
@@ -19,6 +19,24 @@ statements! {
 
     /// Inserts a route; returns its number if it is new.
     ROUTE_INSERT "route_insert" "add a route" with (queue: Text, function: Text, tags: Text) gives (id: Int);
+
+    PAUSES_LIST "pauses_list" "read the catalog of pauses" gives (kind: Text, name: Text);
+
+    /// With the tasks that workers hold nevertheless.
+    PAUSES_READ "pauses_read" "read the pauses" gives (
+        kind: Text, name: Text, since: Time, reason: Text, author: Text, running: Int,
+    );
+
+    PAUSE_PUT "pause_put" "record a pause" with (kind: Text, name: Text, now: Time, reason: Text, author: Text);
+
+    PAUSE_DELETE "pause_delete" "end a pause" with (kind: Text, name: Text);
+
+    /// The transactions that go on and have read the catalog.
+    CATALOG_READERS "catalog_readers" "look who works with an older catalog" gives (number: Text, process: Int)
+        sqlite needs not "transactions that write come one after the other, and each reads it";
+
+    /// Tasks of these routes that are in a worker's own lane go to the route's.
+    TASKS_TO_ROUTES "tasks_to_routes" "take paused tasks out of workers' own lanes" with (routes: Ints);
 
     WORKERS_LIST "workers_list" "read the catalog of workers" gives (number: Int, worker_id: Text);
 

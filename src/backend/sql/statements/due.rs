@@ -25,11 +25,11 @@ statements! {
     TASKS_READY "tasks_ready" "let due tasks be claimed" rows (id: Id) with (now: Time);
 
     /// Pending again, under a new fence.
-    TASKS_RETRY "tasks_retry" "try tasks again" rows (id: Id, due_at: Due, error: Bytes);
+    TASKS_RETRY "tasks_retry" "try tasks again" rows (id: Id, due_at: Due, error: Bytes, attempt: Text);
 
     /// Pending again, after their worker's death. What has no error keeps the one it had.
     TASKS_DIED "tasks_died" "take back what a dead worker left"
-        rows (id: Id, error: Bytes, crashes: Int, deaths: Int, company: Int);
+        rows (id: Id, error: Bytes, crashes: Int, deaths: Int, company: Int, attempt: Text);
 
     /// They begin to be cancelled.
     EXECUTIONS_EXPIRE "executions_expire" "expire executions" with (now: Due, limit: Int, since: Time) gives (id: Id);
@@ -42,7 +42,10 @@ statements! {
 
     /// Frees tasks that were parked by other versions of these functions.
     TASKS_UNPARK "tasks_unpark" "free parked tasks" rows (step_name: Text, version: Text)
-        with (lane: Int, limit: Int, due_at: Due);
+        with (lane: Int, limit: Int, due_at: Due, paused: Ints);
+
+    /// Those that wait for their time may be claimed now; which they are.
+    TASKS_HASTEN "tasks_hasten" "let waiting tasks begin" rows (id: Id) with (now: Time) gives (id: Id);
 
     TASK_RESUME "task_resume" "resume a parked task" with (id: Id);
 }

@@ -11,6 +11,9 @@ statements! {
         created_at: Time, started_at: Time, due: Time,
     );
 
+    /// The attempts that failed, of the execution's tasks that have some.
+    TASKS_ATTEMPTS "tasks_attempts" "look for failed attempts" with (execution_id: Id) gives (id: Id, attempts: Text);
+
     SIGNALS_LIST "signals_list" "list signals" with (execution_id: Id, limit: Int) gives (
         sequence: Int, execution_id: Id, name: Text, id: Text, payload: Bytes, created_at: Time, consumed: Flag,
         consumed_at: Time,

@@ -4,6 +4,10 @@ SET state = 'pending',
     due_at = NULL,
     scheduled_for = NULL,
     error = coalesce(?2, error),
+    attempts = CASE WHEN ?6 IS NULL THEN attempts ELSE
+        '{"started":' || ifnull(started_at, 'null') || ',"worker":' || json_quote(worker_id) || ',' || ?6
+        || substr(ifnull(attempts, ''), 1, 4096)
+        END,
     fence = fence + 1,
     crashes = ?3,
     deaths = deaths + ?4,

@@ -14,6 +14,10 @@ SET state = CASE ?3 WHEN 0 THEN 'running' WHEN 2 THEN 'waiting' WHEN 4 THEN 'wai
     due_at = CASE ?3 WHEN 0 THEN due_at WHEN 1 THEN ?5 WHEN 2 THEN deadline_at END,
     scheduled_for = CASE ?3 WHEN 1 THEN ?4 ELSE scheduled_for END,
     error = CASE WHEN ?3 IN (1, 4) THEN ?6 WHEN ?3 = 5 THEN NULL ELSE error END,
+    attempts = CASE ?3 WHEN 1 THEN
+        '{"started":' || ifnull(started_at, 'null') || ',"worker":' || json_quote(worker_id) || ',' || ?15
+        || substr(ifnull(attempts, ''), 1, 4096)
+        ELSE attempts END,
     retries = retries + (?3 = 1),
     crashes = CASE WHEN ?3 IN (1, 2, 5) OR ?7 > 0 OR (?8 > 0 AND ops > 0) THEN 0 ELSE crashes END,
     company = CASE WHEN ?3 IN (1, 2, 5) OR ?7 > 0 OR (?8 > 0 AND ops > 0) THEN NULL ELSE company END,

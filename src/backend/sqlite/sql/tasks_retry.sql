@@ -5,6 +5,8 @@ SET state = 'pending',
     scheduled_for = ?2,
     error = ?4,
     fence = fence + 1,
+    attempts = '{"started":' || ifnull(started_at, 'null') || ',"worker":' || json_quote(worker_id) || ',' || ?5
+        || substr(ifnull(attempts, ''), 1, 4096),
     retries = retries + 1,
     crashes = 0,
     company = NULL,

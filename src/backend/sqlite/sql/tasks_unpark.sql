@@ -1,8 +1,9 @@
 UPDATE tasks
 SET state = 'pending',
-    -- tasks of functions with a limit go to the lane of their route, where the limit is checked
+    -- tasks of functions with a limit go to the lane of their route, where the limit is checked; so do paused ones
     lane = CASE
         WHEN EXISTS (SELECT 1 FROM functions AS f WHERE f.name = tasks.step_name AND f.max_concurrent IS NOT NULL) THEN route
+        WHEN route IN (SELECT value FROM json_each(?7)) THEN route
         ELSE ?3
     END,
     due_at = ?6,

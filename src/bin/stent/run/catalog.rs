@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use stent::backend::RegisteredWorker;
+use stent::backend::{Pause, Registered, RegisteredWorker};
 use stent::model::{ExecutionState, TaskState};
 
+use super::pauses;
 use crate::catalog::{self, Function, Queue};
 use crate::marks;
 use crate::place::Place;
@@ -18,20 +19,39 @@ pub async fn functions(place: &Place, screen: &mut Screen) -> Result<u8, Trouble
     #[derive(Serialize)]
     struct View {
         functions: Vec<Function>,
+        /// Paused, and declared by no worker.
+        paused_unknown: Vec<Pause>,
     }
-    let functions = place.backend.registered().await?.functions;
-    let functions: Vec<Function> = functions.into_iter().map(|(name, options)| Function::new(name, options)).collect();
-    let rows: Vec<Vec<Cell>> = functions.iter().map(function).collect();
+    let registered = place.backend.registered().await?;
+    let unknown = catalog::paused_unknown(&registered);
+    let Registered { functions, pauses, .. } = registered;
+    let functions: Vec<Function> =
+        functions.into_iter().map(|(name, options)| Function::new(name, options, &pauses)).collect();
+    let rows: Vec<Vec<Cell>> = functions.iter().map(|one| function(screen, one)).collect();
     if rows.is_empty() {
         screen.line("No functions. A worker declares those that it can run when it starts.");
     } else {
-        table::write(screen, &["FUNCTION", "VERSION", "QUEUE", "TAGS", "ATTEMPTS", "TIME-OUT", "AT ONCE"], &rows);
+        table::write(
+            screen,
+            &["FUNCTION", "VERSION", "QUEUE", "TAGS", "ATTEMPTS", "TIME-OUT", "AT ONCE", "PAUSED"],
+            &rows,
+        );
     }
-    screen.json(&View { functions });
+    for pause in &unknown {
+        screen.line(format!("{}, which no worker has declared", pauses::told(screen, pause)));
+    }
+    screen.json(&View { functions, paused_unknown: unknown });
     Ok(DONE)
 }
 
-fn function(function: &Function) -> Vec<Cell> {
+/// Since when, and why.
+fn paused(screen: &Screen, pause: Option<&Pause>) -> Cell {
+    let Some(pause) = pause else { return Cell::from(String::new()) };
+    let reason = pause.reason.as_deref().map(|reason| format!(": {}", words::visible(reason))).unwrap_or_default();
+    Cell::from(format!("{}{reason}", marks::when(screen, pause.since))).in_colour(Some(Colour::Bad))
+}
+
+fn function(screen: &Screen, function: &Function) -> Vec<Cell> {
     let attempts = function.retry_policy.as_ref().map(|policy| policy.max_attempts.to_string());
     let text = |text: &Option<String>| Cell::from(text.as_deref().map(words::visible).unwrap_or_default());
     vec![
@@ -42,6 +62,7 @@ fn function(function: &Function) -> Vec<Cell> {
         attempts.unwrap_or_default().into(),
         function.timeout_seconds.map(|s| words::duration(Duration::from_secs_f64(s))).unwrap_or_default().into(),
         function.max_concurrent.map(|most| most.to_string()).unwrap_or_default().into(),
+        paused(screen, function.paused.as_ref()),
     ]
 }
 
@@ -83,17 +104,17 @@ pub async fn queues(place: &Place, screen: &mut Screen) -> Result<u8, Trouble> {
     }
     let registered = place.backend.registered().await?;
     let queues: Vec<_> = catalog::queues(&registered).into_iter().map(Queue::counted).collect();
-    let rows: Vec<Vec<Cell>> = queues.iter().map(queue).collect();
+    let rows: Vec<Vec<Cell>> = queues.iter().map(|one| queue(screen, one)).collect();
     if rows.is_empty() {
         screen.line("No queues. They come with functions, workers and what is dispatched.");
     } else {
-        table::write(screen, &["QUEUE", "READY", "OLDEST", "WORKERS", "FUNCTIONS"], &rows);
+        table::write(screen, &["QUEUE", "READY", "OLDEST", "WORKERS", "FUNCTIONS", "PAUSED"], &rows);
     }
     screen.json(&View { queues });
     Ok(DONE)
 }
 
-fn queue(queue: &Queue<u64>) -> Vec<Cell> {
+fn queue(screen: &Screen, queue: &Queue<u64>) -> Vec<Cell> {
     let oldest = (queue.ready > 0).then(|| words::duration(Duration::from_secs_f64(queue.oldest_seconds)));
     let nobody = (queue.workers == 0 && queue.ready > 0).then_some(Colour::Bad);
     vec![
@@ -102,6 +123,7 @@ fn queue(queue: &Queue<u64>) -> Vec<Cell> {
         oldest.unwrap_or_default().into(),
         Cell::number(queue.workers).in_colour(nobody),
         words::visible(&queue.functions.join(", ")).into(),
+        paused(screen, queue.paused.as_ref()),
     ]
 }
 

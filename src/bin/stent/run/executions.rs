@@ -204,8 +204,17 @@ pub async fn find(place: &Place, id: Id) -> Result<Snapshot, Trouble> {
 }
 
 pub async fn wait(place: &Place, id: Id, timeout: Option<Duration>, screen: &mut Screen) -> Result<u8, Trouble> {
+    let mut hint = String::new();
     let snapshot = match place.executor.wait(id, timeout).await {
-        Err(why) if why.status() == Status::Timeout => find(place, id).await?,
+        Err(why) if why.status() == Status::Timeout => {
+            // Why it may take longer.
+            hint = why
+                .message()
+                .split_once("; ")
+                .map(|(_, hint)| format!("; {}", words::visible(hint)))
+                .unwrap_or_default();
+            find(place, id).await?
+        }
         found => found?,
     };
     let Execution { state, result, error, root_function, .. } = &snapshot.execution;
@@ -222,7 +231,7 @@ pub async fn wait(place: &Place, id: Id, timeout: Option<Duration>, screen: &mut
             (ENDED_CANCELLED, format!("'{function}' was cancelled{}", why.unwrap_or_default()))
         }
         ExecutionState::Pending | ExecutionState::Running | ExecutionState::Cancelling => {
-            (STILL_GOING, format!("'{function}' is still {state}"))
+            (STILL_GOING, format!("'{function}' is still {state}{hint}"))
         }
     };
     if code == DONE {

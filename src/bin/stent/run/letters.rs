@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
-use stent::backend::{DeadLetterFilter, Replayed};
-use stent::model::{DeadLetter, Id, Status};
+use stent::backend::{DeadLetterFilter, Replayed, Request, Response};
+use stent::model::{DeadLetter, Id, Status, TaskState};
 
 use super::executions::find;
 use crate::args::{Dlq, LetterFilter, Which};
@@ -235,14 +235,36 @@ async fn discard(place: &Place, which: Which, screen: &mut Screen) -> Result<u8,
     Ok(DONE)
 }
 
-/// Replays the letters that an execution has left.
+#[derive(Serialize)]
+struct Hastened {
+    hastened: Vec<Id>,
+}
+
+/// Those that have waited for their time, the one of a retry or of a delay.
+async fn hastened(place: &Place, execution: Id) -> Result<Vec<Id>, Trouble> {
+    let Response::Tasks(tasks) = place.backend.call(Request::ListTasksForExecution { execution_id: execution }).await?
+    else {
+        return Ok(Vec::new());
+    };
+    let waits = tasks.iter().filter(|task| task.kind.is_run() && task.state == TaskState::Pending);
+    Ok(place.backend.hasten(waits.map(|task| task.id).collect()).await?)
+}
+
+/// Replays the letters that an execution has left; if there are none, what waits for its time begins at once.
 pub async fn retry(place: &Place, id: Id, screen: &mut Screen) -> Result<u8, Trouble> {
     let filter = LetterFilter { function: None, execution: Some(id) };
     if place.backend.dead_letters(wanted(filter.clone(), 1, 0)).await?.is_empty() {
         let state = find(place, id).await?.execution.state;
-        return Err(Trouble::conflict(format!(
-            "the execution {id} is {state} and has left no dead letter; only a failed path is run again"
-        )));
+        let begun = hastened(place, id).await?;
+        if begun.is_empty() {
+            return Err(Trouble::conflict(format!(
+                "the execution {id} is {state}, has left no dead letter, and no task of it waits for its time; only a failed \
+                 path is run again"
+            )));
+        }
+        screen.line(format!("{} can be claimed now.", words::several(begun.len() as u64, "task")));
+        screen.json(&Hastened { hastened: begun });
+        return Ok(DONE);
     }
     replay(place, Which { task: None, filter, all: false, yes: true }, screen).await
 }

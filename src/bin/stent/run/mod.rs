@@ -7,9 +7,12 @@ mod executions;
 mod letters;
 mod metrics;
 mod moves;
+mod pauses;
 pub mod show;
 mod tasks;
 mod upkeep;
+
+use stent::backend::Pausable;
 
 use crate::args::{Args, Command};
 use crate::place::{self, Place};
@@ -52,9 +55,13 @@ async fn on(place: &Place, db: Option<&str>, command: Command, screen: &mut Scre
         Command::Resume(one) => tasks::resume(place, one.id, screen).await,
         Command::Show(show) => show::show(place, show, screen).await,
         Command::Tasks(tasks) => tasks::list(place, tasks, screen).await,
-        Command::Functions => catalog::functions(place, screen).await,
+        Command::Functions(args::OrHold { hold: None }) => catalog::functions(place, screen).await,
+        Command::Functions(args::OrHold { hold: Some(hold) }) => {
+            pauses::hold(place, Pausable::Function, hold, screen).await
+        }
         Command::Workers => catalog::workers(place, screen).await,
-        Command::Queues => catalog::queues(place, screen).await,
+        Command::Queues(args::OrHold { hold: None }) => catalog::queues(place, screen).await,
+        Command::Queues(args::OrHold { hold: Some(hold) }) => pauses::hold(place, Pausable::Queue, hold, screen).await,
         Command::Stats => catalog::stats(place, screen).await,
         Command::Metrics(wanted) => metrics::metrics(place, wanted, screen).await,
         Command::Dlq(dlq) => letters::dlq(place, dlq, screen).await,

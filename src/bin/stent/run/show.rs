@@ -1,9 +1,9 @@
 //! One execution, as a whole.
 
 use serde::Serialize;
-use stent::backend::{DeadLetterFilter, Request, Response, Snapshot};
+use stent::backend::{Attempt, DeadLetterFilter, Request, Response, Snapshot};
 use stent::codec;
-use stent::model::{DeadLetter, Execution, Signal, Task};
+use stent::model::{DeadLetter, Execution, Id, Signal, Task, TaskState};
 
 use super::executions::{find, took};
 use super::tasks;
@@ -27,6 +27,8 @@ struct View {
     tasks: Vec<Task>,
     signals: Vec<Signal>,
     dead_letters: Vec<DeadLetter>,
+    /// Attempts that failed and were followed by another.
+    attempts: Vec<Attempt>,
 }
 
 pub async fn show(place: &Place, show: args::Show, screen: &mut Screen) -> Result<u8, Trouble> {
@@ -38,11 +40,13 @@ pub async fn show(place: &Place, show: args::Show, screen: &mut Screen) -> Resul
     let signals = place.backend.signals(show.id, SIGNALS).await?;
     let letters = DeadLetterFilter { execution: Some(show.id), limit: LETTERS, ..DeadLetterFilter::default() };
     let dead_letters = place.backend.dead_letters(letters).await?;
-    let view = View { execution, tasks, signals, dead_letters };
+    let attempts = place.backend.attempts(show.id).await?;
+    let view = View { execution, tasks, signals, dead_letters, attempts };
     head(&view.execution, screen);
     values(&view.execution, screen);
     told(&view.signals, screen);
     below(&view.tasks, show.all, screen);
+    failed(&view, show.all, screen);
     rest(&view, screen);
     screen.json(&view);
     Ok(DONE)
@@ -156,11 +160,43 @@ fn below(all: &[Task], everything: bool, screen: &mut Screen) {
     table::write(screen, &["TASK", "STATE", "TOOK", "NEWS"], &rows);
 }
 
+/// Attempts in an answer for people, if not all are wanted.
+const ATTEMPTS: usize = 20;
+
+fn failed(view: &View, everything: bool, screen: &mut Screen) {
+    if view.attempts.is_empty() {
+        return;
+    }
+    screen.line("");
+    let name = |id: Id| view.tasks.iter().find(|task| task.id == id).map(|task| words::visible(&task.step_name));
+    let row = |attempt: &Attempt| {
+        let took = attempt.started_at.map(|started| words::duration(attempt.ended_at.since(started)));
+        let error = format!("{}: {}", attempt.kind, attempt.message);
+        vec![
+            Cell::from(name(attempt.task).unwrap_or_default()),
+            marks::when(screen, attempt.ended_at).into(),
+            took.unwrap_or_default().into(),
+            attempt.worker_id.as_deref().map(words::visible).unwrap_or_default().into(),
+            words::visible(&error).into(),
+        ]
+    };
+    let shown = if everything { view.attempts.len() } else { ATTEMPTS };
+    let rows: Vec<Vec<Cell>> = view.attempts.iter().take(shown).map(row).collect();
+    table::write(screen, &["FAILED ATTEMPT", "ENDED", "TOOK", "ON", "ERROR"], &rows);
+    if view.attempts.len() > shown {
+        screen.line(format!("And {} more: --all", words::number((view.attempts.len() - shown) as u64)));
+    }
+}
+
 /// What to do next, where something is to be done.
 fn rest(view: &View, screen: &mut Screen) {
     let mut hints = Vec::new();
     if let Some(parked) = view.tasks.iter().find(|task| tasks::is_parked(task)) {
         hints.push(format!("It waits for other code. If the code is right by now: stent resume {}", parked.id));
+    }
+    let waits = |task: &&Task| task.state == TaskState::Pending && task.retries > 0;
+    if view.tasks.iter().any(|task| waits(&task)) && view.dead_letters.is_empty() {
+        hints.push(format!("A task waits for its retry. To begin it now: stent retry {}", view.execution.execution.id));
     }
     if let Some(letter) = view.dead_letters.first() {
         hints.push(format!("It left a dead letter: stent dlq show {}", letter.task.id));

@@ -29,6 +29,8 @@ struct Line<'a> {
     #[serde(flatten)]
     who: &'a Who,
     action: &'a str,
+    /// What it is done to.
+    of: &'a str,
     ids: &'a [String],
     outcome: &'a str,
 }
@@ -41,8 +43,8 @@ impl Audit {
     }
 
     /// `outcome`: `done`, or why not.
-    pub fn write(&self, who: &Who, action: &str, ids: &[String], outcome: &str) {
-        let mut line = codec::to_json(&Line { time: words::now(), who, action, ids, outcome });
+    pub fn write(&self, who: &Who, action: &str, of: &str, ids: &[String], outcome: &str) {
+        let mut line = codec::to_json(&Line { time: words::now(), who, action, of, ids, outcome });
         line.push('\n');
         let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let written = match file.as_mut() {

@@ -1,7 +1,6 @@
 //! Connections, and the head of each request: whether it may come in, and what every answer says of itself.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,6 @@ use axum::response::{IntoResponse as _, Response};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower_service::Service as _;
 
@@ -23,6 +21,7 @@ use super::answer::{redirect, refused, why};
 use super::app::App;
 use super::audit::Who;
 use super::fields::link;
+use super::gate::{Gate, Remote};
 use super::guard::{No, Shown};
 use super::refusal::Refusal;
 
@@ -51,22 +50,20 @@ const SAID: [(HeaderName, &str); 7] = [
 ];
 
 /// Until the program ends.
-pub async fn serve(listener: TcpListener, router: Router, base: String) -> Infallible {
+pub async fn serve(gate: &Gate, router: Router, base: String) -> Infallible {
     let (base, places) = (Arc::<str>::from(base), Arc::new(Semaphore::new(CONNECTIONS)));
     loop {
         let place = Arc::clone(&places).acquire_owned().await;
-        let Ok((stream, remote)) = listener.accept().await else {
+        let Ok((stream, remote)) = gate.accept().await else {
             tokio::time::sleep(PAUSE).await;
             continue;
         };
-        // What is sent is small, and waited for.
-        let _slower = stream.set_nodelay(true);
         let (router, base) = (router.clone(), Arc::clone(&base));
         tokio::spawn(async move {
             let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
                 let mut request = request.map(Body::new);
                 strip(request.uri_mut(), &base);
-                request.extensions_mut().insert(remote);
+                request.extensions_mut().insert::<Remote>(remote.clone());
                 router.clone().call(request)
             });
             let mut http = http1::Builder::new();
@@ -157,7 +154,7 @@ fn origin(app: &App, headers: &HeaderMap, shown: Shown) -> Result<(), No> {
 }
 
 fn who(request: &Request, shown: Shown) -> Who {
-    let remote = request.extensions().get::<SocketAddr>().map(ToString::to_string).unwrap_or_default();
+    let remote = request.extensions().get::<Remote>().cloned().unwrap_or_default();
     let forwarded = request.headers().get("x-forwarded-for").and_then(|value| value.to_str().ok());
     let by = if matches!(shown, Shown::Local | Shown::Nothing) { "local" } else { "token" };
     Who { remote, forwarded_for: forwarded.map(|text| crate::words::cut(text, 100)), by }

@@ -41,7 +41,7 @@ pub async fn login(
     if !fields.one("token").is_some_and(|token| app.guard.is_token(token)) {
         let _one = ONE_AT_A_TIME.lock().await;
         tokio::time::sleep(PENANCE).await;
-        app.audit.write(&who, "login", &[], "a wrong token");
+        app.audit.write(&who, "login", "the page", &[], "a wrong token");
         return (StatusCode::UNAUTHORIZED, Html(view::bare(&Ctx::new(&app, to), true).0)).into_response();
     }
     let secure = headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));

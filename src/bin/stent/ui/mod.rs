@@ -19,6 +19,7 @@
 //! | `login` | the token, for a cookie | what is behind it |
 //! | `live` | the stream of events | what is on a page |
 //! | `answer` | what many requests are answered: refusals, redirections, JSON | routes |
+//! | `gate` | where connections come in: a port, or a socket | HTTP |
 //! | `door` | connections, the head of each request, the guard's word | pages |
 //! | `routes` | which handler answers which address | the store's reads |
 //!
@@ -31,6 +32,7 @@ mod assets;
 mod audit;
 mod door;
 mod fields;
+mod gate;
 mod guard;
 mod live;
 mod login;
@@ -45,13 +47,13 @@ mod view;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::app::App;
 use self::audit::Audit;
+use self::gate::Gate;
 use self::guard::Guard;
-use crate::args::Ui;
+use crate::args::{Listen, Ui};
 use crate::place::Place;
 use crate::screen::Screen;
 use crate::trouble::{DONE, Trouble};
@@ -69,8 +71,11 @@ pub async fn ui(place: &Place, db: &str, ui: Ui, screen: &mut Screen) -> Result<
         listening: String,
     }
     let token = token(&ui)?;
-    if token.is_none() && !ui.listen.ip().is_loopback() {
-        return Err(Trouble::usage(format!("{} can be reached from other machines, and no token is given", ui.listen))
+    if let Listen::Tcp(address) = &ui.listen
+        && token.is_none()
+        && !address.ip().is_loopback()
+    {
+        return Err(Trouble::usage(format!("{address} can be reached from other machines, and no token is given"))
             .hint(format!(
                 "put a token into a file and name it by --token-file, or into {TOKEN}; or listen on 127.0.0.1"
             )));
@@ -78,11 +83,15 @@ pub async fn ui(place: &Place, db: &str, ui: Ui, screen: &mut Screen) -> Result<
     let audit = Audit::open(ui.audit_log.as_deref())
         .map_err(|why| Trouble::failed(format!("open the audit log: {why}")).hint("look at --audit-log"))?;
     let failed = |why| {
-        Trouble::failed(format!("listen on {}: {why}", ui.listen))
-            .hint("give another address by --listen ADDRESS:PORT; with the port 0 a free one is taken")
+        let place = match &ui.listen {
+            Listen::Tcp(address) => address.to_string(),
+            Listen::Unix(path) => format!("unix:{}", path.display()),
+        };
+        Trouble::failed(format!("listen on {place}: {why}"))
+            .hint("give another address by --listen ADDRESS:PORT (with the port 0 a free one is taken) or unix:/PATH")
     };
-    let listener = TcpListener::bind(ui.listen).await.map_err(failed)?;
-    let listening = format!("http://{}{}/", listener.local_addr().map_err(failed)?, ui.base_path);
+    let gate = Gate::open(&ui.listen).await.map_err(failed)?;
+    let listening = gate.address(&ui.base_path).map_err(failed)?;
     screen.line(format!("The page is at {listening} until this program is ended."));
     screen.json(&View { listening });
     screen.show()?;
@@ -91,7 +100,7 @@ pub async fn ui(place: &Place, db: &str, ui: Ui, screen: &mut Screen) -> Result<
     let ended = |kind| signal(kind).map_err(|why| Trouble::failed(format!("listen for signals: {why}")));
     let (mut interrupted, mut terminated) = (ended(SignalKind::interrupt())?, ended(SignalKind::terminate())?);
     tokio::select! {
-        never = door::serve(listener, routes::router(Arc::clone(&app)), app.base.clone()) => match never {},
+        never = door::serve(&gate, routes::router(Arc::clone(&app)), app.base.clone()) => match never {},
         _ = interrupted.recv() => Ok(DONE),
         _ = terminated.recv() => Ok(DONE),
     }

@@ -39,6 +39,9 @@ pub const OTHERS: &[&str] = &[
     "/executions/{id}/tasks/{task}/payload",
 ];
 
+/// Where what was done with letters is told on a page of its own.
+const LETTERS: &str = "/dead-letters";
+
 type Shared = State<Arc<App>>;
 
 pub fn router(app: Arc<App>) -> Router {
@@ -143,9 +146,7 @@ async fn done_by_form(app: &Arc<App>, act: Act, who: Who, fields: &Fields) -> An
         return Ok(Html(form.0).into_response());
     }
     match do_it(app, act, who, asked).await {
-        Ok(done) if done.left.is_empty() && !done.more && done.to.starts_with("/executions/") => {
-            Ok(redirect(app, &done.to))
-        }
+        Ok(done) if done.left.is_empty() && !done.more && done.to != LETTERS => Ok(redirect(app, &done.to)),
         Ok(done) => Ok(Html(view::done(&Ctx::new(app, act.link()), &done).0).into_response()),
         Err(wrong) if act.is_reviewed() => ask(app, act, fields, Some(wrong)).await,
         Err(wrong) => Err(wrong),
@@ -156,11 +157,13 @@ async fn done_by_form(app: &Arc<App>, act: Act, who: Who, fields: &Fields) -> An
 async fn do_it(app: &Arc<App>, act: Act, who: Who, asked: Asked) -> Answer<Done> {
     let app = Arc::clone(app);
     let doing = tokio::spawn(async move {
-        let ids = asked.ids();
+        let (ids, of) = (asked.ids(), asked.of());
         let done = perform(&app, asked).await;
         match &done {
-            Ok(done) => app.audit.write(&who, act.word(), if done.ids.is_empty() { &ids } else { &done.ids }, "done"),
-            Err(why) => app.audit.write(&who, act.word(), &ids, &why.message),
+            Ok(done) => {
+                app.audit.write(&who, act.word(), &of, if done.ids.is_empty() { &ids } else { &done.ids }, "done");
+            }
+            Err(why) => app.audit.write(&who, act.word(), &of, &ids, &why.message),
         }
         done
     });

@@ -16,14 +16,16 @@ from .._described import (
     DeadLetterRecord,
     ExecutionFilter,
     ExecutionRecord,
+    PauseOptions,
     ProgressRecord,
     SqliteOptions,
+    UnpauseOptions,
     WorkerOptions,
 )
 from .._errors import TimeoutError
 from .._functions import Function, Handler, P, R, Request, checked, request
 from .._library import NULL, ask, call, ffi, lib, make, utf8
-from .._requests import CleanupReport, ExecutionState, many
+from .._requests import CleanupReport, ExecutionState, PauseRecord, many
 from .._watching import INTERVAL, ExecutionEvent, Watch
 from ._waits import wait_in_slices
 from ._worker import Worker, register
@@ -176,6 +178,20 @@ class Executor:
     def resume(self, task_id: str) -> None:
         """Lets a task go on that was parked because its code did not match its journal."""
         call(lib.stent_executor_resume, self.handle, utf8(task_id), NULL)
+
+    def pause(self, **options: Unpack[PauseOptions]) -> None:
+        """Pauses a queue or a function: `executor.pause(queue="mails", reason="…")`. When it has returned, no worker claims
+        a task of it any more."""
+        call(lib.stent_executor_pause, self.handle, utf8(_json.dumps_options(options)))
+
+    def unpause(self, **options: Unpack[UnpauseOptions]) -> None:
+        """Ends a pause: its tasks are claimed again."""
+        call(lib.stent_executor_unpause, self.handle, utf8(_json.dumps_options(options)))
+
+    def pauses(self) -> Listed[PauseRecord]:
+        """What is paused: queues first, by name, then functions."""
+        pauses: Listed[PauseRecord] = self._ask(lib.stent_executor_pauses)
+        return pauses
 
     def cleanup(self, **options: Unpack[CleanupOptions]) -> CleanupReport:
         """Removes executions that ended long ago. Workers do it by themselves too."""

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use stent::backend::DeadLetterFilter;
+use stent::backend::{DeadLetterFilter, NewPause, Pausable};
 use stent::codec;
 use stent::model::{DispatchOptions, Id, Payload, TaskOptions, parse_duration};
 
@@ -19,8 +19,11 @@ pub enum Asked {
     Cancel { execution: Id, reason: Option<String> },
     Resume(Id),
     Retry(Id),
+    Hasten(Id),
     Replay(Which),
     Discard(Which),
+    Pause(NewPause),
+    Unpause(Pausable),
 }
 
 #[derive(Debug)]
@@ -61,6 +64,16 @@ impl Which {
             return Err(Refusal::invalid("No letter is chosen.").hint("Choose some in the list of dead letters first."));
         }
         Ok(self)
+    }
+
+    fn of(&self) -> String {
+        match (self.tasks.as_slice(), &self.function, self.execution) {
+            ([], Some(function), _) => format!("dead letters of function {function}"),
+            ([], None, Some(execution)) => format!("dead letters of execution {execution}"),
+            ([], None, None) => "all dead letters".to_owned(),
+            ([task], ..) => format!("dead letter {task}"),
+            (tasks, ..) => format!("{} dead letters", tasks.len()),
+        }
     }
 
     pub fn filter(&self, limit: u32, offset: u32) -> DeadLetterFilter {
@@ -111,6 +124,20 @@ struct CancelBody {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct PauseBody {
+    name: String,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NameBody {
+    name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Nothing {}
 
 fn time(what: &str, text: Option<&str>) -> Answer<Option<Duration>> {
@@ -138,8 +165,11 @@ impl Asked {
             Act::Cancel(execution) => Self::Cancel { execution, reason: fields.text("reason") },
             Act::Resume(execution) => Self::Resume(execution),
             Act::Retry(execution) => Self::Retry(execution),
+            Act::Hasten(execution) => Self::Hasten(execution),
             Act::Replay => Self::Replay(Which::read(fields)?),
             Act::Discard => Self::Discard(Which::read(fields)?),
+            Act::Pause(of) => Self::Pause(pause(of.named(named(fields)?), fields.text("reason"))),
+            Act::Unpause(of) => Self::Unpause(of.named(named(fields)?)),
         })
     }
 
@@ -157,8 +187,17 @@ impl Asked {
             }
             Act::Resume(execution) => nothing(text).map(|()| Self::Resume(execution))?,
             Act::Retry(execution) => nothing(text).map(|()| Self::Retry(execution))?,
+            Act::Hasten(execution) => nothing(text).map(|()| Self::Hasten(execution))?,
             Act::Replay => Self::Replay(codec::from_json::<Which>("the body", text)?.check()?),
             Act::Discard => Self::Discard(codec::from_json::<Which>("the body", text)?.check()?),
+            Act::Pause(of) => {
+                let PauseBody { name, reason } = codec::from_json("the body", text)?;
+                Self::Pause(pause(of.named(name), reason))
+            }
+            Act::Unpause(of) => {
+                let NameBody { name } = codec::from_json("the body", text)?;
+                Self::Unpause(of.named(name))
+            }
         })
     }
 
@@ -169,12 +208,39 @@ impl Asked {
             Self::Signal { execution, .. }
             | Self::Cancel { execution, .. }
             | Self::Resume(execution)
-            | Self::Retry(execution) => {
+            | Self::Retry(execution)
+            | Self::Hasten(execution) => {
                 vec![execution.to_string()]
             }
             Self::Replay(which) | Self::Discard(which) => which.tasks.iter().map(ToString::to_string).collect(),
+            Self::Pause(_) | Self::Unpause(_) => Vec::new(),
         }
     }
+
+    /// What it is done to, as the audit log has it.
+    pub fn of(&self) -> String {
+        match self {
+            Self::Dispatch(dispatch) => format!("function {}", dispatch.function),
+            Self::Signal { execution, .. }
+            | Self::Cancel { execution, .. }
+            | Self::Resume(execution)
+            | Self::Retry(execution)
+            | Self::Hasten(execution) => format!("execution {execution}"),
+            Self::Replay(which) | Self::Discard(which) => which.of(),
+            Self::Pause(NewPause { what, .. }) | Self::Unpause(what) => format!("{} {}", what.kind(), what.name()),
+        }
+    }
+}
+
+/// Whoever is at the page has no name here.
+const BY: &str = "stent ui";
+
+fn pause(what: Pausable, reason: Option<String>) -> NewPause {
+    NewPause { what, reason, by: Some(BY.to_owned()) }
+}
+
+fn named(fields: &Fields) -> Answer<String> {
+    fields.text("name").ok_or_else(|| Refusal::invalid("It is not named which."))
 }
 
 fn nothing(text: &str) -> Answer<()> {

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use stent::backend::NewSignal;
+use stent::backend::{NewSignal, Pausable};
 use stent::model::{Error, Id, Status};
 
 use super::asked::{Asked, Dispatch, Which};
+use super::kind::Of;
 use crate::ui::app::App;
-use crate::ui::read::{LETTERS_PAGE, execution_of, parked_tasks};
+use crate::ui::read::{LETTERS_PAGE, execution_of, parked_tasks, waiting_tasks};
 use crate::ui::refusal::{Answer, Refusal};
 use crate::words::several;
 
@@ -67,12 +68,39 @@ pub async fn perform(app: &App, asked: Asked) -> Answer<Done> {
             }
             replay(app, &which).await
         }
+        Asked::Hasten(execution) => {
+            let waiting = waiting_tasks(app, execution).await?;
+            let begun = app.backend.hasten(waiting.iter().map(|one| one.task_id).collect()).await?;
+            if begun.is_empty() {
+                execution_of(app, execution).await?;
+                return Err(Refusal::conflict("No task of it waits for its time.").hint("It may have begun by now."));
+            }
+            let message = format!("{} can be claimed now.", several(begun.len() as u64, "task"));
+            Ok(Done::new(begun.iter().map(ToString::to_string).collect(), message, of(execution)))
+        }
         Asked::Replay(which) => replay(app, &which).await,
         Asked::Discard(which) => {
             let mut done = each(app, &which, Deed::Discard).await?;
             done.message = format!("{} discarded.", several(done.ids.len() as u64, "dead letter"));
             Ok(done)
         }
+        Asked::Pause(pause) => {
+            let (message, to) = (format!("Of {} nothing is claimed.", pause.what), list(&pause.what));
+            app.executor.pause(pause).await?;
+            Ok(Done::new(Vec::new(), message, to))
+        }
+        Asked::Unpause(what) => {
+            let (message, to) = (format!("{what} is claimed again."), list(&what));
+            app.executor.unpause(what).await?;
+            Ok(Done::new(Vec::new(), message, to))
+        }
+    }
+}
+
+fn list(what: &Pausable) -> &'static str {
+    match what {
+        Pausable::Queue(_) => Of::Queue.list(),
+        Pausable::Function(_) => Of::Function.list(),
     }
 }
 

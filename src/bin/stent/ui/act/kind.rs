@@ -1,5 +1,6 @@
 //! Which acts there are, and their addresses. Pure.
 
+use stent::backend::Pausable;
 use stent::codec;
 use stent::model::Id;
 
@@ -10,8 +11,35 @@ pub enum Act {
     Cancel(Id),
     Resume(Id),
     Retry(Id),
+    Hasten(Id),
     Replay,
     Discard,
+    Pause(Of),
+    Unpause(Of),
+}
+
+/// What is paused; its name is a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    Queue,
+    Function,
+}
+
+impl Of {
+    /// Its list.
+    pub fn list(self) -> &'static str {
+        match self {
+            Self::Queue => "/queues",
+            Self::Function => "/functions",
+        }
+    }
+
+    pub fn named(self, name: String) -> Pausable {
+        match self {
+            Self::Queue => Pausable::Queue(name),
+            Self::Function => Pausable::Function(name),
+        }
+    }
 }
 
 /// Every address of the API that acts, as its document has it.
@@ -22,8 +50,13 @@ pub const ACTS: &[&str] = &[
     "/executions/{id}/cancel",
     "/executions/{id}/resume",
     "/executions/{id}/retry",
+    "/executions/{id}/hasten",
     "/dead-letters/replay",
     "/dead-letters/discard",
+    "/queues/pause",
+    "/queues/resume",
+    "/functions/pause",
+    "/functions/resume",
 ];
 
 impl Act {
@@ -37,8 +70,13 @@ impl Act {
             ["executions", id, "cancel"] => Self::Cancel(of(id)?),
             ["executions", id, "resume"] => Self::Resume(of(id)?),
             ["executions", id, "retry"] => Self::Retry(of(id)?),
+            ["executions", id, "hasten"] => Self::Hasten(of(id)?),
             ["dead-letters", "replay"] => Self::Replay,
             ["dead-letters", "discard"] => Self::Discard,
+            ["queues", "pause"] => Self::Pause(Of::Queue),
+            ["queues", "resume"] => Self::Unpause(Of::Queue),
+            ["functions", "pause"] => Self::Pause(Of::Function),
+            ["functions", "resume"] => Self::Unpause(Of::Function),
             _ => return None,
         })
     }
@@ -46,10 +84,11 @@ impl Act {
     pub fn link(self) -> String {
         match self {
             Self::Dispatch => "/dispatch".to_owned(),
-            Self::Signal(id) | Self::Cancel(id) | Self::Resume(id) | Self::Retry(id) => {
+            Self::Signal(id) | Self::Cancel(id) | Self::Resume(id) | Self::Retry(id) | Self::Hasten(id) => {
                 format!("/executions/{id}/{}", self.word())
             }
             Self::Replay | Self::Discard => format!("/dead-letters/{}", self.word()),
+            Self::Pause(of) | Self::Unpause(of) => format!("{}/{}", of.list(), self.word()),
         }
     }
 
@@ -59,17 +98,19 @@ impl Act {
             Self::Dispatch => "dispatch",
             Self::Signal(_) => "signal",
             Self::Cancel(_) => "cancel",
-            Self::Resume(_) => "resume",
+            Self::Resume(_) | Self::Unpause(_) => "resume",
             Self::Retry(_) => "retry",
+            Self::Hasten(_) => "hasten",
             Self::Replay => "replay",
             Self::Discard => "discard",
+            Self::Pause(_) => "pause",
         }
     }
 
     pub fn execution(self) -> Option<Id> {
         match self {
-            Self::Signal(id) | Self::Cancel(id) | Self::Resume(id) | Self::Retry(id) => Some(id),
-            Self::Dispatch | Self::Replay | Self::Discard => None,
+            Self::Signal(id) | Self::Cancel(id) | Self::Resume(id) | Self::Retry(id) | Self::Hasten(id) => Some(id),
+            Self::Dispatch | Self::Replay | Self::Discard | Self::Pause(_) | Self::Unpause(_) => None,
         }
     }
 

@@ -9,5 +9,5 @@ pub use asked::{Asked, Dispatch};
 pub use doing::{Done, perform};
 #[cfg(test)]
 pub use kind::ACTS;
-pub use kind::Act;
+pub use kind::{Act, Of};
 pub use preview::{Preview, preview};

@@ -1,12 +1,13 @@
 //! What the form of an act shows of what it would act upon.
 
+use stent::backend::Pause;
 use stent::model::{DeadLetter, Execution};
 
 use super::asked::Which;
 use super::kind::Act;
 use crate::ui::app::App;
 use crate::ui::fields::Fields;
-use crate::ui::read::{Parked, execution_of, letter, parked_tasks};
+use crate::ui::read::{Parked, Waiting, execution_of, letter, parked_tasks, waiting_tasks};
 use crate::ui::refusal::Answer;
 
 /// Letters that are named.
@@ -17,7 +18,11 @@ pub struct Preview {
     pub functions: Vec<String>,
     pub execution: Option<Execution>,
     pub parked: Vec<Parked>,
+    pub waiting: Vec<Waiting>,
     pub letters: Vec<DeadLetter>,
+    /// Of what is paused or resumed.
+    pub name: String,
+    pub pauses: Vec<Pause>,
     /// There are more letters than these.
     pub more: bool,
 }
@@ -33,9 +38,17 @@ pub async fn preview(app: &App, act: Act, fields: &Fields) -> Answer<Preview> {
             preview.execution = Some(execution_of(app, id).await?);
             preview.parked = parked_tasks(app, id).await?;
         }
+        Act::Hasten(id) => {
+            preview.execution = Some(execution_of(app, id).await?);
+            preview.waiting = waiting_tasks(app, id).await?;
+        }
         Act::Retry(id) => {
             preview.execution = Some(execution_of(app, id).await?);
             letters(app, &Which { execution: Some(id), ..Which::default() }, &mut preview).await?;
+        }
+        Act::Pause(_) | Act::Unpause(_) => {
+            preview.name = fields.text("name").unwrap_or_default();
+            preview.pauses = app.backend.pauses().await?;
         }
         Act::Replay | Act::Discard => letters(app, &Which::read(fields)?, &mut preview).await?,
     }

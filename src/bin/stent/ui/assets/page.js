@@ -49,6 +49,8 @@ function mark(within = document) {
     while (head < a.length && a[head] === b[head]) head++;
     let tail = 0;
     while (tail < Math.min(a.length, b.length) - head && a.at(-1 - tail) === b.at(-1 - tail)) tail++;
+    // What has too little in common is another thing as a whole: no letter of it is marked.
+    if (head + tail < Math.min(a.length, b.length) / 4) continue;
     for (const [place, text] of [[one, a], [other, b]]) {
       const different = document.createElement("mark");
       different.textContent = text.slice(head, text.length - tail);
@@ -108,7 +110,7 @@ function redraw({ id, html }) {
   if (!old) return;
   const fresh = old.cloneNode(false);
   fresh.innerHTML = html;
-  $$("table.sortable", fresh).forEach(sortable);
+  $$("table.sortable, table.choosable", fresh).forEach(heads);
   const sorted = $$("table.sortable", old).map((table) => [table.dataset.by, table.dataset.order]);
   $$("table.sortable", fresh).forEach((table, index) => {
     const [by, order] = sorted[index] ?? [];
@@ -182,7 +184,7 @@ addEventListener("pagehide", () => {
 // The browser may bring a page back as it was left.
 addEventListener("pageshow", (event) => event.persisted && connect());
 
-// ---- tables that can be sorted, as far as they are on this page
+// ---- tables that can be sorted: those of which all is on this page
 
 function sort(table, column, order) {
   const body = table.tBodies[0];
@@ -211,7 +213,7 @@ function sort(table, column, order) {
   });
 }
 
-function sortable(table) {
+function heads(table) {
   [...table.tHead.rows[0].cells].forEach((head) => {
     if (head.firstElementChild) return;
     if (head.textContent === "Choose") {
@@ -221,10 +223,11 @@ function sortable(table) {
       all.setAttribute("aria-label", "Choose all on this page");
       return head.replaceChildren(all);
     }
+    if (!table.classList.contains("sortable")) return;
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = head.textContent;
-    button.title = "Sorts what is on this page";
+    button.title = "Sorts by it";
     head.replaceChildren(button);
   });
 }
@@ -345,7 +348,7 @@ for (const area of $$("textarea[data-json]")) {
   });
 }
 
-$$("table.sortable").forEach(sortable);
+$$("table.sortable, table.choosable").forEach(heads);
 mark();
 tick();
 reach();

@@ -126,7 +126,7 @@ view.append(all);
 frame.append(axis, view);
 const legend = make("div", "tl-legend");
 legend.setAttribute("aria-hidden", "true");
-for (const [kind, text] of [["queued", "queued"], ["running", "running"], ["waiting", "waiting or asleep"], ["completed", "completed"], ["failed", "failed or parked"], ["retry", "failed attempts before"], ["later", "due later"]]) {
+for (const [kind, text] of [["queued", "queued"], ["running", "running"], ["waiting", "waiting or asleep"], ["completed", "completed"], ["failed", "failed or parked"], ["attempt", "a failed attempt"], ["retry", "between attempts"], ["later", "due later"]]) {
   const one = make("span");
   one.append(make("span", `seg ${kind}`), text);
   legend.append(one);
@@ -186,12 +186,24 @@ function segments(row) {
   else if (row.kind === "step") parts.push([word, row.started ?? row.created, ends]);
   else {
     const began = row.started ?? ends;
-    // Attempts that failed have left no times of their own.
-    if (began > row.created) parts.push([row.retries ? "retry" : "queued", row.created, began]);
+    if (began > row.created) waited(row, began, parts);
     if (row.started) parts.push([row.state === "pending" ? "retry" : word, row.started, ends]);
   }
   if (!row.completed && row.due && row.due > ends && row.state !== "running") parts.push(["later", ends, row.due]);
   return parts;
+}
+
+// Before an attempt: the queue, and the attempts that failed. Of those that are not kept there is a dotted line.
+function waited(row, began, parts) {
+  const failed = (row.attempts ?? []).filter((one) => one.started && one.ended <= began).reverse();
+  if (!failed.length) return parts.push([row.retries ? "retry" : "queued", row.created, began]);
+  let at = row.created;
+  failed.forEach((one, index) => {
+    if (one.started > at) parts.push([index === 0 && failed.length >= row.retries ? "queued" : "retry", at, one.started]);
+    parts.push(["attempt", one.started, one.ended]);
+    at = one.ended;
+  });
+  if (began > at) parts.push(["retry", at, began]);
 }
 
 function summary(row) {
@@ -201,6 +213,7 @@ function summary(row) {
   if (row.started && row.started - row.created > 1000) parts.push(`queued ${duration((row.started - row.created) / 1e6)}`);
   if (!row.completed && row.due > now()) parts.push(`${row.state === "running" ? "runs out" : "due"} in ${duration((row.due - now()) / 1e6)}`);
   if (row.retries) parts.push(`attempt ${row.retries + 1}`);
+  if (row.attempts && row.state === "completed") parts.push(`before it ${row.attempts[0].error}`);
   if (row.worker) parts.push(`on ${row.worker}`);
   if (row.error) parts.push(row.error);
   return parts.join(", ");

@@ -1,7 +1,7 @@
 //! Workers, functions and queues.
 
 use serde::Serialize;
-use stent::backend::{Registered, RegisteredWorker};
+use stent::backend::{Pause, Registered, RegisteredWorker};
 
 use super::at_hand::{self, Running};
 use crate::catalog::{self, Function, Queue};
@@ -27,6 +27,8 @@ pub struct FunctionsView {
     pub functions: Vec<FunctionView>,
     /// Called, but declared by no worker.
     pub unknown: Vec<String>,
+    /// Paused, but declared by no worker.
+    pub paused_unknown: Vec<Pause>,
 }
 
 /// With the workers that serve it.
@@ -42,7 +44,9 @@ pub async fn workers(app: &App) -> Answer<WorkersView> {
 }
 
 pub async fn functions(app: &App) -> Answer<FunctionsView> {
-    let Registered { functions, ready, .. } = app.backend.registered().await?;
+    let registered = app.backend.registered().await?;
+    let paused_unknown = catalog::paused_unknown(&registered);
+    let Registered { functions, ready, pauses, .. } = registered;
     let known = |name: &str| functions.iter().any(|(found, _)| found == name);
     let mut unknown: Vec<String> =
         ready.iter().filter(|depth| !known(&depth.function)).map(|depth| depth.function.clone()).collect();
@@ -51,9 +55,9 @@ pub async fn functions(app: &App) -> Answer<FunctionsView> {
     let ready_of = |name: &str| ready.iter().filter(|depth| depth.function == name).map(|depth| depth.count).sum();
     let functions = functions
         .into_iter()
-        .map(|(name, options)| FunctionView { ready: ready_of(&name), function: Function::new(name, options) })
+        .map(|(name, options)| FunctionView { ready: ready_of(&name), function: Function::new(name, options, &pauses) })
         .collect();
-    Ok(FunctionsView { functions, unknown })
+    Ok(FunctionsView { functions, unknown, paused_unknown })
 }
 
 pub async fn queues(app: &App) -> Answer<QueuesView> {

@@ -1,13 +1,14 @@
 //! One execution, its journals, and one task.
 
 use serde::Serialize;
-use stent::backend::{AtHand, DeadLetterFilter, JournalEntry, JournalRequest, Request, Response, Snapshot};
-use stent::model::{DeadLetter, Execution, Failure, Id, Payload, Signal, Task, Timestamp};
+use stent::backend::{AtHand, Attempt, DeadLetterFilter, JournalEntry, JournalRequest, Request, Response, Snapshot};
+use stent::model::{DeadLetter, Execution, Failure, Id, Payload, Signal, Task, TaskState, Timestamp};
 
 use super::mismatch::Mismatch;
 use super::timeline::{due_of, is_parked, tasks_of};
 use crate::ui::app::App;
 use crate::ui::refusal::{Answer, Refusal};
+use crate::words;
 
 /// More than that are in no answer.
 const SIGNALS: u32 = 500;
@@ -28,6 +29,17 @@ pub struct ExecutionView {
     pub signals: Vec<Signal>,
     pub dead_letters: Vec<DeadLetter>,
     pub parked: Vec<Parked>,
+    /// Tasks that wait for their time: the one of a retry, or of a delay.
+    pub waiting: Vec<Waiting>,
+}
+
+#[derive(Serialize)]
+pub struct Waiting {
+    pub task_id: Id,
+    pub function: String,
+    /// 0: it has not failed, and waits for its delay.
+    pub retries: u32,
+    pub due: Option<Timestamp>,
 }
 
 /// A task that waits for other code, and what both sides say.
@@ -60,6 +72,28 @@ pub async fn parked_tasks(app: &App, execution: Id) -> Answer<Vec<Parked>> {
     Ok(tasks.into_iter().filter(is_parked).map(|task| Parked::new(task.id, task.step_name)).collect())
 }
 
+/// Those of this execution that wait for their time.
+pub async fn waiting_tasks(app: &App, execution: Id) -> Answer<Vec<Waiting>> {
+    let found = app.backend.at_hand(PARKED).await?;
+    let due: Vec<AtHand> = found.into_iter().filter(|one| one.part == "due").collect();
+    if due.len() < PARKED as usize {
+        let of_this =
+            due.into_iter().filter(|one| one.execution == execution && one.kind.is_run() && one.started_at.is_none());
+        return Ok(of_this.map(|one| Waiting::new(one.task, one.function, one.retries, one.due)).collect());
+    }
+    // There may be more of them in the store than were looked at.
+    let tasks = tasks_of(app, execution).await?;
+    let waits = tasks.into_iter().filter(|task| task.kind.is_run() && task.state == TaskState::Pending);
+    let later = waits.filter(|task| task.scheduled_for.is_some_and(|due| due > words::now()));
+    Ok(later.map(|task| Waiting::new(task.id, task.step_name, task.retries, task.scheduled_for)).collect())
+}
+
+impl Waiting {
+    fn new(task_id: Id, function: String, retries: u32, due: Option<Timestamp>) -> Self {
+        Self { task_id, function, retries, due }
+    }
+}
+
 impl Parked {
     fn new(task_id: Id, function: String) -> Self {
         Self { task_id, function, error: None, mismatch: None }
@@ -86,6 +120,7 @@ pub async fn read(app: &App, id: Id) -> Answer<ExecutionView> {
         signals: app.backend.signals(id, SIGNALS).await?,
         dead_letters: app.backend.dead_letters(letters).await?,
         parked,
+        waiting: waiting_tasks(app, id).await?,
     })
 }
 
@@ -187,6 +222,8 @@ pub struct TaskView {
     pub due: Option<Timestamp>,
     pub mismatch: Option<Mismatch>,
     pub has_letter: bool,
+    /// Those that failed and were followed by another, the newest first.
+    pub attempts: Vec<Attempt>,
 }
 
 pub async fn task(app: &App, execution: Id, id: Id) -> Answer<TaskView> {
@@ -203,5 +240,7 @@ pub async fn task(app: &App, execution: Id, id: Id) -> Answer<TaskView> {
     let filter = DeadLetterFilter { task: Some(id), limit: 1, ..DeadLetterFilter::default() };
     let has_letter = !app.backend.dead_letters(filter).await?.is_empty();
     let mismatch = task.error.as_ref().filter(|_| is_parked(&task)).and_then(Mismatch::of);
-    Ok(TaskView { task, parent, due, mismatch, has_letter })
+    let mut attempts = app.backend.attempts(execution).await?;
+    attempts.retain(|attempt| attempt.task == id);
+    Ok(TaskView { task, parent, due, mismatch, has_letter, attempts })
 }

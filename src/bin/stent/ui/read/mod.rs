@@ -16,7 +16,7 @@ mod tree;
 use serde::Serialize;
 
 pub use catalog::{FunctionView, FunctionsView, QueueView, QueuesView, WorkersView, queues};
-pub use execution::{ExecutionView, JournalView, Parked, TaskView, execution_of, parked_tasks};
+pub use execution::{ExecutionView, JournalView, Parked, TaskView, Waiting, execution_of, parked_tasks, waiting_tasks};
 pub use executions::ExecutionsView;
 pub use health::HealthView;
 pub use letters::{LetterView, LettersView, PAGE as LETTERS_PAGE, letter};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
-use stent::backend::{Request, Response};
+use stent::backend::{Attempt, Request, Response};
 use stent::model::{Id, Task, TaskKind, TaskState, Timestamp};
 
 use crate::ui::app::App;
@@ -44,6 +44,17 @@ pub struct Row {
     pub error: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub parked: bool,
+    /// Of those that failed the times that are known, the newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Failed>,
+}
+
+/// An attempt that failed and was followed by another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Failed {
+    pub started: Option<i64>,
+    pub ended: i64,
+    pub error: String,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it so")]
@@ -87,6 +98,7 @@ impl Row {
             worker: task.worker_id.clone().filter(|_| task.state == TaskState::Running),
             error: task.error.as_ref().map(|failure| words::cut(&words::failure(failure), ERROR)),
             parked: is_parked(task),
+            attempts: Vec::new(),
         }
     }
 }
@@ -105,6 +117,16 @@ pub async fn due_of(app: &App, execution: Id) -> Answer<HashMap<Id, i64>> {
     Ok(of_this.filter_map(|one| Some((one.task, one.due?.micros()))).collect())
 }
 
+async fn attempts_of(app: &App, execution: Id) -> Answer<HashMap<Id, Vec<Failed>>> {
+    let mut all = HashMap::<Id, Vec<Failed>>::new();
+    for Attempt { task, started_at, ended_at, kind, message, .. } in app.backend.attempts(execution).await? {
+        let error = words::cut(&words::visible(&format!("{kind}: {message}")), ERROR);
+        let failed = Failed { started: started_at.map(Timestamp::micros), ended: ended_at.micros(), error };
+        all.entry(task).or_default().push(failed);
+    }
+    Ok(all)
+}
+
 impl Timeline {
     pub async fn read(app: &App, execution: Id) -> Answer<Self> {
         let found = app.backend.call(Request::GetExecution { execution_id: execution }).await?;
@@ -112,6 +134,10 @@ impl Timeline {
             return Err(Refusal::missing(format!("There is no execution {execution}.")));
         };
         let mut rows: Vec<Row> = tasks_of(app, execution).await?.iter().map(Row::new).collect();
+        let mut attempts = attempts_of(app, execution).await?;
+        for row in &mut rows {
+            row.attempts = attempts.remove(&row.id).unwrap_or_default();
+        }
         if !found.state.is_terminal() {
             let due = due_of(app, execution).await?;
             for row in rows.iter_mut().filter(|row| row.completed.is_none()) {

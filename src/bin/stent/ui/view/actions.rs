@@ -5,8 +5,8 @@ use stent::model::Execution;
 
 use super::ctx::{Ctx, Shown};
 use super::layout::{page, secret};
-use super::parts::{execution, execution_state, lines, payload, task, time};
-use crate::ui::act::{Act, Asked, Dispatch, Done, Preview};
+use super::parts::{execution, execution_state, lines, paused, payload, task, time};
+use crate::ui::act::{Act, Asked, Dispatch, Done, Of, Preview};
 use crate::ui::fields::Fields;
 use crate::ui::refusal::Refusal;
 use crate::words::{self, several, visible};
@@ -43,6 +43,16 @@ pub fn form(
                     p { (several(preview.parked.len() as u64, "parked task")) " can be claimed again. Do it when the code is right by now." }
                     (confirm("Resume", false))
                 }
+                (Act::Hasten(_), None) => {
+                    (about(ctx, preview.execution.as_ref()))
+                    p { "What waits for its retry, or for its delay, begins as soon as a worker is free." }
+                    ul { @for one in preview.waiting.iter().take(20) {
+                        li { (visible(&one.function)) @if let Some(due) = one.due { ", due " (time(due)) } @if one.retries > 0 { ", after " (several(u64::from(one.retries), "failed attempt")) } }
+                    } }
+                    @if preview.waiting.len() > 20 { p { strong { "And more." } } }
+                    @if preview.waiting.is_empty() { p { "Nothing of it waits any more." } }
+                    (confirm("Begin now", false))
+                }
                 (Act::Retry(_), None) => {
                     (about(ctx, preview.execution.as_ref()))
                     p { "A new execution starts, in which only the failed path runs again. The letters go." }
@@ -54,6 +64,17 @@ pub fn form(
                     (chosen(fields))
                     (letters(ctx, preview))
                     (confirm("Replay", false))
+                }
+                (Act::Pause(of), None) => {
+                    (held(preview, of))
+                    p { "Nothing of it is claimed from now on, by any worker. What runs goes on, and what is dispatched waits." }
+                    (input("reason", "Reason, shown to whoever waits", fields, ""))
+                    (confirm("Pause it", false))
+                }
+                (Act::Unpause(of), None) => {
+                    (held(preview, of))
+                    p { "It is claimed again, at once." }
+                    (confirm("Resume it", false))
                 }
                 (Act::Discard, None) => {
                     p { "These letters are deleted: what failed can't be replayed then. Their executions stay as they ended." }
@@ -75,12 +96,20 @@ fn title(act: Act) -> &'static str {
         Act::Cancel(_) => "Cancel this execution?",
         Act::Resume(_) => "Resume this execution?",
         Act::Retry(_) => "Retry this execution?",
+        Act::Hasten(_) => "Begin now what waits for its time?",
         Act::Replay => "Replay dead letters?",
         Act::Discard => "Discard dead letters?",
+        Act::Pause(Of::Queue) => "Pause this queue?",
+        Act::Pause(Of::Function) => "Pause this function?",
+        Act::Unpause(Of::Queue) => "Resume this queue?",
+        Act::Unpause(Of::Function) => "Resume this function?",
     }
 }
 
 fn back(act: Act) -> String {
+    if let Act::Pause(of) | Act::Unpause(of) = act {
+        return of.list().to_owned();
+    }
     match act.execution() {
         Some(id) => format!("/executions/{id}"),
         None if act == Act::Dispatch => "/executions".to_owned(),
@@ -100,6 +129,16 @@ fn about(ctx: &Ctx<'_>, of: Option<&Execution>) -> Markup {
         @if let Some(one) = of {
             p.lead { strong { (visible(&one.root_function)) } " " (execution_state(one.state)) " " (execution(ctx, one.id)) ", created " (time(one.created_at)) }
         }
+    }
+}
+
+/// What is to be paused or resumed, and how it stands.
+fn held(preview: &Preview, of: Of) -> Markup {
+    let what = of.named(preview.name.clone());
+    let pause = preview.pauses.iter().find(|pause| pause.what().as_ref() == Some(&what));
+    html! {
+        p.lead { strong { (visible(&preview.name)) } @if let Some(pause) = pause { " " (paused(pause)) } }
+        input type="hidden" name="name" value=(preview.name);
     }
 }
 

@@ -15,22 +15,31 @@ const TOP: f64 = 4.0;
 /// Of more points than this some are left out.
 const POINTS: usize = 320;
 
+const EARLY: &str = "A line needs a few looks: it comes in a moment.";
+
 pub struct Line<'a> {
     pub class: &'a str,
     pub name: &'a str,
     pub value: &'a dyn Fn(&Point) -> Option<f64>,
 }
 
-/// `unit`: how a value is read.
-pub fn chart(title: &str, points: &[Point], lines: &[Line<'_>], unit: &dyn Fn(f64) -> String) -> Markup {
+/// `unit`: how a value is read. `none`: what is told where no line has a value.
+pub fn chart(title: &str, points: &[Point], lines: &[Line<'_>], unit: &dyn Fn(f64) -> String, none: &str) -> Markup {
     let step = points.len().div_ceil(POINTS).max(1);
     let points: Vec<&Point> = points.iter().step_by(step).collect();
     let highest =
         points.iter().flat_map(|point| lines.iter().filter_map(|line| (line.value)(point))).fold(0.0, f64::max);
     let last = |line: &Line<'_>| points.iter().rev().find_map(|point| (line.value)(point));
     let (Some(first), Some(end)) = (points.first(), points.last()) else {
-        return html! { figure.chart { figcaption { (title) } p.help { "Two looks are needed for a line." } } };
+        return blank(title, EARLY);
     };
+    if lines.iter().all(|line| last(line).is_none()) {
+        return blank(title, none);
+    }
+    // Points by themselves are hardly seen.
+    if points.windows(2).all(|two| two[1].gap) {
+        return blank(title, EARLY);
+    }
     let told: Vec<String> =
         lines.iter().filter_map(|line| Some(format!("{} {}", line.name, unit(last(line)?)))).collect();
     let label = format!("{title}: now {}; at most {}", told.join(", "), unit(highest));
@@ -53,6 +62,10 @@ pub fn chart(title: &str, points: &[Point], lines: &[Line<'_>], unit: &dyn Fn(f6
             }
         }
     }
+}
+
+fn blank(title: &str, told: &str) -> Markup {
+    html! { figure.chart { figcaption { span.title { (title) } } div.blank { (told) } } }
 }
 
 fn path(points: &[&Point], line: &Line<'_>, highest: f64, first: Timestamp, last: Timestamp) -> String {
@@ -98,7 +111,15 @@ mod tests {
         let line = Line { class: "a", name: "a", value: &|point| Some(point.started) };
         let drawn = path(&all.iter().collect::<Vec<_>>(), &line, 10.0, all[0].at, all[2].at);
         assert_eq!(drawn, "M0.0 71.0l0.5 0L160.0 4.0M320.0 37.5l0.5 0");
-        let empty = chart("none", &[], &[line], &|value| value.to_string()).0;
-        assert!(empty.contains("Two looks"), "{empty}");
+        let unit = |value: f64| value.to_string();
+        let shown = |points: &[Point], line: Line<'_>| chart("none", points, &[line], &unit, "nothing yet").0;
+        let (early, filled) =
+            (shown(&[], line), shown(&all, Line { class: "a", name: "a", value: &|point| Some(point.started) }));
+        let apart = shown(&[all[0], all[2]], Line { class: "a", name: "a", value: &|point| Some(point.started) });
+        assert!(apart.contains(EARLY) && !apart.contains("<svg"), "{apart}");
+        assert!(early.contains(EARLY) && !early.contains("<svg"), "{early}");
+        assert!(filled.contains("<svg") && !filled.contains("nothing yet"), "{filled}");
+        let empty = shown(&all, Line { class: "a", name: "a", value: &|point| point.wait_seconds });
+        assert!(empty.contains("nothing yet") && !empty.contains("<svg"), "{empty}");
     }
 }

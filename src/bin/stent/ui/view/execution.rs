@@ -51,6 +51,9 @@ fn head(ctx: &Ctx<'_>, view: &ExecutionView) -> Markup {
                     @if !one.state.is_terminal() { (act("signal", "Send a signal", "")) }
                     @if !view.parked.is_empty() { (act("resume", "Resume", "primary")) }
                     @if !view.dead_letters.is_empty() { (act("retry", "Retry", "primary")) }
+                    @if !view.waiting.is_empty() {
+                        (act("hasten", if view.waiting.iter().any(|one| one.retries > 0) { "Retry now" } else { "Begin now" }, ""))
+                    }
                     @if !one.state.is_terminal() { (act("cancel", "Cancel", "danger")) }
                 }
             }

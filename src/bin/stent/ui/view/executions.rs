@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use stent::model::{Execution, ExecutionState};
 
 use super::ctx::{Ctx, Shown};
-use super::parts::{empty, execution, execution_state, heads, outcome, tags, time, took};
+use super::parts::{empty, execution, execution_state, heads, name, outcome, tags, time, took};
 use crate::ui::page::Wanted;
 use crate::ui::read::ExecutionsView;
 use crate::words::visible;
@@ -62,6 +62,8 @@ fn list(ctx: &Ctx<'_>, view: &ExecutionsView) -> Markup {
         let after = crate::ui::page::Cursor { at: at.parse().ok()?, passed: passed.parse().ok()? };
         Some(Wanted { after: Some(after), ..wanted.clone() }.link())
     });
+    // Of a part of the list sorting would tell of that part alone.
+    let whole = next.is_none() && wanted.after.is_none() && view.searched_to.is_none();
     html! {
         section.card aria-label="Executions" {
             @if view.executions.is_empty() {
@@ -74,7 +76,7 @@ fn list(ctx: &Ctx<'_>, view: &ExecutionsView) -> Markup {
                         @if ctx.acts() { " " a href=(ctx.to("/dispatch")) { "Dispatch one" } "." } }))
                 }
             } @else {
-                table.sortable {
+                table.sortable[whole] {
                     caption.visually-hidden { "Executions, newest first" }
                     (heads(&["Id", "Function", "State", "Created", "Took", "Queue", "Tags", "Outcome"]))
                     tbody { @for one in &view.executions { (row(ctx, one)) } }
@@ -98,7 +100,7 @@ fn row(ctx: &Ctx<'_>, one: &Execution) -> Markup {
     html! {
         tr id={ "e-" (one.id) } {
             th scope="row" { (execution(ctx, one.id)) }
-            td { (visible(&one.root_function)) }
+            td { (name(&one.root_function)) }
             td { (execution_state(one.state)) }
             td { (time(one.created_at)) }
             td { (took(one.started_at, one.completed_at)) }

@@ -45,7 +45,7 @@ fn list(ctx: &Ctx<'_>, view: &LettersView) -> Markup {
                 (empty("No dead letters.", html! { "When a task has used up its attempts, it is listed here with its error." }))
             } @else {
                 form action=(ctx.to("/dead-letters/choose")) method="get" {
-                    table.sortable {
+                    table.choosable.sortable[view.next.is_none() && wanted.offset == 0] {
                         caption.visually-hidden { "Dead letters, newest first" }
                         (heads(&columns))
                         tbody { @for letter in &view.dead_letters { (row(ctx, letter)) } }

@@ -96,16 +96,16 @@ fn charts(view: &OverviewView) -> Markup {
         section.card aria-label="Charts" {
             h2 { "The last minutes" }
             div.row {
-                (chart("Executions", &view.minutes, &rates, &rate))
-                (chart("Ready tasks", &view.minutes, &ready, &plain))
-                (chart("Latency", &view.minutes, &times, &seconds))
+                (chart("Executions", &view.minutes, &rates, &rate, ""))
+                (chart("Ready tasks", &view.minutes, &ready, &plain, ""))
+                (chart("Latency", &view.minutes, &times, &seconds, "Nothing has ended yet."))
             }
             details #hours.hours {
                 summary { "The last hours" }
                 div.row {
-                    (chart("Executions", &view.hours, &rates, &rate))
-                    (chart("Ready tasks", &view.hours, &ready, &plain))
-                    (chart("Latency", &view.hours, &times, &seconds))
+                    (chart("Executions", &view.hours, &rates, &rate, ""))
+                    (chart("Ready tasks", &view.hours, &ready, &plain, ""))
+                    (chart("Latency", &view.hours, &times, &seconds, "Nothing has ended yet."))
                 }
             }
             p.help {

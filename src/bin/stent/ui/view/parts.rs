@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use maud::{Markup, html};
+use stent::backend::Pause;
 use stent::model::{ExecutionState, Failure, Id, Payload, Task, TaskState, Timestamp};
 
 use super::ctx::Ctx;
@@ -148,6 +149,12 @@ pub fn failure(ctx: &Ctx<'_>, from: &str, failure: &Failure) -> Markup {
     }
 }
 
+/// A long one is cut where it would widen a list; the whole is shown on hover.
+pub fn name(text: &str) -> Markup {
+    let text = words::visible(text);
+    html! { span.name title=(text) { (text) } }
+}
+
 pub fn fact(name: &str, value: Markup) -> Markup {
     html! { div { dt { (name) } dd { (value) } } }
 }
@@ -171,6 +178,15 @@ pub fn heads(names: &[&str]) -> Markup {
 /// Nothing is there, and what to do.
 pub fn empty(what: &str, todo: Markup) -> Markup {
     html! { div.empty { p { strong { (what) } } p { (todo) } } }
+}
+
+/// A mark, with since when, by whom and why.
+pub fn paused(pause: &Pause) -> Markup {
+    html! {
+        span.tag.bad { "paused" } " " (since(pause.since))
+        @if let Some(reason) = &pause.reason { " " span.reason { (words::cut(&words::visible(reason), GLANCE)) } }
+        @if pause.running > 0 { " " span.tag { (words::number(pause.running)) " still running" } }
+    }
 }
 
 pub fn tags(tags: &[String]) -> Markup {

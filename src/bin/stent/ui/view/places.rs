@@ -5,7 +5,8 @@ use stent::backend::{AtHand, RegisteredWorker};
 
 use super::ctx::{Ctx, Shown};
 use super::hand;
-use super::parts::{empty, heads, seconds, tags, time};
+use super::parts::{empty, heads, name, paused, seconds, tags, time};
+use crate::ui::act::{Act, Of};
 use crate::ui::fields::link;
 use crate::ui::read::{FunctionView, FunctionsView, HealthView, QueueView, QueuesView, WorkersView};
 use crate::verdict::{Finding, Mark, SILENT};
@@ -60,7 +61,7 @@ pub fn functions(ctx: &Ctx<'_>, view: &FunctionsView) -> Shown {
         let new = link("/dispatch", [("function", Some(function.name.as_str().into()))]);
         html! {
             tr {
-                th scope="row" { a href=(ctx.to(&list)) { (visible(&function.name)) } }
+                th scope="row" { a href=(ctx.to(&list)) { (name(&function.name)) } @if let Some(pause) = &function.paused { " " (paused(pause)) } }
                 td { (visible(function.version.as_deref().unwrap_or("–"))) }
                 td { (visible(function.queue.as_deref().unwrap_or("–"))) }
                 td { (tags(&function.tags)) }
@@ -68,7 +69,7 @@ pub fn functions(ctx: &Ctx<'_>, view: &FunctionsView) -> Shown {
                 td.number { (attempts.as_deref().unwrap_or("–")) }
                 td { (function.timeout_seconds.map_or_else(|| "–".to_owned(), seconds)) }
                 td.number { (function.max_concurrent.map_or_else(|| "–".to_owned(), |most| number(most.into()))) }
-                @if ctx.acts() { td { a.button href=(ctx.to(&new)) { "Dispatch" span.visually-hidden { " " (visible(&function.name)) } } } }
+                @if ctx.acts() { td.acts { a.button href=(ctx.to(&new)) { "Dispatch" span.visually-hidden { " " (visible(&function.name)) } } " " (hold(ctx, Of::Function, &function.name, function.paused.is_some())) } }
             }
         }
     };
@@ -83,13 +84,27 @@ pub fn functions(ctx: &Ctx<'_>, view: &FunctionsView) -> Shown {
                 table { caption.visually-hidden { "Functions" } (heads(&columns)) tbody { @for function in &view.functions { (row(function)) } } }
             }
         }
+        @if !view.paused_unknown.is_empty() {
+            section.card { h2 { "Paused, but declared by no worker" }
+                ul { @for pause in &view.paused_unknown {
+                    @let function = pause.function.as_deref().unwrap_or_default();
+                    li { code { (visible(function)) } " " (paused(pause)) " " @if ctx.acts() { (hold(ctx, Of::Function, function, true)) } }
+                } } }
+        }
         @if !view.unknown.is_empty() {
             section.card.problem { h2 { "Called, but declared by no worker" }
-                p { @for name in &view.unknown { code { (visible(name)) } " " } }
+                p { @for unknown in &view.unknown { code { (visible(unknown)) } " " } }
                 p.help { "Their tasks wait until a worker that has the function is started. Look at the spelling, too." } }
         }
     };
     Shown::new("Functions", vec![("functions", body)])
+}
+
+/// The button that pauses it, or lets it go on.
+fn hold(ctx: &Ctx<'_>, of: Of, name: &str, is_paused: bool) -> Markup {
+    let (act, word) = if is_paused { (Act::Unpause(of), "Resume") } else { (Act::Pause(of), "Pause") };
+    let to = link(&act.link(), [("name", Some(name.into()))]);
+    html! { a.button href=(ctx.to(&to)) { (word) span.visually-hidden { " " (visible(name)) } } }
 }
 
 pub fn queues(ctx: &Ctx<'_>, view: &QueuesView) -> Shown {
@@ -98,21 +113,24 @@ pub fn queues(ctx: &Ctx<'_>, view: &QueuesView) -> Shown {
 }
 
 pub fn queue_table(ctx: &Ctx<'_>, queues: &[QueueView]) -> Markup {
+    let mut columns = vec!["Queue", "Ready", "Oldest", "Workers", "Functions"];
+    columns.extend(ctx.acts().then_some("Act"));
     html! {
         @if queues.is_empty() {
             (empty("No queues.", html! { "They come with functions, workers and what is dispatched." }))
         } @else {
             table {
                 caption.visually-hidden { "Queues" }
-                (heads(&["Queue", "Ready", "Oldest", "Workers", "Functions"]))
+                (heads(&columns))
                 tbody {
                     @for queue in queues {
                         tr {
                             th scope="row" {
                                 @match &queue.queue {
-                                    Some(name) => a href=(ctx.to(&link("/executions", [("queue", Some(name.as_str().into()))]))) { (visible(name)) },
+                                    Some(queue) => a href=(ctx.to(&link("/executions", [("queue", Some(queue.as_str().into()))]))) { (name(queue)) },
                                     None => span.none { "no queue" },
                                 }
+                                @if let Some(pause) = &queue.paused { " " (paused(pause)) }
                             }
                             td.number { (number(queue.ready)) }
                             td { @if queue.ready > 0 { (seconds(queue.oldest_seconds.floor())) } @else { "–" } }
@@ -121,6 +139,7 @@ pub fn queue_table(ctx: &Ctx<'_>, queues: &[QueueView]) -> Markup {
                                 @if queue.workers.is_empty() && queue.ready > 0 { " " span.tag.bad { "nobody serves it" } }
                             }
                             td { (visible(&words::cut(&queue.functions.join(", "), 120))) }
+                            @if ctx.acts() { td { @if let Some(queue_name) = &queue.queue { (hold(ctx, Of::Queue, queue_name, queue.paused.is_some())) } } }
                         }
                     }
                 }

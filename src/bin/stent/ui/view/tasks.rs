@@ -1,6 +1,7 @@
 //! Tasks: a list of them, and one.
 
 use maud::{Markup, html};
+use stent::backend::Attempt;
 use stent::model::{Task, TaskState};
 
 use super::ctx::{Ctx, Shown};
@@ -30,7 +31,7 @@ pub fn show(ctx: &Ctx<'_>, view: &TasksView) -> Shown {
             @if view.tasks.is_empty() {
                 (empty("No such tasks.", html! { "Each call, sleep, wait and step of an execution is a task." }))
             } @else {
-                table.sortable {
+                table.sortable[view.next.is_none() && wanted.after.is_none()] {
                     caption.visually-hidden { "Tasks, the last id first" }
                     (heads(&["Task", "Kind", "State", "Created", "Took", "Attempt", "Queue", "Execution", "Outcome"]))
                     tbody { @for task in &view.tasks { (row(ctx, task)) } }
@@ -48,7 +49,7 @@ pub fn show(ctx: &Ctx<'_>, view: &TasksView) -> Shown {
 fn row(ctx: &Ctx<'_>, task: &Task) -> Markup {
     html! {
         tr id={ "t-" (task.id) } {
-            th scope="row" { (task_link(ctx, task.execution_id, task.id, &task.step_name)) }
+            th scope="row" { span.name title=(visible(&task.step_name)) { (task_link(ctx, task.execution_id, task.id, &task.step_name)) } }
             td { (task.kind) }
             td { (task_state(task.state, is_parked(task))) }
             td { (time(task.created_at)) }
@@ -57,6 +58,25 @@ fn row(ctx: &Ctx<'_>, task: &Task) -> Markup {
             td { (visible(task.queue.as_deref().unwrap_or("–"))) }
             td { (execution(ctx, task.execution_id)) }
             td { (outcome(task.error.as_ref(), task.result.as_ref())) }
+        }
+    }
+}
+
+fn attempts(all: &[Attempt]) -> Markup {
+    html! {
+        table {
+            caption.visually-hidden { "Attempts that failed before, the last one first" }
+            (heads(&["Ended", "Took", "Worker", "Error"]))
+            tbody {
+                @for one in all {
+                    tr {
+                        td { (time(one.ended_at)) }
+                        td { (took(one.started_at, Some(one.ended_at))) }
+                        td { (visible(one.worker_id.as_deref().unwrap_or("–"))) }
+                        td { span.bad { (visible(&one.kind)) } @if !one.message.is_empty() { ": " (visible(&one.message)) } }
+                    }
+                }
+            }
         }
     }
 }
@@ -97,6 +117,13 @@ pub fn one(ctx: &Ctx<'_>, view: &TaskView) -> Shown {
     let body = html! {
         @if let Some(found) = &view.mismatch { section.card.problem aria-label="Parked" { h2 { "Parked" } (mismatch(found)) } }
         @if let Some(error) = &task.error { section.card.problem aria-label="Error" { h2 { "The last error" } (failure(ctx, &from, error)) } }
+        @if !view.attempts.is_empty() {
+            section.card aria-label="Failed attempts" {
+                h2 { "Attempts that failed before" }
+                (attempts(&view.attempts))
+                @if view.attempts.len() < task.retries as usize { p.help { "Older ones are not kept." } }
+            }
+        }
         section.card aria-label="Arguments and result" {
             h2 { "Arguments and result" }
             (payload(ctx, &from, "args", &task.args))
