@@ -179,6 +179,7 @@ func run(handler Handler, task *Task) (result any, err error) {
 			result, err = nil, failure
 		}
 	}()
+	task.trace()
 	return handler(task)
 }
 

@@ -123,10 +123,18 @@ func proxyOf(t *testing.T, version string) string {
 		must[int](t)(file.Write(must[[]byte](t)(os.ReadFile(path))))
 	}
 	check(t, filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() {
-			add(filepath.ToSlash(path), path)
+		if err != nil {
+			return err
 		}
-		return err
+		if entry.IsDir() {
+			// A module within is none of this one's.
+			if _, err := os.Stat(filepath.Join(path, "go.mod")); err == nil && path != "." {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		add(filepath.ToSlash(path), path)
+		return nil
 	}))
 	// As the go command does it for a module in a repository's folder.
 	add("LICENSE", "../../LICENSE")
