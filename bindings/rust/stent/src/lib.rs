@@ -43,8 +43,8 @@ pub use library::{Level, LogLine, configure, describe, set_log_handler, shutdown
 pub use ops::{AnyOp, Op};
 pub use options::{
     CallOptions, CheckOptions, CleanupOptions, ConfigureOptions, CustomOptions, DeadLetterFilter, DispatchOptions,
-    ExecutionFilter, FunctionOptions, LogOptions, PauseOptions, RetryPolicy, SignalOptions, SqliteOptions, StatsOptions,
-    StepOptions, UnpauseOptions, WaitSignalOptions, WorkerOptions,
+    ExecutionFilter, FunctionOptions, LogOptions, PauseOptions, RetryPolicy, SignalOptions, SqliteOptions,
+    StatsOptions, StepOptions, UnpauseOptions, WaitSignalOptions, WorkerOptions,
 };
 pub use records::{
     CheckReport, CheckedCase, Cleaned, DeadLetter, ExecutionRecord, Pause, Progress, TaskInfo, TaskRecord, WorkerStatus,
