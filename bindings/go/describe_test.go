@@ -78,6 +78,9 @@ func TestEveryOptionIsKnown(t *testing.T) {
 		"signal": stent.SignalOptions{}, "execution_filter": stent.ExecutionFilter{}, "dead_letter_filter": stent.DeadLetterFilter{},
 		"replay_dead_letter": none, "resume": none, "cleanup": stent.CleanupOptions{}, "stats": stent.StatsOptions{},
 		"configure": stent.ConfigureOptions{}, "log_handler": stent.LogOptions{},
+		"schedule": stent.Schedule{}, "schedule_filter": stent.ScheduleFilter{}, "declare_schedules": stent.DeclareOptions{},
+		"pause_schedule": stent.PauseOptions{}, "trigger_schedule": stent.TriggerOptions{},
+		"backfill_schedule": stent.BackfillOptions{},
 	}
 	same(t, len(described.Options), len(known))
 	for _, options := range described.Options {

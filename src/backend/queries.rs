@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::ScheduleCounts;
 use crate::model::{
     Execution, ExecutionState, FunctionOptions, Id, Number, Payload, Result, TaskKind, TaskState, Timestamp, check_key,
     seconds,
@@ -139,6 +140,8 @@ pub struct Health {
 /// * `parked`: how many tasks of this function, since when
 /// * `stray`: how many tasks of this function are of executions that do not exist, since when
 /// * `due`: how many that a sweep should have taken, since when
+/// * `schedule`: 1, for one that is due, since when
+/// * `broken_schedule`: 1, for one that can't be read
 /// * `ending`: how many executions are being cancelled
 /// * `transaction`: the server's process, how many transactions ago its snapshot was taken, since when
 /// * `slot`: bytes of the log that it holds back
@@ -178,6 +181,7 @@ pub struct StoreStats {
     pub dead_letters: u64,
     pub parked: u64,
     pub workers: u64,
+    pub schedules: ScheduleCounts,
 }
 
 /// How a store's write-ahead log is doing.

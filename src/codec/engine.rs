@@ -14,7 +14,7 @@ use super::reader::Reader;
 use super::{from_json, options};
 use crate::backend::{
     Backend, Claim, Claimed, DeadLetterFilter, Depth, ExecutionFilter, JournalEntry, JournalRequest, NewExecution,
-    NewSignal, NewWorker, Notice, Renew, Snapshot, StoreStats, Transition, Verdict,
+    NewSignal, NewWorker, Notice, Renew, ScheduleCounts, Snapshot, StoreStats, Transition, Verdict,
 };
 use crate::model::{
     CallOptions, DispatchOptions, Error, Execution, ExecutionState, Failure, FunctionOptions, Id, KeyReuse, Number,
@@ -216,6 +216,8 @@ pub fn stats(text: &str) -> Result<StoreStats, Error> {
         dead_letters: u64,
         parked: u64,
         workers: u64,
+        #[serde(default)]
+        schedules: Option<ScheduleCounts>,
     }
     fn states(
         counts: BTreeMap<String, u64>,
@@ -237,6 +239,7 @@ pub fn stats(text: &str) -> Result<StoreStats, Error> {
         dead_letters: view.dead_letters,
         parked: view.parked,
         workers: view.workers,
+        schedules: view.schedules.unwrap_or_default(),
     })
 }
 

@@ -19,6 +19,7 @@ mod looks;
 mod options;
 mod order;
 mod replays;
+mod schedules;
 mod spans;
 mod strays;
 mod suspects;

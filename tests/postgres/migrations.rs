@@ -11,11 +11,13 @@ use stent::model::{
 use crate::house::{Count, House, text, tries, until};
 use crate::postgres::{fresh_url, shared};
 
-/// Takes back what the last five migrations have made: the store is as the version before them would have left it.
+/// Takes back what the last six migrations have made: the store is as the version before them would have left it.
 const TO_A_VERSION_BEFORE: &str = "
     UPDATE executions SET state = 'running', started_at = r.opened_at
         FROM tasks AS r
         WHERE r.id = executions.root_task_id AND r.opened_at IS NOT NULL AND executions.state = 'pending';
+    DROP TABLE schedule_ticks;
+    DROP TABLE schedules;
     DROP INDEX tasks_strays;
     ALTER TABLE tasks DROP COLUMN stray;
     DROP INDEX tasks_readied;
@@ -38,7 +40,7 @@ const TO_A_VERSION_BEFORE: &str = "
     CREATE INDEX executions_cleaning ON executions (cleanup_due) WHERE cleanup_due IS NOT NULL AND state = 'running';
     CREATE INDEX executions_by_completion ON executions (completed_at) WHERE completed_at IS NOT NULL;
     CREATE INDEX tasks_by_execution ON tasks (execution_id);
-    DELETE FROM stent_schema WHERE version > (SELECT max(version) - 5 FROM stent_schema);";
+    DELETE FROM stent_schema WHERE version > (SELECT max(version) - 6 FROM stent_schema);";
 
 fn functions(house: &House) -> Count {
     let runs = Count::default();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use super::row::Row;
+use super::schedules;
 use super::session::Session;
 use super::statement::Statement;
 use super::statements::{EXECUTIONS_COUNT_BY_STATE, STATS_TOTALS, TASKS_COUNT_BY_STATE, TASKS_DEPTHS};
@@ -21,6 +22,7 @@ pub(super) async fn stats(session: &mut dyn Session) -> Result<StoreStats> {
         dead_letters: totals.count("dead_letters")?,
         parked: totals.count("parked")?,
         workers: totals.count("workers")?,
+        schedules: schedules::counts(session).await?,
     })
 }
 

@@ -1,11 +1,16 @@
 //! What can be said on the command line. Man page, completions and `--help` are made from it.
 
+mod moves;
+mod schedules;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
+pub use moves::{OnTheWay, Settle};
+pub use schedules::{Put, Schedules};
 use stent::codec;
 use stent::model::{ExecutionState, Id, TaskState, Timestamp, parse_duration};
 
@@ -85,6 +90,9 @@ pub enum Command {
     /// Look at dead letters, replay or discard them
     #[command(subcommand)]
     Dlq(Dlq),
+    /// Functions that are started at times: list, put, pause, trigger
+    #[command(subcommand)]
+    Schedules(Schedules),
     /// Make a new store
     Init,
     /// Bring an older store's schema up to date
@@ -415,29 +423,6 @@ pub struct Export {
 pub struct Import {
     /// What `export` has written; - reads it from standard input
     pub file: PathBuf,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum OnTheWay {
-    /// List what is fenced, oldest first
-    #[command(visible_alias = "ls")]
-    List,
-    /// They were imported nowhere, and go on here
-    Back(Settle),
-    /// They were imported elsewhere, and are forgotten here
-    Done(Settle),
-}
-
-#[derive(Debug, clap::Args)]
-pub struct Settle {
-    #[arg(value_parser = id, value_name = "EXECUTION", conflicts_with = "all", required_unless_present = "all")]
-    pub executions: Vec<Id>,
-    /// Everything that is fenced
-    #[arg(long)]
-    pub all: bool,
-    /// Do not ask
-    #[arg(long, short)]
-    pub yes: bool,
 }
 
 fn id(text: &str) -> Result<Id, String> {

@@ -100,6 +100,7 @@ fn every_address_answers_as_its_document_says(place: Where) {
     let _worker = house.furnish();
     house.dispatch("approval");
     house.end("paid_order");
+    house.schedule("nightly");
     let served = Served::new(&house, &[]);
     let document = served.get("/api/openapi.json").ok().json();
     let overview = served.get("/api/overview").ok();
@@ -114,6 +115,7 @@ fn every_address_answers_as_its_document_says(place: Where) {
         "dispatch" => r#"{"function":"approval","args":[1],"tags":["a"],"delay":"1h"}"#,
         "signal" => r#"{"name":"note","payload":{"a":1}}"#,
         "replay" | "discard" => r#"{"function":"nobody"}"#,
+        _ if path.starts_with("/api/schedules/") => r#"{"name":"nightly"}"#,
         _ => "{}",
     };
     let mut found = Vec::new();
@@ -131,7 +133,7 @@ fn every_address_answers_as_its_document_says(place: Where) {
                 "get" => served.get(&address),
                 _ => served.post(&address, body(path)),
             };
-            let due = if path.ends_with("/resume") { 409 } else { 200 };
+            let due = if path.ends_with("{id}/resume") { 409 } else { 200 };
             assert_eq!(answer.status, due, "{method} {address}: {answer:?}");
             let of = if due == 200 { &operation["responses"]["200"] } else { &operation["responses"]["default"] };
             let (kind, content) = of["content"].as_object().unwrap().iter().next().unwrap();

@@ -25,6 +25,8 @@ from ._described import (
     FunctionOptions,
     ProgressRecord,
     RetryPolicy,
+    ScheduleFilter,
+    ScheduleOptions,
     SignalRecord,
     SqliteOptions,
     TaskRecord,
@@ -53,7 +55,7 @@ from ._errors import (
 from ._executor import Execution, Executor
 from ._functions import Activity, Durable, Function, Handler, Request, UseOptions, activity, durable
 from ._library import configure, describe, version
-from ._requests import CleanupReport, ExecutionState, TaskInfo, WorkerStatus
+from ._requests import CleanupReport, ExecutionState, KeptSchedule, Schedule, TaskInfo, Tick, WorkerStatus
 from ._shutdown import shutdown
 from ._task import Suspended, TaskContext
 from ._watching import ExecutionEvent
@@ -103,6 +105,7 @@ __all__ = [
     "FunctionOptions",
     "Handler",
     "InvalidError",
+    "KeptSchedule",
     "LeaseLostError",
     "NondeterminismError",
     "NotFoundError",
@@ -110,6 +113,9 @@ __all__ = [
     "ProgressRecord",
     "Request",
     "RetryPolicy",
+    "Schedule",
+    "ScheduleFilter",
+    "ScheduleOptions",
     "shutdown",
     "SignalRecord",
     "SqliteOptions",
@@ -119,6 +125,7 @@ __all__ = [
     "testing",
     "TaskInfo",
     "TaskRecord",
+    "Tick",
     "TimeoutError",
     "UnsupportedError",
     "UnwritableError",

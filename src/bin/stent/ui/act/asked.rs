@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use stent::backend::DeadLetterFilter;
+use stent::backend::{DeadLetterFilter, ScheduleChange};
 use stent::codec;
 use stent::model::{DispatchOptions, Id, Payload, TaskOptions, parse_duration};
 
@@ -21,6 +21,7 @@ pub enum Asked {
     Retry(Id),
     Replay(Which),
     Discard(Which),
+    Schedule { name: String, change: ScheduleChange },
 }
 
 #[derive(Debug)]
@@ -111,6 +112,14 @@ struct CancelBody {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct ScheduleBody {
+    name: String,
+    #[serde(default)]
+    note: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Nothing {}
 
 fn time(what: &str, text: Option<&str>) -> Answer<Option<Duration>> {
@@ -140,6 +149,10 @@ impl Asked {
             Act::Retry(execution) => Self::Retry(execution),
             Act::Replay => Self::Replay(Which::read(fields)?),
             Act::Discard => Self::Discard(Which::read(fields)?),
+            Act::Pause | Act::Unpause | Act::Trigger => {
+                let name = fields.text("name").ok_or_else(|| Refusal::invalid("No schedule is named."))?;
+                schedule(act, ScheduleBody { name, note: fields.text("note") })
+            }
         })
     }
 
@@ -159,6 +172,7 @@ impl Asked {
             Act::Retry(execution) => nothing(text).map(|()| Self::Retry(execution))?,
             Act::Replay => Self::Replay(codec::from_json::<Which>("the body", text)?.check()?),
             Act::Discard => Self::Discard(codec::from_json::<Which>("the body", text)?.check()?),
+            Act::Pause | Act::Unpause | Act::Trigger => schedule(act, codec::from_json("the body", text)?),
         })
     }
 
@@ -172,9 +186,19 @@ impl Asked {
             | Self::Retry(execution) => {
                 vec![execution.to_string()]
             }
+            Self::Schedule { name, .. } => vec![name.clone()],
             Self::Replay(which) | Self::Discard(which) => which.tasks.iter().map(ToString::to_string).collect(),
         }
     }
+}
+
+fn schedule(act: Act, ScheduleBody { name, note }: ScheduleBody) -> Asked {
+    let change = match act {
+        Act::Pause => ScheduleChange::Pause { note },
+        Act::Trigger => ScheduleChange::Trigger { overlap: None },
+        _ => ScheduleChange::Resume,
+    };
+    Asked::Schedule { name, change }
 }
 
 fn nothing(text: &str) -> Answer<()> {

@@ -12,6 +12,10 @@ pub enum Act {
     Retry(Id),
     Replay,
     Discard,
+    /// Those of schedules are told which by a field.
+    Pause,
+    Unpause,
+    Trigger,
 }
 
 /// Every address of the API that acts, as its document has it.
@@ -24,6 +28,9 @@ pub const ACTS: &[&str] = &[
     "/executions/{id}/retry",
     "/dead-letters/replay",
     "/dead-letters/discard",
+    "/schedules/pause",
+    "/schedules/resume",
+    "/schedules/trigger",
 ];
 
 impl Act {
@@ -39,6 +46,9 @@ impl Act {
             ["executions", id, "retry"] => Self::Retry(of(id)?),
             ["dead-letters", "replay"] => Self::Replay,
             ["dead-letters", "discard"] => Self::Discard,
+            ["schedules", "pause"] => Self::Pause,
+            ["schedules", "resume"] => Self::Unpause,
+            ["schedules", "trigger"] => Self::Trigger,
             _ => return None,
         })
     }
@@ -50,6 +60,9 @@ impl Act {
                 format!("/executions/{id}/{}", self.word())
             }
             Self::Replay | Self::Discard => format!("/dead-letters/{}", self.word()),
+            Self::Pause => "/schedules/pause".to_owned(),
+            Self::Unpause => "/schedules/resume".to_owned(),
+            Self::Trigger => "/schedules/trigger".to_owned(),
         }
     }
 
@@ -63,14 +76,21 @@ impl Act {
             Self::Retry(_) => "retry",
             Self::Replay => "replay",
             Self::Discard => "discard",
+            Self::Pause => "pause",
+            Self::Unpause => "resume",
+            Self::Trigger => "trigger",
         }
     }
 
     pub fn execution(self) -> Option<Id> {
         match self {
             Self::Signal(id) | Self::Cancel(id) | Self::Resume(id) | Self::Retry(id) => Some(id),
-            Self::Dispatch | Self::Replay | Self::Discard => None,
+            _ => None,
         }
+    }
+
+    pub fn is_of_schedule(self) -> bool {
+        matches!(self, Self::Pause | Self::Unpause | Self::Trigger)
     }
 
     /// Is there something to fill in, which is shown again before it is done?

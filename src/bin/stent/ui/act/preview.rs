@@ -1,13 +1,14 @@
 //! What the form of an act shows of what it would act upon.
 
+use stent::backend::KeptSchedule;
 use stent::model::{DeadLetter, Execution};
 
 use super::asked::Which;
 use super::kind::Act;
 use crate::ui::app::App;
 use crate::ui::fields::Fields;
-use crate::ui::read::{Parked, execution_of, letter, parked_tasks};
-use crate::ui::refusal::Answer;
+use crate::ui::read::{Parked, execution_of, letter, parked_tasks, schedule};
+use crate::ui::refusal::{Answer, Refusal};
 
 /// Letters that are named.
 const SHOWN: usize = 20;
@@ -18,6 +19,7 @@ pub struct Preview {
     pub execution: Option<Execution>,
     pub parked: Vec<Parked>,
     pub letters: Vec<DeadLetter>,
+    pub schedule: Option<KeptSchedule>,
     /// There are more letters than these.
     pub more: bool,
 }
@@ -36,6 +38,10 @@ pub async fn preview(app: &App, act: Act, fields: &Fields) -> Answer<Preview> {
         Act::Retry(id) => {
             preview.execution = Some(execution_of(app, id).await?);
             letters(app, &Which { execution: Some(id), ..Which::default() }, &mut preview).await?;
+        }
+        Act::Pause | Act::Unpause | Act::Trigger => {
+            let name = fields.text("name").ok_or_else(|| Refusal::invalid("No schedule is named."))?;
+            preview.schedule = Some(schedule(app, &name).await?);
         }
         Act::Replay | Act::Discard => letters(app, &Which::read(fields)?, &mut preview).await?,
     }

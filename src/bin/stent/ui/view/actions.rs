@@ -8,6 +8,7 @@ use super::layout::{page, secret};
 use super::parts::{execution, execution_state, lines, payload, task, time};
 use crate::ui::act::{Act, Asked, Dispatch, Done, Preview};
 use crate::ui::fields::Fields;
+use crate::ui::page::WantedSchedules;
 use crate::ui::refusal::Refusal;
 use crate::words::{self, several, visible};
 
@@ -49,6 +50,22 @@ pub fn form(
                     (letters(ctx, preview))
                     (confirm("Retry", false))
                 }
+                (Act::Pause, None) => {
+                    (schedule(preview))
+                    p { "It starts nothing by its times until it is resumed. What runs or waits goes on." }
+                    (input("note", "Why, for people", fields, ""))
+                    (confirm("Pause", false))
+                }
+                (Act::Unpause, None) => {
+                    (schedule(preview))
+                    p { "It goes on from now. What it would have started meanwhile is not caught up." }
+                    (confirm("Resume", false))
+                }
+                (Act::Trigger, None) => {
+                    (schedule(preview))
+                    p { "It ticks now, whatever its times. If another run goes on, its own rule says what becomes of this one." }
+                    (confirm("Trigger", false))
+                }
                 (Act::Replay, None) => {
                     p { "Each of these starts a new execution, in which only the failed path runs again. The letters go." }
                     (chosen(fields))
@@ -62,7 +79,7 @@ pub fn form(
                     (confirm("Discard", true))
                 }
             }
-            a.button href=(ctx.to(&back(act))) { "Back" }
+            a.button href=(ctx.to(&back(act, preview))) { "Back" }
         }
     };
     page(ctx, &Shown::new(title, vec![("act", body)]), false)
@@ -77,10 +94,19 @@ fn title(act: Act) -> &'static str {
         Act::Retry(_) => "Retry this execution?",
         Act::Replay => "Replay dead letters?",
         Act::Discard => "Discard dead letters?",
+        Act::Pause => "Pause this schedule?",
+        Act::Unpause => "Resume this schedule?",
+        Act::Trigger => "Trigger this schedule?",
     }
 }
 
-fn back(act: Act) -> String {
+fn back(act: Act, preview: &Preview) -> String {
+    if act.is_of_schedule() {
+        return preview
+            .schedule
+            .as_ref()
+            .map_or_else(|| "/schedules".to_owned(), |kept| WantedSchedules::one(&kept.schedule.name).link());
+    }
     match act.execution() {
         Some(id) => format!("/executions/{id}"),
         None if act == Act::Dispatch => "/executions".to_owned(),
@@ -99,6 +125,16 @@ fn about(ctx: &Ctx<'_>, of: Option<&Execution>) -> Markup {
     html! {
         @if let Some(one) = of {
             p.lead { strong { (visible(&one.root_function)) } " " (execution_state(one.state)) " " (execution(ctx, one.id)) ", created " (time(one.created_at)) }
+        }
+    }
+}
+
+/// Which schedule is meant.
+fn schedule(preview: &Preview) -> Markup {
+    html! {
+        @if let Some(kept) = &preview.schedule {
+            p.lead { strong { (visible(&kept.schedule.name)) } " starts " strong { (visible(&kept.schedule.function)) } }
+            input type="hidden" name="name" value=(kept.schedule.name);
         }
     }
 }
