@@ -2,6 +2,7 @@
 //! that time.
 
 mod timetable;
+mod when;
 mod zone;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use super::state::words;
 use super::{DispatchOptions, Error, Id, Payload, Result, Timestamp, check_name, check_size, format_duration, seconds};
 
 pub use timetable::Timetable;
+pub use when::When;
 
 /// Times of one schedule that are given as a list.
 pub const TIMES_MAX: usize = 1_000;
@@ -59,15 +61,6 @@ words! {
         Triggered = "triggered",
         Backfilled = "backfilled",
     }
-}
-
-/// When a schedule ticks.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum When {
-    Cron(String),
-    Every(#[serde(with = "seconds")] Duration),
-    Times(Vec<Timestamp>),
 }
 
 /// A schedule as its owner writes it.
@@ -156,7 +149,7 @@ impl Schedule {
         {
             return wrong("end", format!("is {end}, before the start, {start}"));
         }
-        Timetable::new(self)
+        Timetable::new(&self.when, &self.time_zone, self.start, self.end)
     }
 
     fn check_options(&self) -> Result<()> {

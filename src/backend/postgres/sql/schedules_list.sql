@@ -5,7 +5,7 @@ SELECT
         (SELECT e.state IN ('pending', 'running', 'cancelling') FROM executions AS e WHERE e.id = s.last_execution), false
     ) AS running
 FROM schedules AS s
-WHERE ($1 IS NULL OR s.name = $1) AND ($2 IS NULL OR s.owner = $2) AND ($3 IS NULL OR s.function = $3)
-    AND ($4 IS NULL OR s.name COLLATE "C" > $4)
+WHERE ($1::text IS NULL OR s.name = $1) AND ($2::text IS NULL OR s.owner = $2) AND ($3::text IS NULL OR s.function = $3)
+    AND ($4::text IS NULL OR s.name COLLATE "C" > $4)
 ORDER BY s.name COLLATE "C"
 LIMIT $5
