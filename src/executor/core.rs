@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::declared::Declared;
+use super::declared_schedules::DeclaredSchedules;
 use super::doubts::Doubts;
 use super::log::{LogRecord, Logger};
 use super::metrics::Metrics;
-use super::schedules::DeclaredSchedules;
 use super::trace::Tracer;
 use crate::backend::SharedBackend;
 use crate::model::{Canonical, Level};

@@ -11,6 +11,7 @@ mod cleanup;
 mod client;
 mod core;
 mod declared;
+mod declared_schedules;
 mod doubts;
 mod events;
 mod explained;
@@ -54,9 +55,9 @@ use self::declared::Declared;
 use self::doubts::Doubts;
 use crate::backend::SharedBackend;
 use crate::model::{Canonical, Error, FunctionOptions, Result, WorkerOptions, check_name};
+use declared_schedules::DeclaredSchedules;
 use metrics::Metrics;
 use registry::{Registered, Registry};
-use schedules::DeclaredSchedules;
 use waiters::Waiters;
 
 /// Starts executions, waits for them and runs workers on one store. Cheap to clone. Every method may be called from

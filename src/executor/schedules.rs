@@ -1,25 +1,8 @@
 //! Schedules: what the client does with them, and those that this executor's workers declare when they start.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
-
 use super::Executor;
 use crate::backend::{KeptSchedule, PutSchedules, ScheduleChange, ScheduleFilter, Tick};
 use crate::model::{Error, Result, Schedule, check_name};
-
-/// What is declared, by owner.
-#[derive(Default)]
-pub(super) struct DeclaredSchedules(Mutex<BTreeMap<String, PutSchedules>>);
-
-impl DeclaredSchedules {
-    fn set(&self, owner: String, put: PutSchedules) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(owner, put);
-    }
-
-    pub(super) fn all(&self) -> Vec<PutSchedules> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
-    }
-}
 
 impl Executor {
     /// Puts a schedule, which replaces one of the same name and keeps its pause.

@@ -121,6 +121,11 @@ static void schedules(stent_executor *executor) {
     CHECK(has(text, "\"at\":\"2026-03-28T23:00:00.000000Z\"") && has(text, "\"at\":\"2026-03-29T22:00:00.000000Z\""));
     stent_free(text);
     OK(stent_executor_schedules_declare(executor, "me", "[]", "{\"remove_others\": true}", ERROR));
+    const char *schedules = "[]";
+    stent_error *error = NULL;
+    stent_status status;
+    status = stent_executor_schedules_declare(executor, "billing", schedules, "{\"remove_others\": true}", &error);
+    CHECK(status == STENT_OK && error == NULL);
     OK(stent_executor_schedule_delete(executor, "daily", ERROR));
     EXPECT(STENT_E_NOT_FOUND, stent_executor_schedule_delete(executor, "daily", ERROR));
     SAYS("no schedule 'daily'");

@@ -69,10 +69,10 @@ fn schedules_are_paused_resumed_and_triggered(place: Where) {
     assert!(served.get(one).ok().body.contains("To come"));
     let asks = served.get("/schedules/pause?name=night+%26+day").ok().body;
     assert!(asks.contains("Pause this schedule?") && asks.contains("value=\"night &amp; day\""), "{asks}");
-    served.form("/schedules/pause", "name=night+%26+day&note=enough&confirm=yes").ok();
+    assert_eq!(served.form("/schedules/pause", "name=night+%26+day&note=enough&confirm=yes").status, 303);
     let paused = served.get(&format!("/api{one}")).ok().json()["schedules"][0].clone();
     assert_eq!((&paused["pause_note"], &paused["next_at"]), (&"enough".into(), &Value::Null));
-    served.form("/schedules/resume", "name=night+%26+day&confirm=yes").ok();
+    assert_eq!(served.form("/schedules/resume", "name=night+%26+day&confirm=yes").status, 303);
     assert!(served.get(&format!("/api{one}")).ok().json()["schedules"][0]["next_at"].is_string());
     let done = served.form("/schedules/trigger", "name=night+%26+day&confirm=yes");
     assert_eq!(done.status, 303, "{done:?}");
