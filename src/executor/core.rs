@@ -6,6 +6,7 @@ use super::declared::Declared;
 use super::doubts::Doubts;
 use super::log::{LogRecord, Logger};
 use super::metrics::Metrics;
+use super::schedules::DeclaredSchedules;
 use super::trace::Tracer;
 use crate::backend::SharedBackend;
 use crate::model::{Canonical, Level};
@@ -20,6 +21,7 @@ pub(super) struct Core {
     pub(super) tracer: Option<Arc<dyn Tracer>>,
     pub(super) declared: Declared,
     pub(super) doubts: Doubts,
+    pub(super) schedules: DeclaredSchedules,
 }
 
 impl Core {

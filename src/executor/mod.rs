@@ -21,6 +21,7 @@ mod metrics;
 mod prometheus;
 mod registry;
 pub mod replay;
+mod schedules;
 mod series;
 mod stats;
 mod status;
@@ -55,6 +56,7 @@ use crate::backend::SharedBackend;
 use crate::model::{Canonical, Error, FunctionOptions, Result, WorkerOptions, check_name};
 use metrics::Metrics;
 use registry::{Registered, Registry};
+use schedules::DeclaredSchedules;
 use waiters::Waiters;
 
 /// Starts executions, waits for them and runs workers on one store. Cheap to clone. Every method may be called from
@@ -91,7 +93,8 @@ impl Executor {
     ) -> Self {
         let waiters = Waiters::new(Arc::clone(&backend), runtime.clone());
         let (metrics, declared, doubts) = (Metrics::default(), Declared::default(), Doubts::default());
-        let core = Arc::new(Core { backend, canonical, runtime, logger, metrics, tracer, declared, doubts });
+        let schedules = DeclaredSchedules::default();
+        let core = Arc::new(Core { backend, canonical, runtime, logger, metrics, tracer, declared, doubts, schedules });
         Self(Arc::new(Inner { core, waiters, functions: RwLock::default(), workers: Mutex::default() }))
     }
 
