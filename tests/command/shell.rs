@@ -36,14 +36,15 @@ fn serves(folder: &Path, line: &str) {
     let mut said = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
     let mut told = String::new();
-    if said.contains("http://") {
+    let listens = said.contains("http://") || said.contains("unix:/");
+    if listens {
         Command::new("kill").arg(child.id().to_string()).status().unwrap();
     } else {
         child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
     }
     let ended = child.wait().unwrap();
     let is_well = ended.success() || ended.signal() == Some(SIGTERM);
-    assert!(said.contains("http://") && is_well, "{line}: {ended}: {said}{told}");
+    assert!(listens && is_well, "{line}: {ended}: {said}{told}");
 }
 
 /// Runs a block. What serves is at a port of its own: two tests may run at once, and whoever runs them may serve something.
@@ -58,6 +59,7 @@ pub fn works(folder: &Path, block: &str) -> String {
         let line = line.split("  #").next().unwrap().trim_end();
         match (is_served(line), line.split_once("--listen 0.0.0.0:")) {
             (false, _) => drop(works(folder, line)),
+            (true, None) if line.contains("--listen unix:") => serves(folder, line),
             (true, Some((before, after))) => {
                 serves(folder, &format!("{before}--listen 0.0.0.0:0 {}", after.split_once(' ').unwrap_or(("", "")).1));
             }

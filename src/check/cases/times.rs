@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use stent::backend::Commands;
-use stent::model::{CallOptions, DispatchOptions, ExecutionState, FunctionOptions, TaskState, WaitMode};
+use stent::backend::{Commands, Request};
+use stent::model::{CallOptions, DispatchOptions, Execution, ExecutionState, FunctionOptions, TaskState, WaitMode};
 
 use super::house::*;
 
@@ -159,12 +159,15 @@ async fn an_execution_expires(store: Store) {
 /// After an outage, before any sweep: neither its root nor a child of it.
 async fn what_has_expired_does_not_begin(store: Store) {
     store.worker("w", &["root", "child"]).await;
-    let expiring = || DispatchOptions { expiry: Some(SOON_DUE), ..DispatchOptions::default() };
-    let begun = store.start_with("root", "[1]", expiring()).await.must();
-    let root = store.take().await;
+    let root = store.root("root").await;
     store.suspend(&root, spawns([call(&root, 1, "child")]), WaitMode::Any, &[1], 0).await;
-    let idle = store.start_with("root", "[2]", expiring()).await.must();
-    tokio::time::sleep(2 * SOON_DUE).await;
+    let begun = root.task.execution_id;
+    let idle = store.start("root").await;
+    for execution in [begun, idle] {
+        let record = store.execution(execution).await;
+        let expired = Execution { expiry_at: Some(record.created_at), ..record };
+        store.backend.call(Request::UpdateExecution { execution: expired }).await.must();
+    }
     store.idle().await;
     for execution in [begun, idle] {
         store.until_execution(execution, ExecutionState::TimedOut).await;

@@ -72,8 +72,10 @@ fn the_pages_lines_serve_it_protect_it_and_ask_it() {
         let here = lines.replace("/etc/stent", folder.join("stent").to_str().unwrap());
         here.replace("postgresql://stent@db/app", &format!("'{database}'"))
     };
-    let [serve, token, ask, act] = blocks(PAGE, "sh").try_into().expect("four blocks");
+    let [serve, token, ask, act, within] = blocks(PAGE, "sh").try_into().expect("five blocks");
     works(&folder, &at_home(&serve));
+    works(&folder, &within.replace("/run/app", folder.to_str().unwrap()));
+    assert!(!folder.join("stent.sock").exists(), "it takes its socket away");
     works(&folder, &at_home(&token));
     let token = folder.join("stent/ui.token");
     assert_eq!(fs::read_to_string(&token).unwrap().trim().len(), 64);
