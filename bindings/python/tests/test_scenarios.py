@@ -105,8 +105,8 @@ async def test_failure(host: Host) -> None:
 
 async def test_schedule(host: Host) -> None:
     def hourly(name: str, **more: Any) -> stent.Schedule:
-        greeting = stent.Function("python.hello").bind("ada")
-        return stent.Schedule(name, greeting, cron="0 * * * *", time_zone="Europe/Berlin", **more)
+        hello: stent.Function[[str], str] = stent.Function("python.hello")
+        return stent.Schedule(name, hello.bind("ada"), cron="0 * * * *", time_zone="Europe/Berlin", **more)
 
     async with host.client() as client:
         await client.put_schedule(hourly("old", owner="scenarios"))
