@@ -90,6 +90,9 @@ pub async fn ui(place: &Place, db: &str, ui: Ui, screen: &mut Screen) -> Result<
         Trouble::failed(format!("listen on {place}: {why}"))
             .hint("give another address by --listen ADDRESS:PORT (with the port 0 a free one is taken) or unix:/PATH")
     };
+    // Before anybody knows that it is there, so that whoever ends it at once finds it listening.
+    let ended = |kind| signal(kind).map_err(|why| Trouble::failed(format!("listen for signals: {why}")));
+    let (mut interrupted, mut terminated) = (ended(SignalKind::interrupt())?, ended(SignalKind::terminate())?);
     let gate = Gate::open(&ui.listen).await.map_err(failed)?;
     let listening = gate.address(&ui.base_path).map_err(failed)?;
     screen.line(format!("The page is at {listening} until this program is ended."));
@@ -97,8 +100,6 @@ pub async fn ui(place: &Place, db: &str, ui: Ui, screen: &mut Screen) -> Result<
     screen.show()?;
     let guard = Guard::new(token.as_deref(), &ui.hosts, &ui.base_path);
     let app = Arc::new(App::new(place, db, guard, audit, &ui));
-    let ended = |kind| signal(kind).map_err(|why| Trouble::failed(format!("listen for signals: {why}")));
-    let (mut interrupted, mut terminated) = (ended(SignalKind::interrupt())?, ended(SignalKind::terminate())?);
     tokio::select! {
         never = door::serve(&gate, routes::router(Arc::clone(&app)), app.base.clone()) => match never {},
         _ = interrupted.recv() => Ok(DONE),
