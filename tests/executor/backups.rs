@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use stent::backend::ExecutionFilter;
-use stent::model::{CallOptions, ExecutionState, WorkerOptions};
+use stent::backend::{ExecutionFilter, NewSignal};
+use stent::model::{CallOptions, ExecutionState, WaitSignalOptions, WorkerOptions};
 
 use crate::house::{House, text, until};
 
 const STEPS: usize = 12;
 const ORDERS: usize = 60;
+
+/// From this one on they wait for a signal at their end.
+const WAITING: usize = ORDERS - 2;
 
 fn furnish(house: &House) {
     house.function("step", |task| task.complete(task.args()));
@@ -17,6 +20,9 @@ fn furnish(house: &House) {
             let result = task.call("step", format!("[{n}]").as_str().into(), CallOptions::default())?;
             assert_eq!(text(&result), format!("[{n}]"));
             task.sleep(Duration::from_millis(1), None)?;
+        }
+        if (WAITING..ORDERS).any(|n| text(&task.args()) == format!("[{n}]")) {
+            task.wait_signal("go", WaitSignalOptions::default())?;
         }
         task.complete(task.args())
     });
@@ -34,9 +40,13 @@ fn a_copy_made_under_busy_workers_finishes_its_work() {
     let _worker = house.worker_with(options());
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy.db");
-    for n in 0..ORDERS {
-        house.dispatch("order", &format!("[{n}]"));
-    }
+    let orders: Vec<_> = (0..ORDERS).map(|n| house.dispatch("order", &format!("[{n}]"))).collect();
+    let go = |house: &House| {
+        for execution in orders[WAITING..].iter().copied() {
+            let signal = NewSignal { execution, name: "go".into(), payload: "1".into(), id: None };
+            house.on(house.executor.signal(signal)).unwrap();
+        }
+    };
     let over = |house: &House| {
         let filter = ExecutionFilter { state: Some(ExecutionState::Completed), limit: 100, ..Default::default() };
         house.on(house.executor.list(filter)).unwrap().len()
@@ -53,10 +63,12 @@ fn a_copy_made_under_busy_workers_finishes_its_work() {
     let had = over(&copied);
     assert!((3..ORDERS).contains(&had), "{had} of {}", all().len());
     let _worker = copied.worker_with(options());
+    go(&copied);
     for execution in all() {
         assert_eq!(copied.result(execution.id).unwrap(), execution.args);
     }
     assert_eq!((all().len(), over(&copied)), (ORDERS, ORDERS));
     // The store that was copied knows nothing of it.
+    go(&house);
     until("all have ended there", || over(&house) == ORDERS);
 }

@@ -43,7 +43,7 @@ pub(in crate::executor) trait LeaseHolder: Send + Sync {
     /// A task takes no slot any more and has nothing to say.
     fn unload(&self);
     /// A task that kept its slot without a thread has ended.
-    fn kept_slot_freed(&self);
+    fn kept_slot_freed(&self, suspect: bool);
 
     /// Has [`TaskCore::ring`] called at that time.
     fn set_alarm(&self, at: Instant, alarm: Alarm, task: Weak<TaskCore>) -> AlarmKey;

@@ -95,7 +95,7 @@ impl TaskCore {
 
     /// Its slot was kept for it, and it has no need of it.
     pub(in crate::executor) fn free_slot(&self) {
-        self.holder.kept_slot_freed();
+        self.holder.kept_slot_freed(self.is_suspect());
     }
 
     pub(super) fn add_handle(&self) {
@@ -120,7 +120,7 @@ impl TaskCore {
 
     pub(super) fn end_deferred(self: &Arc<Self>, state: MutexGuard<'_, State>, status: Status, abandoned: bool) {
         self.end(state, status, abandoned);
-        self.holder.kept_slot_freed();
+        self.holder.kept_slot_freed(self.is_suspect());
     }
 
     /// Decides the outcome and sends it to the store. Never blocks.

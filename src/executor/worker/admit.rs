@@ -164,9 +164,9 @@ impl Shared {
         }
     }
 
-    /// So many bodies may run at once from now on.
-    pub(super) fn allow(&self, slots: usize) {
-        self.no_thread(self.pool.allow(slots));
+    /// So many bodies of others than suspects may run at once from now on.
+    pub(super) fn allow(&self, others: usize) {
+        self.no_thread(self.pool.allow(others));
     }
 
     fn no_thread(&self, outcome: std::io::Result<()>) {

@@ -1,23 +1,18 @@
 //! Slots without threads. A job that gets a slot starts at once, on the thread that brought it, and keeps the slot
 //! until it has ended.
 
-use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use super::pool::{Job, Slot};
+use super::turns::{Job, Slot, Turns};
 use crate::executor::sync::lock;
 
 pub(super) struct Desk<J: Job> {
-    slots: usize,
     /// std Mutex: never held while a job runs.
     state: Mutex<State<J>>,
 }
 
 struct State<J> {
-    queue: VecDeque<J>,
-    /// Slots that may be used just now.
-    allowed: usize,
-    busy: usize,
+    turns: Turns<J>,
     /// A thread is starting jobs and will also start those that are added meanwhile. So a job that ends at once does
     /// not start the next one recursively.
     starting: bool,
@@ -25,41 +20,27 @@ struct State<J> {
 
 impl<J: Job> Desk<J> {
     pub(super) fn new(slots: usize) -> Self {
-        Self { slots, state: Mutex::new(State { queue: VecDeque::new(), allowed: slots, busy: 0, starting: false }) }
+        Self { state: Mutex::new(State { turns: Turns::new(slots), starting: false }) }
     }
 
     /// Queues jobs that start as slots become free: `first` before those that are queued already, `then` after them.
     pub(super) fn push(&self, first: Vec<J>, then: Vec<J>) {
-        let mut state = lock(&self.state);
-        for job in first.into_iter().rev() {
-            state.queue.push_front(job);
-        }
-        state.queue.extend(then);
-        drop(state);
+        lock(&self.state).turns.push(first, then);
         self.start();
     }
 
-    pub(super) fn slot_freed(&self) {
-        let mut state = lock(&self.state);
-        state.busy = state.busy.saturating_sub(1);
-        drop(state);
+    pub(super) fn slot_freed(&self, apart: bool) {
+        lock(&self.state).turns.freed(apart);
         self.start();
     }
 
-    /// So many slots may be used from now on, of those that there are; what uses one goes on.
-    pub(super) fn allow(&self, slots: usize) {
-        lock(&self.state).allowed = slots.min(self.slots);
+    pub(super) fn allow(&self, others: usize) {
+        lock(&self.state).turns.allow(others);
         self.start();
     }
 
-    pub(super) fn take_queued(&self) -> Vec<J> {
-        lock(&self.state).queue.drain(..).collect()
-    }
-
-    /// The number of slots in use, and of jobs that wait for one.
-    pub(super) fn counts(&self) -> (usize, usize) {
-        let state = lock(&self.state);
-        (state.busy, state.queue.len())
+    pub(super) fn look<R>(&self, look: impl FnOnce(&mut Turns<J>) -> R) -> R {
+        look(&mut lock(&self.state).turns)
     }
 
     fn start(&self) {
@@ -67,14 +48,13 @@ impl<J: Job> Desk<J> {
         if std::mem::replace(&mut state.starting, true) {
             return;
         }
-        while state.busy < state.allowed {
-            let Some(job) = state.queue.pop_front() else { break };
-            state.busy += 1;
+        while let Some(job) = state.turns.next() {
             drop(state);
+            let apart = job.is_apart();
             let slot = job.run();
             state = lock(&self.state);
             if slot == Slot::Free {
-                state.busy = state.busy.saturating_sub(1);
+                state.turns.freed(apart);
             }
         }
         state.starting = false;
@@ -95,6 +75,10 @@ mod tests {
             self.0.fetch_add(1, SeqCst);
             self.1
         }
+
+        fn is_apart(&self) -> bool {
+            false
+        }
     }
 
     #[test]
@@ -102,23 +86,23 @@ mod tests {
         let (desk, ran) = (Desk::new(2), Arc::new(AtomicUsize::new(0)));
         let jobs = |count| (0..count).map(|_| Counting(Arc::clone(&ran), Slot::Kept)).collect::<Vec<_>>();
         desk.push(Vec::new(), jobs(3));
-        assert_eq!((ran.load(SeqCst), desk.counts()), (2, (2, 1)));
-        desk.slot_freed();
-        assert_eq!((ran.load(SeqCst), desk.counts()), (3, (2, 0)));
+        assert_eq!((ran.load(SeqCst), desk.look(|turns| turns.counts())), (2, (2, 1)));
+        desk.slot_freed(false);
+        assert_eq!((ran.load(SeqCst), desk.look(|turns| turns.counts())), (3, (2, 0)));
         desk.allow(1);
-        desk.slot_freed();
+        desk.slot_freed(false);
         desk.push(Vec::new(), jobs(1));
-        assert_eq!((ran.load(SeqCst), desk.counts()), (3, (1, 1)));
+        assert_eq!((ran.load(SeqCst), desk.look(|turns| turns.counts())), (3, (1, 1)));
         desk.allow(2);
-        assert_eq!((ran.load(SeqCst), desk.counts()), (4, (2, 0)));
+        assert_eq!((ran.load(SeqCst), desk.look(|turns| turns.counts())), (4, (2, 0)));
         desk.push(jobs(1), Vec::new());
-        assert_eq!(desk.take_queued().len(), 1);
+        assert_eq!(desk.look(Turns::take_queued).len(), 1);
     }
 
     #[test]
     fn jobs_that_are_over_at_once_need_no_depth() {
         let (desk, ran) = (Desk::new(1), Arc::new(AtomicUsize::new(0)));
         desk.push(Vec::new(), (0..100_000).map(|_| Counting(Arc::clone(&ran), Slot::Free)).collect());
-        assert_eq!((ran.load(SeqCst), desk.counts()), (100_000, (0, 0)));
+        assert_eq!((ran.load(SeqCst), desk.look(|turns| turns.counts())), (100_000, (0, 0)));
     }
 }

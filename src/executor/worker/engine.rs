@@ -363,7 +363,7 @@ impl Engine {
             });
             message.task.hold_over();
             message.task.lose(flag::LOST);
-            self.suspects.refused(&message.task);
+            self.suspects.refused(&self.shared, &message.task);
         }
         let tasks: Vec<_> = batch.into_iter().map(|message| message.task).collect();
         self.shared.forget(&tasks);

@@ -6,6 +6,7 @@
 //! | `flight` | transactions on their way to the store, of which there may be two |
 //! | `settle` `weight` | applies the store's verdicts to the tasks, and measures what was recorded |
 //! | `admit` | takes claimed tasks to their handlers: loads journals and cached results |
+//! | `turns` | whose turn it is for a slot |
 //! | `pool` `run` | handler threads and their slots |
 //! | `desk` | slots without threads, for a poller's worker |
 //! | `slots` | the one or the other |
@@ -36,6 +37,7 @@ mod slots;
 mod strays;
 mod suspects;
 mod sweeps;
+mod turns;
 mod weight;
 
 use std::collections::HashSet;

@@ -5,9 +5,9 @@
 //! many long ones still get their threads quickly.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex};
 
+use super::turns::{Job, Slot, Turns};
 use crate::executor::sync::lock;
 use crate::threads;
 
@@ -20,19 +20,6 @@ pub fn on_handler_thread() -> bool {
     HANDLER.get()
 }
 
-/// What a pool runs.
-pub(super) trait Job: Send + 'static {
-    fn run(self) -> Slot;
-}
-
-/// What happens to the slot after a job has run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Slot {
-    Free,
-    /// The job goes on without the thread; [`Pool::slot_freed`] is called when it has ended.
-    Kept,
-}
-
 pub(super) struct Pool<J: Job>(Arc<Inner<J>>);
 
 struct Inner<J> {
@@ -42,22 +29,12 @@ struct Inner<J> {
 }
 
 struct State<J> {
-    queue: VecDeque<J>,
-    /// Slots that may be used just now.
-    allowed: usize,
-    /// Slots in use: jobs that run, and those that go on without a thread.
-    busy: usize,
+    turns: Turns<J>,
     threads: usize,
     idle: usize,
     /// A thread was woken or made and has not looked at the queue yet.
     searching: bool,
     closed: bool,
-}
-
-impl<J> State<J> {
-    fn can_start(&self) -> bool {
-        !self.queue.is_empty() && self.busy < self.allowed
-    }
 }
 
 enum Help {
@@ -68,15 +45,7 @@ enum Help {
 
 impl<J: Job> Pool<J> {
     pub(super) fn new(slots: usize) -> Self {
-        let state = State {
-            queue: VecDeque::new(),
-            allowed: slots,
-            busy: 0,
-            threads: 0,
-            idle: 0,
-            searching: false,
-            closed: false,
-        };
+        let state = State { turns: Turns::new(slots), threads: 0, idle: 0, searching: false, closed: false };
         Self(Arc::new(Inner { slots, state: Mutex::new(state), wake: Condvar::new() }))
     }
 
@@ -86,19 +55,16 @@ impl<J: Job> Pool<J> {
     /// There is no thread, and none could be created. The jobs stay queued; [`Pool::kick`] tries again.
     pub(super) fn push(&self, first: Vec<J>, then: Vec<J>) -> std::io::Result<()> {
         let mut state = lock(&self.0.state);
-        for job in first.into_iter().rev() {
-            state.queue.push_front(job);
-        }
-        state.queue.extend(then);
+        state.turns.push(first, then);
         let help = self.0.help(&mut state);
         drop(state);
         Inner::give(&self.0, help)
     }
 
     /// A job that went on without its thread has ended.
-    pub(super) fn slot_freed(&self) {
+    pub(super) fn slot_freed(&self, apart: bool) {
         let mut state = lock(&self.0.state);
-        state.busy = state.busy.saturating_sub(1);
+        state.turns.freed(apart);
         let help = self.0.help(&mut state);
         drop(state);
         // If no thread could be created, the next kick tries again.
@@ -111,34 +77,25 @@ impl<J: Job> Pool<J> {
         Inner::give(&self.0, help)
     }
 
-    /// So many slots may be used from now on, of those that there are; what uses one goes on.
-    ///
     /// # Errors
     /// As [`Pool::push`].
-    pub(super) fn allow(&self, slots: usize) -> std::io::Result<()> {
+    pub(super) fn allow(&self, others: usize) -> std::io::Result<()> {
         let mut state = lock(&self.0.state);
-        state.allowed = slots.min(self.0.slots);
+        state.turns.allow(others);
         let help = self.0.help(&mut state);
         drop(state);
         Inner::give(&self.0, help)
     }
 
-    /// Takes back what has not started.
-    pub(super) fn take_queued(&self) -> Vec<J> {
-        lock(&self.0.state).queue.drain(..).collect()
-    }
-
-    /// The number of slots in use, and of jobs that wait for one.
-    pub(super) fn counts(&self) -> (usize, usize) {
-        let state = lock(&self.0.state);
-        (state.busy, state.queue.len())
+    pub(super) fn look<R>(&self, look: impl FnOnce(&mut Turns<J>) -> R) -> R {
+        look(&mut lock(&self.0.state).turns)
     }
 
     /// Ends the threads when they are idle, and drops queued jobs.
     pub(super) fn close(&self) {
         let mut state = lock(&self.0.state);
         state.closed = true;
-        let dropped = std::mem::take(&mut state.queue);
+        let dropped = state.turns.take_queued();
         drop(state);
         self.0.wake.notify_all();
         drop(dropped);
@@ -148,7 +105,7 @@ impl<J: Job> Pool<J> {
 impl<J: Job> Inner<J> {
     /// Decides, with the lock held, what the caller does after releasing it.
     fn help(&self, state: &mut State<J>) -> Help {
-        if state.searching || state.closed || !state.can_start() {
+        if state.searching || state.closed || !state.turns.can_start() {
             return Help::None;
         }
         if state.idle > 0 {
@@ -197,7 +154,7 @@ impl<J: Job> Inner<J> {
                 state.threads -= 1;
                 return;
             }
-            if !state.can_start() {
+            let Some(job) = state.turns.next() else {
                 state.idle += 1;
                 while !state.closed && !state.searching {
                     state = this.wake.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -205,16 +162,15 @@ impl<J: Job> Inner<J> {
                 state.idle -= 1;
                 searcher = state.searching;
                 continue;
-            }
-            let Some(job) = state.queue.pop_front() else { continue };
-            state.busy += 1;
+            };
             let help = this.help(&mut state);
             drop(state);
             let _fewer_threads = Self::give(this, help);
+            let apart = job.is_apart();
             let slot = job.run();
             state = lock(&this.state);
             if slot == Slot::Free {
-                state.busy = state.busy.saturating_sub(1);
+                state.turns.freed(apart);
             }
         }
     }
@@ -233,6 +189,10 @@ mod tests {
     impl Job for Boxed {
         fn run(self) -> Slot {
             (self.0)()
+        }
+
+        fn is_apart(&self) -> bool {
+            false
         }
     }
 
@@ -289,7 +249,7 @@ mod tests {
         let mut heard: Vec<usize> = (0..8).map(|_| hear.recv_timeout(SOON).unwrap()).collect();
         heard.sort_unstable();
         assert_eq!(heard, [0, 1, 2, 3, 4, 5, 6, 7]);
-        assert_eq!(pool.counts(), (8, 0));
+        assert_eq!(pool.look(|turns| turns.counts()), (8, 0));
         drop(gates);
         pool.close();
     }
@@ -330,8 +290,8 @@ mod tests {
         pool.push(Vec::new(), vec![say(1, Slot::Kept), say(2, Slot::Free)]).unwrap();
         assert_eq!(hear.recv_timeout(SOON).unwrap(), 1);
         assert!(hear.recv_timeout(Duration::from_millis(50)).is_err());
-        assert_eq!(pool.counts(), (1, 1));
-        pool.slot_freed();
+        assert_eq!(pool.look(|turns| turns.counts()), (1, 1));
+        pool.slot_freed(false);
         assert_eq!(hear.recv_timeout(SOON).unwrap(), 2);
         pool.close();
     }
@@ -359,7 +319,7 @@ mod tests {
         let (second, _unused) = held(1, &said);
         pool.push(Vec::new(), vec![first, second]).unwrap();
         assert_eq!(hear.recv_timeout(SOON).unwrap(), 0);
-        assert_eq!(pool.take_queued().len(), 1);
+        assert_eq!(pool.look(Turns::take_queued).len(), 1);
         drop(gate);
         assert!(hear.recv_timeout(Duration::from_millis(50)).is_err());
         pool.close();

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::pool::{Job, Slot};
+use super::turns::{Job, Slot};
 use crate::executor::inbox::{Event, Inbox};
 use crate::executor::registry::Handler;
 use crate::executor::task::{Task, TaskCore};
@@ -45,6 +45,10 @@ impl Job for Run {
         // The handle is dropped after `returned` knows the status, so that the drop shows whether the handler has kept
         // a clone.
         if core.returned(status) { Slot::Kept } else { Slot::Free }
+    }
+
+    fn is_apart(&self) -> bool {
+        self.task.is_suspect()
     }
 }
 

@@ -51,7 +51,7 @@ impl Engine {
             // A body that runs goes on, and is taken for one that has not begun.
             Verdict::Refused(_) => {}
         }
-        self.suspects.refused(task);
+        self.suspects.refused(&self.shared, task);
         task.is(flag::GONE)
     }
 

@@ -468,8 +468,8 @@ impl LeaseHolder for Shared {
         self.bell.notify_one();
     }
 
-    fn kept_slot_freed(&self) {
-        self.pool.slot_freed();
+    fn kept_slot_freed(&self, suspect: bool) {
+        self.pool.slot_freed(suspect);
     }
 
     fn set_alarm(&self, at: Instant, alarm: Alarm, task: Weak<TaskCore>) -> AlarmKey {

@@ -1,7 +1,8 @@
 //! Where handlers run: on the threads of a pool, or in a host that takes events.
 
 use super::desk::Desk;
-use super::pool::{Job, Pool};
+use super::pool::Pool;
+use super::turns::{Job, Turns};
 
 pub(super) enum Slots<J: Job> {
     Threads(Pool<J>),
@@ -21,10 +22,11 @@ impl<J: Job> Slots<J> {
         }
     }
 
-    pub(super) fn slot_freed(&self) {
+    /// A job that went on after its run has ended.
+    pub(super) fn slot_freed(&self, apart: bool) {
         match self {
-            Self::Threads(pool) => pool.slot_freed(),
-            Self::Events(desk) => desk.slot_freed(),
+            Self::Threads(pool) => pool.slot_freed(apart),
+            Self::Events(desk) => desk.slot_freed(apart),
         }
     }
 
@@ -36,36 +38,42 @@ impl<J: Job> Slots<J> {
         }
     }
 
-    /// So many of the slots may be used from now on.
-    pub(super) fn allow(&self, slots: usize) -> std::io::Result<()> {
+    /// So many jobs that don't run apart may from now on; those that run go on.
+    pub(super) fn allow(&self, others: usize) -> std::io::Result<()> {
         match self {
-            Self::Threads(pool) => pool.allow(slots),
+            Self::Threads(pool) => pool.allow(others),
             Self::Events(desk) => {
-                desk.allow(slots);
+                desk.allow(others);
                 Ok(())
             }
         }
     }
 
     pub(super) fn take_queued(&self) -> Vec<J> {
-        match self {
-            Self::Threads(pool) => pool.take_queued(),
-            Self::Events(desk) => desk.take_queued(),
-        }
+        self.look(Turns::take_queued)
     }
 
     /// The number of slots in use, and of jobs that wait for one.
     pub(super) fn counts(&self) -> (usize, usize) {
+        self.look(|turns| turns.counts())
+    }
+
+    /// The number of slots in use by jobs that don't run apart.
+    pub(super) fn used_by_others(&self) -> usize {
+        self.look(|turns| turns.used_by_others())
+    }
+
+    fn look<R>(&self, look: impl FnOnce(&mut Turns<J>) -> R) -> R {
         match self {
-            Self::Threads(pool) => pool.counts(),
-            Self::Events(desk) => desk.counts(),
+            Self::Threads(pool) => pool.look(look),
+            Self::Events(desk) => desk.look(look),
         }
     }
 
     pub(super) fn close(&self) {
         match self {
             Self::Threads(pool) => pool.close(),
-            Self::Events(desk) => drop(desk.take_queued()),
+            Self::Events(desk) => drop(desk.look(Turns::take_queued)),
         }
     }
 }

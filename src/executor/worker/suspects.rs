@@ -22,7 +22,7 @@ const DOUBLINGS_MAX: u32 = 16;
 pub(super) struct Suspects {
     waiting: VecDeque<Run>,
     begun: Vec<Begun>,
-    /// The slots may not all be allowed.
+    /// Others may not use all the slots.
     narrow: bool,
 }
 
@@ -35,15 +35,8 @@ struct Begun {
     bodies: usize,
     /// Afterwards it is recorded that more may.
     until: Instant,
-    widened: bool,
-}
-
-/// Suspects that count as bodies that run, and use no slot.
-struct Bodies {
-    /// Their beginning, or their end, is on its way to the store.
-    recorded_late: usize,
-    /// They have been given to the slots, and are about to begin.
-    queued: usize,
+    /// That is on its way to the store.
+    widening: bool,
 }
 
 /// How long one may hold up others: while it waits, and again while it runs.
@@ -59,6 +52,13 @@ fn bodies_of(shared: &Shared, task: &TaskCore, now: Instant) -> usize {
     }
     let company = task.claimed.company.map_or(slots, |company| usize::try_from(company).unwrap_or(slots));
     company.clamp(1, slots)
+}
+
+impl Begun {
+    /// It runs, and holds up others, and that is to end.
+    fn is_narrow(&self, slots: usize) -> bool {
+        self.run.is_none() && self.bodies < slots && !self.widening
+    }
 }
 
 impl Suspects {
@@ -80,7 +80,7 @@ impl Suspects {
         if !self.waiting.is_empty() {
             return Some(Instant::now() + LOOK);
         }
-        let narrow = self.begun.iter().filter(|begun| begun.run.is_none() && begun.bodies < slots && !begun.widened);
+        let narrow = self.begun.iter().filter(|begun| begun.is_narrow(slots));
         narrow.map(|begun| begun.until).min()
     }
 
@@ -104,48 +104,41 @@ impl Suspects {
             }
             goes_on
         });
-        // What has ended is at the store too before another begins: or that one's deed would be charged to it.
-        self.begun.retain(|begun| begun.run.is_some() || shared.holds(&begun.task));
+        // What has ended is at the store too before another begins: or that one's deed would be charged to it. A body that
+        // has lost its lease is charged with nothing more, but still runs beside the others.
+        self.begun.retain_mut(|begun| {
+            let held = begun.run.is_some() || shared.holds(&begun.task);
+            if !held {
+                begun.bodies = slots;
+            }
+            held || begun.task.is_running()
+        });
         for begun in &mut self.begun {
-            if begun.run.is_none() && begun.bodies < slots && !begun.widened && now >= begun.until {
-                begun.widened = true;
+            if begun.is_narrow(slots) && now >= begun.until {
+                begun.widening = true;
                 pending.push_back(shared.mark(&begun.task, slots));
             }
         }
-        let allowed = loop {
+        // Each that has begun is a body, from before it is given to a slot until its end is recorded.
+        let others = loop {
             let limit = self.limit(slots);
-            let Bodies { recorded_late, queued } = self.bodies();
-            let Some(first) = self.waiting.front() else { break limit.saturating_sub(recorded_late) };
+            let Some(first) = self.waiting.front() else { break limit.saturating_sub(self.begun.len()) };
             let bodies = bodies_of(shared, &first.task, now);
             let most = limit.min(bodies);
             // First nobody else begins, then those that run are counted.
-            let others = most.saturating_sub(recorded_late + 1);
+            let others = most.saturating_sub(self.begun.len() + 1);
             shared.allow(others);
-            let running = shared.pool.counts().0 + queued;
-            if running + recorded_late >= most {
-                // What was let begin does, whatever waits.
-                break others.max(running.min(most.saturating_sub(recorded_late)));
+            if self.begun.len() + shared.pool.used_by_others() >= most {
+                break others;
             }
             if let Some(run) = self.waiting.pop_front() {
                 let task = Arc::clone(&run.task);
                 pending.push_back(shared.mark(&task, bodies));
                 let until = now + time_of(shared, &task);
-                self.begun.push(Begun { task, run: Some(run), bodies, until, widened: false });
+                self.begun.push(Begun { task, run: Some(run), bodies, until, widening: false });
             }
         };
-        shared.allow(allowed);
-    }
-
-    fn bodies(&self) -> Bodies {
-        let mut bodies = Bodies { recorded_late: 0, queued: 0 };
-        for begun in &self.begun {
-            if begun.run.is_some() || begun.task.is_ending() {
-                bodies.recorded_late += 1;
-            } else if begun.task.is_queued() {
-                bodies.queued += 1;
-            }
-        }
-        bodies
+        shared.allow(others);
     }
 
     fn place_of(&self, task: &Arc<TaskCore>) -> Option<usize> {
@@ -155,18 +148,23 @@ impl Suspects {
     /// What was said of it is recorded: it begins, or others may.
     pub(super) fn recorded(&mut self, shared: &Shared, task: &Arc<TaskCore>) {
         let Some(place) = self.place_of(task) else { return };
-        match self.begun[place].run.take() {
+        let begun = &mut self.begun[place];
+        match begun.run.take() {
             Some(run) => shared.push(vec![run], Vec::new()),
-            None => drop(self.begun.swap_remove(place)),
+            None => begun.bodies = shared.options.max_concurrency,
         }
     }
 
-    /// It can't be recorded.
-    pub(super) fn refused(&mut self, task: &Arc<TaskCore>) {
-        if let Some(place) = self.place_of(task)
-            && let Some(run) = self.begun.swap_remove(place).run
-        {
+    /// That can't be recorded. If it has begun, it is tried again when it has run for as long once more.
+    pub(super) fn refused(&mut self, shared: &Shared, task: &Arc<TaskCore>) {
+        let Some(place) = self.place_of(task) else { return };
+        let begun = &mut self.begun[place];
+        if let Some(run) = begun.run.take() {
             run.task.give_back();
+            self.begun.swap_remove(place);
+        } else {
+            begun.widening = false;
+            begun.until = Instant::now() + time_of(shared, task);
         }
     }
 }
