@@ -28,7 +28,7 @@ const ORDERS: usize = 3;
 const FAN_OUT: u32 = 8;
 const CALLS: u32 = 3;
 /// All kills and the rest of the work; it takes a few seconds.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 struct Silent;
 

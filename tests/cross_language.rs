@@ -77,7 +77,7 @@ struct Worker {
 impl Worker {
     fn start(language: &'static str, url: &str) -> Self {
         let mut child = worker_command(language, library_folder())
-            .args([url, r#"{"lease_duration": "1s"}"#])
+            .args([url, r#"{"lease_duration": "4s"}"#])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -162,7 +162,7 @@ type process struct {
 
 func (p *place) process() *process {
 	p.t.Helper()
-	command := exec.Command("./scenario-worker", p.url, `{"lease_duration": "1s"}`)
+	command := exec.Command("./scenario-worker", p.url, `{"lease_duration": "4s"}`)
 	command.Stderr = os.Stderr
 	output := must2(command.StdoutPipe())
 	must2(command.StdinPipe())

@@ -45,7 +45,7 @@ func TestScenarioRace(t *testing.T) {
 		file := here.file("race")
 		sameJSON(t, here.result(here.dispatch("go.race", "greet", []string{"ada"}, "1h")),
 			`{"winner": "call", "result": "hello, ada"}`)
-		sameJSON(t, here.result(here.dispatch("go.race", "until_cancelled", []string{file}, "200ms")), `{"winner": "sleep"}`)
+		sameJSON(t, here.result(here.dispatch("go.race", "until_cancelled", []string{file}, "3s")), `{"winner": "sleep"}`)
 		waitFor(t, "the loser is cancelled", func() bool { return len(functions.Lines(file)) == 2 })
 		same(t, functions.Lines(file), []string{"started", "cancelled"})
 	})
@@ -54,13 +54,13 @@ func TestScenarioRace(t *testing.T) {
 func TestScenarioSleep(t *testing.T) {
 	onBothStores(t, func(t *testing.T, here *place) {
 		worker := here.worker(stent.WorkerOptions{})
-		id := here.dispatch("go.sleeper", "1s")
+		id := here.dispatch("go.sleeper", "3s")
 		waitFor(t, "it sleeps, and nothing runs", func() bool {
 			execution := must[*stent.Execution](t)(here.executor.State(here.ctx, id))
 			return execution.State == "running" && must[*stent.WorkerStatus](t)(worker.Status()).Running == 0
 		})
 		slept := must[map[string]time.Time](t)(stent.Result[map[string]time.Time](here.ctx, here.executor, id))
-		if length := slept["woke"].Sub(slept["began"]); length < time.Second {
+		if length := slept["woke"].Sub(slept["began"]); length < 3*time.Second {
 			t.Fatalf("it slept for %v only", length)
 		}
 	})

@@ -142,6 +142,13 @@ impl Store {
         self.backend.dispatch(vec![new_execution(function, args, options)]).await.map(only)
     }
 
+    /// Its time is over: a tool says so.
+    pub async fn expire(&self, id: Id) {
+        let record = self.execution(id).await;
+        let execution = Execution { expiry_at: Some(record.created_at), ..record };
+        self.backend.call(Request::UpdateExecution { execution }).await.must();
+    }
+
     /// Starts an execution and claims its root; there must be nothing else to claim.
     pub async fn root(&self, function: &str) -> Claimed {
         let execution = self.start(function).await;

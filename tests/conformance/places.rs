@@ -41,7 +41,7 @@ fn run_boxed(place: Place, case: Boxed<'_>) {
             Place::Postgres => at(&crate::postgres::fresh_url("")).await,
         };
         let backend = Arc::clone(&store.backend);
-        tokio::time::timeout(2 * SOON, case(store)).await.expect("the case hangs");
+        tokio::time::timeout(10 * SOON, case(store)).await.expect("the case hangs");
         backend.call(Request::Close {}).await.unwrap();
     });
 }

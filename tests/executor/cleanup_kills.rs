@@ -37,7 +37,7 @@ fn three_steps(house: &House, time: Duration, notes: &Notes, between: impl Fn() 
 fn mortal() -> WorkerOptions {
     WorkerOptions {
         max_concurrency: 4,
-        lease_duration: Duration::from_millis(400),
+        lease_duration: Duration::from_secs(2),
         poll_interval: Duration::from_millis(50),
         poll_interval_max: Duration::from_millis(100),
         ..WorkerOptions::default()
@@ -109,7 +109,7 @@ fn one_whose_worker_is_killed_in_its_midst_goes_on_at_another() {
     assert_eq!(house.execution(id).state, ExecutionState::Cancelling);
     let notes = Notes::default();
     three_steps(&house, LONG, &notes, || ());
-    let _worker = house.worker_with(mortal());
+    let _worker = house.worker(4);
     assert_eq!(house.until_ended(id).state, ExecutionState::Cancelled);
     // What was done is not done again, and the rest is.
     assert_eq!(notes.all().iter().filter(|note| *note == "refund").count(), 1, "{:?}", notes.all());

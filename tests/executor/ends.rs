@@ -191,7 +191,7 @@ fn cancel_reaches_a_running_handler_and_its_result_is_refused() {
     let error = house.result(id).unwrap_err();
     assert_eq!(error.status(), Status::Cancelled);
     assert!(error.message().contains("no more"), "{error}");
-    assert_eq!(*status.lock().unwrap(), Some(Status::Cancelled));
+    until("it was told", || *status.lock().unwrap() == Some(Status::Cancelled));
 }
 
 #[test]

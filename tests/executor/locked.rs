@@ -13,7 +13,7 @@ use crate::house::{Count, House, SOON, text, until};
 const SHORT: Duration = Duration::from_millis(300);
 
 /// Much less than `busy_timeout`.
-const LATE: Duration = Duration::from_secs(6);
+const LATE: Duration = Duration::from_secs(10);
 
 fn later(house: &House, options: DispatchOptions) -> Id {
     let options = DispatchOptions { delay: Some(Duration::from_secs(3600)), ..options };
@@ -44,12 +44,13 @@ fn waits_and_stops_end_in_their_time() {
     let worker = house.worker(4);
     assert_eq!(text(&house.run("echo", "[1]").unwrap()), "[1]");
     let waiting = later(&house, DispatchOptions::default());
-    let expiring =
-        later(&house, DispatchOptions { expiry: Some(Duration::from_secs(3)), ..DispatchOptions::default() });
     let held = house.dispatch("held", "[2]");
     until("it runs", || begun.get() == 1);
 
     let mut other = house.on(SqliteConnectOptions::new().filename(&path).connect()).unwrap();
+    // Its time is over while the file is locked.
+    let expiring =
+        later(&house, DispatchOptions { expiry: Some(Duration::from_secs(3)), ..DispatchOptions::default() });
     house.on(other.execute("BEGIN IMMEDIATE")).unwrap();
     let executor = &house.executor;
     for id in [waiting, expiring, held] {
@@ -84,8 +85,9 @@ fn a_file_that_is_up_to_date_is_opened_beside_who_writes() {
     let id = later(&house, DispatchOptions::default());
     let mut other = house.on(SqliteConnectOptions::new().filename(&path).connect()).unwrap();
     house.on(other.execute("BEGIN IMMEDIATE")).unwrap();
-    let short = SqliteOptions { busy_timeout: SHORT, ..SqliteOptions::default() };
-    let second = house.on(Sqlite::open(path.to_str().unwrap(), short)).unwrap();
+    // The other one goes on for as long as the test does. Files are opened one after the other, those of other tests too.
+    let patience = SqliteOptions { busy_timeout: LATE, ..SqliteOptions::default() };
+    let second = house.on(Sqlite::open(path.to_str().unwrap(), patience)).unwrap();
     let found = house.on(second.call(Request::GetExecution { execution_id: id })).unwrap();
     assert!(matches!(found, Response::Execution(Some(_))));
     house.on(second.call(Request::Close {})).unwrap();

@@ -19,7 +19,7 @@ fn persistently<T>(mut call: impl FnMut() -> stent::model::Result<T>) -> T {
             Ok(value) => return value,
             Err(why) => {
                 assert!(why.is_retryable() && why.status() == Status::Backend, "{why}");
-                assert!(begin.elapsed() < Duration::from_secs(20), "still {why}");
+                assert!(begin.elapsed() < Duration::from_secs(60), "still {why}");
             }
         }
     }

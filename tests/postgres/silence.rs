@@ -15,9 +15,12 @@ use crate::proxy::Proxy;
 /// A second for what nobody is in the way of, and two for an answer.
 const TIMES: &str = "&connect_timeout=2&call_timeout=2";
 
+/// What a busy machine takes, beside the seconds that are promised. Whoever waits for the wire waits for ever.
+const BUSY: Duration = Duration::from_secs(10);
+
 /// The longest that a call may take with these: a connection, an answer, and both again for an answer that was lost; and
 /// what a busy machine takes.
-const STORES: Duration = Duration::from_secs(9);
+const STORES: Duration = Duration::from_secs(8).saturating_add(BUSY);
 
 /// What hangs for ever is no failure of a test as long as it hangs.
 fn watched(test: impl FnOnce() + Send + 'static) {
@@ -27,7 +30,7 @@ fn watched(test: impl FnOnce() + Send + 'static) {
         // Nobody waits any more if it took too long.
         let _told = over.send(());
     });
-    match told.recv_timeout(Duration::from_secs(100)) {
+    match told.recv_timeout(Duration::from_secs(300)) {
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("it hangs"),
         _ => thread.join().unwrap(),
     }
@@ -51,11 +54,11 @@ fn add(house: &House, id: Id) -> Result<Response, Error> {
 /// Every call of a client and of a worker, where nobody answers any more.
 fn nobody_answers(house: &House, id: Id) {
     let seconds = Duration::from_secs;
-    let wait = |timeout| refused(timeout + seconds(2), || house.on(house.executor.wait(id, Some(timeout))));
+    let wait = |timeout| refused(timeout + seconds(1) + BUSY, || house.on(house.executor.wait(id, Some(timeout))));
     assert_eq!(wait(Duration::ZERO).status(), Status::Timeout);
     // Here the store has less patience than the caller.
     assert_eq!(wait(seconds(3)).status(), Status::Backend);
-    let result = refused(seconds(3), || house.on(house.executor.result(id, Some(seconds(1)))));
+    let result = refused(seconds(2) + BUSY, || house.on(house.executor.result(id, Some(seconds(1)))));
     assert_eq!(result.status(), Status::Timeout);
     let dispatch = || house.on(house.executor.dispatch("echo", "[]".into(), DispatchOptions::default()));
     for why in [
@@ -93,10 +96,10 @@ fn nobody_waits_for_a_wire_that_swallows_everything() {
         let begin = Instant::now();
         // It may have had nothing on its way, and no lease.
         let stopped = stop();
-        assert!(begin.elapsed() < Duration::from_secs(6), "{:?}: {stopped:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_secs(5) + BUSY, "{:?}: {stopped:?}", begin.elapsed());
         let begin = Instant::now();
         house.on(house.backend.call(Request::Close {})).unwrap();
-        assert!(begin.elapsed() < Duration::from_secs(7), "{:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_secs(6) + BUSY, "{:?}", begin.elapsed());
     });
 }
 
@@ -185,18 +188,20 @@ fn the_idle_are_not_trusted_when_one_is_silent() {
         let house = House::at(&proxy.url(&fresh_url(&format!("{TIMES}&notify=off"))));
         let id = house.dispatch("nobody_runs_it", "[]");
         let many = || futures_util::future::join_all((0..6).map(|_| house.executor.state(id)));
+        let begin = Instant::now();
         assert!(house.on(many()).iter().all(Result::is_ok));
+        let usual = begin.elapsed();
         proxy.until_quiet();
         proxy.fall_silent();
         proxy.speak();
         // One of them finds out, in the time of a begin.
         let begin = Instant::now();
         assert_eq!(add(&house, id).unwrap(), Response::Number(Number::Integer(1)));
-        assert!(begin.elapsed() < Duration::from_secs(3), "{:?}", begin.elapsed());
-        // The others are replaced at once.
+        assert!(begin.elapsed() < Duration::from_secs(2) + BUSY, "{:?}", begin.elapsed());
+        // The others are replaced at once: as new ones take, and no second each.
         let begin = Instant::now();
         house.on(many()).into_iter().for_each(|state| drop(state.unwrap()));
-        assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_millis(800) + 4 * usual, "{:?}, and {usual:?}", begin.elapsed());
     });
 }
 
@@ -216,13 +221,13 @@ fn a_silent_listener_is_replaced() {
             let id = there.dispatch("echo", "[]");
             // Nobody here looks by himself.
             there
-                .on(there.executor.wait(id, Some(Duration::from_secs(15))))
+                .on(there.executor.wait(id, Some(Duration::from_secs(60))))
                 .unwrap_or_else(|why| panic!("{round}: {why}"));
             // From now on a hint comes as soon as ever.
             sleep(Duration::from_millis(20));
             let begin = Instant::now();
             there.result(there.dispatch("echo", "[]")).unwrap();
-            assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+            assert!(begin.elapsed() < BUSY, "{:?}", begin.elapsed());
         }
     });
 }

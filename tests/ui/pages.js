@@ -105,14 +105,16 @@ export function pages(of) {
   test("a large execution opens as a small one, and scrolls", async () => {
     const { server, ids } = of();
     const opened = {};
-    // The first one warms the browser up.
-    for (const name of ["small", "small", "big"]) {
+    // The first one warms the browser up. Of each the best of some: something else may be in the way of one of them.
+    const names = ["small", "small", "big", "small", "big", "small", "big"];
+    for (const [index, name] of names.entries()) {
       const before = performance.now();
       await visit(server, `/executions/${ids[name]}`, async (page) => {
-        opened[name] = performance.now() - before;
+        const took = performance.now() - before;
+        opened[name] = Math.min(opened[name] ?? Infinity, took);
         const rows = await page.locator(".tl-row").count();
         assert.ok(rows < 100, `${rows} rows are in the page`);
-        if (name === "small") return;
+        if (index < names.length - 1) return;
         await page.getByText("10,001 tasks").waitFor();
         await page.locator(".tl-view").focus();
         await page.keyboard.press("End");
@@ -139,7 +141,9 @@ export function pages(of) {
       };
       await collect();
       for (let turn = 0; turn < 4; turn++) {
+        const here = page.url();
         await page.getByRole("link", { name: "Older" }).click();
+        await page.waitForURL((url) => url.href !== here);
         await settled(page);
         await collect();
       }

@@ -114,7 +114,7 @@ stent::failure failure_of(Place &here, const std::string &function, const stent:
 // A program as a process; the scenario worker if none is named.
 class process {
 public:
-    explicit process(const std::string &url) : process(worker(), url, "{\"lease_duration\": \"1s\"}") {}
+    explicit process(const std::string &url) : process(worker(), url, "{\"lease_duration\": \"4s\"}") {}
 
     // One of those that the Makefile builds beside it.
     process(const std::string &name, const std::string &argument)

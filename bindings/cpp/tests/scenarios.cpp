@@ -32,20 +32,20 @@ TEST_CASE_TEMPLATE("scenario_race", Store, sqlite, postgres) {
     const std::string file = here.folder.file("race");
     CHECK(here.run("race", args("greet", std::vector<std::string>{"ada"}, "1h")) ==
           R"({"winner":"call","result":"hello, ada"})");
-    CHECK(here.run("race", args("until_cancelled", std::vector<std::string>{file}, "200ms")) == R"({"winner":"sleep"})");
+    CHECK(here.run("race", args("until_cancelled", std::vector<std::string>{file}, "3s")) == R"({"winner":"sleep"})");
     wait_for("the loser is cancelled", [&] { return lines_of(file) == stent::strings{"started", "cancelled"}; });
 }
 
 TEST_CASE_TEMPLATE("scenario_sleep", Store, sqlite, postgres) {
     place<Store> here;
     const auto worker = here.worker();
-    const std::string id = here.executor.dispatch("cpp.sleeper", args("1s"));
+    const std::string id = here.executor.dispatch("cpp.sleeper", args("3s"));
     wait_for("it sleeps, and nothing runs", [&] {
         return here.executor.state(id)["state"].template get<std::string>() == "running" &&
                worker.status()["running"].template get<int>() == 0;
     });
     const json result = here.executor.result(id, patience);
-    CHECK(result["woke"].get<stent::time_point>() - result["began"].get<stent::time_point>() >= 1s);
+    CHECK(result["woke"].get<stent::time_point>() - result["began"].get<stent::time_point>() >= 3s);
 }
 
 TEST_CASE_TEMPLATE("scenario_signals", Store, sqlite, postgres) {

@@ -83,17 +83,17 @@ for (const store of STORES) {
         });
         await stent.startWorker();
         for (const value of [...VALUES, ...HOLDING]) {
-          assert.deepEqual(await (await stent.dispatch("echo", [value])).result({ timeout: "20s" }), value);
+          assert.deepEqual(await (await stent.dispatch("echo", [value])).result({ timeout: "60s" }), value);
         }
         for (const value of HOLDING) {
           const execution = await stent.dispatch("says", [value], { kwargs: { value } });
           await execution.signal("go", value);
-          assert.deepEqual(await execution.result({ timeout: "20s" }), [value, value, value, { value }]);
+          assert.deepEqual(await execution.result({ timeout: "60s" }), [value, value, value, { value }]);
         }
         for (const value of VALUES.slice(0, 6)) {
           const execution = await stent.dispatch("says", [value], { kwargs: { value } });
           await execution.signal("go", value);
-          assert.deepEqual(await execution.result({ timeout: "20s" }), [value, value, value, { value }]);
+          assert.deepEqual(await execution.result({ timeout: "60s" }), [value, value, value, { value }]);
           const state = await execution.state();
           assert.deepEqual(state.args, [value]);
           assert.deepEqual(state.stateValues, { said: value });

@@ -68,7 +68,7 @@ for (const store of STORES) {
         });
         await stent.startWorker();
         for (const index of misuses.keys()) {
-          const error = await (await stent.dispatch(`misuse ${index}`)).result({ timeout: "20s" }).catch((error) => error);
+          const error = await (await stent.dispatch(`misuse ${index}`)).result({ timeout: "60s" }).catch((error) => error);
           assert.ok(error instanceof FailedError, String(error));
           assert.deepEqual([error.failure.type, error.failure.retryable, runs[index]], ["INVALID", false, 1], `${index}`);
         }
@@ -100,7 +100,7 @@ test("a function that came too late for the worker is told of", async () => {
     // And what another worker is started for is not late.
     stent.register("later", () => 4);
     await stent.startWorker();
-    assert.equal(await (await stent.dispatch("later")).result({ timeout: "20s" }), 4);
+    assert.equal(await (await stent.dispatch("later")).result({ timeout: "60s" }), 4);
     assert.equal(told.length, 1);
   } finally {
     await stent.close();
@@ -125,6 +125,6 @@ test("a function is taken back; a worker that runs keeps it", () =>
     says("new");
     await stent.startWorker({ queues: ["new"] });
     for (const queue of ["old", "new", "old"]) {
-      assert.equal(await (await stent.dispatch("says", [], { queue })).result({ timeout: "20s" }), queue);
+      assert.equal(await (await stent.dispatch("says", [], { queue })).result({ timeout: "60s" }), queue);
     }
   }));

@@ -27,7 +27,7 @@ async function run(stent: Stent, handler: Handler, args: unknown[] = [], workers
   stent.register("main", once, handler);
   stent.register("echo", (_, value) => value);
   await stent.startWorker(workers);
-  return (await stent.dispatch("main", args)).result({ timeout: "20s" });
+  return (await stent.dispatch("main", args)).result({ timeout: "60s" });
 }
 
 const failure = async (stent: Stent, handler: Handler) => {
@@ -145,7 +145,7 @@ for (const store of STORES) {
       await stent.startWorker({ maxCoroutines: 1 });
       const sagas = await Promise.all(Array.from({ length: 20 }, () => stent.dispatch<unknown[]>("saga")));
       for (const saga of sagas) {
-        const result = await saga.result({ timeout: "20s" });
+        const result = await saga.result({ timeout: "60s" });
         assert.deepEqual(result.slice(0, 4), [1, 2, null, "stepped"]);
       }
       assert.ok(begun > sagas.length, `${begun} runs of ${sagas.length} workflows: none was replayed`);
@@ -153,7 +153,7 @@ for (const store of STORES) {
 
     on("a task that is taken away by a time-out is told, and its end is refused", async (stent) => {
       let told: unknown;
-      stent.register("slow", { ...once, timeout: "50ms" }, async (context: Context) => {
+      stent.register("slow", { ...once, timeout: "2s" }, async (context: Context) => {
         await delay(10_000, null, { signal: context.signal }).catch(() => {});
         told = context.signal.reason;
         return "too late";
@@ -183,7 +183,7 @@ for (const store of STORES) {
         return tasks[0]?.state === "waiting" && worker.status().running === 0;
       });
       await execution.cancel("enough");
-      assert.equal((await execution.wait({ timeout: "20s" })).state, "cancelled");
+      assert.equal((await execution.wait({ timeout: "60s" })).state, "cancelled");
       await until("it is told", () => said.includes("finally"));
       assert.deepEqual(said, [true, true, "finally"]);
       await until("it is forgotten", () => worker.status().coroutines === 0);
@@ -216,7 +216,7 @@ for (const store of STORES) {
           return tasks[0]?.state === "waiting" && worker.status().running === 0;
         });
         await execution.cancel("enough");
-        assert.equal((await execution.wait({ timeout: "20s" })).state, "cancelled");
+        assert.equal((await execution.wait({ timeout: "60s" })).state, "cancelled");
         const once = said.filter((word) => typeof word === "string");
         assert.deepEqual(once, ["money", "finally"]);
         assert.deepEqual(said.slice(0, 3), [true, true, false]);
@@ -318,7 +318,7 @@ onSqlite("an error text that was cut in the middle of an emoji is told", async (
 onSqlite("a durable operation out of turn is an error that says what to do", async (stent) => {
   const told = await failure(stent, async (context: Context) => {
     // While it waits, the task may be nobody's: its end comes with what it waits for.
-    const sleep = context.sleep("200ms");
+    const sleep = context.sleep("2s");
     await delay(50);
     await context.call("echo", [1]);
     return sleep;

@@ -11,7 +11,7 @@ import { open, type Stent } from "../src/index";
 export const root = path.join(__dirname, "../..");
 
 /** Nothing here takes so long; what waits this long has failed. */
-export const PATIENCE_MS = 30_000;
+export const PATIENCE_MS = 60_000;
 
 export type Store = "sqlite" | "postgres";
 
@@ -83,4 +83,4 @@ export class Process {
 }
 
 export const scenarioWorker = (url: string): Process =>
-  new Process(path.join(root, "scenario-worker"), [url, '{"lease_duration": "1s"}']);
+  new Process(path.join(root, "scenario-worker"), [url, '{"lease_duration": "4s"}']);

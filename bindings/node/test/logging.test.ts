@@ -57,7 +57,7 @@ for (const store of STORES) {
         });
         const worker = await stent.startWorker();
         const execution = await stent.dispatch("flaky");
-        assert.equal(await execution.result({ timeout: "20s" }), 3);
+        assert.equal(await execution.result({ timeout: "60s" }), 3);
         await until("both lines come", () => lines.length === 2);
         for (const [index, line] of lines.entries()) {
           const { level, function: name, execution: id, attempt, error, worker: by } = line;
@@ -89,7 +89,7 @@ for (const store of STORES) {
         // Nothing stays in memory: each answer is a run from the top.
         const worker = await stent.startWorker({ maxCoroutines: 0 });
         const execution = await stent.dispatch("says");
-        await execution.result({ timeout: "20s" });
+        await execution.result({ timeout: "60s" });
         const said = lines.filter((line) => line.target === "stent.task");
         assert.deepEqual(said.map(({ level, message }) => [level, message]), [
           ["info", "first"],

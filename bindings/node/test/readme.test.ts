@@ -42,7 +42,7 @@ test("schemas are as the README has them", async () => {
   await using host = await testWorker([charge, totals, buys]);
   const execution = await host.stent.dispatch(buys, ["ink"]);
   await execution.signal(approval, { by: "ada" });
-  assert.equal(await execution.result({ timeout: "20s" }), "ink by a card: 3, ada");
+  assert.equal(await execution.result({ timeout: "60s" }), "ink by a card: 3, ada");
 });
 
 const greet = define("greet", async (_, name: string) => `hello, ${name}`);
@@ -74,7 +74,7 @@ test("a codec of one's own, and a service that is told to end", async () => {
     await stent.serve({ maxConcurrency: 20, drain: "10s" });
     await stent.close();
   })();
-  const doubled = await (await stent.dispatch(double, [new Money(7)])).result({ timeout: "20s" });
+  const doubled = await (await stent.dispatch(double, [new Money(7)])).result({ timeout: "60s" });
   assert.ok(doubled instanceof Money && doubled.cents === 14);
   process.kill(process.pid, "SIGTERM");
   await served;

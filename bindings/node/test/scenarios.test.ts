@@ -50,19 +50,19 @@ const SCENARIOS: Record<string, Body> = {
     const call = await stent.dispatch("node.race", ["greet", ["ada"], "1h"]);
     assert.deepEqual(await call.result(), { winner: "call", result: "hello, ada" });
     const file = path.join(folder(), "file");
-    const sleep = await stent.dispatch("node.race", ["until_cancelled", [file], "200ms"]);
+    const sleep = await stent.dispatch("node.race", ["until_cancelled", [file], "3s"]);
     assert.deepEqual(await sleep.result(), { winner: "sleep" });
     await until("the loser is cancelled", () => lines(file) === "started cancelled");
   },
 
   async sleep(stent, worker) {
-    const execution = await stent.dispatch<{ began: string; woke: string }>("node.sleeper", ["1s"]);
+    const execution = await stent.dispatch<{ began: string; woke: string }>("node.sleeper", ["3s"]);
     await until("it sleeps", async () => {
       const { coroutines, running } = worker.status();
       return coroutines === 1 && running === 0 && (await execution.state()).state === "running";
     });
     const { began, woke } = await execution.result();
-    assert.ok(Date.parse(woke) - Date.parse(began) >= 1000, `${began} ${woke}`);
+    assert.ok(Date.parse(woke) - Date.parse(began) >= 3000, `${began} ${woke}`);
   },
 
   async signals(stent) {

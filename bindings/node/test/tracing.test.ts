@@ -26,7 +26,7 @@ async function contexts(stent: Stent, traceparent?: string): Promise<string[]> {
     return [before, inside, await task.call("child"), here()];
   });
   await stent.startWorker({});
-  return (await stent.dispatch("parent", [], { traceparent })).result({ timeout: "20s" }) as Promise<string[]>;
+  return (await stent.dispatch("parent", [], { traceparent })).result({ timeout: "60s" }) as Promise<string[]>;
 }
 
 for (const store of STORES) {

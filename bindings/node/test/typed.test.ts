@@ -31,7 +31,7 @@ const next = define("next", { ...once, args: [z.number()] }, (context, n) => {
 });
 
 const failure = async (stent: Stent, callee: string | Reference<any, any>, args: unknown[] = []) => {
-  const error = await (await stent.dispatch(callee as string, args)).result({ timeout: "20s" }).catch((error) => error);
+  const error = await (await stent.dispatch(callee as string, args)).result({ timeout: "60s" }).catch((error) => error);
   assert.ok(error instanceof FailedError, String(error));
   return error.failure;
 };
@@ -45,7 +45,7 @@ for (const store of STORES) {
         const execution = await stent.dispatch(workflow, ["abc"]);
         await assert.rejects(execution.signal(approval, { by: 5 } as never), /the signal 'approval': by: .*string/);
         await execution.signal(approval, { by: "ada" });
-        assert.deepEqual(await execution.result({ timeout: "20s" }), { total: 3, by: "ada" });
+        assert.deepEqual(await execution.result({ timeout: "60s" }), { total: 3, by: "ada" });
 
         // A caller by the reference is refused before anything is sent.
         runs = 0;

@@ -51,7 +51,7 @@ const REFUSED: [unknown, RegExp][] = [
 const impatient = { retryPolicy: { maxAttempts: 3, initialDelay: "1ms" } };
 
 const failed = async (stent: Stent, name: string, args: unknown[] = []) => {
-  const error = await (await stent.dispatch(name, args)).result({ timeout: "20s" }).catch((error) => error);
+  const error = await (await stent.dispatch(name, args)).result({ timeout: "60s" }).catch((error) => error);
   assert.ok(error instanceof FailedError, String(error));
   return error.failure;
 };
@@ -78,7 +78,7 @@ for (const store of STORES) {
         for (const value of VALUES) {
           const execution = await stent.dispatch("says", [value], { kwargs: { value } });
           await execution.signal("go", value);
-          assert.deepEqual(await execution.result({ timeout: "20s" }), [value, value, value, value, { value }]);
+          assert.deepEqual(await execution.result({ timeout: "60s" }), [value, value, value, value, { value }]);
           const state = await execution.state();
           assert.deepEqual([state.args, state.kwargs, state.stateValues], [[value], { value }, { said: value }]);
           assert.ok(state.progress.length > 0);
@@ -202,7 +202,7 @@ test("a codec of one's own writes and reads everything", async () => {
     await stent.startWorker({ maxCoroutines: 0 });
     const execution = await stent.dispatch("says", ["a"], { kwargs: { k: 7 } });
     await execution.signal("go", "gone");
-    assert.deepEqual(await execution.result({ timeout: "20s" }), [["a", "b"], { card: "42" }, 5, "gone", 7]);
+    assert.deepEqual(await execution.result({ timeout: "60s" }), [["a", "b"], { card: "42" }, 5, "gone", 7]);
     assert.deepEqual((await execution.state()).stateValues, { s: "a" });
     const tasks = JSON.stringify(await stent.backendCall("list_tasks_for_execution", { execution_id: execution.id }));
     assert.ok(tasks.includes("sealed") && !tasks.includes('"gone"') && !tasks.includes('"42"'), tasks);

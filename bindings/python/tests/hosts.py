@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WORKER = ROOT / "scenario-worker"
 
 # A test that waits longer than this, in seconds, waits for something that does not come.
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class InThreads:
@@ -86,7 +86,7 @@ class Host:
     @contextlib.asynccontextmanager
     async def process(self) -> AsyncIterator[WorkerProcess]:
         """A scenario worker as a process of its own. It does not outlive the test."""
-        options = json.dumps({"lease_duration": "1s"})
+        options = json.dumps({"lease_duration": "4s"})
         started = await asyncio.create_subprocess_exec(
             WORKER,
             self.store,

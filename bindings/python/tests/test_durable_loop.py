@@ -97,7 +97,8 @@ async def test_time_outs_are_durable_and_cancel(store: str, tmp_path: Path, opti
         said: list[Any] = []
         for _ in range(2):
             try:
-                async with asyncio.timeout(0.1):
+                # Long enough for it to begin.
+                async with asyncio.timeout(1):
                     await ctx.call(endless)
             except TimeoutError:
                 said.append("timeout")

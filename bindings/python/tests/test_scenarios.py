@@ -46,7 +46,7 @@ async def test_race(host: Host, tmp_path: Path) -> None:
     file = tmp_path / "race"
     async with host.running() as (executor, _):
         call = await executor.dispatch("python.race", "greet", ["ada"], "1h")
-        sleep = await executor.dispatch("python.race", "until_cancelled", [str(file)], "200ms")
+        sleep = await executor.dispatch("python.race", "until_cancelled", [str(file)], "3s")
         assert await call.result(PATIENCE) == {"winner": "call", "result": "hello, ada"}
         assert await sleep.result(PATIENCE) == {"winner": "sleep"}
         await until(lambda: lines(file) == ["started", "cancelled"])
@@ -54,13 +54,13 @@ async def test_race(host: Host, tmp_path: Path) -> None:
 
 async def test_sleep(host: Host) -> None:
     async with host.running() as (executor, worker):
-        execution = await executor.dispatch("python.sleeper", "1s")
+        execution = await executor.dispatch("python.sleeper", "3s")
         async with asyncio.timeout(PATIENCE):
             while not ((await execution.state())["state"] == "running" and (await worker.status())["running"] == 0):
                 await asyncio.sleep(0.01)
         times = await execution.result(PATIENCE)
         began, woke = (datetime.fromisoformat(times[key]) for key in ("began", "woke"))
-        assert woke - began >= timedelta(seconds=1)
+        assert woke - began >= timedelta(seconds=3)
 
 
 async def test_signals(host: Host) -> None:

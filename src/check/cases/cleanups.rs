@@ -298,10 +298,11 @@ async fn the_compensation_comes_after_it(store: Store) {
 
 async fn one_that_timed_out_has_one_too(store: Store) {
     worker(&store, HOUR).await;
-    let options = DispatchOptions { expiry: Some(Duration::from_millis(50)), ..DispatchOptions::default() };
+    let options = DispatchOptions { expiry: Some(HOUR), ..DispatchOptions::default() };
     let id = store.start_with("root", "[]", options).await.must();
     let root = store.take().await;
     store.suspend(&root, spawns([timer(&root, 1, HOUR)]), WaitMode::All, &[1], 0).await;
+    store.expire(id).await;
     store.until_execution(id, ExecutionState::Cancelling).await;
     store.sweep().await;
     let again = store.take().await;

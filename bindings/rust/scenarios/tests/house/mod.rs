@@ -92,7 +92,7 @@ impl Here {
 
     pub fn process(&self) -> Process {
         let program = Path::new(env!("CARGO_BIN_EXE_scenarios"));
-        let mut process = Process::start(program, &[&self.url, r#"{"lease_duration": "1s"}"#]);
+        let mut process = Process::start(program, &[&self.url, r#"{"lease_duration": "4s"}"#]);
         process.expect("ready");
         process
     }
