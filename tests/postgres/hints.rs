@@ -82,9 +82,9 @@ fn hints_are_gathered() {
     });
     println!("{messages} messages for {DISPATCHES} dispatches in {took:?}");
     assert!(messages > 0, "nobody was told");
-    // At most one in 5 ms.
+    // At most one in 5 ms, in which a machine that is not busy dispatches many.
     let most = took.as_millis() as usize / 5 + 2;
-    assert!(messages <= most && messages < DISPATCHES / 2, "{messages} messages in {took:?}");
+    assert!(messages <= most, "{messages} messages in {took:?}");
 }
 
 /// Two processes that know of each other by polls alone.
