@@ -1,9 +1,8 @@
 //! Acting: dispatch, signal, cancel, wait, retry, resume, and dead letters.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use stent::model::{ExecutionState, Failure, RetryPolicy};
+use stent::model::ExecutionState;
 
 use crate::house::{House, Said, Where, on_both, until};
 
@@ -89,13 +88,7 @@ fn a_failed_path_runs_again(place: Where) {
 
 fn what_waits_for_a_retry_begins_now(place: Where) {
     let house = House::new(place);
-    let healed = Arc::new(AtomicBool::new(false));
-    let is_healed = Arc::clone(&healed);
-    let policy = RetryPolicy { max_attempts: 9, initial_delay: 3600.0, max_delay: 3600.0, ..RetryPolicy::default() };
-    house.function_with("flaky", policy, move |task| match is_healed.load(Ordering::SeqCst) {
-        true => task.complete("1".into()),
-        false => task.fail(Failure::new("Flaky", "not yet")),
-    });
+    let healed = house.flaky("not yet");
     let _worker = house.worker();
     let id = house.dispatch("flaky").to_string();
     let failed = || house.say(&["--json", "show", &id]).ok().json()["attempts"].as_array().unwrap().len();

@@ -3,6 +3,7 @@
 use std::pin::{Pin, pin};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -132,6 +133,20 @@ impl House {
         let options = FunctionOptions { retry_policy: Some(policy), ..FunctionOptions::default() };
         let handler = move |task: &Task| body(task).map_or_else(|error| error.status(), |()| Status::Ok);
         self.executor.register(name, options, Some(Arc::new(handler))).unwrap();
+    }
+
+    /// The function `flaky`, which fails with this message, an hour before its next attempt, until it is told that it is
+    /// healed.
+    pub fn flaky(&self, message: &'static str) -> Arc<AtomicBool> {
+        let healed = Arc::new(AtomicBool::new(false));
+        let is_healed = Arc::clone(&healed);
+        let policy =
+            RetryPolicy { max_attempts: 9, initial_delay: 3600.0, max_delay: 3600.0, ..RetryPolicy::default() };
+        self.function_with("flaky", policy, move |task| match is_healed.load(Ordering::SeqCst) {
+            true => task.complete("1".into()),
+            false => task.fail(Failure::new("Flaky", message)),
+        });
+        healed
     }
 
     pub fn worker(&self) -> Worker {

@@ -3,6 +3,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use sha2::{Digest as _, Sha256};
 
 /// What the examples promise to compile with.
 const STRICT: &[&str] = &["-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror", "-O1", "-g", "-pthread"];
@@ -33,38 +36,60 @@ pub fn has(program: &str) -> bool {
 
 /// Compiles C sources to a program in `place`, which finds this build's library when it runs.
 pub fn compile(place: &Path, name: &str, sources: &[PathBuf]) -> PathBuf {
-    let mut compiler = Command::new("cc");
-    compiler.args(STRICT);
-    link(compiler, place, name, sources)
+    link(&[&["cc"], STRICT].concat(), place, name, sources)
 }
 
 /// The same for C++, with the binding's headers.
 pub fn compile_cpp(place: &Path, name: &str, source: &Path) -> PathBuf {
-    let mut compiler = Command::new("c++");
-    compiler.args(["-std=c++17", "-Wall", "-Wextra", "-pedantic", "-Werror", "-O1", "-g", "-pthread"]);
-    compiler.arg(format!("-I{}", root().join("bindings/cpp/include").display()));
-    link(compiler, place, name, &[source.to_owned()])
+    let headers = format!("-I{}", root().join("bindings/cpp/include").display());
+    let strict = ["c++", "-std=c++17", "-Wall", "-Wextra", "-pedantic", "-Werror", "-O1", "-g", "-pthread", &headers];
+    link(&strict, place, name, &[source.to_owned()])
 }
 
-fn link(mut compiler: Command, place: &Path, name: &str, sources: &[PathBuf]) -> PathBuf {
+fn link(compiler: &[&str], place: &Path, name: &str, sources: &[PathBuf]) -> PathBuf {
     let library = library();
     // The program asks for the library by its SONAME.
     let link = place.join("libstent.so.0");
     drop(std::fs::remove_file(&link));
     std::os::unix::fs::symlink(&library, &link).unwrap();
     let program = place.join(name);
-    compiler
-        .arg(format!("-I{}", include().display()))
+    let mut linker = command(compiler);
+    linker
         .arg("-o")
         .arg(&program)
-        .args(sources)
+        .args(sources.iter().map(|source| object(compiler, source)))
         // One that loads the library itself is not linked with it.
         .arg("-Wl,--as-needed")
         .arg(format!("-L{}", library.with_file_name("").display()))
         .arg("-lstent")
         .arg(format!("-Wl,-rpath,{}", place.display()));
-    finish(&mut compiler);
+    finish(&mut linker);
     program
+}
+
+/// What a source is compiled to: kept by what the compiler gets to see, so it is made anew when any of that is another.
+fn object(compiler: &[&str], source: &Path) -> PathBuf {
+    let mut seen = finish(command(compiler).arg("-E").arg(source)).into_bytes();
+    seen.extend(finish(Command::new(compiler[0]).arg("--version")).into_bytes());
+    seen.extend(compiler.join(" ").into_bytes());
+    let digest: String = Sha256::digest(&seen).iter().map(|byte| format!("{byte:02x}")).collect();
+    let objects = Path::new(env!("CARGO_TARGET_TMPDIR")).join("objects");
+    std::fs::create_dir_all(&objects).unwrap();
+    let object = objects.join(format!("{digest}.o"));
+    if !object.is_file() {
+        // Whole or not at all: others may want it too.
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let mine = object.with_extension(format!("{}.{}", std::process::id(), MADE.fetch_add(1, Relaxed)));
+        finish(command(compiler).arg("-c").arg("-o").arg(&mine).arg(source));
+        std::fs::rename(&mine, &object).unwrap();
+    }
+    object
+}
+
+fn command(compiler: &[&str]) -> Command {
+    let mut command = Command::new(compiler[0]);
+    command.args(&compiler[1..]).arg(format!("-I{}", include().display()));
+    command
 }
 
 /// Runs a program in a folder to its end, which must be a good one; what it printed.

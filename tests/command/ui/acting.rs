@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 use stent::backend::NewSignal;
-use stent::model::{CallOptions, ExecutionState, Failure, RetryPolicy, WaitSignalOptions};
+use stent::model::{CallOptions, ExecutionState, Failure, WaitSignalOptions};
 
 use super::served::Served;
 use crate::house::{House, Where, on_both, until};
@@ -187,13 +187,7 @@ fn a_mismatch_is_shown_from_both_sides_and_its_task_resumed(place: Where) {
 
 fn what_waits_for_a_retry_begins_now_and_its_failures_are_shown(place: Where) {
     let house = House::new(place);
-    let healed = Arc::new(AtomicBool::new(false));
-    let is_healed = Arc::clone(&healed);
-    let policy = RetryPolicy { max_attempts: 9, initial_delay: 3600.0, max_delay: 3600.0, ..RetryPolicy::default() };
-    house.function_with("flaky", policy, move |task| match is_healed.load(Ordering::SeqCst) {
-        true => task.complete("1".into()),
-        false => task.fail(Failure::new("Flaky", "<b>not yet</b>")),
-    });
+    let healed = house.flaky("<b>not yet</b>");
     let _worker = house.worker();
     let served = Served::new(&house, &[]);
     let id = house.dispatch("flaky");
