@@ -14,7 +14,8 @@ use super::reader::Reader;
 use super::{from_json, options};
 use crate::backend::{
     Backend, Claim, Claimed, DeadLetterFilter, Depth, ExecutionFilter, JournalEntry, JournalRequest, NewExecution,
-    NewPause, NewSignal, NewWorker, Notice, Pausable, Pause, Renew, Snapshot, StoreStats, Transition, Verdict,
+    NewPause, NewSignal, NewWorker, Notice, Pausable, Pause, Renew, ScheduleCounts, Snapshot, StoreStats, Transition,
+    Verdict,
 };
 use crate::model::{
     CallOptions, DispatchOptions, Error, Execution, ExecutionState, Failure, FunctionOptions, Id, KeyReuse, Number,
@@ -242,6 +243,8 @@ pub fn stats(text: &str) -> Result<StoreStats, Error> {
         workers: u64,
         #[serde(default)]
         paused: Vec<Pause>,
+        #[serde(default)]
+        schedules: Option<ScheduleCounts>,
     }
     fn states(
         counts: BTreeMap<String, u64>,
@@ -264,6 +267,7 @@ pub fn stats(text: &str) -> Result<StoreStats, Error> {
         parked: view.parked,
         workers: view.workers,
         paused: view.paused,
+        schedules: view.schedules.unwrap_or_default(),
     })
 }
 

@@ -101,6 +101,8 @@ mod retries;
 mod routes;
 #[path = "../../src/check/cases/said.rs"]
 mod said;
+#[path = "../../src/check/cases/schedules.rs"]
+mod schedules;
 mod server;
 #[path = "../../src/check/cases/signals.rs"]
 mod signals;

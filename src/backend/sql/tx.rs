@@ -3,7 +3,7 @@
 //! **Locks** are waited for in one order, each kind by id and in one statement, so that no transactions ever wait for each
 //! other in a circle:
 //!
-//! 1. signals of executions (advisory);
+//! 1. schedules, then signals of executions (advisory);
 //! 2. executions that end or leave, then the note of an execution's move (`moves`);
 //! 3. `waits` rows of those to whom something is delivered, and of those that are ended from outside;
 //! 4. tasks;
@@ -36,7 +36,7 @@ use super::statements::{
     WAITS_LOCK_NOW,
 };
 use crate::backend::Notice;
-use crate::model::{Detail, Error, Id, Result, Route, Timestamp};
+use crate::model::{Detail, Error, Id, Result, Route, Timestamp, may_be_tick};
 
 pub(in crate::backend) struct Tx<'c> {
     session: &'c mut dyn Session,
@@ -260,6 +260,10 @@ impl<'c> Tx<'c> {
 
     pub fn hint_ended(&mut self, execution: Id) {
         self.hints.ended.push(execution);
+        // Its schedule may have ticks that wait.
+        if may_be_tick(execution) {
+            self.hint_due(self.now);
+        }
     }
 
     pub fn hint_cancelling(&mut self, execution: Id) {

@@ -2,7 +2,7 @@
 
 use super::records::Record;
 use super::{Field, Kind, optional, required};
-use crate::model::{TaskKind, TaskState, WaitMode};
+use crate::model::{TaskKind, TaskState, TickKind, TickState, WaitMode};
 
 const STRINGS: Kind = Kind::ListOf(&Kind::String);
 const IDS: Kind = Kind::ListOf(&Kind::Id);
@@ -250,6 +250,7 @@ records! {
         required("parked", Kind::Integer, "Parked tasks."),
         required("workers", Kind::Integer, "Workers that the store knows."),
         optional("paused", Kind::ListOf(&Kind::Named("pause")), "[]", "What is paused: queues first, by name, then functions."),
+        optional("schedules", Kind::Named("schedule_counts"), "null", "How schedules are doing; null: it keeps none."),
     ];
     "pause", "A queue or a function of which nothing is claimed." [
         optional("queue", Kind::String, "null", "The queue; or else"),
@@ -258,6 +259,12 @@ records! {
         optional("reason", Kind::String, "null", "Why, as whoever paused it said."),
         optional("by", Kind::String, "null", "Who paused it, as he said."),
         required("running", Kind::Integer, "Tasks of it that workers still hold, claimed before."),
+    ];
+    "schedule_counts", "How schedules are doing." [
+        required("active", Kind::Integer, "With a tick to come."),
+        required("paused", Kind::Integer, "Paused."),
+        required("waiting", Kind::Integer, "Ticks that start when those before them have ended."),
+        required("late_seconds", Kind::Duration, "How late the latest of those is that are due."),
     ];
     "depth", "Tasks that may be claimed now." [
         optional("queue", Kind::String, "null", "Of this queue; null: of none."),
@@ -275,4 +282,26 @@ records! {
         member("arrived", IDS, "Tasks whose operations have arrived."),
     ];
     "notice_work", "Work." [optional("served", Kind::String, "null", "The worker that has claimed all that it can take.")];
+    "kept_schedule", "A schedule as the store has it: the members of schedule as it was put, and these." [
+        required("created_at", Kind::Time, "When it was first put."),
+        required("updated_at", Kind::Time, "When it was last changed by a put."),
+        optional("paused_at", Kind::Time, "null", "Since when it is paused."),
+        optional("pause_note", Kind::String, "null", "Why it is paused."),
+        optional("next_at", Kind::Time, "null", "The tick that comes next; null: it is paused, or there is none any more."),
+        optional("due_at", Kind::Time, "null", "When that one is started: later by its jitter."),
+        optional("last_execution_id", Kind::Id, "null", "Its last execution."),
+        required("running", Kind::Boolean, "Whether that one goes on."),
+        required("waiting", Kind::Integer, "Ticks that start when those before them have ended."),
+        optional("trouble", Kind::String, "null", "Why it does not tick: the library can't read it."),
+        required("next", Kind::ListOf(&Kind::Time), "Ticks to come."),
+        required("last", Kind::ListOf(&Kind::Named("tick")), "Ticks that were, the newest first."),
+    ];
+    "tick", "What a tick of a schedule became." [
+        required("at", Kind::Time, "Its time, which with the schedule's name is its identity."),
+        required("kind", Kind::Word(TickKind::WORDS), "Where it comes from."),
+        required("state", Kind::Word(TickState::WORDS),
+            "Waiting: it starts when those before it have ended. Skipped: by the overlap's rule. Missed: nobody was there."),
+        optional("execution_id", Kind::Id, "null", "Where it was started."),
+        required("decided_at", Kind::Time, "When that was decided."),
+    ];
 }

@@ -175,3 +175,14 @@ fn parts(value: &str) -> Vec<(String, &str)> {
     }
     found
 }
+
+#[test]
+fn the_schedule_in_the_book_is_read() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/schedules.md");
+    let book = std::fs::read_to_string(&path).unwrap();
+    let blocks: Vec<&str> = book.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 1);
+    for block in blocks {
+        crate::codec::schedule(block).unwrap_or_else(|why| panic!("{why}: {block}"));
+    }
+}
