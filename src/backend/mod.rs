@@ -261,7 +261,8 @@ fn does_not_pause() -> Error {
 fn has_no_schedules() -> Error {
     Error::new(
         Status::Unsupported,
-        "schedules: this store is not one of the library's own; only SQLite files and PostgreSQL databases keep schedules",
+        "schedules: this store keeps none: it answers none of the operations put_schedules, schedules and change_schedule; let \
+         another scheduler dispatch into it, with an idempotency key for each time",
     )
 }
 

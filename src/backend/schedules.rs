@@ -1,10 +1,11 @@
 //! Schedules as a store keeps them, and what is asked of it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::model::{Id, Overlap, Result, Schedule, TickKind, TickState, Timestamp, check_key};
+use crate::model::{Error, Id, Overlap, Result, Schedule, TickKind, TickState, Timestamp, When, check_key};
 
 /// Schedules to put, all or none.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,8 +15,23 @@ pub struct PutSchedules {
     pub only_of: Option<String>,
 }
 
+impl PutSchedules {
+    /// # Errors
+    /// `INVALID` for a schedule that makes no sense, and for two of one name.
+    pub fn check(&self) -> Result<()> {
+        let mut names = BTreeSet::new();
+        self.schedules.iter().try_for_each(|schedule| {
+            schedule.check()?;
+            if names.insert(schedule.name.as_str()) {
+                return Ok(());
+            }
+            Err(Error::invalid(format!("schedules: '{}' is there twice", schedule.name)).with("key", "name"))
+        })
+    }
+}
+
 /// Which schedules are listed, by name.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ScheduleFilter {
     pub name: Option<String>,
     pub owner: Option<String>,
@@ -47,13 +63,15 @@ impl ScheduleFilter {
 }
 
 /// What a tick became.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tick {
     /// Its time, which with the schedule's name is its identity.
     pub at: Timestamp,
     pub kind: TickKind,
     pub state: TickState,
     /// Where it was started.
+    #[serde(default)]
     pub execution_id: Option<Id>,
     pub decided_at: Timestamp,
 }
@@ -84,19 +102,43 @@ pub struct KeptSchedule {
     pub last: Vec<Tick>,
 }
 
+impl KeptSchedule {
+    /// What stands for a schedule that this library can't read; its `trouble` says so.
+    pub fn stand_in(name: &str) -> Schedule {
+        Schedule::new(name, "", When::Times(Vec::new()))
+    }
+}
+
 /// What is done to a schedule.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ScheduleChange {
     /// What it has started goes on.
     Delete,
     /// What waits goes on.
-    Pause { note: Option<String> },
+    Pause {
+        #[serde(default)]
+        note: Option<String>,
+    },
     /// From now on: what it would have started meanwhile is not caught up.
     Resume,
     /// A tick now; by this rule, or by the schedule's own.
-    Trigger { overlap: Option<Overlap> },
+    Trigger {
+        #[serde(default)]
+        overlap: Option<Overlap>,
+    },
     /// The ticks from one time to another, both included, but for those that were started.
-    Backfill { from: Timestamp, to: Timestamp, overlap: Overlap },
+    Backfill {
+        from: Timestamp,
+        to: Timestamp,
+        #[serde(default = "one_after_the_other")]
+        overlap: Overlap,
+    },
+}
+
+/// How a backfill goes that says nothing of it.
+pub fn one_after_the_other() -> Overlap {
+    Overlap::QueueAll
 }
 
 /// How a store's schedules are doing.
@@ -107,7 +149,45 @@ pub struct ScheduleCounts {
     pub paused: u64,
     /// Ticks that start when those before them have ended.
     pub waiting: u64,
+    /// Those that the library which looked last can't read.
+    #[serde(default)]
+    pub broken: u64,
     /// How late the latest of those is that are due.
     #[serde(rename = "late_seconds", with = "crate::model::seconds")]
     pub late: Duration,
+}
+
+/// What a sweep has made of ticks. One that has waited is counted twice: as waiting, and as what it became then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TickCounts {
+    pub started: u64,
+    pub waiting: u64,
+    pub skipped: u64,
+    pub missed: u64,
+}
+
+/// Null: none.
+pub(super) fn counted_ticks<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<TickCounts, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+impl TickCounts {
+    pub fn add(&mut self, state: TickState, count: u64) {
+        *match state {
+            TickState::Started => &mut self.started,
+            TickState::Waiting => &mut self.waiting,
+            TickState::Skipped => &mut self.skipped,
+            TickState::Missed => &mut self.missed,
+        } += count;
+    }
+
+    pub fn all(&self) -> [(TickState, u64); 4] {
+        [
+            (TickState::Started, self.started),
+            (TickState::Waiting, self.waiting),
+            (TickState::Skipped, self.skipped),
+            (TickState::Missed, self.missed),
+        ]
+    }
 }

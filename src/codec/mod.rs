@@ -28,8 +28,8 @@ pub use input::{
 };
 pub use output::{error_json, log_json, to_json};
 pub use schedules::{
-    backfill, pause_schedule, put_schedules, schedule, schedule_filter, schedule_from_column, schedule_to_column,
-    schedules, trigger, with_time,
+    backfill, kept_schedules, pause_schedule, put_schedules, schedule, schedule_filter, schedule_from_column,
+    schedule_to_column, schedules, trigger, with_time,
 };
 pub use submissions::{Submission, submission};
 pub use tables::urls::POSTGRES_OPTIONS;

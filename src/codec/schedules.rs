@@ -3,21 +3,28 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::input;
+use super::fault::Fault;
 use super::options::{Fields, dispatch_fields};
 use super::output::to_json;
-use super::reader::Reader;
+use super::reader::{Member, Reader};
 use super::tables::objects;
-use crate::backend::{PutSchedules, ScheduleChange, ScheduleFilter};
-use crate::model::{DispatchOptions, Error, Overlap, Payload, Result, Schedule, Timestamp, When};
+use super::{from_json, input};
+use crate::backend::{KeptSchedule, PutSchedules, ScheduleChange, ScheduleFilter, Tick, one_after_the_other};
+use crate::model::{DispatchOptions, Error, Id, Payload, Result, Schedule, Timestamp, When};
 
 const WHAT: &str = "schedule";
 
 /// One schedule.
 pub fn schedule(text: &str) -> Result<Schedule> {
     read(WHAT, text, Reader::object(WHAT, Some(text))?)
+}
+
+/// As [`schedule`]; no text is an empty object.
+pub(super) fn optional_schedule(text: Option<&str>) -> Result<Schedule> {
+    schedule(text.unwrap_or("{}"))
 }
 
 /// An array of schedules.
@@ -131,8 +138,73 @@ pub(super) fn backfill_fields(fields: &Fields<'_>) -> Result<ScheduleChange> {
     Ok(ScheduleChange::Backfill {
         from: fields.needed("from", fields.value("from")?)?,
         to: fields.needed("to", fields.value("to")?)?,
-        overlap: fields.value("overlap")?.unwrap_or(Overlap::QueueAll),
+        overlap: fields.value("overlap")?.unwrap_or_else(one_after_the_other),
     })
+}
+
+/// What a store adds to a schedule as it was put.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Added {
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    #[serde(default)]
+    paused_at: Option<Timestamp>,
+    #[serde(default)]
+    pause_note: Option<String>,
+    #[serde(default)]
+    next_at: Option<Timestamp>,
+    #[serde(default)]
+    due_at: Option<Timestamp>,
+    #[serde(default)]
+    last_execution_id: Option<Id>,
+    running: bool,
+    waiting: u32,
+    #[serde(default)]
+    trouble: Option<String>,
+    next: Vec<Timestamp>,
+    last: Vec<Tick>,
+}
+
+/// Schedules as a store tells them.
+pub fn kept_schedules(text: &str) -> Result<Vec<KeptSchedule>> {
+    const WHAT: &str = "schedules";
+    let elements = Reader::new(WHAT, text)?.elements().map_err(|fault| fault.into_error(WHAT, text))?;
+    elements.into_iter().map(|element| kept(element).map_err(|fault| fault.into_error(WHAT, text))?).collect()
+}
+
+fn kept(element: Reader<'_>) -> std::result::Result<Result<KeptSchedule>, Fault> {
+    let is_added = |name: &str| objects::SCHEDULE.fields.iter().all(|field| field.name != name);
+    let (added, own): (Vec<_>, Vec<_>) = element.members()?.into_iter().partition(|member| is_added(&member.key));
+    let object = |members: &[Member<'_>]| {
+        let members = members.iter().map(|member| format!("{}:{}", member.key_text, member.value.text()));
+        format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+    };
+    Ok(from_json("schedules", &object(&added)).and_then(|added: Added| {
+        let read = schedule(&object(&own));
+        let schedule = match (read, own.iter().find(|member| member.key == "name")) {
+            // The store's own library could not read it.
+            (Err(_), Some(name)) if added.trouble.is_some() => {
+                KeptSchedule::stand_in(&from_json::<String>("name", name.value.text())?)
+            }
+            (read, _) => read?,
+        };
+        Ok(KeptSchedule {
+            schedule,
+            created_at: added.created_at,
+            updated_at: added.updated_at,
+            paused_at: added.paused_at,
+            pause_note: added.pause_note,
+            next_at: added.next_at,
+            due_at: added.due_at,
+            last_execution_id: added.last_execution_id,
+            running: added.running,
+            waiting: added.waiting,
+            trouble: added.trouble,
+            next: added.next,
+            last: added.last,
+        })
+    }))
 }
 
 pub fn schedule_to_column(schedule: &Schedule) -> Vec<u8> {

@@ -106,9 +106,9 @@ impl Page {
             let labels = labels(pause.queue.as_deref(), pause.function.as_deref().unwrap_or(""));
             self.sample("paused_since_seconds", &labels, pause.since.micros() as f64 / 1e6);
         }
-        let ScheduleCounts { active, paused, waiting, late } = store.schedules;
+        let ScheduleCounts { active, paused, waiting, broken, late } = store.schedules;
         self.head("schedules", Kind::Gauge, "Schedules, by state.");
-        for (state, count) in [("active", active), ("paused", paused)] {
+        for (state, count) in [("active", active), ("paused", paused), ("broken", broken)] {
             self.sample("schedules", &[("state", state)], count);
         }
         let help = "Ticks of schedules that start when those before them have ended.";

@@ -221,6 +221,7 @@ impl<D: Database> Backend for Sql<D> {
                 .await?;
             swept.changed += done.swept.changed;
             swept.more |= done.swept.more;
+            done.swept.ticks.all().into_iter().for_each(|(state, count)| swept.ticks.add(state, count));
             next = done.next;
         }
         let after = self.peek(worker_id).await?;

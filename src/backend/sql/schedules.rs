@@ -15,7 +15,7 @@ use super::tx::Tx;
 use crate::backend::decide::schedules::{Round, Standing, rule};
 use crate::backend::{KeptSchedule, PutSchedules, ScheduleChange, ScheduleCounts, ScheduleFilter, Tick};
 use crate::codec;
-use crate::model::{BACKFILL_MAX, Error, Overlap, Result, Schedule, TickKind, Timestamp, Timetable, When};
+use crate::model::{BACKFILL_MAX, Error, Overlap, Result, Schedule, TickKind, Timestamp, Timetable};
 
 /// Another's schedule of the same name may come and go so often while one is put.
 const TRIES: usize = 5;
@@ -25,11 +25,9 @@ const SKEW: Duration = Duration::from_secs(300);
 
 /// All or none. In the order of their names: others lock them too.
 pub(super) async fn put(tx: &mut Tx<'_>, asked: &PutSchedules) -> Result<()> {
+    asked.check()?;
     let mut schedules: Vec<&Schedule> = asked.schedules.iter().collect();
     schedules.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    if let Some(two) = schedules.windows(2).find(|two| two[0].name == two[1].name) {
-        return Err(Error::invalid(format!("schedules: '{}' is there twice", two[0].name)).with("key", "name"));
-    }
     for schedule in &schedules {
         put_one(tx, schedule).await?;
     }
@@ -205,7 +203,7 @@ async fn make(
 ) -> Result<Vec<Tick>> {
     let standing: Standing = ticks::standing(tx, &held).await?;
     let round = Round { next: held.next_at, ..rule(overlap, standing, &ticks) };
-    ticks::carry_out(tx, vec![(held, kind, round)]).await
+    ticks::carry_out(tx, vec![(held, kind, round)]).await.map(|(ticks, _)| ticks)
 }
 
 /// By name.
@@ -230,8 +228,7 @@ async fn read(session: &mut dyn Session, row: &Row, filter: &ScheduleFilter) -> 
         Ok(schedule) => schedule,
         Err(why) => {
             trouble.get_or_insert(why.message().to_owned());
-            // What stands for it; its trouble says so.
-            Schedule::new(row.text("name")?, "", When::Times(Vec::new()))
+            KeptSchedule::stand_in(row.text("name")?)
         }
     };
     let (next_at, due_at) = (row.optional_time("next_at")?, row.optional_time("due_at")?);
@@ -278,6 +275,7 @@ pub(super) async fn counts(session: &mut dyn Session) -> Result<ScheduleCounts> 
         active: row.count("active")?,
         paused: row.count("paused")?,
         waiting: row.count("waiting")?,
+        broken: row.count("broken")?,
         late: micros(row.optional_int("late")?).unwrap_or(Duration::ZERO),
     })
 }

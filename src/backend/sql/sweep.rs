@@ -104,9 +104,10 @@ pub(super) async fn sweep(tx: &mut Tx<'_>, worker_id: &str, from: usize) -> Resu
     for (place, part) in PARTS.iter().enumerate().skip(from) {
         let count = match part {
             Part::Schedules => {
-                let (count, more) = ticks::fire(tx).await?;
-                swept.more |= more;
-                count
+                let fired = ticks::fire(tx).await?;
+                swept.more |= fired.more;
+                swept.ticks = fired.ticks;
+                fired.count
             }
             Part::Fire => fire(tx, &mut book).await?,
             Part::Recover => recover(tx, &mut book, &mut gone).await?,

@@ -5,6 +5,7 @@
 //! execution writes nothing here: it hints a sweep, which finds that what waits may start.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use super::row::Row;
 use super::statements::{
@@ -13,7 +14,7 @@ use super::statements::{
 use super::tx::Tx;
 use super::{cancel, dispatch, rows};
 use crate::backend::decide::schedules::{self, Round, Standing};
-use crate::backend::{NewExecution, Tick};
+use crate::backend::{NewExecution, Tick, TickCounts};
 use crate::codec::{self, CanonicalJson};
 use crate::model::{
     Canonical as _, Id, Payload, Result, Schedule, Status, TickKind, TickState, Timestamp, Timetable, tick_id,
@@ -21,6 +22,9 @@ use crate::model::{
 
 /// Schedules in one transaction.
 const SCHEDULES_MAX: i64 = 100;
+
+/// From one look at a schedule that can't be read to the next.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Ticks of each schedule that are kept, beside those that wait.
 const TICKS_KEPT: i64 = 100;
@@ -66,8 +70,16 @@ pub(super) async fn standing(tx: &mut Tx<'_>, held: &Held) -> Result<Standing> {
     Ok(Standing { going, waiting: held.waiting })
 }
 
-/// Starts what is due. How many schedules there were, and whether there are more.
-pub(super) async fn fire(tx: &mut Tx<'_>) -> Result<(usize, bool)> {
+/// What was due.
+pub(super) struct Fired {
+    /// So many schedules.
+    pub count: usize,
+    pub more: bool,
+    pub ticks: TickCounts,
+}
+
+/// Starts what is due.
+pub(super) async fn fire(tx: &mut Tx<'_>) -> Result<Fired> {
     let found = tx.fetch(SCHEDULES_DUE.call().time(tx.now).int(SCHEDULES_MAX)).await?;
     let count = found.len();
     let mut held = Vec::with_capacity(count);
@@ -87,17 +99,24 @@ pub(super) async fn fire(tx: &mut Tx<'_>) -> Result<(usize, bool)> {
         plans.push((one, TickKind::Scheduled, round));
     }
     let more = count as i64 >= SCHEDULES_MAX || plans.iter().any(|(.., round)| round.more);
-    carry_out(tx, plans).await?;
-    Ok((count, more))
+    let (made, skipped) = carry_out(tx, plans).await?;
+    let mut ticks = TickCounts { skipped, ..TickCounts::default() };
+    made.iter().for_each(|tick| ticks.add(tick.state, 1));
+    Ok(Fired { count, more, ticks })
 }
 
-/// This library can't read it, and says so. It is not due any more, so that it stops nobody else's ticks.
+/// This library can't read it, and says so. A newer one can, and may look as well; what it makes of it takes the word back.
+/// Until the next look it stops nobody else's ticks.
 async fn give_up(tx: &mut Tx<'_>, row: &Row, why: &str) -> Result<()> {
+    let again = row.optional_time("due_at")?.map(|_| tx.now.after(LOOK_AGAIN));
+    if let Some(at) = again {
+        tx.hint_due(at);
+    }
     let mut call = SCHEDULES_SAVE.call();
     call.row()
         .text(row.text("name")?)
         .time(row.optional_time("next_at")?)
-        .time(None)
+        .time(again)
         .id(row.optional_id("last_execution")?)
         .int(row.int("waiting")?)
         .text(why);
@@ -113,8 +132,9 @@ struct Start {
     id: Id,
 }
 
-/// Does what was decided, and tells what became of the ticks.
-pub(super) async fn carry_out(tx: &mut Tx<'_>, plans: Vec<(Held, TickKind, Round)>) -> Result<Vec<Tick>> {
+/// Does what was decided, and tells what became of the ticks; and how many that waited are left out.
+pub(super) async fn carry_out(tx: &mut Tx<'_>, plans: Vec<(Held, TickKind, Round)>) -> Result<(Vec<Tick>, u64)> {
+    let mut skipped = 0;
     for (held, _, round) in &plans {
         if round.cancel
             && let Some(running) = held.last_execution
@@ -122,7 +142,7 @@ pub(super) async fn carry_out(tx: &mut Tx<'_>, plans: Vec<(Held, TickKind, Round
             cancel_running(tx, &held.name, running).await?;
         }
         if round.drop_waiting {
-            tx.change(TICKS_SKIP.call().text(held.name.as_str()).time(tx.now)).await?;
+            skipped += tx.change(TICKS_SKIP.call().text(held.name.as_str()).time(tx.now)).await?;
         }
     }
     let mut starts = Vec::new();
@@ -139,7 +159,7 @@ pub(super) async fn carry_out(tx: &mut Tx<'_>, plans: Vec<(Held, TickKind, Round
     dispatch_all(tx, &plans, &starts).await?;
     let ticks = note(tx, &plans, &starts).await?;
     save(tx, &plans, &starts).await?;
-    Ok(ticks)
+    Ok((ticks, skipped))
 }
 
 /// It may be over by now.

@@ -224,6 +224,13 @@ records! {
         required("changed", Kind::Integer, "How much was due; 0: nothing."),
         required("more", Kind::Boolean, "It stopped at its bound: sweep again."),
         optional("next_due", Kind::Duration, "null", "When the next one is due, from now; null: nothing is scheduled."),
+        optional("ticks", Kind::Named("tick_counts"), "null", "What became of schedules' ticks; null: nothing."),
+    ];
+    "tick_counts", "Ticks by what was made of them. One that has waited is counted as waiting, and again as what it became." [
+        required("started", Kind::Integer, "Started."),
+        required("waiting", Kind::Integer, "They start when those before them have ended."),
+        required("skipped", Kind::Integer, "Left out by the overlap's rule."),
+        required("missed", Kind::Integer, "Nobody was there."),
     ];
     "new_signal", "A signal to send." [
         required("execution_id", Kind::Id, "To whom."),
@@ -264,6 +271,7 @@ records! {
         required("active", Kind::Integer, "With a tick to come."),
         required("paused", Kind::Integer, "Paused."),
         required("waiting", Kind::Integer, "Ticks that start when those before them have ended."),
+        optional("broken", Kind::Integer, "0", "Those that can't be read."),
         required("late_seconds", Kind::Duration, "How late the latest of those is that are due."),
     ];
     "depth", "Tasks that may be claimed now." [
@@ -295,6 +303,13 @@ records! {
         optional("trouble", Kind::String, "null", "Why it does not tick: the library can't read it."),
         required("next", Kind::ListOf(&Kind::Time), "Ticks to come."),
         required("last", Kind::ListOf(&Kind::Named("tick")), "Ticks that were, the newest first."),
+    ];
+    "schedule_change", "One of the words delete (what it has started goes on) and resume (from now on), or an object with one \
+                        of these members." [
+        member("pause", Kind::Named("pause_schedule"), "It starts nothing by its times; what waits goes on."),
+        member("trigger", Kind::Named("trigger_schedule"), "A tick now, also of one that is paused."),
+        member("backfill", Kind::Named("backfill_schedule"),
+            "The ticks from one time to another, both included, but for those that were started or wait; at most 1000."),
     ];
     "tick", "What a tick of a schedule became." [
         required("at", Kind::Time, "Its time, which with the schedule's name is its identity."),

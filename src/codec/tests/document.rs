@@ -87,7 +87,19 @@ fn chapter(operations: &[Operation], examples: impl Iterator<Item = ((String, St
 
 fn records() -> String {
     let mut text = String::new();
-    let options = ["dispatch", "function", "call", "retry_policy", "execution_filter", "dead_letter_filter"];
+    let options = [
+        "dispatch",
+        "function",
+        "call",
+        "retry_policy",
+        "execution_filter",
+        "dead_letter_filter",
+        "schedule",
+        "schedule_filter",
+        "pause_schedule",
+        "trigger_schedule",
+        "backfill_schedule",
+    ];
     let options = OBJECTS.iter().filter(|object| options.contains(&object.name));
     let all = RECORDS
         .iter()

@@ -156,7 +156,7 @@ pub(super) fn stats() -> StoreStats {
         parked: 3,
         workers: 4,
         paused: vec![pause()],
-        schedules: ScheduleCounts { active: 5, paused: 1, waiting: 2, late: Duration::from_millis(250) },
+        schedules: ScheduleCounts { active: 5, paused: 1, waiting: 2, broken: 1, late: Duration::from_millis(250) },
     }
 }
 

@@ -71,5 +71,5 @@ statements! {
     EXECUTIONS_GOING "executions_going" "look for executions that go on" rows (id: Id) gives (id: Id);
 
     SCHEDULES_COUNT "schedules_count" "count schedules" with (now: Clock)
-        gives (active: Int, paused: Int, waiting: Int, late: Int);
+        gives (active: Int, paused: Int, waiting: Int, broken: Int, late: Int);
 }
