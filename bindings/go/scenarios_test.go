@@ -114,6 +114,18 @@ func TestScenarioFailure(t *testing.T) {
 	})
 }
 
+func TestSchedulesAreDeclared(t *testing.T) {
+	here := newFilePlace(t)
+	executor := here.executor
+	here.handle("hello", func(_ *stent.Task, name string) (any, error) { return "hello, " + name, nil })
+	hourly := stent.Schedule{Name: "hourly", Function: "hello", Args: stent.Args{"ada"}, Cron: "0 * * * *", TimeZone: "Europe/Berlin"}
+	err := executor.DeclareSchedules("billing", []stent.Schedule{hourly}, stent.DeclareOptions{RemoveOthers: true})
+	check(t, err)
+	here.worker(stent.WorkerOptions{})
+	tick := must[[]stent.Tick](t)(executor.TriggerSchedule(here.ctx, "hourly"))[0]
+	same(t, here.result(tick.ExecutionID), "hello, ada")
+}
+
 func TestScenarioSchedule(t *testing.T) {
 	onBothStores(t, func(t *testing.T, here *place) {
 		hourly := func(name string) stent.Schedule {

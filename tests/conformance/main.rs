@@ -108,6 +108,7 @@ mod server;
 mod signals;
 mod sqlite;
 mod starts;
+mod ticks;
 #[path = "../../src/check/cases/times.rs"]
 mod times;
 #[path = "../../src/check/cases/waits.rs"]

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use stent::backend::{ExecutionFilter, KeptSchedule, PutSchedules, ScheduleChange, ScheduleFilter};
+use stent::backend::{ExecutionFilter, KeptSchedule, PutSchedules, ScheduleChange, ScheduleFilter, Tick};
 use stent::model::{ExecutionState, Id, Overlap, Schedule, TickState, Timestamp, When, WorkerOptions, tick_id};
 
+use crate::flaky::flaky_house;
 use crate::house::{Count, House, Kind, SOON, until};
 
 /// Polls would find what is due only much later.
@@ -37,25 +39,32 @@ fn executions(house: &House) -> Vec<(Id, ExecutionState)> {
     found.into_iter().map(|execution| (execution.id, execution.state)).collect()
 }
 
+/// Whoever polled would find the next one in an hour: a worker that looks at its time alone starts them one by one, and looks
+/// no more often than that.
 #[test]
-fn a_tick_starts_in_time_on_an_idle_worker() {
+fn an_idle_worker_wakes_up_for_each_tick() {
     const TICKS: usize = 5;
     let house = House::new();
-    let began = Arc::new(Mutex::new(Vec::new()));
-    let note = Arc::clone(&began);
+    let runs = Count::default();
+    let count = runs.clone();
     house.function("tick", move |task| {
-        note.lock().unwrap().push(now());
+        count.up();
         task.complete("1".into())
     });
     let _worker = house.worker_with(idle());
-    house.on(house.executor.put_schedule(every("s", 400))).unwrap();
-    until("it has ticked", || began.lock().unwrap().len() >= TICKS);
-    let ticks: Vec<Timestamp> = kept(&house, 100).last.iter().rev().map(|tick| tick.at).collect();
-    let began = began.lock().unwrap().clone();
-    let late: Vec<Duration> = began.iter().zip(&ticks).map(|(began, tick)| began.since(*tick)).collect();
-    println!("late: {late:?}");
-    // Another program may have the processor now and then.
-    assert!(late.iter().min().unwrap() < &Duration::from_millis(100), "{late:?}");
+    let beside = Schedule { overlap: Overlap::Allow, ..every("s", 400) };
+    house.on(house.executor.put_schedule(beside)).unwrap();
+    let first = kept(&house, 0).next_at.unwrap();
+    until("it has ticked", || runs.get() >= TICKS);
+    let sweeps = house.on(house.executor.stats()).unwrap().metrics.counters.sweeps;
+    let told = kept(&house, 100);
+    let times: Vec<Timestamp> = told.last.iter().rev().map(|tick| tick.at).collect();
+    let expected = (0..times.len()).map(|number| first.after(Duration::from_millis(400) * number as u32));
+    assert_eq!(times, expected.collect::<Vec<_>>());
+    let started = |tick: &Tick| tick.state == TickState::Started && tick.decided_at >= tick.at;
+    assert!(told.last.iter().all(started), "{:?}", told.last);
+    // A look finds the tick, another one what follows; and those in between that clocks differ.
+    assert!(sweeps <= 6 * times.len() as u64 + 6, "{sweeps} looks for {} ticks", times.len());
 }
 
 #[test]
@@ -122,6 +131,51 @@ fn what_nobody_was_there_for_is_caught_up() {
     let ticks = listed().unwrap().remove(0).last;
     assert_eq!(ticks.last().unwrap().at, first);
     assert!(ticks.iter().all(|tick| tick.state == TickState::Started), "{ticks:?}");
+}
+
+#[test]
+fn what_an_owner_is_refused_keeps_nobody_elses_from_being_put() {
+    let (house, flaky) = flaky_house();
+    house.echo("tick");
+    *flaky.refuses_owner.lock().unwrap() = Some("a".to_owned());
+    for owner in ["a", "b"] {
+        let schedule = Schedule { owner: Some(owner.to_owned()), ..every(&format!("of {owner}"), 3_600_000) };
+        house.executor.declare_schedules(owner, PutSchedules { schedules: vec![schedule], only_of: None }).unwrap();
+    }
+    let worker = house.worker(1);
+    assert_eq!(kept(&house, 0).schedule.name, "of b");
+    assert!(worker.status().trouble.unwrap().contains("not these"));
+    assert_eq!(house.run("tick", "[1]").unwrap(), "[1]".into());
+}
+
+#[test]
+fn what_was_due_while_the_store_was_away_is_caught_up() {
+    const STEP: Duration = Duration::from_millis(400);
+    let (house, flaky) = flaky_house();
+    let runs = Count::default();
+    let count = runs.clone();
+    house.function("tick", move |task| {
+        count.up();
+        task.complete("1".into())
+    });
+    flaky.no_sweeps.store(true, SeqCst);
+    let all = Schedule { overlap: Overlap::Allow, ..every("s", 400) };
+    house.on(house.executor.put_schedule(all)).unwrap();
+    let first = kept(&house, 0).next_at.unwrap();
+    let _worker = house.worker_with(mortal());
+    until("it has come in vain", || now().since(first) > 5 * STEP && flaky.swept_in_vain.load(SeqCst) > 2);
+    assert_eq!((kept(&house, 9).last, runs.get()), (Vec::new(), 0));
+    flaky.no_sweeps.store(false, SeqCst);
+    until("it has caught up", || kept(&house, 0).next_at.unwrap() > now());
+    house.on(house.executor.change_schedule("s", ScheduleChange::Pause { note: None })).unwrap();
+    let ticks = kept(&house, 10_000).last;
+    until("all have run", || executions(&house).iter().all(|(_, state)| state.is_terminal()));
+    assert_eq!((ticks.last().unwrap().at, runs.get()), (first, ticks.len()));
+    assert!(ticks.iter().all(|tick| tick.state == TickState::Started) && ticks.len() > 5, "{ticks:?}");
+    assert!(ticks.windows(2).all(|two| two[0].at.since(two[1].at) == STEP), "none is left out: {ticks:?}");
+    let counters = || house.on(house.executor.stats()).unwrap().metrics.counters;
+    until("they are counted", || counters().ticks_started == ticks.len() as u64);
+    assert_eq!(counters().ticks_missed, 0);
 }
 
 /// Set for a worker that dies: the store that it works on.

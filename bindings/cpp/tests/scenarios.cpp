@@ -98,6 +98,17 @@ TEST_CASE_TEMPLATE("scenario_failure", Store, sqlite, postgres) {
     CHECK(here.run("hello", args("ada")) == "\"hello, ada\"");
 }
 
+TEST_CASE("schedules_are_declared") {
+    place<sqlite> here;
+    auto &executor = here.executor;
+    executor.handle("hello", [](stent::task &, std::string name) { return "hello, " + name; });
+    const auto hourly = stent::schedule("hourly", "hello").args(stent::args("ada")).cron("0 * * * *").time_zone("Europe/Berlin");
+    executor.declare_schedules("billing", {hourly}, stent::declare_options().remove_others(true));
+    const auto worker = here.worker();
+    const json tick = executor.trigger_schedule("hourly").at(0);
+    CHECK(executor.result<std::string>(tick["execution_id"].get<std::string>(), patience) == "hello, ada");
+}
+
 TEST_CASE_TEMPLATE("scenario_schedule", Store, sqlite, postgres) {
     place<Store> here;
     const auto hourly = [](const std::string &name) {

@@ -14,7 +14,7 @@ use super::statements::{
     TASKS_LEASES_ENDED, TASKS_READY, TASKS_RETRY, TASKS_TAKE_DUE, TASKS_UNPARK,
 };
 use super::tides::{self, Since};
-use super::tx::Tx;
+use super::tx::{FAR, Tx};
 use super::waits::WaitBook;
 use super::{attempts, below, cancel, ends, register, rows, ticks};
 use crate::backend::Swept;
@@ -61,7 +61,7 @@ pub(super) async fn peek(session: &mut dyn Session, asked: &Asked) -> Result<Pee
     let wait = row.optional_int("wait")?;
     Ok(Peek {
         due: row.flag("other")? || wait.is_some_and(|wait| wait <= 0),
-        next_due: micros(wait),
+        next_due: micros(wait).map(|wait| wait.min(FAR)),
         since: tides::read(&row)?,
         ready: busy || row.flag("ready")? || version != Some(row.int("version")?),
     })

@@ -22,6 +22,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::call::Call;
 use super::catalog::{Catalog, Lane, SharedCatalog};
@@ -37,6 +38,10 @@ use super::statements::{
 };
 use crate::backend::Notice;
 use crate::model::{Detail, Error, Id, Result, Route, Timestamp, may_be_tick};
+
+/// What is due later than this is said to be due then: somebody looks again long before. A schedule's date may be thousands of
+/// years away, which is no duration.
+pub(super) const FAR: Duration = Duration::from_secs(365 * 86_400);
 
 pub(in crate::backend) struct Tx<'c> {
     session: &'c mut dyn Session,
@@ -254,7 +259,7 @@ impl<'c> Tx<'c> {
     /// A sweep is due at this time.
     pub fn hint_due(&mut self, at: Timestamp) {
         self.early |= at < self.now;
-        let wait = at.since(self.now);
+        let wait = at.since(self.now).min(FAR);
         self.hints.due = Some(self.hints.due.map_or(wait, |due| due.min(wait)));
     }
 

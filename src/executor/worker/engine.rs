@@ -38,8 +38,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let mut keepers = JoinSet::new();
     // Subscribed before the first claim, so that no hint is missed.
     let heard = shared.core.backend.notices();
-    let registered = register(&shared).await && put_schedules(&shared).await;
-    if registered {
+    let registered = register(&shared).await;
+    if registered && put_schedules(&shared).await {
         shared.set_state(WorkerState::Ready);
         keepers.spawn(notices::keep(Arc::clone(&shared), heard));
         keepers.spawn(renewals::keep(Arc::clone(&shared)));
@@ -94,6 +94,7 @@ async fn register(shared: &Shared) -> bool {
 /// Puts what is declared, and repeats that until it succeeds or the worker is stopped. What the store refuses for good is
 /// told, and keeps the worker from nothing else. False: the worker is to stop.
 async fn put_schedules(shared: &Shared) -> bool {
+    let mut refused = false;
     for put in shared.core.schedules.all() {
         let mut pause = RETRY_FIRST;
         while let Err(error) = shared.core.backend.put_schedules(put.clone()).await {
@@ -102,7 +103,8 @@ async fn put_schedules(shared: &Shared) -> bool {
                 return false;
             }
             if !error.is_retryable() {
-                return true;
+                refused = true;
+                break;
             }
             tokio::select! {
                 () = tokio::time::sleep(jittered(pause)) => {}
@@ -110,7 +112,9 @@ async fn put_schedules(shared: &Shared) -> bool {
             }
             pause = (pause * 2).min(RETRY_LONGEST);
         }
-        shared.no_trouble(SCHEDULES);
+        if !refused {
+            shared.no_trouble(SCHEDULES);
+        }
     }
     true
 }
