@@ -117,7 +117,7 @@ func TestScenarioFailure(t *testing.T) {
 func TestSchedulesAreDeclared(t *testing.T) {
 	here := newFilePlace(t)
 	executor := here.executor
-	here.handle("hello", func(_ *stent.Task, name string) (any, error) { return "hello, " + name, nil })
+	here.handle("hello", stent.Func1(func(_ *stent.Task, name string) (string, error) { return "hello, " + name, nil }))
 	hourly := stent.Schedule{Name: "hourly", Function: "hello", Args: stent.Args{"ada"}, Cron: "0 * * * *", TimeZone: "Europe/Berlin"}
 	err := executor.DeclareSchedules("billing", []stent.Schedule{hourly}, stent.DeclareOptions{RemoveOthers: true})
 	check(t, err)

@@ -133,11 +133,11 @@ async fn run(
             Err(Broken { expected, got, place: name.clone() })
         }
     };
+    // If nothing can be ended in this store, the following cases will show it.
+    drop(tokio::time::timeout(timeout, scoped.clean_up(engine)).await);
     if let Some(operation) = scoped.not_offered() {
         return not_offered(name, &operation);
     }
-    // If nothing can be ended in this store, the following cases will show it.
-    drop(tokio::time::timeout(timeout, scoped.clean_up(engine)).await);
     let seconds = start.elapsed().as_secs_f64();
     match ended {
         Ok(()) => Told { name, outcome: Outcome::Passed, seconds, expected: None, got: None, place: None },
