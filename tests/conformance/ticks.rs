@@ -8,7 +8,6 @@ use stent::backend::{ExecutionFilter, KeptSchedule, PutSchedules, ScheduleFilter
 use stent::model::{Id, Overlap, Schedule, TickState, Timestamp, When, tick_id};
 
 use crate::house::*;
-use crate::places::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
