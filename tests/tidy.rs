@@ -46,6 +46,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("src/bin/stent/args.rs", &["parse", "site"]),
+    ("src/bin/stent/args", &["args", "parse"]),
     ("src/bin/stent/catalog.rs", &[]),
     ("src/bin/stent/papers.rs", &["args", "trouble"]),
     ("src/bin/stent/parse.rs", &["words"]),

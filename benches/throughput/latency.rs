@@ -1,11 +1,13 @@
 //! How long it takes when there is nothing else to do, and how many short workflows go through at once.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use stent::backend::ScheduleChange;
 use stent::executor::Task;
-use stent::model::{CallOptions, Error, Payload};
+use stent::model::{CallOptions, Error, Overlap, Payload, Schedule, Timestamp, When};
 
 use crate::Size;
 use crate::drain::SLOTS;
@@ -19,6 +21,9 @@ const ROUNDS: usize = 7;
 
 /// Between two samples the worker comes to rest.
 const REST: Duration = Duration::from_millis(5);
+
+/// Between the ticks of a schedule the worker sleeps.
+const OFTEN: Duration = Duration::from_millis(100);
 
 pub fn run(report: &mut Report, store: &Store, size: Size) -> Result<()> {
     let place = store.place()?;
@@ -53,6 +58,37 @@ pub fn run(report: &mut Report, store: &Store, size: Size) -> Result<()> {
     report.time("idle worker: dispatch to the handler's start", &mut to_start);
     report.time("idle worker: dispatch to the result at the client", &mut to_result);
     report.time("idle worker: a workflow of five calls in sequence", &mut calls);
+    stage.runtime.block_on(place.clear())
+}
+
+/// How late a tick's handler starts, of a worker that has nothing else to do.
+pub fn schedules(report: &mut Report, store: &Store, size: Size) -> Result<()> {
+    let place = store.place()?;
+    let stage = Stage::at(&place.url)?;
+    let (started, starts) = mpsc::channel();
+    let started = Mutex::new(started);
+    stage.register("tick", move |task| {
+        // The receiver is gone when the run is over, and nobody wants to know.
+        let _ = started.lock().unwrap().send((SystemTime::now(), task.kwargs()));
+        task.complete(Payload::null())
+    })?;
+    let worker = stage.worker(10)?;
+    let schedule = Schedule {
+        overlap: Overlap::Allow,
+        time_argument: Some("at".to_owned()),
+        ..Schedule::new("often", "tick", When::Every(OFTEN))
+    };
+    stage.runtime.block_on(stage.executor.put_schedule(schedule))?;
+    let mut late = Vec::new();
+    for _ in 0..size.of(200) {
+        let (began, told) = starts.recv()?;
+        let told: BTreeMap<String, Timestamp> = serde_json::from_slice(told.as_bytes())?;
+        let at = UNIX_EPOCH + Duration::from_micros(told["at"].micros().unsigned_abs());
+        late.push(began.duration_since(at).unwrap_or_default());
+    }
+    stage.runtime.block_on(stage.executor.change_schedule("often", ScheduleChange::Delete))?;
+    stage.stop(&worker)?;
+    report.time("idle worker: a schedule's tick to the handler's start", &mut late);
     stage.runtime.block_on(place.clear())
 }
 

@@ -47,7 +47,7 @@ impl Size {
 type Part = fn(&mut Report, &Store, Size) -> Result<()>;
 
 /// The parts by name. The ceiling always comes first: the others are told beside it.
-const PARTS: [(&str, Part); 12] = [
+const PARTS: [(&str, Part); 13] = [
     ("activities", drain::activities),
     ("executions", drain::executions),
     ("costs", costs::run),
@@ -55,6 +55,7 @@ const PARTS: [(&str, Part); 12] = [
     ("fan_out", drain::fan_out),
     ("dispatch", latency::dispatch),
     ("latency", latency::run),
+    ("schedules", latency::schedules),
     ("workflows", latency::workflows),
     ("waiting", waiting::run),
     ("readers", readers::run),

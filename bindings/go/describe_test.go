@@ -79,6 +79,9 @@ func TestEveryOptionIsKnown(t *testing.T) {
 		"replay_dead_letter": none, "resume": none, "pause": stent.PauseOptions{}, "unpause": stent.UnpauseOptions{},
 		"cleanup": stent.CleanupOptions{}, "stats": stent.StatsOptions{},
 		"configure": stent.ConfigureOptions{}, "log_handler": stent.LogOptions{},
+		"schedule": stent.Schedule{}, "schedule_filter": stent.ScheduleFilter{}, "declare_schedules": stent.DeclareOptions{},
+		"pause_schedule": stent.SchedulePauseOptions{}, "trigger_schedule": stent.TriggerOptions{},
+		"backfill_schedule": stent.BackfillOptions{},
 	}
 	same(t, len(described.Options), len(known))
 	for _, options := range described.Options {

@@ -114,6 +114,63 @@ func TestScenarioFailure(t *testing.T) {
 	})
 }
 
+func TestSchedulesAreDeclared(t *testing.T) {
+	here := newFilePlace(t)
+	executor := here.executor
+	here.handle("hello", stent.Func1(func(_ *stent.Task, name string) (string, error) { return "hello, " + name, nil }))
+	hourly := stent.Schedule{Name: "hourly", Function: "hello", Args: stent.Args{"ada"}, Cron: "0 * * * *", TimeZone: "Europe/Berlin"}
+	err := executor.DeclareSchedules("billing", []stent.Schedule{hourly}, stent.DeclareOptions{RemoveOthers: true})
+	check(t, err)
+	here.worker(stent.WorkerOptions{})
+	tick := must[[]stent.Tick](t)(executor.TriggerSchedule(here.ctx, "hourly"))[0]
+	same(t, here.result(tick.ExecutionID), "hello, ada")
+}
+
+func TestScenarioSchedule(t *testing.T) {
+	onBothStores(t, func(t *testing.T, here *place) {
+		hourly := func(name string) stent.Schedule {
+			return stent.Schedule{Name: name, Function: "go.hello", Args: stent.Args{"ada"}, Cron: "0 * * * *", TimeZone: "Europe/Berlin"}
+		}
+		old := hourly("old")
+		old.Owner = "scenarios"
+		check(t, here.executor.PutSchedule(here.ctx, old))
+		declared := []stent.Schedule{hourly("greeting")}
+		check(t, here.executor.DeclareSchedules("scenarios", declared, stent.DeclareOptions{RemoveOthers: true}))
+		here.worker(stent.WorkerOptions{})
+		kept := func() stent.KeptSchedule {
+			all := must[[]stent.KeptSchedule](t)(here.executor.Schedules(here.ctx, stent.ScheduleFilter{Next: stent.Ptr(2)}))
+			same(t, len(all), 1)
+			return all[0]
+		}
+		first := kept()
+		same(t, []string{first.Name, first.Owner, first.TimeZone}, []string{"greeting", "scenarios", "Europe/Berlin"})
+		same(t, len(first.Next), 2)
+		same(t, first.Next[1].Sub(first.Next[0]), time.Hour)
+
+		tick := must[[]stent.Tick](t)(here.executor.TriggerSchedule(here.ctx, "greeting"))[0]
+		same(t, tick.State, "started")
+		same(t, here.result(tick.ExecutionID), "hello, ada")
+
+		check(t, here.executor.PauseSchedule(here.ctx, "greeting", stent.SchedulePauseOptions{Note: "enough"}))
+		paused := kept()
+		same(t, paused.PauseNote, "enough")
+		same(t, len(paused.Next), 0)
+		check(t, here.executor.ResumeSchedule(here.ctx, "greeting"))
+		same(t, len(kept().Next), 2)
+
+		options := stent.BackfillOptions{From: tick.At.Add(-3 * time.Hour), To: tick.At, Overlap: "allow"}
+		ticks := must[[]stent.Tick](t)(here.executor.BackfillSchedule(here.ctx, "greeting", options))
+		same(t, len(ticks), 3)
+		for _, tick := range ticks {
+			same(t, here.result(tick.ExecutionID), "hello, ada")
+		}
+		check(t, here.executor.DeleteSchedule(here.ctx, "greeting"))
+		if err := here.executor.DeleteSchedule(here.ctx, "greeting"); !errors.Is(err, stent.ErrNotFound) {
+			t.Fatalf("it is deleted already: %v", err)
+		}
+	})
+}
+
 func TestScenarioCancel(t *testing.T) {
 	onBothStores(t, func(t *testing.T, here *place) {
 		here.worker(stent.WorkerOptions{})

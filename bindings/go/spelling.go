@@ -19,6 +19,9 @@ var optionStructs = map[string]reflect.Type{
 	"pause": reflect.TypeOf(PauseOptions{}), "unpause": reflect.TypeOf(UnpauseOptions{}),
 	"cleanup": reflect.TypeOf(CleanupOptions{}), "stats": reflect.TypeOf(StatsOptions{}),
 	"configure": reflect.TypeOf(ConfigureOptions{}), "log_handler": reflect.TypeOf(LogOptions{}),
+	"schedule": reflect.TypeOf(Schedule{}), "schedule_filter": reflect.TypeOf(ScheduleFilter{}),
+	"declare_schedules": reflect.TypeOf(DeclareOptions{}), "pause_schedule": reflect.TypeOf(SchedulePauseOptions{}),
+	"trigger_schedule": reflect.TypeOf(TriggerOptions{}), "backfill_schedule": reflect.TypeOf(BackfillOptions{}),
 }
 
 // The fields of a struct of options, and of those inside it, by the library's names.

@@ -902,6 +902,97 @@ stent_status stent_executor_cleanup(stent_executor *executor,
                                     stent_error **error);
 
 /* =====================================================================================================================
+ * Schedules: functions that are started at times.
+ */
+
+/**
+ * Puts a schedule into the store; workers of any process start its function at its times, each tick once, whatever
+ * crashes. schedule: an object with "name", "function", one of "cron", "every" and "times", and what else "schedule" in
+ * stent_describe lists; docs/schedules.md tells how. One of the same name is replaced: it keeps its pause, and its next
+ * tick unless its times have changed. An equal one changes nothing.
+ *
+ * Returns when it is durable. Any thread. STENT_E_UNSUPPORTED: the store is one that you write.
+ */
+STENT_NODISCARD STENT_API
+stent_status stent_executor_schedule_put(stent_executor *executor,
+                                         const char *schedule,
+                                         stent_error **error);
+
+/**
+ * Declares the schedules of an owner, your program's name perhaps: workers that are started from this executor from now
+ * on put them into the store when they start. schedules: an array of objects as for stent_executor_schedule_put, whose
+ * "owner" it is. options: {"remove_others": true} also deletes those of this owner that the array does not have any more.
+ * Again for the same owner: in place of what was declared before. Any thread; does not ask the store.
+ */
+STENT_NODISCARD STENT_API
+stent_status stent_executor_schedules_declare(stent_executor *executor,
+                                              const char *owner,
+                                              const char *schedules,
+                                              const char *options,
+                                              stent_error **error);
+
+/**
+ * The schedules that a filter admits, by name: an array, to be freed with stent_free. Each is as it was put, and beside
+ * that "next_at", "next" and "last" (ticks to come, and what became of those that were), "paused_at", "running", "waiting"
+ * and others; see kept_schedule in stent_describe. filter: name, owner, function, after, limit (default 50), next (5),
+ * last (5); NULL for none. Any thread.
+ */
+STENT_NODISCARD STENT_API
+stent_status stent_executor_schedule_list(stent_executor *executor,
+                                          const char *filter,
+                                          char **schedules,
+                                          stent_error **error);
+
+/** Deletes a schedule. What it has started goes on; what waits is not started. Any thread. STENT_E_NOT_FOUND. */
+STENT_NODISCARD STENT_API
+stent_status stent_executor_schedule_delete(stent_executor *executor,
+                                            const char *name,
+                                            stent_error **error);
+
+/**
+ * Pauses a schedule: it starts nothing by its times until it is resumed. What runs or waits goes on. options:
+ * {"note": "..."} for people; NULL for none. Any thread. STENT_E_NOT_FOUND.
+ */
+STENT_NODISCARD STENT_API
+stent_status stent_executor_schedule_pause(stent_executor *executor,
+                                           const char *name,
+                                           const char *options,
+                                           stent_error **error);
+
+/**
+ * Resumes a schedule from now on: what it would have started meanwhile is not caught up. One that is not paused stays as it
+ * is. Any thread. STENT_E_NOT_FOUND.
+ */
+STENT_NODISCARD STENT_API
+stent_status stent_executor_schedule_resume(stent_executor *executor,
+                                            const char *name,
+                                            stent_error **error);
+
+/**
+ * Makes a tick now, also of a schedule that is paused. options: {"overlap": "..."} in place of the schedule's own rule; NULL
+ * for none. `*ticks` is an array of ticks {"at", "kind", "state", "execution_id", "decided_at"}, to be freed with stent_free:
+ * this one, and before it one that waited, if it could start. Any thread. STENT_E_NOT_FOUND.
+ */
+STENT_NODISCARD STENT_API
+stent_status stent_executor_schedule_trigger(stent_executor *executor,
+                                             const char *name,
+                                             const char *options,
+                                             char **ticks,
+                                             stent_error **error);
+
+/**
+ * Makes the ticks of a time that is over, but for those that were started or wait; at most 1000 at once. options: "from"
+ * and "to", both included, and "overlap" (default "queue_all": one after the other). `*ticks` is an array as
+ * stent_executor_schedule_trigger gives it. Any thread. STENT_E_NOT_FOUND.
+ */
+STENT_NODISCARD STENT_API
+stent_status stent_executor_schedule_backfill(stent_executor *executor,
+                                              const char *name,
+                                              const char *options,
+                                              char **ticks,
+                                              stent_error **error);
+
+/* =====================================================================================================================
  * Any of the above without blocking: the answer comes to a poller.
  */
 
@@ -909,8 +1000,9 @@ stent_status stent_executor_cleanup(stent_executor *executor,
  * Starts an operation of the executor and returns at once; the answer comes to the poller, as exactly one "reply" event
  * with this tag. operation and request, a JSON object (NULL: {}): as "submissions" in stent_describe lists them; dispatch,
  * dispatch_many, wait, result, state, list, stats, signal, cancel, dead_letters, replay_dead_letter,
- * discard_dead_letter, resume, pause, unpause, pauses, cleanup, backend_call, stop_worker, wait_worker. Each does what the
- * function of its name does, and answers with its JSON (an id as a JSON string, nothing as null).
+ * discard_dead_letter, resume, pause, unpause, pauses, cleanup, schedule_put, schedule_list, schedule_delete,
+ * schedule_pause, schedule_resume, schedule_trigger, schedule_backfill, backend_call, stop_worker, wait_worker. Each does
+ * what the function of its name does, and answers with its JSON (an id as a JSON string, nothing as null).
  *
  * A request that is wrong is refused here, and makes no event. The executor and the poller may be freed meanwhile; with
  * the poller the answer is lost. Any thread; never blocks. STENT_E_INVALID: no such operation, or a wrong request.

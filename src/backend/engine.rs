@@ -386,6 +386,9 @@ pub struct Swept {
     /// From now, by the store's clock; `None`: nothing is scheduled.
     #[serde(default, with = "optional_seconds")]
     pub next_due: Option<Duration>,
+    /// What became of schedules' ticks.
+    #[serde(default, deserialize_with = "super::schedules::counted_ticks")]
+    pub ticks: super::TickCounts,
 }
 
 /// A signal to send.

@@ -9,6 +9,7 @@ mod pauses;
 pub mod postgres;
 mod protocol;
 mod queries;
+mod schedules;
 mod sql;
 pub mod sqlite;
 
@@ -23,6 +24,7 @@ pub use parcel::*;
 pub use pauses::*;
 pub use protocol::{Request, Response};
 pub use queries::*;
+pub use schedules::*;
 
 use crate::model::{Error, Id, Payload, Result, Signal, Status, Task};
 
@@ -218,6 +220,22 @@ pub trait Backend: Send + Sync + 'static {
         Err(does_not_move())
     }
 
+    /// Puts schedules, in one transaction. One that is there already keeps its pause, and its next tick unless its times have
+    /// changed.
+    async fn put_schedules(&self, _put: PutSchedules) -> Result<()> {
+        Err(has_no_schedules())
+    }
+
+    /// By name.
+    async fn schedules(&self, _filter: ScheduleFilter) -> Result<Vec<KeptSchedule>> {
+        Err(has_no_schedules())
+    }
+
+    /// What became of the ticks that it has made. Unknown: not found.
+    async fn change_schedule(&self, _name: &str, _change: ScheduleChange) -> Result<Vec<Tick>> {
+        Err(has_no_schedules())
+    }
+
     /// Copies the store as it is at one moment to a new file, while it is in use.
     async fn backup(&self, _path: &str) -> Result<()> {
         Err(Error::new(
@@ -237,6 +255,14 @@ fn does_not_pause() -> Error {
         Status::Unsupported,
         "pause: this store can't pause queues or functions: it answers none of the operations pause, unpause and pauses; \
          stop the workers that serve the queue instead",
+    )
+}
+
+fn has_no_schedules() -> Error {
+    Error::new(
+        Status::Unsupported,
+        "schedules: this store keeps none: it answers none of the operations put_schedules, schedules and change_schedule; let \
+         another scheduler dispatch into it, with an idempotency key for each time",
     )
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::ScheduleCounts;
 use super::pauses::Pause;
 use crate::model::{
     Execution, ExecutionState, FunctionOptions, Id, Number, Payload, Result, TaskKind, TaskState, Timestamp, check_key,
@@ -158,6 +159,8 @@ pub struct Health {
 /// * `parked`: how many tasks of this function, since when
 /// * `stray`: how many tasks of this function are of executions that do not exist, since when
 /// * `due`: how many that a sweep should have taken, since when
+/// * `schedule`: 1, for one that is due, since when
+/// * `broken_schedule`: 1, for one that can't be read
 /// * `ending`: how many executions are being cancelled
 /// * `transaction`: the server's process, how many transactions ago its snapshot was taken, since when
 /// * `slot`: bytes of the log that it holds back
@@ -199,6 +202,7 @@ pub struct StoreStats {
     pub workers: u64,
     /// Queues first, then functions.
     pub paused: Vec<Pause>,
+    pub schedules: ScheduleCounts,
 }
 
 /// How a store's write-ahead log is doing.

@@ -29,6 +29,8 @@ const GIVEN_UP: &[&str] = &[
      running, with the cancel as its error; all else says that it is cancelling.",
     "Dead-letter replays leave signals behind that nobody has taken; a cancelled wait does not give back a signal that \
      it took.",
+    "Schedules: there are none, and who puts one is told so. A tick, its schedule's next time and its execution are one \
+     transaction, which the protocol has not.",
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -131,11 +133,11 @@ async fn run(
             Err(Broken { expected, got, place: name.clone() })
         }
     };
+    // If nothing can be ended in this store, the following cases will show it.
+    drop(tokio::time::timeout(timeout, scoped.clean_up(engine)).await);
     if let Some(operation) = scoped.not_offered() {
         return not_offered(name, &operation);
     }
-    // If nothing can be ended in this store, the following cases will show it.
-    drop(tokio::time::timeout(timeout, scoped.clean_up(engine)).await);
     let seconds = start.elapsed().as_secs_f64();
     match ended {
         Ok(()) => Told { name, outcome: Outcome::Passed, seconds, expected: None, got: None, place: None },

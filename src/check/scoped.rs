@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use crate::backend::*;
-use crate::model::{DeadLetter, Execution, ExecutionState, Id, Payload, Result, Status, Task, TaskState};
+use crate::model::{DeadLetter, Execution, ExecutionState, Id, Payload, Result, Schedule, Status, Task, TaskState};
 
 /// The page size when looking for what belongs to a case.
 const MANY: u32 = 1_000;
@@ -27,6 +27,7 @@ struct Used {
     functions: BTreeSet<String>,
     workers: BTreeSet<String>,
     pauses: Vec<Pausable>,
+    schedules: BTreeSet<String>,
     /// An operation that the store does not answer.
     not_offered: Option<String>,
 }
@@ -62,6 +63,22 @@ impl Scoped {
             Pausable::Function(name) => Pausable::Function(self.own(&name)),
             queue @ Pausable::Queue(_) => queue,
         }
+    }
+
+    fn own_schedule(&self, schedule: &mut Schedule) {
+        schedule.name = self.own(&schedule.name);
+        schedule.function = self.function(&schedule.function);
+        schedule.owner = schedule.owner.take().map(|owner| self.own(&owner));
+        self.used().schedules.insert(schedule.name.clone());
+    }
+
+    /// Notes that the store does not answer what the case asks for, if so.
+    fn seen<T>(&self, answer: Result<T>) -> Result<T> {
+        answer.inspect_err(|why| {
+            if why.status() == Status::Unsupported {
+                self.used().not_offered = Some(why.message().to_owned());
+            }
+        })
     }
 
     fn plain(&self, name: &mut String) {
@@ -112,6 +129,13 @@ impl Scoped {
         let pauses = std::mem::take(&mut self.used().pauses);
         for what in pauses {
             match self.inner.unpause(what).await {
+                Err(why) if why.status() != Status::NotFound && why.status() != Status::Unsupported => return Err(why),
+                _ => {}
+            }
+        }
+        let schedules = std::mem::take(&mut self.used().schedules);
+        for name in schedules {
+            match self.inner.change_schedule(&name, ScheduleChange::Delete).await {
                 Err(why) if why.status() != Status::NotFound && why.status() != Status::Unsupported => return Err(why),
                 _ => {}
             }
@@ -186,11 +210,7 @@ impl Backend for Scoped {
             Request::RenewTaskLease { worker_id, .. } => *worker_id = self.own(worker_id),
             _ => {}
         }
-        let mut response = self.inner.call(request).await.inspect_err(|why| {
-            if why.status() == crate::model::Status::Unsupported {
-                self.used().not_offered = Some(why.message().to_owned());
-            }
-        })?;
+        let mut response = self.seen(self.inner.call(request).await)?;
         match &mut response {
             Response::Execution(Some(execution)) => self.plain_execution(execution),
             Response::Executions(executions) => executions.iter_mut().for_each(|found| self.plain_execution(found)),
@@ -318,7 +338,7 @@ impl Backend for Scoped {
     async fn pause(&self, pause: NewPause) -> Result<()> {
         let what = self.own_pausable(pause.what);
         self.used().pauses.push(what.clone());
-        self.inner.pause(NewPause { what, ..pause }).await
+        self.seen(self.inner.pause(NewPause { what, ..pause }).await)
     }
 
     async fn unpause(&self, what: Pausable) -> Result<()> {
@@ -333,6 +353,37 @@ impl Backend for Scoped {
         Ok(pauses)
     }
 
+    async fn put_schedules(&self, mut put: PutSchedules) -> Result<()> {
+        put.schedules.iter_mut().for_each(|schedule| self.own_schedule(schedule));
+        put.only_of = put.only_of.map(|owner| self.own(&owner));
+        self.seen(self.inner.put_schedules(put).await)
+    }
+
+    async fn schedules(&self, filter: ScheduleFilter) -> Result<Vec<KeptSchedule>> {
+        let own = |name: &Option<String>| name.as_ref().map(|name| self.own(name));
+        let all = ScheduleFilter {
+            name: own(&filter.name),
+            owner: own(&filter.owner),
+            function: own(&filter.function),
+            after: own(&filter.after),
+            limit: MANY,
+            ..filter
+        };
+        let mut found = self.inner.schedules(all).await?;
+        found.retain(|kept| kept.schedule.name.ends_with(&self.tail));
+        found.truncate(filter.limit as usize);
+        for KeptSchedule { schedule, .. } in &mut found {
+            self.plain(&mut schedule.name);
+            self.plain(&mut schedule.function);
+            schedule.owner.as_mut().into_iter().for_each(|owner| self.plain(owner));
+        }
+        Ok(found)
+    }
+
+    async fn change_schedule(&self, name: &str, change: ScheduleChange) -> Result<Vec<Tick>> {
+        self.inner.change_schedule(&self.own(name), change).await
+    }
+
     async fn stats(&self) -> Result<StoreStats> {
         let mut stats = self.inner.stats().await?;
         stats.ready.retain(|depth| depth.function.ends_with(&self.tail));
@@ -340,6 +391,10 @@ impl Backend for Scoped {
         stats.scheduled = stats.scheduled.saturating_sub(self.before.scheduled);
         stats.parked = stats.parked.saturating_sub(self.before.parked);
         stats.dead_letters = stats.dead_letters.saturating_sub(self.before.dead_letters);
+        let (schedules, before) = (&mut stats.schedules, self.before.schedules);
+        schedules.active = schedules.active.saturating_sub(before.active);
+        schedules.paused = schedules.paused.saturating_sub(before.paused);
+        schedules.waiting = schedules.waiting.saturating_sub(before.waiting);
         Ok(stats)
     }
 }

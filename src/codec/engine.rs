@@ -11,14 +11,15 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use super::fault::Fault;
 use super::output::to_json;
 use super::reader::Reader;
-use super::{from_json, options};
+use super::{from_json, options, schedules};
 use crate::backend::{
     Backend, Claim, Claimed, DeadLetterFilter, Depth, ExecutionFilter, JournalEntry, JournalRequest, NewExecution,
-    NewPause, NewSignal, NewWorker, Notice, Pausable, Pause, Renew, Snapshot, StoreStats, Transition, Verdict,
+    NewPause, NewSignal, NewWorker, Notice, Pausable, Pause, PutSchedules, Renew, ScheduleChange, ScheduleCounts,
+    ScheduleFilter, Snapshot, StoreStats, Transition, Verdict,
 };
 use crate::model::{
     CallOptions, DispatchOptions, Error, Execution, ExecutionState, Failure, FunctionOptions, Id, KeyReuse, Number,
-    Payload, RetryPolicy, Status, TaskOptions, TaskState, error_text, seconds,
+    Payload, RetryPolicy, Schedule, Status, TaskOptions, TaskState, error_text, seconds,
 };
 
 /// What the engine asks of a store. The names of the variants, in snake case, are the names of the operations.
@@ -99,6 +100,18 @@ pub enum EngineRequest {
         function: Option<String>,
     },
     Pauses {},
+    PutSchedules {
+        schedules: Vec<Schedule>,
+        #[serde(default)]
+        only_of: Option<String>,
+    },
+    Schedules {
+        filter: ScheduleFilter,
+    },
+    ChangeSchedule {
+        name: String,
+        change: ScheduleChange,
+    },
     WaitForWork {
         #[serde(with = "seconds")]
         timeout: Duration,
@@ -161,6 +174,11 @@ pub async fn answer(backend: &dyn Backend, request: EngineRequest) -> Result<Str
         }
         E::Unpause { queue, function } => backend.unpause(Pausable::new(queue, function)?).await.map(nothing),
         E::Pauses {} => backend.pauses().await.map(|pauses| to_json(&pauses)),
+        E::PutSchedules { schedules, only_of } => {
+            backend.put_schedules(PutSchedules { schedules, only_of }).await.map(nothing)
+        }
+        E::Schedules { filter } => backend.schedules(filter).await.map(|kept| to_json(&kept)),
+        E::ChangeSchedule { name, change } => backend.change_schedule(&name, change).await.map(|ticks| to_json(&ticks)),
         E::WaitForWork { timeout } => wait_for_work(backend, timeout).await.map(|notices| to_json(&notices)),
     }
 }
@@ -242,6 +260,8 @@ pub fn stats(text: &str) -> Result<StoreStats, Error> {
         workers: u64,
         #[serde(default)]
         paused: Vec<Pause>,
+        #[serde(default)]
+        schedules: Option<ScheduleCounts>,
     }
     fn states(
         counts: BTreeMap<String, u64>,
@@ -264,6 +284,7 @@ pub fn stats(text: &str) -> Result<StoreStats, Error> {
         parked: view.parked,
         workers: view.workers,
         paused: view.paused,
+        schedules: view.schedules.unwrap_or_default(),
     })
 }
 
@@ -401,6 +422,8 @@ read_by_table! {
     FunctionOptions: options::function,
     ExecutionFilter: options::execution_filter,
     DeadLetterFilter: options::dead_letter_filter,
+    ScheduleFilter: schedules::schedule_filter,
+    Schedule: schedules::optional_schedule,
 }
 
 /// A request as a store is asked: the operation's name, and the object.

@@ -47,6 +47,10 @@ pub(super) fn check(request: &EngineRequest) -> Result<()> {
         E::Pause { queue, function, .. } | E::Unpause { queue, function } => {
             Pausable::new(queue.clone(), function.clone()).map(drop)
         }
+        // Schedules are checked as they are read.
+        E::PutSchedules { only_of, .. } => only_of.as_deref().map_or(Ok(()), |owner| check_name("only_of", owner)),
+        E::Schedules { filter } => filter.check(),
+        E::ChangeSchedule { name, .. } => check_key("name", name),
         E::Journals { .. }
         | E::Cancel { .. }
         | E::EndedAmong { .. }

@@ -14,6 +14,7 @@ pub mod options;
 mod output;
 mod payload;
 mod reader;
+mod schedules;
 mod submissions;
 mod tables;
 
@@ -26,6 +27,10 @@ pub use input::{
     kwargs_from_text, number_from_text, value_from_text,
 };
 pub use output::{error_json, log_json, to_json};
+pub use schedules::{
+    backfill, kept_schedules, pause_schedule, put_schedules, schedule, schedule_filter, schedule_from_column,
+    schedule_to_column, schedules, trigger, with_time,
+};
 pub use submissions::{Submission, submission};
 pub use tables::urls::POSTGRES_OPTIONS;
 

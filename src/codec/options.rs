@@ -262,7 +262,7 @@ pub(super) fn dispatch_request(what: &str, text: &str, request: Reader<'_>) -> R
     Ok(DispatchRequest { function, args, options })
 }
 
-fn dispatch_fields(fields: &Fields<'_>) -> Result<DispatchOptions> {
+pub(super) fn dispatch_fields(fields: &Fields<'_>) -> Result<DispatchOptions> {
     let options = DispatchOptions {
         id: fields.id("id")?,
         kwargs: fields.kwargs("kwargs")?,
@@ -306,7 +306,7 @@ const OF_DISPATCH: &str = "it is an option of dispatch; a call that failed leave
                            failure and decides";
 
 impl<'t> Fields<'t> {
-    fn from_text(object: &'static Object, text: Option<&'t str>) -> Result<Self> {
+    pub(super) fn from_text(object: &'static Object, text: Option<&'t str>) -> Result<Self> {
         let what = format!("{} options", object.name.replace('_', " "));
         let reader = Reader::object(&what, text)?;
         Self::read(object, what, text.unwrap_or_default(), reader)
@@ -388,12 +388,12 @@ impl<'t> Fields<'t> {
         fault.in_key(key).into_error(&self.what, self.text).with("object", self.object.name)
     }
 
-    fn wrong(&self, key: &'static str, why: &str) -> Error {
+    pub(super) fn wrong(&self, key: &'static str, why: &str) -> Error {
         let error = Error::invalid(format!("{}: {key} {why}", self.what));
         error.with("key", key).with("object", self.object.name)
     }
 
-    fn checked(&self, check: Result<()>) -> Result<()> {
+    pub(super) fn checked(&self, check: Result<()>) -> Result<()> {
         check.map_err(|error| error.doing(&self.what).with("object", self.object.name))
     }
 }

@@ -5,9 +5,12 @@ use std::time::Duration;
 use super::input;
 use super::options::{self, Fields};
 use super::reader::Reader;
+use super::schedules;
 use super::tables::submissions::{self as tables, SUBMISSIONS};
-use crate::backend::{DeadLetterFilter, ExecutionFilter, NewPause, NewSignal, Pausable};
-use crate::model::{CleanupOptions, DispatchRequest, Error, Id, Payload, Result, StatsOptions};
+use crate::backend::{
+    DeadLetterFilter, ExecutionFilter, NewPause, NewSignal, Pausable, ScheduleChange, ScheduleFilter,
+};
+use crate::model::{CleanupOptions, DispatchRequest, Error, Id, Payload, Result, Schedule, StatsOptions};
 
 /// What an executor is to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +42,12 @@ pub enum Submission {
     Unpause(Pausable),
     Pauses,
     Cleanup(CleanupOptions),
+    SchedulePut(Box<Schedule>),
+    ScheduleList(ScheduleFilter),
+    ScheduleChange {
+        name: String,
+        change: ScheduleChange,
+    },
     /// The request is checked by the operation's own table.
     BackendCall {
         operation: String,
@@ -66,6 +75,10 @@ pub fn submission(operation: &str, text: Option<&str>) -> Result<Submission> {
     };
     let execution = |fields: &Fields<'_>| fields.needed("execution_id", fields.id("execution_id")?);
     let task = |fields: &Fields<'_>| fields.needed("task_id", fields.id("task_id")?);
+    let change = |fields: &Fields<'_>, read: fn(&Fields<'_>) -> Result<ScheduleChange>| -> Result<Submission> {
+        let name = fields.needed("name", fields.name("name")?)?;
+        Ok(Submission::ScheduleChange { name, change: read(fields)? })
+    };
     Ok(match operation {
         "dispatch" => {
             let reader = Reader::object(operation, text)?;
@@ -109,6 +122,16 @@ pub fn submission(operation: &str, text: Option<&str>) -> Result<Submission> {
         "unpause" => Submission::Unpause(options::unpause(text)?),
         "pauses" => fields(&tables::PAUSES).map(|_| Submission::Pauses)?,
         "cleanup" => Submission::Cleanup(options::cleanup(text)?),
+        "schedule_put" => {
+            let reader = Reader::object(operation, text)?;
+            Submission::SchedulePut(Box::new(schedules::read(operation, text.unwrap_or_default(), reader)?))
+        }
+        "schedule_list" => Submission::ScheduleList(schedules::schedule_filter(text)?),
+        "schedule_delete" => change(&fields(&tables::SCHEDULE_DELETE)?, |_| Ok(ScheduleChange::Delete))?,
+        "schedule_pause" => change(&fields(&tables::SCHEDULE_PAUSE)?, schedules::pause_fields)?,
+        "schedule_resume" => change(&fields(&tables::SCHEDULE_RESUME)?, |_| Ok(ScheduleChange::Resume))?,
+        "schedule_trigger" => change(&fields(&tables::SCHEDULE_TRIGGER)?, schedules::trigger_fields)?,
+        "schedule_backfill" => change(&fields(&tables::SCHEDULE_BACKFILL)?, schedules::backfill_fields)?,
         "backend_call" => {
             let fields = fields(&tables::BACKEND_CALL)?;
             let request = fields.member("request").map_or("{}", Reader::text);

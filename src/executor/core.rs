@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::declared::Declared;
+use super::declared_schedules::DeclaredSchedules;
 use super::doubts::Doubts;
 use super::log::{LogRecord, Logger};
 use super::metrics::Metrics;
@@ -20,6 +21,7 @@ pub(super) struct Core {
     pub(super) tracer: Option<Arc<dyn Tracer>>,
     pub(super) declared: Declared,
     pub(super) doubts: Doubts,
+    pub(super) schedules: DeclaredSchedules,
 }
 
 impl Core {

@@ -63,6 +63,14 @@ counters! {
     renewals,
     /// Sweeps of what is due.
     sweeps,
+    /// Ticks of schedules that a sweep started.
+    ticks_started,
+    /// Ticks of schedules that a sweep lets wait for those before them.
+    ticks_queued,
+    /// Ticks of schedules that a sweep left out by the rule for overlap.
+    ticks_skipped,
+    /// Ticks of schedules for which nobody was there in time, those that are noted.
+    ticks_missed,
     /// Transactions of worker loops.
     advances,
     /// Store calls of workers that failed.
@@ -132,8 +140,8 @@ pub(super) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Relaxed);
 }
 
-pub(super) fn count_many(counter: &AtomicU64, number: usize) {
-    counter.fetch_add(number as u64, Relaxed);
+pub(super) fn count_many(counter: &AtomicU64, number: u64) {
+    counter.fetch_add(number, Relaxed);
 }
 
 #[cfg(test)]

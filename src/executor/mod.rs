@@ -11,6 +11,7 @@ mod cleanup;
 mod client;
 mod core;
 mod declared;
+mod declared_schedules;
 mod doubts;
 mod events;
 mod explained;
@@ -21,6 +22,7 @@ mod metrics;
 mod prometheus;
 mod registry;
 pub mod replay;
+mod schedules;
 mod series;
 mod stats;
 mod status;
@@ -53,6 +55,7 @@ use self::declared::Declared;
 use self::doubts::Doubts;
 use crate::backend::SharedBackend;
 use crate::model::{Canonical, Error, FunctionOptions, Result, WorkerOptions, check_name};
+use declared_schedules::DeclaredSchedules;
 use metrics::Metrics;
 use registry::{Registered, Registry};
 use waiters::Waiters;
@@ -91,7 +94,8 @@ impl Executor {
     ) -> Self {
         let waiters = Waiters::new(Arc::clone(&backend), runtime.clone());
         let (metrics, declared, doubts) = (Metrics::default(), Declared::default(), Doubts::default());
-        let core = Arc::new(Core { backend, canonical, runtime, logger, metrics, tracer, declared, doubts });
+        let schedules = DeclaredSchedules::default();
+        let core = Arc::new(Core { backend, canonical, runtime, logger, metrics, tracer, declared, doubts, schedules });
         Self(Arc::new(Inner { core, waiters, functions: RwLock::default(), workers: Mutex::default() }))
     }
 

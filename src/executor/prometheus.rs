@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::histogram::HistogramValues;
 use super::series::SeriesValues;
 use super::stats::Stats;
-use crate::backend::{LogSize, StoreStats};
+use crate::backend::{LogSize, ScheduleCounts, StoreStats};
 use crate::model::{ExecutionState, TaskState};
 
 impl Stats {
@@ -106,6 +106,15 @@ impl Page {
             let labels = labels(pause.queue.as_deref(), pause.function.as_deref().unwrap_or(""));
             self.sample("paused_since_seconds", &labels, pause.since.micros() as f64 / 1e6);
         }
+        let ScheduleCounts { active, paused, waiting, broken, late } = store.schedules;
+        self.head("schedules", Kind::Gauge, "Schedules, by state.");
+        for (state, count) in [("active", active), ("paused", paused), ("broken", broken)] {
+            self.sample("schedules", &[("state", state)], count);
+        }
+        let help = "Ticks of schedules that start when those before them have ended.";
+        self.single("schedule_waiting_ticks", Kind::Gauge, help, waiting);
+        let help = "How late the latest schedule is that is due.";
+        self.single("schedule_late_seconds", Kind::Gauge, help, late.as_secs_f64());
         if let Some(log) = log {
             self.single("wal_bytes", Kind::Gauge, "The size of the SQLite file's write-ahead log.", log.bytes);
             let help = "For how long a reader has kept the large log from being cut.";

@@ -1,5 +1,5 @@
-//! Records, states, options and rules. Pure: no I/O, no async, no clock, no JSON text. Whatever depends on time, ids or
-//! chance takes these as arguments.
+//! Records, states, options and rules. Pure: no I/O (but for the files of time zones, see `schedule`), no async, no clock, no
+//! JSON text. Whatever depends on time, ids or chance takes these as arguments.
 
 mod canonical;
 mod duration;
@@ -14,6 +14,7 @@ mod payload;
 mod place;
 mod records;
 mod retry;
+mod schedule;
 mod secrets;
 mod state;
 mod time;
@@ -32,6 +33,9 @@ pub use payload::Payload;
 pub use place::{StoreKind, store_kind};
 pub use records::{DeadLetter, Execution, Number, ProgressEntry, ProgressStatus, Signal, Task};
 pub use retry::{ANY_COMPANY, AfterDeath, AfterFailure, RetryPolicy, after_death, after_failure};
+pub use schedule::{
+    BACKFILL_MAX, Overlap, Schedule, TIMES_MAX, TickKind, TickState, Timetable, When, may_be_tick, tick_id,
+};
 pub use secrets::{brief, masked, shown};
 pub use state::{ExecutionState, TaskKind, TaskState};
 pub use time::Timestamp;

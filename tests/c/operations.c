@@ -92,6 +92,45 @@ static void dead_letters(stent_executor *executor) {
     stent_free(id);
 }
 
+static void schedules(stent_executor *executor) {
+    const char *daily = "{\"name\": \"daily\", \"function\": \"echo\", \"args\": [7], \"cron\": \"@daily\","
+                        " \"time_zone\": \"Europe/Berlin\", \"overlap\": \"queue_all\"}";
+    char *text = NULL, *id = NULL;
+    EXPECT(STENT_E_INVALID, stent_executor_schedule_put(executor, "{\"name\": \"daily\", \"function\": \"echo\"}", ERROR));
+    SAYS("give one of them");
+    OK(stent_executor_schedule_put(executor, daily, ERROR));
+    OK(stent_executor_schedule_list(executor, "{\"next\": 1}", &text, ERROR));
+    CHECK(has(text, "\"name\":\"daily\"") && has(text, "\"cron\":\"@daily\"") && has(text, "\"paused_at\":null"));
+    stent_free(text);
+    OK(stent_executor_schedule_trigger(executor, "daily", NULL, &text, ERROR));
+    CHECK(has(text, "\"kind\":\"triggered\"") && has(text, "\"state\":\"started\""));
+    id = member(text, "execution_id");
+    stent_free(text);
+    OK(stent_executor_result(executor, id, PATIENCE_MS, &text, ERROR));
+    CHECK(strcmp(text, "[7]") == 0);
+    stent_free(text);
+    free(id);
+    OK(stent_executor_schedule_pause(executor, "daily", "{\"note\": \"holidays\"}", ERROR));
+    OK(stent_executor_schedule_list(executor, NULL, &text, ERROR));
+    CHECK(has(text, "\"pause_note\":\"holidays\"") && has(text, "\"next\":[]"));
+    stent_free(text);
+    OK(stent_executor_schedule_resume(executor, "daily", ERROR));
+    OK(stent_executor_schedule_backfill(executor, "daily",
+                                        "{\"from\": \"2026-03-28T00:00:00Z\", \"to\": \"2026-03-29T23:00:00Z\"}", &text, ERROR));
+    /* A day of 23 hours. */
+    CHECK(has(text, "\"at\":\"2026-03-28T23:00:00.000000Z\"") && has(text, "\"at\":\"2026-03-29T22:00:00.000000Z\""));
+    stent_free(text);
+    OK(stent_executor_schedules_declare(executor, "me", "[]", "{\"remove_others\": true}", ERROR));
+    const char *schedules = "[]";
+    stent_error *error = NULL;
+    stent_status status;
+    status = stent_executor_schedules_declare(executor, "billing", schedules, "{\"remove_others\": true}", &error);
+    CHECK(status == STENT_OK && error == NULL);
+    OK(stent_executor_schedule_delete(executor, "daily", ERROR));
+    EXPECT(STENT_E_NOT_FOUND, stent_executor_schedule_delete(executor, "daily", ERROR));
+    SAYS("no schedule 'daily'");
+}
+
 static void looking(stent_executor *executor, stent_worker *worker) {
     char *text = NULL;
     OK(stent_executor_list(executor, "{\"state\": \"completed\", \"function\": \"echo\", \"limit\": 2}", &text, ERROR));
@@ -136,6 +175,7 @@ int main(int count, char **arguments) {
     dispatching(executor);
     dead_letters(executor);
     looking(executor, worker);
+    schedules(executor);
     cleaning(executor);
     OK(stent_worker_stop(worker, PATIENCE_MS, ERROR));
     stent_worker_free(worker);

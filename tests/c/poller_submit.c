@@ -103,6 +103,16 @@ static void operators(void) {
     about("discard_dead_letter", "task_id", task, "", STENT_E_NOT_FOUND);
     free(task);
     CHECK(has(submit("cleanup", "{\"older_than\": \"1d\"}", STENT_OK), "\"executions\":0"));
+    submit("schedule_put", "{\"name\": \"s\", \"function\": \"waits\", \"times\": [\"9000-01-01T00:00:00Z\"]}", STENT_OK);
+    CHECK(has(submit("schedule_list", NULL, STENT_OK), "\"next\":[\"9000-01-01T00:00:00.000000Z\"]"));
+    submit("schedule_pause", "{\"name\": \"s\", \"note\": \"why\"}", STENT_OK);
+    CHECK(has(submit("schedule_list", NULL, STENT_OK), "\"pause_note\":\"why\""));
+    submit("schedule_resume", "{\"name\": \"s\"}", STENT_OK);
+    const char *past = "{\"name\": \"s\", \"from\": \"2020-01-01T00:00:00Z\", \"to\": \"2020-01-02T00:00:00Z\"}";
+    CHECK(strcmp(submit("schedule_backfill", past, STENT_OK), "[]") == 0);
+    submit("schedule_trigger", "{\"name\": \"t\", \"overlap\": \"allow\"}", STENT_E_NOT_FOUND);
+    submit("schedule_delete", "{\"name\": \"s\"}", STENT_OK);
+    submit("schedule_delete", "{\"name\": \"s\"}", STENT_E_NOT_FOUND);
     submit("backend_call", "{\"operation\": \"count_executions\", \"request\": {\"state\": \"completed\"}}", STENT_OK);
     CHECK(strcmp(host->last_json, "2") == 0);
     submit("backend_call", "{\"operation\": \"close\"}", STENT_E_INVALID);

@@ -41,11 +41,16 @@ enum Way {
     LimitsIgnored,
     /// It is recorded nowhere.
     PausesIgnored,
+    SchedulesIgnored,
+    /// A tick is started again by whoever asks for it again.
+    TicksForgotten,
+    /// Whoever they are of.
+    OthersSchedulesRemoved,
 }
 
 use Way::*;
 
-const WAYS: [(Way, &[&str]); 21] = [
+const WAYS: [(Way, &[&str]); 24] = [
     (DoubleClaim, &["claiming/"]),
     (DoubleClaimOfTheEngine, &["routes/"]),
     (FenceIgnored, &["fences/"]),
@@ -67,6 +72,9 @@ const WAYS: [(Way, &[&str]); 21] = [
     (PayloadsWrittenAnew, &["keeping/"]),
     (LimitsIgnored, &["claiming/"]),
     (PausesIgnored, &["pauses/"]),
+    (SchedulesIgnored, &["schedules/"]),
+    (TicksForgotten, &["schedules/what_is_over"]),
+    (OthersSchedulesRemoved, &["schedules/an_owner"]),
 ];
 
 struct Broken {
@@ -227,7 +235,29 @@ async fn answer(
             }
             ask(inner, operation, &request.to_string()).await
         }
-        (CancelIsForgotten, "cancel") | (PausesIgnored, "pause") => Ok("null".into()),
+        (CancelIsForgotten, "cancel") | (PausesIgnored, "pause") | (SchedulesIgnored, "put_schedules") => {
+            Ok("null".into())
+        }
+        (TicksForgotten, "change_schedule") if request["change"]["backfill"].is_object() => {
+            let name = json!({"name": request["name"], "last": 0});
+            let kept = parsed(&ask(inner, "schedules", &json!({"filter": name}).to_string()).await?)[0].clone();
+            let mut again = request.clone();
+            again["name"] = json!(format!("{}-{}", kept["name"].as_str().unwrap(), stent::model::Id::now_v7()));
+            let known = ["name", "function", "every", "overlap"];
+            let mut plain: serde_json::Map<_, _> =
+                known.iter().map(|key| ((*key).to_owned(), kept[*key].clone())).collect();
+            plain.insert("name".to_owned(), again["name"].clone());
+            ask(inner, "put_schedules", &json!({"schedules": [plain]}).to_string()).await?;
+            ask(inner, operation, &again.to_string()).await
+        }
+        (OthersSchedulesRemoved, "put_schedules") if request["only_of"].is_string() => {
+            let all = parsed(&ask(inner, "schedules", r#"{"filter": {"limit": 1000}}"#).await?);
+            for kept in all.as_array().unwrap() {
+                let delete = json!({"name": kept["name"], "change": "delete"}).to_string();
+                ask(inner, "change_schedule", &delete).await?;
+            }
+            plain().await
+        }
         (PayloadsWrittenAnew, "set_execution_state_value") => ask(inner, operation, &request.to_string()).await,
         (LimitsIgnored, "claim_next_task") => {
             request["concurrency_limits"] = json!({});

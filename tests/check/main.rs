@@ -65,7 +65,7 @@ fn a_store_may_be_checked_again_and_in_part() {
     on(async {
         let postgres = Postgres::open(&postgres::fresh_url("")).await.unwrap();
         for store in [memory().await, postgres] {
-            let names = ["fences/", "keys/", "times/", "cleanup/", "keeping/", "records/"];
+            let names = ["fences/", "keys/", "times/", "cleanup/", "keeping/", "records/", "schedules/"];
             for _ in 0..2 {
                 let report = report(store.clone(), &names).await;
                 sound(&report);

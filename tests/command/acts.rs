@@ -13,6 +13,7 @@ on_both! {
     a_failed_path_runs_again,
     what_waits_for_a_retry_begins_now,
     letters_are_seen_to_by_filters,
+    schedules_are_put_looked_at_and_acted_on,
     what_cannot_be_is_refused,
 }
 
@@ -128,6 +129,51 @@ fn letters_are_seen_to_by_filters(place: Where) {
     let replayed = house.say(&["--json", "dlq", "replay", "--all", "--yes"]).ok().json();
     assert_eq!((replayed["replayed"].as_array().unwrap().len(), letters().len()), (2, 0));
     assert_eq!(house.say(&["dlq", "discard"]).code, 2);
+}
+
+fn schedules_are_put_looked_at_and_acted_on(place: Where) {
+    let house = House::new(place);
+    let _worker = house.furnish();
+    assert!(house.say(&["schedules", "list"]).ok().out.starts_with("No schedules."));
+    let put = ["schedules", "put", "nightly", "order", "[1]", "--cron", "30 2 * * *", "--time-zone", "Europe/Berlin"];
+    let said = house.say(&put).ok();
+    assert!(said.out.starts_with("It ticks next at "), "{said:?}");
+    let every = ["schedules", "put", "often", "order", "--every", "15m", "--overlap", "queue_one", "--owner", "app"];
+    house.say(&every).ok();
+    let list = house.say(&["--json", "schedules", "list"]).ok().json();
+    let names: Vec<&str> = list["schedules"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["nightly", "often"]);
+    assert_eq!(list["schedules"][0]["time_zone"], "Europe/Berlin");
+    let page = house.say(&["--json", "schedules", "list", "-n", "1"]).ok().json();
+    assert_eq!((page["schedules"].as_array().unwrap().len(), &page["next"]), (1, &"nightly".into()));
+    let table = house.say(&["schedules", "list", "--owner", "app"]).ok().out;
+    assert!(table.contains("every 15m") && table.contains("active") && !table.contains("nightly"), "{table}");
+
+    let ticks = house.say(&["--json", "schedules", "trigger", "nightly"]).ok().json();
+    let id = ticks["ticks"][0]["execution_id"].as_str().unwrap().to_owned();
+    assert_eq!(house.say(&["wait", &id]).ok().out, "\"shipped\"\n");
+    house.say(&["schedules", "pause", "nightly", "--note", "holidays"]).ok();
+    let shown = house.say(&["schedules", "show", "nightly"]).ok().out;
+    assert!(shown.contains("holidays") && shown.contains("triggered") && !shown.contains("To come"), "{shown}");
+    house.say(&["schedules", "resume", "nightly"]).ok();
+    assert!(house.say(&["schedules", "show", "nightly"]).ok().out.contains("To come"));
+    let filled =
+        house.say(&["--json", "schedules", "backfill", "often", "--from", "45m", "--overlap", "allow"]).ok().json();
+    assert_eq!(filled["ticks"].as_array().unwrap().len(), 3, "{filled}");
+    assert_eq!(
+        house.say(&["--json", "schedules", "next", "often", "-n", "3"]).ok().json()["next"].as_array().unwrap().len(),
+        3
+    );
+    let next = house.say(&["schedules", "next", "--cron", "0 0 29 2 *", "-n", "1"]).ok().out;
+    assert!(next.contains("-02-29 00:00:00"), "{next}");
+
+    assert_eq!(house.say(&["schedules", "delete", "often"]).code, 6);
+    house.say(&["schedules", "delete", "often", "--yes"]).ok();
+    assert_eq!(house.say(&["schedules", "show", "often"]).code, 3);
+    assert_eq!(house.say(&["schedules", "pause", "often"]).code, 3);
+    let wrong = house.say(&["schedules", "put", "x", "order", "--cron", "61 * * * *"]);
+    assert!(wrong.code == 2 && wrong.err.contains("61 * * * *"), "{wrong:?}");
+    assert_eq!(house.say(&["schedules", "put", "x", "order"]).code, 2);
 }
 
 fn what_cannot_be_is_refused(place: Where) {

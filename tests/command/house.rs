@@ -14,8 +14,8 @@ use stent::codec::CanonicalJson;
 use stent::executor::{Executor, Silent, Task, Worker, WorkerState};
 use stent::model::{
     CallOptions, DispatchOptions, Execution, ExecutionState, Failure, FunctionOptions, Id, Payload, Result,
-    RetryPolicy, Signal, SqliteOptions, Status, TaskKind, TaskState, Timestamp, WaitSignalOptions, WorkerOptions,
-    child_id,
+    RetryPolicy, Schedule, Signal, SqliteOptions, Status, TaskKind, TaskState, Timestamp, WaitSignalOptions, When,
+    WorkerOptions, child_id,
 };
 use tokio::runtime::Runtime;
 
@@ -182,6 +182,12 @@ impl House {
 
     pub fn dispatch_with(&self, function: &str, args: &str) -> Id {
         self.on(self.executor.dispatch(function, args.into(), DispatchOptions::default())).unwrap()
+    }
+
+    /// Approvals that are asked for at three in the night.
+    pub fn schedule(&self, name: &str) {
+        let nightly = Schedule::new(name, "approval", When::Cron("0 3 * * *".to_owned()));
+        self.on(self.executor.put_schedule(nightly)).unwrap();
     }
 
     /// How many executions are in this state.

@@ -101,11 +101,14 @@ mod retries;
 mod routes;
 #[path = "../../src/check/cases/said.rs"]
 mod said;
+#[path = "../../src/check/cases/schedules.rs"]
+mod schedules;
 mod server;
 #[path = "../../src/check/cases/signals.rs"]
 mod signals;
 mod sqlite;
 mod starts;
+mod ticks;
 #[path = "../../src/check/cases/times.rs"]
 mod times;
 #[path = "../../src/check/cases/waits.rs"]

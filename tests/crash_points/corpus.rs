@@ -15,10 +15,12 @@ pub struct Workflow {
     pub signals: usize,
     /// What is dispatched when it is cancelled; it is cancelled when it waits.
     pub on_cancel: Option<&'static str>,
+    /// It is started by a schedule, at so many times.
+    pub ticks: usize,
 }
 
 const fn plain(function: &'static str) -> Workflow {
-    Workflow { function, args: "[]", signals: 0, on_cancel: None }
+    Workflow { function, args: "[]", signals: 0, on_cancel: None, ticks: 0 }
 }
 
 pub const CORPUS: &[Workflow] = &[
@@ -35,6 +37,7 @@ pub const CORPUS: &[Workflow] = &[
     plain("cached"),
     Workflow { args: "[0]", ..plain("starts_over") },
     plain("steps"),
+    Workflow { ticks: 3, ..plain("line") },
 ];
 
 fn tries(max_attempts: u32) -> FunctionOptions {

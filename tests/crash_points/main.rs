@@ -13,15 +13,16 @@ mod postgres;
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use stent::backend::postgres::Postgres;
 use stent::backend::sqlite::Sqlite;
-use stent::backend::{NewSignal, Request, Response, SharedBackend};
+use stent::backend::{NewSignal, Request, Response, ScheduleFilter, SharedBackend};
 use stent::codec::CanonicalJson;
 use stent::executor::{Executor, LogRecord, Logger, Worker};
 use stent::model::{
-    DispatchOptions, ExecutionState, Id, Level, SqliteOptions, Synchronous, TaskKind, TaskState, WorkerOptions,
+    DispatchOptions, ExecutionState, Id, Level, Overlap, Schedule, SqliteOptions, Synchronous, TaskKind, TaskState,
+    Timestamp, When, WorkerOptions,
 };
 use tokio::runtime::Runtime;
 
@@ -118,6 +119,9 @@ fn run(place: &str, workflow: &Workflow, end: Option<Point>, tears: bool) -> (St
 }
 
 async fn begin(client: &Executor, workflow: &Workflow) {
+    if workflow.ticks > 0 {
+        return begin_to_tick(client, workflow).await;
+    }
     let options = DispatchOptions {
         id: Some(ID),
         on_cancel: workflow.on_cancel.map(str::to_owned),
@@ -130,11 +134,34 @@ async fn begin(client: &Executor, workflow: &Workflow) {
     }
 }
 
+/// Soon, and shortly after each other: a sweep finds a tick due, or one that has waited.
+async fn begin_to_tick(client: &Executor, workflow: &Workflow) {
+    let mut soon = Duration::from_millis(250);
+    loop {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
+        let first = Timestamp::from_micros(i64::try_from(now).unwrap()).after(soon);
+        let times = (0..workflow.ticks).map(|number| first.after(Duration::from_millis(100) * number as u32));
+        let queued = Schedule {
+            args: workflow.args.into(),
+            overlap: Overlap::QueueAll,
+            catch_up: Duration::from_secs(3600),
+            ..Schedule::new("soon", workflow.function, When::Times(times.collect()))
+        };
+        client.put_schedule(queued).await.unwrap();
+        let kept = client.schedules(ScheduleFilter::default()).await.unwrap().remove(0);
+        if kept.next_at == Some(first) {
+            return;
+        }
+        // It took so long that the first one was over: it is put anew, and nobody was there to start anything.
+        soon *= 2;
+    }
+}
+
 /// Nothing goes on any more. Who is to be cancelled is so when he waits.
 async fn is_over(store: &SharedBackend, workflow: &Workflow) -> bool {
     let executions = picture::executions(store).await;
     if executions.iter().all(|execution| execution.state.is_terminal()) {
-        return executions.len() > usize::from(workflow.on_cancel.is_some());
+        return executions.len() >= workflow.ticks.max(1 + usize::from(workflow.on_cancel.is_some()));
     }
     let waits = || async {
         let request = Request::ListTasksForExecution { execution_id: ID };

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use async_trait::async_trait;
 use stent::backend::{
-    Backend, Claim, Claimed, Commands, DeadLetterFilter, ExecutionFilter, JournalEntry, JournalRequest, NewExecution,
-    NewSignal, NewWorker, Notice, Outcome, Renew, Renewed, Replayed, Request, Response, SharedBackend, Snapshot,
-    StoreStats, Swept, Transition, Verdict,
+    Backend, Claim, Claimed, Commands, DeadLetterFilter, ExecutionFilter, JournalEntry, JournalRequest, KeptSchedule,
+    NewExecution, NewSignal, NewWorker, Notice, Outcome, PutSchedules, Renew, Renewed, Replayed, Request, Response,
+    ScheduleChange, ScheduleFilter, SharedBackend, Snapshot, StoreStats, Swept, Tick, Transition, Verdict,
 };
 use stent::model::{DeadLetter, Execution, Id, Payload, Result};
 use tokio::sync::broadcast;
@@ -190,5 +190,17 @@ impl Backend for Mortal {
 
     async fn stats(&self) -> Result<StoreStats> {
         self.read(self.store().await.stats()).await
+    }
+
+    async fn put_schedules(&self, put: PutSchedules) -> Result<()> {
+        self.write(true, self.store().await.put_schedules(put), |()| true).await
+    }
+
+    async fn schedules(&self, filter: ScheduleFilter) -> Result<Vec<KeptSchedule>> {
+        self.read(self.store().await.schedules(filter)).await
+    }
+
+    async fn change_schedule(&self, name: &str, change: ScheduleChange) -> Result<Vec<Tick>> {
+        self.write(true, self.store().await.change_schedule(name, change), |_| true).await
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stent::backend::{
-    Backend, Claim, Claimed, DeadLetterFilter, ExecutionFilter, JournalEntry, JournalRequest, NewExecution, NewSignal,
-    NewWorker, Notice, Outcome, Renew, Renewed, Replayed, Request, Response, SharedBackend, Snapshot, StoreStats,
-    Swept, Transition, Verdict,
+    Backend, Claim, Claimed, DeadLetterFilter, ExecutionFilter, JournalEntry, JournalRequest, KeptSchedule,
+    NewExecution, NewSignal, NewWorker, Notice, Outcome, PutSchedules, Renew, Renewed, Replayed, Request, Response,
+    ScheduleChange, ScheduleFilter, SharedBackend, Snapshot, StoreStats, Swept, Tick, Transition, Verdict,
 };
 use stent::model::{DeadLetter, Error, Execution, Id, Payload, Result};
 use tokio::sync::{broadcast, watch};
@@ -44,6 +44,11 @@ pub struct Flaky {
     pub waiting: AtomicUsize,
     /// So many are on their way, and have not been answered.
     pub claiming: AtomicUsize,
+    /// It is away for whoever sweeps, and counts who came.
+    pub no_sweeps: AtomicBool,
+    pub swept_in_vain: AtomicUsize,
+    /// It refuses the schedules of this owner for good.
+    pub refuses_owner: Mutex<Option<String>>,
     never: broadcast::Sender<Notice>,
 }
 
@@ -65,6 +70,9 @@ impl Flaky {
             claims_wait: watch::Sender::new(false),
             waiting: AtomicUsize::new(0),
             claiming: AtomicUsize::new(0),
+            no_sweeps: AtomicBool::new(false),
+            swept_in_vain: AtomicUsize::new(0),
+            refuses_owner: Mutex::default(),
             never: broadcast::channel(1).0,
         }
     }
@@ -198,6 +206,10 @@ impl Backend for Flaky {
     }
 
     async fn sweep(&self, worker_id: &str) -> Result<Swept> {
+        if self.no_sweeps.load(SeqCst) {
+            self.swept_in_vain.fetch_add(1, SeqCst);
+            return Err(Error::backend("it is away").retryable(true));
+        }
         self.store.sweep(worker_id).await
     }
 
@@ -239,5 +251,21 @@ impl Backend for Flaky {
 
     async fn stats(&self) -> Result<StoreStats> {
         self.store.stats().await
+    }
+
+    async fn put_schedules(&self, put: PutSchedules) -> Result<()> {
+        let refused = self.refuses_owner.lock().unwrap().clone();
+        if refused.is_some() && put.schedules.iter().any(|schedule| schedule.owner == refused) {
+            return Err(Error::invalid("not these"));
+        }
+        self.store.put_schedules(put).await
+    }
+
+    async fn schedules(&self, filter: ScheduleFilter) -> Result<Vec<KeptSchedule>> {
+        self.store.schedules(filter).await
+    }
+
+    async fn change_schedule(&self, name: &str, change: ScheduleChange) -> Result<Vec<Tick>> {
+        self.store.change_schedule(name, change).await
     }
 }

@@ -16,6 +16,8 @@ const TO_A_VERSION_BEFORE: &str = "
     UPDATE executions SET state = 'running', started_at = r.opened_at
         FROM tasks AS r
         WHERE r.id = executions.root_task_id AND r.opened_at IS NOT NULL AND executions.state = 'pending';
+    DROP TABLE schedule_ticks;
+    DROP TABLE schedules;
     DROP INDEX tasks_strays;
     ALTER TABLE tasks DROP COLUMN stray;
     DROP INDEX tasks_readied;
@@ -40,7 +42,7 @@ const TO_A_VERSION_BEFORE: &str = "
     CREATE INDEX tasks_by_execution ON tasks (execution_id);
     DROP TABLE pauses;
     ALTER TABLE tasks DROP COLUMN attempts;
-    DELETE FROM stent_schema WHERE version > (SELECT max(version) - 6 FROM stent_schema);";
+    DELETE FROM stent_schema WHERE version > (SELECT max(version) - 7 FROM stent_schema);";
 
 fn functions(house: &House) -> Count {
     let runs = Count::default();

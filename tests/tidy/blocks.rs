@@ -32,6 +32,8 @@ const RULES: &[(&str, &str, How)] = &[
     ("docs/metrics.md", "python", Excerpt(&["bindings/python/tests"], "py")),
     ("docs/postgresql.md", "sh", By("tests/postgres/documents.rs")),
     ("docs/postgresql.md", "sql", By("tests/postgres/documents.rs")),
+    ("docs/schedules.md", "c", Excerpt(&["tests/c"], "c")),
+    ("docs/schedules.md", "json", By("src/codec/tests/document.rs")),
     ("docs/tracing.md", "sh", By("tests/tracing.rs")),
     ("docs/ui.md", "json", By("tests/command/ui/printed.rs")),
     ("docs/ui.md", "nginx", By("tests/command/ui/printed.rs")),

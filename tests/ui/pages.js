@@ -15,6 +15,7 @@ async function places({ server, ids }) {
     "/executions",
     "/tasks",
     "/dead-letters",
+    "/schedules",
     "/workers",
     "/functions",
     "/queues",

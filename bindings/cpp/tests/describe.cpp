@@ -55,6 +55,13 @@ std::map<std::string, json> all_options() {
         {"cleanup", stent::cleanup_options().older_than(1s).dead_letters(1s)},
         {"stats", stent::stats_options().format("json")},
         {"configure", stent::configure_options().runtime_threads(1).handler_stack_size(1 << 20).otlp_endpoint("x")},
+        {"schedule", stent::schedule("x", "x").args(args(1)).options({}).cron("x").every(1s).times(some).time_zone("x").start("x")
+                         .end("x").jitter(1s).overlap("skip").catch_up(1s).owner("x").time_argument("x")},
+        {"schedule_filter", stent::schedule_filter().name("x").owner("x").function("x").after("x").limit(1).next(1).last(1)},
+        {"declare_schedules", stent::declare_options().remove_others(true)},
+        {"pause_schedule", stent::schedule_pause_options().note("x")},
+        {"trigger_schedule", stent::trigger_options().overlap("skip")},
+        {"backfill_schedule", stent::backfill_options().from("x").to("x").overlap("skip")},
         {"log_handler", stent::log_options().level("info")},
     };
 }

@@ -98,6 +98,60 @@ TEST_CASE_TEMPLATE("scenario_failure", Store, sqlite, postgres) {
     CHECK(here.run("hello", args("ada")) == "\"hello, ada\"");
 }
 
+TEST_CASE("schedules_are_declared") {
+    place<sqlite> here;
+    auto &executor = here.executor;
+    executor.handle("hello", [](stent::task &, std::string name) { return "hello, " + name; });
+    const auto hourly = stent::schedule("hourly", "hello").args(stent::args("ada")).cron("0 * * * *").time_zone("Europe/Berlin");
+    executor.declare_schedules("billing", {hourly}, stent::declare_options().remove_others(true));
+    const auto worker = here.worker();
+    const json tick = executor.trigger_schedule("hourly").at(0);
+    CHECK(executor.result<std::string>(tick["execution_id"].get<std::string>(), patience) == "hello, ada");
+}
+
+TEST_CASE_TEMPLATE("scenario_schedule", Store, sqlite, postgres) {
+    place<Store> here;
+    const auto hourly = [](const std::string &name) {
+        return stent::schedule(name, "cpp.hello").args(args("ada")).cron("0 * * * *").time_zone("Europe/Berlin").owner("scenarios");
+    };
+    here.executor.put_schedule(hourly("old"));
+    here.executor.declare_schedules("scenarios", {hourly("greeting")}, stent::declare_options().remove_others(true));
+    const auto worker = here.worker();
+    const auto kept = [&] {
+        const auto all = here.executor.schedules(stent::schedule_filter().next(2));
+        REQUIRE(all.size() == 1);
+        return all.at(0);
+    };
+    const json first = kept();
+    CHECK(first["name"].template get<std::string>() == "greeting");
+    CHECK(first["owner"].template get<std::string>() == "scenarios");
+    CHECK(first["time_zone"].template get<std::string>() == "Europe/Berlin");
+    CHECK(first["next"].elements().size() == 2);
+    const auto result_of = [&](const json &tick) {
+        return tight(here.executor.result(tick["execution_id"].template get<std::string>(), patience).text());
+    };
+    const json tick = here.executor.trigger_schedule("greeting").at(0);
+    CHECK(tick["state"].template get<std::string>() == "started");
+    CHECK(result_of(tick) == "\"hello, ada\"");
+
+    here.executor.pause_schedule("greeting", stent::schedule_pause_options().note("enough"));
+    CHECK(kept()["pause_note"].template get<std::string>() == "enough");
+    CHECK(kept()["next"].elements().empty());
+    here.executor.resume_schedule("greeting");
+    CHECK(kept()["next"].elements().size() == 2);
+
+    const auto at = tick["at"].template get<stent::time_point>();
+    const auto text = [](stent::time_point time) { return json(time).template get<std::string>(); };
+    const auto ticks = here.executor.backfill_schedule(
+        "greeting", stent::backfill_options().from(text(at - 3h)).to(text(at)).overlap("allow"));
+    CHECK(ticks.size() == 3);
+    for (const json &each : ticks) {
+        CHECK(result_of(each) == "\"hello, ada\"");
+    }
+    here.executor.delete_schedule("greeting");
+    CHECK_THROWS_AS(here.executor.delete_schedule("greeting"), stent::not_found);
+}
+
 TEST_CASE_TEMPLATE("scenario_cancel", Store, sqlite, postgres) {
     place<Store> here;
     const auto worker = here.worker();

@@ -32,7 +32,17 @@ export { Reference, SignalReference } from "./references";
 export type { WorkerState } from "./host";
 export type { HandlerLog, LogFields, Logger, LogLevel } from "./log";
 export type * from "./options";
-export type { CheckedCase, CheckReport, DeadLetter, ExecutionRecord, Pause, Progress, WorkerStatus } from "./records";
+export type {
+  CheckedCase,
+  CheckReport,
+  DeadLetter,
+  ExecutionRecord,
+  KeptSchedule,
+  Pause,
+  Progress,
+  Tick,
+  WorkerStatus,
+} from "./records";
 export { ContinueAs, DurablePromise } from "./run";
 export type { StandardSchemaV1 } from "./schema";
 export { type OpenOptions, Stent } from "./stent";

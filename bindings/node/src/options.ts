@@ -161,6 +161,67 @@ export interface UnpauseOptions {
   function?: string | undefined;
 }
 
+/** What is started at which times; one of cron, every and times is given. */
+export interface Schedule {
+  /** Its identity in the store. */
+  name: string;
+  function: Callee;
+  args?: readonly unknown[] | undefined;
+  options?: DispatchOptions | undefined;
+  /** Five fields, six with seconds before them, or a name as "@daily"; L, W and # for days. */
+  cron?: string | undefined;
+  /** From start on, else counted from 1970. */
+  every?: Duration | undefined;
+  times?: readonly (string | Date)[] | undefined;
+  /** The IANA name of the zone whose clock cron reads. */
+  timeZone?: string | undefined;
+  start?: string | Date | undefined;
+  end?: string | Date | undefined;
+  /** Each tick is late by up to this. */
+  jitter?: Duration | undefined;
+  /** While the last execution goes on. */
+  overlap?: Overlap | undefined;
+  /** A tick for which no worker was there is started up to so much later. */
+  catchUp?: Duration | undefined;
+  owner?: string | undefined;
+  /** The named argument in which the function gets the tick's time. */
+  timeArgument?: string | undefined;
+}
+
+export type Overlap = "skip" | "queue_one" | "queue_all" | "cancel_running" | "allow";
+
+export interface ScheduleFilter {
+  name?: string | undefined;
+  owner?: string | undefined;
+  function?: string | undefined;
+  after?: string | undefined;
+  limit?: number | undefined;
+  /** How many ticks to come are told. */
+  next?: number | undefined;
+  /** How many that were. */
+  last?: number | undefined;
+}
+
+export interface DeclareOptions {
+  /** Others of the same owner are deleted. */
+  removeOthers?: boolean | undefined;
+}
+
+export interface SchedulePauseOptions {
+  note?: string | undefined;
+}
+
+export interface TriggerOptions {
+  /** In place of the schedule's own. */
+  overlap?: Overlap | undefined;
+}
+
+export interface BackfillOptions {
+  from: string | Date;
+  to: string | Date;
+  overlap?: Overlap | undefined;
+}
+
 export interface CleanupOptions {
   olderThan?: Duration | undefined;
   deadLetters?: Duration | undefined;
@@ -273,6 +334,36 @@ export const OPTIONS = {
     limit: true,
     offset: true,
   } satisfies Keys<DeadLetterFilter>,
+  schedule: {
+    name: true,
+    function: true,
+    args: true,
+    options: true,
+    cron: true,
+    every: true,
+    times: true,
+    timeZone: true,
+    start: true,
+    end: true,
+    jitter: true,
+    overlap: true,
+    catchUp: true,
+    owner: true,
+    timeArgument: true,
+  } satisfies Keys<Schedule>,
+  schedule_filter: {
+    name: true,
+    owner: true,
+    function: true,
+    after: true,
+    limit: true,
+    next: true,
+    last: true,
+  } satisfies Keys<ScheduleFilter>,
+  declare_schedules: { removeOthers: true } satisfies Keys<DeclareOptions>,
+  pause_schedule: { note: true } satisfies Keys<SchedulePauseOptions>,
+  trigger_schedule: { overlap: true } satisfies Keys<TriggerOptions>,
+  backfill_schedule: { from: true, to: true, overlap: true } satisfies Keys<BackfillOptions>,
   replay_dead_letter: none,
   resume: none,
   pause: { queue: true, function: true, reason: true, by: true } satisfies Keys<PauseOptions>,

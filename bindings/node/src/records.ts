@@ -2,7 +2,7 @@
 
 import type { Failure } from "./errors";
 import type { WorkerState } from "./host";
-import { decode, type ExecutionState } from "./options";
+import { decode, type ExecutionState, type Overlap } from "./options";
 import type { Values } from "./values";
 
 export interface Progress {
@@ -93,6 +93,57 @@ export interface Pause {
   by: string | null;
   /** Tasks of it that workers still hold. */
   running: number;
+}
+
+/** What a tick of a schedule became. */
+export interface Tick {
+  /** Its time, which with the schedule's name is its identity. */
+  at: string;
+  kind: "scheduled" | "triggered" | "backfilled";
+  state: "started" | "waiting" | "skipped" | "missed";
+  executionId: string | null;
+  decidedAt: string;
+}
+
+/** A schedule as the store has it; one of cron, every and times is there. */
+export interface KeptSchedule {
+  name: string;
+  function: string;
+  args: unknown[];
+  /** By the library's names. */
+  options: Record<string, unknown>;
+  cron?: string;
+  every?: number;
+  times?: string[];
+  timeZone: string;
+  start: string | null;
+  end: string | null;
+  jitter: number;
+  overlap: Overlap;
+  catchUp: number;
+  owner: string | null;
+  timeArgument: string | null;
+  createdAt: string;
+  updatedAt: string;
+  pausedAt: string | null;
+  pauseNote: string | null;
+  nextAt: string | null;
+  dueAt: string | null;
+  lastExecutionId: string | null;
+  running: boolean;
+  waiting: number;
+  trouble: string | null;
+  /** Ticks to come. */
+  next: string[];
+  /** Ticks that were, the newest first. */
+  last: Tick[];
+}
+
+export function scheduleOf(json: object, values: Values): KeptSchedule {
+  const kept = decode<KeptSchedule>(json);
+  kept.args = kept.args.map((arg) => values.look(arg));
+  kept.last = kept.last.map((tick) => decode<Tick>(tick));
+  return kept;
 }
 
 export interface DeadLetter {

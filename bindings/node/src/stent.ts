@@ -11,10 +11,12 @@ import { Host, newWorkerId } from "./host";
 import { Log, type LogChoice } from "./log";
 import { type Handle, native } from "./native";
 import {
+  type BackfillOptions,
   type CheckOptions,
   type CleanupOptions,
   decode,
   type DeadLetterFilter,
+  type DeclareOptions,
   type DispatchOptions,
   type DispatchRequest,
   type Duration,
@@ -22,13 +24,27 @@ import {
   encodeText,
   type ExecutionFilter,
   type PauseOptions,
+  type Schedule,
+  type ScheduleFilter,
+  type SchedulePauseOptions,
   type SqliteOptions,
   type StatsOptions,
+  type TriggerOptions,
   type UnpauseOptions,
   type WorkerOptions,
 } from "./options";
-import { fromJson } from "./payload";
-import { type CheckReport, type DeadLetter, deadLetterOf, type ExecutionRecord, type Pause, recordOf } from "./records";
+import { fromJson, toJson } from "./payload";
+import {
+  type CheckReport,
+  type DeadLetter,
+  deadLetterOf,
+  type ExecutionRecord,
+  type KeptSchedule,
+  type Pause,
+  recordOf,
+  scheduleOf,
+  type Tick,
+} from "./records";
 import { type Callee, Reference, referenceOf, type Rest, shown } from "./references";
 import { Run } from "./run";
 import { parseArgs } from "./schema";
@@ -276,6 +292,59 @@ export class Stent {
 
   cleanup(options?: CleanupOptions): Promise<{ executions: number; dead_letters: number }> {
     return this.submit("cleanup", encode("cleanup", options, "cleanup"));
+  }
+
+  /** Puts a schedule into the store, in place of one of the same name. */
+  putSchedule(schedule: Schedule): Promise<null> {
+    return this.submit("schedule_put", this.schedule(schedule));
+  }
+
+  /** Workers that are started from now on put an owner's schedules when they start. */
+  declareSchedules(owner: string, schedules: readonly Schedule[], options?: DeclareOptions): void {
+    this.mustBeOpen("declareSchedules");
+    const text = toJson(schedules.map((one) => this.schedule(one)), "declareSchedules");
+    const how = encodeText("declare_schedules", options, "declareSchedules");
+    check(native.executorSchedulesDeclare(this.executor, owner, text, how, errorOut));
+  }
+
+  private schedule(schedule: Schedule): object {
+    const doing = `schedule ${shown(schedule?.name)}`;
+    const encoded = encode("schedule", schedule, doing);
+    const request = this.request(referenceOf(schedule.function, doing), schedule.args ?? [], schedule.options);
+    return { ...encoded, ...request };
+  }
+
+  /** Schedules by name, each with what comes next and what was. */
+  async schedules(filter?: ScheduleFilter): Promise<KeptSchedule[]> {
+    const found = await this.submit<object[]>("schedule_list", encode("schedule_filter", filter, "schedules"));
+    return found.map((one) => scheduleOf(one, this.values));
+  }
+
+  /** What it has started goes on. */
+  deleteSchedule(name: string): Promise<null> {
+    return this.submit("schedule_delete", { name });
+  }
+
+  /** It starts nothing by its times until it is resumed. */
+  pauseSchedule(name: string, options?: SchedulePauseOptions): Promise<null> {
+    return this.submit("schedule_pause", { name, ...encode("pause_schedule", options, "pauseSchedule") });
+  }
+
+  /** It goes on from now. */
+  resumeSchedule(name: string): Promise<null> {
+    return this.submit("schedule_resume", { name });
+  }
+
+  /** Makes a tick now, and tells what became of it. */
+  async triggerSchedule(name: string, options?: TriggerOptions): Promise<Tick[]> {
+    const asked = { name, ...encode("trigger_schedule", options, "triggerSchedule") };
+    return (await this.submit<object[]>("schedule_trigger", asked)).map((tick) => decode<Tick>(tick));
+  }
+
+  /** Makes the ticks of a time that is over, but for those that were started. */
+  async backfillSchedule(name: string, options: BackfillOptions): Promise<Tick[]> {
+    const asked = { name, ...encode("backfill_schedule", options, "backfillSchedule") };
+    return (await this.submit<object[]>("schedule_backfill", asked)).map((tick) => decode<Tick>(tick));
   }
 
   /** One operation of the backend protocol, to look at records and to repair them. Names are the library's. */

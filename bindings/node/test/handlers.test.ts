@@ -256,6 +256,15 @@ for (const store of STORES) {
       assert.deepEqual(await stent.pauses(), []);
     });
 
+    on("schedules are declared", async (stent) => {
+      stent.register("hello", (_, name) => `hello, ${name}`);
+      const hourly = { name: "hourly", function: "hello", args: ["ada"], cron: "0 * * * *", timeZone: "Europe/Berlin" };
+      stent.declareSchedules("billing", [hourly], { removeOthers: true });
+      await stent.startWorker();
+      const [tick] = await stent.triggerSchedule("hourly");
+      assert.equal(await stent.execution(tick!.executionId!).result(), "hello, ada");
+    });
+
     on("dead letters are listed, replayed and discarded", async (stent) => {
       let broken = true;
       stent.register("fragile", once, () => {

@@ -5,7 +5,17 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { describe, test } from "node:test";
 import { registerAll } from "../scenarios/functions";
-import { CancelledError, ConflictError, type Execution, FailedError, type Stent, type Worker } from "../src/index";
+import {
+  CancelledError,
+  ConflictError,
+  type Execution,
+  FailedError,
+  NotFoundError,
+  type Schedule,
+  type Stent,
+  type Tick,
+  type Worker,
+} from "../src/index";
 import { folder, freshUrl, lines, scenarioWorker, STORES, until, using } from "./house";
 
 type Body = (stent: Stent, worker: Worker) => Promise<void>;
@@ -90,6 +100,41 @@ const SCENARIOS: Record<string, Body> = {
     assert.match(thrown.stack ?? "", /functions\.(ts|js)/);
     assert.deepEqual((await tasksOf(stent, execution)).map((task) => task.retries).filter((n) => n > 1), []);
     assert.equal(await (await stent.dispatch("node.hello", ["ada"])).result(), "hello, ada");
+  },
+
+  async schedule(stent) {
+    const hourly = (name: string, owner?: string): Schedule => {
+      return { name, function: "node.hello", args: ["ada"], cron: "0 * * * *", timeZone: "Europe/Berlin", owner };
+    };
+    await stent.putSchedule(hourly("old", "scenarios"));
+    stent.declareSchedules("scenarios", [hourly("greeting")], { removeOthers: true });
+    await stent.startWorker();
+    const kept = async () => {
+      const all = await stent.schedules({ next: 2 });
+      assert.equal(all.length, 1);
+      return all[0]!;
+    };
+    const first = await kept();
+    assert.deepEqual([first.name, first.owner, first.timeZone], ["greeting", "scenarios", "Europe/Berlin"]);
+    assert.equal(Date.parse(first.next[1]!) - Date.parse(first.next[0]!), 3_600_000);
+    const resultOf = (tick: Tick) => stent.execution(tick.executionId!).result();
+    const [tick] = await stent.triggerSchedule("greeting");
+    assert.equal(tick!.state, "started");
+    assert.equal(await resultOf(tick!), "hello, ada");
+
+    await stent.pauseSchedule("greeting", { note: "enough" });
+    const paused = await kept();
+    assert.deepEqual([paused.pauseNote, paused.next], ["enough", []]);
+    await stent.resumeSchedule("greeting");
+    assert.equal((await kept()).next.length, 2);
+
+    const to = new Date(tick!.at);
+    const from = new Date(to.getTime() - 3 * 3_600_000);
+    const ticks = await stent.backfillSchedule("greeting", { from, to, overlap: "allow" });
+    assert.equal(ticks.length, 3);
+    for (const each of ticks) assert.equal(await resultOf(each), "hello, ada");
+    await stent.deleteSchedule("greeting");
+    await assert.rejects(stent.deleteSchedule("greeting"), NotFoundError);
   },
 
   async cancel(stent) {

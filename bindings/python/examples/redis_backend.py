@@ -1,4 +1,5 @@
-"""A backend on Redis, at the level of the engine: it has every guarantee of the stores of the library.
+"""A backend on Redis, at the level of the engine: it has every guarantee of the stores of the library. It leaves out what a store
+may leave out: pauses and schedules, which callers are told.
 
     python redis_backend.py [CASES…]      starts a Redis server, and runs the library's own suite against the backend
 
@@ -84,11 +85,14 @@ def main(*only: str) -> int:
     for case in report["cases"]:
         if case["outcome"] == "passed":
             print(f"  yes   {case['name']}")
+        elif case["outcome"] == "not_offered":
+            print(f"  -     {case['name']}")
         else:
             print(f"  NO    {case['name']}\n        expected {case['expected']}\n        got      {case['got']}")
             print(f"        at       {case['place']}")
     print(f"{report['passed']} passed, {report['failed']} failed, {report['not_offered']} not offered: level {report['level']}")
-    return int(report["failed"] > 0 or report["not_offered"] > 0)
+    left_out = {case["name"].split("/")[0] for case in report["cases"] if case["outcome"] == "not_offered"}
+    return int(report["failed"] > 0 or not left_out <= {"pauses", "schedules"})
 
 
 if __name__ == "__main__":

@@ -72,16 +72,23 @@ class Host:
         self, *handlers: stent.Handler[..., Any], **options: Any
     ) -> AsyncIterator[tuple[Any, Any]]:
         """An executor, and a worker of it."""
+        async with self.client() as executor, self.working(executor, *handlers, **options) as worker:
+            yield executor, worker
+
+    @contextlib.asynccontextmanager
+    async def working(
+        self, executor: Any, *handlers: stent.Handler[..., Any], **options: Any
+    ) -> AsyncIterator[Any]:
+        """A worker of an executor."""
         handlers = handlers or self.handlers
-        async with self.client() as executor:
-            if self.kind == "asyncio":
-                async with executor.worker(*handlers, **options) as worker:
-                    yield executor, worker
-            else:
-                worker = executor.inner.worker(*handlers, **options)
-                await asyncio.to_thread(worker.start)
-                yield executor, InThreads(worker)
-                await asyncio.to_thread(worker.stop)
+        if self.kind == "asyncio":
+            async with executor.worker(*handlers, **options) as worker:
+                yield worker
+        else:
+            worker = executor.inner.worker(*handlers, **options)
+            await asyncio.to_thread(worker.start)
+            yield InThreads(worker)
+            await asyncio.to_thread(worker.stop)
 
     @contextlib.asynccontextmanager
     async def process(self) -> AsyncIterator[WorkerProcess]:

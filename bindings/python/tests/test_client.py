@@ -86,6 +86,20 @@ def test_a_paused_queue_waits(store: str) -> None:
             executor.pause(reason="why")
 
 
+@stent.activity
+def hello(name: str) -> str:
+    return f"hello, {name}"
+
+
+def test_schedules_are_declared(store: str) -> None:
+    with sync.Executor(store) as executor:
+        hourly = stent.Schedule("hourly", hello.bind("ada"), cron="0 * * * *", time_zone="Europe/Berlin")
+        executor.declare_schedules("billing", [hourly], remove_others=True)
+        with executor.worker(hello):
+            (tick,) = executor.trigger_schedule("hourly")
+            assert executor.execution(tick["execution_id"]).result(timeout=10) == "hello, ada"
+
+
 def test_a_parked_task_is_resumed(store: str) -> None:
     @stent.durable(name="changing")
     def old(ctx: sync.Context) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import signal
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,6 +101,56 @@ async def test_failure(host: Host) -> None:
 
         alive = await executor.dispatch("python.hello", "ada")
         assert await alive.result(PATIENCE) == "hello, ada"
+
+
+async def test_schedule(host: Host) -> None:
+    def hourly(name: str, **more: Any) -> stent.Schedule:
+        hello: stent.Function[[str], str] = stent.Function("python.hello")
+        return stent.Schedule(name, hello.bind("ada"), cron="0 * * * *", time_zone="Europe/Berlin", **more)
+
+    async with host.client() as client:
+        await client.put_schedule(hourly("old", owner="scenarios"))
+    async with host.client() as executor:
+        declared = executor.declare_schedules("scenarios", [hourly("greeting")], remove_others=True)
+        if declared is not None:
+            await declared
+        async with host.working(executor):
+            await check_schedule(executor)
+
+
+async def result_of(executor: Any, tick: Any) -> Any:
+    execution = executor.execution(tick["execution_id"])
+    if inspect.isawaitable(execution):
+        execution = await execution
+    return await execution.result(PATIENCE)
+
+
+async def check_schedule(executor: Any) -> None:
+    async def kept() -> Any:
+        (only,) = await executor.schedules(next=2)
+        return only
+
+    first = await kept()
+    assert (first["name"], first["owner"], first["time_zone"]) == ("greeting", "scenarios", "Europe/Berlin")
+    assert len(first["next"]) == 2
+    (tick,) = await executor.trigger_schedule("greeting")
+    assert tick["state"] == "started"
+    assert await result_of(executor, tick) == "hello, ada"
+
+    await executor.pause_schedule("greeting", "enough")
+    paused = await kept()
+    assert (paused["pause_note"], paused["next"]) == ("enough", [])
+    await executor.resume_schedule("greeting")
+    assert len((await kept())["next"]) == 2
+
+    at = datetime.fromisoformat(tick["at"])
+    ticks = await executor.backfill_schedule("greeting", at - timedelta(hours=3), at, overlap="allow")
+    assert len(ticks) == 3
+    for tick in ticks:
+        assert await result_of(executor, tick) == "hello, ada"
+    await executor.delete_schedule("greeting")
+    with pytest.raises(stent.NotFoundError):
+        await executor.delete_schedule("greeting")
 
 
 async def test_cancel(host: Host, tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ const UNHEARD: Duration = Duration::from_millis(20);
 const WAIT_FOR_WORK: &str = "wait_for_work";
 
 /// What a store may leave out though it answers the engine's operations: all of a line.
-const OPTIONAL: &[&[&str]] = &[&[WAIT_FOR_WORK], &["pause", "unpause", "pauses"]];
+const OPTIONAL: &[&[&str]] =
+    &[&[WAIT_FOR_WORK], &["pause", "unpause", "pauses"], &["put_schedules", "schedules", "change_schedule"]];
 
 pub struct Custom {
     door: Arc<Door>,
@@ -133,7 +134,8 @@ fn offered(operations: Option<&[String]>) -> Result<Vec<&'static str>> {
     if some && !missing.is_empty() {
         let told = format!(
             "operations: some of the engine's are there, and {} are missing; answer all of them (wait_for_work may be \
-             left out, and pause, unpause and pauses together) or none",
+             left out, pause, unpause and pauses together, and put_schedules, schedules and change_schedule together) or \
+             none",
             missing.join(", ")
         );
         return Err(Error::invalid(told).with("missing", missing));
@@ -347,6 +349,33 @@ impl Backend for Custom {
             return Ok(Vec::new());
         }
         self.told(EngineRequest::Pauses {}).await
+    }
+
+    async fn put_schedules(&self, put: PutSchedules) -> Result<()> {
+        if !self.door.offers("put_schedules") {
+            return Err(has_no_schedules());
+        }
+        put.check()?;
+        let PutSchedules { schedules, only_of } = put;
+        let done = self.told(EngineRequest::PutSchedules { schedules, only_of }).await;
+        self.changed();
+        done
+    }
+
+    async fn schedules(&self, filter: ScheduleFilter) -> Result<Vec<KeptSchedule>> {
+        if !self.door.offers("schedules") {
+            return Err(has_no_schedules());
+        }
+        engine::get(&self.door, EngineRequest::Schedules { filter }, codec::kept_schedules).await
+    }
+
+    async fn change_schedule(&self, name: &str, change: ScheduleChange) -> Result<Vec<Tick>> {
+        if !self.door.offers("change_schedule") {
+            return Err(has_no_schedules());
+        }
+        let made = self.told(EngineRequest::ChangeSchedule { name: name.to_owned(), change }).await;
+        self.changed();
+        made
     }
 
     async fn stats(&self) -> Result<StoreStats> {

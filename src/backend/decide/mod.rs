@@ -8,6 +8,7 @@ mod fork;
 mod moves;
 mod progress;
 mod records;
+pub(super) mod schedules;
 mod shares;
 mod transitions;
 mod waits;

@@ -15,13 +15,14 @@ use super::store::Sql;
 use super::tx::Tx;
 use super::{
     advance, attempts, cancel, claim, dead_letters, dispatch, doubt, ended, fork, journal, list, look, moves, parked,
-    pauses, protocol, register, signals, snapshot, stats, sweep,
+    pauses, protocol, register, schedules, signals, snapshot, stats, sweep,
 };
 use crate::backend::{
     AtHand, Attempt, Backend, Claim, Claimed, DeadLetterFilter, Departed, ExecutionFilter, Exported, Fenced, Health,
-    Imported, JournalEntry, JournalRequest, LogSize, NewExecution, NewPause, NewSignal, NewWorker, Notice, Old,
-    OldFilter, Parcel, Pausable, Pause, Registered, Renew, Renewed, Replayed, Request, Response, Snapshot, StoreStats,
-    Swept, TaskFilter, Transition, Unserved, Verdict,
+    Imported, JournalEntry, JournalRequest, KeptSchedule, LogSize, NewExecution, NewPause, NewSignal, NewWorker,
+    Notice, Old, OldFilter, Parcel, Pausable, Pause, PutSchedules, Registered, Renew, Renewed, Replayed, Request,
+    Response, ScheduleChange, ScheduleFilter, Snapshot, StoreStats, Swept, TaskFilter, Tick, Transition, Unserved,
+    Verdict,
 };
 use crate::model::{DeadLetter, Execution, Id, Payload, Result, Signal, Task};
 
@@ -220,6 +221,7 @@ impl<D: Database> Backend for Sql<D> {
                 .await?;
             swept.changed += done.swept.changed;
             swept.more |= done.swept.more;
+            done.swept.ticks.all().into_iter().for_each(|(state, count)| swept.ticks.add(state, count));
             next = done.next;
         }
         let after = self.peek(worker_id).await?;
@@ -371,6 +373,22 @@ impl<D: Database> Backend for Sql<D> {
             |tx, of| Box::pin(async move { moves::settle(tx, of.0, of.1).await }),
             |tx, said| Box::pin(async move { moves::settle(tx, said.0.0, said.0.1).await }),
         )
+        .await
+    }
+
+    async fn put_schedules(&self, put: PutSchedules) -> Result<()> {
+        self.write_exactly(put, |tx, put| Box::pin(async move { schedules::put(tx, &put).await })).await
+    }
+
+    async fn schedules(&self, filter: ScheduleFilter) -> Result<Vec<KeptSchedule>> {
+        self.read_together(filter, |session, filter| Box::pin(async move { schedules::list(session, &filter).await }))
+            .await
+    }
+
+    async fn change_schedule(&self, name: &str, change: ScheduleChange) -> Result<Vec<Tick>> {
+        self.write_exactly((name.to_owned(), change), |tx, asked| {
+            Box::pin(async move { schedules::change(tx, &asked.0, &asked.1).await })
+        })
         .await
     }
 

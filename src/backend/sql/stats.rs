@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::pauses;
 use super::row::Row;
+use super::schedules;
 use super::session::Session;
 use super::statement::Statement;
 use super::statements::{EXECUTIONS_COUNT_BY_STATE, STATS_TOTALS, TASKS_COUNT_BY_STATE, TASKS_DEPTHS};
@@ -23,6 +24,7 @@ pub(super) async fn stats(session: &mut dyn Session) -> Result<StoreStats> {
         parked: totals.count("parked")?,
         workers: totals.count("workers")?,
         paused: pauses::read(session).await?,
+        schedules: schedules::counts(session).await?,
     })
 }
 

@@ -1,4 +1,4 @@
-//! Handles what is due: delays, timers, time-outs, ended leases, expiries. Any worker sweeps for the whole store, one
+//! Handles what is due: schedules, delays, timers, time-outs, ended leases, expiries. Any worker sweeps for the whole store, one
 //! at a time and in bounded batches. What happens to a task is decided in `backend/decide`.
 
 use std::collections::{BTreeSet, HashSet};
@@ -14,9 +14,9 @@ use super::statements::{
     TASKS_LEASES_ENDED, TASKS_READY, TASKS_RETRY, TASKS_TAKE_DUE, TASKS_UNPARK,
 };
 use super::tides::{self, Since};
-use super::tx::Tx;
+use super::tx::{FAR, Tx};
 use super::waits::WaitBook;
-use super::{attempts, below, cancel, ends, register, rows};
+use super::{attempts, below, cancel, ends, register, rows, ticks};
 use crate::backend::Swept;
 use crate::backend::decide::{self, Charge, Death, Due, DueRow, End, Ending, FIRST_CALL, Left};
 use crate::codec;
@@ -61,7 +61,7 @@ pub(super) async fn peek(session: &mut dyn Session, asked: &Asked) -> Result<Pee
     let wait = row.optional_int("wait")?;
     Ok(Peek {
         due: row.flag("other")? || wait.is_some_and(|wait| wait <= 0),
-        next_due: micros(wait),
+        next_due: micros(wait).map(|wait| wait.min(FAR)),
         since: tides::read(&row)?,
         ready: busy || row.flag("ready")? || version != Some(row.int("version")?),
     })
@@ -71,6 +71,8 @@ pub(super) async fn peek(session: &mut dyn Session, asked: &Asked) -> Result<Pee
 /// a part begins with locks that come before those of the part before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
+    /// First: people look at the clock.
+    Schedules,
     Fire,
     Recover,
     Expire,
@@ -79,7 +81,7 @@ enum Part {
     Below,
 }
 
-const PARTS: [Part; 5] = [Part::Fire, Part::Recover, Part::Expire, Part::Unpark, Part::Below];
+const PARTS: [Part; 6] = [Part::Schedules, Part::Fire, Part::Recover, Part::Expire, Part::Unpark, Part::Below];
 
 /// What one transaction of a sweep has done.
 #[derive(Clone)]
@@ -101,6 +103,12 @@ pub(super) async fn sweep(tx: &mut Tx<'_>, worker_id: &str, from: usize) -> Resu
     let mut gone = Vec::new();
     for (place, part) in PARTS.iter().enumerate().skip(from) {
         let count = match part {
+            Part::Schedules => {
+                let fired = ticks::fire(tx).await?;
+                swept.more |= fired.more;
+                swept.ticks = fired.ticks;
+                fired.count
+            }
             Part::Fire => fire(tx, &mut book).await?,
             Part::Recover => recover(tx, &mut book, &mut gone).await?,
             Part::Expire => expire(tx, &mut book).await?,

@@ -3,7 +3,7 @@
 //! **Locks** are waited for in one order, each kind by id and in one statement, so that no transactions ever wait for each
 //! other in a circle:
 //!
-//! 1. signals of executions (advisory);
+//! 1. schedules, then signals of executions (advisory);
 //! 2. executions that end or leave, then the note of an execution's move (`moves`);
 //! 3. `waits` rows of those to whom something is delivered, and of those that are ended from outside;
 //! 4. tasks;
@@ -22,6 +22,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::call::Call;
 use super::catalog::{Catalog, Lane, SharedCatalog};
@@ -36,7 +37,11 @@ use super::statements::{
     WAITS_LOCK_NOW,
 };
 use crate::backend::Notice;
-use crate::model::{Detail, Error, Id, Result, Route, Timestamp};
+use crate::model::{Detail, Error, Id, Result, Route, Timestamp, may_be_tick};
+
+/// What is due later than this is said to be due then: somebody looks again long before. A schedule's date may be thousands of
+/// years away, which is no duration.
+pub(super) const FAR: Duration = Duration::from_secs(365 * 86_400);
 
 pub(in crate::backend) struct Tx<'c> {
     session: &'c mut dyn Session,
@@ -254,12 +259,16 @@ impl<'c> Tx<'c> {
     /// A sweep is due at this time.
     pub fn hint_due(&mut self, at: Timestamp) {
         self.early |= at < self.now;
-        let wait = at.since(self.now);
+        let wait = at.since(self.now).min(FAR);
         self.hints.due = Some(self.hints.due.map_or(wait, |due| due.min(wait)));
     }
 
     pub fn hint_ended(&mut self, execution: Id) {
         self.hints.ended.push(execution);
+        // Its schedule may have ticks that wait.
+        if may_be_tick(execution) {
+            self.hint_due(self.now);
+        }
     }
 
     pub fn hint_cancelling(&mut self, execution: Id) {

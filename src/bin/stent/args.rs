@@ -1,5 +1,8 @@
 //! What can be said on the command line. Man page, completions and `--help` are made from it.
 
+mod moves;
+mod schedules;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +14,8 @@ use stent::model::{ExecutionState, Id, TaskState, Timestamp};
 use crate::parse;
 
 pub use crate::site::{Listen, Ui};
+pub use moves::{OnTheWay, Settle};
+pub use schedules::{Put, Schedules};
 
 /// Look into a Stent store, and act on it.
 ///
@@ -88,6 +93,9 @@ pub enum Command {
     /// Look at dead letters, replay or discard them
     #[command(subcommand)]
     Dlq(Dlq),
+    /// Functions that are started at times: list, put, pause, trigger
+    #[command(subcommand)]
+    Schedules(Schedules),
     /// Make a new store
     Init,
     /// Bring an older store's schema up to date
@@ -429,31 +437,6 @@ pub struct Export {
 pub struct Import {
     /// What `export` has written; - reads it from standard input
     pub file: PathBuf,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum OnTheWay {
-    /// List what is fenced, oldest first
-    #[command(visible_alias = "ls")]
-    List,
-    /// They were imported nowhere, and go on here
-    Back(Settle),
-    /// They were imported elsewhere, and are forgotten here
-    Done(Settle),
-}
-
-#[derive(Debug, clap::Args)]
-#[group(skip)]
-#[command(group = some_of(&["executions", "all"]))]
-pub struct Settle {
-    #[arg(value_parser = parse::id, value_name = "EXECUTION", conflicts_with = "all")]
-    pub executions: Vec<Id>,
-    /// Everything that is fenced
-    #[arg(long)]
-    pub all: bool,
-    /// Do not ask
-    #[arg(long, short)]
-    pub yes: bool,
 }
 
 /// One of these has to be given, and all are named where none is.

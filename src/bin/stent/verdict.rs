@@ -72,6 +72,7 @@ pub fn judge(seen: &Seen<'_>) -> Vec<Finding> {
         workers(seen),
         leases(seen),
         due(seen),
+        schedules(seen),
         functions(seen),
         waiting(seen),
         pauses(seen),
@@ -164,6 +165,29 @@ fn due(seen: &Seen<'_>) -> Finding {
             Mark::Bad,
             format!("{} late (timers, delays and time-outs)", several(count, "task")),
             "start a worker, of any kind: each takes what is due for the whole store",
+        ),
+    }
+}
+
+fn schedules(seen: &Seen<'_>) -> Finding {
+    let broken = || of(seen, "broken_schedule");
+    if sum(broken()) > 0 {
+        let found = format!("can't be read, and start nothing: {}", named(broken()));
+        return todo(
+            "schedules",
+            Mark::Bad,
+            found,
+            "put them again, or use the library that wrote them: stent schedules show",
+        );
+    }
+    let late = || of(seen, "schedule").filter(|sign| sign.since.is_some_and(|since| seen.now.since(since) > LATE));
+    match sum(late()) {
+        0 => good("schedules", "none is late"),
+        count => todo(
+            "schedules",
+            Mark::Bad,
+            format!("{} late ({})", several(count, "schedule"), named(late())),
+            "start a worker, of any kind: each starts what is due for the whole store; what is later than catch_up is missed",
         ),
     }
 }
@@ -394,6 +418,9 @@ mod tests {
             ("lease", 3, 5, None),
             ("due", 2, 60, Some(("timers", Mark::Bad))),
             ("due", 2, 5, None),
+            ("schedule", 1, 60, Some(("schedules", Mark::Bad))),
+            ("schedule", 1, 5, None),
+            ("broken_schedule", 1, 5, Some(("schedules", Mark::Bad))),
             ("stray", 2, 60, Some(("executions", Mark::Watch))),
             ("stray", 2, 5, None),
             ("parked", 1, 5, Some(("parked", Mark::Bad))),

@@ -47,6 +47,7 @@ files! {
     retries: Engine,
     routes: Engine,
     said: Engine,
+    schedules: Engine,
     signals: Engine,
     times: Engine,
     waits: Engine,

@@ -69,6 +69,19 @@ operations! {
         optional("function", Kind::String, "null", "The function."),
     ] -> NULL, "Its tasks are claimed again. Not paused: not found.";
     pauses [] -> one(Kind::ListOf(&Kind::Named("pause"))), "What is paused: queues first, by name, then functions.";
+    put_schedules [
+        required("schedules", Kind::ListOf(&Kind::Named("schedule")), "No two of one name."),
+        optional("only_of", Kind::String, "null", "Of this owner there are no others afterwards."),
+    ] -> NULL,
+        "Puts schedules, all or none. One that is there already keeps its pause, and its next tick unless its times have \
+         changed; an equal one changes nothing. A store that keeps no schedules leaves this one out, and the next two.";
+    schedules [required("filter", Kind::Named("schedule_filter"), "Which.")]
+        -> one(Kind::ListOf(&Kind::Named("kept_schedule"))), "By name.";
+    change_schedule [
+        required("name", Kind::String, "The schedule."),
+        required("change", Kind::Named("schedule_change"), "What is done to it."),
+    ] -> one(Kind::ListOf(&Kind::Named("tick"))),
+        "Answers with what became of the ticks that it has made, in the order of their times. Unknown: not found.";
     wait_for_work [required("timeout", Kind::Duration, "The longest wait, in seconds.")]
         -> one(Kind::ListOf(&Kind::Named("notice"))),
         "Hints: something may have changed. Answers when there is one, or with none when the time is up. A store that \

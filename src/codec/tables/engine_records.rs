@@ -2,7 +2,7 @@
 
 use super::records::Record;
 use super::{Field, Kind, optional, required};
-use crate::model::{TaskKind, TaskState, WaitMode};
+use crate::model::{TaskKind, TaskState, TickKind, TickState, WaitMode};
 
 const STRINGS: Kind = Kind::ListOf(&Kind::String);
 const IDS: Kind = Kind::ListOf(&Kind::Id);
@@ -224,6 +224,13 @@ records! {
         required("changed", Kind::Integer, "How much was due; 0: nothing."),
         required("more", Kind::Boolean, "It stopped at its bound: sweep again."),
         optional("next_due", Kind::Duration, "null", "When the next one is due, from now; null: nothing is scheduled."),
+        optional("ticks", Kind::Named("tick_counts"), "null", "What became of schedules' ticks; null: nothing."),
+    ];
+    "tick_counts", "Ticks by what was made of them. One that has waited is counted as waiting, and again as what it became." [
+        required("started", Kind::Integer, "Started."),
+        required("waiting", Kind::Integer, "They start when those before them have ended."),
+        required("skipped", Kind::Integer, "Left out by the overlap's rule."),
+        required("missed", Kind::Integer, "Nobody was there."),
     ];
     "new_signal", "A signal to send." [
         required("execution_id", Kind::Id, "To whom."),
@@ -250,6 +257,7 @@ records! {
         required("parked", Kind::Integer, "Parked tasks."),
         required("workers", Kind::Integer, "Workers that the store knows."),
         optional("paused", Kind::ListOf(&Kind::Named("pause")), "[]", "What is paused: queues first, by name, then functions."),
+        optional("schedules", Kind::Named("schedule_counts"), "null", "How schedules are doing; null: it keeps none."),
     ];
     "pause", "A queue or a function of which nothing is claimed." [
         optional("queue", Kind::String, "null", "The queue; or else"),
@@ -258,6 +266,13 @@ records! {
         optional("reason", Kind::String, "null", "Why, as whoever paused it said."),
         optional("by", Kind::String, "null", "Who paused it, as he said."),
         required("running", Kind::Integer, "Tasks of it that workers still hold, claimed before."),
+    ];
+    "schedule_counts", "How schedules are doing." [
+        required("active", Kind::Integer, "With a tick to come."),
+        required("paused", Kind::Integer, "Paused."),
+        required("waiting", Kind::Integer, "Ticks that start when those before them have ended."),
+        optional("broken", Kind::Integer, "0", "Those that can't be read."),
+        required("late_seconds", Kind::Duration, "How late the latest of those is that are due."),
     ];
     "depth", "Tasks that may be claimed now." [
         optional("queue", Kind::String, "null", "Of this queue; null: of none."),
@@ -275,4 +290,33 @@ records! {
         member("arrived", IDS, "Tasks whose operations have arrived."),
     ];
     "notice_work", "Work." [optional("served", Kind::String, "null", "The worker that has claimed all that it can take.")];
+    "kept_schedule", "A schedule as the store has it: the members of schedule as it was put, and these." [
+        required("created_at", Kind::Time, "When it was first put."),
+        required("updated_at", Kind::Time, "When it was last changed by a put."),
+        optional("paused_at", Kind::Time, "null", "Since when it is paused."),
+        optional("pause_note", Kind::String, "null", "Why it is paused."),
+        optional("next_at", Kind::Time, "null", "The tick that comes next; null: it is paused, or there is none any more."),
+        optional("due_at", Kind::Time, "null", "When that one is started: later by its jitter."),
+        optional("last_execution_id", Kind::Id, "null", "Its last execution."),
+        required("running", Kind::Boolean, "Whether that one goes on."),
+        required("waiting", Kind::Integer, "Ticks that start when those before them have ended."),
+        optional("trouble", Kind::String, "null", "Why it does not tick: the library can't read it."),
+        required("next", Kind::ListOf(&Kind::Time), "Ticks to come."),
+        required("last", Kind::ListOf(&Kind::Named("tick")), "Ticks that were, the newest first."),
+    ];
+    "schedule_change", "One of the words delete (what it has started goes on) and resume (from now on), or an object with one \
+                        of these members." [
+        member("pause", Kind::Named("pause_schedule"), "It starts nothing by its times; what waits goes on."),
+        member("trigger", Kind::Named("trigger_schedule"), "A tick now, also of one that is paused."),
+        member("backfill", Kind::Named("backfill_schedule"),
+            "The ticks from one time to another, both included, but for those that were started or wait; at most 1000."),
+    ];
+    "tick", "What a tick of a schedule became." [
+        required("at", Kind::Time, "Its time, which with the schedule's name is its identity."),
+        required("kind", Kind::Word(TickKind::WORDS), "Where it comes from."),
+        required("state", Kind::Word(TickState::WORDS),
+            "Waiting: it starts when those before it have ended. Skipped: by the overlap's rule. Missed: nobody was there."),
+        optional("execution_id", Kind::Id, "null", "Where it was started."),
+        required("decided_at", Kind::Time, "When that was decided."),
+    ];
 }

@@ -37,6 +37,10 @@ pub(crate) const FEATURES: &[Word] = &[
     word("tls", "TLS 1.2 and 1.3 to PostgreSQL, without a library of the system's."),
     word("custom", "Stores that the host writes: stent_backend_custom."),
     word("poller", "Hosts with an event loop: stent_poller_new."),
+    word(
+        "schedules",
+        "stent_executor_schedule_put, of SQLite and PostgreSQL stores; time zones from the host, else built in.",
+    ),
     word("backup", "stent_backend_backup, of SQLite stores."),
 ];
 
@@ -114,6 +118,9 @@ pub(crate) const METRICS: &[Metric] = &[
         BY_FUNCTION,
         "Since when a queue or a function is paused, in seconds since 1970.",
     ),
+    gauge("stent_schedules", &["state"], "Schedules, by state."),
+    gauge("stent_schedule_waiting_ticks", &[], "Ticks of schedules that start when those before them have ended."),
+    gauge("stent_schedule_late_seconds", &[], "How late the latest schedule is that is due."),
     gauge("stent_wal_bytes", &[], "The size of the SQLite file's write-ahead log."),
     gauge("stent_wal_blocked_seconds", &[], "For how long a reader has kept the large log from being cut."),
     gauge("stent_worker_slots", &["worker", "use"], "Slots of the workers in this process, by use."),
@@ -132,6 +139,10 @@ pub(crate) const METRICS: &[Metric] = &[
     counter("stent_cache_hits_total", "Calls answered from the result cache."),
     counter("stent_renewals_total", "Renewal statements."),
     counter("stent_sweeps_total", "Sweeps of what is due."),
+    counter("stent_ticks_started_total", "Ticks of schedules that a sweep started."),
+    counter("stent_ticks_queued_total", "Ticks of schedules that a sweep lets wait for those before them."),
+    counter("stent_ticks_skipped_total", "Ticks of schedules that a sweep left out by the rule for overlap."),
+    counter("stent_ticks_missed_total", "Ticks of schedules for which nobody was there in time, those that are noted."),
     counter("stent_advances_total", "Transactions of worker loops."),
     counter("stent_store_errors_total", "Store calls of workers that failed."),
     counter("stent_dead_hosts_total", "Hosts that took no events for so long that they counted as dead."),

@@ -1,7 +1,7 @@
 //! The table of option objects.
 
 use super::{Field, Kind, Object, optional, required};
-use crate::model::{ExecutionState, FileMode, KeyReuse, Level, StatsFormat, Synchronous};
+use crate::model::{ExecutionState, FileMode, KeyReuse, Level, Overlap, StatsFormat, Synchronous};
 
 const STRINGS: Kind = Kind::ListOf(&Kind::String);
 
@@ -182,6 +182,56 @@ objects! {
         optional("function", Kind::String, "null", "Of this function."),
         optional("limit", Kind::Integer, "50", "At most so many."),
         optional("offset", Kind::Integer, "0", "Without the first so many."),
+    ];
+    /// What is started at which times; one of cron, every and times is given.
+    SCHEDULE = "schedule" [
+        required("name", Kind::String, "Its identity in the store."),
+        required("function", Kind::String, "The function that each tick starts."),
+        optional("args", Kind::Array, "[]", "Arguments."),
+        optional("options", Kind::Named("dispatch"), "{}",
+            "How each execution is started; see dispatch. Not id, idempotency_key and delay: each tick has its own identity."),
+        optional("cron", Kind::String, "null",
+            "Five fields (minute, hour, day, month, weekday), six with seconds before them, or @hourly, @daily, @weekly, \
+             @monthly, @yearly. Names, ranges, steps, lists; L, W and # for days."),
+        optional("every", Kind::Duration, "null", "Time that passes between ticks, from start on, else counted from 1970."),
+        optional("times", Kind::ListOf(&Kind::Time), "null", "The ticks one by one, at most 1000."),
+        optional("time_zone", Kind::String, "\"UTC\"", "The IANA name of the zone whose clock cron reads."),
+        optional("start", Kind::Time, "null", "No tick is before it."),
+        optional("end", Kind::Time, "null", "No tick is after it."),
+        optional("jitter", Kind::Duration, "0.0", "Each tick is started late by up to this, by an amount that stays the same for it."),
+        optional("overlap", Kind::Word(Overlap::WORDS), "\"skip\"",
+            "What becomes of a tick while the last execution goes on: it is left out, waits (one, or all), waits while the \
+             other is cancelled, or runs beside it."),
+        optional("catch_up", Kind::Duration, "60.0",
+            "A tick for which no worker was there is started up to so much later, and is missed after that."),
+        optional("owner", Kind::String, "null", "Who declares it, and may remove those that it declares no more."),
+        optional("time_argument", Kind::String, "null", "The named argument in which the function gets the tick's time."),
+    ];
+    /// Which schedules are listed, by name.
+    SCHEDULE_FILTER = "schedule_filter" [
+        optional("name", Kind::String, "null", "This one."),
+        optional("owner", Kind::String, "null", "Of this owner."),
+        optional("function", Kind::String, "null", "Of this function."),
+        optional("after", Kind::String, "null", "Those after this name: the last one of the page before."),
+        optional("limit", Kind::Integer, "50", "At most so many."),
+        optional("next", Kind::Integer, "5", "So many of the ticks to come are told of each."),
+        optional("last", Kind::Integer, "5", "So many of the ticks that were are told of each, the newest first."),
+    ];
+    /// Schedules that a worker's start puts.
+    DECLARE_SCHEDULES = "declare_schedules" [
+        optional("remove_others", Kind::Boolean, "false", "Other schedules of the same owner are deleted."),
+    ];
+    /// A pause of a schedule.
+    PAUSE_SCHEDULE = "pause_schedule" [optional("note", Kind::String, "null", "Why, for people.")];
+    /// A tick of a schedule by hand.
+    TRIGGER_SCHEDULE = "trigger_schedule" [
+        optional("overlap", Kind::Word(Overlap::WORDS), "null", "Null: as the schedule has it."),
+    ];
+    /// Ticks of a schedule that are over.
+    BACKFILL_SCHEDULE = "backfill_schedule" [
+        required("from", Kind::Time, "The first time."),
+        required("to", Kind::Time, "The last time; not later than now."),
+        optional("overlap", Kind::Word(Overlap::WORDS), "\"queue_all\"", "See schedule."),
     ];
     /// The replay of a dead letter.
     REPLAY_DEAD_LETTER = "replay_dead_letter" [];

@@ -1,7 +1,11 @@
 //! The table of operations that may be submitted to an executor, which then runs them without blocking the caller.
 
-use super::objects::{CLEANUP, DEAD_LETTER_FILTER, DISPATCH_REQUEST, EXECUTION_FILTER, PAUSE, STATS, UNPAUSE};
+use super::objects::{
+    CLEANUP, DEAD_LETTER_FILTER, DISPATCH_REQUEST, EXECUTION_FILTER, PAUSE, SCHEDULE as A_SCHEDULE, SCHEDULE_FILTER,
+    STATS, UNPAUSE,
+};
 use super::{Field, Kind, Object, optional, required};
+use crate::model::Overlap;
 
 /// An operation, its request's fields and its answer.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +18,8 @@ pub(crate) struct Submission {
 const EXECUTION_ID: Field = required("execution_id", Kind::Id, "The execution.");
 const TASK_ID: Field = required("task_id", Kind::Id, "The task.");
 const WORKER_ID: Field = required("worker_id", Kind::String, "A worker of this executor.");
+const NAME: Field = required("name", Kind::String, "The schedule.");
+const TICKS: Option<Kind> = Some(Kind::ListOf(&Kind::Named("tick")));
 const TIMEOUT: Field = optional("timeout", Kind::Duration, "null", "0: just looks; null: as long as it takes.");
 
 macro_rules! submissions {
@@ -58,6 +64,24 @@ submissions! {
     RESUME = "resume" [TASK_ID] -> None;
     /// What is paused; as stent_executor_pauses.
     PAUSES = "pauses" [] -> Some(Kind::ListOf(&Kind::Named("pause")));
+    /// Deletes a schedule; as stent_executor_schedule_delete.
+    SCHEDULE_DELETE = "schedule_delete" [NAME] -> None;
+    /// Pauses a schedule; as stent_executor_schedule_pause.
+    SCHEDULE_PAUSE = "schedule_pause" [NAME, optional("note", Kind::String, "null", "Why, for people.")] -> None;
+    /// Resumes a schedule; as stent_executor_schedule_resume.
+    SCHEDULE_RESUME = "schedule_resume" [NAME] -> None;
+    /// Makes a tick of a schedule now; as stent_executor_schedule_trigger.
+    SCHEDULE_TRIGGER = "schedule_trigger" [
+        NAME,
+        optional("overlap", Kind::Word(Overlap::WORDS), "null", "Null: as the schedule has it."),
+    ] -> TICKS;
+    /// Makes the ticks of a time that is over; as stent_executor_schedule_backfill.
+    SCHEDULE_BACKFILL = "schedule_backfill" [
+        NAME,
+        required("from", Kind::Time, "The first time."),
+        required("to", Kind::Time, "The last time; not later than now."),
+        optional("overlap", Kind::Word(Overlap::WORDS), "\"queue_all\"", "See schedule."),
+    ] -> TICKS;
     /// One operation of the backend protocol; as stent_backend_call.
     BACKEND_CALL = "backend_call" [
         required("operation", Kind::String, "Which; not close."),
@@ -106,6 +130,16 @@ pub(crate) const UNPAUSE_WHAT: Submission = same("unpause", "Ends a pause; as st
 pub(crate) const CLEAN_UP: Submission =
     same("cleanup", "Removes what ended long ago; as stent_executor_cleanup.", CLEANUP, Some(Kind::Object));
 
+pub(crate) const SCHEDULE_PUT: Submission =
+    same("schedule_put", "Puts a schedule; as stent_executor_schedule_put.", A_SCHEDULE, None);
+
+pub(crate) const SCHEDULE_LIST: Submission = same(
+    "schedule_list",
+    "The schedules that a filter admits; as stent_executor_schedule_list.",
+    SCHEDULE_FILTER,
+    Some(Kind::ListOf(&Kind::Named("kept_schedule"))),
+);
+
 /// All of them, in the order in which they are described.
 pub(crate) const SUBMISSIONS: &[&Submission] = &[
     &DISPATCH,
@@ -125,6 +159,13 @@ pub(crate) const SUBMISSIONS: &[&Submission] = &[
     &UNPAUSE_WHAT,
     &PAUSES,
     &CLEAN_UP,
+    &SCHEDULE_PUT,
+    &SCHEDULE_LIST,
+    &SCHEDULE_DELETE,
+    &SCHEDULE_PAUSE,
+    &SCHEDULE_RESUME,
+    &SCHEDULE_TRIGGER,
+    &SCHEDULE_BACKFILL,
     &BACKEND_CALL,
     &STOP_WORKER,
     &WAIT_WORKER,

@@ -87,7 +87,19 @@ fn chapter(operations: &[Operation], examples: impl Iterator<Item = ((String, St
 
 fn records() -> String {
     let mut text = String::new();
-    let options = ["dispatch", "function", "call", "retry_policy", "execution_filter", "dead_letter_filter"];
+    let options = [
+        "dispatch",
+        "function",
+        "call",
+        "retry_policy",
+        "execution_filter",
+        "dead_letter_filter",
+        "schedule",
+        "schedule_filter",
+        "pause_schedule",
+        "trigger_schedule",
+        "backfill_schedule",
+    ];
     let options = OBJECTS.iter().filter(|object| options.contains(&object.name));
     let all = RECORDS
         .iter()
@@ -174,4 +186,15 @@ fn parts(value: &str) -> Vec<(String, &str)> {
         }
     }
     found
+}
+
+#[test]
+fn the_schedule_in_the_book_is_read() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/schedules.md");
+    let book = std::fs::read_to_string(&path).unwrap();
+    let blocks: Vec<&str> = book.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 1);
+    for block in blocks {
+        crate::codec::schedule(block).unwrap_or_else(|why| panic!("{why}: {block}"));
+    }
 }

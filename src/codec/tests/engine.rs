@@ -11,7 +11,7 @@ use crate::codec::engine::{self, Advanced, EngineRequest, Found};
 use crate::codec::reader::Reader;
 use crate::codec::tables::engine::{NAMES, OPERATIONS};
 use crate::codec::tables::engine_records::ENGINE_RECORDS;
-use crate::codec::{from_json, operations, to_json};
+use crate::codec::{from_json, kept_schedules, operations, to_json};
 use crate::model::{Error, Result, Status};
 
 /// Reads an answer as the executor does, and writes it again.
@@ -32,6 +32,8 @@ fn there_and_back(operation: &str, text: &str) -> Result<String> {
         "dead_letters" => again::<Vec<crate::model::DeadLetter>>(operation, text),
         "replay_dead_letter" => again::<Replayed>(operation, text),
         "pauses" => again::<Vec<Pause>>(operation, text),
+        "schedules" => kept_schedules(text).map(|kept| to_json(&kept)),
+        "change_schedule" => again::<Vec<Tick>>(operation, text),
         "stats" => engine::stats(text).map(|stats| to_json(&stats)),
         "wait_for_work" => again::<Vec<Notice>>(operation, text),
         "dispatch" | "ended_among" | "cancelled_among" => again::<Vec<crate::model::Id>>(operation, text),
@@ -79,7 +81,7 @@ fn the_engines_tables_say_what_is_read() {
         assert_eq!(answer == "null", operation.response.is_none(), "{}", operation.name);
     }
     type Names = &'static [&'static str];
-    let structs: [(&str, Names); 17] = [
+    let structs: [(&str, Names); 19] = [
         ("new_execution", known::<NewExecution>(None)),
         ("new_worker", known::<NewWorker>(None)),
         ("new_function", known::<Function>(None)),
@@ -97,18 +99,22 @@ fn the_engines_tables_say_what_is_read() {
         ("swept", known::<Swept>(None)),
         ("new_signal", known::<NewSignal>(None)),
         ("pause", known::<Pause>(None)),
+        ("tick", known::<Tick>(None)),
+        ("tick_counts", known::<TickCounts>(None)),
     ];
     let words = |name: &str| match name {
         "outcome" => &["hold", "release"][..],
         "verdict" => &["lease_lost", "cancelled"],
         "notice" => &["foreign"],
+        "schedule_change" => &["delete", "resume"],
         _ => &[],
     };
-    let enums: [(&str, Names); 4] = [
+    let enums: [(&str, Names); 5] = [
         ("spawn_kind", known::<SpawnKind>(None)),
         ("outcome", known::<Outcome>(None)),
         ("verdict", known::<Verdict>(None)),
         ("notice", known::<Notice>(None)),
+        ("schedule_change", known::<ScheduleChange>(None)),
     ];
     for (name, mut fields) in structs
         .map(|(name, fields)| (name, fields.to_vec()))
@@ -122,6 +128,18 @@ fn the_engines_tables_say_what_is_read() {
         fields.sort_unstable();
         assert_eq!(described, fields, "{name}");
     }
+}
+
+#[test]
+fn a_schedule_that_its_store_could_not_read_is_told_as_such() {
+    let kept = r#"{"name":"n","function":"","times":[],"moon":"full","created_at":"2026-01-01T00:00:00Z",
+        "updated_at":"2026-01-01T00:00:00Z","running":false,"waiting":0,"next":[],"last":[]"#;
+    let of = |rest: &str| kept_schedules(&format!("[{kept}{rest}}}]").replace("\"moon\":\"full\",", ""));
+    let told = of(r#","trouble":"it has a moon""#).unwrap().remove(0);
+    assert_eq!((told.schedule, told.trouble.as_deref()), (KeptSchedule::stand_in("n"), Some("it has a moon")));
+    assert!(of("").unwrap_err().message().contains("function"));
+    let unknown = kept_schedules(&format!("[{kept}}}]")).unwrap_err();
+    assert!(unknown.message().contains("moon"), "{unknown}");
 }
 
 #[test]

@@ -24,6 +24,62 @@ fn task_options() -> TaskOptions {
     }
 }
 
+fn schedule() -> Schedule {
+    let options = DispatchOptions { id: None, idempotency_key: None, delay: None, ..dispatch() };
+    Schedule {
+        args: Payload::from("[\"all\"]"),
+        options: DispatchOptions { idempotency_reuse: KeyReuse::default(), ..options },
+        time_zone: "Europe/Berlin".into(),
+        start: Some(time(0)),
+        end: Some(time(99)),
+        jitter: 30 * SECOND,
+        overlap: Overlap::QueueOne,
+        owner: Some("billing".into()),
+        time_argument: Some("at".into()),
+        ..Schedule::new("nightly", "charge", When::Cron("30 2 * * MON-FRI".into()))
+    }
+}
+
+fn schedule_filter() -> ScheduleFilter {
+    ScheduleFilter {
+        name: Some("nightly".into()),
+        owner: Some("billing".into()),
+        function: Some("charge".into()),
+        after: Some("hourly".into()),
+        limit: 10,
+        next: 1,
+        last: 1,
+    }
+}
+
+fn tick() -> Tick {
+    let (kind, state) = (TickKind::Backfilled, TickState::Started);
+    Tick { at: time(1), kind, state, execution_id: Some(id(2)), decided_at: time(2) }
+}
+
+fn kept_schedule() -> KeptSchedule {
+    KeptSchedule {
+        schedule: schedule(),
+        created_at: time(0),
+        updated_at: time(1),
+        paused_at: Some(time(2)),
+        pause_note: Some("holidays".into()),
+        next_at: Some(time(3)),
+        due_at: Some(time(4)),
+        last_execution_id: Some(id(2)),
+        running: true,
+        waiting: 1,
+        trouble: Some("cron has seven fields".into()),
+        next: vec![time(3)],
+        last: vec![tick()],
+    }
+}
+
+fn swept() -> Swept {
+    let ticks = TickCounts { started: 1, waiting: 1, skipped: 2, missed: 1 };
+    Swept { changed: 3, more: true, next_due: Some(SECOND / 4), ticks }
+}
+
 fn dispatch() -> DispatchOptions {
     DispatchOptions {
         id: Some(id(1)),
@@ -262,7 +318,7 @@ pub(super) fn operations() -> Vec<(EngineRequest, String)> {
             E::Renew { renew: Renew { worker_id: worker_id.clone(), held: vec![held()], lease: 30 * SECOND } },
             text(&Renewed { lost: vec![id(2)], cancelled: vec![id(3)] }),
         ),
-        (E::Sweep { worker_id }, text(&Swept { changed: 3, more: true, next_due: Some(SECOND / 4) })),
+        (E::Sweep { worker_id }, text(&swept())),
         (E::Cancel { execution_id, reason: Some("no stock".into()) }, null()),
         (E::Signal { signal }, null()),
         (E::EndedAmong { executions: vec![id(1), id(2)] }, text(&[id(2)])),
@@ -284,6 +340,15 @@ pub(super) fn operations() -> Vec<(EngineRequest, String)> {
         ),
         (E::Unpause { queue: None, function: Some("charge".into()) }, null()),
         (E::Pauses {}, text(&[pause()])),
+        (E::PutSchedules { schedules: vec![schedule()], only_of: Some("billing".into()) }, null()),
+        (E::Schedules { filter: schedule_filter() }, text(&[kept_schedule()])),
+        (
+            E::ChangeSchedule {
+                name: "nightly".into(),
+                change: ScheduleChange::Backfill { from: time(0), to: time(9), overlap: Overlap::QueueAll },
+            },
+            text(&[tick()]),
+        ),
         (E::WaitForWork { timeout: 5 * SECOND }, text(&notices())),
     ]
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::backend::{Depth, Pause, Replayed, Request, Response, Snapshot, StoreStats};
+use crate::backend::{Depth, Pause, Replayed, Request, Response, ScheduleCounts, Snapshot, StoreStats};
 use crate::model::*;
 
 pub(super) fn id(last: u8) -> Id {
@@ -156,6 +156,7 @@ pub(super) fn stats() -> StoreStats {
         parked: 3,
         workers: 4,
         paused: vec![pause()],
+        schedules: ScheduleCounts { active: 5, paused: 1, waiting: 2, broken: 1, late: Duration::from_millis(250) },
     }
 }
 

@@ -15,7 +15,10 @@ use crate::codec::tables::operations::{NAMES, OPERATIONS};
 use crate::codec::tables::records::{FAILURE, RECORDS};
 use crate::codec::tables::submissions::SUBMISSIONS;
 use crate::codec::tables::{Field, Kind, Object};
-use crate::codec::{from_json, operations, options, submission, to_json};
+use crate::codec::{
+    backfill, from_json, operations, options, pause_schedule, put_schedules, schedule, schedule_filter, submission,
+    to_json, trigger,
+};
 use crate::model::{DeadLetter, Execution, Failure, ProgressEntry, Result, RetryPolicy, Signal, Status, Task};
 
 /// Asks a derived reader which names it knows, and reads nothing.
@@ -204,13 +207,31 @@ fn read(object: &str, text: &str) -> Result<String> {
         "stats" => told(options::stats(given)),
         "configure" => told(options::configure(given)),
         "log_handler" => told(options::log(given)),
+        "schedule" => told(schedule(&timed(text))),
+        "schedule_filter" => told(schedule_filter(given)),
+        "declare_schedules" => told(put_schedules("app", "[]", given)),
+        "pause_schedule" => told(pause_schedule(given)),
+        "trigger_schedule" => told(trigger(given)),
+        "backfill_schedule" => told(backfill(given)),
         other => panic!("{other} has no test"),
     }
+}
+
+/// A schedule with a time, if it has none.
+fn timed(text: &str) -> String {
+    let members = Reader::new("sample", text).unwrap().members().unwrap();
+    let is_time = |key: &str| matches!(key, "cron" | "every" | "times");
+    if members.iter().any(|member| is_time(&member.key) && !member.value.is_null()) {
+        return text.to_owned();
+    }
+    with(text, "cron", Some("\"@daily\""))
 }
 
 fn other_than_default(field: &Field) -> String {
     match field.kind {
         Kind::String if field.name == "otlp_endpoint" => "\"http://x\"".to_owned(),
+        Kind::String if field.name == "cron" => "\"* * * * *\"".to_owned(),
+        Kind::String if field.name == "time_zone" => "\"Europe/Berlin\"".to_owned(),
         Kind::String => "\"x\"".to_owned(),
         Kind::Integer if field.name == "handler_stack_size" => "300000".to_owned(),
         Kind::Integer => "7".to_owned(),
@@ -228,6 +249,7 @@ fn other_than_default(field: &Field) -> String {
         Kind::Named("dispatch") => "{\"priority\":5}".to_owned(),
         Kind::Named(other) => panic!("{other} has no example"),
         Kind::ListOf(Kind::Named("dispatch_request")) => "[{\"function\":\"f\"}]".to_owned(),
+        Kind::ListOf(Kind::Time) => "[\"2026-01-31T08:30:00Z\"]".to_owned(),
         Kind::ListOf(_) => "[\"x\"]".to_owned(),
     }
 }
@@ -263,7 +285,8 @@ fn check_object(object: &Object, read: &dyn Fn(&str) -> Result<String>) {
 fn submissions_have_the_fields_that_the_tables_say() {
     for known in SUBMISSIONS.iter().filter(|known| !NEEDS_ONE_OF_TWO.contains(&known.request.name)) {
         let name = known.request.name;
-        check_object(&known.request, &|text| submission(name, Some(text)).map(|read| format!("{read:?}")));
+        let text = |text: &str| if name == "schedule_put" { timed(text) } else { text.to_owned() };
+        check_object(&known.request, &|given| submission(name, Some(&text(given))).map(|read| format!("{read:?}")));
     }
     let error = submission("no such operation", None).unwrap_err();
     assert!(SUBMISSIONS.iter().all(|known| error.message().contains(known.request.name)), "{error}");

@@ -62,7 +62,7 @@ impl Engine {
     }
 
     pub(super) fn admit(&mut self, claimed: Vec<Claimed>, asked: Moment) {
-        count_many(&self.shared.core.metrics.counters.claimed, claimed.len());
+        count_many(&self.shared.core.metrics.counters.claimed, claimed.len() as u64);
         self.shared.add_load(claimed.len());
         let mut tasks = Vec::with_capacity(claimed.len());
         let (mut limited, mut ready, mut lookups) = (Vec::new(), Vec::with_capacity(claimed.len()), Vec::new());

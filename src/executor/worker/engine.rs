@@ -31,6 +31,7 @@ const SPAWNS_MAX: usize = 4 * BATCH_MAX;
 const CLAIM_PAUSE: Duration = Duration::from_secs(1);
 
 const REGISTER: &str = "register worker";
+const SCHEDULES: &str = "put schedules";
 
 /// Runs a worker from start to stop.
 pub(super) async fn run(shared: Arc<Shared>) {
@@ -38,7 +39,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     // Subscribed before the first claim, so that no hint is missed.
     let heard = shared.core.backend.notices();
     let registered = register(&shared).await;
-    if registered {
+    if registered && put_schedules(&shared).await {
         shared.set_state(WorkerState::Ready);
         keepers.spawn(notices::keep(Arc::clone(&shared), heard));
         keepers.spawn(renewals::keep(Arc::clone(&shared)));
@@ -88,6 +89,34 @@ async fn register(shared: &Shared) -> bool {
         pause = (pause * 2).min(RETRY_LONGEST);
     }
     false
+}
+
+/// Puts what is declared, and repeats that until it succeeds or the worker is stopped. What the store refuses for good is
+/// told, and keeps the worker from nothing else. False: the worker is to stop.
+async fn put_schedules(shared: &Shared) -> bool {
+    let mut refused = false;
+    for put in shared.core.schedules.all() {
+        let mut pause = RETRY_FIRST;
+        while let Err(error) = shared.core.backend.put_schedules(put.clone()).await {
+            shared.trouble(SCHEDULES, &error);
+            if error.status() == Status::Closed || shared.draining() {
+                return false;
+            }
+            if !error.is_retryable() {
+                refused = true;
+                break;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(jittered(pause)) => {}
+                () = shared.rung() => {}
+            }
+            pause = (pause * 2).min(RETRY_LONGEST);
+        }
+        if !refused {
+            shared.no_trouble(SCHEDULES);
+        }
+    }
+    true
 }
 
 pub(super) struct Engine {

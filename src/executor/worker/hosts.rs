@@ -139,7 +139,7 @@ fn told_of(turns: &[Arc<TaskCore>]) -> String {
 
 /// Their leases end now without a word, as if the process had died; and the store hears of the worker.
 async fn end_leases(shared: &Shared, tasks: &[Arc<TaskCore>]) {
-    count_many(&shared.core.metrics.counters.lost_leases, tasks.len());
+    count_many(&shared.core.metrics.counters.lost_leases, tasks.len() as u64);
     let held = tasks.iter().map(|task| task.held).collect();
     let renew = Renew { worker_id: shared.worker_id.clone(), held, lease: LAST_LEASE };
     match shared.core.backend.renew(renew).await {

@@ -70,7 +70,7 @@ async fn renew(shared: &Shared, mut tasks: Vec<Arc<TaskCore>>) -> bool {
             gone.push(task);
         }
     }
-    count_many(&shared.core.metrics.counters.lost_leases, gone.len());
+    count_many(&shared.core.metrics.counters.lost_leases, gone.len() as u64);
     shared.forget(&gone);
     true
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::shared::Shared;
-use crate::backend::LogSize;
+use crate::backend::{LogSize, TickCounts};
 use crate::executor::log::LogRecord;
-use crate::executor::metrics::count;
+use crate::executor::metrics::{Counters, count, count_many};
 use crate::executor::sync::jittered;
 use crate::model::{CleanupOptions, Level};
 
@@ -95,6 +95,7 @@ async fn sweep(shared: &Shared) {
             }
         };
         shared.no_trouble("sweep");
+        count_ticks(&shared.core.metrics.counters, swept.ticks);
         if swept.changed > 0 {
             shared.hint_work();
         }
@@ -108,6 +109,14 @@ async fn sweep(shared: &Shared) {
         }
         return;
     }
+}
+
+fn count_ticks(counters: &Counters, ticks: TickCounts) {
+    let TickCounts { started, waiting, skipped, missed } = ticks;
+    count_many(&counters.ticks_started, started);
+    count_many(&counters.ticks_queued, waiting);
+    count_many(&counters.ticks_skipped, skipped);
+    count_many(&counters.ticks_missed, missed);
 }
 
 /// Deletes old executions at intervals. Dead letters are kept, and what they need.

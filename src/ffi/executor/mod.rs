@@ -2,6 +2,7 @@
 
 mod executions;
 mod operations;
+mod schedules;
 mod submit;
 mod with_lengths;
 

@@ -4,6 +4,7 @@ use std::ffi::c_char;
 use std::sync::Arc;
 
 use super::{ExecutorObject, stent_executor};
+use crate::backend::ScheduleChange;
 use crate::codec::{self, Submission};
 use crate::executor::Worker;
 use crate::ffi::plumbing::{borrow, guard, optional, runtime, text};
@@ -14,8 +15,9 @@ use crate::model::{Error, Result, StatsFormat, Status};
 /// Starts an operation of the executor and returns at once; the answer comes to the poller, as exactly one "reply" event
 /// with this tag. operation and request, a JSON object (NULL: {}): as "submissions" in stent_describe lists them; dispatch,
 /// dispatch_many, wait, result, state, list, stats, signal, cancel, dead_letters, replay_dead_letter,
-/// discard_dead_letter, resume, pause, unpause, pauses, cleanup, backend_call, stop_worker, wait_worker. Each does what the
-/// function of its name does, and answers with its JSON (an id as a JSON string, nothing as null).
+/// discard_dead_letter, resume, pause, unpause, pauses, cleanup, schedule_put, schedule_list, schedule_delete,
+/// schedule_pause, schedule_resume, schedule_trigger, schedule_backfill, backend_call, stop_worker, wait_worker. Each does
+/// what the function of its name does, and answers with its JSON (an id as a JSON string, nothing as null).
 ///
 /// A request that is wrong is refused here, and makes no event. The executor and the poller may be freed meanwhile; with
 /// the poller the answer is lost. Any thread; never blocks. STENT_E_INVALID: no such operation, or a wrong request.
@@ -123,6 +125,13 @@ async fn perform(object: &ExecutorObject, submission: Submission) -> Result<Stri
         Submission::Unpause(what) => executor.unpause(what).await.map(null),
         Submission::Pauses => executor.pauses().await.map(|pauses| codec::to_json(&pauses)),
         Submission::Cleanup(options) => executor.cleanup(options).await.map(|cleaned| codec::to_json(&cleaned)),
+        Submission::SchedulePut(schedule) => executor.put_schedule(*schedule).await.map(null),
+        Submission::ScheduleList(filter) => executor.schedules(filter).await.map(|found| codec::to_json(&found)),
+        Submission::ScheduleChange { name, change } => {
+            let tells = matches!(change, ScheduleChange::Trigger { .. } | ScheduleChange::Backfill { .. });
+            let ticks = executor.change_schedule(&name, change).await?;
+            Ok(if tells { codec::to_json(&ticks) } else { null(()) })
+        }
         Submission::BackendCall { operation, .. } if operation == "close" => {
             Err(Error::invalid("backend_call: a store is closed by stent_backend_close"))
         }

@@ -14,6 +14,7 @@ on_both! {
     what_is_filled_in_is_shown_again_and_then_done,
     executions_are_signalled_cancelled_and_retried,
     letters_are_replayed_and_discarded_one_or_many,
+    schedules_are_paused_resumed_and_triggered,
     a_mismatch_is_shown_from_both_sides_and_its_task_resumed,
     what_waits_for_a_retry_begins_now_and_its_failures_are_shown,
 }
@@ -55,6 +56,35 @@ fn what_is_filled_in_is_shown_again_and_then_done(place: Where) {
     assert_eq!(told, [("dispatch", true), ("dispatch", true), ("dispatch", false)]);
     assert_eq!((&lines[0]["ids"][0], &lines[0]["by"]), (&id.into(), &"local".into()));
     assert!(lines[0]["remote"].as_str().unwrap().starts_with("127.0.0.1:") && lines[0]["time"].is_string());
+}
+
+fn schedules_are_paused_resumed_and_triggered(place: Where) {
+    let house = House::new(place);
+    let _worker = house.furnish();
+    house.schedule("night & day");
+    let served = Served::new(&house, &[]);
+    let list = served.get("/schedules").ok().body;
+    assert!(list.contains("night &amp; day") && list.contains("0 3 * * *"), "{list}");
+    let one = "/schedules?name=night+%26+day";
+    assert!(served.get(one).ok().body.contains("To come"));
+    let asks = served.get("/schedules/pause?name=night+%26+day").ok().body;
+    assert!(asks.contains("Pause this schedule?") && asks.contains("value=\"night &amp; day\""), "{asks}");
+    assert_eq!(served.form("/schedules/pause", "name=night+%26+day&note=enough&confirm=yes").status, 303);
+    let paused = served.get(&format!("/api{one}")).ok().json()["schedules"][0].clone();
+    assert_eq!((&paused["pause_note"], &paused["next_at"]), (&"enough".into(), &Value::Null));
+    assert_eq!(served.form("/schedules/resume", "name=night+%26+day&confirm=yes").status, 303);
+    assert!(served.get(&format!("/api{one}")).ok().json()["schedules"][0]["next_at"].is_string());
+    let done = served.form("/schedules/trigger", "name=night+%26+day&confirm=yes");
+    assert_eq!(done.status, 303, "{done:?}");
+    let id = done.header("location").unwrap().trim_start_matches("/executions/").to_owned();
+    assert!(served.get(one).ok().body.contains(&id));
+    let again = served.post("/api/schedules/trigger", r#"{"name":"night & day"}"#).ok().json();
+    assert!(again["message"].as_str().unwrap().contains("skipped"), "{again}");
+    assert_eq!(served.post("/api/schedules/trigger", r#"{"name":"no"}"#).status, 404);
+    assert_eq!(served.get("/schedules?name=no").status, 404);
+    let lines = served.audit();
+    let told: Vec<_> = lines.iter().map(|line| line["action"].as_str().unwrap()).collect();
+    assert_eq!(told, ["pause", "resume", "trigger", "trigger", "trigger"]);
 }
 
 fn executions_are_signalled_cancelled_and_retried(place: Where) {

@@ -100,6 +100,7 @@ fn every_address_answers_as_its_document_says(place: Where) {
     let _worker = house.furnish();
     house.dispatch("approval");
     house.end("paid_order");
+    house.schedule("nightly");
     let served = Served::new(&house, &[]);
     let document = served.get("/api/openapi.json").ok().json();
     let overview = served.get("/api/overview").ok();
@@ -114,6 +115,7 @@ fn every_address_answers_as_its_document_says(place: Where) {
         "dispatch" => r#"{"function":"approval","args":[1],"tags":["a"],"delay":"1h"}"#,
         "signal" => r#"{"name":"note","payload":{"a":1}}"#,
         "replay" | "discard" => r#"{"function":"nobody"}"#,
+        _ if path.starts_with("/api/schedules/") => r#"{"name":"nightly"}"#,
         "pause" => r#"{"name":"q","reason":"why"}"#,
         "resume" if !path.contains("executions") => r#"{"name":"q"}"#,
         _ => "{}",

@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use serde_json::Value;
 use stent::codec::describe;
 
-/// Answers are hints, of each store's own; and a store that is closed answers nothing more.
-const LEFT_OUT: [&str; 2] = ["wait_for_work", "close"];
+/// Answers are hints, or times of schedules, of each store's own; and a store that is closed answers nothing more.
+const LEFT_OUT: [&str; 5] = ["wait_for_work", "close", "put_schedules", "schedules", "change_schedule"];
 
 pub struct Table {
     pub operations: Vec<Operation>,

@@ -432,6 +432,59 @@ public:
         return report.value();
     }
 
+    // Puts a schedule into the store, in place of one of the same name.
+    void put_schedule(const schedule &wanted) {
+        detail::problem why;
+        why.check(stent_executor_schedule_put(handle_.get(), wanted.text().c_str(), why));
+    }
+
+    // Workers that are started from now on put an owner's schedules when they start.
+    void declare_schedules(const std::string &owner, const std::vector<schedule> &schedules, const declare_options &options = {}) {
+        const std::vector<json> all(schedules.begin(), schedules.end());
+        detail::problem why;
+        why.check(stent_executor_schedules_declare(handle_.get(), owner.c_str(), json::array(all).text().c_str(),
+                                                   options.text().c_str(), why));
+    }
+
+    // By name, each with what comes next and what was.
+    std::vector<json> schedules(const schedule_filter &filter = {}) {
+        detail::problem why;
+        detail::owned_text found;
+        why.check(stent_executor_schedule_list(handle_.get(), filter.text().c_str(), found, why));
+        return found.value().elements();
+    }
+
+    void delete_schedule(const std::string &name) {
+        detail::problem why;
+        why.check(stent_executor_schedule_delete(handle_.get(), name.c_str(), why));
+    }
+
+    void pause_schedule(const std::string &name, const schedule_pause_options &options = {}) {
+        detail::problem why;
+        why.check(stent_executor_schedule_pause(handle_.get(), name.c_str(), options.text().c_str(), why));
+    }
+
+    void resume_schedule(const std::string &name) {
+        detail::problem why;
+        why.check(stent_executor_schedule_resume(handle_.get(), name.c_str(), why));
+    }
+
+    // A tick now, and what became of it: {"at", "kind", "state", "execution_id", "decided_at"}.
+    std::vector<json> trigger_schedule(const std::string &name, const trigger_options &options = {}) {
+        detail::problem why;
+        detail::owned_text ticks;
+        why.check(stent_executor_schedule_trigger(handle_.get(), name.c_str(), options.text().c_str(), ticks, why));
+        return ticks.value().elements();
+    }
+
+    // The ticks of a time that is over, but for those that were started.
+    std::vector<json> backfill_schedule(const std::string &name, const backfill_options &options) {
+        detail::problem why;
+        detail::owned_text ticks;
+        why.check(stent_executor_schedule_backfill(handle_.get(), name.c_str(), options.text().c_str(), ticks, why));
+        return ticks.value().elements();
+    }
+
     // Hands what this executor, its workers and their tasks have to say to a handler of its own; an empty one ends that.
     void set_log_handler(log_handler handler, const log_options &options = {}) {
         detail::problem why;

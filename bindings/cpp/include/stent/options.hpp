@@ -188,6 +188,55 @@ struct unpause_options : detail::options<unpause_options> {
     STENT_OPTION(unpause_options, function, std::string)
 };
 
+// What is started at which times; one of cron, every and times is given. Times are RFC 3339.
+struct schedule : detail::options<schedule> {
+    schedule(const std::string &name, const std::string &function) {
+        set("name", name);
+        set("function", function);
+    }
+    schedule &args(const arguments &value) { return set("args", json::raw(value.text())); }
+    STENT_OPTION(schedule, options, dispatch_options)
+    STENT_OPTION(schedule, cron, std::string)
+    STENT_OPTION(schedule, every, duration)
+    STENT_OPTION(schedule, times, strings)
+    STENT_OPTION(schedule, time_zone, std::string)
+    STENT_OPTION(schedule, start, std::string)
+    STENT_OPTION(schedule, end, std::string)
+    STENT_OPTION(schedule, jitter, duration)
+    STENT_OPTION(schedule, overlap, std::string)
+    STENT_OPTION(schedule, catch_up, duration)
+    STENT_OPTION(schedule, owner, std::string)
+    STENT_OPTION(schedule, time_argument, std::string)
+};
+
+struct schedule_filter : detail::options<schedule_filter> {
+    STENT_OPTION(schedule_filter, name, std::string)
+    STENT_OPTION(schedule_filter, owner, std::string)
+    STENT_OPTION(schedule_filter, function, std::string)
+    STENT_OPTION(schedule_filter, after, std::string)
+    STENT_OPTION(schedule_filter, limit, std::int64_t)
+    STENT_OPTION(schedule_filter, next, std::int64_t)
+    STENT_OPTION(schedule_filter, last, std::int64_t)
+};
+
+struct declare_options : detail::options<declare_options> {
+    STENT_OPTION(declare_options, remove_others, bool)
+};
+
+struct schedule_pause_options : detail::options<schedule_pause_options> {
+    STENT_OPTION(schedule_pause_options, note, std::string)
+};
+
+struct trigger_options : detail::options<trigger_options> {
+    STENT_OPTION(trigger_options, overlap, std::string)
+};
+
+struct backfill_options : detail::options<backfill_options> {
+    STENT_OPTION(backfill_options, from, std::string)
+    STENT_OPTION(backfill_options, to, std::string)
+    STENT_OPTION(backfill_options, overlap, std::string)
+};
+
 struct cleanup_options : detail::options<cleanup_options> {
     STENT_OPTION(cleanup_options, older_than, duration)
     STENT_OPTION(cleanup_options, dead_letters, duration)

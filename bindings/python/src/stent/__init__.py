@@ -26,6 +26,8 @@ from ._described import (
     PauseOptions,
     ProgressRecord,
     RetryPolicy,
+    ScheduleFilter,
+    ScheduleOptions,
     SignalRecord,
     SqliteOptions,
     TaskRecord,
@@ -55,7 +57,7 @@ from ._errors import (
 from ._executor import Execution, Executor
 from ._functions import Activity, Durable, Function, Handler, Request, UseOptions, activity, durable
 from ._library import configure, describe, version
-from ._requests import CleanupReport, ExecutionState, PauseRecord, TaskInfo, WorkerStatus
+from ._requests import CleanupReport, ExecutionState, KeptSchedule, PauseRecord, Schedule, TaskInfo, Tick, WorkerStatus
 from ._shutdown import shutdown
 from ._task import Suspended, TaskContext
 from ._watching import ExecutionEvent
@@ -105,6 +107,7 @@ __all__ = [
     "FunctionOptions",
     "Handler",
     "InvalidError",
+    "KeptSchedule",
     "LeaseLostError",
     "NondeterminismError",
     "NotFoundError",
@@ -114,6 +117,9 @@ __all__ = [
     "ProgressRecord",
     "Request",
     "RetryPolicy",
+    "Schedule",
+    "ScheduleFilter",
+    "ScheduleOptions",
     "shutdown",
     "SignalRecord",
     "SqliteOptions",
@@ -123,6 +129,7 @@ __all__ = [
     "TaskInfo",
     "TaskRecord",
     "testing",
+    "Tick",
     "TimeoutError",
     "UnpauseOptions",
     "UnsupportedError",

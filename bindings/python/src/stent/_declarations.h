@@ -65,6 +65,14 @@ stent_status stent_executor_pause(stent_executor *executor, const char *options,
 stent_status stent_executor_unpause(stent_executor *executor, const char *options, stent_error **error);
 stent_status stent_executor_pauses(stent_executor *executor, char **pauses, stent_error **error);
 stent_status stent_executor_cleanup(stent_executor *executor, const char *options, char **report, stent_error **error);
+stent_status stent_executor_schedule_put(stent_executor *executor, const char *schedule, stent_error **error);
+stent_status stent_executor_schedules_declare(stent_executor *executor, const char *owner, const char *schedules, const char *options, stent_error **error);
+stent_status stent_executor_schedule_list(stent_executor *executor, const char *filter, char **schedules, stent_error **error);
+stent_status stent_executor_schedule_delete(stent_executor *executor, const char *name, stent_error **error);
+stent_status stent_executor_schedule_pause(stent_executor *executor, const char *name, const char *options, stent_error **error);
+stent_status stent_executor_schedule_resume(stent_executor *executor, const char *name, stent_error **error);
+stent_status stent_executor_schedule_trigger(stent_executor *executor, const char *name, const char *options, char **ticks, stent_error **error);
+stent_status stent_executor_schedule_backfill(stent_executor *executor, const char *name, const char *options, char **ticks, stent_error **error);
 stent_status stent_executor_submit(stent_executor *executor, const char *operation, const char *request, stent_poller *poller, uint64_t tag, stent_error **error);
 stent_status stent_executor_submit_cancel(stent_executor *executor, stent_poller *poller, uint64_t tag, stent_error **error);
 stent_status stent_executor_dispatch_n(stent_executor *executor, const char *function, const char *args, size_t args_length, const char *options, char **execution_id, stent_error **error);

@@ -266,6 +266,73 @@ class DeadLetterFilter(TypedDict, total=False):
     "Without the first so many."
 
 
+class ScheduleOptions(TypedDict, total=False):
+    """What is started at which times; one of cron, every and times is given."""
+
+    cron: str | None
+    "Five fields (minute, hour, day, month, weekday), six with seconds before them, or @hourly, @daily, @weekly, @monthly, @yearly. Names, ranges, steps, lists; L, W and # for days."
+    every: Duration | None
+    "Time that passes between ticks, from start on, else counted from 1970."
+    times: Sequence[str | datetime] | None
+    "The ticks one by one, at most 1000."
+    time_zone: str | None
+    "The IANA name of the zone whose clock cron reads."
+    start: str | datetime | None
+    "No tick is before it."
+    end: str | datetime | None
+    "No tick is after it."
+    jitter: Duration | None
+    "Each tick is started late by up to this, by an amount that stays the same for it."
+    overlap: Literal["skip", "queue_one", "queue_all", "cancel_running", "allow"] | None
+    "What becomes of a tick while the last execution goes on: it is left out, waits (one, or all), waits while the other is cancelled, or runs beside it."
+    catch_up: Duration | None
+    "A tick for which no worker was there is started up to so much later, and is missed after that."
+    owner: str | None
+    "Who declares it, and may remove those that it declares no more."
+    time_argument: str | None
+    "The named argument in which the function gets the tick's time."
+
+
+class ScheduleFilter(TypedDict, total=False):
+    """Which schedules are listed, by name."""
+
+    name: str | None
+    "This one."
+    owner: str | None
+    "Of this owner."
+    function: str | None
+    "Of this function."
+    after: str | None
+    "Those after this name: the last one of the page before."
+    limit: int | None
+    "At most so many."
+    next: int | None
+    "So many of the ticks to come are told of each."
+    last: int | None
+    "So many of the ticks that were are told of each, the newest first."
+
+
+class DeclareSchedulesOptions(TypedDict, total=False):
+    """Schedules that a worker's start puts."""
+
+    remove_others: bool | None
+    "Other schedules of the same owner are deleted."
+
+
+class PauseScheduleOptions(TypedDict, total=False):
+    """A pause of a schedule."""
+
+    note: str | None
+    "Why, for people."
+
+
+class TriggerScheduleOptions(TypedDict, total=False):
+    """A tick of a schedule by hand."""
+
+    overlap: Literal["skip", "queue_one", "queue_all", "cancel_running", "allow"] | None
+    "Null: as the schedule has it."
+
+
 class ReplayDeadLetterOptions(TypedDict, total=False):
     """The replay of a dead letter."""
 
@@ -526,6 +593,13 @@ Submission: TypeAlias = Literal[
     "unpause",
     "pauses",
     "cleanup",
+    "schedule_put",
+    "schedule_list",
+    "schedule_delete",
+    "schedule_pause",
+    "schedule_resume",
+    "schedule_trigger",
+    "schedule_backfill",
     "backend_call",
     "stop_worker",
     "wait_worker",

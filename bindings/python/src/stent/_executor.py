@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncGenerator, Iterable
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Generic, TypeAlias, TypeVar, Unpack, overload
 
@@ -20,6 +21,7 @@ from ._described import (
     Operation,
     PauseOptions,
     ProgressRecord,
+    ScheduleFilter,
     SqliteOptions,
     Submission,
     UnpauseOptions,
@@ -29,7 +31,7 @@ from ._errors import ClosedError, TimeoutError
 from ._functions import Function, Handler, P, R, Request, checked, request
 from ._library import NULL, call, lib, make, release, utf8
 from ._poller import Poller
-from ._requests import CleanupReport, ExecutionState, PauseRecord, many
+from ._requests import CleanupReport, ExecutionState, KeptSchedule, PauseRecord, Schedule, Tick, many
 from ._watching import INTERVAL, ExecutionEvent, Watch
 from ._worker import Worker, register
 
@@ -233,6 +235,47 @@ class Executor:
         """Removes executions that ended long ago. Workers do it by themselves too."""
         report: CleanupReport = await self._ask("cleanup", **options)
         return report
+
+    async def put_schedule(self, schedule: Schedule) -> None:
+        """Puts a schedule into the store, in place of one of the same name."""
+        await self._submit("schedule_put", schedule.text)
+
+    def declare_schedules(self, owner: str, schedules: Iterable[Schedule], *, remove_others: bool = False) -> None:
+        """Workers that are started from now on put an owner's schedules when they start."""
+        self._open()
+        texts = f"[{','.join(schedule.text for schedule in schedules)}]"
+        options = _json.dumps_options({"remove_others": remove_others})
+        call(lib.stent_executor_schedules_declare, self._handle, utf8(owner), utf8(texts), utf8(options))
+
+    async def schedules(self, **filter: Unpack[ScheduleFilter]) -> Listed[KeptSchedule]:
+        """Schedules by name, each with what comes next and what was."""
+        kept: Listed[KeptSchedule] = await self._ask("schedule_list", **filter)
+        return kept
+
+    async def delete_schedule(self, name: str) -> None:
+        """Deletes a schedule; what it has started goes on."""
+        await self._ask("schedule_delete", name=name)
+
+    async def pause_schedule(self, name: str, note: str | None = None) -> None:
+        """It starts nothing by its times until it is resumed."""
+        await self._ask("schedule_pause", name=name, note=note)
+
+    async def resume_schedule(self, name: str) -> None:
+        """It goes on from now."""
+        await self._ask("schedule_resume", name=name)
+
+    async def trigger_schedule(self, name: str, overlap: str | None = None) -> Listed[Tick]:
+        """Makes a tick now, and tells what became of it."""
+        ticks: Listed[Tick] = await self._ask("schedule_trigger", name=name, overlap=overlap)
+        return ticks
+
+    async def backfill_schedule(
+        self, name: str, start: str | datetime, end: str | datetime, overlap: str | None = None
+    ) -> Listed[Tick]:
+        """Makes the ticks of a time that is over, but for those that were started."""
+        asked = {"name": name, "from": start, "to": end, "overlap": overlap}
+        ticks: Listed[Tick] = await self._ask("schedule_backfill", **asked)
+        return ticks
 
     async def backend_call(self, operation: Operation, **request: Any) -> Any:
         """One operation of the backend protocol: the way to look at records and to repair them."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypedDict
+from datetime import datetime
+from typing import Any, NotRequired, TypedDict, Unpack
 
 from . import _json
-from ._described import ExecutionRecord
-from ._functions import Request
+from ._described import ExecutionRecord, ScheduleOptions
+from ._functions import Function, Request, request
 
 
 class ExecutionState(ExecutionRecord):
@@ -21,6 +22,75 @@ class ExecutionState(ExecutionRecord):
     "The execution that this one is the replay of."
     cancel_reason: str | None
     "Why it was cancelled."
+
+
+class Tick(TypedDict):
+    """What a tick of a schedule became."""
+
+    at: str
+    "Its time, which with the schedule's name is its identity."
+    kind: str
+    "scheduled, triggered or backfilled."
+    state: str
+    "started, waiting, skipped or missed."
+    execution_id: str | None
+    decided_at: str
+
+
+class KeptSchedule(TypedDict):
+    """A schedule as the store has it; one of `cron`, `every` and `times` is there."""
+
+    name: str
+    function: str
+    args: list[Any]
+    options: dict[str, Any]
+    cron: NotRequired[str]
+    every: NotRequired[float]
+    times: NotRequired[list[str]]
+    time_zone: str
+    start: str | None
+    end: str | None
+    jitter: float
+    overlap: str
+    catch_up: float
+    owner: str | None
+    time_argument: str | None
+    created_at: str
+    updated_at: str
+    paused_at: str | None
+    pause_note: str | None
+    next_at: str | None
+    due_at: str | None
+    last_execution_id: str | None
+    running: bool
+    waiting: int
+    trouble: str | None
+    next: list[str]
+    "Ticks to come."
+    last: list[Tick]
+    "Ticks that were, the newest first."
+
+
+class Schedule:
+    """What is started at which times: `stent.Schedule("nightly", report.bind("all"), cron="0 3 * * *")`."""
+
+    def __init__(
+        self, name: str, what: Request[Any] | Function[..., Any] | str, **times: Unpack[ScheduleOptions]
+    ) -> None:
+        self.name = name
+        self.request = what if isinstance(what, Request) else request(what, (), {})
+        self.times = times
+
+    @property
+    def text(self) -> str:
+        """As the library reads it."""
+        times = _json.dumps_options(self.times)
+        more = f",{times[1:]}" if self.times else "}"
+        return f'{{"name":{_json.dumps(self.name)},{self.request.text[1:-1]}{more}'
+
+
+def backfill(start: str | datetime, end: str | datetime, overlap: str | None) -> str:
+    return _json.dumps_options({"from": start, "to": end, "overlap": overlap})
 
 
 class CleanupReport(TypedDict):

@@ -50,6 +50,12 @@ fn every_option_of_the_library_is_a_method() {
         ("stats", StatsOptions::NAMES),
         ("configure", ConfigureOptions::NAMES),
         ("log_handler", LogOptions::NAMES),
+        ("schedule", Schedule::NAMES),
+        ("schedule_filter", ScheduleFilter::NAMES),
+        ("declare_schedules", DeclareOptions::NAMES),
+        ("pause_schedule", SchedulePauseOptions::NAMES),
+        ("trigger_schedule", TriggerOptions::NAMES),
+        ("backfill_schedule", BackfillOptions::NAMES),
     ]);
     let described = describe().unwrap();
     let options = described["options"].as_array().unwrap();

@@ -12,8 +12,9 @@ use scenarios::{ADD, CHARGE, GREET, HELLO};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use stent::{
-    CheckOptions, CustomOptions, CustomStore, DispatchOptions, Executor, Failure, Function, FunctionOptions, Level,
-    LogOptions, RetryPolicy, Signal, Status, StopSignals, Store, WorkerOptions,
+    CheckOptions, CustomOptions, CustomStore, DeclareOptions, DispatchOptions, Executor, Failure, Function,
+    FunctionOptions, Level, LogOptions, RetryPolicy, Schedule, Signal, Status, StopSignals, Store, TriggerOptions,
+    WorkerOptions,
 };
 
 fn once() -> FunctionOptions {
@@ -22,6 +23,21 @@ fn once() -> FunctionOptions {
 
 fn says_hello(here: &Here) {
     assert_eq!(here.executor.dispatch(&HELLO, ("ada".to_owned(),)).unwrap().result(PATIENCE).unwrap(), "hello, ada");
+}
+
+#[test]
+fn schedules_are_declared() -> stent::Result<()> {
+    let here = Here::sqlite();
+    let executor = &here.executor;
+    executor.register(&Function::<(String,), String>::new("hello"), |_, (name,)| Ok(format!("hello, {name}")))?;
+    let hourly = Schedule::new().name("hourly").function("hello").args(vec![json!("ada")]);
+    let hourly = hourly.cron("0 * * * *").time_zone("Europe/Berlin");
+    executor.declare_schedules("billing", &[hourly], &DeclareOptions::new().remove_others(true))?;
+    let _worker = here.worker();
+    let tick = executor.trigger_schedule("hourly", &TriggerOptions::new())?.remove(0);
+    let started = executor.execution::<String>(tick.execution_id.unwrap());
+    assert_eq!(started.result(PATIENCE)?, "hello, ada");
+    Ok(())
 }
 
 #[test]

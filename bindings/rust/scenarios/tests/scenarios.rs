@@ -2,16 +2,21 @@
 
 mod house;
 
+use std::time::SystemTime;
+
 use house::{Here, PATIENCE, Said, SaidLine, wait_for};
 use scenarios::{
     FAN_OUT, FLAKY, HELLO, HOLDER, INBOX, LEDGER, MARKS, ONCE, PURCHASE, RACE, RELAY, RETRIED, REVERSED, SEQUENCE,
     SLEEPER, THROWS, append_line, lines,
 };
 use serde_json::{Value, json};
-use stent::{Bytes, DeadLetterFilter, DispatchOptions, Function, Level, SignalOptions, Status, WorkerOptions};
+use stent::{
+    BackfillOptions, Bytes, DeadLetterFilter, DeclareOptions, DispatchOptions, Function, KeptSchedule, Level, Schedule,
+    ScheduleFilter, SchedulePauseOptions, SignalOptions, Status, Tick, TriggerOptions, WorkerOptions,
+};
 
 on_both_stores! {
-    hello, sequence, fan_out, race, sleep, signals, retry, failure, cancel, crash, idempotent, counters, bytes, drain,
+    hello, sequence, fan_out, race, sleep, signals, retry, failure, schedule, cancel, crash, idempotent, counters, bytes, drain,
     logging,
 }
 
@@ -106,6 +111,60 @@ fn failure(here: &Here) {
 fn hello_again(here: &Here) {
     let execution = here.executor.dispatch(&HELLO, ("ada".to_owned(),)).unwrap();
     assert_eq!(execution.result(PATIENCE).unwrap(), "hello, ada");
+}
+
+fn schedule(here: &Here) {
+    let hourly = |name: &str| {
+        let plain = Schedule::new().name(name).function(HELLO.name()).args(vec![json!("ada")]);
+        plain.cron("0 * * * *").time_zone("Europe/Berlin").owner("scenarios")
+    };
+    here.executor.put_schedule(&hourly("old")).unwrap();
+    let alone = DeclareOptions::new().remove_others(true);
+    here.executor.declare_schedules("scenarios", &[hourly("greeting")], &alone).unwrap();
+    let _worker = here.worker();
+    let kept = || -> KeptSchedule {
+        let mut all = here.executor.schedules(&ScheduleFilter::new().next(2u32)).unwrap();
+        assert_eq!(all.len(), 1, "{all:?}");
+        all.remove(0)
+    };
+    let first = kept();
+    assert_eq!((first.name.as_str(), first.owner.as_deref()), ("greeting", Some("scenarios")));
+    assert_eq!((first.time_zone.as_str(), first.next.len()), ("Europe/Berlin", 2));
+    let ended = |tick: &Tick| {
+        let id = tick.execution_id.clone().unwrap();
+        assert_eq!(here.executor.execution::<String>(id).result(PATIENCE).unwrap(), "hello, ada");
+    };
+    let ticks = here.executor.trigger_schedule("greeting", &TriggerOptions::new()).unwrap();
+    assert_eq!((ticks.len(), ticks[0].state.as_str()), (1, "started"));
+    ended(&ticks[0]);
+
+    here.executor.pause_schedule("greeting", &SchedulePauseOptions::new().note("enough")).unwrap();
+    let paused = kept();
+    assert_eq!((paused.pause_note.as_deref(), paused.next.len()), (Some("enough"), 0));
+    here.executor.resume_schedule("greeting").unwrap();
+    assert_eq!(kept().next.len(), 2);
+
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let range = BackfillOptions::new().from(rfc3339(now - 3 * 3600)).to(rfc3339(now)).overlap("allow");
+    let ticks = here.executor.backfill_schedule("greeting", &range).unwrap();
+    assert_eq!(ticks.len(), 3, "{ticks:?}");
+    ticks.iter().for_each(ended);
+    here.executor.delete_schedule("greeting").unwrap();
+    assert_eq!(here.executor.delete_schedule("greeting").unwrap_err().status(), Status::NotFound);
+}
+
+/// Seconds since 1970 as a date.
+fn rfc3339(seconds: u64) -> String {
+    // Years that begin in March, so that a leap day is the last one.
+    let days = seconds / 86_400 + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let (of_month, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    let year = year + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{of_month:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 fn cancel(here: &Here) {

@@ -149,6 +149,14 @@ unsafe extern "C" {
     pub fn stent_executor_unpause(executor: *mut stent_executor, options: *const c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_executor_pauses(executor: *mut stent_executor, pauses: *mut *mut c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_executor_cleanup(executor: *mut stent_executor, options: *const c_char, report: *mut *mut c_char, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_executor_schedule_put(executor: *mut stent_executor, schedule: *const c_char, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_executor_schedules_declare(executor: *mut stent_executor, owner: *const c_char, schedules: *const c_char, options: *const c_char, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_executor_schedule_list(executor: *mut stent_executor, filter: *const c_char, schedules: *mut *mut c_char, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_executor_schedule_delete(executor: *mut stent_executor, name: *const c_char, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_executor_schedule_pause(executor: *mut stent_executor, name: *const c_char, options: *const c_char, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_executor_schedule_resume(executor: *mut stent_executor, name: *const c_char, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_executor_schedule_trigger(executor: *mut stent_executor, name: *const c_char, options: *const c_char, ticks: *mut *mut c_char, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_executor_schedule_backfill(executor: *mut stent_executor, name: *const c_char, options: *const c_char, ticks: *mut *mut c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_executor_submit(executor: *mut stent_executor, operation: *const c_char, request: *const c_char, poller: *mut stent_poller, tag: u64, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_executor_submit_cancel(executor: *mut stent_executor, poller: *mut stent_poller, tag: u64, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_executor_dispatch_n(executor: *mut stent_executor, function: *const c_char, args: *const c_char, args_length: usize, options: *const c_char, execution_id: *mut *mut c_char, error: *mut *mut stent_error) -> stent_status;

@@ -23,6 +23,7 @@ mod library;
 mod ops;
 mod options;
 mod records;
+mod schedules;
 mod service;
 mod signal;
 mod store;
@@ -42,12 +43,14 @@ pub use handler::{HandlerError, HandlerResult};
 pub use library::{Level, LogLine, configure, describe, set_log_handler, shutdown, version};
 pub use ops::{AnyOp, Op};
 pub use options::{
-    CallOptions, CheckOptions, CleanupOptions, ConfigureOptions, CustomOptions, DeadLetterFilter, DispatchOptions,
-    ExecutionFilter, FunctionOptions, LogOptions, PauseOptions, RetryPolicy, SignalOptions, SqliteOptions,
-    StatsOptions, StepOptions, UnpauseOptions, WaitSignalOptions, WorkerOptions,
+    BackfillOptions, CallOptions, CheckOptions, CleanupOptions, ConfigureOptions, CustomOptions, DeadLetterFilter,
+    DeclareOptions, DispatchOptions, ExecutionFilter, FunctionOptions, LogOptions, PauseOptions, RetryPolicy, Schedule,
+    ScheduleFilter, SchedulePauseOptions, SignalOptions, SqliteOptions, StatsOptions, StepOptions, TriggerOptions,
+    UnpauseOptions, WaitSignalOptions, WorkerOptions,
 };
 pub use records::{
-    CheckReport, CheckedCase, Cleaned, DeadLetter, ExecutionRecord, Pause, Progress, TaskInfo, TaskRecord, WorkerStatus,
+    CheckReport, CheckedCase, Cleaned, DeadLetter, ExecutionRecord, KeptSchedule, Pause, Progress, TaskInfo,
+    TaskRecord, Tick, WorkerStatus,
 };
 pub use service::StopSignals;
 pub use signal::Signal;

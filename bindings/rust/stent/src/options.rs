@@ -299,12 +299,104 @@ options! {
 }
 
 options! {
+    /// What is started at which times; one of `cron`, `every` and `times` is said. Times are RFC 3339.
+    Schedule {
+        /// Its identity in the store.
+        name: String,
+        /// The function that each tick starts.
+        function: String,
+        /// Arguments.
+        args: Vec<Value>,
+        /// How each execution is started.
+        options: DispatchOptions,
+        /// Five fields, six with seconds before them, or a name as `@daily`; L, W and # for days.
+        cron: String,
+        /// Time that passes between ticks, from `start` on, else counted from 1970.
+        every: Span,
+        /// The ticks one by one.
+        times: Strings,
+        /// The IANA name of the zone whose clock `cron` reads.
+        time_zone: String,
+        /// No tick is before it.
+        start: String,
+        /// No tick is after it.
+        end: String,
+        /// Each tick is started late by up to this.
+        jitter: Span,
+        /// What becomes of a tick while the last execution goes on: `skip`, `queue_one`, `queue_all`, `cancel_running` or `allow`.
+        overlap: String,
+        /// A tick for which no worker was there is started up to so much later.
+        catch_up: Span,
+        /// Who declares it.
+        owner: String,
+        /// The named argument in which the function gets the tick's time.
+        time_argument: String,
+    }
+}
+
+options! {
+    /// Which schedules are listed, by name.
+    ScheduleFilter {
+        /// This one.
+        name: String,
+        /// Of this owner.
+        owner: String,
+        /// Of this function.
+        function: String,
+        /// Those after this name: the last one of the page before.
+        after: String,
+        /// At most so many.
+        limit: u32,
+        /// So many of the ticks to come are told of each.
+        next: u32,
+        /// So many of the ticks that were are told of each, the newest first.
+        last: u32,
+    }
+}
+
+options! {
+    /// How an owner's schedules are declared.
+    DeclareOptions {
+        /// Others of the same owner are deleted.
+        remove_others: bool,
+    }
+}
+
+options! {
+    /// Why a schedule is paused.
+    SchedulePauseOptions {
+        /// For people.
+        note: String,
+    }
+}
+
+options! {
     /// What is paused no more: a queue or a function.
     UnpauseOptions {
         /// This queue; or else
         queue: String,
         /// this function.
         function: String,
+    }
+}
+
+options! {
+    /// How a tick is made by hand.
+    TriggerOptions {
+        /// In place of the schedule's own.
+        overlap: String,
+    }
+}
+
+options! {
+    /// Which ticks are made by hand.
+    BackfillOptions {
+        /// The first time, RFC 3339.
+        from: String,
+        /// The last time, not later than now.
+        to: String,
+        /// What becomes of a tick while another one's execution goes on.
+        overlap: String,
     }
 }
 

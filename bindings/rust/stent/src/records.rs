@@ -248,4 +248,76 @@ records! {
         #[serde(default)]
         trouble: Value,
     }
+
+    /// What a tick of a schedule became.
+    Tick {
+        /// Its time, which with the schedule's name is its identity.
+        at: String,
+        /// `scheduled`, `triggered` or `backfilled`.
+        kind: String,
+        /// `started`, `waiting`, `skipped` or `missed`.
+        state: String,
+        /// Where it was started.
+        execution_id: Option<String>,
+        /// When that was decided.
+        decided_at: String,
+    }
+
+    /// A schedule as the store has it.
+    KeptSchedule {
+        /// Its name.
+        name: String,
+        /// What it starts.
+        function: String,
+        /// The arguments.
+        args: Value,
+        /// How each execution is started.
+        options: Value,
+        /// Its pattern, if it has one.
+        cron: Option<String>,
+        /// Seconds between its ticks, if it counts them.
+        every: Option<f64>,
+        /// Its times, if they are listed.
+        times: Option<Vec<String>>,
+        /// Whose clock the pattern reads.
+        time_zone: String,
+        /// No tick is before it.
+        start: Option<String>,
+        /// No tick is after it.
+        end: Option<String>,
+        /// Seconds by which ticks are late at most.
+        jitter: f64,
+        /// What becomes of a tick while the last execution goes on.
+        overlap: String,
+        /// Seconds for catching up.
+        catch_up: f64,
+        /// Who declares it.
+        owner: Option<String>,
+        /// The named argument that tells a tick's time.
+        time_argument: Option<String>,
+        /// When it was first put.
+        created_at: String,
+        /// When it was last changed by a put.
+        updated_at: String,
+        /// Since when it is paused.
+        paused_at: Option<String>,
+        /// Why.
+        pause_note: Option<String>,
+        /// The tick that comes next.
+        next_at: Option<String>,
+        /// When that one is started: later by its jitter.
+        due_at: Option<String>,
+        /// Its last execution.
+        last_execution_id: Option<String>,
+        /// Whether that one goes on.
+        running: bool,
+        /// Ticks that start when those before them have ended.
+        waiting: u32,
+        /// Why it does not tick.
+        trouble: Option<String>,
+        /// Ticks to come.
+        next: Vec<String>,
+        /// Ticks that were, the newest first.
+        last: Vec<Tick>,
+    }
 }

@@ -8,7 +8,15 @@ SELECT
     END AS wait,
     EXISTS (SELECT 1 FROM executions AS e WHERE e.state = 'cancelling' AND e.ending IS NOT NULL)
         OR EXISTS (SELECT 1 FROM unfinished_trees)
-        OR EXISTS (SELECT 1 FROM tasks AS t WHERE t.parked IS NOT NULL) AS other,
+        OR EXISTS (SELECT 1 FROM tasks AS t WHERE t.parked IS NOT NULL)
+        OR EXISTS (
+            SELECT 1
+            FROM schedules AS s
+            WHERE s.waiting > 0 AND s.trouble IS NULL AND NOT EXISTS (
+                SELECT 1 FROM executions AS e
+                WHERE e.id = s.last_execution AND e.state IN ('pending', 'running', 'cancelling')
+            )
+        ) AS other,
     EXISTS (
         SELECT 1 FROM unnest($1::bigint[], $2::bigint[]) AS l (lane, seen)
         WHERE (
@@ -35,7 +43,7 @@ SELECT
     nullif(least(due.execution, now() - interval '2 seconds'), '-infinity') AS expiry_since
 FROM (
     SELECT
-        least(of.task, of.execution, of.cleanup, of.lease) AS at, of.task, of.execution, of.lease
+        least(of.task, of.execution, of.cleanup, of.lease, of.schedule) AS at, of.task, of.execution, of.lease
     FROM (
         SELECT
             (
@@ -61,7 +69,8 @@ FROM (
                 WHERE e.cleanup_due IS NOT NULL AND e.state = 'running'
                 ORDER BY e.cleanup_due
                 LIMIT 1
-            ) AS cleanup
+            ) AS cleanup,
+            (SELECT min(s.due_at) FROM schedules AS s WHERE s.due_at IS NOT NULL) AS schedule
         OFFSET 0
     ) AS of
     OFFSET 0

@@ -32,6 +32,14 @@ SELECT 'due', NULL, count(*), NULL, NULL, min(t.due_at)
 FROM tasks AS t
 WHERE t.due_at < now()
 UNION ALL
+SELECT 'schedule', s.name, 1, NULL, NULL, s.due_at
+FROM schedules AS s
+WHERE s.due_at < now()
+UNION ALL
+SELECT 'broken_schedule', s.name, 1, NULL, NULL, s.updated_at
+FROM schedules AS s
+WHERE s.trouble IS NOT NULL
+UNION ALL
 SELECT 'ending', NULL, count(*), NULL, NULL, NULL
 FROM executions AS e
 WHERE e.state = 'cancelling' AND e.ending IS NOT NULL

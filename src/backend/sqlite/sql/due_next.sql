@@ -33,13 +33,23 @@ SELECT
             SELECT (
                 SELECT min(t.lease_until) FROM tasks AS t WHERE t.lease_until IS NOT NULL AND t.lease_boot = ?3
             ) - ?4
+            UNION ALL
+            SELECT (SELECT min(s.due_at) FROM schedules AS s WHERE s.due_at IS NOT NULL) - ?2
         ) AS due
     ) AS wait,
     EXISTS (SELECT 1 FROM executions AS e WHERE e.state = 'cancelling')
         OR EXISTS (SELECT 1 FROM unfinished_trees)
         OR EXISTS (SELECT 1 FROM tasks AS t WHERE t.parked IS NOT NULL)
         OR EXISTS (SELECT 1 FROM tasks AS t WHERE t.lease_until IS NOT NULL AND t.lease_boot < ?3)
-        OR EXISTS (SELECT 1 FROM tasks AS t WHERE t.lease_until IS NOT NULL AND t.lease_boot > ?3) AS other,
+        OR EXISTS (SELECT 1 FROM tasks AS t WHERE t.lease_until IS NOT NULL AND t.lease_boot > ?3)
+        OR EXISTS (
+            SELECT 1
+            FROM schedules AS s
+            WHERE s.waiting > 0 AND s.trouble IS NULL AND NOT EXISTS (
+                SELECT 1 FROM executions AS e
+                WHERE e.id = s.last_execution AND e.state IN ('pending', 'running', 'cancelling')
+            )
+        ) AS other,
     EXISTS (SELECT 1 FROM json_each(?1) AS l CROSS JOIN tasks AS t ON t.lane = l.value) AS ready,
     (SELECT version FROM catalog) AS version,
     NULL AS due_since,

@@ -30,6 +30,15 @@ SELECT 'due', NULL, count(*), NULL, NULL, ?1 - ?3 + min(t.due_at) - 461168601842
 FROM tasks AS t INDEXED BY tasks_due
 WHERE t.due_at >= 4611686018427387904 AND t.due_at < 4611686018427387904 + ?3
 UNION ALL
+SELECT 'schedule', p.name, 1, NULL, NULL, p.due_at
+FROM schedules AS p
+WHERE p.due_at < ?1
+UNION ALL
+-- of schedules there are few
+SELECT 'broken_schedule', p.name, 1, NULL, NULL, p.updated_at
+FROM schedules AS p
+WHERE p.trouble IS NOT NULL
+UNION ALL
 SELECT 'ending', NULL, count(*), NULL, NULL, NULL
 FROM executions AS e
 WHERE e.state = 'cancelling'

@@ -154,6 +154,7 @@ pub async fn stats(place: &Place, screen: &mut Screen) -> Result<u8, Trouble> {
         &[
             vec!["dead letters".into(), Cell::number(stats.dead_letters)],
             vec!["workers".into(), Cell::number(stats.workers)],
+            vec!["schedules".into(), Cell::number(stats.schedules.active + stats.schedules.paused)],
         ],
     );
     screen.json(&stats);

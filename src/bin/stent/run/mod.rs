@@ -8,6 +8,7 @@ mod letters;
 mod metrics;
 mod moves;
 mod pauses;
+mod schedules;
 pub mod show;
 mod tasks;
 mod upkeep;
@@ -65,6 +66,7 @@ async fn on(place: &Place, db: Option<&str>, command: Command, screen: &mut Scre
         Command::Stats => catalog::stats(place, screen).await,
         Command::Metrics(wanted) => metrics::metrics(place, wanted, screen).await,
         Command::Dlq(dlq) => letters::dlq(place, dlq, screen).await,
+        Command::Schedules(what) => schedules::schedules(place, what, screen).await,
         Command::Cleanup(cleanup) => upkeep::cleanup(place, cleanup, screen).await,
         Command::Backup(backup) => upkeep::backup(place, backup, screen).await,
         Command::Watch(how) => watch::watch(place, db.unwrap_or_default(), how, screen).await,

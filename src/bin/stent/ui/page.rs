@@ -25,6 +25,7 @@ pub enum Page {
     Tasks(Box<WantedTasks>),
     Letters(Box<WantedLetters>),
     Letter(Id),
+    Schedules(Box<WantedSchedules>),
     Workers,
     Functions,
     Queues,
@@ -43,6 +44,7 @@ pub const READS: &[&str] = &[
     "/tasks",
     "/dead-letters",
     "/dead-letters/{task}",
+    "/schedules",
     "/workers",
     "/functions",
     "/queues",
@@ -94,6 +96,16 @@ pub struct WantedLetters {
     pub offset: u32,
 }
 
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WantedSchedules {
+    /// This one alone, with more of its ticks.
+    pub name: Option<String>,
+    pub function: Option<String>,
+    pub limit: u32,
+    /// The last one of the page before.
+    pub after: Option<String>,
+}
+
 impl Page {
     /// `path`: without the base, `/api` or `/events`.
     pub fn find(path: &str, fields: &Fields) -> Answer<Self> {
@@ -112,6 +124,7 @@ impl Page {
             ["tasks"] => Self::Tasks(Box::new(WantedTasks::read(fields)?)),
             ["dead-letters"] => Self::Letters(Box::new(WantedLetters::read(fields)?)),
             ["dead-letters", task] => Self::Letter(of(task)?),
+            ["schedules"] => Self::Schedules(Box::new(WantedSchedules::read(fields)?)),
             ["workers"] => Self::Workers,
             ["functions"] => Self::Functions,
             ["queues"] => Self::Queues,
@@ -135,6 +148,7 @@ impl Page {
             Self::Tasks(wanted) => wanted.link(),
             Self::Letters(wanted) => wanted.link(),
             Self::Letter(task) => format!("/dead-letters/{task}"),
+            Self::Schedules(wanted) => wanted.link(),
             Self::Workers => "/workers".to_owned(),
             Self::Functions => "/functions".to_owned(),
             Self::Queues => "/queues".to_owned(),
@@ -296,6 +310,27 @@ impl WantedLetters {
     }
 }
 
+impl WantedSchedules {
+    fn read(fields: &Fields) -> Answer<Self> {
+        Ok(Self {
+            name: fields.text("name"),
+            function: fields.text("function"),
+            limit: lines(fields)?,
+            after: fields.text("after"),
+        })
+    }
+
+    pub fn one(name: &str) -> Self {
+        Self { name: Some(name.to_owned()), limit: LINES, ..Self::default() }
+    }
+
+    pub fn link(&self) -> String {
+        let text = |text: &Option<String>| text.clone().map(Cow::from);
+        let fields = [("name", text(&self.name)), ("function", text(&self.function))];
+        link("/schedules", fields.into_iter().chain([lines_field(self.limit), ("after", text(&self.after))]))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -317,6 +352,8 @@ mod tests {
             "/executions?after=2026-01-31T08%3A00%3A00.000000Z%2B3",
             "/tasks?state=waiting&after=019ac89a-f000-7000-8000-000000000002",
             "/dead-letters?function=f&offset=50",
+            "/schedules?function=f&limit=7&after=a%26b",
+            "/schedules?name=nightly+report",
             "/executions/019ac89a-f000-7000-8000-000000000002/journal?from=200",
         ];
         for address in deep {

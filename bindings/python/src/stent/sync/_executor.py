@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Generic, TypeAlias, TypeVar, Unpack, overload
 
@@ -18,6 +19,7 @@ from .._described import (
     ExecutionRecord,
     PauseOptions,
     ProgressRecord,
+    ScheduleFilter,
     SqliteOptions,
     UnpauseOptions,
     WorkerOptions,
@@ -25,7 +27,7 @@ from .._described import (
 from .._errors import TimeoutError
 from .._functions import Function, Handler, P, R, Request, checked, request
 from .._library import NULL, ask, call, ffi, lib, make, utf8
-from .._requests import CleanupReport, ExecutionState, PauseRecord, many
+from .._requests import CleanupReport, ExecutionState, KeptSchedule, PauseRecord, Schedule, Tick, backfill, many
 from .._watching import INTERVAL, ExecutionEvent, Watch
 from ._waits import wait_in_slices
 from ._worker import Worker, register
@@ -197,6 +199,48 @@ class Executor:
         """Removes executions that ended long ago. Workers do it by themselves too."""
         report: CleanupReport = self._ask(lib.stent_executor_cleanup, utf8(_json.dumps_options(options)))
         return report
+
+    def put_schedule(self, schedule: Schedule) -> None:
+        """Puts a schedule into the store, in place of one of the same name."""
+        call(lib.stent_executor_schedule_put, self.handle, utf8(schedule.text))
+
+    def declare_schedules(self, owner: str, schedules: Iterable[Schedule], *, remove_others: bool = False) -> None:
+        """Workers that are started from now on put an owner's schedules when they start."""
+        texts = f"[{','.join(schedule.text for schedule in schedules)}]"
+        options = _json.dumps_options({"remove_others": remove_others})
+        call(lib.stent_executor_schedules_declare, self.handle, utf8(owner), utf8(texts), utf8(options))
+
+    def schedules(self, **filter: Unpack[ScheduleFilter]) -> Listed[KeptSchedule]:
+        """Schedules by name, each with what comes next and what was."""
+        kept: Listed[KeptSchedule] = self._ask(lib.stent_executor_schedule_list, utf8(_json.dumps_options(filter)))
+        return kept
+
+    def delete_schedule(self, name: str) -> None:
+        """Deletes a schedule; what it has started goes on."""
+        call(lib.stent_executor_schedule_delete, self.handle, utf8(name))
+
+    def pause_schedule(self, name: str, note: str | None = None) -> None:
+        """It starts nothing by its times until it is resumed."""
+        options = _json.dumps_options({"note": note})
+        call(lib.stent_executor_schedule_pause, self.handle, utf8(name), utf8(options))
+
+    def resume_schedule(self, name: str) -> None:
+        """It goes on from now."""
+        call(lib.stent_executor_schedule_resume, self.handle, utf8(name))
+
+    def trigger_schedule(self, name: str, overlap: str | None = None) -> Listed[Tick]:
+        """Makes a tick now, and tells what became of it."""
+        options = _json.dumps_options({"overlap": overlap})
+        ticks: Listed[Tick] = self._ask(lib.stent_executor_schedule_trigger, utf8(name), utf8(options))
+        return ticks
+
+    def backfill_schedule(
+        self, name: str, start: str | datetime, end: str | datetime, overlap: str | None = None
+    ) -> Listed[Tick]:
+        """Makes the ticks of a time that is over, but for those that were started."""
+        options = backfill(start, end, overlap)
+        ticks: Listed[Tick] = self._ask(lib.stent_executor_schedule_backfill, utf8(name), utf8(options))
+        return ticks
 
     def close(self) -> None:
         """Closes the store, if the executor opened it. Stop its workers first."""

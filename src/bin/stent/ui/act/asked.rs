@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use stent::backend::{DeadLetterFilter, NewPause, Pausable};
+use stent::backend::{DeadLetterFilter, NewPause, Pausable, ScheduleChange};
 use stent::codec;
 use stent::model::{DispatchOptions, Id, Payload, TaskOptions, parse_duration};
 
@@ -24,6 +24,7 @@ pub enum Asked {
     Discard(Which),
     Pause(NewPause),
     Unpause(Pausable),
+    Schedule { name: String, change: ScheduleChange },
 }
 
 #[derive(Debug)]
@@ -138,6 +139,14 @@ struct NameBody {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct ScheduleBody {
+    name: String,
+    #[serde(default)]
+    note: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Nothing {}
 
 fn time(what: &str, text: Option<&str>) -> Answer<Option<Duration>> {
@@ -170,6 +179,10 @@ impl Asked {
             Act::Discard => Self::Discard(Which::read(fields)?),
             Act::Pause(of) => Self::Pause(pause(of.named(named(fields)?), fields.text("reason"))),
             Act::Unpause(of) => Self::Unpause(of.named(named(fields)?)),
+            Act::PauseSchedule | Act::ResumeSchedule | Act::TriggerSchedule => {
+                let name = fields.text("name").ok_or_else(|| Refusal::invalid("No schedule is named."))?;
+                schedule(act, ScheduleBody { name, note: fields.text("note") })
+            }
         })
     }
 
@@ -198,6 +211,9 @@ impl Asked {
                 let NameBody { name } = codec::from_json("the body", text)?;
                 Self::Unpause(of.named(name))
             }
+            Act::PauseSchedule | Act::ResumeSchedule | Act::TriggerSchedule => {
+                schedule(act, codec::from_json("the body", text)?)
+            }
         })
     }
 
@@ -213,7 +229,7 @@ impl Asked {
                 vec![execution.to_string()]
             }
             Self::Replay(which) | Self::Discard(which) => which.tasks.iter().map(ToString::to_string).collect(),
-            Self::Pause(_) | Self::Unpause(_) => Vec::new(),
+            Self::Pause(_) | Self::Unpause(_) | Self::Schedule { .. } => Vec::new(),
         }
     }
 
@@ -228,6 +244,7 @@ impl Asked {
             | Self::Hasten(execution) => format!("execution {execution}"),
             Self::Replay(which) | Self::Discard(which) => which.of(),
             Self::Pause(NewPause { what, .. }) | Self::Unpause(what) => format!("{} {}", what.kind(), what.name()),
+            Self::Schedule { name, .. } => format!("schedule {name}"),
         }
     }
 }
@@ -241,6 +258,15 @@ fn pause(what: Pausable, reason: Option<String>) -> NewPause {
 
 fn named(fields: &Fields) -> Answer<String> {
     fields.text("name").ok_or_else(|| Refusal::invalid("It is not named which."))
+}
+
+fn schedule(act: Act, ScheduleBody { name, note }: ScheduleBody) -> Asked {
+    let change = match act {
+        Act::PauseSchedule => ScheduleChange::Pause { note },
+        Act::TriggerSchedule => ScheduleChange::Trigger { overlap: None },
+        _ => ScheduleChange::Resume,
+    };
+    Asked::Schedule { name, change }
 }
 
 fn nothing(text: &str) -> Answer<()> {

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use stent::backend::{NewSignal, Pausable};
+use stent::backend::{NewSignal, Pausable, ScheduleChange};
 use stent::model::{Error, Id, Status};
 
 use super::asked::{Asked, Dispatch, Which};
 use super::kind::Of;
 use crate::ui::app::App;
+use crate::ui::page::WantedSchedules;
 use crate::ui::read::{LETTERS_PAGE, execution_of, parked_tasks, waiting_tasks};
 use crate::ui::refusal::{Answer, Refusal};
 use crate::words::several;
@@ -79,6 +80,7 @@ pub async fn perform(app: &App, asked: Asked) -> Answer<Done> {
             Ok(Done::new(begun.iter().map(ToString::to_string).collect(), message, of(execution)))
         }
         Asked::Replay(which) => replay(app, &which).await,
+        Asked::Schedule { name, change } => schedule(app, &name, change).await,
         Asked::Discard(which) => {
             let mut done = each(app, &which, Deed::Discard).await?;
             done.message = format!("{} discarded.", several(done.ids.len() as u64, "dead letter"));
@@ -102,6 +104,24 @@ fn list(what: &Pausable) -> &'static str {
         Pausable::Queue(_) => Of::Queue.list(),
         Pausable::Function(_) => Of::Function.list(),
     }
+}
+
+/// Where a tick has started an execution, that is where to look.
+async fn schedule(app: &App, name: &str, change: ScheduleChange) -> Answer<Done> {
+    let message = match &change {
+        ScheduleChange::Pause { .. } => format!("The schedule '{name}' is paused."),
+        ScheduleChange::Resume => format!("The schedule '{name}' goes on."),
+        _ => format!("The schedule '{name}' has ticked."),
+    };
+    let ticks = app.executor.change_schedule(name, change).await?;
+    let started: Vec<String> = ticks.iter().filter_map(|tick| tick.execution_id).map(|id| id.to_string()).collect();
+    let message = match ticks.last() {
+        Some(tick) if started.is_empty() => format!("{message} Its state is '{}': another run goes on.", tick.state),
+        _ => message,
+    };
+    let to = started.last().map_or_else(|| WantedSchedules::one(name).link(), of);
+    let ids = if started.is_empty() { vec![name.to_owned()] } else { started };
+    Ok(Done::new(ids, message, to))
 }
 
 fn of(execution: impl std::fmt::Display) -> String {

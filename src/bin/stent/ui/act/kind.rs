@@ -16,6 +16,10 @@ pub enum Act {
     Discard,
     Pause(Of),
     Unpause(Of),
+    /// Those of schedules are told which by a field.
+    PauseSchedule,
+    ResumeSchedule,
+    TriggerSchedule,
 }
 
 /// What is paused; its name is a field.
@@ -57,6 +61,9 @@ pub const ACTS: &[&str] = &[
     "/queues/resume",
     "/functions/pause",
     "/functions/resume",
+    "/schedules/pause",
+    "/schedules/resume",
+    "/schedules/trigger",
 ];
 
 impl Act {
@@ -77,6 +84,9 @@ impl Act {
             ["queues", "resume"] => Self::Unpause(Of::Queue),
             ["functions", "pause"] => Self::Pause(Of::Function),
             ["functions", "resume"] => Self::Unpause(Of::Function),
+            ["schedules", "pause"] => Self::PauseSchedule,
+            ["schedules", "resume"] => Self::ResumeSchedule,
+            ["schedules", "trigger"] => Self::TriggerSchedule,
             _ => return None,
         })
     }
@@ -89,6 +99,7 @@ impl Act {
             }
             Self::Replay | Self::Discard => format!("/dead-letters/{}", self.word()),
             Self::Pause(of) | Self::Unpause(of) => format!("{}/{}", of.list(), self.word()),
+            Self::PauseSchedule | Self::ResumeSchedule | Self::TriggerSchedule => format!("/schedules/{}", self.word()),
         }
     }
 
@@ -98,20 +109,25 @@ impl Act {
             Self::Dispatch => "dispatch",
             Self::Signal(_) => "signal",
             Self::Cancel(_) => "cancel",
-            Self::Resume(_) | Self::Unpause(_) => "resume",
+            Self::Resume(_) | Self::Unpause(_) | Self::ResumeSchedule => "resume",
             Self::Retry(_) => "retry",
             Self::Hasten(_) => "hasten",
             Self::Replay => "replay",
             Self::Discard => "discard",
-            Self::Pause(_) => "pause",
+            Self::Pause(_) | Self::PauseSchedule => "pause",
+            Self::TriggerSchedule => "trigger",
         }
     }
 
     pub fn execution(self) -> Option<Id> {
         match self {
             Self::Signal(id) | Self::Cancel(id) | Self::Resume(id) | Self::Retry(id) | Self::Hasten(id) => Some(id),
-            Self::Dispatch | Self::Replay | Self::Discard | Self::Pause(_) | Self::Unpause(_) => None,
+            _ => None,
         }
+    }
+
+    pub fn is_of_schedule(self) -> bool {
+        matches!(self, Self::PauseSchedule | Self::ResumeSchedule | Self::TriggerSchedule)
     }
 
     /// Is there something to fill in, which is shown again before it is done?

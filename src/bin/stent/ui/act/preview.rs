@@ -1,14 +1,14 @@
 //! What the form of an act shows of what it would act upon.
 
-use stent::backend::Pause;
+use stent::backend::{KeptSchedule, Pause};
 use stent::model::{DeadLetter, Execution};
 
 use super::asked::Which;
 use super::kind::Act;
 use crate::ui::app::App;
 use crate::ui::fields::Fields;
-use crate::ui::read::{Parked, Waiting, execution_of, letter, parked_tasks, waiting_tasks};
-use crate::ui::refusal::Answer;
+use crate::ui::read::{Parked, Waiting, execution_of, letter, parked_tasks, schedule, waiting_tasks};
+use crate::ui::refusal::{Answer, Refusal};
 
 /// Letters that are named.
 const SHOWN: usize = 20;
@@ -23,6 +23,7 @@ pub struct Preview {
     /// Of what is paused or resumed.
     pub name: String,
     pub pauses: Vec<Pause>,
+    pub schedule: Option<KeptSchedule>,
     /// There are more letters than these.
     pub more: bool,
 }
@@ -49,6 +50,10 @@ pub async fn preview(app: &App, act: Act, fields: &Fields) -> Answer<Preview> {
         Act::Pause(_) | Act::Unpause(_) => {
             preview.name = fields.text("name").unwrap_or_default();
             preview.pauses = app.backend.pauses().await?;
+        }
+        Act::PauseSchedule | Act::ResumeSchedule | Act::TriggerSchedule => {
+            let name = fields.text("name").ok_or_else(|| Refusal::invalid("No schedule is named."))?;
+            preview.schedule = Some(schedule(app, &name).await?);
         }
         Act::Replay | Act::Discard => letters(app, &Which::read(fields)?, &mut preview).await?,
     }

@@ -9,6 +9,7 @@ mod letters;
 mod mismatch;
 mod overview;
 pub mod payload;
+mod schedules;
 mod tasks;
 mod timeline;
 mod tree;
@@ -22,6 +23,7 @@ pub use health::HealthView;
 pub use letters::{LetterView, LettersView, PAGE as LETTERS_PAGE, letter};
 pub use mismatch::Mismatch;
 pub use overview::{OverviewView, Share};
+pub use schedules::{SchedulesView, schedule};
 pub use tasks::TasksView;
 pub use timeline::{Row, Timeline, digest, is_parked};
 pub use tree::TreeView;
@@ -43,6 +45,7 @@ pub enum Model {
     Tasks(TasksView),
     Letters(LettersView),
     Letter(Box<LetterView>),
+    Schedules(SchedulesView),
     Workers(WorkersView),
     Functions(FunctionsView),
     Queues(QueuesView),
@@ -62,6 +65,7 @@ pub async fn read(app: &App, page: &Page) -> Answer<Model> {
         Page::Tasks(wanted) => Model::Tasks(tasks::read(app, wanted).await?),
         Page::Letters(wanted) => Model::Letters(letters::read(app, wanted).await?),
         Page::Letter(task) => Model::Letter(Box::new(LetterView { dead_letter: letter(app, *task).await? })),
+        Page::Schedules(wanted) => Model::Schedules(schedules::read(app, wanted).await?),
         Page::Workers => Model::Workers(catalog::workers(app).await?),
         Page::Functions => Model::Functions(catalog::functions(app).await?),
         Page::Queues => Model::Queues(queues(app).await?),

@@ -8,6 +8,7 @@ use super::layout::{page, secret};
 use super::parts::{execution, execution_state, lines, paused, payload, task, time};
 use crate::ui::act::{Act, Asked, Dispatch, Done, Of, Preview};
 use crate::ui::fields::Fields;
+use crate::ui::page::WantedSchedules;
 use crate::ui::refusal::Refusal;
 use crate::words::{self, several, visible};
 
@@ -59,6 +60,22 @@ pub fn form(
                     (letters(ctx, preview))
                     (confirm("Retry", false))
                 }
+                (Act::PauseSchedule, None) => {
+                    (schedule(preview))
+                    p { "It starts nothing by its times until it is resumed. What runs or waits goes on." }
+                    (input("note", "Why, for people", fields, ""))
+                    (confirm("Pause", false))
+                }
+                (Act::ResumeSchedule, None) => {
+                    (schedule(preview))
+                    p { "It goes on from now. What it would have started meanwhile is not caught up." }
+                    (confirm("Resume", false))
+                }
+                (Act::TriggerSchedule, None) => {
+                    (schedule(preview))
+                    p { "It ticks now, whatever its times. If another run goes on, its own rule says what becomes of this one." }
+                    (confirm("Trigger", false))
+                }
                 (Act::Replay, None) => {
                     p { "Each of these starts a new execution, in which only the failed path runs again. The letters go." }
                     (chosen(fields))
@@ -83,7 +100,7 @@ pub fn form(
                     (confirm("Discard", true))
                 }
             }
-            a.button href=(ctx.to(&back(act))) { "Back" }
+            a.button href=(ctx.to(&back(act, preview))) { "Back" }
         }
     };
     page(ctx, &Shown::new(title, vec![("act", body)]), false)
@@ -103,12 +120,21 @@ fn title(act: Act) -> &'static str {
         Act::Pause(Of::Function) => "Pause this function?",
         Act::Unpause(Of::Queue) => "Resume this queue?",
         Act::Unpause(Of::Function) => "Resume this function?",
+        Act::PauseSchedule => "Pause this schedule?",
+        Act::ResumeSchedule => "Resume this schedule?",
+        Act::TriggerSchedule => "Trigger this schedule?",
     }
 }
 
-fn back(act: Act) -> String {
+fn back(act: Act, preview: &Preview) -> String {
     if let Act::Pause(of) | Act::Unpause(of) = act {
         return of.list().to_owned();
+    }
+    if act.is_of_schedule() {
+        return preview
+            .schedule
+            .as_ref()
+            .map_or_else(|| "/schedules".to_owned(), |kept| WantedSchedules::one(&kept.schedule.name).link());
     }
     match act.execution() {
         Some(id) => format!("/executions/{id}"),
@@ -139,6 +165,16 @@ fn held(preview: &Preview, of: Of) -> Markup {
     html! {
         p.lead { strong { (visible(&preview.name)) } @if let Some(pause) = pause { " " (paused(pause)) } }
         input type="hidden" name="name" value=(preview.name);
+    }
+}
+
+/// Which schedule is meant.
+fn schedule(preview: &Preview) -> Markup {
+    html! {
+        @if let Some(kept) = &preview.schedule {
+            p.lead { strong { (visible(&kept.schedule.name)) } " starts " strong { (visible(&kept.schedule.function)) } }
+            input type="hidden" name="name" value=(kept.schedule.name);
+        }
     }
 }
 

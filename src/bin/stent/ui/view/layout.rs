@@ -7,11 +7,12 @@ use super::parts::lines;
 use crate::ui::assets::ASSETS;
 use crate::ui::refusal::Refusal;
 
-const MENU: [(&str, &str); 8] = [
+const MENU: [(&str, &str); 9] = [
     ("/", "Overview"),
     ("/executions", "Executions"),
     ("/tasks", "Tasks"),
     ("/dead-letters", "Dead letters"),
+    ("/schedules", "Schedules"),
     ("/workers", "Workers"),
     ("/functions", "Functions"),
     ("/queues", "Queues"),

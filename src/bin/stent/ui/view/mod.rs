@@ -13,6 +13,7 @@ mod letters;
 mod overview;
 mod parts;
 mod places;
+mod schedules;
 mod tasks;
 
 pub use actions::{done, form};
@@ -32,6 +33,7 @@ pub fn show(ctx: &Ctx<'_>, model: &Model) -> Shown {
         Model::Tasks(view) => tasks::show(ctx, view),
         Model::Letters(view) => letters::show(ctx, view),
         Model::Letter(view) => letters::one(ctx, view),
+        Model::Schedules(view) => schedules::show(ctx, view),
         Model::Workers(view) => places::workers(ctx, view),
         Model::Functions(view) => places::functions(ctx, view),
         Model::Queues(view) => places::queues(ctx, view),

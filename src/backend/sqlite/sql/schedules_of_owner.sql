@@ -1,0 +1,1 @@
+SELECT name FROM schedules WHERE owner = ?1 ORDER BY name

@@ -1,0 +1,1 @@
+DELETE FROM schedule_ticks WHERE schedule = ?1
