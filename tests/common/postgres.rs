@@ -59,9 +59,11 @@ impl Server {
         self.keeper.is_some()
     }
 
-    /// A new server of one's own, with further settings.
+    /// A new server of one's own, with further settings. Tests end processes and never the machine, so what was written
+    /// is there without a wait for the disk.
     pub fn new(name: &str, settings: &str) -> Self {
-        Self::at(std::env::temp_dir().join(format!("stent-postgres-{}-{name}", std::process::id())), settings)
+        let folder = std::env::temp_dir().join(format!("stent-postgres-{}-{name}", std::process::id()));
+        Self::at(folder, &format!("fsync = off\n{settings}"))
     }
 
     /// The same, in a folder of its own.
@@ -73,12 +75,7 @@ impl Server {
             chown(&folder, Some(uid), Some(gid)).unwrap();
         }
         let data = folder.join("data");
-        let mut initdb = Command::new(binaries().join("initdb"));
-        initdb
-            .args(["--no-sync", "--auth=trust", "--username=stent", "--encoding=UTF8", "--locale=C", "-D"])
-            .arg(&data);
-        let made = as_user(&mut initdb, user).current_dir(&folder).output().unwrap();
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        make_data(&folder, &data, user);
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let settings = format!(
             "listen_addresses = 'localhost'\nport = {port}\nunix_socket_directories = '{}'\nmax_connections = 300\n\
@@ -162,6 +159,39 @@ impl Drop for Server {
             drop(fs::remove_dir_all(&self.folder));
         }
     }
+}
+
+/// What `initdb` makes costs half a second of a processor, and is the same each time: it is made once for each version
+/// and copied from then on.
+fn make_data(folder: &Path, data: &Path, user: Option<(u32, u32)>) {
+    const HOW: &[&str] = &["--no-sync", "--auth=trust", "--username=stent", "--encoding=UTF8", "--locale=C"];
+    let program = binaries().join("initdb");
+    let version = output(Command::new(&program).arg("--version"));
+    let key = format!("{} {} {user:?}", version.trim(), HOW.join(" "));
+    let name: String = key.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
+    // tmp/ of the target folder, of which cargo tells the library's own tests nothing.
+    let temporary = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().join("tmp");
+    fs::create_dir_all(&temporary).unwrap();
+    let made = temporary.join(name);
+    let copy = |from: &Path, to: &Path| output(Command::new("cp").arg("-a").arg(from).arg(to));
+    if made.is_dir() {
+        copy(&made, data);
+        return;
+    }
+    output(as_user(Command::new(program).args(HOW).arg("-D").arg(data), user).current_dir(folder));
+    // Whole or not at all: others may be looking for it, or making it too.
+    let mine = made.with_file_name(folder.file_name().unwrap());
+    copy(data, &mine);
+    if fs::rename(&mine, &made).is_err() {
+        fs::remove_dir_all(&mine).unwrap();
+    }
+}
+
+/// Runs a command to its end, which must be a good one; what it printed.
+fn output(command: &mut Command) -> String {
+    let ended = command.output().unwrap();
+    assert!(ended.status.success(), "{command:?}: {}", String::from_utf8_lossy(&ended.stderr));
+    String::from_utf8_lossy(&ended.stdout).into_owned()
 }
 
 /// The shell has the server as its child and waits for the end of its input, which comes with the end of this process.
