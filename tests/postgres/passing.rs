@@ -72,7 +72,8 @@ fn a_statement_that_takes_too_long() {
 /// The server takes its session away while the COMMIT is still on its way.
 #[test]
 fn a_transaction_that_idles_too_long() {
-    let limit = LATE / 4;
+    // Long enough for what goes its way, on a busy machine.
+    let limit = LATE / 2;
     let proxy = Proxy::new(&shared().url);
     let url = with(&format!("idle_in_transaction_session_timeout%3D{}ms", limit.as_millis()));
     let (house, ran, go) = counting(&proxy.url(&url));

@@ -179,7 +179,7 @@ impl Proxy {
 }
 
 /// By so much a COMMIT is late.
-pub const LATE: Duration = Duration::from_millis(400);
+pub const LATE: Duration = Duration::from_secs(2);
 
 /// Host and port of a URL.
 fn place(url: &str) -> String {

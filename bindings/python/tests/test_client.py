@@ -97,6 +97,7 @@ def test_schedules_are_declared(store: str) -> None:
         executor.declare_schedules("billing", [hourly], remove_others=True)
         with executor.worker(hello):
             (tick,) = executor.trigger_schedule("hourly")
+            assert tick["execution_id"] is not None
             assert executor.execution(tick["execution_id"]).result(timeout=10) == "hello, ada"
 
 
