@@ -87,13 +87,14 @@ static stent_status forker(void *user_data, stent_task *task) {
     return stent_task_complete(task, NULL, NULL);
 }
 
-/* Looks at every other thread of the process; how many there are. */
+/* Looks at every other thread of the process; how many there are. Zero if one blocks what tells of faults: the C library blocks
+ * everything for a moment, in a thread that makes another one. */
 static int all_are_deaf(void) {
     static const int wanted[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGALRM, SIGCHLD, SIGPIPE, SIGPROF, SIGWINCH};
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
     DIR *threads = opendir("/proc/self/task");
     CHECK(threads != NULL);
-    int seen = 0;
+    int seen = 0, blocks_faults = 0;
     for (struct dirent *entry; (entry = readdir(threads));) {
         char path[300], line[256], name[64] = "";
         unsigned long long blocked = 0;
@@ -109,11 +110,11 @@ static int all_are_deaf(void) {
         for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
             if (!(blocked >> (wanted[i] - 1) & 1)) FAIL("%s (%s) does not block signal %d", entry->d_name, name, wanted[i]);
         for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-            if (blocked >> (faults[i] - 1) & 1) FAIL("%s (%s) blocks signal %d", entry->d_name, name, faults[i]);
+            if (blocked >> (faults[i] - 1) & 1) blocks_faults = 1;
         seen++;
     }
     closedir(threads);
-    return seen;
+    return blocks_faults ? 0 : seen;
 }
 
 /* Reads that need more connections, each of which has a thread, asked for on the host's own. */
@@ -156,7 +157,7 @@ int main(int count, char **arguments) {
     pthread_t readers[4];
     for (int i = 0; i < 4; i++) CHECK(pthread_create(&readers[i], NULL, read_on, executor) == 0);
     for (int i = 0; i < 4; i++) CHECK(pthread_join(readers[i], NULL) == 0);
-    CHECK(all_are_deaf() >= 4);
+    WAIT_FOR(all_are_deaf() >= 4);
     WAIT_FOR(atomic_load(&signals) > 0);
     CHECK(atomic_load(&elsewhere) == 0);
 
