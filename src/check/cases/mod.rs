@@ -45,6 +45,7 @@ files! {
     pauses: Engine,
     raw: Engine,
     retries: Engine,
+    snoozes: Engine,
     routes: Engine,
     said: Engine,
     schedules: Engine,
