@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Payload, RetryAfter};
 use super::limits::{ERROR_DETAILS_MAX, ERROR_TEXT_MAX, NAME_MAX};
+use super::{Payload, RetryAfter};
 
 /// Why a task failed: `{"type", "message", "code", "retryable", "retry_after", "details", "stack"}`. It is kept by the task, by its
 /// execution, by all above them that pass it up and by the dead letter; so its texts have a bound, and what is longer is

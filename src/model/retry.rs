@@ -81,7 +81,11 @@ impl RetryPolicy {
             return wrong("jitter", self.jitter.to_string(), "between 0 and 1");
         }
         if self.delays.len() > DELAYS_MAX {
-            return wrong("delays", format!("a list of {}", self.delays.len()), "a list of 1000 at most; the last repeats");
+            return wrong(
+                "delays",
+                format!("a list of {}", self.delays.len()),
+                "a list of 1000 at most; the last repeats",
+            );
         }
         if let Some(seconds) = self.delays.iter().find(|seconds| from_seconds(**seconds).is_none()) {
             return wrong("delays", format!("a list with {seconds}"), "a list of numbers of seconds, 0 or more");
@@ -280,13 +284,23 @@ mod tests {
 
     #[test]
     fn no_retry_begins_after_the_time_for_all_of_them() {
-        let policy =
-            RetryPolicy { max_attempts: 9, delays: vec![10.0], max_elapsed: Some(60.0), jitter: 0.0, ..RetryPolicy::default() };
+        let policy = RetryPolicy {
+            max_attempts: 9,
+            delays: vec![10.0],
+            max_elapsed: Some(60.0),
+            jitter: 0.0,
+            ..RetryPolicy::default()
+        };
         let failure = Failure::new("Timeout", "slow");
         assert!(matches!(after(&policy, 1, 50, &failure), AfterFailure::Retry { .. }));
-        let AfterFailure::DeadLetter { reason } = after(&policy, 2, 51, &failure) else { panic!("it would begin at 61 s") };
+        let AfterFailure::DeadLetter { reason } = after(&policy, 2, 51, &failure) else {
+            panic!("it would begin at 61 s")
+        };
         assert!(reason.contains("later than 1m after the first attempt began (max_elapsed)"), "{reason}");
-        assert!(reason.contains("would begin after 1m1s; attempts that failed: 2; the last with Timeout: slow"), "{reason}");
+        assert!(
+            reason.contains("would begin after 1m1s; attempts that failed: 2; the last with Timeout: slow"),
+            "{reason}"
+        );
         let late = |retries, seconds| policy.too_late(retries, Duration::from_secs(seconds), &failure);
         assert_eq!((late(0, 99), late(1, 60)), (None, None));
         assert!(late(1, 61).unwrap().contains("its turn came after 1m1s"));

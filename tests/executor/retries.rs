@@ -17,7 +17,12 @@ fn letters(house: &House) -> Vec<DeadLetter> {
 }
 
 /// When attempts of `function` began. The function fails `failures` times, with what is asked for by `retry_after`.
-fn flaky(house: &House, policy: RetryPolicy, failures: u32, retry_after: Option<RetryAfter>) -> Arc<Mutex<Vec<Instant>>> {
+fn flaky(
+    house: &House,
+    policy: RetryPolicy,
+    failures: u32,
+    retry_after: Option<RetryAfter>,
+) -> Arc<Mutex<Vec<Instant>>> {
     let began = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&began);
     house.function_with("flaky", with(policy), move |task| {

@@ -217,7 +217,11 @@ impl State {
             Outcome::DeadLetter { .. } | Outcome::PassUp { .. } => {
                 matches!(job.record.state, TaskState::Failed | TaskState::Cancelled)
             }
-            Outcome::Retry { .. } | Outcome::Snooze { .. } | Outcome::Release | Outcome::Park { .. } | Outcome::Continue { .. } => false,
+            Outcome::Retry { .. }
+            | Outcome::Snooze { .. }
+            | Outcome::Release
+            | Outcome::Park { .. }
+            | Outcome::Continue { .. } => false,
         }
     }
 

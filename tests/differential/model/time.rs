@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use stent::model::{
-    ANY_COMPANY, AfterDeath, AfterFailure, ExecutionState, Failure, Id, Payload, RetryPolicy, TaskKind, TaskState, Tried,
-    after_death, after_failure,
+    ANY_COMPANY, AfterDeath, AfterFailure, ExecutionState, Failure, Id, Payload, RetryPolicy, TaskKind, TaskState,
+    Tried, after_death, after_failure,
 };
 
 use super::ends::{End, Ending};

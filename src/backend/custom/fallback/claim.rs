@@ -10,8 +10,9 @@ use super::start::EXPIRY;
 use super::{Fallback, is_conflict};
 use crate::backend::decide::{self, Charge, Death, Due, End, Ending, Left, Reservation, root_task_id};
 use crate::backend::{Claim, Claimed, NewWorker, Renew, Renewed, Request, Response};
-use crate::model::{Error, ExecutionState, Failure, Id, KeyReuse, Payload, Result, Status, Task, TaskKind, TaskState,
-    Timestamp};
+use crate::model::{
+    Error, ExecutionState, Failure, Id, KeyReuse, Payload, Result, Status, Task, TaskKind, TaskState, Timestamp,
+};
 
 /// A task that this worker can't run, or that joins another one's call, is put back for this long.
 const NOT_HERE: Duration = Duration::from_secs(1);
