@@ -30,9 +30,9 @@ pub(super) fn retry_policy() -> RetryPolicy {
     RetryPolicy {
         max_attempts: 5,
         max_deaths: 4,
-        backoff_factor: 1.5,
-        initial_delay: 0.25,
-        max_delay: 10.0,
+        backoff_factor: 2.0,
+        initial_delay: 1.0,
+        max_delay: 60.0,
         delays: vec![0.5, 30.0],
         jitter: 0.0,
         max_elapsed: Some(3600.0),
