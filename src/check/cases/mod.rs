@@ -45,11 +45,11 @@ files! {
     pauses: Engine,
     raw: Engine,
     retries: Engine,
-    snoozes: Engine,
     routes: Engine,
     said: Engine,
     schedules: Engine,
     signals: Engine,
+    snoozes: Engine,
     times: Engine,
     waits: Engine,
 }
