@@ -15,6 +15,7 @@ mod place;
 mod records;
 mod retry;
 mod retry_after;
+mod retry_header;
 mod schedule;
 mod secrets;
 mod state;

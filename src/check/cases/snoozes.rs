@@ -132,7 +132,11 @@ async fn children_that_run_again_begin_anew(store: Store) {
     let (root, child) = store.waiting_parent().await;
     let again = after(&store, &child, snooze(Duration::ZERO)).await;
     store.fail(&again).await;
-    let root = { let up = store.take().await; assert_eq!(up.task.id, root.task.id); up };
+    let root = {
+        let up = store.take().await;
+        assert_eq!(up.task.id, root.task.id);
+        up
+    };
     let reopen = Outcome::Retry { failure: failure(), delay: HOUR, reopen: true };
     let child = after(&store, &root, reopen).await;
     assert_eq!((child.snoozes, child.task.retries), (0, 0));
