@@ -116,10 +116,10 @@ type Failure struct {
 func (f *Failure) Error() string { return f.Type + ": " + f.Message }
 
 type failureJSON struct {
-	Type      string          `json:"type"`
-	Message   string          `json:"message"`
-	Code      *string         `json:"code"`
-	Retryable *bool           `json:"retryable"`
+	Type      string  `json:"type"`
+	Message   string  `json:"message"`
+	Code      *string `json:"code"`
+	Retryable *bool   `json:"retryable"`
 	// A number, or what a handler has said.
 	RetryAfter any             `json:"retry_after,omitempty"`
 	Details    json.RawMessage `json:"details"`

@@ -28,10 +28,10 @@ type RetryPolicy struct {
 	Delays []time.Duration `stent:"delays"`
 	Jitter *float64        `stent:"jitter"`
 	// No retry begins later than this after the first attempt began.
-	MaxElapsed time.Duration `stent:"max_elapsed"`
-	RetryFor      []string       `stent:"retry_for"`
-	NoRetryFor    []string       `stent:"no_retry_for"`
-	RetryChildren bool           `stent:"retry_children"`
+	MaxElapsed    time.Duration `stent:"max_elapsed"`
+	RetryFor      []string      `stent:"retry_for"`
+	NoRetryFor    []string      `stent:"no_retry_for"`
+	RetryChildren bool          `stent:"retry_children"`
 }
 
 // DispatchOptions says how an execution is started.

@@ -116,7 +116,7 @@ type TaskInfo struct {
 	Run          int             `json:"run"`
 	// How often it was put off by [Task.Snooze].
 	Snoozes   int       `json:"snoozes"`
-	CreatedAt    time.Time       `json:"created_at"`
+	CreatedAt time.Time `json:"created_at"`
 	// Its execution was cancelled or timed out, and this run is to clean up.
 	Cleanup bool `json:"cleanup"`
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use house::{Here, PATIENCE, Said, SaidLine, wait_for};
 use scenarios::{
-    FAN_OUT, FLAKY, HELLO, HOLDER, INBOX, LEDGER, MARKS, ONCE, PURCHASE, PUT_OFF, RACE, RELAY, RETRIED, REVERSED, SEQUENCE,
-    SLEEPER, THROWS, append_line, lines,
+    FAN_OUT, FLAKY, HELLO, HOLDER, INBOX, LEDGER, MARKS, ONCE, PURCHASE, PUT_OFF, RACE, RELAY, RETRIED, REVERSED,
+    SEQUENCE, SLEEPER, THROWS, append_line, lines,
 };
 use serde_json::{Value, json};
 use stent::{

@@ -269,7 +269,8 @@ impl Serialize for Failure {
 
 impl<'de> Deserialize<'de> for Failure {
     fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
-        let FailureJson { r#type: kind, message, code, retryable, retry_after, details, stack } = FailureJson::deserialize(from)?;
+        let FailureJson { r#type: kind, message, code, retryable, retry_after, details, stack } =
+            FailureJson::deserialize(from)?;
         let retryable = retryable.unwrap_or(true);
         let retry_after = retry_after.filter(|after| !after.is_null()).map(|after| match after {
             Value::String(text) => text,
