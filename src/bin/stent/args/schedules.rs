@@ -27,6 +27,7 @@ pub enum Schedules {
     },
     /// Show one schedule, its ticks to come and those that were
     Show {
+        /// The schedule
         name: String,
         /// How many ticks of each
         #[arg(long, short = 'n', default_value_t = 10, value_parser = parse::count, value_name = "COUNT")]
@@ -36,6 +37,7 @@ pub enum Schedules {
     Put(Box<Put>),
     /// Delete a schedule; what it has started goes on
     Delete {
+        /// The schedule
         name: String,
         /// Do not ask
         #[arg(long, short)]
@@ -43,21 +45,27 @@ pub enum Schedules {
     },
     /// Start nothing by its times until it is resumed
     Pause {
+        /// The schedule
         name: String,
         /// Why, for people
         #[arg(long, value_name = "TEXT")]
         note: Option<String>,
     },
     /// Go on from now; what it would have started meanwhile is not caught up
-    Resume { name: String },
+    Resume {
+        /// The schedule
+        name: String,
+    },
     /// Make a tick now, also of one that is paused
     Trigger {
+        /// The schedule
         name: String,
         #[arg(long, value_parser = parse::state::<Overlap>, help = overlaps("While another runs, in place of its own rule"))]
         overlap: Option<Overlap>,
     },
     /// Make the ticks of a time that is over, but for those that were started
     Backfill {
+        /// The schedule
         name: String,
         /// The first time: a date as 2026-01-31T08:00:00Z, or an age as 2h30m
         #[arg(long, value_name = "TIME", value_parser = parse::time)]
@@ -86,7 +94,9 @@ pub enum Schedules {
 
 #[derive(Debug, clap::Args)]
 pub struct Put {
+    /// By which it is known in this store
     pub name: String,
+    /// What it starts
     pub function: String,
     /// The arguments, as a JSON array
     #[arg(default_value = "[]", value_name = "ARGS")]
@@ -120,6 +130,7 @@ pub struct Put {
     /// The options of each execution, as a JSON object
     #[arg(long, value_name = "JSON")]
     pub options: Option<String>,
+    /// Whose it is: who declares all of that owner's and has it not among them may delete it
     #[arg(long, value_name = "NAME")]
     pub owner: Option<String>,
     /// The named argument that tells a tick's time

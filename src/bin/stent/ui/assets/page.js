@@ -23,6 +23,12 @@ function age(seconds) {
   return seconds < 2 ? "just now" : `${rough} ago`;
 }
 
+/** What a time's element shows: its date, how long it has been going on, or how long ago it is. */
+function told(time, at, seconds) {
+  if (time.classList.contains("date")) return exact.format(at);
+  return time.classList.contains("since") ? whole(seconds) : age(seconds);
+}
+
 const whole = (seconds) => (seconds < 60 ? `${Math.max(0, Math.floor(seconds))}s` : duration(seconds));
 
 function tick(within = document) {
@@ -31,7 +37,7 @@ function tick(within = document) {
     const at = new Date(time.dateTime);
     if (Number.isNaN(at.getTime())) continue;
     const seconds = (now - at) / 1000;
-    const text = time.classList.contains("since") ? whole(seconds) : age(seconds);
+    const text = told(time, at, seconds);
     if (time.textContent !== text) time.textContent = text;
     const title = `${exact.format(at)} here; ${time.dateTime}`;
     if (time.title !== title) time.title = title;

@@ -30,6 +30,11 @@ pub fn time(time: Timestamp) -> Markup {
     html! { time datetime=(time) title=(time) { (words::date(time)) } }
 }
 
+/// As a date, also by the script.
+pub fn date(time: Timestamp) -> Markup {
+    html! { time.date datetime=(time) title=(time) { (words::date(time)) } }
+}
+
 pub fn some_time(at: Option<Timestamp>) -> Markup {
     html! { @if let Some(at) = at { (time(at)) } @else { span.none { "–" } } }
 }

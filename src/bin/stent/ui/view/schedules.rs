@@ -6,7 +6,7 @@ use stent::model::{Schedule, When, format_duration};
 
 use super::ctx::{Ctx, Shown};
 use super::executions::field;
-use super::parts::{empty, execution, fact, heads, payload, some_time, state, time};
+use super::parts::{date, empty, execution, fact, heads, payload, some_time, state, time};
 use crate::ui::fields::link;
 use crate::ui::page::WantedSchedules;
 use crate::ui::read::SchedulesView;
@@ -123,7 +123,7 @@ fn one(ctx: &Ctx<'_>, kept: &KeptSchedule) -> Shown {
     let ticks = html! {
         section.card aria-label="To come" {
             h2 { "To come" }
-            @if kept.next.is_empty() { p { "Nothing." } } @else { ul { @for at in &kept.next { li { (time(*at)) } } } }
+            @if kept.next.is_empty() { p { "Nothing." } } @else { ul.dates { @for at in &kept.next { li { (date(*at)) } } } }
         }
         section.card aria-label="Ticks" {
             h2 { "Ticks" }
