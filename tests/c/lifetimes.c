@@ -107,7 +107,7 @@ static void free_fn_calls_back(void) {
 static void *wait_for_ever(void *user_data) {
     stent_executor *executor = user_data;
     char *found = NULL;
-    stent_status status = stent_executor_wait(executor, "00000000-0000-7000-8000-000000000000", 0, &found, NULL);
+    stent_status status = stent_executor_wait(executor, "00000000-0000-7000-8000-000000000000", PATIENCE_MS, &found, NULL);
     CHECK(status == STENT_E_NOT_FOUND || status == STENT_E_INVALID);
     return NULL;
 }
