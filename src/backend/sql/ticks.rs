@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::row::Row;
 use super::statements::{
-    EXECUTIONS_GOING, EXECUTIONS_KNOWN, SCHEDULES_DUE, SCHEDULES_SAVE, TICK_WAITING, TICKS_PRUNE, TICKS_PUT, TICKS_SKIP,
+    EXECUTIONS_GOING, EXECUTIONS_KNOWN, SCHEDULES_DUE, SCHEDULES_SAVE, TICKS_PRUNE, TICKS_PUT, TICKS_SKIP,
+    TICKS_WAITING,
 };
 use super::tx::Tx;
 use super::{cancel, dispatch, rows};
@@ -133,25 +134,23 @@ struct Start {
 }
 
 /// Does what was decided, and tells what became of the ticks; and how many that waited are left out.
-pub(super) async fn carry_out(tx: &mut Tx<'_>, plans: Vec<(Held, TickKind, Round)>) -> Result<(Vec<Tick>, u64)> {
-    let mut skipped = 0;
+pub(super) async fn carry_out(tx: &mut Tx<'_>, plans: Vec<Plan>) -> Result<(Vec<Tick>, u64)> {
     for (held, _, round) in &plans {
         if round.cancel
             && let Some(running) = held.last_execution
         {
             cancel_running(tx, &held.name, running).await?;
         }
-        if round.drop_waiting {
-            skipped += tx.change(TICKS_SKIP.call().text(held.name.as_str()).time(tx.now)).await?;
-        }
     }
+    let skipped = leave_out(tx, &plans).await?;
+    let waiting = waiting(tx, &plans).await?;
     let mut starts = Vec::new();
     for (plan, (held, kind, round)) in plans.iter().enumerate() {
         let mut start = |at, kind| starts.push(Start { plan, at, kind, id: tick_id(&held.name, at) });
         if round.start_waiting
-            && let Some(row) = tx.find(TICK_WAITING.call().text(held.name.as_str())).await?
+            && let Some((at, kind)) = waiting.get(held.name.as_str())
         {
-            start(row.time("tick_at")?, row.word("kind")?);
+            start(*at, *kind);
         }
         let started = round.ticks.iter().filter(|(_, state)| *state == TickState::Started);
         started.for_each(|(at, _)| start(*at, *kind));
@@ -160,6 +159,27 @@ pub(super) async fn carry_out(tx: &mut Tx<'_>, plans: Vec<(Held, TickKind, Round
     let ticks = note(tx, &plans, &starts).await?;
     save(tx, &plans, &starts).await?;
     Ok((ticks, skipped))
+}
+
+type Plan = (Held, TickKind, Round);
+
+/// How many that waited are left out.
+async fn leave_out(tx: &mut Tx<'_>, plans: &[Plan]) -> Result<u64> {
+    let mut call = TICKS_SKIP.call();
+    for (held, ..) in plans.iter().filter(|(.., round)| round.drop_waiting) {
+        call.row().text(held.name.as_str());
+    }
+    tx.change(call.time(tx.now)).await
+}
+
+/// The oldest tick that waits, of each schedule of which one may start.
+async fn waiting(tx: &mut Tx<'_>, plans: &[Plan]) -> Result<HashMap<String, (Timestamp, TickKind)>> {
+    let mut call = TICKS_WAITING.call();
+    for (held, ..) in plans.iter().filter(|(.., round)| round.start_waiting) {
+        call.row().text(held.name.as_str());
+    }
+    let found = tx.fetch(&call).await?;
+    found.iter().map(|row| Ok((row.string("schedule")?, (row.time("tick_at")?, row.word("kind")?)))).collect()
 }
 
 /// It may be over by now.
@@ -172,7 +192,7 @@ async fn cancel_running(tx: &mut Tx<'_>, schedule: &str, running: Id) -> Result<
 }
 
 /// Those of an id that the store knows have started already: by a schedule of the same name, before it was deleted.
-async fn dispatch_all(tx: &mut Tx<'_>, plans: &[(Held, TickKind, Round)], starts: &[Start]) -> Result<()> {
+async fn dispatch_all(tx: &mut Tx<'_>, plans: &[Plan], starts: &[Start]) -> Result<()> {
     if starts.is_empty() {
         return Ok(());
     }
@@ -202,7 +222,7 @@ fn execution(tx: &Tx<'_>, schedule: &Schedule, start: &Start) -> Result<NewExecu
 }
 
 /// Writes the ticks down.
-async fn note(tx: &mut Tx<'_>, plans: &[(Held, TickKind, Round)], starts: &[Start]) -> Result<Vec<Tick>> {
+async fn note(tx: &mut Tx<'_>, plans: &[Plan], starts: &[Start]) -> Result<Vec<Tick>> {
     let now = tx.now;
     let tick = |at, kind, state, execution_id| Tick { at, kind, state, execution_id, decided_at: now };
     let mut told: Vec<(&str, Tick)> = Vec::new();
@@ -226,15 +246,17 @@ async fn note(tx: &mut Tx<'_>, plans: &[(Held, TickKind, Round)], starts: &[Star
     }
     tx.change(&call).await?;
     let names: HashSet<&str> = told.iter().map(|(name, _)| *name).collect();
+    let mut call = TICKS_PRUNE.call();
     for name in names {
-        tx.change(TICKS_PRUNE.call().text(name).int(TICKS_KEPT)).await?;
+        call.row().text(name);
     }
+    tx.change(call.int(TICKS_KEPT)).await?;
     let mut ticks: Vec<Tick> = told.into_iter().map(|(_, tick)| tick).collect();
     ticks.sort_by_key(|tick| tick.at);
     Ok(ticks)
 }
 
-async fn save(tx: &mut Tx<'_>, plans: &[(Held, TickKind, Round)], starts: &[Start]) -> Result<()> {
+async fn save(tx: &mut Tx<'_>, plans: &[Plan], starts: &[Start]) -> Result<()> {
     let last: HashMap<usize, Id> = starts.iter().map(|start| (start.plan, start.id)).collect();
     let mut call = SCHEDULES_SAVE.call();
     let mut due_next = None;

@@ -139,11 +139,8 @@ pub unsafe extern "C" fn stent_executor_schedule_trigger(
     error: *mut *mut stent_error,
 ) -> stent_status {
     guard(error, || {
-        // SAFETY: text or NULL, by the header's convention.
-        let (name, options) = unsafe { (text(name, "name")?, optional(options, "options")?) };
-        let made = change(executor, name, codec::trigger(options)?)?;
-        // SAFETY: NULL or writable, by the header's convention.
-        unsafe { write_text(ticks, &codec::to_json(&made)) }
+        // SAFETY: by the header's convention.
+        unsafe { make(executor, name, options, ticks, codec::trigger) }
     })
 }
 
@@ -160,12 +157,27 @@ pub unsafe extern "C" fn stent_executor_schedule_backfill(
     error: *mut *mut stent_error,
 ) -> stent_status {
     guard(error, || {
-        // SAFETY: text or NULL, by the header's convention.
-        let (name, options) = unsafe { (text(name, "name")?, optional(options, "options")?) };
-        let made = change(executor, name, codec::backfill(options)?)?;
-        // SAFETY: NULL or writable, by the header's convention.
-        unsafe { write_text(ticks, &codec::to_json(&made)) }
+        // SAFETY: by the header's convention.
+        unsafe { make(executor, name, options, ticks, codec::backfill) }
     })
+}
+
+/// Ticks by hand.
+///
+/// # Safety
+/// The name and the options are texts or NULL; `ticks` is NULL or writable.
+unsafe fn make(
+    executor: *mut stent_executor,
+    name: *const c_char,
+    options: *const c_char,
+    ticks: *mut *mut c_char,
+    read: impl FnOnce(Option<&str>) -> Result<ScheduleChange>,
+) -> Result<()> {
+    // SAFETY: as said above.
+    let (name, options) = unsafe { (text(name, "name")?, optional(options, "options")?) };
+    let made = change(executor, name, read(options)?)?;
+    // SAFETY: as said above.
+    unsafe { write_text(ticks, &codec::to_json(&made)) }
 }
 
 fn change(executor: *mut stent_executor, name: &str, change: ScheduleChange) -> Result<Vec<Tick>> {

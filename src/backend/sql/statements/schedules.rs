@@ -49,17 +49,18 @@ statements! {
     TICKS_FIND "ticks_find" "look for ticks" with (schedule: Text, first: Time, last: Time)
         gives (tick_at: Time, state: Text);
 
-    /// The oldest that waits.
-    TICK_WAITING "tick_waiting" "look for a tick that waits" with (schedule: Text) gives (tick_at: Time, kind: Text);
+    /// The oldest of each.
+    TICKS_WAITING "ticks_waiting" "look for ticks that wait" rows (schedule: Text)
+        gives (schedule: Text, tick_at: Time, kind: Text);
 
-    TICKS_SKIP "ticks_skip" "leave out ticks that wait" with (schedule: Text, now: Time);
+    TICKS_SKIP "ticks_skip" "leave out ticks that wait" rows (schedule: Text) with (now: Time);
 
     /// The newest first.
     TICKS_LIST "ticks_list" "list ticks" with (schedule: Text, limit: Int)
         gives (tick_at: Time, kind: Text, state: Text, execution_id: Id, decided_at: Time);
 
     /// All but those that wait and the newest of the others.
-    TICKS_PRUNE "ticks_prune" "delete old ticks" with (schedule: Text, keep: Int);
+    TICKS_PRUNE "ticks_prune" "delete old ticks" rows (schedule: Text) with (keep: Int);
 
     TICKS_DELETE "ticks_delete" "delete a schedule's ticks" with (schedule: Text);
 
