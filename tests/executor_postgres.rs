@@ -30,6 +30,8 @@ mod order;
 mod postgres;
 #[path = "executor/replays.rs"]
 mod replays;
+#[path = "executor/retries.rs"]
+mod retries;
 #[path = "executor/schedules.rs"]
 mod schedules;
 #[path = "executor/troubles.rs"]

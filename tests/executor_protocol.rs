@@ -23,6 +23,8 @@ mod options;
 mod order;
 #[path = "executor/replays.rs"]
 mod replays;
+#[path = "executor/retries.rs"]
+mod retries;
 #[path = "executor/waits.rs"]
 mod waits;
 #[path = "executor/workers.rs"]

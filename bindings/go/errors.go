@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 )
 
 // Status is what a call of the library answered. It is an error, so that errors.Is can ask for it:
@@ -104,20 +105,25 @@ type Failure struct {
 	Message string
 	Code    string
 	// No further attempt, whatever the retry policy says.
-	Final   bool
-	Details json.RawMessage
-	Stack   string
+	Final bool
+	// No further attempt sooner than this: seconds, or the text of an HTTP header Retry-After, as it came. Empty: as the
+	// retry policy says.
+	RetryAfter string
+	Details    json.RawMessage
+	Stack      string
 }
 
 func (f *Failure) Error() string { return f.Type + ": " + f.Message }
 
 type failureJSON struct {
-	Type      string          `json:"type"`
-	Message   string          `json:"message"`
-	Code      *string         `json:"code"`
-	Retryable *bool           `json:"retryable"`
-	Details   json.RawMessage `json:"details"`
-	Stack     *string         `json:"stack"`
+	Type      string  `json:"type"`
+	Message   string  `json:"message"`
+	Code      *string `json:"code"`
+	Retryable *bool   `json:"retryable"`
+	// A number, or what a handler has said.
+	RetryAfter any             `json:"retry_after,omitempty"`
+	Details    json.RawMessage `json:"details"`
+	Stack      *string         `json:"stack"`
 }
 
 func (f *Failure) MarshalJSON() ([]byte, error) {
@@ -125,6 +131,9 @@ func (f *Failure) MarshalJSON() ([]byte, error) {
 	out := failureJSON{Type: f.Type, Message: f.Message, Retryable: &retryable, Details: f.Details}
 	if f.Code != "" {
 		out.Code = &f.Code
+	}
+	if f.RetryAfter != "" {
+		out.RetryAfter = f.RetryAfter
 	}
 	if f.Stack != "" {
 		out.Stack = &f.Stack
@@ -140,6 +149,12 @@ func (f *Failure) UnmarshalJSON(text []byte) error {
 	*f = Failure{Type: in.Type, Message: in.Message, Final: in.Retryable != nil && !*in.Retryable, Details: in.Details}
 	if in.Code != nil {
 		f.Code = *in.Code
+	}
+	switch after := in.RetryAfter.(type) {
+	case float64:
+		f.RetryAfter = strconv.FormatFloat(after, 'f', -1, 64)
+	case string:
+		f.RetryAfter = after
 	}
 	if in.Stack != nil {
 		f.Stack = *in.Stack

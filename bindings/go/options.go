@@ -24,10 +24,14 @@ type RetryPolicy struct {
 	BackoffFactor float64        `stent:"backoff_factor"`
 	InitialDelay  *time.Duration `stent:"initial_delay"`
 	MaxDelay      *time.Duration `stent:"max_delay"`
-	Jitter        *float64       `stent:"jitter"`
-	RetryFor      []string       `stent:"retry_for"`
-	NoRetryFor    []string       `stent:"no_retry_for"`
-	RetryChildren bool           `stent:"retry_children"`
+	// The delay before each retry, one by one, in place of the three above; the last one repeats.
+	Delays []time.Duration `stent:"delays"`
+	Jitter *float64        `stent:"jitter"`
+	// No retry begins later than this after the first attempt began.
+	MaxElapsed    time.Duration `stent:"max_elapsed"`
+	RetryFor      []string      `stent:"retry_for"`
+	NoRetryFor    []string      `stent:"no_retry_for"`
+	RetryChildren bool          `stent:"retry_children"`
 }
 
 // DispatchOptions says how an execution is started.
@@ -273,6 +277,16 @@ func optionValue(field reflect.Value, path string) (any, error) {
 	switch value := field.Interface().(type) {
 	case time.Duration:
 		return seconds(value, path)
+	case []time.Duration:
+		list := make([]json.Number, len(value))
+		for i, duration := range value {
+			number, err := seconds(duration, fmt.Sprintf("%s[%d]", path, i))
+			if err != nil {
+				return nil, err
+			}
+			list[i] = number
+		}
+		return list, nil
 	case time.Time:
 		return value.UTC().Format(time.RFC3339Nano), nil
 	case map[string]any:

@@ -114,7 +114,9 @@ type TaskInfo struct {
 	Traceparent  string          `json:"traceparent"`
 	Heartbeat    json.RawMessage `json:"heartbeat"`
 	Run          int             `json:"run"`
-	CreatedAt    time.Time       `json:"created_at"`
+	// How often it was put off by [Task.Snooze].
+	Snoozes   int       `json:"snoozes"`
+	CreatedAt time.Time `json:"created_at"`
 	// Its execution was cancelled or timed out, and this run is to clean up.
 	Cleanup bool `json:"cleanup"`
 }

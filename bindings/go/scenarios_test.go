@@ -88,6 +88,17 @@ func TestScenarioRetry(t *testing.T) {
 	})
 }
 
+func TestScenarioSnooze(t *testing.T) {
+	onBothStores(t, func(t *testing.T, here *place) {
+		here.worker(stent.WorkerOptions{})
+		began := time.Now()
+		sameJSON(t, here.result(here.dispatch("go.put_off")), "[1, [1, 2]]")
+		if took := time.Since(began); took < time.Second {
+			t.Errorf("who was asked to come back in a second did so after %v", took)
+		}
+	})
+}
+
 func TestScenarioFailure(t *testing.T) {
 	onBothStores(t, func(t *testing.T, here *place) {
 		here.worker(stent.WorkerOptions{})

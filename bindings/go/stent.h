@@ -1141,7 +1141,7 @@ STENT_API void stent_worker_free(stent_worker *worker);
 /**
  * What is known of the task, as a JSON object: "task_id", "execution_id", "function", "attempt", "fence",
  * "worker_id", "deadline", "queue", "tags", "priority", "kind", "parent_task_id", "step_key", "traceparent",
- * "heartbeat" (what its last attempt said), "run", "created_at" and "cleanup" (its execution was cancelled or timed out,
+ * "heartbeat" (what its last attempt said), "run", "snoozes" (how often it said "not now"), "created_at" and "cleanup" (its execution was cancelled or timed out,
  * and it is to clean up). "attempt" is 1 for the first, and grows with each failure and with each worker that dies
  * after it has begun. The text belongs to the task and lives as long as the caller's reference; NULL if the task is
  * not a live handle. Any thread.
@@ -1443,15 +1443,29 @@ STENT_NODISCARD STENT_API stent_status stent_task_cancel_op(stent_task *task, ui
 STENT_NODISCARD STENT_API stent_status stent_task_complete(stent_task *task, const char *result, stent_error **error);
 
 /**
- * The attempt failed: {"type", "message", "code", "retryable", "details", "stack"}, of which "type" must be there.
+ * The attempt failed: {"type", "message", "code", "retryable", "retry_after", "details", "stack"}, of which "type" must
+ * be there.
  * What becomes of it (another attempt, or a dead letter) follows from the retry policy; "retryable": false ends it
- * at once. Message and stack are kept up to 32 KiB, type and code up to 255 bytes, details up to 256 KiB; what is longer
+ * at once. "retry_after" (a number of seconds, or the text of an HTTP header Retry-After as it came) says that the next
+ * attempt begins no sooner; what can't be read does not count, and a day is the longest. Message and stack are kept up to 32 KiB, type and code up to 255 bytes, details up to 256 KiB; what is longer
  * is cut, and says so. Staged as stent_task_complete is, with the same statuses. Never blocks. Any thread.
  */
 STENT_NODISCARD STENT_API
 stent_status stent_task_fail(stent_task *task,
                              const char *failure,
                              stent_error **error);
+
+/**
+ * Not now: the attempt ends, and the task runs again from the top after that time (a number of seconds or text such as
+ * "1h30m"), with its journal. No attempt is charged; "snoozes" in stent_task_info says how often it was done. For an
+ * attempt that found that its time has not come: a report that is not there yet, a maintenance. Staged as
+ * stent_task_complete is, with the same statuses but STENT_E_NONDETERMINISM. STENT_E_INVALID: no duration. Never blocks.
+ * Any thread.
+ */
+STENT_NODISCARD STENT_API
+stent_status stent_task_snooze(stent_task *task,
+                               const char *duration,
+                               stent_error **error);
 
 /**
  * The task is suspended until what it awaited is there, after a durable call that answered STENT_SUSPEND; returning
@@ -1717,13 +1731,14 @@ STENT_API stent_status stent_event_status(const stent_event *event);
 /**
  * More of it, as JSON. "task": what stent_task_info gives, with "args" and "kwargs". "op": the result, or an array of
  * them for a group. "reply": the answer. "ended": {"task_id", "execution_id", "outcome", "failure"}, where the outcome
- * is completed, retried, dead_lettered, failed, continued or parked. "cancel" and "evict": {"task_id", "execution_id",
+ * is completed, retried, snoozed, dead_lettered, failed, continued or parked. "cancel" and "evict": {"task_id", "execution_id",
  * "reason"}. "worker": what stent_worker_status gives. "log": the line. Where the status of "op", "ended" or "reply"
  * is negative it is an error, as stent_error_json tells it.
  *
  * The text belongs to the event and lives until stent_event_free. NULL if the event is not a live handle. Any thread.
  */
-STENT_API const char *stent_event_json(const stent_event *event);
+STENT_API
+const char *stent_event_json(const stent_event *event);
 
 /** As stent_event_json; `*length` is the text's, without its NUL. Any thread. */
 STENT_API const char *stent_event_json_n(const stent_event *event, size_t *length);

@@ -346,6 +346,20 @@ func (t *Task) Continue(args Args) error {
 	return err
 }
 
+// Snooze puts the task off: it runs again after this time, from the top and with its journal, and no attempt is charged.
+// Return after it, what is returned is not used. How often it was so is told by [TaskInfo].
+func (t *Task) Snooze(delay time.Duration) error {
+	time, err := seconds(delay, "the time of a snooze")
+	if err != nil {
+		return err
+	}
+	err = t.said("", time, "the time of a snooze", func(_, time *C.char, why **C.stent_error) C.stent_status {
+		return C.stent_task_snooze(t.handle, time, why)
+	})
+	t.continued.Store(err == nil)
+	return err
+}
+
 // Progress adds a line to the execution's progress. As the two below, it is recorded with the task's next transition,
 // once, whatever is replayed.
 func (t *Task) Progress(detail any) error {

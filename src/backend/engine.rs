@@ -85,6 +85,12 @@ pub struct Claimed {
     pub crashes: u32,
     /// Workers that died after its body had begun.
     pub deaths: u32,
+    /// How often it has said "not now" so far.
+    #[serde(default)]
+    pub snoozes: u32,
+    /// When its first attempt began: this one or an earlier one. None: the store does not keep it.
+    #[serde(default)]
+    pub first_started_at: Option<Timestamp>,
     /// None: its body is not taken to have begun, and its worker says so soon after it has. Else how many run at once.
     pub begun: Option<u32>,
     /// A suspect, after a worker's death: it runs where at most so many bodies run at once, and it is recorded that it
@@ -106,6 +112,16 @@ impl Claimed {
     /// 1 for the first: failures that were retried make one more, and so do deaths of workers.
     pub fn attempt(&self) -> u32 {
         self.task.retries.saturating_add(self.deaths).saturating_add(1)
+    }
+
+    /// From the beginning of its first attempt to a time.
+    pub fn since_first(&self, now: Timestamp) -> Duration {
+        self.first_started_at.or(self.task.started_at).map_or(Duration::ZERO, |first| now.since(first))
+    }
+
+    /// It begins an attempt, and does not go on with one.
+    pub fn begins(&self) -> bool {
+        self.task.started_at == Some(self.claimed_at)
     }
 }
 
@@ -277,6 +293,11 @@ pub enum Outcome {
         #[serde(with = "seconds")]
         delay: Duration,
         reopen: bool,
+    },
+    /// Not now: tried again after `delay`, with its journal, and no attempt is charged; `snoozes` grows by one.
+    Snooze {
+        #[serde(with = "seconds")]
+        delay: Duration,
     },
     /// The attempts are used up, or the failure is final.
     DeadLetter {

@@ -146,7 +146,7 @@ pub trait Backend: Send + Sync + 'static {
         Err(not_looked_into("tasks that wait for their time"))
     }
 
-    /// Of the execution's tasks: the attempts that failed and were followed by another, as far as they are kept; in the order
+    /// Of the execution's tasks: the attempts that failed or said "not now" and were followed by another, as far as they are kept; in the order
     /// of tasks, the newest first.
     async fn attempts(&self, _execution: Id) -> Result<Vec<Attempt>> {
         Err(not_looked_into("attempts"))

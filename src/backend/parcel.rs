@@ -53,6 +53,11 @@ pub struct ParcelTask {
     pub opened: Option<Op>,
     pub crashes: u32,
     pub deaths: u32,
+    #[serde(default)]
+    pub snoozes: u32,
+    /// When an attempt before this one began, the first of all.
+    #[serde(default)]
+    pub first_started_at: Option<Timestamp>,
     pub company: Option<u32>,
     pub cleanup: Option<Op>,
     pub parked: bool,

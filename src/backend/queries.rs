@@ -66,7 +66,7 @@ pub struct AtHand {
     pub due: Option<Timestamp>,
 }
 
-/// An attempt of a task that failed, and that was followed by another.
+/// An attempt of a task that failed, or said "not now", and that was followed by another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Attempt {
     #[serde(rename = "task_id")]
@@ -76,9 +76,14 @@ pub struct Attempt {
     pub ended_at: Timestamp,
     /// Who held it.
     pub worker_id: Option<String>,
-    /// The failure's type and message, which may be cut.
+    /// The failure's type and message, which may be cut; or [`Attempt::SNOOZED`], and when it was to begin again.
     pub kind: String,
     pub message: String,
+}
+
+impl Attempt {
+    /// In place of a failure's type: it did not fail, but said "not now".
+    pub const SNOOZED: &'static str = "Snoozed";
 }
 
 /// What is known of functions and workers, each in the order of its name, and what is ready for them.

@@ -74,6 +74,10 @@ pub fn retry(delay: Duration) -> Outcome {
     Outcome::Retry { failure: failure(), delay, reopen: false }
 }
 
+pub fn snooze(delay: Duration) -> Outcome {
+    Outcome::Snooze { delay }
+}
+
 pub fn parked(version: Option<&str>) -> Outcome {
     Outcome::Park { failure: Failure::new("Nondeterminism", "other"), version: version.map(str::to_owned) }
 }

@@ -27,7 +27,7 @@ pub enum Arrived {
     Many(Vec<Payload>),
 }
 
-/// How a task ended: `completed`, `retried`, `dead_lettered`, `failed`, `continued`, `parked` or `released`.
+/// How a task ended: `completed`, `retried`, `snoozed`, `dead_lettered`, `failed`, `continued`, `parked` or `released`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TaskEnd {
     pub task_id: Id,

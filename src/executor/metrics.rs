@@ -41,6 +41,8 @@ counters! {
     failed,
     /// Failures that are tried again.
     retried,
+    /// Attempts that said "not now".
+    snoozed,
     /// Tasks that used up their attempts.
     dead_lettered,
     /// Suspensions recorded.

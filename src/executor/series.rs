@@ -43,7 +43,7 @@ macro_rules! outcomes {
     };
 }
 
-outcomes! { completed, retried, dead_lettered, passed_up, suspended, released, parked, continued }
+outcomes! { completed, retried, snoozed, dead_lettered, passed_up, suspended, released, parked, continued }
 
 /// Of one queue and function.
 #[derive(Debug)]
@@ -81,6 +81,7 @@ impl Series {
             Outcome::Hold => return,
             Outcome::Complete { .. } => &outcomes.completed,
             Outcome::Retry { .. } => &outcomes.retried,
+            Outcome::Snooze { .. } => &outcomes.snoozed,
             Outcome::DeadLetter { .. } => &outcomes.dead_lettered,
             Outcome::PassUp { .. } => &outcomes.passed_up,
             Outcome::Suspend { .. } => &outcomes.suspended,

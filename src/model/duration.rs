@@ -101,6 +101,20 @@ pub mod seconds {
         deserialize(deserializer).map(|duration| duration.as_secs_f64())
     }
 
+    /// A list of such fields, kept as the numbers.
+    pub fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+        struct Number(f64);
+
+        impl<'de> de::Deserialize<'de> for Number {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                number(deserializer).map(Self)
+            }
+        }
+
+        let numbers: Vec<Number> = de::Deserialize::deserialize(deserializer)?;
+        Ok(numbers.into_iter().map(|Number(number)| number).collect())
+    }
+
     /// Such a field that may be null.
     pub fn optional_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
         struct Nullable;

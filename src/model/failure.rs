@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::Payload;
 use super::limits::{ERROR_DETAILS_MAX, ERROR_TEXT_MAX, NAME_MAX};
+use super::{Payload, RetryAfter};
 
-/// Why a task failed: `{"type", "message", "code", "retryable", "details", "stack"}`. It is kept by the task, by its
+/// Why a task failed: `{"type", "message", "code", "retryable", "retry_after", "details", "stack"}`. It is kept by the task, by its
 /// execution, by all above them that pass it up and by the dead letter; so its texts have a bound, and what is longer is
 /// cut and says so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,9 @@ pub struct Failure {
     /// False: no retry, whatever the policy says.
     #[serde(default = "yes")]
     pub retryable: bool,
+    /// The next attempt begins no sooner, whatever the policy says. What is kept is a time, and left out where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<RetryAfter>,
     #[serde(default, deserialize_with = "details")]
     pub details: Option<Payload>,
     #[serde(default, deserialize_with = "optional_text")]
@@ -89,6 +92,7 @@ impl Failure {
             message: error_text(message.into()),
             code: None,
             retryable: true,
+            retry_after: None,
             details: None,
             stack: None,
         }
@@ -102,8 +106,17 @@ impl Failure {
             message: error_text(self.message),
             code: self.code.map(|code| cut(code, NAME_MAX)),
             retryable: self.retryable,
+            retry_after: self.retry_after.and_then(RetryAfter::known),
             details: self.details.map(bounded_details),
             stack: self.stack.map(error_text),
+        }
+    }
+
+    /// How long the next attempt has to wait at least.
+    pub fn wait(&self) -> Option<std::time::Duration> {
+        match self.retry_after {
+            Some(RetryAfter::For(time)) => Some(time),
+            Some(RetryAfter::Text(_)) | None => None,
         }
     }
 

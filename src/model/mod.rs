@@ -14,6 +14,8 @@ mod payload;
 mod place;
 mod records;
 mod retry;
+mod retry_after;
+mod retry_header;
 mod schedule;
 mod secrets;
 mod state;
@@ -32,7 +34,8 @@ pub use options::*;
 pub use payload::Payload;
 pub use place::{StoreKind, store_kind};
 pub use records::{DeadLetter, Execution, Number, ProgressEntry, ProgressStatus, Signal, Task};
-pub use retry::{ANY_COMPANY, AfterDeath, AfterFailure, RetryPolicy, after_death, after_failure};
+pub use retry::{ANY_COMPANY, AfterDeath, AfterFailure, RetryPolicy, Tried, after_death, after_failure};
+pub use retry_after::{RETRY_AFTER_MAX, RetryAfter};
 pub use schedule::{
     BACKFILL_MAX, Overlap, Schedule, TIMES_MAX, TickKind, TickState, Timetable, When, may_be_tick, tick_id,
 };

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::duration::{from_seconds, seconds};
+use super::duration::{format_duration, from_seconds, seconds};
 use super::{Error, Failure, Result, error_text};
+
+/// Delays in a list: it is kept with each task that has a policy of its own.
+const DELAYS_MAX: usize = 1_000;
 
 /// How often, and after what delays, a function is tried. Delays are in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,8 +24,14 @@ pub struct RetryPolicy {
     pub initial_delay: f64,
     #[serde(deserialize_with = "seconds::number")]
     pub max_delay: f64,
+    /// The delay before each retry, in place of one that grows: the first before the first, and the last again and again.
+    #[serde(deserialize_with = "seconds::numbers")]
+    pub delays: Vec<f64>,
     /// Part of the delay by which chance moves it, up or down: 0 to 1.
     pub jitter: f64,
+    /// No retry begins later than this after the first attempt began.
+    #[serde(deserialize_with = "seconds::optional_number")]
+    pub max_elapsed: Option<f64>,
     /// Error types that are retried; empty means all.
     pub retry_for: Vec<String>,
     /// Error types that are never retried.
@@ -39,7 +48,9 @@ impl Default for RetryPolicy {
             backoff_factor: 2.0,
             initial_delay: 1.0,
             max_delay: 60.0,
+            delays: Vec::new(),
             jitter: 0.1,
+            max_elapsed: None,
             retry_for: Vec::new(),
             no_retry_for: Vec::new(),
             retry_children: false,
@@ -69,17 +80,78 @@ impl RetryPolicy {
         if !(0.0..=1.0).contains(&self.jitter) {
             return wrong("jitter", self.jitter.to_string(), "between 0 and 1");
         }
-        Ok(())
+        if self.delays.len() > DELAYS_MAX {
+            return wrong(
+                "delays",
+                format!("a list of {}", self.delays.len()),
+                "a list of 1000 at most; the last repeats",
+            );
+        }
+        if let Some(seconds) = self.delays.iter().find(|seconds| from_seconds(**seconds).is_none()) {
+            return wrong("delays", format!("a list with {seconds}"), "a list of numbers of seconds, 0 or more");
+        }
+        if let Some(seconds) = self.max_elapsed.filter(|seconds| from_seconds(*seconds).is_none()) {
+            return wrong("max_elapsed", seconds.to_string(), "a number of seconds, 0 or more");
+        }
+        self.check_one_kind_of_delay()
+    }
+
+    /// Delays are a list, or they grow. What stands at its default counts as not given: a policy that a store tells has
+    /// every field.
+    fn check_one_kind_of_delay(&self) -> Result<()> {
+        let default = Self::default();
+        let given = [
+            ("backoff_factor", self.backoff_factor != default.backoff_factor),
+            ("initial_delay", self.initial_delay != default.initial_delay),
+            ("max_delay", self.max_delay != default.max_delay),
+        ];
+        match given.iter().find(|(_, is_given)| *is_given && !self.delays.is_empty()) {
+            Some((field, _)) => Err(Error::invalid(format!(
+                "retry_policy has delays and {field}: give the delays one by one, or how they grow"
+            ))
+            .with("key", *field)),
+            None => Ok(()),
+        }
     }
 
     /// The delay before retry `n` (1 is the first); `chance` in 0..1 moves it by the jitter.
     pub fn delay(&self, n: u32, chance: f64) -> Duration {
+        let plain = self.plain_delay(n);
+        let moved = plain * (1.0 + self.jitter * (2.0 * chance - 1.0));
+        from_seconds(moved.max(0.0)).unwrap_or(Duration::ZERO)
+    }
+
+    fn plain_delay(&self, n: u32) -> f64 {
+        let place = usize::try_from(n.saturating_sub(1)).unwrap_or(usize::MAX);
+        if let Some(delay) = self.delays.get(place).or(self.delays.last()) {
+            return *delay;
+        }
         let exponent = i32::try_from(n.saturating_sub(1)).unwrap_or(i32::MAX);
         let grown = self.initial_delay * self.backoff_factor.powi(exponent);
         // `0 * inf` is NaN; a grown delay that is not a number is the longest one.
-        let plain = if grown.is_nan() { self.max_delay } else { grown.min(self.max_delay) };
-        let moved = plain * (1.0 + self.jitter * (2.0 * chance - 1.0));
-        from_seconds(moved.max(0.0)).unwrap_or(Duration::ZERO)
+        if grown.is_nan() { self.max_delay } else { grown.min(self.max_delay) }
+    }
+
+    /// Is that the time within which retries begin? `since_first`: from the beginning of the first attempt on.
+    fn allows(&self, since_first: Duration) -> bool {
+        self.max_elapsed.is_none_or(|most| since_first <= from_seconds(most).unwrap_or(Duration::MAX))
+    }
+
+    /// Why no attempt begins any more, if that is so: `retries` attempts have failed, the last with `failure`, and another
+    /// would begin now.
+    pub fn too_late(&self, retries: u32, since_first: Duration, failure: &Failure) -> Option<String> {
+        let late = retries > 0 && !self.allows(since_first);
+        late.then(|| error_text(self.late_text(retries, "its turn came", since_first, failure)))
+    }
+
+    fn late_text(&self, attempts: u32, what: &str, after: Duration, failure: &Failure) -> String {
+        let most = format_duration(from_seconds(self.max_elapsed.unwrap_or_default()).unwrap_or_default());
+        let after = format_duration(after);
+        format!(
+            "no retry begins later than {most} after the first attempt began (max_elapsed), and {what} after {after}; \
+             attempts that failed: {attempts}; the last with {}: {}",
+            failure.kind, failure.message
+        )
     }
 
     fn retries(&self, failure: &Failure) -> bool {
@@ -96,8 +168,17 @@ pub enum AfterFailure {
     DeadLetter { reason: String },
 }
 
-/// `attempts` have failed, this one included.
-pub fn after_failure(policy: &RetryPolicy, attempts: u32, failure: &Failure, chance: f64) -> AfterFailure {
+/// What has been tried of a task so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// So many attempts have failed, this one included.
+    pub attempts: u32,
+    /// Since the first of them began.
+    pub since_first: Duration,
+}
+
+pub fn after_failure(policy: &RetryPolicy, tried: Tried, failure: &Failure, chance: f64) -> AfterFailure {
+    let Tried { attempts, since_first } = tried;
     let letter = |reason| AfterFailure::DeadLetter { reason: error_text(reason) };
     if !failure.retryable {
         return letter(format!("{} is not retryable: {}", failure.kind, failure.message));
@@ -111,7 +192,13 @@ pub fn after_failure(policy: &RetryPolicy, attempts: u32, failure: &Failure, cha
             policy.max_attempts, failure.kind, failure.message
         ));
     }
-    AfterFailure::Retry { delay: policy.delay(attempts, chance) }
+    // Who was asked to come back later does so, whatever the policy says.
+    let delay = policy.delay(attempts, chance).max(failure.wait().unwrap_or_default());
+    let begins = since_first.saturating_add(delay);
+    if !policy.allows(begins) {
+        return letter(policy.late_text(attempts, "the next would begin", begins, failure));
+    }
+    AfterFailure::Retry { delay }
 }
 
 /// So many bodies may run at once where a task runs that may, or may not, have killed a worker: that it begins is
@@ -159,6 +246,79 @@ pub fn after_death(policy: &RetryPolicy, begun: Option<u32>, crashes: u32) -> Af
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::RetryAfter;
+
+    fn after(policy: &RetryPolicy, attempts: u32, seconds: u64, failure: &Failure) -> AfterFailure {
+        after_failure(policy, Tried { attempts, since_first: Duration::from_secs(seconds) }, failure, 0.5)
+    }
+
+    #[test]
+    fn a_list_of_delays_is_gone_through_and_its_last_one_repeats() {
+        let policy = RetryPolicy { delays: vec![1.0, 5.0, 0.5], jitter: 0.0, ..RetryPolicy::default() };
+        let delays: Vec<u128> = [1, 2, 3, 4, u32::MAX].map(|n| policy.delay(n, 0.5).as_millis()).into();
+        assert_eq!(delays, [1000, 5000, 500, 500, 500]);
+        let moved = RetryPolicy { jitter: 0.5, ..policy.clone() };
+        assert_eq!([0.0, 1.0].map(|chance| moved.delay(2, chance).as_millis()), [2500, 7500]);
+        // How often is not said by its length.
+        let failure = Failure::new("Timeout", "slow");
+        assert!(matches!(after(&policy, 2, 0, &failure), AfterFailure::Retry { .. }));
+        assert!(matches!(after(&policy, 3, 0, &failure), AfterFailure::DeadLetter { .. }));
+    }
+
+    #[test]
+    fn delays_are_a_list_or_they_grow() {
+        let list = RetryPolicy { delays: vec![1.0], ..RetryPolicy::default() };
+        list.check().unwrap();
+        for both in [
+            RetryPolicy { backoff_factor: 3.0, ..list.clone() },
+            RetryPolicy { initial_delay: 3.0, ..list.clone() },
+            RetryPolicy { max_delay: 3.0, ..list.clone() },
+        ] {
+            assert!(both.check().unwrap_err().message().contains("one by one"), "{both:?}");
+        }
+        let message = |policy: RetryPolicy| policy.check().unwrap_err().message().to_owned();
+        assert!(message(RetryPolicy { delays: vec![1.0, -1.0], ..list.clone() }).contains("a list with -1"));
+        assert!(message(RetryPolicy { delays: vec![1.0; 1001], ..list.clone() }).contains("a list of 1001"));
+        assert!(message(RetryPolicy { max_elapsed: Some(-2.0), ..list }).contains("max_elapsed is -2"));
+    }
+
+    #[test]
+    fn no_retry_begins_after_the_time_for_all_of_them() {
+        let policy = RetryPolicy {
+            max_attempts: 9,
+            delays: vec![10.0],
+            max_elapsed: Some(60.0),
+            jitter: 0.0,
+            ..RetryPolicy::default()
+        };
+        let failure = Failure::new("Timeout", "slow");
+        assert!(matches!(after(&policy, 1, 50, &failure), AfterFailure::Retry { .. }));
+        let AfterFailure::DeadLetter { reason } = after(&policy, 2, 51, &failure) else {
+            panic!("it would begin at 61 s")
+        };
+        assert!(reason.contains("later than 1m after the first attempt began (max_elapsed)"), "{reason}");
+        assert!(
+            reason.contains("would begin after 1m1s; attempts that failed: 2; the last with Timeout: slow"),
+            "{reason}"
+        );
+        let late = |retries, seconds| policy.too_late(retries, Duration::from_secs(seconds), &failure);
+        assert_eq!((late(0, 99), late(1, 60)), (None, None));
+        assert!(late(1, 61).unwrap().contains("its turn came after 1m1s"));
+    }
+
+    #[test]
+    fn who_is_asked_to_come_back_later_does_so() {
+        let policy = RetryPolicy { jitter: 0.0, ..RetryPolicy::default() };
+        let asked = |seconds| {
+            let retry_after = Some(RetryAfter::For(Duration::from_secs(seconds)));
+            Failure { retry_after, ..Failure::new("TooManyRequests", "slow down") }
+        };
+        let delay = |seconds| AfterFailure::Retry { delay: Duration::from_secs(seconds) };
+        assert_eq!(after(&policy, 2, 0, &asked(90)), delay(90));
+        assert_eq!(after(&policy, 2, 0, &asked(1)), delay(2));
+        let bounded = RetryPolicy { max_elapsed: Some(60.0), ..policy };
+        assert!(matches!(after(&bounded, 1, 0, &asked(90)), AfterFailure::DeadLetter { .. }));
+    }
 
     #[test]
     fn delays_grow_to_the_largest_and_jitter_stays_in_bounds() {
@@ -173,8 +333,8 @@ mod tests {
     fn the_first_run_counts_as_an_attempt() {
         let policy = RetryPolicy { max_attempts: 2, jitter: 0.0, ..RetryPolicy::default() };
         let failure = Failure::new("Timeout", "slow");
-        assert_eq!(after_failure(&policy, 1, &failure, 0.5), AfterFailure::Retry { delay: Duration::from_secs(1) });
-        assert!(matches!(after_failure(&policy, 2, &failure, 0.5), AfterFailure::DeadLetter { .. }));
+        assert_eq!(after(&policy, 1, 0, &failure), AfterFailure::Retry { delay: Duration::from_secs(1) });
+        assert!(matches!(after(&policy, 2, 0, &failure), AfterFailure::DeadLetter { .. }));
     }
 
     #[test]
@@ -184,11 +344,11 @@ mod tests {
             no_retry_for: vec!["Fatal".into()],
             ..RetryPolicy::default()
         };
-        let after = |kind: &str| after_failure(&policy, 1, &Failure::new(kind, ""), 0.5);
-        assert!(matches!(after("Timeout"), AfterFailure::Retry { .. }));
-        assert!(matches!(after("Fatal"), AfterFailure::DeadLetter { .. }));
-        assert!(matches!(after("Other"), AfterFailure::DeadLetter { .. }));
-        let last = after_failure(&RetryPolicy::default(), 1, &Failure::new("Timeout", "").final_(), 0.5);
+        let first = |kind: &str| after(&policy, 1, 0, &Failure::new(kind, ""));
+        assert!(matches!(first("Timeout"), AfterFailure::Retry { .. }));
+        assert!(matches!(first("Fatal"), AfterFailure::DeadLetter { .. }));
+        assert!(matches!(first("Other"), AfterFailure::DeadLetter { .. }));
+        let last = after(&RetryPolicy::default(), 1, 0, &Failure::new("Timeout", "").final_());
         assert!(matches!(last, AfterFailure::DeadLetter { .. }));
     }
 

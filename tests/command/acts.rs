@@ -1,6 +1,8 @@
 //! Acting: dispatch, signal, cancel, wait, retry, resume, and dead letters.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use stent::model::ExecutionState;
 
@@ -12,6 +14,7 @@ on_both! {
     a_signal_wakes_who_waits,
     a_failed_path_runs_again,
     what_waits_for_a_retry_begins_now,
+    what_was_put_off_is_shown_with_its_count,
     letters_are_seen_to_by_filters,
     schedules_are_put_looked_at_and_acted_on,
     what_cannot_be_is_refused,
@@ -96,12 +99,32 @@ fn what_waits_for_a_retry_begins_now(place: Where) {
     until("its first attempt has failed", || failed() == 1);
     healed.store(true, Ordering::SeqCst);
     let shown = house.say(&["show", &id]).ok().out;
-    assert!(shown.contains("FAILED ATTEMPT") && shown.contains("Flaky: not yet"), "{shown}");
+    assert!(shown.contains("EARLIER ATTEMPT") && shown.contains("Flaky: not yet"), "{shown}");
     assert!(shown.contains(&format!("To begin it now: stent retry {id}")), "{shown}");
     let said = house.say(&["--json", "retry", &id]).ok().json();
     assert_eq!(said["hastened"].as_array().unwrap().len(), 1, "{said}");
     assert_eq!(house.say(&["wait", &id]).ok().out, "1\n");
     assert_eq!(house.say(&["retry", &id]).code, 4);
+}
+
+fn what_was_put_off_is_shown_with_its_count(place: Where) {
+    let house = House::new(place);
+    let ripe = Arc::new(AtomicBool::new(false));
+    let is_ripe = Arc::clone(&ripe);
+    house.function("apple", move |task| match (is_ripe.load(Ordering::SeqCst), task.info().snoozes) {
+        (true, _) => task.complete("1".into()),
+        (false, 0) => task.snooze(Duration::ZERO),
+        (false, _) => task.snooze(Duration::from_secs(3600)),
+    });
+    let _worker = house.worker();
+    let id = house.dispatch("apple").to_string();
+    let shown = || house.say(&["show", &id]).ok().out;
+    until("it was put off twice", || shown().contains("Snoozed: not now: again in 1h (snoozes so far: 2)"));
+    assert!(shown().contains("Snoozed: not now: again in 0s (snoozes so far: 1)"), "{}", shown());
+    assert!(shown().contains("begins "), "{}", shown());
+    ripe.store(true, Ordering::SeqCst);
+    assert_eq!(house.say(&["--json", "retry", &id]).ok().json()["hastened"].as_array().unwrap().len(), 1);
+    assert_eq!(house.say(&["wait", &id]).ok().out, "1\n");
 }
 
 fn letters_are_seen_to_by_filters(place: Where) {

@@ -113,6 +113,10 @@ impl World {
         let delay = if self.one_in(2) { 0.0 } else { LONG.as_secs_f64() };
         let (max_attempts, max_deaths) = (self.rng.random_range(1..4), self.rng.random_range(1..3));
         let policy = RetryPolicy { max_attempts, max_deaths, ..RetryPolicy::default() };
+        if self.one_in(3) {
+            let later = self.one_in(2).then_some(LONG.as_secs_f64());
+            return RetryPolicy { delays: [delay].into_iter().chain(later).collect(), jitter: 0.0, ..policy };
+        }
         RetryPolicy { initial_delay: delay, max_delay: delay, jitter: 0.0, ..policy }
     }
 

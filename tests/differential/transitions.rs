@@ -153,11 +153,15 @@ impl World {
             14..35 => self.complete(of),
             35..43 => Outcome::DeadLetter { failure: failure(), reason: "attempts used up".to_owned() },
             43..47 => Outcome::PassUp { failure: failure() },
-            47..53 => {
+            47..50 => {
+                let delay = if self.one_in(3) { self.long_or_short() } else { Duration::ZERO };
+                Outcome::Snooze { delay }
+            }
+            50..54 => {
                 let delay = if self.one_in(3) { self.long_or_short() } else { Duration::ZERO };
                 Outcome::Retry { failure: failure(), delay, reopen: self.one_in(2) }
             }
-            53..83 => self.suspend(of, of.ops + more),
+            54..83 => self.suspend(of, of.ops + more),
             83..89 => Outcome::Release,
             89..92 => {
                 let failure = Failure::new("Nondeterminism", "other");

@@ -20,6 +20,7 @@ mod old_stores;
 mod options;
 mod order;
 mod replays;
+mod retries;
 mod schedules;
 mod spans;
 mod strays;

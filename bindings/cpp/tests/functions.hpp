@@ -52,6 +52,18 @@ inline void add_activities(stent::executor &executor) {
             return attempt;
         },
         stent::function_options().retry_policy(stent::retry_policy().max_attempts(5).initial_delay(20ms).jitter(0)));
+    executor.handle(
+        "cpp.patient",
+        [](task &task) -> std::vector<int> {
+            if (task.snoozes() == 0) {
+                task.snooze(20ms);
+                return {};
+            }
+            if (task.attempt() == 1) throw stent::failure("Busy", "come back later").retry_after("1");
+            return {task.snoozes(), task.attempt()};
+        },
+        stent::function_options().retry_policy(
+            stent::retry_policy().max_attempts(5).delays({20ms}).max_elapsed(1h).jitter(0)));
     executor.handle("cpp.charge", [](task &, std::string card) {
         throw stent::failure("CardDeclined", "the card " + card + " was declined")
             .code("card_declined")
@@ -126,6 +138,13 @@ inline void add_orchestrators(stent::executor &executor) {
         return payloads;
     });
     executor.handle("cpp.retried", [](task &task, int times) { return task.call<int>("cpp.flaky", args(times)); });
+    executor.handle("cpp.put_off", [](task &task) {
+        if (task.snoozes() == 0) {
+            task.snooze("20ms");
+            return json();
+        }
+        return json(std::vector<json>{task.snoozes(), task.call("cpp.patient", args())});
+    });
     executor.handle("cpp.purchase",
                     [](task &task, std::string card, bool caught) { return purchase(task, card, caught); });
     executor.handle(

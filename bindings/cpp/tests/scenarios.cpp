@@ -68,6 +68,14 @@ TEST_CASE_TEMPLATE("scenario_retry", Store, sqlite, postgres) {
     CHECK(here.run("retried", args(2)) == "3");
 }
 
+TEST_CASE_TEMPLATE("scenario_snooze", Store, sqlite, postgres) {
+    place<Store> here;
+    const auto worker = here.worker();
+    const auto began = std::chrono::steady_clock::now();
+    CHECK(tight(here.run("put_off", args())) == "[1,[1,2]]");
+    CHECK(std::chrono::steady_clock::now() - began >= 1s);
+}
+
 TEST_CASE_TEMPLATE("scenario_failure", Store, sqlite, postgres) {
     place<Store> here;
     const auto worker = here.worker();

@@ -32,6 +32,21 @@ export function registerAll(stent: Stent): void {
       return attempt;
     },
   );
+  activity(
+    `${P}patient`,
+    { retryPolicy: { maxAttempts: 5, delays: ["20ms"], maxElapsed: "1h", jitter: 0 } },
+    (context) => {
+      const { attempt, snoozes } = context.info;
+      if (snoozes === 0) return context.snooze("20ms");
+      if (attempt === 1) throw new ApplicationError("Busy", "come back later", { retryAfter: "1" });
+      return [snoozes, attempt];
+    },
+  );
+  activity(`${P}put_off`, async (context) => {
+    const { snoozes } = context.info;
+    if (snoozes === 0) throw context.snooze(0.02);
+    return [snoozes, await context.call(`${P}patient`, [])];
+  });
   activity(`${P}charge`, (_, card: string) => {
     const more = { code: "card_declined", details: { card }, retryable: false };
     throw new ApplicationError("CardDeclined", `the card ${card} was declined`, more);

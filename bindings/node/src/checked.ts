@@ -103,7 +103,7 @@ export function failureOf(thrown: unknown, values: Values): Failure {
   if (!(thrown instanceof Error)) {
     return { type: "Error", message: typeof thrown === "string" ? thrown : String(thrown) };
   }
-  const more = thrown as Error & Partial<Failure>;
+  const more = thrown as Error & Partial<Failure> & { retryAfter?: unknown };
   const failure: Failure = {
     type: thrown instanceof StentError ? thrown.status : thrown.name || thrown.constructor.name,
     message: thrown.message,
@@ -111,6 +111,8 @@ export function failureOf(thrown: unknown, values: Values): Failure {
   };
   if (typeof more.code === "string") failure.code = more.code;
   if (typeof more.retryable === "boolean") failure.retryable = more.retryable;
+  const { retryAfter } = more;
+  if (typeof retryAfter === "number" || typeof retryAfter === "string") failure.retry_after = retryAfter;
   return withDetails(failure, more.details, values);
 }
 

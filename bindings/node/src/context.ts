@@ -6,7 +6,7 @@ import { type HandlerLog, handlerLog, type Log } from "./log";
 import { native } from "./native";
 import { type CallOptions, decode, type Duration, encodeText, type StepOptions, type WaitSignalOptions } from "./options";
 import { fromJson } from "./payload";
-import { ContinueAs, type DurablePromise, type Read, type Run } from "./run";
+import { ContinueAs, Snooze, type DurablePromise, type Read, type Run } from "./run";
 import { parse, parseArgs } from "./schema";
 import type { Values } from "./values";
 
@@ -31,6 +31,8 @@ export interface TaskInfo {
   /** What the last attempt said by `heartbeat`. */
   heartbeat: unknown;
   run: number;
+  /** How often it was put off by `Snooze`. */
+  snoozes: number;
   createdAt: string;
   /** Its execution was cancelled or timed out, and this run is to clean up. */
   cleanup: boolean;
@@ -193,5 +195,10 @@ export class Context {
   /** To be returned: the task starts over with these arguments, an empty record and the signals not taken. */
   continueAs(...args: unknown[]): ContinueAs {
     return new ContinueAs(args);
+  }
+
+  /** To be returned: the handler runs again after this time, from the top and with its record; no attempt is charged. */
+  snooze(duration: number | string): Snooze {
+    return new Snooze(duration);
   }
 }

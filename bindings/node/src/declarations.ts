@@ -105,6 +105,7 @@ export const declarations = {
   taskCancelOp: ["stent_task_cancel_op", "int32_t", "void *", "uint32_t", "void *"],
   taskComplete: ["stent_task_complete", "int32_t", "void *", "const char *", "void *"],
   taskFail: ["stent_task_fail", "int32_t", "void *", "const char *", "void *"],
+  taskSnooze: ["stent_task_snooze", "int32_t", "void *", "const char *", "void *"],
   taskSuspend: ["stent_task_suspend", "int32_t", "void *", "void *"],
   taskContinue: ["stent_task_continue", "int32_t", "void *", "const char *", "void *"],
   taskProgress: ["stent_task_progress", "int32_t", "void *", "const char *", "void *"],

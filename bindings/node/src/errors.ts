@@ -29,6 +29,8 @@ export interface Failure {
   message: string;
   code?: string | null | undefined;
   retryable?: boolean | undefined;
+  /** Seconds, or the text of an HTTP header Retry-After. */
+  retry_after?: number | string | undefined;
   details?: unknown;
   stack?: string | null | undefined;
 }
@@ -111,13 +113,16 @@ export class ApplicationError extends Error implements Failure {
   readonly code: string | null;
   readonly details: unknown;
   readonly retryable: boolean;
+  /** No attempt sooner than in so many seconds; or the text of an HTTP header Retry-After, as it came. */
+  readonly retryAfter: number | string | undefined;
 
-  constructor(type: string, message: string, more: { code?: string | undefined; details?: unknown; retryable?: boolean | undefined } = {}) {
+  constructor(type: string, message: string, more: { code?: string | undefined; details?: unknown; retryable?: boolean | undefined; retryAfter?: number | string | null | undefined } = {}) {
     super(message);
     this.name = type;
     this.type = type;
     this.code = more.code ?? null;
     this.details = more.details ?? null;
     this.retryable = more.retryable ?? true;
+    this.retryAfter = more.retryAfter ?? undefined;
   }
 }

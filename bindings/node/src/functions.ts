@@ -4,14 +4,14 @@ import type { Context } from "./context";
 import { misuse } from "./errors";
 import type { FunctionOptions } from "./options";
 import { Reference, type Schemas, shown, SignalReference } from "./references";
-import type { ContinueAs } from "./run";
+import type { ContinueAs, Snooze } from "./run";
 import { type ArgsIn, type ArgsOut, type ArgsSchema, type InputOf, type OutputOf, type StandardSchemaV1 } from "./schema";
 
 /** A function that others call by its name. */
 export type Handler = (context: Context, ...args: any[]) => unknown;
 
 /** What comes of a handler's result: undefined arrives as null. */
-export type Outcome<T> = Awaited<T> extends infer R ? (R extends ContinueAs ? never : R extends void | undefined ? null : R) : never;
+export type Outcome<T> = Awaited<T> extends infer R ? (R extends ContinueAs | Snooze ? never : R extends void | undefined ? null : R) : never;
 
 /** A function with its handler: what `register` takes. */
 export class Definition<Args extends any[] = any[], Result = unknown> extends Reference<Args, Result> {
@@ -29,7 +29,7 @@ export class Definition<Args extends any[] = any[], Result = unknown> extends Re
   }
 }
 
-type Returned<T> = T | ContinueAs | Promise<T | ContinueAs>;
+type Returned<T> = T | ContinueAs | Snooze | Promise<T | ContinueAs | Snooze>;
 type None = undefined;
 
 /** The shapes of `define` and `register`. */

@@ -43,7 +43,7 @@ export type {
   Tick,
   WorkerStatus,
 } from "./records";
-export { ContinueAs, DurablePromise } from "./run";
+export { ContinueAs, DurablePromise, Snooze } from "./run";
 export type { StandardSchemaV1 } from "./schema";
 export { type OpenOptions, Stent } from "./stent";
 export { type RunOptions, Worker } from "./worker";

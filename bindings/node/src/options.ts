@@ -17,8 +17,12 @@ export interface RetryPolicy {
   backoffFactor?: number | undefined;
   initialDelay?: Duration | undefined;
   maxDelay?: Duration | undefined;
+  /** The delay before each retry, one by one, in place of the three above; the last one repeats. */
+  delays?: Duration[] | undefined;
   /** The part of the delay by which chance moves it: 0 to 1. */
   jitter?: number | undefined;
+  /** No retry begins later than this after the first attempt began. */
+  maxElapsed?: Duration | undefined;
   /** The failure types that are retried; empty: all. */
   retryFor?: string[] | undefined;
   noRetryFor?: string[] | undefined;
@@ -290,7 +294,9 @@ export const OPTIONS = {
     backoffFactor: true,
     initialDelay: true,
     maxDelay: true,
+    delays: true,
     jitter: true,
+    maxElapsed: true,
     retryFor: true,
     noRetryFor: true,
     retryChildren: true,

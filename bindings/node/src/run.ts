@@ -16,6 +16,14 @@ export class ContinueAs {
   constructor(readonly args: readonly unknown[]) {}
 }
 
+/** A result that says: not now. Returned or thrown, the handler runs again after this time, with its record; no attempt is charged. */
+export class Snooze {
+  declare protected readonly brand: undefined;
+
+  /** A number of seconds, or text such as "1h30m". */
+  constructor(readonly duration: number | string) {}
+}
+
 /** The promise of a durable operation. */
 export class DurablePromise<T> extends Promise<T> {
   /** Cancels the operation, if it has not ended: a call with all that it called, a sleep, a wait. */
@@ -221,6 +229,7 @@ export class Run implements Hosted {
   }
 
   private complete(value: unknown): void {
+    if (value instanceof Snooze) return this.snooze(value);
     const end = attempt(() => {
       if (value instanceof ContinueAs) return this.continueText(value);
       // As who waits for it will see it.
@@ -233,6 +242,10 @@ export class Run implements Hosted {
     this.close(finish(this.task, end, errorOut));
   }
 
+  private snooze({ duration }: Snooze): void {
+    this.close(native.taskSnooze(this.task, String(duration), errorOut));
+  }
+
   private continueText(next: ContinueAs): string {
     const place = `the new arguments of '${this.name}'`;
     parseArgs(this.schemas.args, next.args, place);
@@ -240,6 +253,7 @@ export class Run implements Hosted {
   }
 
   private fail(thrown: unknown): void {
+    if (thrown instanceof Snooze) return this.snooze(thrown);
     this.close(native.taskFail(this.task, this.failureText(thrown), errorOut), true);
   }
 

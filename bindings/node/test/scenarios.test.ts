@@ -88,6 +88,12 @@ const SCENARIOS: Record<string, Body> = {
     assert.equal(await (await stent.dispatch("node.retried", [2])).result(), 3);
   },
 
+  async snooze(stent) {
+    const began = performance.now();
+    assert.deepEqual(await (await stent.dispatch("node.put_off", [])).result(), [1, [1, 2]]);
+    assert.ok(performance.now() - began >= 1000);
+  },
+
   async failure(stent) {
     assert.deepEqual(await (await stent.dispatch("node.purchase", ["42", true])).result(), cardDeclined);
     const { failure } = await failureOf(await stent.dispatch("node.purchase", ["42", false]));

@@ -45,6 +45,18 @@ def flaky(times: int) -> int:
     return attempt
 
 
+@stent.activity(
+    name="python.patient", retry_policy={"max_attempts": 5, "delays": ["20ms"], "max_elapsed": "1h", "jitter": 0}
+)
+def patient() -> list[int]:
+    here = stent.current()
+    if here.snoozes == 0:
+        raise stent.Snooze("20ms")
+    if here.attempt == 1:
+        raise stent.Failure("Busy", "come back later", retry_after="1")
+    return [here.snoozes, here.attempt]
+
+
 @stent.activity(name="python.charge")
 def charge(card: str) -> None:
     raise stent.Failure(
@@ -86,4 +98,4 @@ def reverse(given: bytes) -> bytes:
     return given[::-1]
 
 
-ACTIVITIES = (greet, add, square, flaky, charge, append, mark, until_cancelled, reverse)
+ACTIVITIES = (greet, add, square, flaky, patient, charge, append, mark, until_cancelled, reverse)

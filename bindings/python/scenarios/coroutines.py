@@ -8,7 +8,7 @@ from typing import Any
 import stent
 from stent import Context
 
-from .activities import ACTIVITIES, add, append, charge, flaky, greet, mark, square, until_cancelled
+from .activities import ACTIVITIES, add, append, charge, flaky, greet, mark, patient, square, until_cancelled
 
 
 @stent.durable(name="python.hello")
@@ -54,6 +54,13 @@ async def inbox(ctx: Context, n: int) -> list[Any]:
 @stent.durable(name="python.retried")
 async def retried(ctx: Context, times: int) -> int:
     return await ctx.call(flaky, times)
+
+
+@stent.durable(name="python.put_off")
+async def put_off(ctx: Context) -> list[Any]:
+    if ctx.snoozes == 0:
+        raise stent.Snooze(0.02)
+    return [ctx.snoozes, await ctx.call(patient)]
 
 
 @stent.durable(name="python.purchase")
@@ -113,6 +120,7 @@ HANDLERS = (
     sleeper,
     inbox,
     retried,
+    put_off,
     purchase,
     throws,
     holder,

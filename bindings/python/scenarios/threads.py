@@ -7,7 +7,7 @@ from typing import Any
 import stent
 from stent.sync import Context
 
-from .activities import ACTIVITIES, add, append, charge, flaky, greet, mark, square, until_cancelled
+from .activities import ACTIVITIES, add, append, charge, flaky, greet, mark, patient, square, until_cancelled
 
 
 @stent.durable(name="python.hello")
@@ -52,6 +52,13 @@ def inbox(ctx: Context, n: int) -> list[Any]:
 @stent.durable(name="python.retried")
 def retried(ctx: Context, times: int) -> int:
     return ctx.call(flaky, times)
+
+
+@stent.durable(name="python.put_off")
+def put_off(ctx: Context) -> list[Any]:
+    if ctx.snoozes == 0:
+        raise stent.Snooze(0.02)
+    return [ctx.snoozes, ctx.call(patient)]
 
 
 @stent.durable(name="python.purchase")
@@ -111,6 +118,7 @@ HANDLERS = (
     sleeper,
     inbox,
     retried,
+    put_off,
     purchase,
     throws,
     holder,

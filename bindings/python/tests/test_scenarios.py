@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import signal
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,14 @@ async def test_retry(host: Host) -> None:
     async with host.running() as (executor, _):
         execution = await executor.dispatch("python.retried", 2)
         assert await execution.result(PATIENCE) == 3
+
+
+async def test_snooze(host: Host) -> None:
+    async with host.running() as (executor, _):
+        began = time.monotonic()
+        execution = await executor.dispatch("python.put_off")
+        assert await execution.result(PATIENCE) == [1, [1, 2]]
+        assert time.monotonic() - began >= 1
 
 
 async def test_failure(host: Host) -> None:

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{End, Ending};
 use crate::model::{
-    ANY_COMPANY, AfterDeath, AfterFailure, Failure, Id, Payload, Result, RetryPolicy, TaskKind, TaskState, after_death,
-    after_failure,
+    ANY_COMPANY, AfterDeath, AfterFailure, Failure, Id, Payload, Result, RetryPolicy, TaskKind, TaskState, Tried,
+    after_death, after_failure,
 };
 
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(in crate::backend) struct Row<'a> {
     pub state: TaskState,
     pub name: &'a str,
     pub retries: u32,
+    /// From the beginning of its first attempt to now.
+    pub since_first: Duration,
 }
 
 /// `policy` is called only if it is needed; `chance` (0 to 1) is the random part of a retry's delay.
@@ -48,7 +50,8 @@ pub(in crate::backend) fn when_due(
         (TaskKind::Orchestrator | TaskKind::Activity, TaskState::Waiting) => {
             let why = "the attempt took longer than the function's timeout, waits included";
             let failure = Failure::new("Timeout", why);
-            let after = after_failure(&policy()?, row.retries + 1, &failure, chance);
+            let tried = Tried { attempts: row.retries + 1, since_first: row.since_first };
+            let after = after_failure(&policy()?, tried, &failure, chance);
             failed(row.id, row.parent, after, failure)
         }
         (TaskKind::Orchestrator | TaskKind::Activity | TaskKind::Step, _) => Due::Nothing,
@@ -120,9 +123,12 @@ fn failed(id: Id, parent: Option<Id>, after: AfterFailure, failure: Failure) -> 
 mod tests {
     use super::*;
 
+    const HOUR: Duration = Duration::from_secs(3600);
+
     fn due(kind: TaskKind, state: TaskState, retries: u32) -> Due {
-        let row = Row { id: Id::nil(), parent: None, kind, state, name: "go", retries };
-        when_due(&row, || Ok(RetryPolicy { max_attempts: 2, jitter: 0.0, ..RetryPolicy::default() }), 0.5).unwrap()
+        let row = Row { id: Id::nil(), parent: None, kind, state, name: "go", retries, since_first: HOUR };
+        let policy = RetryPolicy { max_attempts: 2, jitter: 0.0, max_elapsed: Some(3601.0), ..RetryPolicy::default() };
+        when_due(&row, || Ok(policy), 0.5).unwrap()
     }
 
     #[test]
@@ -141,6 +147,20 @@ mod tests {
         assert!(matches!(first, Due::Retry { delay, .. } if delay == Duration::from_secs(1)));
         let last = due(TaskKind::Orchestrator, TaskState::Waiting, 1);
         assert!(matches!(last, Due::End(End { dead_letter: Some(_), .. })));
+        let late = Row {
+            id: Id::nil(),
+            parent: None,
+            kind: TaskKind::Activity,
+            state: TaskState::Waiting,
+            name: "go",
+            retries: 0,
+            since_first: HOUR,
+        };
+        let policy = RetryPolicy { max_elapsed: Some(3600.0), jitter: 0.0, ..RetryPolicy::default() };
+        let Due::End(End { dead_letter: Some(reason), .. }) = when_due(&late, || Ok(policy), 0.5).unwrap() else {
+            panic!("it would begin a second too late")
+        };
+        assert!(reason.contains("max_elapsed"), "{reason}");
         let died = |begun, crashes| {
             let left = Left { id: Id::nil(), parent: None, worker: None, begun, company: Some(7), crashes };
             when_lease_ended(&left, &RetryPolicy { max_attempts: 1, ..RetryPolicy::default() })

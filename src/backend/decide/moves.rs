@@ -311,6 +311,8 @@ mod tests {
             opened: None,
             crashes: 0,
             deaths: 0,
+            snoozes: 0,
+            first_started_at: None,
             company: None,
             cleanup: None,
             parked: false,

@@ -1,6 +1,7 @@
 //! How a transition changes its task, and why a transition is refused.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::{End, Ending};
 use crate::backend::{Commands, Extent, Outcome, Spawn, SpawnKind, Transition, Verdict};
@@ -15,6 +16,7 @@ pub(in crate::backend) enum Move {
     Release = 3,
     Park = 4,
     Continue = 5,
+    Snooze = 6,
 }
 
 /// A change, with the values that it writes.
@@ -31,19 +33,20 @@ pub(in crate::backend) struct Moved<'a> {
 impl Moved<'_> {
     /// The task may be claimed from now on.
     pub fn makes_work(&self) -> bool {
-        matches!(self.how, Move::Retry | Move::Release | Move::Continue) && self.at.is_none()
+        matches!(self.how, Move::Retry | Move::Release | Move::Continue | Move::Snooze) && self.at.is_none()
     }
 }
 
 /// `None`: the outcome ends the task.
 pub(in crate::backend) fn moved(outcome: &Outcome, now: Timestamp) -> Option<Moved<'_>> {
     let plain = |how| Moved { how, failure: None, at: None, version: None, args: None };
+    let later = |delay: Duration| (!delay.is_zero()).then(|| now.after(delay));
     Some(match outcome {
         Outcome::Hold => plain(Move::Hold),
         Outcome::Retry { failure, delay, .. } => {
-            let at = (!delay.is_zero()).then(|| now.after(*delay));
-            Moved { failure: Some(failure), at, ..plain(Move::Retry) }
+            Moved { failure: Some(failure), at: later(*delay), ..plain(Move::Retry) }
         }
+        Outcome::Snooze { delay } => Moved { at: later(*delay), ..plain(Move::Snooze) },
         Outcome::Suspend { .. } => plain(Move::Suspend),
         Outcome::Release => plain(Move::Release),
         Outcome::Park { failure, version } => {
@@ -68,6 +71,7 @@ pub(in crate::backend) fn end_of(Transition { held, outcome, commands }: &Transi
         Outcome::PassUp { failure } => Some(end(Ending::Failed(failure.clone()))),
         Outcome::Hold
         | Outcome::Retry { .. }
+        | Outcome::Snooze { .. }
         | Outcome::Suspend { .. }
         | Outcome::Release
         | Outcome::Park { .. }
@@ -85,6 +89,7 @@ fn ended_state(outcome: &Outcome) -> Option<TaskState> {
         Outcome::DeadLetter { .. } | Outcome::PassUp { .. } => Some(TaskState::Failed),
         Outcome::Hold
         | Outcome::Retry { .. }
+        | Outcome::Snooze { .. }
         | Outcome::Suspend { .. }
         | Outcome::Release
         | Outcome::Park { .. }
@@ -163,8 +168,6 @@ fn is_recorded(Transition { commands, outcome, .. }: &Transition, standing: &Sta
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::backend::Held;
 

@@ -14,7 +14,7 @@ use super::{attempts, cancel, ends, restart};
 use crate::backend::decide::{self, End, Ending, Moved, Standing};
 use crate::backend::{Commands, Extent, Held, Outcome, Spawn, SpawnKind, Transition, Verdict};
 use crate::codec;
-use crate::model::{Failure, Id, Result, Timestamp};
+use crate::model::{Id, Result, Timestamp};
 
 /// Records transitions in order, each with its own verdict.
 pub(super) async fn apply(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<Vec<Verdict>> {
@@ -95,6 +95,7 @@ async fn begin_anew(
             | Outcome::DeadLetter { .. }
             | Outcome::PassUp { .. }
             | Outcome::Suspend { .. }
+            | Outcome::Snooze { .. }
             | Outcome::Release
             | Outcome::Park { .. } => {}
         }
@@ -161,7 +162,8 @@ async fn move_tasks(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<HashS
             .int(commands.from.map(|from| i64::from(from.ops)))
             .int(commands.from.map(|from| i64::from(from.effects)))
             .int(commands.begun.map(i64::from))
-            .made(retried(outcome).map(|failure| attempts::rest_of_line(failure, tx.now)));
+            .made(line_of(outcome, tx.now))
+            .time(tx.now);
     }
     let found = tx.fetch(&call.by_id()).await?;
     for row in &found {
@@ -172,10 +174,11 @@ async fn move_tasks(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<HashS
     found.iter().map(|row| row.id("id")).collect()
 }
 
-/// Why the attempt failed, if another follows.
-fn retried(outcome: &Outcome) -> Option<&Failure> {
+/// How the attempt ended, if another follows.
+fn line_of(outcome: &Outcome, now: Timestamp) -> Option<String> {
     match outcome {
-        Outcome::Retry { failure, .. } => Some(failure),
+        Outcome::Retry { failure, .. } => Some(attempts::rest_of_line(failure, now)),
+        Outcome::Snooze { delay } => Some(attempts::rest_of_snooze(*delay, now)),
         _ => None,
     }
 }

@@ -1,6 +1,8 @@
-//! Attempts that failed and were followed by another. Each is a line in `tasks.attempts`, the newest first, of which so much
+//! Attempts that failed, or said "not now", and were followed by another. Each is a line in `tasks.attempts`, the newest first, of which so much
 //! is kept as has room; they are written with the retry itself, so an attempt that succeeds writes nothing. The statement
-//! puts before the line what the row knows: when the attempt began, and who held it.
+//! puts before the line what the row knows: when the attempt began, who held it, and the how-manieth snooze it is.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +10,7 @@ use super::session::Session;
 use super::statements::TASKS_ATTEMPTS;
 use crate::backend::Attempt;
 use crate::codec::{self, from_json};
-use crate::model::{Failure, Id, Result, Timestamp};
+use crate::model::{Failure, Id, Result, Timestamp, format_duration};
 
 /// Of a type and a message. The statements keep 4,096 characters of lines: about ten attempts, or more.
 const KIND_MAX: usize = 80;
@@ -23,6 +25,8 @@ struct End<'a> {
 
 #[derive(Deserialize)]
 struct Line {
+    /// It did not fail, but said "not now": so often by then.
+    snoozes: Option<u32>,
     /// Microseconds since 1970.
     started: Option<i64>,
     worker: Option<String>,
@@ -33,8 +37,16 @@ struct Line {
 
 /// The rest of a line, from where the statement's part ends.
 pub(super) fn rest_of_line(failure: &Failure, now: Timestamp) -> String {
-    let end =
-        End { ended: now.micros(), kind: cut(&failure.kind, KIND_MAX), message: cut(&failure.message, MESSAGE_MAX) };
+    rest(End { ended: now.micros(), kind: cut(&failure.kind, KIND_MAX), message: cut(&failure.message, MESSAGE_MAX) })
+}
+
+/// The same, for an attempt that said "not now".
+pub(super) fn rest_of_snooze(delay: Duration, now: Timestamp) -> String {
+    let message = format!("not now: again in {}", format_duration(delay));
+    rest(End { ended: now.micros(), kind: Attempt::SNOOZED, message: &message })
+}
+
+fn rest(end: End<'_>) -> String {
     let text = codec::to_json(&end);
     format!("{}\n", text.strip_prefix('{').unwrap_or(&text))
 }
@@ -57,7 +69,11 @@ pub(super) async fn of_execution(session: &mut dyn Session, execution: Id) -> Re
 }
 
 fn read(task: Id, line: &str) -> Result<Attempt> {
-    let Line { started, worker, ended, kind, message } = from_json("a recorded attempt", line)?;
+    let Line { snoozes, started, worker, ended, kind, message } = from_json("a recorded attempt", line)?;
+    let message = match snoozes {
+        Some(count) => format!("{message} (snoozes so far: {count})"),
+        None => message,
+    };
     Ok(Attempt {
         task,
         started_at: started.map(Timestamp::from_micros),

@@ -203,6 +203,8 @@ fn read(row: &Row, now: Timestamp) -> Result<Claimed> {
         heartbeat: row.payload("heartbeat")?,
         crashes: row.count("crashes")?,
         deaths: row.count("deaths")?,
+        snoozes: row.count("snoozes")?,
+        first_started_at: row.optional_time("first_started_at")?,
         begun: row.optional_count("begun")?,
         company: row.optional_count("company")?,
         deadline: row.optional_time("deadline_at")?,

@@ -238,6 +238,8 @@ fn task(row: &Row) -> Result<ParcelTask> {
         opened: row.optional_count("opened")?,
         crashes: row.count("crashes")?,
         deaths: row.count("deaths")?,
+        snoozes: row.count("snoozes")?,
+        first_started_at: row.optional_time("first_started_at")?,
         company: row.optional_count("company")?,
         cleanup: row.optional_count("cleanup")?,
         parked: row.optional_flag("parked")? == Some(true),
@@ -393,7 +395,9 @@ async fn insert_tasks(tx: &mut Tx<'_>, root: Option<Id>, tasks: &[ParcelTask]) -
             .text(of.cache_key.as_deref())
             .int(of.cache_ttl)
             .flag(of.cache_hit.then_some(true))
-            .payload(of.heartbeat.as_ref());
+            .payload(of.heartbeat.as_ref())
+            .int(i64::from(of.snoozes))
+            .time(of.first_started_at);
         if let Some(ParcelWaits { arrivals, mode, ops, missing }) = &of.waits {
             waits
                 .row()

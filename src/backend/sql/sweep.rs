@@ -204,6 +204,7 @@ async fn fire(tx: &mut Tx<'_>, book: &mut WaitBook) -> Result<usize> {
             state: row.word("state")?,
             name: row.text("step_name")?,
             retries: row.count("retries")?,
+            since_first: row.optional_time("first_started_at")?.map_or(Duration::ZERO, |first| tx.now.since(first)),
         };
         plan.add(due.id, decide::when_due(&due, || policy_of(&tx.catalog, row), rand::random())?);
     }

@@ -35,6 +35,7 @@ async fn nothing_is_claimed_or_recorded_any_more(store: Store) {
         Outcome::Hold,
         completed("1"),
         retry(HOUR),
+        snooze(HOUR),
         dead("it broke"),
         Outcome::PassUp { failure: failure() },
         suspended(WaitMode::All, &[1], 0),

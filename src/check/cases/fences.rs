@@ -30,6 +30,7 @@ fn every_outcome() -> Vec<Outcome> {
         Outcome::Hold,
         completed("1"),
         retry(HOUR),
+        snooze(HOUR),
         dead("it broke"),
         Outcome::PassUp { failure: failure() },
         suspended(WaitMode::All, &[1], 0),

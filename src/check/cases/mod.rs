@@ -49,6 +49,7 @@ files! {
     said: Engine,
     schedules: Engine,
     signals: Engine,
+    snoozes: Engine,
     times: Engine,
     waits: Engine,
 }

@@ -17,6 +17,7 @@ cases! {
     what_would_wait_for_ever_stays,
     everything_of_it_travels,
     what_has_left_is_not_begun_again,
+    what_was_put_off_is_so_where_it_goes,
 }
 
 /// The line, if the store lets executions go.
@@ -124,6 +125,18 @@ async fn what_is_exported_goes_on_where_it_is_imported(store: Store) {
     store.complete(&root, "2").await;
     assert_eq!(store.backend.import(there.clone()).await.must(), Imported::WasThere);
     store.is(there.execution.id, ExecutionState::Completed).await;
+}
+
+async fn what_was_put_off_is_so_where_it_goes(store: Store) {
+    store.worker("w", &["f"]).await;
+    let root = store.root("f").await;
+    let execution = root.task.execution_id;
+    store.record(&root, Commands::default(), snooze(Duration::ZERO)).await;
+    let Some(_line) = export(&store, execution).await else { return };
+    store.backend.settle(execution, Fenced::TakeBack).await.must();
+    let again = store.take().await;
+    assert_eq!((again.snoozes, again.first_started_at), (1, root.task.started_at));
+    store.complete(&again, "1").await;
 }
 
 async fn what_a_worker_holds_stays_unless_it_is_taken(store: Store) {

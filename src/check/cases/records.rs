@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use stent::backend::{Request, Response};
 use stent::model::{
-    Execution, ExecutionState, Failure, Id, Payload, RetryPolicy, Status, Task, TaskKind, TaskState, Timestamp,
+    Execution, ExecutionState, Failure, Id, Payload, RetryAfter, RetryPolicy, Status, Task, TaskKind, TaskState,
+    Timestamp,
 };
 
 use super::house::*;
@@ -108,6 +109,7 @@ fn full_failure() -> Failure {
         message: "card \"42\" was declined: ü\n".into(),
         code: Some("51".into()),
         retryable: false,
+        retry_after: Some(RetryAfter::For(std::time::Duration::from_millis(2500))),
         details: Some(Payload::from(r#"{"b": 1,"a":[2.50]}"#)),
         stack: Some("at charge".into()),
     }

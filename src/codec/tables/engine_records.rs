@@ -67,6 +67,9 @@ records! {
         optional("heartbeat", Kind::Any, "null", "What its handler last said of its work."),
         required("crashes", Kind::Integer, "Workers in a row that died while they ran it alone."),
         required("deaths", Kind::Integer, "Workers that died after its body had begun."),
+        optional("snoozes", Kind::Integer, "0", "How often it said \"not now\" so far."),
+        optional("first_started_at", Kind::Time, "null",
+            "When its first attempt began, this one or another; null: counted from this one. max_elapsed is counted from it."),
         optional("begun", Kind::Integer, "null",
             "Its body is taken to have begun, where at most so many run at once; null: its worker says so when it has."),
         optional("company", Kind::Integer, "null",
@@ -144,6 +147,7 @@ records! {
                 attempt charged), or an object with one of these members." [
         member("complete", Kind::Named("outcome_complete"), "It has a result."),
         member("retry", Kind::Named("outcome_retry"), "It is tried again; its retries grow by one."),
+        member("snooze", Kind::Named("outcome_snooze"), "Not now: tried again, with its journal, and no attempt is charged."),
         member("dead_letter", Kind::Named("outcome_dead_letter"), "The attempts are used up, or the failure is final."),
         member("pass_up", Kind::Named("outcome_pass_up"), "A recorded child's failure: fails, without a dead letter."),
         member("suspend", Kind::Named("outcome_suspend"), "Waiting: rows only, until what is awaited is there."),
@@ -159,6 +163,9 @@ records! {
         FAILURE,
         required("delay", Kind::Duration, "Not earlier than this long from now."),
         required("reopen", Kind::Boolean, "The failed children are opened again."),
+    ];
+    "outcome_snooze", "An attempt that is put off; snoozes grow by one, and what the attempt may take is counted anew." [
+        required("delay", Kind::Duration, "Not earlier than this long from now."),
     ];
     "outcome_dead_letter", "A failure that stands." [FAILURE, required("reason", Kind::String, "For the dead letter.")];
     "outcome_pass_up", "A child's failure, passed up." [FAILURE];

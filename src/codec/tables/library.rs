@@ -128,6 +128,7 @@ pub(crate) const METRICS: &[Metric] = &[
     counter("stent_completed_total", "Tasks that ended with a result."),
     counter("stent_failed_total", "Failures recorded: retried, dead-lettered or passed up."),
     counter("stent_retried_total", "Failures that are tried again."),
+    counter("stent_snoozed_total", "Attempts that said \"not now\"."),
     counter("stent_dead_lettered_total", "Tasks that used up their attempts."),
     counter("stent_suspended_total", "Suspensions recorded."),
     counter("stent_resumed_total", "Runs of tasks that had a journal."),

@@ -108,7 +108,12 @@ objects! {
         optional("backoff_factor", Kind::Number, "2.0", "Each delay is this many times the one before."),
         optional("initial_delay", Kind::Duration, "1.0", "Before the first retry."),
         optional("max_delay", Kind::Duration, "60.0", "No delay is longer, but for the jitter."),
+        optional("delays", Kind::ListOf(&Kind::Duration), "[]",
+            "The delay before each retry, one by one, in place of the three above; the last one repeats. max_attempts rules all \
+             the same."),
         optional("jitter", Kind::Number, "0.1", "The part of the delay by which chance moves it: 0 to 1."),
+        optional("max_elapsed", Kind::Duration, "null",
+            "No retry begins later than this after the first attempt began; null: no such limit."),
         optional("retry_for", STRINGS, "[]", "The failure types that are retried; empty: all."),
         optional("no_retry_for", STRINGS, "[]", "The failure types that are never retried."),
         optional("retry_children", Kind::Boolean, "false", "A child's failure is retried too: the failed children run again."),

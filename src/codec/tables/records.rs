@@ -124,6 +124,14 @@ pub(crate) const FAILURE: Record = Record {
         optional("message", Kind::String, "\"\"", "For people."),
         optional("code", Kind::String, "null", "For programs."),
         optional("retryable", Kind::Boolean, "true", "False: no retry, whatever the policy says."),
+        optional(
+            "retry_after",
+            Kind::Any,
+            "null",
+            "The next attempt begins no sooner, whatever the policy's delay is: a number of seconds, or the text of HTTP's \
+             header Retry-After (seconds or a date). What can't be read does not count, and a day is the longest; the log \
+             tells. In what the library tells it is a number, left out where there is none.",
+        ),
         optional("details", Kind::Any, "null", "More."),
         optional("stack", Kind::String, "null", "Where it happened."),
     ],

@@ -20,6 +20,7 @@ pub(super) fn failure() -> Failure {
         message: "card 42 was declined".into(),
         code: Some("51".into()),
         retryable: false,
+        retry_after: Some(RetryAfter::For(Duration::from_millis(2500))),
         details: Some(Payload::from(r#"{"bank": "north","tries":[1,2.50]}"#)),
         stack: Some("at charge (orders.js:7)".into()),
     }
@@ -29,10 +30,12 @@ pub(super) fn retry_policy() -> RetryPolicy {
     RetryPolicy {
         max_attempts: 5,
         max_deaths: 4,
-        backoff_factor: 1.5,
-        initial_delay: 0.25,
-        max_delay: 10.0,
+        backoff_factor: 2.0,
+        initial_delay: 1.0,
+        max_delay: 60.0,
+        delays: vec![0.5, 30.0],
         jitter: 0.0,
+        max_elapsed: Some(3600.0),
         retry_for: vec!["Timeout".into()],
         no_retry_for: vec!["Fatal".into()],
         retry_children: true,

@@ -249,6 +249,7 @@ fn other_than_default(field: &Field) -> String {
         Kind::Named("dispatch") => "{\"priority\":5}".to_owned(),
         Kind::Named(other) => panic!("{other} has no example"),
         Kind::ListOf(Kind::Named("dispatch_request")) => "[{\"function\":\"f\"}]".to_owned(),
+        Kind::ListOf(Kind::Duration) => "[1,\"2s\"]".to_owned(),
         Kind::ListOf(Kind::Time) => "[\"2026-01-31T08:30:00Z\"]".to_owned(),
         Kind::ListOf(_) => "[\"x\"]".to_owned(),
     }

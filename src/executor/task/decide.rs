@@ -1,7 +1,9 @@
 //! Decides the outcome of a task when its handler has returned. Pure; the caller only gathers what the decision needs.
 
+use std::time::Duration;
+
 use crate::backend::{CacheSlot, Outcome};
-use crate::model::{AfterFailure, Error, Failure, Payload, RetryPolicy, Status, Wait, after_failure};
+use crate::model::{AfterFailure, Error, Failure, Payload, RetryPolicy, Status, Tried, Wait, after_failure};
 
 /// The types of failures that say no more than that a handler was told of the cancel, from the library and its bindings.
 const CANCELLED: [&str; 3] = ["Cancelled", "CancelledError", "CANCELLED"];
@@ -11,6 +13,7 @@ const CANCELLED: [&str; 3] = ["Cancelled", "CancelledError", "CANCELLED"];
 pub(crate) enum Staged {
     Complete(Payload),
     Fail(Failure),
+    Snooze(Duration),
     Continue(Payload),
 }
 
@@ -38,6 +41,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) policy: &'a RetryPolicy,
     /// Attempts that failed before this one.
     pub(crate) retries: u32,
+    /// From the beginning of the first attempt to now, by the store's clock.
+    pub(crate) since_first: Duration,
     pub(crate) version: Option<&'a str>,
     /// Its execution was cancelled, and it cleans up.
     pub(crate) cleanup: bool,
@@ -70,6 +75,7 @@ pub(crate) fn decide(returned: Returned, rules: &Rules<'_>) -> Outcome {
             return Outcome::Complete { result, cache: rules.cache.cloned(), cache_hit: false };
         }
         Some(Staged::Fail(failure)) => return fail(failure, rules),
+        Some(Staged::Snooze(delay)) => return Outcome::Snooze { delay },
         // What is cancelled does not start anew.
         Some(Staged::Continue(_)) if rules.cleanup => {
             return Outcome::PassUp { failure: Failure::new("Cancelled", "the execution is cancelled") };
@@ -124,7 +130,8 @@ pub(crate) fn fail(failure: Failure, rules: &Rules<'_>) -> Outcome {
     if is_final || (child && !rules.policy.retry_children) {
         return Outcome::PassUp { failure };
     }
-    match after_failure(rules.policy, rules.retries.saturating_add(1), &failure, rules.chance) {
+    let tried = Tried { attempts: rules.retries.saturating_add(1), since_first: rules.since_first };
+    match after_failure(rules.policy, tried, &failure, rules.chance) {
         AfterFailure::Retry { delay } => Outcome::Retry { failure, delay, reopen: child },
         AfterFailure::DeadLetter { .. } if child => Outcome::PassUp { failure },
         AfterFailure::DeadLetter { reason } => Outcome::DeadLetter { failure, reason },

@@ -23,6 +23,7 @@ fn outcome_with(returned: Returned, policy: &RetryPolicy, retries: u32) -> Outco
     let rules = Rules {
         policy,
         retries,
+        since_first: Duration::from_secs(60),
         version: Some("v2"),
         cleanup: false,
         cache: Some(&slot),

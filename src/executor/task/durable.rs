@@ -80,7 +80,7 @@ impl Task {
     /// `LEASE_LOST`: it is not recorded.
     pub fn step_end(&self, op: Op, outcome: Result<Payload, Failure>) -> Result<()> {
         let core = self.core();
-        let ended = core.step_end(op, outcome);
+        let ended = core.step_end(op, outcome.map_err(|failure| core.with_known_wait(failure)));
         core.noted(ended)
     }
 

@@ -1,6 +1,8 @@
 //! The ways to end a task. In a handler the end is staged, and committed after the handler has returned; on a deferred
 //! task it takes effect at once. None of them blocks.
 
+use std::time::Duration;
+
 use super::Task;
 use super::core::{Phase, flag};
 use super::decide::Staged;
@@ -20,7 +22,18 @@ impl Task {
     /// Fails the attempt. The retry policy decides what follows; a failure of a child that is passed on unchanged is
     /// not retried.
     pub fn fail(&self, failure: Failure) -> Result<()> {
+        let failure = self.core().with_known_wait(failure);
         let staged = self.stage(Staged::Fail(failure));
+        self.core().noted(staged)
+    }
+
+    /// Not now: the task runs again from the top after `delay`, with its journal. No attempt is charged, and what it may
+    /// take is counted anew; how often this was done, [`TaskInfo::snoozes`](super::TaskInfo) says.
+    ///
+    /// # Errors
+    /// See [`Task`].
+    pub fn snooze(&self, delay: Duration) -> Result<()> {
+        let staged = self.stage(Staged::Snooze(delay));
         self.core().noted(staged)
     }
 
@@ -67,7 +80,7 @@ impl Task {
         let open = open.and_then(|()| core.check_turn(&state));
         let ended = open.and_then(|()| match (&what, &mut state.machine) {
             (Staged::Complete(_) | Staged::Continue(_), Some(machine)) => machine.end(),
-            (Staged::Fail(_), _) | (_, None) => Ok(()),
+            (Staged::Fail(_) | Staged::Snooze(_), _) | (_, None) => Ok(()),
         });
         match ended {
             Ok(()) => {

@@ -12,6 +12,7 @@ use crate::executor::events::Reason;
 use crate::executor::log::LogRecord;
 use crate::executor::metrics::count;
 use crate::executor::replay::Machine;
+use crate::executor::sync::wall_clock;
 use crate::model::{Error, Failure, Level, Op, RetryPolicy, Status, format_duration};
 
 impl TaskCore {
@@ -52,6 +53,11 @@ impl TaskCore {
         if state.phase != Phase::Queued || self.is(flag::GONE | flag::CANCELLED) {
             drop(state);
             self.give_back();
+            return false;
+        }
+        if let Some(letter) = self.late_letter() {
+            drop(state);
+            self.end_unstarted(letter);
             return false;
         }
         state.phase = Phase::Running;
@@ -272,6 +278,17 @@ impl TaskCore {
         self.state().phase == Phase::Closed || self.is(flag::GONE)
     }
 
+    /// What a failure says about the next attempt, as a time from now on. What makes no sense is told, and does not count.
+    pub(super) fn with_known_wait(&self, mut failure: Failure) -> Failure {
+        let Some(given) = failure.retry_after.take() else { return failure };
+        let (wait, odd) = given.resolve(wall_clock());
+        failure.retry_after = wait;
+        if let Some(odd) = odd {
+            self.log_record(Level::Warn, || LogRecord::new("stent.worker", odd));
+        }
+        failure
+    }
+
     pub(super) fn with_rules<R>(&self, machine: Option<&Machine>, act: impl FnOnce(&Rules<'_>) -> R) -> R {
         let default;
         let options = &self.function;
@@ -285,6 +302,7 @@ impl TaskCore {
         act(&Rules {
             policy,
             retries: self.claimed.task.retries,
+            since_first: self.claimed.since_first(self.store_time()),
             version: options.version.as_deref(),
             cleanup: self.cleans_up(),
             cache: self.claimed.cache.as_ref(),
@@ -311,6 +329,7 @@ impl TaskCore {
                     failure,
                 )
             }
+            Outcome::Snooze { delay } => return self.tell_snooze(*delay),
             _ => return,
         };
         self.log_record(level, || {
@@ -320,6 +339,15 @@ impl TaskCore {
                 Some(at) => record.with("retry_at", at),
                 None => record,
             }
+        });
+    }
+
+    fn tell_snooze(&self, delay: Duration) {
+        let times = self.claimed.snoozes.saturating_add(1);
+        self.log_record(Level::Info, || {
+            let told = format!("not now: another attempt follows in {}", format_duration(delay));
+            let record = LogRecord::new("stent.worker", told).with("snoozes", times);
+            record.with("retry_at", self.store_time().after(delay))
         });
     }
 

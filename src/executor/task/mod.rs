@@ -69,6 +69,8 @@ pub struct TaskInfo {
     pub step_key: Option<String>,
     /// 1 for the first; grows with each failure that is retried, and with each worker that dies after it has begun.
     pub attempt: u32,
+    /// How often it has said "not now", by [`Task::snooze`].
+    pub snoozes: u32,
     /// Larger than that of any earlier claim of the task.
     pub fence: u64,
     pub worker_id: String,
@@ -123,6 +125,7 @@ impl Task {
             kind: task.kind,
             step_key: task.step_key.clone(),
             attempt: claimed.attempt(),
+            snoozes: claimed.snoozes,
             fence: task.fence,
             worker_id: core.holder.worker_id().to_owned(),
             deadline: core.deadline(),

@@ -39,6 +39,19 @@ impl TaskCore {
         }
     }
 
+    /// Another attempt was to begin in time, and its turn comes too late. What goes on with an attempt is no retry, and what
+    /// cleans up has a time of its own.
+    pub(super) fn late_letter(&self) -> Option<Outcome> {
+        let task = &self.claimed.task;
+        if task.retries == 0 || !self.claimed.begins() || self.cleans_up() {
+            return None;
+        }
+        let failure = task.error.as_ref()?;
+        let since_first = self.claimed.since_first(self.store_time());
+        let reason = self.with_rules(None, |rules| rules.policy.too_late(task.retries, since_first, failure))?;
+        Some(Outcome::DeadLetter { failure: failure.clone(), reason })
+    }
+
     /// Its letter was refused when its attempts were used up: it is written now, and nothing runs.
     pub(in crate::executor) fn unwritten_letter(&self) -> Option<Outcome> {
         let failure = self.claimed.task.error.as_ref().filter(|failure| failure.kind == UNWRITTEN)?;

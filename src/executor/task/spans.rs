@@ -176,6 +176,7 @@ fn is_over(outcome: &Outcome) -> bool {
         Outcome::Complete { .. } | Outcome::DeadLetter { .. } | Outcome::PassUp { .. } => true,
         Outcome::Hold
         | Outcome::Retry { .. }
+        | Outcome::Snooze { .. }
         | Outcome::Suspend { .. }
         | Outcome::Release
         | Outcome::Park { .. }
@@ -189,6 +190,7 @@ fn name_of(outcome: &Outcome) -> (&'static str, Option<SpanTrouble>) {
         Outcome::Hold => ("held", None),
         Outcome::Complete { .. } => ("completed", None),
         Outcome::Retry { failure, .. } => ("retried", failed(failure)),
+        Outcome::Snooze { .. } => ("snoozed", None),
         Outcome::DeadLetter { failure, .. } => ("dead_lettered", failed(failure)),
         Outcome::PassUp { failure } => ("passed_up", failed(failure)),
         Outcome::Suspend { .. } => ("suspended", None),

@@ -78,6 +78,7 @@ fn name_of(outcome: &Outcome) -> (&'static str, Option<&Failure>) {
         Outcome::Hold => ("held", None),
         Outcome::Complete { .. } => ("completed", None),
         Outcome::Retry { failure, .. } => ("retried", Some(failure)),
+        Outcome::Snooze { .. } => ("snoozed", None),
         Outcome::DeadLetter { failure, .. } => ("dead_lettered", Some(failure)),
         Outcome::PassUp { failure } => ("failed", Some(failure)),
         Outcome::Suspend { .. } => ("suspended", None),

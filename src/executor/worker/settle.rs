@@ -155,6 +155,7 @@ fn tally(counters: &Counters, outcome: &Outcome) {
             count(&counters.failed);
             count(&counters.retried);
         }
+        Outcome::Snooze { .. } => count(&counters.snoozed),
         Outcome::DeadLetter { .. } => {
             count(&counters.failed);
             count(&counters.dead_lettered);

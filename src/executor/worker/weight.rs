@@ -25,7 +25,7 @@ fn what(what: &SpawnKind) -> usize {
 
 fn outcome(outcome: &Outcome) -> usize {
     match outcome {
-        Outcome::Hold | Outcome::Suspend { .. } | Outcome::Release => 0,
+        Outcome::Hold | Outcome::Suspend { .. } | Outcome::Snooze { .. } | Outcome::Release => 0,
         Outcome::Complete { result, .. } => result.len(),
         Outcome::Retry { failure: why, .. } | Outcome::PassUp { failure: why } | Outcome::Park { failure: why, .. } => {
             failure(why)

@@ -179,7 +179,7 @@ pub extern "C" fn stent_event_status(event: *const stent_event) -> stent_status 
 
 /// More of it, as JSON. "task": what stent_task_info gives, with "args" and "kwargs". "op": the result, or an array of
 /// them for a group. "reply": the answer. "ended": {"task_id", "execution_id", "outcome", "failure"}, where the outcome
-/// is completed, retried, dead_lettered, failed, continued or parked. "cancel" and "evict": {"task_id", "execution_id",
+/// is completed, retried, snoozed, dead_lettered, failed, continued or parked. "cancel" and "evict": {"task_id", "execution_id",
 /// "reason"}. "worker": what stent_worker_status gives. "log": the line. Where the status of "op", "ended" or "reply"
 /// is negative it is an error, as stent_error_json tells it.
 ///

@@ -121,7 +121,7 @@ fn text_of(task: *mut stent_task, read: impl Fn(&TaskObject) -> &CStr) -> *const
 
 /// What is known of the task, as a JSON object: "task_id", "execution_id", "function", "attempt", "fence",
 /// "worker_id", "deadline", "queue", "tags", "priority", "kind", "parent_task_id", "step_key", "traceparent",
-/// "heartbeat" (what its last attempt said), "run", "created_at" and "cleanup" (its execution was cancelled or timed out,
+/// "heartbeat" (what its last attempt said), "run", "snoozes" (how often it said "not now"), "created_at" and "cleanup" (its execution was cancelled or timed out,
 /// and it is to clean up). "attempt" is 1 for the first, and grows with each failure and with each worker that dies
 /// after it has begun. The text belongs to the task and lives as long as the caller's reference; NULL if the task is
 /// not a live handle. Any thread.

@@ -6,7 +6,7 @@ use std::ffi::c_char;
 use super::{on_task, stent_task};
 use crate::codec;
 use crate::executor::Task;
-use crate::ffi::plumbing::{lossy, optional, text::null};
+use crate::ffi::plumbing::{lossy, optional, text, text::null};
 use crate::ffi::{stent_error, stent_status};
 use crate::model::{Payload, Result};
 
@@ -33,9 +33,11 @@ pub(super) fn complete(task: &Task, result: Option<&str>) -> Result<()> {
     task.complete(result.map_or_else(|| Ok(Payload::null()), |text| codec::value_from_text("result", text))?)
 }
 
-/// The attempt failed: {"type", "message", "code", "retryable", "details", "stack"}, of which "type" must be there.
+/// The attempt failed: {"type", "message", "code", "retryable", "retry_after", "details", "stack"}, of which "type" must
+/// be there.
 /// What becomes of it (another attempt, or a dead letter) follows from the retry policy; "retryable": false ends it
-/// at once. Message and stack are kept up to 32 KiB, type and code up to 255 bytes, details up to 256 KiB; what is longer
+/// at once. "retry_after" (a number of seconds, or the text of an HTTP header Retry-After as it came) says that the next
+/// attempt begins no sooner; what can't be read does not count, and a day is the longest. Message and stack are kept up to 32 KiB, type and code up to 255 bytes, details up to 256 KiB; what is longer
 /// is cut, and says so. Staged as stent_task_complete is, with the same statuses. Never blocks. Any thread.
 #[unsafe(no_mangle)]
 #[must_use]
@@ -48,6 +50,25 @@ pub unsafe extern "C" fn stent_task_fail(
         // SAFETY: text or NULL, by the header's convention.
         let failure = unsafe { lossy(failure) }.ok_or_else(|| null("failure"))?;
         task.fail(codec::failure_from_text(&failure)?)
+    })
+}
+
+/// Not now: the attempt ends, and the task runs again from the top after that time (a number of seconds or text such as
+/// "1h30m"), with its journal. No attempt is charged; "snoozes" in stent_task_info says how often it was done. For an
+/// attempt that found that its time has not come: a report that is not there yet, a maintenance. Staged as
+/// stent_task_complete is, with the same statuses but STENT_E_NONDETERMINISM. STENT_E_INVALID: no duration. Never blocks.
+/// Any thread.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn stent_task_snooze(
+    task: *mut stent_task,
+    duration: *const c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    on_task(task, error, |task| {
+        // SAFETY: text or NULL, by the header's convention.
+        let duration = unsafe { text(duration, "duration") }?;
+        task.snooze(codec::duration_from_text(duration)?)
     })
 }
 

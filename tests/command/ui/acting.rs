@@ -235,7 +235,7 @@ fn what_waits_for_a_retry_begins_now_and_its_failures_are_shown(place: Where) {
     assert!(page.contains("Retry now") && page.contains(&format!("{one}/hasten")), "{page}");
     let task = row()["id"].as_str().unwrap().to_owned();
     let of_task = served.get(&format!("{one}/tasks/{task}")).ok().body;
-    assert!(of_task.contains("Attempts that failed before") && of_task.contains("&lt;b&gt;not yet"), "{of_task}");
+    assert!(of_task.contains("Earlier attempts") && of_task.contains("&lt;b&gt;not yet"), "{of_task}");
     assert!(served.get(&format!("{one}/hasten")).ok().body.contains("flaky"));
     healed.store(true, Ordering::SeqCst);
     assert_eq!(served.form(&format!("{one}/hasten"), "confirm=yes").status, 303);

@@ -25,6 +25,7 @@ fn nothing_of_a_store_is_markup(place: Where) {
         message: HOSTILE.to_owned(),
         code: Some(HOSTILE.to_owned()),
         retryable: true,
+        retry_after: None,
         details: Some(object.clone()),
         stack: Some(HOSTILE.to_owned()),
     };

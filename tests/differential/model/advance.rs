@@ -83,9 +83,10 @@ impl State {
             return false;
         }
         let retry_at = match outcome {
-            Outcome::Retry { delay, .. } => self.later(Some(*delay)),
+            Outcome::Retry { delay, .. } | Outcome::Snooze { delay } => self.later(Some(*delay)),
             _ => None,
         };
+        let now = self.now;
         let job = self.tasks.get_mut(&held.task).expect("it is there");
         let first = job.ops == 0;
         // Without a journal, what is said is no progress: the next attempt says it again.
@@ -109,6 +110,14 @@ impl State {
                 job.record.scheduled_for = retry_at;
                 job.record.error = Some(failure.clone());
                 job.record.retries += 1;
+                job.attempt_over();
+                (job.record.started_at, job.deadline, job.crashes, job.company) = (None, None, 0, None);
+            }
+            Outcome::Snooze { .. } => {
+                job.offer(retry_at);
+                job.record.scheduled_for = retry_at;
+                job.snoozes += 1;
+                job.attempt_over();
                 (job.record.started_at, job.deadline, job.crashes, job.company) = (None, None, 0, None);
             }
             Outcome::Suspend { .. } => {
@@ -132,7 +141,7 @@ impl State {
                 job.offer(None);
                 (job.record.args, job.record.error, job.deadline) = (args.clone(), None, None);
                 (job.run, job.ops, job.effects, job.crashes, job.company) = (job.run + 1, 0, 0, 0, None);
-                job.opened = None;
+                (job.opened, job.first_started) = (None, Some(now));
             }
         }
         true
@@ -208,7 +217,11 @@ impl State {
             Outcome::DeadLetter { .. } | Outcome::PassUp { .. } => {
                 matches!(job.record.state, TaskState::Failed | TaskState::Cancelled)
             }
-            Outcome::Retry { .. } | Outcome::Release | Outcome::Park { .. } | Outcome::Continue { .. } => false,
+            Outcome::Retry { .. }
+            | Outcome::Snooze { .. }
+            | Outcome::Release
+            | Outcome::Park { .. }
+            | Outcome::Continue { .. } => false,
         }
     }
 

@@ -164,6 +164,8 @@ impl State {
             heartbeat: job.heartbeat,
             crashes: job.crashes,
             deaths: job.deaths,
+            snoozes: job.snoozes,
+            first_started_at: job.first_started.or(task.started_at),
             begun: job.begun,
             company: job.company,
             deadline: job.deadline,

@@ -40,6 +40,7 @@ impl State {
             }
             job.offer(None);
             (job.arrival, job.deadline, job.crashes, job.deaths, job.company) = (None, None, 0, 0, None);
+            (job.snoozes, job.first_started) = (0, None);
             let record = &mut job.record;
             (record.error, record.started_at, record.completed_at, record.retries) = (None, None, None, 0);
             record.fence += 1;

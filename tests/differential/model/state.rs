@@ -115,6 +115,9 @@ pub struct Job {
     /// Deaths in a row that were its own, and all after which it had begun.
     pub crashes: u32,
     pub deaths: u32,
+    pub snoozes: u32,
+    /// When the first attempt began that is over.
+    pub first_started: Option<Timestamp>,
     /// So many bodies run at once where its own has begun, and where it may.
     pub begun: Option<u32>,
     pub company: Option<u32>,
@@ -154,6 +157,8 @@ impl Job {
             opened: None,
             crashes: 0,
             deaths: 0,
+            snoozes: 0,
+            first_started: None,
             begun: None,
             company: None,
             op: None,
@@ -170,6 +175,11 @@ impl Job {
             given: 0,
             wait: None,
         }
+    }
+
+    /// Another attempt follows.
+    pub fn attempt_over(&mut self) {
+        self.first_started = self.first_started.or(self.record.started_at);
     }
 
     pub fn is_open(&self) -> bool {

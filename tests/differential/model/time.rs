@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use stent::model::{
     ANY_COMPANY, AfterDeath, AfterFailure, ExecutionState, Failure, Id, Payload, RetryPolicy, TaskKind, TaskState,
-    after_death, after_failure,
+    Tried, after_death, after_failure,
 };
 
 use super::ends::{End, Ending};
@@ -36,8 +36,10 @@ impl State {
                 (TaskKind::Orchestrator | TaskKind::Activity, TaskState::Waiting) => {
                     let why = "the attempt took longer than the function's timeout, waits included";
                     let failure = Failure::new("Timeout", why);
-                    let attempts = job.record.retries + 1;
-                    let after = after_failure(&self.policy_of(*id), attempts, &failure, 0.5);
+                    let first = job.first_started.or(job.record.started_at);
+                    let since_first = first.map_or(Duration::ZERO, |first| self.now.since(first));
+                    let tried = Tried { attempts: job.record.retries + 1, since_first };
+                    let after = after_failure(&self.policy_of(*id), tried, &failure, 0.5);
                     ends.extend(self.fail(*id, after, failure, |job| {
                         job.record.retries += 1;
                         (job.crashes, job.company) = (0, None);
@@ -77,11 +79,12 @@ impl State {
                         self.fail(*id, AfterFailure::DeadLetter { reason }, failure, |_| {})
                     }
                     AfterDeath::Untouched => {
-                        let error = job.record.error.clone();
+                        let (error, first) = (job.record.error.clone(), job.first_started);
                         let end = self.fail(*id, again, failure, |job| {
                             job.company = job.company.or(Some(ANY_COMPANY));
                         });
-                        self.tasks.get_mut(id).expect("it goes on").record.error = error;
+                        let job = self.tasks.get_mut(id).expect("it goes on");
+                        (job.record.error, job.first_started) = (error, first);
                         end
                     }
                     AfterDeath::Suspect { company } => self.fail(*id, again, failure, |job| {
@@ -122,6 +125,7 @@ impl State {
         let job = self.tasks.get_mut(&id).expect("it failed");
         charge(job);
         job.begun = None;
+        job.attempt_over();
         job.let_go();
         job.offer(at);
         (job.deadline, job.joins) = (None, None);

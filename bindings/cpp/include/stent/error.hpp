@@ -53,6 +53,7 @@ public:
             if (name == "message") message_ = value.get<std::string>();
             if (name == "code") code_ = value.get<std::string>();
             if (name == "retryable") retryable_ = value.get<bool>();
+            if (name == "retry_after") retry_after_ = value;
             if (name == "details") details_ = value;
             if (name == "stack") stack_ = value.get<std::string>();
         }
@@ -63,11 +64,14 @@ public:
     const std::string &message() const { return message_; }
     const std::optional<std::string> &code() const { return code_; }
     bool retryable() const { return retryable_; }
+    const json &retry_after() const { return retry_after_; }
     const json &details() const { return details_; }
     const std::optional<std::string> &stack() const { return stack_; }
 
     failure &code(std::string value) { return code_ = std::move(value), *this; }
     failure &retryable(bool value) { return retryable_ = value, *this; }
+    // No attempt sooner than in so many seconds; or the text of an HTTP header Retry-After, as it came.
+    failure &retry_after(json value) { return retry_after_ = std::move(value), *this; }
     failure &details(json value) { return details_ = std::move(value), *this; }
     failure &stack(std::string value) { return stack_ = std::move(value), *this; }
 
@@ -76,6 +80,7 @@ public:
                              {"message", message_},
                              {"code", code_},
                              {"retryable", retryable_},
+                             {"retry_after", retry_after_},
                              {"details", details_},
                              {"stack", stack_}})
             .text();
@@ -85,7 +90,7 @@ private:
     std::string type_, message_;
     std::optional<std::string> code_, stack_;
     bool retryable_ = true;
-    json details_;
+    json retry_after_, details_;
 };
 
 // A call that failed: its status, a message for people, and the rest as JSON. The classes below are for those that a

@@ -69,6 +69,9 @@ public:
     std::string function() const { return info()["function"].get<std::string>(); }
     int attempt() const { return info()["attempt"].get<int>(); }
 
+    // How often it was put off by snooze().
+    int snoozes() const { return info()["snoozes"].get<int>(); }
+
     // The W3C Trace Context below which spans of the handler's own belong: its run's, where the library exports spans
     // (docs/tracing.md), else the dispatch's; empty where there is none.
     std::string traceparent() const {
@@ -298,6 +301,14 @@ public:
     // Starts the task over with new arguments and an empty journal. Return after it; what is returned is not used.
     void continue_as(const arguments &args) {
         ask([&](stent_error **why) { return stent_task_continue(handle_, args.text().c_str(), why); });
+        state_->ended = true;
+    }
+
+    // Not now: the task runs again after this time, from the top and with its journal, and no attempt is charged. Return
+    // after it; what is returned is not used. snoozes() tells how often it was so.
+    void snooze(duration time) { snooze(json(time).text()); }
+    void snooze(const std::string &time) {
+        ask([&](stent_error **why) { return stent_task_snooze(handle_, time.c_str(), why); });
         state_->ended = true;
     }
 

@@ -51,6 +51,26 @@ func flaky(task *stent.Task, times int) (int, error) {
 	return attempt, nil
 }
 
+func patient(task *stent.Task) ([]int, error) {
+	info := task.Info()
+	if info.Snoozes == 0 {
+		return nil, task.Snooze(20 * time.Millisecond)
+	}
+	if info.Attempt == 1 {
+		return nil, &stent.Failure{Type: "Busy", Message: "come back later", RetryAfter: "1"}
+	}
+	return []int{info.Snoozes, info.Attempt}, nil
+}
+
+func putOff(task *stent.Task) ([]any, error) {
+	snoozes := task.Info().Snoozes
+	if snoozes == 0 {
+		return nil, task.Snooze(20 * time.Millisecond)
+	}
+	result, err := stent.Call[[]int](task, "go.patient", nil)
+	return []any{snoozes, result}, err
+}
+
 func charge(_ *stent.Task, card string) (any, error) {
 	details, err := json.Marshal(map[string]string{"card": card})
 	if err != nil {
@@ -293,6 +313,10 @@ func Register(executor *stent.Executor) error {
 	handle("flaky", stent.Func1(flaky), stent.FunctionOptions{RetryPolicy: &stent.RetryPolicy{
 		MaxAttempts: 5, InitialDelay: stent.Ptr(20 * time.Millisecond), Jitter: stent.Ptr(0.0),
 	}})
+	handle("patient", stent.Func0(patient), stent.FunctionOptions{RetryPolicy: &stent.RetryPolicy{
+		MaxAttempts: 5, Delays: []time.Duration{20 * time.Millisecond}, MaxElapsed: time.Hour, Jitter: stent.Ptr(0.0),
+	}})
+	handle("put_off", stent.Func0(putOff))
 	handle("charge", stent.Func1(charge))
 	handle("append", stent.Func2(appendTo))
 	handle("mark", stent.Func2(mark))

@@ -109,6 +109,10 @@ class Retry(Struct):
     reopen: bool
 
 
+class Snooze(Struct):
+    delay: float
+
+
 class Dead(Struct):
     failure: Raw
     reason: str
@@ -137,6 +141,7 @@ class Continue(Struct):
 class Outcome(Struct):
     complete: Complete | None = None
     retry: Retry | None = None
+    snooze: Snooze | None = None
     dead_letter: Dead | None = None
     pass_up: PassUp | None = None
     suspend: Suspend | None = None
@@ -248,18 +253,24 @@ def _move(tx: Transaction, task: Task, outcome: Literal["hold", "release"] | Out
         task.retries += 1
         task.crashes, task.company, task.error = 0, None, again.failure
         try_again(tx, task, again.delay)
+    elif later := outcome.snooze:
+        task.snoozes += 1
+        task.crashes, task.company = 0, None
+        try_again(tx, task, later.delay)
     elif new := outcome.continue_:
         restart.from_the_start(tx, task, new.seen)
         task.worker_id, task.args, task.error, task.deadline = None, new.args, NULL, None
         task.crashes = task.ops = task.effects = 0
         task.opened = task.company = None
         task.run += 1
+        task.first_started_at = tx.now
         ends.make_ready(tx, task)
 
 
 def try_again(tx: Transaction, task: Task, delay: float) -> None:
     """Pending, at once or not before a delay is over."""
     task.state = "pending"
+    task.first_started_at = task.first_started_at or task.started_at
     task.worker_id = task.lease_expires_at = task.started_at = task.deadline = task.joins = None
     task.lane = task.due_at = task.scheduled_for = None
     start.delay(tx, task, delay)

@@ -35,6 +35,8 @@ class Claimed(Struct):
     heartbeat: Raw
     crashes: int
     deaths: int
+    snoozes: int
+    first_started_at: str | None
     begun: int | None
     company: int | None
     opened: int | None
@@ -147,6 +149,8 @@ def _claimed(tx: Transaction, task: Task) -> Claimed:
         heartbeat=task.heartbeat,
         crashes=task.crashes,
         deaths=task.deaths,
+        snoozes=task.snoozes,
+        first_started_at=task.first_started_at or task.started_at,
         begun=task.begun,
         company=task.company,
         opened=task.opened,

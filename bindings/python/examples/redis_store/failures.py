@@ -26,7 +26,9 @@ class RetryPolicy(Struct):
     backoff_factor: float = 2.0
     initial_delay: float = 1.0
     max_delay: float = 60.0
+    delays: list[float] = []
     jitter: float = 0.1
+    max_elapsed: float | None = None
     retry_for: list[str] = []
     no_retry_for: list[str] = []
     retry_children: bool = False
@@ -34,7 +36,10 @@ class RetryPolicy(Struct):
     def delay(self, retry: int) -> float:
         """Before the retry of this number, from 1."""
         try:
-            plain = min(self.initial_delay * self.backoff_factor ** (retry - 1), self.max_delay)
+            if self.delays:
+                plain = self.delays[min(retry, len(self.delays)) - 1]
+            else:
+                plain = min(self.initial_delay * self.backoff_factor ** (retry - 1), self.max_delay)
         except OverflowError:
             plain = self.max_delay
         return max(0.0, plain * (1 + self.jitter * random.uniform(-1, 1)))
@@ -52,14 +57,20 @@ def policy_of(tx: Transaction, task: Task) -> RetryPolicy:
     return RetryPolicy() if is_null(policy) else msgspec.json.decode(policy, type=RetryPolicy)
 
 
-def after_failure(policy: RetryPolicy, attempts: int, failure: Failure) -> float | str:
-    """So many attempts have failed: the delay before the next one, or the reason for the dead letter."""
+def after_failure(policy: RetryPolicy, attempts: int, since_first: float, failure: Failure) -> float | str:
+    """So many attempts have failed since the first began, these seconds ago: the delay before the next one, or the reason for the dead letter."""
     is_listed = not policy.retry_for or failure.type in policy.retry_for
     if not failure.retryable or not is_listed or failure.type in policy.no_retry_for:
         return f"{failure.type} is not retried: {failure.message}"
     if attempts >= policy.max_attempts:
         return f"{attempts} of {policy.max_attempts} attempts failed; the last with {failure.type}: {failure.message}"
-    return policy.delay(attempts)
+    delay = policy.delay(attempts)
+    if policy.max_elapsed is not None and since_first + delay > policy.max_elapsed:
+        return (
+            f"no retry begins later than {policy.max_elapsed} s after the first attempt began (max_elapsed); attempts that "
+            f"failed: {attempts}; the last with {failure.type}: {failure.message}"
+        )
+    return delay
 
 
 ANY_COMPANY = 10_000

@@ -30,8 +30,8 @@ def reopen_children(tx: Transaction, task: Task) -> None:
         for given_up in tx.rows(Task, f"children:{child.id}", below=f"{0:019}~"):
             _forget(tx, given_up)
         child.arrival, child.error, child.completed_at, child.started_at, child.deadline = None, NULL, None, None, None
-        child.retries = child.crashes = child.deaths = 0
-        child.company = None
+        child.retries = child.crashes = child.deaths = child.snoozes = 0
+        child.company = child.first_started_at = None
         child.fence += 1
         ends.make_ready(tx, child)
 

@@ -181,6 +181,9 @@ class Task(TaskRecord, kw_only=True):
     """The first operation that was opened again: from there on the handler may go another way."""
     crashes: int = 0
     deaths: int = 0
+    snoozes: int = 0
+    first_started_at: str | None = None
+    """When the first attempt began, once it is over."""
     begun: int | None = None
     """How many bodies may run at once where its own has begun; None: it has not, as far as is known."""
     company: int | None = None

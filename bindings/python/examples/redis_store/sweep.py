@@ -63,7 +63,8 @@ def _fire(tx: Transaction) -> int:
         elif task.kind in RUN_BY_WORKERS and task.state == "waiting":
             failure = Failure("Timeout", "the attempt took longer than the function's timeout, waits included")
             task.retries += 1
-            _charge(tx, task, failure, after_failure(policy_of(tx, task), task.retries, failure))
+            since_first = tx.since(task.first_started_at or task.started_at)
+            _charge(tx, task, failure, after_failure(policy_of(tx, task), task.retries, since_first, failure))
         else:
             task.due_at = None
             tx.put(task)
@@ -98,9 +99,10 @@ def _recover(tx: Transaction) -> int:
             continue
         failure = Failure("WorkerDied", f"worker {task.worker_id} let its lease end without a word")
         known = task.error if task.begun is None else raw(failure)
+        first = task.first_started_at if task.begun is None else task.first_started_at or task.started_at
         _charge(tx, task, failure, after_death(policy_of(tx, task), task))
         if task.state == "pending":
-            task.error = known
+            task.error, task.first_started_at = known, first
             tx.put(task)
     return len(ended)
 

@@ -144,6 +144,11 @@ class Transaction:
     def after(self, seconds: float) -> str:
         return after(self.now, seconds)
 
+    def since(self, time: str | None) -> float:
+        """Seconds; 0 for none."""
+        passed = datetime.fromisoformat(self.now) - datetime.fromisoformat(time or self.now)
+        return max(0.0, passed.total_seconds())
+
     def next_time(self) -> str:
         """A time for what is created now, later than that of what was created before in this transaction."""
         time, self._last_time = self._last_time, after(self._last_time, 1e-6)

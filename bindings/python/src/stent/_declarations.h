@@ -117,6 +117,7 @@ stent_status stent_task_result(stent_task *task, uint32_t op, char **result, ste
 stent_status stent_task_cancel_op(stent_task *task, uint32_t op, stent_error **error);
 stent_status stent_task_complete(stent_task *task, const char *result, stent_error **error);
 stent_status stent_task_fail(stent_task *task, const char *failure, stent_error **error);
+stent_status stent_task_snooze(stent_task *task, const char *duration, stent_error **error);
 stent_status stent_task_suspend(stent_task *task, stent_error **error);
 stent_status stent_task_continue(stent_task *task, const char *args, stent_error **error);
 stent_status stent_task_progress(stent_task *task, const char *detail, stent_error **error);

@@ -27,8 +27,12 @@ class RetryPolicy(TypedDict, total=False):
     "Before the first retry."
     max_delay: Duration | None
     "No delay is longer, but for the jitter."
+    delays: Sequence[Duration] | None
+    "The delay before each retry, one by one, in place of the three above; the last one repeats. max_attempts rules all the same."
     jitter: float | None
     "The part of the delay by which chance moves it: 0 to 1."
+    max_elapsed: Duration | None
+    "No retry begins later than this after the first attempt began; null: no such limit."
     retry_for: Sequence[str] | None
     "The failure types that are retried; empty: all."
     no_retry_for: Sequence[str] | None

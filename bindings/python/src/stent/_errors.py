@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import traceback
+from datetime import timedelta
 from typing import Any, ClassVar, TypedDict
 
 from ._codec import codec
@@ -16,6 +17,7 @@ class FailureRecord(TypedDict, total=False):
     message: str
     code: str | None
     retryable: bool
+    retry_after: float | str
     details: Any
     stack: str | None
 
@@ -178,7 +180,7 @@ def from_record(record: dict[str, Any]) -> Error:
 
 class Failure(Exception):
     """Raised by a handler that wants to say more than a Python exception can: the failure's type, a code, details, and
-    whether another attempt makes sense. Any other exception is a failure too, of the type that is its class's name.
+    whether and when another attempt makes sense. Any other exception is a failure too, of the type that is its class's name.
     """
 
     def __init__(
@@ -188,15 +190,37 @@ class Failure(Exception):
         *,
         code: str | None = None,
         retryable: bool = True,
+        retry_after: float | timedelta | str | None = None,
         details: Any = None,
     ) -> None:
+        """retry_after: no attempt sooner than in so many seconds; or the text of an HTTP header Retry-After, as it came."""
         super().__init__(message)
         written(details)  # what can't be written is the handler's mistake, and is told here
         self.type = type
         self.message = message
         self.code = code
         self.retryable = retryable
+        self.retry_after = retry_after
         self.details = details
+
+
+class Snooze(BaseException):
+    """Raised by a handler that finds that it is not yet time: it runs again, from the top and with its journal, after this
+    time. No attempt is charged; `snoozes` of its context tells how often it was so. It passes `except Exception`.
+    """
+
+    def __init__(self, duration: float | str | timedelta) -> None:
+        super().__init__(duration)
+        self.duration = duration
+
+    @property
+    def text(self) -> float | str:
+        """As the library reads it."""
+        return in_seconds(self.duration)
+
+
+def in_seconds(duration: float | str | timedelta) -> float | str:
+    return duration.total_seconds() if isinstance(duration, timedelta) else duration
 
 
 def to_failure(error: BaseException) -> FailureRecord:
@@ -208,7 +232,11 @@ def to_failure(error: BaseException) -> FailureRecord:
         # The handler's mistake in a call: it would be none the better for another attempt.
         return {"type": type(error).__name__, "message": _clean(_message(error)), "retryable": False, "stack": stack}
     if isinstance(error, Failure):
+        later: FailureRecord = {}
+        if error.retry_after is not None:
+            later = {"retry_after": in_seconds(error.retry_after)}
         return {
+            **later,
             "type": error.type,
             "message": _clean(error.message),
             "code": error.code,

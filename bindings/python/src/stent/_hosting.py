@@ -14,7 +14,7 @@ from typing import Any, cast
 from . import _json, _tracing
 from ._activity import running
 from ._context import Context, Operation
-from ._errors import CancelledError, Error, Failure, InvalidError, to_failure, to_failure_of_call
+from ._errors import CancelledError, Error, Failure, InvalidError, Snooze, to_failure, to_failure_of_call
 from ._functions import Durable, Handler
 from ._library import NULL, call, lib, utf8
 from ._loop import DurableLoop, Timer
@@ -171,6 +171,8 @@ class DurableRun:
             self._end(lib.stent_task_complete, main.result())
         elif isinstance(error, ContinueExecution):
             self._end(lib.stent_task_continue, list(error.args))
+        elif isinstance(error, Snooze):
+            self._end(lib.stent_task_snooze, error.text)
         else:
             self._end(lib.stent_task_fail, to_failure(error))
 
@@ -252,6 +254,8 @@ class ActivityRun:
             return lib.stent_task_complete, await handler.body(*args, **kwargs)
         except asyncio.CancelledError:
             raise
+        except Snooze as later:
+            return lib.stent_task_snooze, later.text
         except BaseException as error:
             return lib.stent_task_fail, to_failure_of_call(error)
 
@@ -269,6 +273,8 @@ class ActivityRun:
     def _run_here(self, handler: Handler[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
         try:
             end(lib.stent_task_complete, self._task, handler.body(*args, **kwargs))
+        except Snooze as later:
+            end(lib.stent_task_snooze, self._task, later.text)
         except BaseException as error:  # a thread of the pool has nobody else to tell
             end(lib.stent_task_fail, self._task, to_failure_of_call(error))
         finally:

@@ -155,6 +155,8 @@ class TaskInfo(TypedDict):
     heartbeat: Any
     "What the last attempt said."
     run: int
+    snoozes: int
+    "How often it was put off by Snooze."
     created_at: str
     cleanup: bool
     "Its execution was cancelled or timed out, and this run is to clean up."

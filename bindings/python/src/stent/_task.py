@@ -55,6 +55,11 @@ class TaskContext:
         return self.info["attempt"]
 
     @property
+    def snoozes(self) -> int:
+        """How often the task was put off by `Snooze`."""
+        return self.info["snoozes"]
+
+    @property
     def is_cancelled(self) -> bool:
         """The handler should come to its end: nothing of it will be taken. Costs nothing: ask often."""
         return bool(lib.stent_task_is_cancelled(self._task))

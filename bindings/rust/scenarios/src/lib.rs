@@ -43,6 +43,10 @@ pub const SLEEPER: Function<(String,), Value> = Function::new("rust.sleeper");
 pub const INBOX: Function<(u32,), Vec<Value>> = Function::new("rust.inbox");
 /// `retried(times)`
 pub const RETRIED: Function<(u32,), u32> = Function::new("rust.retried");
+/// `patient()`
+pub const PATIENT: Function<(), Vec<u32>> = Function::new("rust.patient");
+/// `put_off()`
+pub const PUT_OFF: Function<(), (u32, Vec<u32>)> = Function::new("rust.put_off");
 /// `purchase(card, caught)`
 pub const PURCHASE: Function<(String, bool), Value> = Function::new("rust.purchase");
 /// `throws()`
@@ -77,6 +81,16 @@ fn activities(executor: &Executor) -> Result<()> {
             return Err(Failure::new("Flaky", format!("attempt {attempt}")).into());
         }
         Ok(attempt)
+    })?;
+    let policy = RetryPolicy::new().max_attempts(5u32).delays(vec!["20ms".into()]).max_elapsed("1h").jitter(0);
+    executor.register_with(&PATIENT, &FunctionOptions::new().retry_policy(policy), |task, ()| {
+        let info = task.info()?;
+        if info.snoozes == 0 {
+            task.snooze("20ms")?;
+        } else if info.attempt == 1 {
+            return Err(Failure::new("Busy", "come back later").retry_after(1).into());
+        }
+        Ok(vec![info.snoozes, info.attempt])
     })?;
     executor.register(&CHARGE, |_, (card,)| {
         let declined = Failure::new("CardDeclined", format!("the card {card} was declined"));
@@ -129,6 +143,14 @@ fn orchestrators(executor: &Executor) -> Result<()> {
     executor
         .register(&INBOX, |task, (n,)| Ok((0..n).map(|_| task.wait_signal("message")).collect::<Result<_>>()?))?;
     executor.register(&RETRIED, |task, (times,)| Ok(task.call(&FLAKY, (times,))?))?;
+    executor.register(&PUT_OFF, |task, ()| {
+        let snoozes = task.info()?.snoozes;
+        if snoozes == 0 {
+            task.snooze(Duration::from_millis(20))?;
+            return Ok((0, Vec::new()));
+        }
+        Ok((snoozes, task.call(&PATIENT, ())?))
+    })?;
     executor.register(&PURCHASE, purchase)?;
     let policy = RetryPolicy::new().max_attempts(1u32);
     executor.register_with(&THROWS, &FunctionOptions::new().retry_policy(policy), |_, ()| {

@@ -2,12 +2,12 @@
 
 mod house;
 
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use house::{Here, PATIENCE, Said, SaidLine, wait_for};
 use scenarios::{
-    FAN_OUT, FLAKY, HELLO, HOLDER, INBOX, LEDGER, MARKS, ONCE, PURCHASE, RACE, RELAY, RETRIED, REVERSED, SEQUENCE,
-    SLEEPER, THROWS, append_line, lines,
+    FAN_OUT, FLAKY, HELLO, HOLDER, INBOX, LEDGER, MARKS, ONCE, PURCHASE, PUT_OFF, RACE, RELAY, RETRIED, REVERSED,
+    SEQUENCE, SLEEPER, THROWS, append_line, lines,
 };
 use serde_json::{Value, json};
 use stent::{
@@ -16,7 +16,7 @@ use stent::{
 };
 
 on_both_stores! {
-    hello, sequence, fan_out, race, sleep, signals, retry, failure, schedule, cancel, crash, idempotent, counters, bytes, drain,
+    hello, sequence, fan_out, race, sleep, signals, retry, snooze, failure, schedule, cancel, crash, idempotent, counters, bytes, drain,
     logging,
 }
 
@@ -85,6 +85,14 @@ fn signals(here: &Here) {
 fn retry(here: &Here) {
     let _worker = here.worker();
     assert_eq!(here.executor.dispatch(&RETRIED, (2,)).unwrap().result(PATIENCE).unwrap(), 3);
+}
+
+fn snooze(here: &Here) {
+    let _worker = here.worker();
+    let began = Instant::now();
+    let put_off = here.executor.dispatch(&PUT_OFF, ()).unwrap();
+    assert_eq!(put_off.result(PATIENCE).unwrap(), (1, vec![1, 2]));
+    assert!(began.elapsed() >= Duration::from_secs(1));
 }
 
 fn failure(here: &Here) {

@@ -201,6 +201,7 @@ unsafe extern "C" {
     pub fn stent_task_cancel_op(task: *mut stent_task, op: u32, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_task_complete(task: *mut stent_task, result: *const c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_task_fail(task: *mut stent_task, failure: *const c_char, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_task_snooze(task: *mut stent_task, duration: *const c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_task_suspend(task: *mut stent_task, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_task_continue(task: *mut stent_task, args: *const c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_task_progress(task: *mut stent_task, detail: *const c_char, error: *mut *mut stent_error) -> stent_status;

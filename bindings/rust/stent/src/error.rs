@@ -196,6 +196,8 @@ pub struct Failure {
     pub code: Option<String>,
     /// Whether another attempt may be made, as the retry policy says.
     pub retryable: bool,
+    /// No further attempt sooner than this: seconds, or the text of an HTTP header Retry-After, as it came.
+    pub retry_after: Option<String>,
     /// Facts for programs.
     pub details: Value,
     /// Where it happened.
@@ -206,7 +208,7 @@ impl Failure {
     /// A failure that is tried again as the retry policy says.
     pub fn new(kind: impl Into<String>, message: impl Into<String>) -> Self {
         let (kind, message) = (kind.into(), message.into());
-        Self { kind, message, code: None, retryable: true, details: Value::Null, stack: None }
+        Self { kind, message, code: None, retryable: true, retry_after: None, details: Value::Null, stack: None }
     }
 
     /// With a code of another system's.
@@ -218,6 +220,12 @@ impl Failure {
     /// With facts for programs.
     pub fn details(mut self, details: Value) -> Self {
         self.details = details;
+        self
+    }
+
+    /// No further attempt sooner than this: a number of seconds, or the text of an HTTP header Retry-After, as it came.
+    pub fn retry_after(mut self, after: impl ToString) -> Self {
+        self.retry_after = Some(after.to_string());
         self
     }
 
@@ -243,6 +251,8 @@ struct FailureJson {
     message: Option<String>,
     code: Option<String>,
     retryable: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retry_after: Option<Value>,
     #[serde(default)]
     details: Value,
     stack: Option<String>,
@@ -250,16 +260,22 @@ struct FailureJson {
 
 impl Serialize for Failure {
     fn serialize<S: Serializer>(&self, out: S) -> std::result::Result<S::Ok, S::Error> {
-        let Self { kind, message, code, retryable, details, stack } = self.clone();
-        FailureJson { r#type: kind, message: Some(message), code, retryable: Some(retryable), details, stack }
+        let Self { kind, message, code, retryable, retry_after, details, stack } = self.clone();
+        let (retryable, retry_after) = (Some(retryable), retry_after.map(Value::String));
+        FailureJson { r#type: kind, message: Some(message), code, retryable, retry_after, details, stack }
             .serialize(out)
     }
 }
 
 impl<'de> Deserialize<'de> for Failure {
     fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
-        let FailureJson { r#type: kind, message, code, retryable, details, stack } = FailureJson::deserialize(from)?;
+        let FailureJson { r#type: kind, message, code, retryable, retry_after, details, stack } =
+            FailureJson::deserialize(from)?;
         let retryable = retryable.unwrap_or(true);
-        Ok(Self { kind, message: message.unwrap_or_default(), code, retryable, details, stack })
+        let retry_after = retry_after.filter(|after| !after.is_null()).map(|after| match after {
+            Value::String(text) => text,
+            number => number.to_string(),
+        });
+        Ok(Self { kind, message: message.unwrap_or_default(), code, retryable, retry_after, details, stack })
     }
 }

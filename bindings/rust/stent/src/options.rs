@@ -47,8 +47,12 @@ options! {
         initial_delay: Span,
         /// No delay is longer, but for the jitter.
         max_delay: Span,
+        /// The delay before each retry, one by one, in place of the three above; the last one repeats.
+        delays: Vec<Span>,
         /// The part of the delay by which chance moves it: 0 to 1.
         jitter: f64,
+        /// No retry begins later than this after the first attempt began.
+        max_elapsed: Span,
         /// The failure types that are retried; empty: all.
         retry_for: Strings,
         /// The failure types that are never retried.

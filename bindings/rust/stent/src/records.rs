@@ -177,6 +177,8 @@ records! {
         function: String,
         /// 1 for the first.
         attempt: u32,
+        /// How often it was put off by [`Task::snooze`](crate::Task::snooze).
+        snoozes: u32,
         /// The number of the claim.
         fence: i64,
         /// Who runs it.

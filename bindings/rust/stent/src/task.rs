@@ -316,6 +316,16 @@ impl Task {
         Ok(())
     }
 
+    /// Puts the task off: it runs again after this time, from the top and with its journal, and no attempt is charged. Return
+    /// after it, what is returned is not used. How often it was so is told by [`TaskInfo::snoozes`].
+    pub fn snooze(&self, time: impl Into<Span>) -> Result<()> {
+        let time = duration(time.into())?;
+        // SAFETY: the task is lent, and the text lives for the call.
+        self.make(|why| unsafe { sys::stent_task_snooze(self.handle, time.as_ptr(), why) })?;
+        self.continued.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Adds a line to the execution's progress. As the two below, it is recorded with the task's next transition, once,
     /// whatever is replayed.
     pub fn progress(&self, detail: &impl Serialize) -> Result<()> {

@@ -193,9 +193,15 @@ impl Fallback {
             Outcome::Retry { reopen, .. } => {
                 task.retries += 1;
                 (notes.deadline, notes.crashes, notes.company) = (None, 0, None);
+                notes.attempt_over();
                 if *reopen {
                     self.reopen(&task, &mut notes).await?;
                 }
+            }
+            Outcome::Snooze { .. } => {
+                (notes.deadline, notes.crashes, notes.company) = (None, 0, None);
+                notes.attempt_over();
+                notes.snoozes += 1;
             }
             Outcome::Suspend { mode, ops, known } => {
                 (notes.crashes, notes.company) = (0, None);
@@ -226,9 +232,11 @@ impl Fallback {
                     company: None,
                     arrived: Vec::new(),
                     heartbeat: None,
+                    first_started: Some(now()),
                     ..notes
                 };
             }
+            Outcome::Release if notes.ops == 0 => notes.started = None,
             Outcome::Release | Outcome::Complete { .. } | Outcome::DeadLetter { .. } | Outcome::PassUp { .. } => {}
         }
         self.put_back(task, &notes, at).await

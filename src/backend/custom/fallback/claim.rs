@@ -10,7 +10,9 @@ use super::start::EXPIRY;
 use super::{Fallback, is_conflict};
 use crate::backend::decide::{self, Charge, Death, Due, End, Ending, Left, Reservation, root_task_id};
 use crate::backend::{Claim, Claimed, NewWorker, Renew, Renewed, Request, Response};
-use crate::model::{Error, ExecutionState, Failure, Id, KeyReuse, Payload, Result, Status, Task, TaskKind, TaskState};
+use crate::model::{
+    Error, ExecutionState, Failure, Id, KeyReuse, Payload, Result, Status, Task, TaskKind, TaskState, Timestamp,
+};
 
 /// A task that this worker can't run, or that joins another one's call, is put back for this long.
 const NOT_HERE: Duration = Duration::from_secs(1);
@@ -158,6 +160,11 @@ impl Fallback {
                 Death::Again(Charge { crashes, deaths, company, failure }) => {
                     (notes.crashes, notes.company) = (crashes, Some(company));
                     notes.deaths += deaths;
+                    if failure.is_some() {
+                        notes.attempt_over();
+                    }
+                    // One that had not begun is none.
+                    notes.started = None;
                     task.error = failure.or(task.error);
                 }
             }
@@ -184,14 +191,16 @@ impl Fallback {
             notes.effects = 0;
         }
         notes.deadline = notes.deadline.or_else(|| notes.timeout.map(|timeout| now().after(timeout)));
+        let at = now();
+        notes.started = notes.started.or(Some(at));
         notes.keep(&mut task);
-        task.started_at = task.started_at.or(Some(now()));
+        task.started_at = task.started_at.or(Some(at));
         self.update(task.clone()).await?;
         if execution.state == ExecutionState::Pending {
             (execution.state, execution.started_at) = (ExecutionState::Running, Some(now()));
             self.update_execution(execution).await?;
         }
-        Ok(Some(claimed(task, notes)))
+        Ok(Some(claimed(task, notes, at)))
     }
 
     async fn is_awake(&self, task: &Task, notes: &mut Notes) -> Result<bool> {
@@ -248,6 +257,7 @@ impl Fallback {
                 task.retries += 1;
                 task.error = Some(failure);
                 (notes.taken, notes.deadline, notes.wait) = (false, None, None);
+                notes.attempt_over();
                 self.put_back(task, &notes, now().after(delay)).await
             }
             Due::Ready | Due::Nothing => self.put_back(task, &notes, now()).await,
@@ -298,10 +308,12 @@ impl Fallback {
     }
 }
 
-fn claimed(mut task: Task, notes: Notes) -> Claimed {
+fn claimed(mut task: Task, notes: Notes, at: Timestamp) -> Claimed {
     // Converts a record to the engine's view: an unfinished task has no result (the notes are kept there), and
     // `worker_id` is the worker's id alone.
     task.result = None;
+    // The store's own may be the time of a look.
+    task.started_at = notes.started;
     if let Some((worker, fence)) = held_by(&task).map(|(worker, fence)| (worker.to_owned(), fence)) {
         (task.worker_id, task.fence) = (Some(worker), fence);
     }
@@ -320,12 +332,14 @@ fn claimed(mut task: Task, notes: Notes) -> Claimed {
         heartbeat: notes.heartbeat,
         crashes: notes.crashes,
         deaths: notes.deaths,
+        snoozes: notes.snoozes,
+        first_started_at: notes.first_started.or(notes.started),
         begun: notes.begun,
         company: notes.company,
         deadline: notes.deadline,
         cache: notes.cache,
         traceparent: notes.traceparent,
         cleanup: notes.cleanup,
-        claimed_at: now(),
+        claimed_at: at,
     }
 }

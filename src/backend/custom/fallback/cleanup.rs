@@ -154,7 +154,7 @@ impl Fallback {
         notes.cleanup = Some(mark.last);
         (notes.crashes, notes.company, notes.begun, notes.taken) = (0, None, None, false);
         (notes.wait, notes.parked, notes.deadline, notes.cache) = (None, None, None, None);
-        task.started_at = None;
+        (task.started_at, notes.started) = (None, None);
         Ok(())
     }
 

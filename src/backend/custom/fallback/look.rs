@@ -21,6 +21,8 @@ pub(super) type Children = Vec<(Place, Task)>;
 
 /// What happens to a task whose time has come. `state`: as the engine sees it, which is not always the record's.
 pub(super) fn when_due(task: &Task, state: TaskState) -> Result<Due> {
+    let notes = Notes::of(task)?;
+    let first = notes.first_started.or(notes.started);
     let row = DueRow {
         id: task.id,
         parent: task.parent_task_id,
@@ -28,6 +30,7 @@ pub(super) fn when_due(task: &Task, state: TaskState) -> Result<Due> {
         state,
         name: &task.step_name,
         retries: task.retries,
+        since_first: first.map_or(Duration::ZERO, |first| now().since(first)),
     };
     decide::when_due(&row, || Ok(task.retry_policy.clone().unwrap_or_default()), rand::random())
 }

@@ -24,6 +24,11 @@ pub(super) struct Notes {
     pub opened: Option<Op>,
     pub crashes: u32,
     pub deaths: u32,
+    pub snoozes: u32,
+    /// When this attempt began. None: none has, or it is over.
+    pub started: Option<Timestamp>,
+    /// When the first one began that is over.
+    pub first_started: Option<Timestamp>,
     pub begun: Option<u32>,
     pub company: Option<u32>,
     /// A worker has it: found by the next claim, that worker died.
@@ -94,6 +99,12 @@ impl Notes {
 
     pub fn keep(&self, task: &mut Task) {
         task.result = Some(Payload::from(to_json(self)));
+    }
+
+    /// Another attempt follows.
+    pub fn attempt_over(&mut self) {
+        self.first_started = self.first_started.or(self.started.take());
+        self.started = None;
     }
 
     pub const fn extent(&self) -> Extent {

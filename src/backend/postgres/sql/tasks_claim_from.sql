@@ -170,6 +170,7 @@ claimed AS (
         id, execution_id, step_name, kind, parent_task_id, state, args, kwargs, retries, created_at, tags, priority, queue,
         retry_policy, result, error, started_at, completed_at, worker_id, lease_expires_at, idempotency_key,
         scheduled_for, fence, step_key, run, ops, effects, opened, heartbeat, crashes, deaths,
+        snoozes, coalesce(first_started_at, started_at) AS first_started_at,
         begun, company, deadline_at, cache_key, cache_ttl, cleanup, root,
         (SELECT e.traceparent FROM executions AS e WHERE e.id = tasks.execution_id) AS traceparent
 ),
@@ -207,7 +208,7 @@ SELECT
     c.id, c.execution_id, c.step_name, c.kind, c.parent_task_id,
     c.state, c.args, c.kwargs, c.retries, c.created_at, c.tags, c.priority, c.queue, c.retry_policy, c.result, c.error,
     c.started_at, c.completed_at, c.worker_id, c.lease_expires_at, c.idempotency_key, c.scheduled_for, c.fence,
-    c.step_key, c.run, c.ops, c.effects, c.opened, c.heartbeat, c.crashes, c.deaths, c.begun, c.company, c.deadline_at, c.cache_key, c.cache_ttl, c.cleanup,
+    c.step_key, c.run, c.ops, c.effects, c.opened, c.heartbeat, c.crashes, c.deaths, c.snoozes, c.first_started_at, c.begun, c.company, c.deadline_at, c.cache_key, c.cache_ttl, c.cleanup,
     c.traceparent
 FROM (SELECT 1) AS always
 LEFT JOIN claimed AS c ON true

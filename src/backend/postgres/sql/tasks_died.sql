@@ -14,6 +14,8 @@ SET state = 'pending',
     crashes = b.crashes,
     deaths = tasks.deaths + b.deaths,
     company = b.company,
+    -- one that had not begun is none
+    first_started_at = CASE WHEN b.attempt IS NULL THEN tasks.first_started_at ELSE coalesce(tasks.first_started_at, tasks.started_at) END,
     begun = NULL,
     worker_id = NULL,
     lease_expires_at = NULL,

@@ -10,6 +10,7 @@ SET state = 'pending',
         || ',"worker":' || coalesce(to_json(tasks.worker_id)::text, 'null') || ',' || b.attempt
         || left(coalesce(tasks.attempts, ''), 4096),
     retries = tasks.retries + 1,
+    first_started_at = coalesce(tasks.first_started_at, tasks.started_at),
     crashes = 0,
     company = NULL,
     begun = NULL,

@@ -8,8 +8,8 @@ statements! {
         begun: Int,
     ) gives (
         best: Int, ..task, run: Int, ops: Int, effects: Int, opened: Int, heartbeat: Bytes, crashes: Int,
-        deaths: Int, begun: Int, company: Int, deadline_at: Due, cache_key: Text, cache_ttl: Int, cleanup: Int,
-        traceparent: Text,
+        deaths: Int, snoozes: Int, first_started_at: Time, begun: Int, company: Int, deadline_at: Due, cache_key: Text,
+        cache_ttl: Int, cleanup: Int, traceparent: Text,
     ) postgres needs not "it has a text of its own, which begins where the living are";
 
     /// The same, from these places of lanes on: `since` null: all that is not above `priority`, which is null where nothing
@@ -22,8 +22,8 @@ statements! {
             begun: Int,
         ) gives (
             best: Int, snapshot: Text, own: Int, places: Text, ..task, run: Int, ops: Int, effects: Int, opened: Int,
-            heartbeat: Bytes, crashes: Int, deaths: Int, begun: Int, company: Int, deadline_at: Due, cache_key: Text,
-            cache_ttl: Int, cleanup: Int, traceparent: Text,
+            heartbeat: Bytes, crashes: Int, deaths: Int, snoozes: Int, first_started_at: Time, begun: Int, company: Int,
+            deadline_at: Due, cache_key: Text, cache_ttl: Int, cleanup: Int, traceparent: Text,
         ) sqlite needs not "no dead entries are in the way of its one writer";
 
     /// The best tasks of these lanes, best first: `each` of a lane at most, and so many of all.

@@ -14,7 +14,7 @@ statements! {
 
     TASKS_DUE "tasks_due" "find what is due" with (now: Due, limit: Int, since: Time) gives (
         id: Id, execution_id: Id, parent_task_id: Id, kind: Text, state: Text, step_name: Text, retries: Int,
-        retry_policy: Text,
+        retry_policy: Text, first_started_at: Time,
     );
 
     TASKS_LEASES_ENDED "tasks_leases_ended" "find ended leases" with (now: Lease, limit: Int, since: Time) gives (

@@ -11,7 +11,7 @@ statements! {
         created_at: Time, started_at: Time, due: Time,
     );
 
-    /// The attempts that failed, of the execution's tasks that have some.
+    /// The attempts that failed or said "not now", of the execution's tasks that have some.
     TASKS_ATTEMPTS "tasks_attempts" "look for failed attempts" with (execution_id: Id) gives (id: Id, attempts: Text);
 
     SIGNALS_LIST "signals_list" "list signals" with (execution_id: Id, limit: Int) gives (

@@ -9,9 +9,9 @@ statements! {
     /// to be cancelled. `key_hash`: it owns its key.
     TASKS_PACK "tasks_pack" "read an execution's tasks" with (execution_id: Id) gives (
         ..task, claimable: Flag, due_at: Due, deadline_at: Due, timeout: Int, run: Int, ops: Int, effects: Int, op: Int,
-        arrival: Int, opened: Int, crashes: Int, deaths: Int, company: Int, cleanup: Int, parked: Flag,
-        parked_version: Text, joins: Id, cache_key: Text, cache_ttl: Int, cache_hit: Flag, heartbeat: Bytes,
-        joined: Flag, unfinished: Flag, arrivals: Int, mode: Text, awaited: Text, missing: Int, key_hash: Bytes,
+        arrival: Int, opened: Int, crashes: Int, deaths: Int, snoozes: Int, first_started_at: Time, company: Int,
+        cleanup: Int, parked: Flag, parked_version: Text, joins: Id, cache_key: Text, cache_ttl: Int, cache_hit: Flag,
+        heartbeat: Bytes, joined: Flag, unfinished: Flag, arrivals: Int, mode: Text, awaited: Text, missing: Int, key_hash: Bytes,
         key_expires_at: Time,
     );
 
@@ -36,7 +36,8 @@ statements! {
         timeout: Int, idempotency_key: Text, queue: Text, tags: Text, retry_policy: Text, args: Bytes,
         kwargs: Bytes, result: Bytes, error: Bytes, run: Int, ops: Int, effects: Int, op: Int, arrival: Int,
         opened: Int, crashes: Int, deaths: Int, company: Int, cleanup: Int, parked: Flag, parked_version: Text,
-        joins: Id, cache_key: Text, cache_ttl: Int, cache_hit: Flag, heartbeat: Bytes,
+        joins: Id, cache_key: Text, cache_ttl: Int, cache_hit: Flag, heartbeat: Bytes, snoozes: Int,
+        first_started_at: Time,
     );
 
     WAITS_UNPACK "waits_unpack" "import what tasks wait for"

@@ -5,7 +5,7 @@ statements! {
     TASKS_MOVE "tasks_move" "move tasks" rows (
         id: Id, fence: Int, move: Int, due_at: Due, error: Bytes, ops: Int, effects: Int, heartbeat: Bytes,
         version: Text, args: Bytes, from_ops: Int, from_effects: Int, begun: Int,
-        attempt: Text,
+        attempt: Text, now: Time,
     ) gives (id: Id, step_name: Text);
 
     /// Ends tasks. Returns those whose fence is right, or that had no fence given and had not ended.

@@ -12,6 +12,8 @@ SET state = 'pending',
     crashes = ?3,
     deaths = deaths + ?4,
     company = ?5,
+    -- one that had not begun is none
+    first_started_at = CASE WHEN ?6 IS NULL THEN first_started_at ELSE coalesce(first_started_at, started_at) END,
     begun = NULL,
     worker_id = NULL,
     lease_expires_at = NULL,

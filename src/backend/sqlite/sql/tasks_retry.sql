@@ -8,6 +8,7 @@ SET state = 'pending',
     attempts = '{"started":' || ifnull(started_at, 'null') || ',"worker":' || json_quote(worker_id) || ',' || ?5
         || substr(ifnull(attempts, ''), 1, 4096),
     retries = retries + 1,
+    first_started_at = coalesce(first_started_at, started_at),
     crashes = 0,
     company = NULL,
     begun = NULL,

@@ -182,7 +182,7 @@ fn failed(view: &View, everything: bool, screen: &mut Screen) {
     };
     let shown = if everything { view.attempts.len() } else { ATTEMPTS };
     let rows: Vec<Vec<Cell>> = view.attempts.iter().take(shown).map(row).collect();
-    table::write(screen, &["FAILED ATTEMPT", "ENDED", "TOOK", "ON", "ERROR"], &rows);
+    table::write(screen, &["EARLIER ATTEMPT", "ENDED", "TOOK", "ON", "ERROR"], &rows);
     if view.attempts.len() > shown {
         screen.line(format!("And {} more: --all", words::number((view.attempts.len() - shown) as u64)));
     }

@@ -41,6 +41,8 @@ fn claimed() -> Claimed {
         heartbeat: None,
         crashes: 0,
         deaths: 0,
+        snoozes: 0,
+        first_started_at: None,
         begun: None,
         company: None,
         deadline: None,

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from .. import _json, _tracing
 from .._activity import running
 from .._described import STATUSES, WorkerOptions
-from .._errors import ClosedError, Error, FailedError, Failure, InvalidError, to_failure_of_call
+from .._errors import ClosedError, Error, FailedError, Failure, InvalidError, Snooze, to_failure_of_call
 from .._functions import Durable, Handler
 from .._library import NULL, SUSPEND, ask, call, ffi, lib, make, milliseconds, text_of, utf8
 from .._requests import WorkerStatus
@@ -74,6 +74,8 @@ def _run_body(handler: Handler[..., Any], task: Any, context: TaskContext) -> in
             result = handler.body(*args, **kwargs)
     except ContinueExecution as again:
         return ended(lib.stent_task_continue, task, list(again.args))
+    except Snooze as later:
+        return ended(lib.stent_task_snooze, task, later.text)
     return ended(lib.stent_task_complete, task, result)
 
 

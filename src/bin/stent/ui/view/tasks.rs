@@ -65,7 +65,7 @@ fn row(ctx: &Ctx<'_>, task: &Task) -> Markup {
 fn attempts(all: &[Attempt]) -> Markup {
     html! {
         table {
-            caption.visually-hidden { "Attempts that failed before, the last one first" }
+            caption.visually-hidden { "Earlier attempts, the last one first" }
             (heads(&["Ended", "Took", "Worker", "Error"]))
             tbody {
                 @for one in all {
@@ -118,10 +118,10 @@ pub fn one(ctx: &Ctx<'_>, view: &TaskView) -> Shown {
         @if let Some(found) = &view.mismatch { section.card.problem aria-label="Parked" { h2 { "Parked" } (mismatch(found)) } }
         @if let Some(error) = &task.error { section.card.problem aria-label="Error" { h2 { "The last error" } (failure(ctx, &from, error)) } }
         @if !view.attempts.is_empty() {
-            section.card aria-label="Failed attempts" {
-                h2 { "Attempts that failed before" }
+            section.card aria-label="Earlier attempts" {
+                h2 { "Earlier attempts" }
                 (attempts(&view.attempts))
-                @if view.attempts.len() < task.retries as usize { p.help { "Older ones are not kept." } }
+                @if view.attempts.iter().filter(|one| one.kind != Attempt::SNOOZED).count() < task.retries as usize { p.help { "Older ones are not kept." } }
             }
         }
         section.card aria-label="Arguments and result" {

@@ -1,0 +1,4 @@
+-- when the first of a task's attempts began, once that is over (until then started_at tells it): the time within which
+-- retries may begin is counted from it; and how often the task has said "not now"
+ALTER TABLE tasks ADD COLUMN first_started_at INTEGER;
+ALTER TABLE tasks ADD COLUMN snoozes INTEGER NOT NULL DEFAULT 0;
