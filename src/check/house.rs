@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 use stent::backend::{
     Claim, Claimed, Commands, DeadLetterFilter, Function, JournalEntry, JournalRequest, NewWorker, Outcome, Request,
     Response, SharedBackend, Snapshot, Transition, Verdict,
@@ -17,6 +18,7 @@ use stent::model::{
     DeadLetter, DispatchOptions, Execution, ExecutionState, FunctionOptions, Id, Number, Op, Result, Task, TaskState,
     WaitMode,
 };
+use tokio::task::JoinHandle;
 
 pub use super::must::Must;
 pub use super::words::*;
@@ -57,19 +59,28 @@ impl Flag {
     }
 }
 
+/// Begins a part of a case, which runs beside the others.
+pub fn beside<T: Send + 'static>(part: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    tokio::spawn(part.boxed())
+}
+
 impl Drop for Flag {
     fn drop(&mut self) {
         self.raise();
     }
 }
 
+// What waits comes in a box: the state of a case would have each of these inside, as often as it is called, and so would
+// the code that drives it.
 impl Store {
     /// The same store opened again, as by another process; if that is not possible, this one.
-    pub async fn another(&self) -> Self {
-        match &self.twin {
-            None => self.clone(),
-            Some(open) => Self { backend: open().await, ..self.clone() },
-        }
+    pub fn another(&self) -> BoxFuture<'_, Self> {
+        Box::pin(async move {
+            match &self.twin {
+                None => self.clone(),
+                Some(open) => Self { backend: open().await, ..self.clone() },
+            }
+        })
     }
 
     /// Where the file is.
@@ -79,192 +90,253 @@ impl Store {
 
     // Workers.
 
-    pub async fn worker(&self, worker: &str, functions: &[&str]) {
-        let functions = functions.iter().map(|name| (*name, FunctionOptions::default())).collect();
-        self.worker_with(worker, functions).await;
+    pub fn worker<'a>(&'a self, worker: &'a str, functions: &'a [&'a str]) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let functions = functions.iter().map(|name| (*name, FunctionOptions::default())).collect();
+            self.worker_with(worker, functions).await;
+        })
     }
 
-    pub async fn worker_with(&self, worker: &str, functions: Vec<(&str, FunctionOptions)>) {
-        self.register(worker, &[], &[], functions).await;
+    pub fn worker_with<'a>(&'a self, worker: &'a str, functions: Vec<(&'a str, FunctionOptions)>) -> BoxFuture<'a, ()> {
+        self.register(worker, &[], &[], functions)
     }
 
-    pub async fn register(&self, id: &str, queues: &[&str], tags: &[&str], functions: Vec<(&str, FunctionOptions)>) {
-        let functions = functions.into_iter().map(|(name, options)| Function { name: name.to_owned(), options });
-        let new = NewWorker {
-            worker_id: id.to_owned(),
-            queues: strings(queues),
-            tags: strings(tags),
-            functions: functions.collect(),
-        };
-        self.backend.register_worker(new).await.must();
+    pub fn register<'a>(
+        &'a self,
+        id: &'a str,
+        queues: &'a [&'a str],
+        tags: &'a [&'a str],
+        functions: Vec<(&'a str, FunctionOptions)>,
+    ) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let functions = functions.into_iter().map(|(name, options)| Function { name: name.to_owned(), options });
+            let new = NewWorker {
+                worker_id: id.to_owned(),
+                queues: strings(queues),
+                tags: strings(tags),
+                functions: functions.collect(),
+            };
+            self.backend.register_worker(new).await.must();
+        })
     }
 
-    pub async fn claim_with(&self, claim: Claim) -> Vec<Claimed> {
-        let (verdicts, claimed) = self.backend.advance(Vec::new(), Some(claim)).await.must();
-        assert!(verdicts.is_empty());
-        claimed
+    pub fn claim_with(&self, claim: Claim) -> BoxFuture<'_, Vec<Claimed>> {
+        Box::pin(async move {
+            let (verdicts, claimed) = self.backend.advance(Vec::new(), Some(claim)).await.must();
+            assert!(verdicts.is_empty());
+            claimed
+        })
     }
 
     /// Up to `count` tasks for a worker, of limited functions as well.
-    pub async fn claim(&self, worker: &str, count: usize) -> Vec<Claimed> {
-        self.claim_with(claim(worker, count, LEASE)).await
+    pub fn claim<'a>(&'a self, worker: &'a str, count: usize) -> BoxFuture<'a, Vec<Claimed>> {
+        self.claim_with(claim(worker, count, LEASE))
     }
 
     /// Claims the only task that is there.
-    pub async fn take(&self) -> Claimed {
-        self.take_as("w").await
+    pub fn take(&self) -> BoxFuture<'_, Claimed> {
+        self.take_as("w")
     }
 
-    pub async fn take_as(&self, worker: &str) -> Claimed {
-        only(self.claim(worker, 10).await)
+    pub fn take_as<'a>(&'a self, worker: &'a str) -> BoxFuture<'a, Claimed> {
+        Box::pin(async move { only(self.claim(worker, 10).await) })
     }
 
     /// Checks that there is nothing to claim.
-    pub async fn idle(&self) {
-        assert_eq!(self.claim("w", 10).await, []);
+    pub fn idle(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            assert_eq!(self.claim("w", 10).await, []);
+        })
     }
 
     /// Claims the only task and dies with it. Returns the task as it was.
-    pub async fn die(&self) -> Claimed {
-        let taken = only(self.claim_with(claim("w", 10, DYING)).await);
-        let id = taken.task.id;
-        self.until("the lease has ended", async |store| store.state(id).await != TaskState::Running).await;
-        taken
+    pub fn die(&self) -> LocalBoxFuture<'_, Claimed> {
+        Box::pin(async move {
+            let taken = only(self.claim_with(claim("w", 10, DYING)).await);
+            let id = taken.task.id;
+            self.until("the lease has ended", async |store| store.state(id).await != TaskState::Running).await;
+            taken
+        })
     }
 
     // Executions.
 
-    pub async fn start(&self, function: &str) -> Id {
-        self.start_with(function, "[]", DispatchOptions::default()).await.must()
+    pub fn start<'a>(&'a self, function: &'a str) -> BoxFuture<'a, Id> {
+        Box::pin(async move { self.start_with(function, "[]", DispatchOptions::default()).await.must() })
     }
 
-    pub async fn start_with(&self, function: &str, args: &str, options: DispatchOptions) -> Result<Id> {
-        self.backend.dispatch(vec![new_execution(function, args, options)]).await.map(only)
+    pub fn start_with<'a>(
+        &'a self,
+        function: &'a str,
+        args: &'a str,
+        options: DispatchOptions,
+    ) -> BoxFuture<'a, Result<Id>> {
+        Box::pin(async move { self.backend.dispatch(vec![new_execution(function, args, options)]).await.map(only) })
     }
 
     /// Its time is over: a tool says so.
-    pub async fn expire(&self, id: Id) {
-        let record = self.execution(id).await;
-        let execution = Execution { expiry_at: Some(record.created_at), ..record };
-        self.backend.call(Request::UpdateExecution { execution }).await.must();
+    pub fn expire(&self, id: Id) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let record = self.execution(id).await;
+            let execution = Execution { expiry_at: Some(record.created_at), ..record };
+            self.backend.call(Request::UpdateExecution { execution }).await.must();
+        })
     }
 
     /// Starts an execution and claims its root; there must be nothing else to claim.
-    pub async fn root(&self, function: &str) -> Claimed {
-        let execution = self.start(function).await;
-        let root = self.take().await;
-        assert_eq!(root.task.id, root_of(execution));
-        root
+    pub fn root<'a>(&'a self, function: &'a str) -> BoxFuture<'a, Claimed> {
+        Box::pin(async move {
+            let execution = self.start(function).await;
+            let root = self.take().await;
+            assert_eq!(root.task.id, root_of(execution));
+            root
+        })
     }
 
     /// A `root` that has called `child` and waits for it, and the child, which is claimed.
-    pub async fn waiting_parent(&self) -> (Claimed, Claimed) {
-        let root = self.root("root").await;
-        self.suspend(&root, spawns([call(&root, 1, "child")]), WaitMode::All, &[1], 0).await;
-        (root, self.take().await)
+    pub fn waiting_parent(&self) -> BoxFuture<'_, (Claimed, Claimed)> {
+        Box::pin(async move {
+            let root = self.root("root").await;
+            self.suspend(&root, spawns([call(&root, 1, "child")]), WaitMode::All, &[1], 0).await;
+            (root, self.take().await)
+        })
     }
 
     // Transitions.
 
-    pub async fn say(&self, of: &Claimed, commands: Commands, outcome: Outcome) -> Verdict {
-        only(self.say_all(vec![saying(of, commands, outcome)]).await)
+    pub fn say<'a>(&'a self, of: &'a Claimed, commands: Commands, outcome: Outcome) -> BoxFuture<'a, Verdict> {
+        Box::pin(async move { only(self.say_all(vec![saying(of, commands, outcome)]).await) })
     }
 
-    pub async fn say_all(&self, transitions: Vec<Transition>) -> Vec<Verdict> {
-        self.backend.advance(transitions, None).await.must().0
+    pub fn say_all(&self, transitions: Vec<Transition>) -> BoxFuture<'_, Vec<Verdict>> {
+        Box::pin(async move { self.backend.advance(transitions, None).await.must().0 })
     }
 
-    pub async fn record(&self, of: &Claimed, commands: Commands, outcome: Outcome) -> (Vec<(Op, u64)>, u64) {
-        match self.say(of, commands, outcome).await {
-            Verdict::Recorded { arrivals, latest } => (arrivals, latest),
-            other => panic!("{other:?}"),
-        }
+    pub fn record<'a>(
+        &'a self,
+        of: &'a Claimed,
+        commands: Commands,
+        outcome: Outcome,
+    ) -> BoxFuture<'a, (Vec<(Op, u64)>, u64)> {
+        Box::pin(async move {
+            match self.say(of, commands, outcome).await {
+                Verdict::Recorded { arrivals, latest } => (arrivals, latest),
+                other => panic!("{other:?}"),
+            }
+        })
     }
 
-    pub async fn hold(&self, of: &Claimed, commands: Commands) -> (Vec<(Op, u64)>, u64) {
-        self.record(of, commands, Outcome::Hold).await
+    pub fn hold<'a>(&'a self, of: &'a Claimed, commands: Commands) -> BoxFuture<'a, (Vec<(Op, u64)>, u64)> {
+        self.record(of, commands, Outcome::Hold)
     }
 
-    pub async fn complete(&self, of: &Claimed, result: &str) {
-        self.record(of, Commands::default(), completed(result)).await;
+    pub fn complete<'a>(&'a self, of: &'a Claimed, result: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            self.record(of, Commands::default(), completed(result)).await;
+        })
     }
 
-    pub async fn fail(&self, of: &Claimed) {
-        self.record(of, Commands::default(), dead("it broke")).await;
+    pub fn fail<'a>(&'a self, of: &'a Claimed) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            self.record(of, Commands::default(), dead("it broke")).await;
+        })
     }
 
-    pub async fn suspend(&self, of: &Claimed, commands: Commands, mode: WaitMode, ops: &[Op], known: u64) {
-        self.record(of, commands, suspended(mode, ops, known)).await;
+    pub fn suspend<'a>(
+        &'a self,
+        of: &'a Claimed,
+        commands: Commands,
+        mode: WaitMode,
+        ops: &'a [Op],
+        known: u64,
+    ) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            self.record(of, commands, suspended(mode, ops, known)).await;
+        })
     }
 
-    pub async fn release(&self, of: &Claimed) {
-        self.record(of, Commands::default(), Outcome::Release).await;
+    pub fn release<'a>(&'a self, of: &'a Claimed) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            self.record(of, Commands::default(), Outcome::Release).await;
+        })
     }
 
-    pub async fn send(&self, execution: Id, name: &str, payload: &str) {
-        self.backend.signal(signal(execution, name, payload)).await.must();
+    pub fn send<'a>(&'a self, execution: Id, name: &'a str, payload: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            self.backend.signal(signal(execution, name, payload)).await.must();
+        })
     }
 
     // Queries.
 
-    pub async fn task(&self, id: Id) -> Task {
-        match self.backend.call(Request::GetTask { task_id: id }).await.must() {
-            Response::Task(Some(task)) => *task,
-            other => panic!("there should be a task {id}: {other:?}"),
-        }
+    pub fn task(&self, id: Id) -> BoxFuture<'_, Task> {
+        Box::pin(async move {
+            match self.backend.call(Request::GetTask { task_id: id }).await.must() {
+                Response::Task(Some(task)) => *task,
+                other => panic!("there should be a task {id}: {other:?}"),
+            }
+        })
     }
 
-    pub async fn state(&self, id: Id) -> TaskState {
-        self.task(id).await.state
+    pub fn state(&self, id: Id) -> BoxFuture<'_, TaskState> {
+        Box::pin(async move { self.task(id).await.state })
     }
 
-    pub async fn tasks(&self, execution: Id) -> Vec<Task> {
-        match self.backend.call(Request::ListTasksForExecution { execution_id: execution }).await.must() {
-            Response::Tasks(tasks) => tasks,
-            other => panic!("{other:?}"),
-        }
+    pub fn tasks(&self, execution: Id) -> BoxFuture<'_, Vec<Task>> {
+        Box::pin(async move {
+            match self.backend.call(Request::ListTasksForExecution { execution_id: execution }).await.must() {
+                Response::Tasks(tasks) => tasks,
+                other => panic!("{other:?}"),
+            }
+        })
     }
 
-    pub async fn snapshot(&self, execution: Id) -> Snapshot {
-        self.backend.snapshot(execution).await.must().must()
+    pub fn snapshot(&self, execution: Id) -> BoxFuture<'_, Snapshot> {
+        Box::pin(async move { self.backend.snapshot(execution).await.must().must() })
     }
 
-    pub async fn execution(&self, id: Id) -> Execution {
-        self.snapshot(id).await.execution
+    pub fn execution(&self, id: Id) -> BoxFuture<'_, Execution> {
+        Box::pin(async move { self.snapshot(id).await.execution })
     }
 
-    pub async fn is(&self, id: Id, state: ExecutionState) {
-        assert_eq!(self.execution(id).await.state, state);
+    pub fn is(&self, id: Id, state: ExecutionState) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            assert_eq!(self.execution(id).await.state, state);
+        })
     }
 
-    pub async fn counters(&self, execution: Id) -> BTreeMap<String, Number> {
-        self.snapshot(execution).await.counters
+    pub fn counters(&self, execution: Id) -> BoxFuture<'_, BTreeMap<String, Number>> {
+        Box::pin(async move { self.snapshot(execution).await.counters })
     }
 
-    pub async fn journal(&self, task: Id) -> Vec<JournalEntry> {
-        only(self.backend.journals(vec![JournalRequest { task, after: 0 }]).await.must())
+    pub fn journal(&self, task: Id) -> BoxFuture<'_, Vec<JournalEntry>> {
+        Box::pin(async move { only(self.backend.journals(vec![JournalRequest { task, after: 0 }]).await.must()) })
     }
 
-    pub async fn letters(&self) -> Vec<DeadLetter> {
-        self.backend.dead_letters(DeadLetterFilter { limit: 100, ..DeadLetterFilter::default() }).await.must()
+    pub fn letters(&self) -> BoxFuture<'_, Vec<DeadLetter>> {
+        Box::pin(async move {
+            self.backend.dead_letters(DeadLetterFilter { limit: 100, ..DeadLetterFilter::default() }).await.must()
+        })
     }
 
     /// Everything about an execution, to check that nothing has changed.
-    pub async fn picture(&self, execution: Id) -> String {
-        let snapshot = self.snapshot(execution).await;
-        let tasks = self.tasks(execution).await;
-        let mut journals = Vec::new();
-        for task in &tasks {
-            journals.push(self.journal(task.id).await);
-        }
-        format!("{snapshot:#?}\n{tasks:#?}\n{journals:#?}\n{:#?}", self.letters().await)
+    pub fn picture(&self, execution: Id) -> BoxFuture<'_, String> {
+        Box::pin(async move {
+            let snapshot = self.snapshot(execution).await;
+            let tasks = self.tasks(execution).await;
+            let mut journals = Vec::new();
+            for task in &tasks {
+                journals.push(self.journal(task.id).await);
+            }
+            format!("{snapshot:#?}\n{tasks:#?}\n{journals:#?}\n{:#?}", self.letters().await)
+        })
     }
 
     // Sweeps.
 
     /// Sweeps until nothing is due.
-    pub async fn sweep(&self) {
-        while self.backend.sweep("w").await.must().more {}
+    pub fn sweep(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move { while self.backend.sweep("w").await.must().more {} })
     }
 
     /// Sweeps whenever something is due, until the condition holds.
@@ -281,11 +353,15 @@ impl Store {
         }
     }
 
-    pub async fn until_execution(&self, id: Id, state: ExecutionState) {
-        self.until(state.as_str(), async |store| store.execution(id).await.state == state).await;
+    pub fn until_execution(&self, id: Id, state: ExecutionState) -> LocalBoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.until(state.as_str(), async |store| store.execution(id).await.state == state).await;
+        })
     }
 
-    pub async fn until_task(&self, id: Id, state: TaskState) {
-        self.until(state.as_str(), async |store| store.state(id).await == state).await;
+    pub fn until_task(&self, id: Id, state: TaskState) -> LocalBoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.until(state.as_str(), async |store| store.state(id).await == state).await;
+        })
     }
 }

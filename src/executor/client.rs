@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
+
 use super::cleanup::Cleaned;
 use super::stats::Stats;
 use super::sync::wall_clock;
@@ -135,7 +137,7 @@ impl Executor {
             }
             *doubt_at = Instant::now() + DOUBT_AGAIN;
             let core_too = Arc::clone(core);
-            core.runtime.spawn(async move { core_too.doubt().await });
+            core.runtime.spawn(async move { core_too.doubt().await }.boxed());
         }
     }
 
@@ -153,10 +155,13 @@ impl Executor {
     async fn take_what_is_due(&self) {
         let core = &self.0.core;
         let backend = Arc::clone(&core.backend);
-        let sweeping = core.runtime.spawn(async move {
-            let begun = Instant::now();
-            while backend.sweep(CLIENT).await.is_ok_and(|swept| swept.more) && begun.elapsed() < SWEEP {}
-        });
+        let sweeping = core.runtime.spawn(
+            async move {
+                let begun = Instant::now();
+                while backend.sweep(CLIENT).await.is_ok_and(|swept| swept.more) && begun.elapsed() < SWEEP {}
+            }
+            .boxed(),
+        );
         let bounded = {
             let _entered = core.runtime.enter();
             tokio::time::timeout(SWEEP, sweeping)
@@ -172,7 +177,7 @@ impl Executor {
         let core = &self.0.core;
         let until = deadline.max(Instant::now() + LOOK);
         let backend = Arc::clone(&core.backend);
-        let asked = core.runtime.spawn(async move { backend.snapshot(id).await });
+        let asked = core.runtime.spawn(async move { backend.snapshot(id).await }.boxed());
         let bounded = {
             let _entered = core.runtime.enter();
             tokio::time::timeout_at(until.into(), asked)

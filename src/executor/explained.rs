@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+
 use super::core::Core;
 use super::doubts::{is_paused, nobody_has};
 use super::log::LogRecord;
@@ -28,7 +30,7 @@ impl Core {
     /// Why the execution may not have ended: what the error of a wait whose time is up says beside its state.
     pub(super) async fn explained(self: &Arc<Self>, execution: &Execution, error: Error) -> Error {
         let core = Arc::clone(self);
-        let asked = self.runtime.spawn(async move { core.doubt().await });
+        let asked = self.runtime.spawn(async move { core.doubt().await }.boxed());
         let bounded = {
             let _entered = self.runtime.enter();
             tokio::time::timeout(PATIENCE, asked)

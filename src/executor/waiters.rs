@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
@@ -56,7 +57,7 @@ impl Waiters {
         if !state.listening {
             state.listening = true;
             let notices = self.0.backend.notices();
-            self.0.runtime.spawn(listen(Arc::downgrade(&self.0), notices));
+            self.0.runtime.spawn(listen(Arc::downgrade(&self.0), notices).boxed());
         }
         drop(state);
         Waiter { inner: Arc::clone(&self.0), id, bell }

@@ -86,30 +86,28 @@ fn announced<T>(body: impl FnOnce() -> T) -> T {
     body()
 }
 
-struct Carried<T>(T);
+struct Carried<'b>(&'b mut dyn FnMut());
 
 // SAFETY: `elsewhere` alone makes one, and its thread waits until the other one has ended.
-unsafe impl<T> Send for Carried<T> {}
+unsafe impl Send for Carried<'_> {}
 
-impl<T: FnOnce()> Carried<T> {
+impl Carried<'_> {
     fn run(self) {
         (self.0)();
     }
 }
 
-/// Runs the body on another thread, while this one waits.
+/// Runs the body on another thread, while this one waits. Each call of the library may have to, so this is compiled once
+/// for all of them.
 ///
 /// # Errors
-/// No thread could be made: the body was dropped.
-pub fn elsewhere<T>(body: impl FnOnce() -> T) -> io::Result<std::thread::Result<T>> {
-    let mut value = None;
-    let place = &mut value;
-    let work = Carried(move || *place = Some(body()));
+/// No thread could be made: the body was not called.
+pub fn elsewhere(body: &mut dyn FnMut()) -> io::Result<std::thread::Result<()>> {
+    let work = Carried(body);
     let builder = Builder::new().name("stent-stand-in".to_owned());
     // SAFETY: what the thread borrows lives until it is joined, which is before this function returns.
     let thread = deaf(|| unsafe { builder.spawn_unchecked(move || announced(move || work.run())) })?;
-    let ended = thread.join();
-    Ok(ended.and_then(|()| value.ok_or_else(|| Box::new("it has no value") as Box<dyn Any + Send>)))
+    Ok(thread.join())
 }
 
 /// For threads that others make: what comes first on them.

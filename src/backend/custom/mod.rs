@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use tokio::sync::broadcast;
 
 use self::door::Door;
@@ -66,7 +67,7 @@ impl Custom {
         let door = Arc::new(Door::new(answerer, offered, options.timeout));
         let (notices, _) = broadcast::channel(NOTICES_MAX);
         if door.offers(WAIT_FOR_WORK) {
-            tokio::spawn(listen(Arc::downgrade(&door), notices.clone()));
+            tokio::spawn(listen(Arc::downgrade(&door), notices.clone()).boxed());
         }
         let fallback = (!with_engine).then(|| Fallback::new(Arc::clone(&door), notices.clone()));
         Ok(Arc::new(Self { door, notices, fallback, local: Mutex::default() }))

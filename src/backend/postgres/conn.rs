@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use sqlx::error::BoxDynError;
@@ -75,11 +76,14 @@ impl Drop for Conn {
             && !self.silent
         {
             let (limit, silences, begin) = (self.limits.short, self.silences.clone(), Instant::now());
-            runtime.spawn(async move {
-                if tokio::time::timeout(limit, back).await.is_err() {
-                    silences.since(begin);
+            runtime.spawn(
+                async move {
+                    if tokio::time::timeout(limit, back).await.is_err() {
+                        silences.since(begin);
+                    }
                 }
-            });
+                .boxed(),
+            );
         }
     }
 }

@@ -64,6 +64,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use sqlx::{AssertSqlSafe, Executor as _};
 use tokio::sync::broadcast;
 
@@ -106,7 +107,7 @@ impl Postgres {
         let charset = connect::prepare(&dsn).await?;
         let pool = Arc::new(Pool::new(&dsn, charset));
         let notices = Notices::start(&dsn);
-        tokio::spawn(Pool::keep(Arc::downgrade(&pool), dsn.min_size));
+        tokio::spawn(Pool::keep(Arc::downgrade(&pool), dsn.min_size).boxed());
         Ok(Arc::new(Self::new(Server { pool, notices })))
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use sha2::{Digest as _, Sha256};
 use sqlx::postgres::PgListener;
 use sqlx::{Acquire as _, Connection as _};
@@ -145,7 +146,7 @@ impl Notices {
         if dsn.notify {
             let sender = format!("{:016x}", rand::random::<u64>());
             let mouth = Mouth { channel: channel(&dsn.schema), sender, gathered: gathered.clone(), wake: wake.clone() };
-            tasks.push(tokio::spawn(talk(dsn.clone(), mouth, local.clone(), hears.clone())));
+            tasks.push(tokio::spawn(talk(dsn.clone(), mouth, local.clone(), hears.clone()).boxed()));
         }
         Self { local, gathered, wake, tasks: Mutex::new(tasks), across: dsn.notify, hears }
     }

@@ -46,7 +46,7 @@ impl Watch {
         // SQLite puts the log beside the file itself, not beside a link to it.
         let path = fs::canonicalize(path).ok()?;
         let log = Log::open(connect::beside(&path, "-wal")).ok()?;
-        Some(Self { task: tokio::spawn(watch(log, writer, changes, listeners)) })
+        Some(Self { task: tokio::spawn(watch(log, writer, changes, listeners).boxed()) })
     }
 }
 

@@ -144,7 +144,7 @@ async fn a_reader_never_sees_a_hole_filled(store: Store) {
     let children = store.claim("w", CHILDREN as usize).await;
     let flag = Flag::default();
     let over = flag.shared();
-    let reading = tokio::spawn({
+    let reading = beside({
         let (over, other, root) = (Arc::clone(&over), store.another().await, root.task.id);
         async move {
             let mut seen: Vec<Op> = Vec::new();
@@ -163,7 +163,7 @@ async fn a_reader_never_sees_a_hole_filled(store: Store) {
         .chunks(10)
         .map(|some| {
             let (store, some) = (store.clone(), some.to_vec());
-            tokio::spawn(async move {
+            beside(async move {
                 for child in &some {
                     store.complete(child, "1").await;
                     tokio::task::yield_now().await;

@@ -101,7 +101,7 @@ async fn one_that_fails_spoils_no_other_that_commits_with_it(store: Store) {
         .enumerate()
         .map(|(number, root)| {
             let (store, root) = (store.clone(), root.clone());
-            tokio::spawn(async move {
+            beside(async move {
                 let asks = (number % 4 == 0).then(|| claim("stranger", 1, LEASE));
                 store.backend.advance(vec![saying(&root, counting(1), completed("1"))], asks).await
             })

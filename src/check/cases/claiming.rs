@@ -229,7 +229,7 @@ async fn many_claimers_never_share(store: Store) {
         .map(|number| {
             let (store, execution) = (store.clone(), execution.clone());
             let worker = ["a", "b", "c", "d", "e", "f"][number % CLAIMERS];
-            tokio::spawn(async move {
+            beside(async move {
                 let mut taken = Vec::new();
                 while let Some(task) = claim(&store, &execution, Asks { worker, ..PLAIN }).await {
                     assert_eq!(task.worker_id.as_deref(), Some(worker));

@@ -85,7 +85,7 @@ async fn many_go_in_batches_that_others_need_not_wait_for(store: Store) {
     let ends = roots.iter().map(|root| saying(root, Commands::default(), completed("1"))).collect();
     store.say_all(ends).await;
     let live = store.root("root").await;
-    let cleaning = tokio::spawn({
+    let cleaning = beside({
         let store = store.clone();
         async move { clean(&store, all()).await }
     });

@@ -31,10 +31,10 @@ pub async fn nothing_is_lost_in_a_crowd(store: Store) {
         let store = if number % 2 == 0 { store.clone() } else { store.another().await };
         let worker = format!("w{number}");
         store.worker(&worker, &["root", "child"]).await;
-        tasks.push(tokio::spawn(work(store.clone(), worker.clone(), Arc::clone(&stop))));
+        tasks.push(beside(work(store.clone(), worker.clone(), Arc::clone(&stop))));
         if number < 3 {
-            tasks.push(tokio::spawn(sweep(store.clone(), worker, Arc::clone(&stop))));
-            tasks.push(tokio::spawn(disturb(store, Arc::clone(&ids), Arc::clone(&stop))));
+            tasks.push(beside(sweep(store.clone(), worker, Arc::clone(&stop))));
+            tasks.push(beside(disturb(store, Arc::clone(&ids), Arc::clone(&stop))));
         }
     }
     for id in ids.iter() {

@@ -192,7 +192,7 @@ async fn counters_are_exact_with_many_at_once(store: Store) {
     let adders: Vec<_> = (0..ADDERS)
         .map(|_| {
             let store = store.clone();
-            tokio::spawn(async move {
+            beside(async move {
                 for amount in 1..=EACH {
                     add(&store, id, "n", Number::Integer(amount)).await;
                 }

@@ -58,7 +58,7 @@ async fn the_limit_holds_across_stores_and_workers(store: Store) {
         let worker = format!("w{number}");
         store.worker_with(&worker, vec![("f", at_most(LIMIT as u32))]).await;
         let (running, done) = (Arc::clone(&running), Arc::clone(&done));
-        workers.push(tokio::spawn(async move {
+        workers.push(beside(async move {
             while done.load(SeqCst) < TASKS {
                 let taken = store.claim(&worker, 10).await;
                 let now = running.fetch_add(taken.len() as i64, SeqCst) + taken.len() as i64;

@@ -267,7 +267,7 @@ async fn a_pause_holds_when_it_has_returned(store: Store) {
         let worker = format!("w{number}");
         store.worker(&worker, &["f"]).await;
         let over: Arc<AtomicBool> = over.shared();
-        workers.push(tokio::spawn(async move {
+        workers.push(beside(async move {
             while !over.load(SeqCst) {
                 for one in store.claim(&worker, 2).await {
                     store.release(&one).await;

@@ -121,7 +121,7 @@ async fn two_workers_never_take_the_same(store: Store) {
     let executions = (0..TASKS).map(|_| new_execution("f", "[]", DispatchOptions::default())).collect();
     store.backend.dispatch(executions).await.must();
     let take_all = |store: Store, worker: &'static str| {
-        tokio::spawn(async move {
+        beside(async move {
             let mut ids = Vec::new();
             loop {
                 let taken = store.claim(worker, 7).await;

@@ -65,7 +65,7 @@ async fn counters_are_exact_under_concurrency(store: Store) {
     let mut adding = Vec::new();
     for (number, child) in store.claim("w", TASKS).await.into_iter().enumerate() {
         let store = if number % 2 == 0 { store.clone() } else { store.another().await };
-        adding.push(tokio::spawn(async move {
+        adding.push(beside(async move {
             for amount in 1..=EACH {
                 store.hold(&child, counting(amount)).await;
             }

@@ -145,7 +145,7 @@ async fn a_time_out_and_a_take_are_never_both(store: Store) {
     let execution = root.task.execution_id;
     let waits = (1..=WAITS).map(|op| wait_for(&root, op, "go", Some(Duration::from_micros(500) * op)));
     store.hold(&root, spawns(waits)).await;
-    let sending = tokio::spawn({
+    let sending = beside({
         let store = store.another().await;
         async move {
             for number in 0..WAITS / 2 {
@@ -215,7 +215,7 @@ async fn concurrent_sends_are_all_kept(store: Store) {
     let mut sending = Vec::new();
     for sender in 0..SENDERS {
         let store = if sender % 2 == 0 { store.clone() } else { store.another().await };
-        sending.push(tokio::spawn(async move {
+        sending.push(beside(async move {
             for number in 0..EACH {
                 store.send(execution, "go", &(sender * EACH + number).to_string()).await;
             }

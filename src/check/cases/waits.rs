@@ -167,7 +167,7 @@ async fn no_wake_up_is_lost(store: Store) {
         .enumerate()
         .map(|(number, some)| {
             let (some, store) = (some.to_vec(), if number % 2 == 0 { store.clone() } else { other.clone() });
-            tokio::spawn(async move {
+            beside(async move {
                 for (of, commands, outcome) in some {
                     let pause = rand::rng().random_range(0..3);
                     if pause > 0 {

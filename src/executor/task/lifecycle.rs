@@ -4,6 +4,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
+
 use super::core::{Alarm, Phase, State, TaskCore, flag};
 use super::decide::{Returned, Rules, decide, fail};
 use super::spans::Ended;
@@ -31,10 +33,13 @@ impl TaskCore {
     /// On a thread that must not wait.
     pub(in crate::executor) fn look_ahead_and_then(self: &Arc<Self>, then: impl FnOnce(&Arc<Self>) + Send + 'static) {
         let core = Arc::clone(self);
-        self.holder.core().runtime.spawn(async move {
-            core.holder.look().await;
-            then(&core);
-        });
+        self.holder.core().runtime.spawn(
+            async move {
+                core.holder.look().await;
+                then(&core);
+            }
+            .boxed(),
+        );
     }
 
     /// The handler may start. False: there is nothing to run any more, and its slot is free.

@@ -5,6 +5,8 @@
 use std::sync::{Arc, MutexGuard};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
+
 use super::core::{Alarm, Phase, Polled, State, TaskCore, flag};
 use super::coroutine::{Coroutine, Lease, Question};
 use super::{Holder, Task};
@@ -296,10 +298,13 @@ impl TaskCore {
             return;
         }
         let core = Arc::clone(self);
-        self.holder.core().runtime.spawn(async move {
-            let news = core.journal_after(after).await;
-            core.loaded(news);
-        });
+        self.holder.core().runtime.spawn(
+            async move {
+                let news = core.journal_after(after).await;
+                core.loaded(news);
+            }
+            .boxed(),
+        );
     }
 
     async fn journal_after(&self, after: u64) -> Result<Vec<JournalEntry>> {

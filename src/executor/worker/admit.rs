@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+
 use super::engine::Engine;
 use super::run::{Code, Run};
 use super::shared::Shared;
@@ -98,7 +100,7 @@ impl Engine {
         self.shared.hold(&tasks);
         self.shared.start(limited, ready);
         if !lookups.is_empty() {
-            self.shared.core.runtime.spawn(look_up(Arc::clone(&self.shared), lookups));
+            self.shared.core.runtime.spawn(look_up(Arc::clone(&self.shared), lookups).boxed());
         }
     }
 

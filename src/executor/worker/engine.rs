@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 
 use super::cache::{Cache, ENTRIES_MAX, TASKS_MAX};
@@ -41,13 +42,13 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let registered = register(&shared).await;
     if registered && put_schedules(&shared).await {
         shared.set_state(WorkerState::Ready);
-        keepers.spawn(notices::keep(Arc::clone(&shared), heard));
-        keepers.spawn(renewals::keep(Arc::clone(&shared)));
-        keepers.spawn(hosts::keep(Arc::clone(&shared)));
-        keepers.spawn(sweeps::keep(Arc::clone(&shared)));
-        keepers.spawn(sweeps::keep_clean(Arc::clone(&shared)));
+        keepers.spawn(notices::keep(Arc::clone(&shared), heard).boxed());
+        keepers.spawn(renewals::keep(Arc::clone(&shared)).boxed());
+        keepers.spawn(hosts::keep(Arc::clone(&shared)).boxed());
+        keepers.spawn(sweeps::keep(Arc::clone(&shared)).boxed());
+        keepers.spawn(sweeps::keep_clean(Arc::clone(&shared)).boxed());
         let alarms = Arc::clone(&shared);
-        keepers.spawn(async move { alarms.alarms.keep().await });
+        keepers.spawn(async move { alarms.alarms.keep().await }.boxed());
         Engine::new(Arc::clone(&shared)).work().await;
     }
     keepers.shutdown().await;

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 
 use super::shared::{Message, Shared};
@@ -165,7 +166,7 @@ impl Flights {
     pub(super) fn start(&mut self, flight: Flight) {
         let place = if flight.beside { &mut self.beside } else { &mut self.claims };
         *place = true;
-        self.set.spawn(flight.run());
+        self.set.spawn(flight.run().boxed());
     }
 
     /// The next one that is over; none ever, if none is on its way.

@@ -48,6 +48,8 @@ pub use pool::on_handler_thread;
 
 use shared::Shared;
 
+use futures_util::FutureExt as _;
+
 use super::core::Core;
 use super::inbox::{Event, Inbox};
 use super::registry::Registry;
@@ -82,9 +84,9 @@ impl Worker {
         let runtime = core.runtime.clone();
         let shared = Arc::new(Shared::new(core, functions, options, worker_id, inbox));
         if let Some(inbox) = &shared.inbox {
-            runtime.spawn(report(Arc::clone(&shared), Arc::clone(inbox)));
+            runtime.spawn(report(Arc::clone(&shared), Arc::clone(inbox)).boxed());
         }
-        runtime.spawn(engine::run(Arc::clone(&shared)));
+        runtime.spawn(engine::run(Arc::clone(&shared)).boxed());
         Ok(Self(Arc::new(Handle(shared))))
     }
 

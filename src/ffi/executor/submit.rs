@@ -3,6 +3,8 @@
 use std::ffi::c_char;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+
 use super::{ExecutorObject, stent_executor};
 use crate::backend::ScheduleChange;
 use crate::codec::{self, Submission};
@@ -53,21 +55,24 @@ pub(super) fn submit(
     let waits =
         matches!(submission, Submission::Wait { .. } | Submission::Result { .. } | Submission::WaitWorker { .. });
     let (number, given_up) = queue.submit(tag)?;
-    let mut work = runtime.spawn(async move { perform(&executor, submission).await });
-    runtime.spawn(async move {
-        let answer = tokio::select! {
-            biased;
-            answer = &mut work => answer.unwrap_or_else(|why| Err(Error::new(Status::Panic, why.to_string()))),
-            // What only waits has no effect to be finished.
-            _either = given_up => {
-                if waits {
-                    work.abort();
+    let mut work = runtime.spawn(async move { perform(&executor, submission).await }.boxed());
+    runtime.spawn(
+        async move {
+            let answer = tokio::select! {
+                biased;
+                answer = &mut work => answer.unwrap_or_else(|why| Err(Error::new(Status::Panic, why.to_string()))),
+                // What only waits has no effect to be finished.
+                _either = given_up => {
+                    if waits {
+                        work.abort();
+                    }
+                    Err(Error::new(Status::Cancelled, "the submission was given up"))
                 }
-                Err(Error::new(Status::Cancelled, "the submission was given up"))
-            }
-        };
-        queue.reply(tag, number, answer);
-    });
+            };
+            queue.reply(tag, number, answer);
+        }
+        .boxed(),
+    );
     Ok(())
 }
 

@@ -48,18 +48,26 @@ pub fn free<T: Object>(handle: *mut T::Opaque) {
 
 /// Runs the body, here or where it can run; what kept it from its end.
 fn caught<T>(body: impl FnOnce() -> T) -> Result<T> {
+    let (mut body, mut value) = (Some(body), None);
+    protected(&mut || value = body.take().map(|body| body()))?;
+    value.ok_or_else(|| Error::closed("the call was not made"))
+}
+
+/// Compiled once, and not for each of the exports.
+fn protected(body: &mut dyn FnMut()) -> Result<()> {
     panics::quiet();
     let _uncancelled = Uncancelled::new();
-    let run = move || own::inside(move || catch_unwind(AssertUnwindSafe(body)));
+    let mut run = || own::inside(|| catch_unwind(AssertUnwindSafe(&mut *body)));
     let outcome = if locals::are_alive() {
         run()
     } else {
         let kind = threads::current();
-        own::elsewhere(move || threads::acting_as(kind, run))
+        let mut outcome = Ok(());
+        own::elsewhere(&mut || outcome = threads::acting_as(kind, &mut run))
             .map_err(|why| {
                 Error::closed(format!("this thread is at its end, and no other one could be made for the call: {why}"))
             })?
-            .flatten()
+            .and(outcome)
     };
     outcome.map_err(|panic| from_panic(panic.as_ref()))
 }

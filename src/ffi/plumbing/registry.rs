@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -49,16 +50,19 @@ pub fn add_worker(store: &Arc<Store>, worker: &Worker) -> Result<()> {
         number
     };
     let worker = worker.clone();
-    runtime::handle()?.spawn(async move {
-        // Without a time-out there is no error: it ends when the worker has.
-        drop(worker.wait_state(WorkerState::Stopped, None).await);
-        drop(worker);
-        let mut alive = alive();
-        let at = alive.workers.iter().position(|entry| entry.number == number);
-        let entry = at.map(|at| alive.workers.swap_remove(at));
-        drop(alive);
-        drop(entry);
-    });
+    runtime::handle()?.spawn(
+        async move {
+            // Without a time-out there is no error: it ends when the worker has.
+            drop(worker.wait_state(WorkerState::Stopped, None).await);
+            drop(worker);
+            let mut alive = alive();
+            let at = alive.workers.iter().position(|entry| entry.number == number);
+            let entry = at.map(|at| alive.workers.swap_remove(at));
+            drop(alive);
+            drop(entry);
+        }
+        .boxed(),
+    );
     Ok(())
 }
 
@@ -106,7 +110,7 @@ async fn stop_these(workers: Vec<Worker>, stores: Vec<Arc<Store>>, timeout: Opti
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let mut stopping = JoinSet::new();
     for worker in workers {
-        stopping.spawn(async move { worker.stop(timeout).await });
+        stopping.spawn(async move { worker.stop(timeout).await }.boxed());
     }
     let mut first = Ok(());
     while let Some(stopped) = stopping.join_next().await {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
@@ -185,7 +186,7 @@ pub type Work<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 /// As [`block_on`], with the work begun and done on a thread of the runtime: connecting goes deep, and some hosts call
 /// on small stacks of their own making.
 pub fn away<T: Send + 'static>(begin: impl FnOnce() -> Work<T> + Send + 'static) -> Result<T> {
-    let work = handle()?.spawn(async move { begin().await });
+    let work = handle()?.spawn(async move { begin().await }.boxed());
     block_on(async move { work.await.unwrap_or_else(|why| resume_unwind(why.into_panic())) })
 }
 
