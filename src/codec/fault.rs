@@ -60,29 +60,41 @@ impl Fault {
     }
 
     /// `found` is not what is expected.
+    #[cold]
+    #[inline(never)]
     pub(super) fn wrong(found: Unexpected<'_>, expected: &str) -> Self {
         Self::new(Kind::Wrong { found: found_words(found), expected: expected.to_owned() })
     }
 
+    #[cold]
+    #[inline(never)]
     pub(super) fn unknown(key: &str, known: &'static [&'static str]) -> Self {
         Self::new(Kind::Unknown { key: key.to_owned(), known })
     }
 
+    #[cold]
+    #[inline(never)]
     pub(super) fn twice(key: &str) -> Self {
         Self::new(Kind::Twice { key: key.to_owned() })
     }
 
     /// The faulty piece of text, if no inner reader has set it.
+    #[cold]
+    #[inline(never)]
     pub(super) fn near(mut self, piece: &str) -> Self {
         self.0.address.get_or_insert(piece.as_ptr() as usize);
         self
     }
 
+    #[cold]
+    #[inline(never)]
     pub(super) fn in_key(mut self, key: &str) -> Self {
         self.0.path.push(Step::Key(key.to_owned()));
         self
     }
 
+    #[cold]
+    #[inline(never)]
     pub(super) fn in_element(mut self, index: usize) -> Self {
         self.0.path.push(Step::Index(index));
         self

@@ -342,6 +342,8 @@ impl<'de> de::MapAccess<'de> for Members<'de> {
         key.map(Some)
     }
 
+    // A call: else each field of each record has the code of its type once more.
+    #[inline(never)]
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Read<T::Value> {
         let (key, value) =
             self.value.take().ok_or_else(|| de::Error::custom("a value was asked for before its key"))?;

@@ -170,7 +170,7 @@ claimed AS (
         id, execution_id, step_name, kind, parent_task_id, state, args, kwargs, retries, created_at, tags, priority, queue,
         retry_policy, result, error, started_at, completed_at, worker_id, lease_expires_at, idempotency_key,
         scheduled_for, fence, step_key, run, ops, effects, opened, heartbeat, crashes, deaths,
-        snoozes, coalesce(first_started_at, started_at) AS first_started_at,
+        coalesce(snoozes, 0) AS snoozes, coalesce(first_started_at, started_at) AS first_started_at,
         begun, company, deadline_at, cache_key, cache_ttl, cleanup, root,
         (SELECT e.traceparent FROM executions AS e WHERE e.id = tasks.execution_id) AS traceparent
 ),

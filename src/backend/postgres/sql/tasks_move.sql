@@ -13,12 +13,12 @@ SET state = CASE b.move WHEN 0 THEN 'running' WHEN 2 THEN 'waiting' WHEN 4 THEN 
     scheduled_for = CASE WHEN b.move IN (1, 6) THEN b.due_at ELSE tasks.scheduled_for END,
     error = CASE WHEN b.move IN (1, 4) THEN b.error WHEN b.move = 5 THEN NULL ELSE tasks.error END,
     attempts = CASE WHEN b.move IN (1, 6) THEN
-        CASE b.move WHEN 6 THEN '{"snoozes":' || (tasks.snoozes + 1) || ',' ELSE '{' END || '"started":' || coalesce((extract(epoch FROM tasks.started_at) * 1000000)::bigint::text, 'null')
+        CASE b.move WHEN 6 THEN '{"snoozes":' || (coalesce(tasks.snoozes, 0) + 1) || ',' ELSE '{' END || '"started":' || coalesce((extract(epoch FROM tasks.started_at) * 1000000)::bigint::text, 'null')
         || ',"worker":' || coalesce(to_json(tasks.worker_id)::text, 'null') || ',' || b.attempt
         || left(coalesce(tasks.attempts, ''), 4096)
         ELSE tasks.attempts END,
     retries = tasks.retries + CASE b.move WHEN 1 THEN 1 ELSE 0 END,
-    snoozes = tasks.snoozes + CASE b.move WHEN 6 THEN 1 ELSE 0 END,
+    snoozes = CASE b.move WHEN 6 THEN coalesce(tasks.snoozes, 0) + 1 ELSE tasks.snoozes END,
     first_started_at = CASE
         WHEN b.move IN (1, 6) THEN coalesce(tasks.first_started_at, tasks.started_at)
         WHEN b.move = 5 THEN b.now

@@ -12,7 +12,7 @@ SELECT
     CASE WHEN b.due_at < now() THEN now() ELSE b.due_at END, b.scheduled_for, b.fence, b.worker_id, b.started_at, b.completed_at,
     b.deadline_at, b.retries, b.timeout, b.idempotency_key, b.queue, b.tags, b.retry_policy, b.args, b.kwargs,
     b.result, b.error, b.run, b.ops, b.effects, b.op, b.arrival, b.opened, b.crashes, b.deaths, b.company,
-    b.cleanup, b.parked, b.parked_version, b.joins, b.cache_key, b.cache_ttl, b.cache_hit, b.heartbeat, b.snoozes,
+    b.cleanup, b.parked, b.parked_version, b.joins, b.cache_key, b.cache_ttl, b.cache_hit, b.heartbeat, nullif(b.snoozes, 0),
     b.first_started_at
 FROM unnest(
     $1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
