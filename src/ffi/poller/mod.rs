@@ -155,7 +155,7 @@ pub unsafe extern "C" fn stent_poller_next(
         let queue = Arc::clone(&borrow::<PollerObject>(poller)?.queue);
         required(event, "event")?;
         let message = match queue.next(runtime::limit(timeout_ms)) {
-            Next::Message(message) => message,
+            Next::Message(message) => *message,
             Next::Nothing => return Err(Error::new(Status::Pending, "no event came")),
             Next::Closed => return Err(Error::closed("the poller was freed")),
         };

@@ -69,7 +69,7 @@ impl Message {
 }
 
 pub enum Next {
-    Message(Message),
+    Message(Box<Message>),
     /// The time is up, or the wait was interrupted.
     Nothing,
     Closed,
@@ -189,7 +189,7 @@ impl Queue {
                 state.settle();
                 drop(state);
                 if let Ok(message) = self.hand_over(message) {
-                    return Next::Message(message);
+                    return Next::Message(Box::new(message));
                 }
                 state = self.state();
                 continue;
@@ -360,7 +360,10 @@ mod tests {
 
     fn tag(next: Next) -> Option<u64> {
         match next {
-            Next::Message(Message::Reply { tag, .. }) => Some(tag),
+            Next::Message(message) => match *message {
+                Message::Reply { tag, .. } => Some(tag),
+                _ => None,
+            },
             _ => None,
         }
     }
