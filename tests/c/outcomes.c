@@ -93,6 +93,35 @@ static stent_status cut(void *user_data, stent_task *task) {
     return stent_task_fail(task, "{\"type\": \"Cut\", \"message\": \"one \xf0\x9f\x98 two \\ud83d\"}", NULL);
 }
 
+/* Not now, and then again: the same attempt, which may not fail once. */
+static stent_status not_now(void *user_data, stent_task *task) {
+    (void)user_data;
+    CHECK(has(stent_task_info(task), "\"attempt\":1,"));
+    if (has(stent_task_info(task), "\"snoozes\":0")) {
+        EXPECT(STENT_E_INVALID, stent_task_snooze(task, "in a while", ERROR));
+        SAYS("in a while");
+        EXPECT(STENT_E_INVALID, stent_task_snooze(task, NULL, ERROR));
+        SAYS("duration is NULL");
+        OK(stent_task_snooze(task, "1ms", ERROR));
+        EXPECT(STENT_E_CONFLICT, stent_task_complete(task, "\"too late\"", ERROR));
+        return STENT_OK;
+    }
+    if (has(stent_task_info(task), "\"snoozes\":1")) return stent_task_snooze(task, "0.001", NULL);
+    return stent_task_complete(task, "\"now\"", NULL);
+}
+
+/* Another server is busy: the next attempt waits for as long as its header says. */
+static stent_status busy(void *user_data, stent_task *task) {
+    (void)user_data;
+    static atomic_llong failed_at;
+    if (has(stent_task_info(task), "\"attempt\":1,")) {
+        atomic_store(&failed_at, now_ms());
+        return stent_task_fail(task, "{\"type\": \"Busy\", \"message\": \"429\", \"retry_after\": \"1\"}", NULL);
+    }
+    CHECK(now_ms() - atomic_load(&failed_at) >= 1000);
+    return stent_task_complete(task, "\"served\"", NULL);
+}
+
 /* The execution fails, and its failure says so. */
 static void fails(const char *function, const char *type, const char *message) {
     char *id = dispatch(executor, function, NULL);
@@ -133,6 +162,8 @@ int main(int count, char **arguments) {
     OK(stent_executor_register(executor, "spells_json", once, spells_json, NULL, NULL, ERROR));
     OK(stent_executor_register(executor, "not_base64", once, not_base64, NULL, NULL, ERROR));
     OK(stent_executor_register(executor, "cut", once, cut, NULL, NULL, ERROR));
+    OK(stent_executor_register(executor, "not_now", once, not_now, NULL, NULL, ERROR));
+    OK(stent_executor_register(executor, "busy", quickly, busy, NULL, NULL, ERROR));
     stent_worker *worker = start_worker(executor, NULL);
 
     fails("says_nothing", "NoOutcome", "STENT_OK");
@@ -146,6 +177,8 @@ int main(int count, char **arguments) {
     gives("not_json", NULL, "{\"whole\": 12345678901234567890.10}");
     gives("third_time", NULL, "3");
     CHECK(atomic_load(&attempts) == 3);
+    gives("not_now", NULL, "\"now\"");
+    gives("busy", NULL, "\"served\"");
     gives("counts_down", "[5]", "\"landed\"");
     gives("base64", NULL, "{\"$base64\":\"/wA=\"}");
     gives("spells_json", "[0]", BYTES[0]);
