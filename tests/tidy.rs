@@ -180,6 +180,48 @@ fn what_decides_is_pure() {
     check(problems);
 }
 
+/// What a runtime does for a task is compiled for each type of future; boxed, these are as many as there are results. Without,
+/// the library was a megabyte larger.
+#[test]
+fn what_a_runtime_runs_is_boxed() {
+    let mut problems = Vec::new();
+    let mut seen = 0;
+    for file in files("src", &["rs"]).into_iter().filter(|file| !is_test(file) && !file.starts_with("src/bin/")) {
+        let text = product(&code(&read(&file)));
+        for (at, _) in text.match_indices("spawn(").filter(|(at, _)| spawns_a_task(&text[..*at])) {
+            seen += 1;
+            let line = text[..at].matches('\n').count() + 1;
+            if !in_brackets(&text[at..]).contains(".boxed()") {
+                problems.push(format!(
+                    "{file}:{line}: a task is begun with a future of its own type; write `.boxed()` behind it"
+                ));
+            }
+        }
+    }
+    assert!(seen > 20, "{seen}: who begins tasks is not found any more");
+    check(problems);
+}
+
+/// By what stands before: a runtime or a set of tasks, and no builder or scope of threads, nor the engine's own operations.
+fn spawns_a_task(before: &str) -> bool {
+    before.ends_with("tokio::")
+        || before.ends_with('.') && !["self.", "scope.", "builder."].iter().any(|by| before.ends_with(by))
+}
+
+/// From the first bracket on to the one that closes it.
+fn in_brackets(text: &str) -> &str {
+    let mut depth = 0_usize;
+    for (at, one) in text.char_indices() {
+        match one {
+            '(' => depth += 1,
+            ')' if depth == 1 => return &text[..at],
+            ')' => depth -= 1,
+            _ => {}
+        }
+    }
+    text
+}
+
 #[test]
 fn nothing_unfinished_is_left() {
     let mut problems = Vec::new();
