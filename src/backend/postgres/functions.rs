@@ -1,6 +1,7 @@
 //! Functions for plain SQL, in the store's own schema: `dispatch`, `signal` and `cancel`, in the caller's own transaction. Their
 //! texts are in `functions/`, and what they know of options is filled in from the tables that the library itself reads by.
-//! They are made anew whenever the store is opened by the tables' owner and they are of another library or another schema.
+//! They are made anew whenever the store is opened by one who may act for the tables' owner, and they are of another library or
+//! another schema. What callers use keeps its parameters, with their names and types: grants are to these.
 
 use std::fmt::Write as _;
 
@@ -22,27 +23,31 @@ const TEXTS: [&str; 5] = [
 ];
 
 /// Makes them, if they are not there as they should be and this user may. `lock` keeps others from the same.
-pub(super) async fn bring(conn: &mut Conn, schema: &str, lock: impl AsyncFnOnce(&mut Conn) -> Result<()>) -> Result<()> {
+pub(super) async fn bring(
+    conn: &mut Conn,
+    schema: &str,
+    lock: impl AsyncFnOnce(&mut Conn) -> Result<()>,
+) -> Result<()> {
     let text = text(schema);
     let mark = mark(&text);
-    if !is_due(conn, &mark).await? {
+    if as_whom(conn, &mark).await?.is_none() {
         return Ok(());
     }
     lock(conn).await?;
-    if !is_due(conn, &mark).await? {
-        return Ok(());
-    }
-    // Temporary tables come last, so that none stands for one of the store's.
-    let place = format!("SET LOCAL search_path TO {}, pg_temp; ", quoted(schema));
-    let said = format!("COMMENT ON FUNCTION dispatch(text, text, text) IS '{mark}'");
-    let made = conn.execute(sqlx::raw_sql(AssertSqlSafe(format!("{place}{text}{said}")))).await;
+    let Some(owner) = as_whom(conn, &mark).await? else { return Ok(()) };
+    // They work with the rights of whom they belong to: never with those of whoever has opened the store. Temporary tables come
+    // last, so that none stands for one of the store's.
+    let before = format!("SET LOCAL ROLE {}; SET LOCAL search_path TO {}, pg_temp; ", quoted(&owner), quoted(schema));
+    let after = format!("COMMENT ON FUNCTION dispatch(text, text, text) IS '{mark}'; RESET ROLE");
+    let made = conn.execute(sqlx::raw_sql(AssertSqlSafe(format!("{before}{text}{after}")))).await;
     made.map(drop).map_err(error::map("make the functions for SQL"))
 }
 
-/// Are they others, and may this user make them?
-async fn is_due(conn: &mut Conn, mark: &str) -> Result<bool> {
+/// The tables' owner, if they are others and this user may make them in the owner's name.
+async fn as_whom(conn: &mut Conn, mark: &str) -> Result<Option<String>> {
     let row = sqlx::query(include_str!("sql/functions_look.sql")).bind(mark).fetch_one(conn).await;
-    row.map(|row| row.get("due")).map_err(error::map("look for the functions for SQL"))
+    let row = row.map_err(error::map("look for the functions for SQL"))?;
+    Ok(row.get::<bool, _>("due").then(|| row.get("owner")))
 }
 
 fn mark(text: &str) -> String {
@@ -82,4 +87,20 @@ fn text(schema: &str) -> String {
         ("retry_policy_defaults", list(policy.iter().map(|(.., default)| *default).collect())),
     ];
     known.iter().fold(TEXTS.concat(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_is_filled_in_and_any_database_can_hold_it() {
+        let text = text("a \"b\"");
+        assert!(text.is_ascii() && text.contains("\"a \"\"b\"\"\", pg_temp"), "a database may be of any encoding");
+        let left = text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(inside, _)| inside);
+        let left: Vec<&str> =
+            left.filter(|inside| inside.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'_'))).collect();
+        assert!(left.iter().all(|inside| inside.is_empty()), "nothing is known of {left:?}");
+        assert_ne!(mark(&text), mark(&super::text("other")));
+    }
 }

@@ -117,7 +117,18 @@ fn the_suites_cases_pass_through_sql() {
             operations::PROTOCOL.iter().chain(operations::ENGINE).map(|name| (*name).to_owned()).collect();
         let door = Door { inner, url, runtime: tokio::runtime::Handle::current() };
         let store = Custom::open(Arc::new(door), Some(&names), &CustomOptions::default()).unwrap();
-        let only = ["keys/", "signals/", "cancels/", "cleanups/", "options/", "routes/", "times/", "limits/", "pauses/", "moves/"];
+        let only = [
+            "keys/",
+            "signals/",
+            "cancels/",
+            "cleanups/",
+            "options/",
+            "routes/",
+            "times/",
+            "limits/",
+            "pauses/",
+            "moves/",
+        ];
         let only = only.iter().map(|name| (*name).to_owned()).collect();
         let report = check(store, &CheckOptions { only, ..CheckOptions::default() }).await.unwrap();
         let failed: Vec<_> = report.cases.iter().filter(|told| told.outcome != Outcome::Passed).collect();

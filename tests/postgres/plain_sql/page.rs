@@ -13,7 +13,12 @@ const DRIVERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres/plain
 
 fn run(command: &mut Command) -> String {
     let said = command.output().unwrap();
-    assert!(said.status.success(), "{command:?}: {}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+    assert!(
+        said.status.success(),
+        "{command:?}: {}{}",
+        String::from_utf8_lossy(&said.stdout),
+        String::from_utf8_lossy(&said.stderr)
+    );
     String::from_utf8(said.stdout).unwrap()
 }
 
@@ -33,7 +38,9 @@ fn psql(url: &str, script: &str) -> String {
 fn the_pages_statements_do_what_it_says() {
     let (server, house) = store("sql_page");
     let blocks: Vec<&str> = PAGE.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    let [order, invoices, rights] = blocks.as_slice() else { panic!("the page has three blocks, and not {}", blocks.len()) };
+    let [order, invoices, rights] = blocks.as_slice() else {
+        panic!("the page has three blocks, and not {}", blocks.len())
+    };
     let ids = psql(&server.url, order);
     let _worker = house.worker(2);
     assert_eq!(text(&house.result(ids.trim().parse().unwrap()).unwrap()), "[17, 9.50]");
@@ -59,7 +66,15 @@ fn python() -> PathBuf {
     if std::fs::read_to_string(&mark).ok().as_ref() != Some(&wanted) {
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&place));
         let requirements = format!("{DRIVERS}/requirements.txt");
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", &requirements]));
+        run(Command::new(&python).args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "-r",
+            &requirements,
+        ]));
         std::fs::write(mark, wanted).unwrap();
     }
     python
@@ -70,7 +85,8 @@ fn the_pages_programs_dispatch_with_their_rows() {
     let (server, house) = store("sql_programs");
     psql(&server.url, "CREATE TABLE orders (number int PRIMARY KEY, price numeric NOT NULL)");
     let said = run(Command::new(python()).arg(format!("{DRIVERS}/orders.py")).arg(&server.url));
-    let [one, two, lost] = said.split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<_>>().try_into().unwrap();
+    let [one, two, lost] =
+        said.split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<_>>().try_into().unwrap();
     let by_go = run(Command::new("go").args(["run", ".", &server.url]).current_dir(DRIVERS));
     let _worker = house.worker(2);
     assert_eq!(text(&house.result(two).unwrap()), "[2, \"3.25\"]");

@@ -21,13 +21,19 @@ fn a_role_that_may_dispatch_can_do_nothing_else() {
     let app = house.on(Client::at(&as_role, &schema));
     let refused = |app: &Client, sql: &str| house.on(app.run(sql)).unwrap_err().state;
     assert_eq!(refused(&app, "SELECT stent.dispatch('echo', '[1]')"), "42501");
-    house.on(owner.say(&format!("GRANT USAGE ON SCHEMA stent.x TO {role}").replace(".x", "").replace("stent", &schema)));
+    house
+        .on(owner.say(&format!("GRANT USAGE ON SCHEMA stent.x TO {role}").replace(".x", "").replace("stent", &schema)));
     // PUBLIC has no right, not to these and not to what they are made of.
     for sql in [
-        "SELECT stent.dispatch('echo')", "SELECT stent.dispatch('echo', '[]'::json)", "SELECT stent.dispatch('echo', '[]'::jsonb)",
-        "SELECT stent.signal(gen_random_uuid(), 'a')", "SELECT stent.signal(gen_random_uuid(), 'a', '1'::json)",
-        "SELECT stent.signal(gen_random_uuid(), 'a', '1'::jsonb)", "SELECT stent.cancel(gen_random_uuid())",
-        "SELECT stent.sql_dispatch('echo', '[]', '{}')", "SELECT stent.sql_tell('w')",
+        "SELECT stent.dispatch('echo')",
+        "SELECT stent.dispatch('echo', '[]'::json)",
+        "SELECT stent.dispatch('echo', '[]'::jsonb)",
+        "SELECT stent.signal(gen_random_uuid(), 'a')",
+        "SELECT stent.signal(gen_random_uuid(), 'a', '1'::json)",
+        "SELECT stent.signal(gen_random_uuid(), 'a', '1'::jsonb)",
+        "SELECT stent.cancel(gen_random_uuid())",
+        "SELECT stent.sql_dispatch('echo', '[]', '{}')",
+        "SELECT stent.sql_tell('w')",
     ] {
         assert_eq!(refused(&app, sql), "42501", "{sql}");
     }
@@ -35,10 +41,17 @@ fn a_role_that_may_dispatch_can_do_nothing_else() {
     let id = house.on(app.dispatch("echo", "[1]", "{\"idempotency_key\": \"k\", \"queue\": \"q\"}")).unwrap();
     assert_eq!(text(&house.result(id).unwrap()), "[1]");
     for sql in [
-        "SELECT stent.dispatch('echo', '[]'::json)", "SELECT stent.cancel(gen_random_uuid())", "SELECT stent.sql_dispatch('echo', '[]', '{}')",
-        "SELECT count(*) FROM stent.executions", "SELECT count(*) FROM stent.tasks", "DELETE FROM stent.tasks",
-        "UPDATE stent.executions SET state = 'failed'", "INSERT INTO stent.catalog VALUES (1)", "SELECT count(*) FROM stent.idempotency",
-        "SELECT count(*) FROM stent.requests", "CREATE TABLE stent.mine (a int)",
+        "SELECT stent.dispatch('echo', '[]'::json)",
+        "SELECT stent.cancel(gen_random_uuid())",
+        "SELECT stent.sql_dispatch('echo', '[]', '{}')",
+        "SELECT count(*) FROM stent.executions",
+        "SELECT count(*) FROM stent.tasks",
+        "DELETE FROM stent.tasks",
+        "UPDATE stent.executions SET state = 'failed'",
+        "INSERT INTO stent.catalog VALUES (1)",
+        "SELECT count(*) FROM stent.idempotency",
+        "SELECT count(*) FROM stent.requests",
+        "CREATE TABLE stent.mine (a int)",
         "CREATE FUNCTION stent.dispatch(a int) RETURNS int LANGUAGE sql AS 'SELECT 1'",
     ] {
         assert_eq!(refused(&app, sql), "42501", "{sql}");
@@ -46,7 +59,11 @@ fn a_role_that_may_dispatch_can_do_nothing_else() {
 
     // With rights to all of them it still writes by the doors alone.
     house.on(owner.say(&format!("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role}")));
-    for sql in ["SELECT stent.sql_dispatch('echo', '[]', '{}')", "SELECT stent.sql_route('q', 'f', NULL)", "SELECT stent.sql_cancel(gen_random_uuid(), '')"] {
+    for sql in [
+        "SELECT stent.sql_dispatch('echo', '[]', '{}')",
+        "SELECT stent.sql_route('q', 'f', NULL)",
+        "SELECT stent.sql_cancel(gen_random_uuid(), '')",
+    ] {
         let state = refused(&app, sql);
         assert!(state == "42501" || state == "42883" || state == "42P01", "{sql}: {state}");
     }
@@ -70,7 +87,9 @@ fn a_role_that_may_dispatch_can_do_nothing_else() {
     let options = "{\"retry_policy\": {\"initial_delay\": 0.123456}, \"timeout\": 7.000001, \"cached\": true, \"kwargs\": {\"a\\\\b\": 1}}";
     let id = house.on(app.dispatch("echo", "[\"\\\\\"]", options)).unwrap();
     assert_eq!(text(&house.result(id).unwrap()), "[\"\\\\\"]");
-    let kept = format!("SELECT (retry_policy::json ->> 'initial_delay') || ' ' || timeout || ' ' || length(cache_key) FROM stent.tasks WHERE execution_id = '{id}'");
+    let kept = format!(
+        "SELECT (retry_policy::json ->> 'initial_delay') || ' ' || timeout || ' ' || length(cache_key) FROM stent.tasks WHERE execution_id = '{id}'"
+    );
     assert_eq!(house.on(owner.one(&kept)), "0.123456 7000001 70");
     // Who owns them says who may no more.
     house.on(owner.say(&format!("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} FROM {role}")));
@@ -124,4 +143,42 @@ fn the_functions_are_where_the_store_is_whatever_its_name() {
     let id = house.on(client.dispatch("echo", "[1]", "{\"tags\": [\"t\"]}")).unwrap();
     assert_eq!(text(&house.result(id).unwrap()), "[1]");
     house.on(client.cancel(house.dispatch("nobody", "[]"), None)).unwrap();
+}
+
+#[test]
+fn the_functions_belong_to_the_tables_owner_whoever_opens_the_store() {
+    let url = fresh_url("");
+    let schema = schema_of_url(&url).to_owned();
+    let (owner, member) = (format!("owner_{schema}"), format!("member_{schema}"));
+    let as_user = |user: &str| url.replace("//stent@", &format!("//{user}@"));
+    let house = House::at(&fresh_url(""));
+    let client = house.on(Client::of(&url));
+    house.on(client.say(&format!(
+        "CREATE ROLE {owner} LOGIN; CREATE ROLE {member} LOGIN IN ROLE {owner}; CREATE SCHEMA {schema} AUTHORIZATION {owner}"
+    )));
+    let owners = "SELECT string_agg(DISTINCT proowner::regrole::text, ' ') FROM pg_proc WHERE pronamespace = 'NAME'::regnamespace";
+    let owners = owners.replace("NAME", &schema);
+    drop(House::at(&as_user(&owner)));
+    assert_eq!(house.on(client.one(&owners)), owner);
+    // A superuser, and a role that may act for the owner.
+    for opens in ["stent", &member] {
+        house.on(client.say("DROP FUNCTION stent.dispatch(text, text, text)"));
+        let there = House::at(&as_user(opens));
+        assert_eq!(house.on(client.one(&owners)), owner, "{opens}");
+        there.echo("echo");
+        let _worker = there.worker(1);
+        let id = house.on(client.dispatch("echo", "[1]", "{}")).unwrap();
+        assert_eq!(there.result(id).unwrap(), "[1]".into());
+    }
+    // Who may not leaves them, and works.
+    let stranger = format!("stranger_{schema}");
+    house.on(client.say(&format!(
+        "CREATE ROLE {stranger} LOGIN; GRANT USAGE ON SCHEMA {schema} TO {stranger}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES \
+         IN SCHEMA {schema} TO {stranger}; DROP FUNCTION stent.dispatch(text, text, text)"
+    )));
+    let there = House::at(&as_user(&stranger));
+    there.echo("echo");
+    let _worker = there.worker(1);
+    assert_eq!(there.run("echo", "[2]").unwrap(), "[2]".into());
+    assert_eq!(house.on(client.dispatch("echo", "[1]", "{}")).unwrap_err().state, "42883");
 }

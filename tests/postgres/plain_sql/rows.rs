@@ -151,9 +151,13 @@ impl Pair {
 fn every_option_writes_the_same_rows_both_ways() {
     let known: Vec<&str> = option_fields("dispatch").iter().map(|(name, ..)| *name).collect();
     assert_eq!(known, SAMPLES.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "give each option a sample here");
-    let given: BTreeSet<String> = option_fields("retry_policy").iter().map(|(name, ..)| format!("\"{name}\"")).collect();
+    let given: BTreeSet<String> =
+        option_fields("retry_policy").iter().map(|(name, ..)| format!("\"{name}\"")).collect();
     let samples = SAMPLES.iter().find(|(name, _)| *name == "retry_policy").unwrap().1.concat();
-    assert!(given.iter().all(|name| samples.contains(name.as_str())), "give each field of a retry policy a sample here");
+    assert!(
+        given.iter().all(|name| samples.contains(name.as_str())),
+        "give each field of a retry policy a sample here"
+    );
     let mut pair = Pair::new();
     for function in ["plain", "declared"] {
         for args in ["[]", " [1, {\"b\":1.0 , \"a\":[]}, 12345678901234567890.10]\n"] {
@@ -180,8 +184,29 @@ fn every_option_writes_the_same_rows_both_ways() {
 /// Documents with everything in them that a canonical form has to do with.
 fn document(rng: &mut StdRng, depth: u32) -> String {
     const STRINGS: &[&str] = &[
-        "a", "b", "", "\u{e9}", "\u{1f600}", "\u{7f}", "$base65", "a!", "\\u0041", "\\u0000", "\\ud83d\\ude00", "\\uD800", "\\ud800x",
-        "\\udc00\\ud800", "\\n\\t\\r\\b\\f", "\\\"", "\\\\", "\\/", "\\\\u0041", "{[,:]}", "\u{2028}", "\\u00e9", "\\u65E5",
+        "a",
+        "b",
+        "",
+        "\u{e9}",
+        "\u{1f600}",
+        "\u{7f}",
+        "$base65",
+        "a!",
+        "\\u0041",
+        "\\u0000",
+        "\\ud83d\\ude00",
+        "\\uD800",
+        "\\ud800x",
+        "\\udc00\\ud800",
+        "\\n\\t\\r\\b\\f",
+        "\\\"",
+        "\\\\",
+        "\\/",
+        "\\\\u0041",
+        "{[,:]}",
+        "\u{2028}",
+        "\\u00e9",
+        "\\u65E5",
     ];
     let blank = |rng: &mut StdRng| ["", "", " ", "\t\n", "\r"][rng.random_range(0..5)];
     let string = |rng: &mut StdRng| {
@@ -191,20 +216,22 @@ fn document(rng: &mut StdRng, depth: u32) -> String {
     };
     let kind = if depth == 0 { rng.random_range(0..3) } else { rng.random_range(0..6) };
     match kind {
-        0 => ["1", "1.0", "-0", "1e400", "0.10", "-1E+2", "123456789012345678901234567890"][rng.random_range(0..7)].to_owned(),
+        0 => ["1", "1.0", "-0", "1e400", "0.10", "-1E+2", "123456789012345678901234567890"][rng.random_range(0..7)]
+            .to_owned(),
         1 => ["true", "false", "null"][rng.random_range(0..3)].to_owned(),
         2 => string(rng),
         3 => {
             let count = rng.random_range(0..4);
-            let elements: Vec<String> = (0..count)
-                .map(|_| format!("{}{}{}", blank(rng), document(rng, depth - 1), blank(rng)))
-                .collect();
+            let elements: Vec<String> =
+                (0..count).map(|_| format!("{}{}{}", blank(rng), document(rng, depth - 1), blank(rng))).collect();
             format!("[{}{}]", elements.join(","), blank(rng))
         }
         _ => {
             let count = rng.random_range(0..5);
             let members: Vec<String> = (0..count)
-                .map(|_| format!("{}{}{}:{}{}", blank(rng), string(rng), blank(rng), blank(rng), document(rng, depth - 1)))
+                .map(|_| {
+                    format!("{}{}{}:{}{}", blank(rng), string(rng), blank(rng), blank(rng), document(rng, depth - 1))
+                })
                 .collect();
             format!("{{{}{}}}", members.join(","), blank(rng))
         }

@@ -14,7 +14,11 @@ use crate::postgres::{fresh_url, shared};
 /// A worker that finds nothing by polling while a test lasts.
 fn patient_worker(house: &House) -> Worker {
     let seldom = Duration::from_secs(600);
-    let worker = house.worker_with(WorkerOptions { poll_interval: seldom, poll_interval_max: seldom, ..WorkerOptions::default() });
+    let worker = house.worker_with(WorkerOptions {
+        poll_interval: seldom,
+        poll_interval_max: seldom,
+        ..WorkerOptions::default()
+    });
     // Its first looks are over, and it has heard of itself.
     assert_eq!(house.run("echo", "[0]").unwrap(), "[0]".into());
     worker
@@ -50,7 +54,8 @@ fn a_commit_wakes_a_worker_and_a_rollback_leaves_nothing() {
     house.on(client.say("ROLLBACK"));
     house.on(client.say("BEGIN; INSERT INTO stent.orders VALUES (2)"));
     // The key is free again, and a function that nobody has dispatched there before has a new route.
-    let kept = house.on(client.dispatch("echo", "[2.50]", "{\"idempotency_key\": \"k\", \"tags\": [\"new\"]}")).unwrap();
+    let kept =
+        house.on(client.dispatch("echo", "[2.50]", "{\"idempotency_key\": \"k\", \"tags\": [\"new\"]}")).unwrap();
     assert_eq!(state(&house, kept), None, "it is nobody's before the commit");
     house.on(client.say("COMMIT"));
     assert_eq!(text(&ends_at_once(&house, kept)), "[2.50]");

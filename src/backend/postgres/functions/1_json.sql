@@ -192,7 +192,7 @@ BEGIN
 END
 $$;
 
--- One JSON value, without white space around it, that has no bytes in it which nobody could read: {"$base64": "…"}.
+-- One JSON value, without white space around it, that has no bytes in it which nobody could read: {"$base64": "..."}.
 CREATE OR REPLACE FUNCTION sql_json(what text, key text, given text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
@@ -234,7 +234,7 @@ BEGIN
 END
 $$;
 
--- The bytes of {"$base64": "…"}, if the value is that.
+-- The bytes of {"$base64": "..."}, if the value is that.
 CREATE OR REPLACE FUNCTION sql_wrapped(json_text text) RETURNS bytea LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     tokens text[];
@@ -271,7 +271,7 @@ $$;
 
 -- A text as the tables hold it: what the database has no character for, and DEL, is written as DEL, its number and a
 -- semicolon.
-CREATE OR REPLACE FUNCTION sql_stored(given text) RETURNS text LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION sql_stored(given text) RETURNS text LANGUAGE plpgsql STABLE STRICT AS $$
 DECLARE
     one text;
     bytes bytea;

@@ -12,8 +12,11 @@ BEGIN
     END IF;
     BEGIN
         RETURN value::json #>> '{}';
-    EXCEPTION WHEN untranslatable_character OR invalid_text_representation THEN
-        PERFORM sql_refuse('22023', what || key || ' has a character in it that a text of this database can''t hold', key);
+    EXCEPTION WHEN untranslatable_character OR invalid_text_representation OR feature_not_supported THEN
+        PERFORM sql_refuse(
+            '22023', what || key || ' has an escape in it that stands for no character of this database', key,
+            E'Write the character itself, and not \\u....'
+        );
     END;
 END
 $$;
@@ -133,6 +136,44 @@ BEGIN
 END
 $$;
 
+-- The members of an object, values as they are written.
+CREATE OR REPLACE FUNCTION sql_escaped_members(given text, OUT names text[], OUT given_values text[])
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    token text;
+    depth int := 0;
+    value text[];
+BEGIN
+    names := '{}';
+    given_values := '{}';
+    FOR token IN
+        SELECT m.token[1]
+        FROM regexp_matches(given, E'"(?:[^"\\\\]|\\\\.)*"|[][{}:,]|[ \\t\\n\\r]+|[^][{}:," \\t\\n\\r]+', 'g') WITH ORDINALITY AS m (token, place)
+        ORDER BY m.place
+    LOOP
+        IF token IN ('}', ']') THEN
+            depth := depth - 1;
+        END IF;
+        IF depth = 1 AND token = ':' AND value IS NULL THEN
+            value := '{}';
+        ELSIF depth = 1 AND token = ',' OR depth = 0 AND token = '}' THEN
+            IF value IS NOT NULL THEN
+                given_values := array_append(given_values, btrim(array_to_string(value, ''), E' \t\n\r'));
+            END IF;
+            value := NULL;
+        ELSIF value IS NOT NULL THEN
+            value := array_append(value, token);
+        ELSIF left(token, 1) = '"' THEN
+            -- An option's name has no character beyond ASCII; what has is told as it is written.
+            names := array_append(names, convert_from(sql_unescaped(substr(token, 2, length(token) - 2)), 'UTF8'));
+        END IF;
+        IF token IN ('{', '[') THEN
+            depth := depth + 1;
+        END IF;
+    END LOOP;
+END
+$$;
+
 -- The members of an object of options, each of which is known and given once.
 CREATE OR REPLACE FUNCTION sql_members(what text, known text[], given text, OUT names text[], OUT given_values text[])
 LANGUAGE plpgsql IMMUTABLE AS $$
@@ -142,13 +183,14 @@ BEGIN
     IF left(given, 1) <> '{' THEN
         PERFORM sql_refuse('22023', what || ' are ' || left(given, 60), NULL, 'They must be an object.');
     END IF;
-    BEGIN
+    IF strpos(given, E'\\u') = 0 THEN
         SELECT coalesce(array_agg(m.key ORDER BY m.place), '{}'), coalesce(array_agg(m.value::text ORDER BY m.place), '{}')
         INTO names, given_values
         FROM json_each(given::json) WITH ORDINALITY AS m (key, value, place);
-    EXCEPTION WHEN untranslatable_character OR invalid_text_representation THEN
-        PERFORM sql_refuse('22023', what || ': a key has a character in it that no option has', NULL, 'Known are ' || array_to_string(known, ', ') || '.');
-    END;
+    ELSE
+        -- The server's function reads escapes also where they are a value's, and fails on those that no text can hold.
+        SELECT m.names, m.given_values INTO names, given_values FROM sql_escaped_members(given) AS m;
+    END IF;
     FOR place IN 1 .. cardinality(names) LOOP
         key := names[place];
         IF array_position(known, key) IS NULL THEN
