@@ -32,6 +32,7 @@ pub use schedules::{
     schedule_to_column, schedules, trigger, with_time,
 };
 pub use submissions::{Submission, submission};
+pub use tables::option_fields;
 pub use tables::urls::POSTGRES_OPTIONS;
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use stent::backend::{DeadLetterFilter, ExecutionFilter, NewSignal};
 use stent::model::{DispatchOptions, Failure, FunctionOptions, TaskOptions, WaitSignalOptions, WorkerOptions};
 
 use crate::house::{Count, House, SOON, text, tries};
+use crate::plain_sql::Client;
 use crate::postgres::shared;
 
 const WORD: &str = "日本語 \u{7f}0; ü";
@@ -96,4 +97,42 @@ fn any_word_in_euc_jp() {
 #[test]
 fn any_word_in_sql_ascii() {
     in_all_columns("SQL_ASCII");
+}
+
+/// Names and arguments in plain SQL are the same as those of the library.
+#[test]
+fn plain_sql_says_the_same_in_a_database_of_any_encoding() {
+    for (encoding, function, queue) in [
+        ("LATIN1", "f\u{fc}", "q\u{e9}"),
+        ("EUC_JP", "\u{95a2}\u{6570}", "\u{5217}"),
+        ("SQL_ASCII", "\u{95a2}\u{6570}", "\u{5217}"),
+    ] {
+        let (name, url) = database(encoding);
+        {
+            let house = House::at(&url);
+            house.echo(function);
+            let worker = WorkerOptions { queues: vec![queue.to_owned()], ..WorkerOptions::default() };
+            let _worker = house.worker_with(worker);
+            let client = house.on(Client::at(url.split_once('?').unwrap().0, "stent"));
+            let args = format!("[\"{queue}\", \"\\u65e5\"]");
+            let options =
+                format!("{{\"queue\": \"{queue}\", \"tags\": [\"z\", \"{queue}\"], \"idempotency_key\": \"{queue}\"}}");
+            let id = house.on(client.dispatch(function, &args, &options)).unwrap();
+            assert_eq!(text(&house.result(id).unwrap()), args, "{encoding}");
+            let snapshot = house.on(house.backend.snapshot(id)).unwrap().unwrap().execution;
+            assert_eq!(
+                (snapshot.root_function.as_str(), snapshot.queue.as_deref()),
+                (function, Some(queue)),
+                "{encoding}"
+            );
+            assert_eq!(snapshot.tags, ["z", queue]);
+            // The same key and arguments, by the library and with the character itself.
+            let task = TaskOptions { queue: Some(queue.to_owned()), ..TaskOptions::default() };
+            let keyed = DispatchOptions { idempotency_key: Some(queue.to_owned()), task, ..DispatchOptions::default() };
+            let again =
+                house.on(house.executor.dispatch(function, format!("[\"{queue}\",\"\u{65e5}\"]").into(), keyed));
+            assert_eq!(again.unwrap(), id, "{encoding}");
+        }
+        on_the_server(&format!("DROP DATABASE {name} WITH (FORCE)"));
+    }
 }

@@ -22,6 +22,7 @@ mod orders;
 mod outages;
 mod passing;
 mod pauses;
+mod plain_sql;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../common/postgres.rs"]
 mod postgres;

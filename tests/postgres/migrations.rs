@@ -16,6 +16,7 @@ const TO_A_VERSION_BEFORE: &str = "
     UPDATE executions SET state = 'running', started_at = r.opened_at
         FROM tasks AS r
         WHERE r.id = executions.root_task_id AND r.opened_at IS NOT NULL AND executions.state = 'pending';
+    DROP TABLE requests;
     ALTER TABLE tasks DROP COLUMN first_started_at, DROP COLUMN snoozes;
     DROP TABLE schedule_ticks;
     DROP TABLE schedules;

@@ -18,7 +18,8 @@ pub(super) use due::{Charge, Death, Due, Left, Row as DueRow, when_due, when_lea
 pub(super) use ends::{Aftermath, End, Ended, EndedRow, Ending};
 pub(super) use fork::{Copy, Node, copies, path, root_task_id};
 pub(super) use moves::{
-    Known, Leaving, Place, check_parcel, has_left, has_moved, in_key, is_cancelling, may_come, may_leave, put_down,
+    Known, Leaving, Place, check_parcel, has_left, has_moved, in_key, is_asked, is_cancelling, may_come, may_leave,
+    put_down,
 };
 pub(super) use progress::{line, merge};
 pub(super) use records::{

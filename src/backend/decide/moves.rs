@@ -111,6 +111,14 @@ pub(in crate::backend) fn is_cancelling(execution: Id) -> Error {
         .with(LATER, execution.to_string())
 }
 
+/// It was signalled or cancelled a moment ago, in plain SQL.
+pub(in crate::backend) fn is_asked(execution: Id) -> Error {
+    Error::conflict(format!(
+        "export: something was asked of execution {execution} in SQL, and the next sweep does it; export it when that is done"
+    ))
+    .with(LATER, execution.to_string())
+}
+
 pub(in crate::backend) fn has_left(execution: Id, known: Option<Known>) -> Error {
     match known {
         Some(Known { place: Place::Gone, .. }) => Error::not_found(format!(

@@ -10,13 +10,13 @@ use super::conn::Conn;
 use super::options::Dsn;
 use super::pool::{quoted, settings};
 use super::rights::Rights;
-use super::{error, pool};
+use super::{error, functions, pool};
 use crate::backend::SchemaVersion;
 use crate::backend::sql::lock::Lock;
 use crate::model::{Error, Result};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
-pub(super) const MIGRATIONS: [&str; 14] = [
+pub(super) const MIGRATIONS: [&str; 15] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_marks.sql"),
     include_str!("migrations/0003_leases_and_letters.sql"),
@@ -31,6 +31,7 @@ pub(super) const MIGRATIONS: [&str; 14] = [
     include_str!("migrations/0012_pauses.sql"),
     include_str!("migrations/0013_schedules.sql"),
     include_str!("migrations/0014_retries.sql"),
+    include_str!("migrations/0015_requests.sql"),
 ];
 
 /// A connection is made sooner than this, or it is looked why not.
@@ -45,14 +46,10 @@ pub(super) async fn prepare(dsn: &Dsn) -> Result<Charset> {
     alone(dsn, async |conn| {
         conn.execute(sqlx::raw_sql("BEGIN")).await.map_err(error::map("begin"))?;
         if version(conn, &dsn.schema).await? < MIGRATIONS.len() as i64 {
-            conn.wait_for(MIGRATION);
-            sqlx::query(include_str!("sql/advisory_lock.sql"))
-                .bind(vec![Lock::Schema.key(&dsn.schema)])
-                .execute(&mut *conn)
-                .await
-                .map_err(error::map("wait for others that create the schema"))?;
+            lock(conn, &dsn.schema).await?;
             migrate(conn, &dsn.schema).await?;
         }
+        functions::bring(conn, &dsn.schema, async |conn| lock(conn, &dsn.schema).await).await?;
         let charset = Charset::look(conn).await?;
         conn.execute(sqlx::raw_sql("COMMIT")).await.map_err(error::map("commit the schema"))?;
         Ok(charset)
@@ -96,6 +93,13 @@ async fn refusal(dsn: &Dsn) -> Error {
         Some(why) => why,
         None => std::future::pending().await,
     }
+}
+
+/// Waits for others that create the schema, or change it.
+async fn lock(conn: &mut Conn, schema: &str) -> Result<()> {
+    conn.wait_for(MIGRATION);
+    let locked = sqlx::query(include_str!("sql/advisory_lock.sql")).bind(vec![Lock::Schema.key(schema)]);
+    locked.execute(conn).await.map(drop).map_err(error::map("wait for others that create the schema"))
 }
 
 async fn migrate(conn: &mut Conn, schema: &str) -> Result<()> {

@@ -44,6 +44,7 @@ mod charset;
 mod conn;
 mod connect;
 mod error;
+mod functions;
 mod hosts;
 mod notices;
 mod options;

@@ -22,7 +22,7 @@ use crate::model::{Error, Result};
 /// Settings of each session. Plans are generic and use indexes: not made for the first parameters, nor from the
 /// statistics of tables that were just created. Bitmap scans have no order: with one a claim would read and sort its
 /// whole backlog.
-const SETTINGS: &[(&str, &str)] = &[
+pub(super) const SETTINGS: &[(&str, &str)] = &[
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),

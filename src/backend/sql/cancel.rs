@@ -17,7 +17,7 @@ use crate::codec::{self, CanonicalJson};
 use crate::model::{Canonical as _, DispatchOptions, Error, ExecutionState, Id, Payload, Result, Timestamp};
 
 pub(super) async fn cancel(tx: &mut Tx<'_>, execution: Id, reason: Option<&str>) -> Result<()> {
-    if tx.change(EXECUTION_CANCEL.call().id(execution).text(reason)).await? == 0 {
+    if !begin(tx, execution, reason).await? {
         return match execution_state(tx.session(), execution).await? {
             None => Err(Error::not_found(format!("cancel: there is no execution {execution}"))),
             Some(state) if state.is_terminal() => {
@@ -27,10 +27,18 @@ pub(super) async fn cancel(tx: &mut Tx<'_>, execution: Id, reason: Option<&str>)
             Some(_) => Ok(()),
         };
     }
-    tx.hint_cancelling(execution);
     let mut book = WaitBook::default();
     cancel_executions(tx, &mut book, vec![execution]).await?;
     book.save(tx).await
+}
+
+/// It is being cancelled from now on. False: it is over, or was being cancelled before.
+pub(super) async fn begin(tx: &mut Tx<'_>, execution: Id, reason: Option<&str>) -> Result<bool> {
+    let begins = tx.change(EXECUTION_CANCEL.call().id(execution).text(reason)).await? > 0;
+    if begins {
+        tx.hint_cancelling(execution);
+    }
+    Ok(begins)
 }
 
 /// The same again, after a commit whose answer was lost.

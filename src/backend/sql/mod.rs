@@ -38,6 +38,7 @@ mod pauses;
 mod places;
 mod protocol;
 mod register;
+mod requests;
 mod restart;
 pub(super) mod routes;
 pub(super) mod row;

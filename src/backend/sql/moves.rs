@@ -25,7 +25,7 @@ use super::statements::{
     WAITS_UNPACK,
 };
 use super::tx::Tx;
-use super::{dead_letters, ended};
+use super::{dead_letters, ended, requests};
 use crate::backend::decide::{self, Known, Leaving, Place};
 use crate::backend::{
     DeadLetterFilter, Departed, Exported, Fenced, Imported, PARCEL_FORM, Parcel, ParcelKey, ParcelSignal, ParcelTask,
@@ -136,6 +136,10 @@ async fn leave(tx: &mut Tx<'_>, parcel: &mut Parcel, anyway: bool) -> Result<Vec
     }
     let held = parcel.tasks.iter().filter(|of| !of.task.state.is_terminal()).map(|of| of.task.id).collect();
     forget(tx, parcel).await?;
+    // Whoever asks in SQL keeps the execution here until its transaction is over: so what it has asked for is seen now.
+    if requests::keeps(tx, execution).await? {
+        return Err(decide::is_asked(execution));
+    }
     Ok(held)
 }
 

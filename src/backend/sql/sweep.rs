@@ -16,7 +16,7 @@ use super::statements::{
 use super::tides::{self, Since};
 use super::tx::{FAR, Tx};
 use super::waits::WaitBook;
-use super::{attempts, below, cancel, ends, register, rows, ticks};
+use super::{attempts, below, cancel, ends, register, requests, rows, ticks};
 use crate::backend::Swept;
 use crate::backend::decide::{self, Charge, Death, Due, DueRow, End, Ending, FIRST_CALL, Left};
 use crate::codec;
@@ -73,6 +73,8 @@ pub(super) async fn peek(session: &mut dyn Session, asked: &Asked) -> Result<Pee
 enum Part {
     /// First: people look at the clock.
     Schedules,
+    /// What was asked for in plain SQL: somebody waits for that too.
+    Requests,
     Fire,
     Recover,
     Expire,
@@ -81,7 +83,8 @@ enum Part {
     Below,
 }
 
-const PARTS: [Part; 6] = [Part::Schedules, Part::Fire, Part::Recover, Part::Expire, Part::Unpark, Part::Below];
+const PARTS: [Part; 7] =
+    [Part::Schedules, Part::Requests, Part::Fire, Part::Recover, Part::Expire, Part::Unpark, Part::Below];
 
 /// What one transaction of a sweep has done.
 #[derive(Clone)]
@@ -109,6 +112,7 @@ pub(super) async fn sweep(tx: &mut Tx<'_>, worker_id: &str, from: usize) -> Resu
                 swept.ticks = fired.ticks;
                 fired.count
             }
+            Part::Requests => requests::carry_out(tx, &mut book).await?,
             Part::Fire => fire(tx, &mut book).await?,
             Part::Recover => recover(tx, &mut book, &mut gone).await?,
             Part::Expire => expire(tx, &mut book).await?,
@@ -116,7 +120,7 @@ pub(super) async fn sweep(tx: &mut Tx<'_>, worker_id: &str, from: usize) -> Resu
             Part::Below => below::go_on(tx).await?,
         };
         swept.changed += count as u64;
-        swept.more |= count as i64 >= ROWS_MAX || (*part == Part::Below && count > 0);
+        swept.more |= count as i64 >= ROWS_MAX || (matches!(part, Part::Below | Part::Requests) && count > 0);
         if count > 0 && !tx.is_alone() {
             next = Some(place + 1).filter(|next| *next < PARTS.len());
             break;

@@ -8,6 +8,7 @@ SELECT
     END AS wait,
     EXISTS (SELECT 1 FROM executions AS e WHERE e.state = 'cancelling' AND e.ending IS NOT NULL)
         OR EXISTS (SELECT 1 FROM unfinished_trees)
+        OR EXISTS (SELECT 1 FROM requests)
         OR EXISTS (SELECT 1 FROM tasks AS t WHERE t.parked IS NOT NULL)
         OR EXISTS (
             SELECT 1

@@ -93,7 +93,7 @@ macro_rules! files {
 
 files! {
     catalog claims cleanup cleanups counts doubts due executions forks keys letters looks marks moves reads records
-    schedules signals transitions trees values waits
+    requests schedules signals transitions trees values waits
 }
 
 #[cfg(test)]

@@ -1,0 +1,359 @@
+-- A dispatch in the caller's transaction. What it writes is what the engine's dispatch writes.
+
+CREATE OR REPLACE FUNCTION sql_tell(what text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('stent_' || left(encode(sha256(convert_to(current_schema()::text, 'UTF8')), 'hex'), 16), 'sql ' || what);
+END
+$$;
+
+-- A new id for an execution: a UUIDv7.
+CREATE OR REPLACE FUNCTION sql_new_id() RETURNS uuid LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN (SELECT encode(
+        set_bit(set_bit(
+            overlay(
+                uuid_send(gen_random_uuid())
+                PLACING substr(int8send(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint), 3) FROM 1 FOR 6
+            ), 52, 1
+        ), 53, 1), 'hex'
+    )::uuid);
+END
+$$;
+
+-- The id of an execution's root task follows from the execution's: a UUIDv8 that begins as that does.
+CREATE OR REPLACE FUNCTION sql_root_id(execution uuid) RETURNS uuid LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN (SELECT encode(
+        set_byte(set_byte(b.bytes, 6, get_byte(b.bytes, 6) & 15 | 128), 8, get_byte(b.bytes, 8) & 63 | 128), 'hex'
+    )::uuid
+    FROM (
+        SELECT substr(uuid_send(execution), 1, 6) || substr(sha256(uuid_send(execution) || int4send(0) || 'root'::bytea), 1, 10) AS bytes
+    ) AS b);
+END
+$$;
+
+-- Routes are in each process's memory until the catalog's version grows. That is raised at the commit, so that nobody waits
+-- for a caller's transaction which goes on for long.
+CREATE OR REPLACE FUNCTION sql_route_made() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
+BEGIN
+    UPDATE catalog SET version = version + 1;
+    RETURN NULL;
+END
+$$;
+
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = 'routes'::regclass AND t.tgname = 'routes_made') THEN
+        CREATE CONSTRAINT TRIGGER routes_made AFTER INSERT ON routes DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION sql_route_made();
+    END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION sql_route(route_queue text, route_function text, route_tags text) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    found_id bigint;
+BEGIN
+    LOOP
+        SELECT r.id INTO found_id FROM routes AS r
+        WHERE r.function = route_function AND coalesce(r.queue, '') = coalesce(route_queue, '')
+            AND coalesce(r.tags, '') = coalesce(route_tags, '');
+        EXIT WHEN FOUND;
+        INSERT INTO routes (queue, function, tags) VALUES (route_queue, route_function, route_tags)
+        ON CONFLICT (function, coalesce(queue, ''), coalesce(tags, '')) DO NOTHING
+        RETURNING id INTO found_id;
+        EXIT WHEN FOUND;
+    END LOOP;
+    RETURN found_id;
+END
+$$;
+
+-- Tags as JSON, each once and in the order of their bytes where they name a route.
+CREATE OR REPLACE FUNCTION sql_tags(tags text[], for_route boolean) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN (SELECT '[' || string_agg(to_json(t.tag)::text, ',' ORDER BY CASE WHEN for_route THEN convert_to(t.tag, 'UTF8') END, t.place) || ']'
+    FROM (
+        SELECT a.tag, min(a.place) AS place
+        FROM unnest(tags) WITH ORDINALITY AS a (tag, place)
+        GROUP BY a.tag, CASE WHEN NOT for_route THEN a.place END
+    ) AS t);
+END
+$$;
+
+-- Refuses an execution that has gone to another store.
+CREATE OR REPLACE FUNCTION sql_moved(what text, execution uuid) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    whither text;
+BEGIN
+    SELECT m.place INTO whither FROM moves AS m WHERE m.execution_id = execution AND m.place <> 'here';
+    IF FOUND THEN
+        PERFORM sql_refuse(
+            '23505', what || 'execution ' || execution || ' was exported from this store; nothing was started', 'id',
+            CASE whither
+                WHEN 'fenced' THEN 'Dispatch to the store that it was exported for, or, if it was imported nowhere, take it back (stent exported back).'
+                ELSE 'Dispatch to the store where it is.'
+            END
+        );
+    END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION sql_dispatch(function_name text, args_json text, options_json text) RETURNS uuid
+LANGUAGE plpgsql AS $$
+DECLARE
+    known text[] := {dispatch_names};
+    kinds text[] := {dispatch_kinds};
+    what text := 'dispatch options: ';
+    args text := sql_json('args', 'args', coalesce(args_json, '[]'));
+    names text[];
+    given_values text[];
+    option text;
+    one text;
+    -- what is given
+    execution uuid;
+    kwargs text := '{}';
+    delay bigint;
+    expiry bigint;
+    max_duration bigint;
+    idempotency_key text;
+    reuse text := 'after_failure';
+    compensation text;
+    trace text;
+    to_queue text;
+    tags text[];
+    urgency bigint;
+    policy text;
+    attempt_timeout bigint;
+    keep boolean;
+    keep_for bigint;
+    -- what follows
+    chosen boolean;
+    root uuid;
+    declared functions%ROWTYPE;
+    hash bytea;
+    cached_under text;
+    full_key text;
+    tags_json text;
+    lane bigint;
+    at timestamptz;
+    expires timestamptz;
+    starts timestamptz;
+    owner record;
+    joined uuid;
+    done boolean := false;
+    outcome bytea;
+BEGIN
+    PERFORM sql_name('', 'function', function_name);
+    IF left(args, 1) <> '[' THEN
+        PERFORM sql_refuse('22023', 'args is ' || left(args, 60), 'args', 'It must be an array of arguments, such as [1, "two"].');
+    END IF;
+    options_json := coalesce(nullif(btrim(options_json, E' \t\n\r'), ''), '{}');
+    SELECT m.names, m.given_values INTO names, given_values
+    FROM sql_members('dispatch options', known, sql_json('dispatch options', NULL, options_json)) AS m;
+    FOR place IN 1 .. cardinality(names) LOOP
+        option := names[place];
+        one := given_values[place];
+        CONTINUE WHEN one = 'null';
+        CASE kinds[array_position(known, option)]
+        WHEN 'string' THEN
+            one := sql_text(what, option, one);
+            IF option <> 'idempotency_reuse' THEN
+                PERFORM sql_name(what, option, one);
+            END IF;
+        WHEN 'integer' THEN
+            one := sql_integer(what, option, one, -9223372036854775808, 9223372036854775807);
+        WHEN 'duration' THEN
+            one := sql_duration(what, option, one);
+        WHEN 'boolean' THEN
+            one := sql_boolean(what, option, one);
+        WHEN 'uuid' THEN
+            one := sql_id(what, option, one);
+        ELSE
+            NULL;
+        END CASE;
+        CASE option
+        WHEN 'id' THEN
+            execution := one;
+        WHEN 'kwargs' THEN
+            kwargs := sql_json(what || option, option, one);
+            IF left(kwargs, 1) <> '{' OR sql_wrapped(kwargs) IS NOT NULL THEN
+                PERFORM sql_refuse('22023', what || 'kwargs is ' || left(kwargs, 60), option, 'It must be an object of named arguments, such as {"retries": 1}.');
+            END IF;
+        WHEN 'delay' THEN
+            delay := one;
+        WHEN 'expiry' THEN
+            expiry := one;
+        WHEN 'max_duration' THEN
+            max_duration := one;
+        WHEN 'idempotency_key' THEN
+            idempotency_key := one;
+        WHEN 'idempotency_reuse' THEN
+            reuse := one;
+            IF reuse <> ALL({key_reuse}) THEN
+                PERFORM sql_refuse('22023', what || option || ' is "' || left(reuse, 60) || '"', option, 'It must be one of ' || array_to_string({key_reuse}, ', ') || '.');
+            END IF;
+        WHEN 'on_cancel' THEN
+            compensation := one;
+        WHEN 'traceparent' THEN
+            trace := one;
+        WHEN 'queue' THEN
+            to_queue := one;
+        WHEN 'tags' THEN
+            tags := sql_strings(what, option, one);
+            IF cardinality(tags) > {tags_max} THEN
+                PERFORM sql_refuse('22023', what || cardinality(tags) || ' tags are given', option, 'At most {tags_max} are allowed.');
+            END IF;
+            FOREACH one IN ARRAY tags LOOP
+                PERFORM sql_name(what, 'a tag', one);
+            END LOOP;
+        WHEN 'priority' THEN
+            urgency := one;
+        WHEN 'retry_policy' THEN
+            policy := sql_policy(what, one);
+        WHEN 'timeout' THEN
+            attempt_timeout := one;
+        WHEN 'cached' THEN
+            keep := one;
+        WHEN 'cache_ttl' THEN
+            keep_for := one;
+        ELSE
+            PERFORM sql_refuse('0A000', what || option || ' can''t be given here', option, 'Dispatch by the library.');
+        END CASE;
+    END LOOP;
+    IF expiry IS NOT NULL AND max_duration IS NOT NULL THEN
+        PERFORM sql_refuse(
+            '22023', what || 'expiry and max_duration are both given', 'expiry',
+            'Give one: expiry counts from the dispatch, max_duration from the end of the delay.'
+        );
+    END IF;
+
+    -- what is left out is the function's
+    function_name := sql_stored(function_name);
+    SELECT * INTO declared FROM functions AS f WHERE f.name = function_name;
+    to_queue := coalesce(sql_stored(to_queue), declared.queue);
+    keep := coalesce(keep, declared.cached, false);
+    tags_json := CASE WHEN tags IS NULL THEN declared.tags ELSE sql_stored(sql_tags(tags, false)) END;
+    IF tags IS NULL AND declared.tags IS NOT NULL THEN
+        tags := ARRAY(SELECT t.tag FROM jsonb_array_elements_text(declared.tags::jsonb) WITH ORDINALITY AS t (tag, place) ORDER BY t.place);
+        lane := sql_route(to_queue, function_name, sql_tags(tags, true));
+    ELSE
+        lane := sql_route(to_queue, function_name, sql_stored(sql_tags(tags, true)));
+    END IF;
+    IF keep OR idempotency_key IS NOT NULL OR declared.idempotent THEN
+        hash := sql_hash(args, kwargs);
+    END IF;
+    IF keep THEN
+        cached_under := function_name || '@' || coalesce(declared.version, '') || '/' || encode(hash, 'hex');
+    END IF;
+    idempotency_key := coalesce(sql_stored(idempotency_key), CASE WHEN declared.idempotent THEN 'args:' || encode(hash, 'hex') END);
+
+    IF execution IS NOT NULL THEN
+        PERFORM sql_moved('dispatch: ', execution);
+    END IF;
+    chosen := execution IS NOT NULL;
+    execution := coalesce(execution, sql_new_id());
+    root := sql_root_id(execution);
+    at := clock_timestamp();
+    full_key := function_name || '/' || idempotency_key;
+    -- Who finds the key taken locks nothing, unless it has to wait for a task's end.
+    WHILE full_key IS NOT NULL LOOP
+        INSERT INTO idempotency (key, owner, args_hash, expires_at) VALUES (full_key, root, hash, at + interval '7 days')
+        ON CONFLICT (key) DO NOTHING;
+        EXIT WHEN FOUND;
+        SELECT i.value, i.owner, i.args_hash, i.expires_at <= at AS expired, t.state, t.result, e.id AS execution INTO owner
+        FROM idempotency AS i
+        LEFT JOIN tasks AS t ON t.id = i.owner
+        LEFT JOIN executions AS e ON e.id = t.execution_id AND e.root_task_id = t.id
+        WHERE i.key = full_key;
+        CONTINUE WHEN NOT FOUND;
+        IF owner.expired IS NOT TRUE THEN
+            IF owner.args_hash <> hash THEN
+                PERFORM sql_refuse(
+                    '23505', 'dispatch: the idempotency key ''' || idempotency_key || ''' of ' || function_name
+                        || ' is taken by a call with other arguments', 'idempotency_key', 'Use another key, or the same arguments.'
+                );
+            END IF;
+            IF owner.value IS NOT NULL THEN
+                done := true;
+                outcome := owner.value;
+                EXIT;
+            END IF;
+            IF owner.state IN ('pending', 'running', 'waiting', 'completed') OR owner.state IS NOT NULL AND reuse = 'never' THEN
+                IF owner.execution IS NOT NULL THEN
+                    RETURN owner.execution;
+                END IF;
+                IF owner.state = 'completed' THEN
+                    done := true;
+                    outcome := coalesce(owner.result, 'null');
+                    EXIT;
+                END IF;
+                -- A call of another execution has it: this one waits for that, which ends after it has looked who does.
+                IF owner.state NOT IN ('failed', 'cancelled') THEN
+                    PERFORM FROM idempotency AS i WHERE i.key = full_key AND i.owner = owner.owner FOR UPDATE;
+                    CONTINUE WHEN NOT FOUND;
+                    PERFORM FROM tasks AS t WHERE t.id = owner.owner AND t.state IN ('pending', 'running', 'waiting');
+                    CONTINUE WHEN NOT FOUND;
+                    joined := owner.owner;
+                    EXIT;
+                END IF;
+            END IF;
+            IF owner.state IS NULL AND owner.owner IS NOT NULL THEN
+                PERFORM sql_moved('dispatch: the idempotency key ''' || idempotency_key || ''' is taken: ', owner.owner);
+            END IF;
+        END IF;
+        UPDATE idempotency AS i
+        SET value = NULL, owner = root, args_hash = hash, expires_at = at + interval '7 days'
+        WHERE i.key = full_key AND i.owner IS NOT DISTINCT FROM owner.owner AND (i.value IS NULL OR owner.expired);
+        EXIT WHEN FOUND;
+    END LOOP;
+
+    starts := CASE WHEN delay > 0 THEN at + delay * interval '1 microsecond' END;
+    expires := coalesce(at + expiry * interval '1 microsecond', coalesce(starts, at) + max_duration * interval '1 microsecond');
+    INSERT INTO executions (
+        id, root_function, root_task_id, state, priority, created_at, expiry_at, due_at, completed_at, on_cancel, traceparent,
+        queue, tags, args, kwargs, result
+    )
+    VALUES (
+        execution, function_name, root, CASE WHEN done THEN 'completed' ELSE 'pending' END,
+        coalesce(urgency, declared.priority, 0), at, expires, CASE WHEN NOT done THEN expires END, CASE WHEN done THEN at END,
+        sql_stored(compensation), sql_stored(trace), to_queue, tags_json::jsonb, convert_to(nullif(args, '[]'), 'UTF8'),
+        convert_to(nullif(kwargs, '{}'), 'UTF8'), outcome
+    )
+    ON CONFLICT (id) DO NOTHING;
+    IF NOT FOUND THEN
+        PERFORM sql_moved('dispatch: ', execution);
+        PERFORM sql_refuse('23505', 'dispatch: an execution with the id ' || execution || ' exists already; nothing was started', 'id', 'Give it another id, or none.');
+    END IF;
+    IF chosen THEN
+        -- It may have left while it was waited for: only a later statement sees that.
+        PERFORM sql_moved('dispatch: ', execution);
+    END IF;
+    INSERT INTO tasks (
+        id, execution_id, root, step_name, kind, state, lane, route, priority, fence, created_at, due_at, scheduled_for,
+        completed_at, timeout, joins, idempotency_key, cache_key, cache_ttl, queue, tags, retry_policy, args, kwargs, result
+    )
+    VALUES (
+        root, execution, true, function_name, 'orchestrator',
+        CASE WHEN done THEN 'completed' WHEN joined IS NOT NULL THEN 'waiting' ELSE 'pending' END,
+        CASE WHEN NOT done AND joined IS NULL AND starts IS NULL THEN lane END, lane, coalesce(urgency, declared.priority, 0),
+        CASE WHEN done THEN 1 ELSE 0 END, at + interval '1 microsecond',
+        CASE WHEN NOT done AND joined IS NULL THEN starts END, CASE WHEN joined IS NULL THEN starts END,
+        CASE WHEN done THEN at END, coalesce(attempt_timeout, declared.timeout), joined, idempotency_key, cached_under,
+        coalesce(keep_for, declared.cache_ttl), to_queue, tags_json, coalesce(sql_stored(policy), declared.retry_policy),
+        convert_to(nullif(args, '[]'), 'UTF8'), convert_to(nullif(kwargs, '{}'), 'UTF8'), outcome
+    )
+    ON CONFLICT (id) DO NOTHING;
+    IF done THEN
+        PERFORM sql_tell('e' || replace(execution::text, '-', ''));
+    ELSIF joined IS NULL AND starts IS NULL THEN
+        PERFORM sql_tell('w');
+    END IF;
+    IF starts IS NOT NULL OR expires IS NOT NULL THEN
+        -- Whoever hears it looks when.
+        PERFORM sql_tell('d0');
+    END IF;
+    RETURN execution;
+END
+$$;

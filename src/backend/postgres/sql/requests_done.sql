@@ -1,0 +1,1 @@
+DELETE FROM requests WHERE sequence = ANY($1::bigint[])

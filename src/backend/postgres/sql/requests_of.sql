@@ -1,0 +1,1 @@
+SELECT sequence FROM requests WHERE execution_id = $1 LIMIT 1
