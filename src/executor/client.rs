@@ -15,8 +15,8 @@ use crate::backend::{
     Snapshot,
 };
 use crate::model::{
-    BATCH_MAX, CleanupOptions, DeadLetter, DispatchOptions, DispatchRequest, Error, Execution, ExecutionState, Id,
-    Payload, Result, Status, check_name, check_size, error_text, execution_id,
+    BATCH_MAX, Canonical, CleanupOptions, DeadLetter, DispatchOptions, DispatchRequest, Error, Execution,
+    ExecutionState, Id, Payload, Result, Status, check_name, check_size, error_text, execution_id,
 };
 
 /// The least time that a query of the store is given, even if the time-out of the wait is shorter (0: just look).
@@ -83,15 +83,10 @@ impl Executor {
     }
 
     fn new_execution(&self, function: String, args: Payload, options: DispatchOptions) -> Result<NewExecution> {
-        check_name("function", &function)?;
-        options.check()?;
-        check_size("args", &args)?;
-        let kwargs = options.kwargs.clone().unwrap_or_else(Payload::empty_object);
-        check_size("kwargs", &kwargs)?;
-        let id = options.id.unwrap_or_else(fresh_id);
-        let args_hash = self.0.core.canonical.hash(&args, &kwargs);
-        let registered = self.0.core.declared.get(&function);
-        Ok(NewExecution { id, function, args, options, args_hash, registered })
+        let core = &self.0.core;
+        let new = new_execution(function, args, options, core.canonical.as_ref())?;
+        let registered = core.declared.get(&new.function);
+        Ok(NewExecution { registered, ..new })
     }
 
     /// Waits until the execution has ended, and returns it. `None`: without a time-out.
@@ -250,8 +245,7 @@ impl Executor {
 
     /// Sends a signal. `NOT_FOUND`: no such execution; `CONFLICT`: it has ended.
     pub async fn signal(&self, signal: NewSignal) -> Result<()> {
-        check_name("signal", &signal.name)?;
-        check_size("payload", &signal.payload)?;
+        check_signal(&signal)?;
         self.0.core.backend.signal(signal).await
     }
 
@@ -310,6 +304,33 @@ impl Executor {
     pub async fn cleanup(&self, options: CleanupOptions) -> Result<Cleaned> {
         self.0.core.cleanup(options).await
     }
+}
+
+/// An execution to be started, by whomever: names, options and sizes are checked, and it has an id.
+///
+/// # Errors
+/// `INVALID` for what is wrong with them.
+pub fn new_execution(
+    function: String,
+    args: Payload,
+    options: DispatchOptions,
+    canonical: &dyn Canonical,
+) -> Result<NewExecution> {
+    check_name("function", &function)?;
+    options.check()?;
+    check_size("args", &args)?;
+    let kwargs = options.kwargs.clone().unwrap_or_else(Payload::empty_object);
+    check_size("kwargs", &kwargs)?;
+    let id = options.id.unwrap_or_else(fresh_id);
+    let args_hash = canonical.hash(&args, &kwargs);
+    Ok(NewExecution { id, function, args, options, args_hash, registered: None })
+}
+
+/// # Errors
+/// `INVALID` for what is wrong with its name or its size.
+pub fn check_signal(signal: &NewSignal) -> Result<()> {
+    check_name("signal", &signal.name)?;
+    check_size("payload", &signal.payload)
 }
 
 /// When an execution that is not over may be it without a word, as far as this host's clock can tell. `None`: its end will

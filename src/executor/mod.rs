@@ -36,6 +36,7 @@ use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::Duration;
 
 pub use cleanup::Cleaned;
+pub use client::{check_signal, new_execution};
 pub use events::{Arrived, Reason, TaskEnd, TaskEvent, TaskNotice};
 pub use histogram::{HistogramValues, Scale};
 pub use inbox::{Event, Inbox};

@@ -95,6 +95,7 @@ pub mod executor;
 pub mod library;
 mod plumbing;
 pub mod poller;
+pub mod sqlite;
 pub mod task;
 mod types;
 pub mod worker;

@@ -21,6 +21,7 @@ mod ended;
 mod ends;
 mod engine;
 mod fork;
+pub(super) mod guest;
 mod hints;
 mod idempotency;
 mod idle;

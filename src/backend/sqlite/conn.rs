@@ -1,28 +1,33 @@
-//! The one place where SQLite's C interface is spoken: a connection, the statements that it keeps prepared for its life,
-//! and the rows that they answer. A connection belongs to one thread at a time, and so takes no locks of its own.
+//! Where SQLite's C interface is spoken: a connection, the statements that it keeps prepared for its life, and the rows that
+//! they answer. A connection belongs to one thread at a time, and so takes no locks of its own. It is of the library's own
+//! SQLite, or lent by a host that has another one (`api`).
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
 use std::time::Duration;
 
 use libsqlite3_sys as sqlite;
 
+use super::api::{Api, OWN};
 use super::busy::Busy;
 use super::error::{self, Refused};
-use crate::model::{Error, Id, Result};
+pub(super) use super::table::Table;
+use crate::model::{Error, Result};
 
 pub(super) struct Connection {
+    api: &'static Api,
     db: NonNull<sqlite::sqlite3>,
-    busy: NonNull<Busy>,
+    /// How it waits for locks. `None`: it is lent, and its owner has said that.
+    busy: Option<NonNull<Busy>>,
     /// By the address of their text, which is a constant of the program.
     kept: HashMap<usize, Kept>,
 }
 
 // SAFETY: SQLite is compiled to be used by many threads, and a connection that takes no locks (SQLITE_OPEN_NOMUTEX) may
-// be handed from one to another. It is not `Sync`, and what is borrowed from it is not `Send`.
+// be handed from one to another. It is not `Sync`, and what is borrowed from it is not `Send`. One that is lent stays on its
+// thread.
 unsafe impl Send for Connection {}
 
 /// A text, prepared. One of two statements asks for rows, and changes each: so it costs half of what RETURNING does. The
@@ -38,21 +43,22 @@ struct Kept {
 
 #[derive(Clone, Copy)]
 struct Prepared {
+    api: &'static Api,
     statement: NonNull<sqlite::sqlite3_stmt>,
     parameters: usize,
 }
 
 impl Prepared {
-    fn of(statement: NonNull<sqlite::sqlite3_stmt>) -> Self {
+    fn of(api: &'static Api, statement: NonNull<sqlite::sqlite3_stmt>) -> Self {
         // SAFETY: it is prepared.
-        let parameters = unsafe { sqlite::sqlite3_bind_parameter_count(statement.as_ptr()) };
-        Self { statement, parameters: usize::try_from(parameters).unwrap_or(0) }
+        let parameters = unsafe { (api.sqlite3_bind_parameter_count)(statement.as_ptr()) };
+        Self { api, statement, parameters: usize::try_from(parameters).unwrap_or(0) }
     }
 
     /// Ends what it does, so that it holds no lock.
     fn reset(self) {
         // SAFETY: it is prepared. That it says again what went wrong was told already.
-        unsafe { sqlite::sqlite3_reset(self.statement.as_ptr()) };
+        unsafe { (self.api.sqlite3_reset)(self.statement.as_ptr()) };
     }
 }
 
@@ -95,29 +101,39 @@ impl Connection {
         let Some(db) = NonNull::new(db) else { return Err(error::of(Refused::of_code(code))) };
         // From here on it is closed when this is dropped, also when opening has failed.
         let busy = NonNull::from(Box::leak(Box::new(Busy::new())));
-        let mut conn = Self { db, busy, kept: HashMap::new() };
+        let mut conn = Self { api: &OWN, db, busy: Some(busy), kept: HashMap::new() };
         if !is_ok(code) {
             return Err(conn.refused());
         }
         // SAFETY: the connection is open. What waits lives until it is closed.
-        unsafe { sqlite::sqlite3_busy_handler(db.as_ptr(), Some(wait), conn.busy.as_ptr().cast()) };
+        unsafe { sqlite::sqlite3_busy_handler(db.as_ptr(), Some(wait), busy.as_ptr().cast()) };
         conn.busy_timeout(patience);
         conn.execute("PRAGMA foreign_keys = OFF")?;
         Ok(conn)
     }
 
+    /// A connection of somebody else's, for as long as this is used. Its statements are gone when this is dropped.
+    ///
+    /// # Safety
+    /// The connection is open, and of this copy of SQLite; this is used on the thread that runs a function of it.
+    pub unsafe fn lent(api: &'static Api, db: NonNull<sqlite::sqlite3>) -> Self {
+        Self { api, db, busy: None, kept: HashMap::new() }
+    }
+
     /// How long a statement waits for a lock.
     pub fn busy_timeout(&mut self, patience: Duration) {
-        // SAFETY: it is there until the connection is closed, and SQLite uses it only while a statement runs.
-        unsafe { self.busy.as_mut() }.set_patience(patience);
+        if let Some(busy) = &mut self.busy {
+            // SAFETY: it is there until the connection is closed, and SQLite uses it only while a statement runs.
+            unsafe { busy.as_mut() }.set_patience(patience);
+        }
     }
 
     /// The connection's last error.
     fn refused(&self) -> Error {
         // SAFETY: the connection is open; the message is valid until it is used again, and is copied here.
         let refused = unsafe {
-            let said = CStr::from_ptr(sqlite::sqlite3_errmsg(self.db.as_ptr()));
-            let code = sqlite::sqlite3_extended_errcode(self.db.as_ptr());
+            let said = CStr::from_ptr((self.api.sqlite3_errmsg)(self.db.as_ptr()));
+            let code = (self.api.sqlite3_extended_errcode)(self.db.as_ptr());
             Refused { code, message: said.to_string_lossy().into_owned() }
         };
         error::of(refused)
@@ -132,8 +148,8 @@ impl Connection {
             let Some(statement) = statement else { continue };
             // SAFETY: prepared above, and finalized once.
             let code = unsafe {
-                while sqlite::sqlite3_step(statement.as_ptr()) == sqlite::SQLITE_ROW {}
-                sqlite::sqlite3_finalize(statement.as_ptr())
+                while (self.api.sqlite3_step)(statement.as_ptr()) == sqlite::SQLITE_ROW {}
+                (self.api.sqlite3_finalize)(statement.as_ptr())
             };
             if !is_ok(code) {
                 return Err(self.refused());
@@ -149,8 +165,14 @@ impl Connection {
         let begin = sql.as_ptr().cast::<c_char>();
         // SAFETY: the text is `length` bytes long, and the places for the answers are there. The tail points into it.
         let (code, used) = unsafe {
-            let code =
-                sqlite::sqlite3_prepare_v3(self.db.as_ptr(), begin, length, flags, &raw mut statement, &raw mut tail);
+            let code = (self.api.sqlite3_prepare_v3)(
+                self.db.as_ptr(),
+                begin,
+                length,
+                flags,
+                &raw mut statement,
+                &raw mut tail,
+            );
             (code, if tail.is_null() { sql.len() } else { tail.offset_from_unsigned(begin) })
         };
         if !is_ok(code) {
@@ -164,9 +186,10 @@ impl Connection {
         if let Some(kept) = self.kept.get(&address) {
             return Ok(*kept);
         }
-        let (asks, rest) = self.keep(sql)?;
+        let spelled = self.api.spelled(sql);
+        let (asks, rest) = self.keep(spelled.as_deref().unwrap_or(sql))?;
         // SAFETY: prepared above.
-        let columns = unsafe { sqlite::sqlite3_column_count(asks.statement.as_ptr()) };
+        let columns = unsafe { (self.api.sqlite3_column_count)(asks.statement.as_ptr()) };
         let mut kept = Kept {
             asks,
             columns: usize::try_from(columns).unwrap_or(0),
@@ -178,7 +201,7 @@ impl Connection {
             let (changes, _) = self.keep(rest)?;
             // SAFETY: prepared above; the name ends with a NUL.
             let number =
-                unsafe { sqlite::sqlite3_bind_parameter_index(changes.statement.as_ptr(), c"@number".as_ptr()) };
+                unsafe { (self.api.sqlite3_bind_parameter_index)(changes.statement.as_ptr(), c"@number".as_ptr()) };
             kept.changes = Some((changes, number));
             kept.columns = kept.columns.saturating_sub(1);
             self.kept.insert(address, kept);
@@ -189,7 +212,7 @@ impl Connection {
     fn keep<'s>(&self, sql: &'s str) -> Result<(Prepared, &'s str)> {
         let (statement, rest) = self.prepare(sql, sqlite::SQLITE_PREPARE_PERSISTENT)?;
         let statement = statement.ok_or_else(|| Error::backend("a statement's text is empty"))?;
-        Ok((Prepared::of(statement), rest))
+        Ok((Prepared::of(self.api, statement), rest))
     }
 
     /// A statement that can be given values, which live for `'v`. It is prepared the first time.
@@ -199,7 +222,7 @@ impl Connection {
             prepared.reset();
             // SAFETY: prepared, and this connection's. What it was given before is forgotten before it can be read again:
             // of that nothing need be there any more.
-            unsafe { sqlite::sqlite3_clear_bindings(prepared.statement.as_ptr()) };
+            unsafe { (self.api.sqlite3_clear_bindings)(prepared.statement.as_ptr()) };
         }
         Ok(Statement { conn: self, kept, values: PhantomData })
     }
@@ -221,6 +244,17 @@ impl Connection {
         if table.rows() == 0 { Ok(None) } else { table.int(0) }
     }
 
+    /// The number of the row that was inserted last.
+    pub fn last_row(&self) -> i64 {
+        // SAFETY: the connection is open.
+        unsafe { (self.api.sqlite3_last_insert_rowid)(self.db.as_ptr()) }
+    }
+
+    pub fn set_last_row(&mut self, row: i64) {
+        // SAFETY: as above.
+        unsafe { (self.api.sqlite3_set_last_insert_rowid)(self.db.as_ptr(), row) };
+    }
+
     /// As dropping it, and tells what went wrong.
     pub fn close(mut self) -> Result<()> {
         self.finalize();
@@ -229,16 +263,23 @@ impl Connection {
         if !is_ok(code) {
             return Err(self.refused());
         }
-        // SAFETY: it was made by a box, and nobody calls it any more.
-        drop(unsafe { Box::from_raw(self.busy.as_ptr()) });
+        self.wait_no_more();
         std::mem::forget(self);
         Ok(())
+    }
+
+    /// After it is closed.
+    fn wait_no_more(&mut self) {
+        if let Some(busy) = self.busy.take() {
+            // SAFETY: it was made by a box, and nobody calls it any more.
+            drop(unsafe { Box::from_raw(busy.as_ptr()) });
+        }
     }
 
     fn finalize(&mut self) {
         for prepared in std::mem::take(&mut self.kept).values().flat_map(Kept::all) {
             // SAFETY: each was prepared once, and nobody has it any more.
-            unsafe { sqlite::sqlite3_finalize(prepared.statement.as_ptr()) };
+            unsafe { (self.api.sqlite3_finalize)(prepared.statement.as_ptr()) };
         }
     }
 }
@@ -246,10 +287,11 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.finalize();
-        // SAFETY: its statements are finalized, so nothing keeps it open, and it is not used again.
-        unsafe { sqlite::sqlite3_close(self.db.as_ptr()) };
-        // SAFETY: it was made by a box, and nobody calls it any more.
-        drop(unsafe { Box::from_raw(self.busy.as_ptr()) });
+        if self.busy.is_some() {
+            // SAFETY: its statements are finalized, so nothing keeps it open, and it is not used again.
+            unsafe { sqlite::sqlite3_close(self.db.as_ptr()) };
+            self.wait_no_more();
+        }
     }
 }
 
@@ -269,7 +311,7 @@ impl<'v> Statement<'_, 'v> {
 
     /// Gives a value, if the text has a parameter there or later: of a lease, say, it may use a part.
     fn give(&self, place: usize, bind: impl Fn(*mut sqlite::sqlite3_stmt, c_int) -> c_int) -> Result<()> {
-        for Prepared { statement, parameters } in self.kept.all() {
+        for Prepared { statement, parameters, .. } in self.kept.all() {
             if place <= parameters && !is_ok(bind(statement.as_ptr(), c_int::try_from(place).unwrap_or(0))) {
                 return Err(self.conn.refused());
             }
@@ -279,17 +321,17 @@ impl<'v> Statement<'_, 'v> {
 
     pub fn null(&mut self, place: usize) -> Result<()> {
         // SAFETY: the statement is prepared, and is not running.
-        self.give(place, |statement, place| unsafe { sqlite::sqlite3_bind_null(statement, place) })
+        self.give(place, |statement, place| unsafe { (self.conn.api.sqlite3_bind_null)(statement, place) })
     }
 
     pub fn int(&mut self, place: usize, value: i64) -> Result<()> {
         // SAFETY: as above.
-        self.give(place, |statement, place| unsafe { sqlite::sqlite3_bind_int64(statement, place, value) })
+        self.give(place, |statement, place| unsafe { (self.conn.api.sqlite3_bind_int64)(statement, place, value) })
     }
 
     pub fn real(&mut self, place: usize, value: f64) -> Result<()> {
         // SAFETY: as above.
-        self.give(place, |statement, place| unsafe { sqlite::sqlite3_bind_double(statement, place, value) })
+        self.give(place, |statement, place| unsafe { (self.conn.api.sqlite3_bind_double)(statement, place, value) })
     }
 
     pub fn text(&mut self, place: usize, value: &'v str) -> Result<()> {
@@ -307,7 +349,7 @@ impl<'v> Statement<'_, 'v> {
         // SAFETY: as above. The text is copied, or lives for `'v` and is forgotten before the statement is used again after
         // that. It is never NULL, which an empty one must not be.
         self.give(place, |statement, place| unsafe {
-            sqlite::sqlite3_bind_text64(statement, place, bytes, length, keeps, encoding)
+            (self.conn.api.sqlite3_bind_text64)(statement, place, bytes, length, keeps, encoding)
         })
     }
 
@@ -315,19 +357,27 @@ impl<'v> Statement<'_, 'v> {
         // SAFETY: as above.
         self.give(place, |statement, place| unsafe {
             let (bytes, length) = (value.as_ptr().cast(), value.len() as u64);
-            sqlite::sqlite3_bind_blob64(statement, place, bytes, length, sqlite::SQLITE_STATIC())
+            (self.conn.api.sqlite3_bind_blob64)(statement, place, bytes, length, sqlite::SQLITE_STATIC())
+        })
+    }
+
+    /// A pointer, which only a function that asks for one of this type can see. It is there until the statement has run.
+    pub fn pointer<T>(&mut self, place: usize, value: *mut T, kind: &'static CStr) -> Result<()> {
+        // SAFETY: as above; the type's name is a constant.
+        self.give(place, |statement, place| unsafe {
+            (self.conn.api.sqlite3_bind_pointer)(statement, place, value.cast(), kind.as_ptr(), None)
         })
     }
 
     /// Runs it to its end, adds its rows to the table, and returns how many it has changed. It can then be given other
     /// values; what is not given anew stays.
     pub fn run(&mut self, mut table: Option<&mut Table>) -> Result<u64> {
-        let columns = self.kept.columns;
+        let (api, columns) = (self.conn.api, self.kept.columns);
         let Some((changes, place)) = self.kept.changes else {
             self.step(self.kept.asks, |statement| {
                 if let Some(table) = table.as_deref_mut() {
                     // SAFETY: it stands at a row, of so many columns.
-                    unsafe { table.add(statement, columns) };
+                    unsafe { table.add(api, statement, columns) };
                 }
             })?;
             return Ok(self.changed());
@@ -337,15 +387,15 @@ impl<'v> Statement<'_, 'v> {
             // SAFETY: as above, and the number comes after them.
             unsafe {
                 if let Some(table) = table.as_deref_mut() {
-                    table.add(statement, columns);
+                    table.add(api, statement, columns);
                 }
-                numbers.push(sqlite::sqlite3_column_int64(statement, c_int::try_from(columns).unwrap_or(0)));
+                numbers.push((api.sqlite3_column_int64)(statement, c_int::try_from(columns).unwrap_or(0)));
             }
         })?;
         let mut changed = 0;
         for number in numbers {
             // SAFETY: it is prepared, and is not running.
-            if !is_ok(unsafe { sqlite::sqlite3_bind_int64(changes.statement.as_ptr(), place, number) }) {
+            if !is_ok(unsafe { (self.conn.api.sqlite3_bind_int64)(changes.statement.as_ptr(), place, number) }) {
                 return Err(self.conn.refused());
             }
             self.step(changes, |_| {})?;
@@ -357,7 +407,7 @@ impl<'v> Statement<'_, 'v> {
     fn step(&mut self, prepared: Prepared, mut row: impl FnMut(*mut sqlite::sqlite3_stmt)) -> Result<()> {
         loop {
             // SAFETY: it is prepared, its values live for `'v`, and this connection is used by nobody else.
-            match unsafe { sqlite::sqlite3_step(prepared.statement.as_ptr()) } {
+            match unsafe { (self.conn.api.sqlite3_step)(prepared.statement.as_ptr()) } {
                 sqlite::SQLITE_ROW => row(prepared.statement.as_ptr()),
                 sqlite::SQLITE_DONE => break,
                 _ => {
@@ -373,7 +423,7 @@ impl<'v> Statement<'_, 'v> {
 
     fn changed(&self) -> u64 {
         // SAFETY: the connection is open.
-        let changed = unsafe { sqlite::sqlite3_changes64(self.conn.db.as_ptr()) };
+        let changed = unsafe { (self.conn.api.sqlite3_changes64)(self.conn.db.as_ptr()) };
         u64::try_from(changed).unwrap_or(0)
     }
 }
@@ -381,110 +431,6 @@ impl<'v> Statement<'_, 'v> {
 impl Drop for Statement<'_, '_> {
     fn drop(&mut self) {
         self.kept.all().for_each(Prepared::reset);
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Cell {
-    Null,
-    Int(i64),
-    Real(f64),
-    /// A text or a blob: where it is in the table's bytes.
-    Bytes {
-        start: usize,
-        length: usize,
-    },
-}
-
-/// Rows of an answer, in two pieces of memory for all of them.
-#[derive(Debug, Default)]
-pub(super) struct Table {
-    cells: Vec<Cell>,
-    bytes: Vec<u8>,
-    width: usize,
-}
-
-impl Table {
-    /// # Safety
-    /// The statement stands at a row, of so many columns.
-    unsafe fn add(&mut self, statement: *mut sqlite::sqlite3_stmt, columns: usize) {
-        self.width = columns;
-        self.cells.reserve(columns);
-        for column in 0..columns as c_int {
-            // SAFETY: by this function's contract; a value's bytes are valid until the next step, and are copied here.
-            let cell = unsafe {
-                match sqlite::sqlite3_column_type(statement, column) {
-                    sqlite::SQLITE_INTEGER => Cell::Int(sqlite::sqlite3_column_int64(statement, column)),
-                    sqlite::SQLITE_FLOAT => Cell::Real(sqlite::sqlite3_column_double(statement, column)),
-                    kind @ (sqlite::SQLITE_TEXT | sqlite::SQLITE_BLOB) => {
-                        let begin = match kind {
-                            sqlite::SQLITE_TEXT => sqlite::sqlite3_column_text(statement, column),
-                            _ => sqlite::sqlite3_column_blob(statement, column).cast::<u8>(),
-                        };
-                        let length = usize::try_from(sqlite::sqlite3_column_bytes(statement, column)).unwrap_or(0);
-                        let start = self.bytes.len();
-                        if !begin.is_null() {
-                            self.bytes.extend_from_slice(std::slice::from_raw_parts(begin, length));
-                        }
-                        Cell::Bytes { start, length: self.bytes.len() - start }
-                    }
-                    _ => Cell::Null,
-                }
-            };
-            self.cells.push(cell);
-        }
-    }
-
-    pub fn rows(&self) -> usize {
-        self.cells.len().checked_div(self.width).unwrap_or(0)
-    }
-
-    fn cell(&self, place: usize) -> Result<Cell> {
-        self.cells.get(place).copied().ok_or_else(|| Error::backend("a row has fewer columns than were asked for"))
-    }
-
-    /// What is too large for 64 bits, which SQLite then keeps as a real number, is as large as they can be.
-    pub fn int(&self, place: usize) -> Result<Option<i64>> {
-        match self.cell(place)? {
-            Cell::Null => Ok(None),
-            Cell::Int(int) => Ok(Some(int)),
-            Cell::Real(real) => Ok(Some(real as i64)),
-            Cell::Bytes { .. } => Err(Error::backend("a stored number is a text or a blob")),
-        }
-    }
-
-    pub fn real(&self, place: usize) -> Result<Option<f64>> {
-        match self.cell(place)? {
-            Cell::Null => Ok(None),
-            Cell::Int(int) => Ok(Some(int as f64)),
-            Cell::Real(real) => Ok(Some(real)),
-            Cell::Bytes { .. } => Err(Error::backend("a stored number is a text or a blob")),
-        }
-    }
-
-    pub fn bytes(&self, place: usize) -> Result<Option<&[u8]>> {
-        match self.cell(place)? {
-            Cell::Null => Ok(None),
-            Cell::Bytes { start, length } => Ok(Some(&self.bytes[start..start + length])),
-            Cell::Int(_) | Cell::Real(_) => Err(Error::backend("a stored text or blob is a number")),
-        }
-    }
-
-    pub fn text(&self, place: usize) -> Result<Option<&str>> {
-        let Some(bytes) = self.bytes(place)? else { return Ok(None) };
-        std::str::from_utf8(bytes).map(Some).map_err(|why| Error::backend(format!("a stored text is not UTF-8: {why}")))
-    }
-
-    pub fn id(&self, place: usize) -> Result<Option<Id>> {
-        let Some(bytes) = self.bytes(place)? else { return Ok(None) };
-        let wrong = |_| Error::backend(format!("a stored id has {} bytes instead of 16", bytes.len()));
-        Id::from_slice(bytes).map(Some).map_err(wrong)
-    }
-
-    /// Its rows: where the cells of each begin.
-    pub fn shared(self) -> (Arc<Self>, impl Iterator<Item = usize>) {
-        let (width, rows) = (self.width, self.rows());
-        (Arc::new(self), (0..rows).map(move |row| row * width))
     }
 }
 

@@ -283,7 +283,7 @@ fn log_ahead(conn: &mut Connection, deadline: Instant) -> Result<()> {
 }
 
 /// The schema's version; 0 for a new file. Refuses a file that is not Stent's, or of a newer version than this library.
-fn schema_version(conn: &mut Connection) -> Result<i64> {
+pub(super) fn schema_version(conn: &mut Connection) -> Result<i64> {
     let read = |conn: &mut Connection, sql| conn.query(sql, &[]).map_err(|why| why.doing("read the schema"));
     let found = read(conn, include_str!("sql/schema_tables.sql"))?;
     let names = (0..found.rows()).map(|row| Ok(found.text(row)?.unwrap_or_default().to_owned()));
@@ -340,6 +340,14 @@ fn migrate_from(found: i64, conn: &mut Connection, clock: &Clock) -> Result<()> 
 pub(super) fn check_schema(conn: &mut Connection) -> Result<()> {
     let found = conn.query(include_str!("sql/schema_version.sql"), &[]);
     refuse_newer(found.map_err(|why| why.doing("read the schema's version"))?.int(0)?.unwrap_or(0))
+}
+
+/// This boot in a transaction of somebody else's, who has the write lock by now.
+pub(super) fn this_boot(conn: &mut Connection, clock: &Clock) -> Result<Boot> {
+    match known_boot(conn, clock)? {
+        Some(known) => Ok(known),
+        None => boot(conn, clock),
+    }
 }
 
 /// Finds the number of this boot. What waits for the end of a duration does so by the time since one boot: if that was

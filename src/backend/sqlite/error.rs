@@ -41,6 +41,14 @@ pub(super) fn is_busy(why: &Error) -> bool {
     matches!(why.details().get("sqlite_code"), Some(Detail::Integer(code)) if code & 0xff == i64::from(BUSY))
 }
 
+/// SQLite's own code, where it is SQLite that has refused.
+pub(super) fn code(why: &Error) -> Option<i32> {
+    match why.details().get("sqlite_code") {
+        Some(Detail::Integer(code)) => i32::try_from(*code).ok(),
+        _ => None,
+    }
+}
+
 /// Somebody in this process waits for that lock already.
 pub(super) fn locked() -> Error {
     Error::backend(format!("{LOCKED_FOR_LONG} (SQLite code {BUSY})"))

@@ -11,6 +11,7 @@
 //! copy of SQLite in this process can't drop them. Leases carry the number of the machine's boot and the time since that
 //! boot, so setting the clock moves none; so do the ends of durations, while dates go by the wall clock (`clock`).
 
+mod api;
 mod busy;
 mod changes;
 mod clock;
@@ -18,12 +19,14 @@ mod conn;
 mod connect;
 mod copy;
 mod error;
+pub mod extension;
 mod file_locks;
 mod files;
 mod log;
 mod options;
 mod readers;
 mod session;
+mod table;
 #[cfg(test)]
 mod tests;
 mod transaction;

@@ -46,6 +46,13 @@ pub fn free<T: Object>(handle: *mut T::Opaque) {
     });
 }
 
+/// Runs the body on this thread, for what needs none of the library's: in a forked child, too.
+pub fn contained<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    panics::quiet();
+    let _uncancelled = Uncancelled::new();
+    own::inside(|| catch_unwind(AssertUnwindSafe(body))).unwrap_or_else(|panic| Err(from_panic(panic.as_ref())))
+}
+
 /// Runs the body, here or where it can run; what kept it from its end.
 fn caught<T>(body: impl FnOnce() -> T) -> Result<T> {
     let (mut body, mut value) = (Some(body), None);

@@ -20,4 +20,4 @@ pub mod tracing;
 pub use guard::guard;
 pub use handles::borrow;
 pub use runtime::{away, block_on};
-pub use text::{counted, id, lossy, optional, required, text, write, write_counted, write_text};
+pub use text::{counted, id, lossy, null, optional, required, text, write, write_counted, write_text};
