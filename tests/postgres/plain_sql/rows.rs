@@ -129,7 +129,7 @@ impl Pair {
         let id = by_library(house, function, args, options).unwrap_or_else(|why| panic!("{options}: {why}"));
         let (own, asked) = house.on(async {
             let said = sql.dispatch(function, args, options).await;
-            (said.unwrap_or_else(|why| panic!("{options}: {why:?}")), options.contains("\"id\""))
+            (said.unwrap_or_else(|why| panic!("{options}: {why:?}")), options.contains("\"id\": \""))
         });
         assert_eq!(id.get_version_num(), own.get_version_num());
         assert!(!asked || id == own, "{options}");
