@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use stent::backend::SharedBackend;
 use stent::backend::custom::{Answerer, Custom, Reply};
 use stent::backend::postgres::Postgres;
-use stent::backend::SharedBackend;
 use stent::check::{Outcome, check};
 use stent::codec::operations;
 use stent::model::{CheckOptions, CustomOptions, Error, Id, Result, Status};
@@ -133,7 +133,8 @@ fn the_suites_cases_pass_through_sql() {
         let report = check(store, &CheckOptions { only, ..CheckOptions::default() }).await.unwrap();
         let failed = report.cases.iter().filter(|told| told.outcome != Outcome::Passed);
         // It counts what is left for sweeps, of which there have been some by then.
-        let failed: Vec<_> = failed.filter(|told| told.name != "cancels/large_trees_are_cancelled_in_batches").collect();
+        let failed: Vec<_> =
+            failed.filter(|told| told.name != "cancels/large_trees_are_cancelled_in_batches").collect();
         assert!(failed.is_empty(), "{failed:#?}");
         assert!(report.passed > 60, "{} cases", report.passed);
     });

@@ -383,10 +383,8 @@ fn a_commit_that_asks_for_what_has_ended_meanwhile_fails_with_all_of_it() {
     house.echo("echo");
     let client = house.on(Client::of(&url));
     house.on(client.say("CREATE TABLE stent.orders (number int)"));
-    let asks: [fn(Id) -> String; 2] = [
-        |id| format!("SELECT stent.cancel('{id}')"),
-        |id| format!("SELECT stent.signal('{id}', 'go')"),
-    ];
+    let asks: [fn(Id) -> String; 2] =
+        [|id| format!("SELECT stent.cancel('{id}')"), |id| format!("SELECT stent.signal('{id}', 'go')")];
     for asks in asks {
         let id = house.dispatch("echo", "[1]");
         house.on(client.say(&format!("BEGIN; INSERT INTO stent.orders VALUES (1); {}", asks(id))));
