@@ -109,8 +109,9 @@ async fn cancel(inner: &SharedBackend, url: &str, asked: &Value) -> Result<Strin
 
 /// Cases of what is the library's alone: it counts what is left for sweeps, of which there have been some by then; it is of
 /// functions that an executor has registered and no worker yet, and here is no executor.
-const OTHERS: [&str; 2] = [
+const OTHERS: [&str; 3] = [
     "cancels/large_trees_are_cancelled_in_batches",
+    "options/the_dispatcher_s_registration_makes_a_dispatch_idempotent",
     "options/until_a_worker_says_more_the_dispatcher_s_registration_counts",
 ];
 

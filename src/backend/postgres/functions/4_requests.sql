@@ -103,7 +103,7 @@ BEGIN
     END LOOP;
     SELECT * INTO asked FROM sql_ask('signal', execution);
     IF asked.state = 'cancelling' THEN
-        PERFORM sql_refuse('55000', 'signal: execution ' || execution || ' is being cancelled', 'execution', 'Only one that goes on takes signals.');
+        PERFORM sql_refuse('55000', 'signal: execution ' || execution || ' is cancelling', 'execution', 'Only one that goes on takes signals.');
     END IF;
     INSERT INTO requests (kind, execution_id, created_at, name, id, payload)
     VALUES ('signal', execution, clock_timestamp(), sql_stored(signal_name), sql_stored(sending), payload);
