@@ -23,6 +23,12 @@ pub fn describe() -> &'static str {
     &TEXT
 }
 
+/// The options of an object, in their order: name, type and default.
+pub fn option_fields(object: &str) -> Vec<(&'static str, String, &'static str)> {
+    let fields = OBJECTS.iter().filter(|known| known.name == object).flat_map(|known| known.fields);
+    fields.map(|field| (field.name, field.kind.name(), field.default.unwrap_or_default())).collect()
+}
+
 #[derive(Serialize)]
 pub(super) struct Description {
     types: &'static [Word],

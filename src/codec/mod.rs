@@ -20,7 +20,7 @@ mod tables;
 
 pub use canonical::CanonicalJson;
 pub use columns::*;
-pub use describe::describe;
+pub use describe::{describe, option_fields};
 pub use engine::is_retryable;
 pub use input::{
     args_from_text, args_list_from_text, duration_from_text, failure_from_text, from_json, id_from_text,
@@ -32,7 +32,7 @@ pub use schedules::{
     schedule_to_column, schedules, trigger, with_time,
 };
 pub use submissions::{Submission, submission};
-pub use tables::option_fields;
+
 pub use tables::urls::POSTGRES_OPTIONS;
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::conn::Conn;
 use super::error;
 use super::pool::{SETTINGS, quoted};
 use crate::codec::option_fields;
-use crate::model::{DURATION_MAX, KeyReuse, NAME_MAX, PAYLOAD_MAX, Result, TAGS_MAX};
+use crate::model::{DURATION_MAX, ERROR_TEXT_MAX, KeyReuse, NAME_MAX, PAYLOAD_MAX, Result, TAGS_MAX};
 
 const TEXTS: [&str; 5] = [
     include_str!("functions/1_json.sql"),
@@ -78,6 +78,9 @@ fn text(schema: &str) -> String {
         ("payload_max", PAYLOAD_MAX.to_string()),
         ("tags_max", TAGS_MAX.to_string()),
         ("duration_max", DURATION_MAX.to_string()),
+        ("error_text_max", ERROR_TEXT_MAX.to_string()),
+        ("execution_cancel", include_str!("sql/execution_cancel.sql").trim_end().to_owned()),
+        ("tasks_stop", include_str!("sql/tasks_stop.sql").trim_end().to_owned()),
         ("key_reuse", list(KeyReuse::WORDS.to_vec())),
         ("dispatch_names", list(dispatch.iter().map(|(name, ..)| *name).collect())),
         ("dispatch_kinds", list(dispatch.iter().map(|(_, kind, _)| kind.as_str()).collect())),

@@ -32,6 +32,11 @@
 //! **Time limits.** Every answer is awaited in one place, [`conn::Conn`], with a time limit (see [`silence`]). sqlx
 //! can't set TCP keepalive on the client's side; the server is asked to use it on its own.
 //!
+//! **Plain SQL.** Functions in the schema ([`functions`]) dispatch in a transaction of the caller's, which may stay open for as
+//! long as its owner likes. So nobody waits for it but who needs the same key or the same new route: the catalog's version is
+//! raised at its commit, and signals and cancels are noted in `requests`, begin at the commit, and are carried out by the next
+//! sweep.
+//!
 //! **Text** that a database can't hold is escaped ([`charset`]).
 //!
 //! **Behind a pooler** (`statement_cache=0`) a session keeps nothing: settings are `SET LOCAL` in each transaction,

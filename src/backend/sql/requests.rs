@@ -71,11 +71,12 @@ async fn cancel_all(tx: &mut Tx<'_>, book: &mut WaitBook, found: &[Row]) -> Resu
     let mut asked = found.iter().map(reason).collect::<Result<Vec<(Id, Option<String>)>>>()?;
     // Executions are locked in their order; of two reasons the first counts.
     asked.sort_by_key(|(execution, _)| *execution);
-    let mut begun = Vec::with_capacity(asked.len());
-    for (execution, reason) in asked {
-        if cancel::begin(tx, execution, reason.as_deref()).await? {
-            begun.push(execution);
+    for (execution, reason) in &asked {
+        // Mostly the asker's commit has begun it, of which nobody has told those who hold something of it.
+        if !cancel::begin(tx, *execution, reason.as_deref()).await? {
+            tx.hint_cancelling(*execution);
         }
     }
+    let begun = asked.into_iter().map(|(execution, _)| execution).collect();
     cancel::cancel_executions(tx, book, begun).await
 }

@@ -97,12 +97,6 @@ pub(crate) const fn keys<const N: usize>(fields: &[Field]) -> [&'static str; N] 
     keys
 }
 
-/// The options of an object, in their order: name, type and default, as `stent_describe` tells them.
-pub fn option_fields(object: &str) -> Vec<(&'static str, String, &'static str)> {
-    let fields = objects::OBJECTS.iter().filter(|known| known.name == object).flat_map(|known| known.fields);
-    fields.map(|field| (field.name, field.kind.name(), field.default.unwrap_or_default())).collect()
-}
-
 impl Serialize for Field {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]

@@ -129,7 +129,7 @@ impl Pair {
         let id = by_library(house, function, args, options).unwrap_or_else(|why| panic!("{options}: {why}"));
         let (own, asked) = house.on(async {
             let said = sql.dispatch(function, args, options).await;
-            (said.unwrap_or_else(|why| panic!("{options}: {why:?}")), options.contains("\"id\""))
+            (said.unwrap_or_else(|why| panic!("{options}: {why:?}")), options.contains("\"id\": \""))
         });
         assert_eq!(id.get_version_num(), own.get_version_num());
         assert!(!asked || id == own, "{options}");
@@ -178,7 +178,7 @@ fn every_option_writes_the_same_rows_both_ways() {
         pair.compare(function, "[1]", &all("expiry"));
         pair.compare(function, "[1]", &all("max_duration"));
     }
-    assert!(pair.rounds > 100, "{}", pair.rounds);
+    assert!(pair.rounds > 90, "{}", pair.rounds);
 }
 
 /// Documents with everything in them that a canonical form has to do with.

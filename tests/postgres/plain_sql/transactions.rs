@@ -259,12 +259,12 @@ fn signals_and_cancels_go_with_the_transaction_and_hold_up_nobody() {
     let why = house.on(house.executor.wait(cancelled, SOON)).unwrap();
     assert_eq!(why.execution.state, ExecutionState::Cancelled);
     assert_eq!(why.cancel_reason.as_deref(), Some("it is \u{7f} over"));
+    until("all is done that was asked for", || house.on(client.count("requests")) == "0");
     assert!(begin.elapsed() < AT_ONCE);
-    assert_eq!(house.on(client.count("requests")), "0");
 }
 
 #[test]
-fn what_is_dispatched_signalled_and_cancelled_in_one_transaction_is_done_in_that_order() {
+fn what_is_dispatched_and_cancelled_in_one_transaction_is_undone() {
     let url = fresh_url("");
     let house = House::at(&url);
     house.echo("echo");
@@ -274,10 +274,15 @@ fn what_is_dispatched_signalled_and_cancelled_in_one_transaction_is_done_in_that
     let id = house.on(client.dispatch("nobody", "[1]", "{\"on_cancel\": \"echo\"}")).unwrap();
     house.on(client.signal(id, "go", "1", "{}")).unwrap();
     house.on(client.cancel(id, None)).unwrap();
+    house.on(client.say("SAVEPOINT s"));
+    assert_eq!(house.on(client.signal(id, "go", "2", "{}")).unwrap_err().state, "55000", "it is being cancelled");
+    house.on(client.say("ROLLBACK TO s"));
     house.on(client.say("COMMIT"));
     let ended = house.on(house.executor.wait(id, SOON)).unwrap();
     assert_eq!(ended.execution.state, ExecutionState::Cancelled);
-    assert_eq!(house.on(client.count("signals")), "1");
+    // The cancel began with the commit, and so came before the signal.
+    until("all is done that was asked for", || house.on(client.count("requests")) == "0");
+    assert_eq!(house.on(client.count("signals")), "0");
     let undone = "SELECT coalesce(max(id::text), '') FROM stent.executions WHERE root_function = 'echo' AND convert_from(args, 'UTF8') LIKE '%cancelled%'";
     until("it is undone", || !house.on(client.one(undone)).is_empty());
 }
@@ -371,4 +376,50 @@ fn an_execution_stays_where_something_is_asked_of_it() {
     assert!(why.state == "23505" && why.told.contains("was exported"), "{why:?}");
     let why = house.on(client.signal(id, "go", "7", "{}")).unwrap_err();
     assert_eq!(why.state, "P0002");
+}
+
+#[test]
+fn a_commit_that_asks_for_what_has_ended_meanwhile_fails_with_all_of_it() {
+    let url = fresh_url("");
+    let house = House::at(&url);
+    house.echo("echo");
+    let client = house.on(Client::of(&url));
+    house.on(client.say("CREATE TABLE stent.orders (number int)"));
+    let asks: [fn(Id) -> String; 2] =
+        [|id| format!("SELECT stent.cancel('{id}')"), |id| format!("SELECT stent.signal('{id}', 'go')")];
+    for asks in asks {
+        let id = house.dispatch("echo", "[1]");
+        house.on(client.say(&format!("BEGIN; INSERT INTO stent.orders VALUES (1); {}", asks(id))));
+        let worker = house.worker(1);
+        house.result(id).unwrap();
+        house.on(worker.stop(SOON)).unwrap();
+        let why = house.on(client.run("COMMIT")).unwrap_err();
+        assert_eq!((why.state.as_str(), why.detail.as_str()), ("55000", "STENT_E_CONFLICT"), "{why:?}");
+        assert_eq!(state(&house, id), Some(ExecutionState::Completed));
+    }
+    assert_eq!((house.on(client.count("orders")).as_str(), house.on(client.count("requests")).as_str()), ("0", "0"));
+}
+
+#[test]
+fn from_a_cancels_commit_on_nothing_of_it_begins() {
+    let url = fresh_url("");
+    let house = House::at(&url);
+    house.echo("echo");
+    let client = house.on(Client::of(&url));
+    let ids: Vec<Id> = (0..20).map(|_| house.dispatch("echo", "[1]")).collect();
+    // In no order, and one of them twice.
+    house.on(client.say("BEGIN"));
+    for id in ids.iter().rev().chain(&ids[..1]) {
+        house.on(client.cancel(*id, Some(&"\u{fc}".repeat(20_000)))).unwrap();
+    }
+    house.on(client.say("COMMIT"));
+    // Nobody has swept.
+    assert!(ids.iter().all(|id| state(&house, *id) == Some(ExecutionState::Cancelling)));
+    let _worker = house.worker(4);
+    for id in &ids {
+        let ended = house.on(house.executor.wait(*id, SOON)).unwrap();
+        assert_eq!(ended.execution.state, ExecutionState::Cancelled);
+        let reason = ended.cancel_reason.unwrap();
+        assert!(reason.len() <= 32 * 1024 && reason.ends_with(" (cut: 40000 bytes)") && reason.starts_with('\u{fc}'));
+    }
 }

@@ -10,3 +10,4 @@ CREATE TABLE requests (
     reason       text,
     payload      bytea
 );
+CREATE INDEX requests_by_execution ON requests (execution_id);

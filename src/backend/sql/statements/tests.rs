@@ -30,6 +30,7 @@ const OWN: &[(&str, &str, &[&str])] = &[
     ("sqlite", "the schema's version", &["schema_applied", "schema_create", "schema_tables", "schema_version"]),
     ("postgres", "locks of what is no row", &["advisory_lock", "advisory_try_lock"]),
     ("postgres", "hints to other processes", &["notify"]),
+    ("postgres", "the functions for plain SQL", &["functions_look"]),
     (
         "postgres",
         "the schema, and its version",
