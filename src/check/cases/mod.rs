@@ -49,6 +49,7 @@ files! {
     said: Engine,
     schedules: Engine,
     signals: Engine,
+    slots: Engine,
     times: Engine,
     waits: Engine,
 }
