@@ -250,7 +250,12 @@ async fn a_delay_holds_no_slot(store: Store) {
     let now = start(&store, "f", "a").await;
     let first = store.take().await;
     assert_eq!(first.task.execution_id, now);
-    store.until("its time has come", async |store| store.backend.sweep("w").await.must().next_due.is_none()).await;
+    store
+        .until("its time has come", async |store| !store.backend.slot_waits(later, 9).await.must().is_empty())
+        .await;
+    let wait = only(store.backend.slot_waits(later, 9).await.must());
+    assert_eq!((wait.task, wait.function.as_str(), wait.concurrency_key.as_str()), (root_of(later), "f", "a"));
+    assert_eq!((wait.max_concurrent_per_key, wait.held), (Some(1), 1));
     store.idle().await;
     store.complete(&first, "1").await;
     assert_eq!(store.take().await.task.execution_id, later);
