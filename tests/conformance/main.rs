@@ -106,6 +106,8 @@ mod schedules;
 mod server;
 #[path = "../../src/check/cases/signals.rs"]
 mod signals;
+#[path = "../../src/check/cases/slot_limits.rs"]
+mod slot_limits;
 #[path = "../../src/check/cases/slots.rs"]
 mod slots;
 mod sqlite;

@@ -164,7 +164,8 @@ fn a_slot_is_given_without_a_look_at_who_waits() {
             WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 100000)
             INSERT INTO tasks (id, execution_id, lane, route, created_at, state, kind, step_name, concurrency_key)
             SELECT randomblob(16), x'07', 1, 1, n, 'pending', 'activity', 'f', 'a' FROM s";
-        let of = "SELECT count(*) FROM tasks WHERE slot = 1 UNION ALL SELECT count(*) FROM tasks WHERE lane IS NOT NULL";
+        let of =
+            "SELECT count(*) FROM tasks WHERE slot = 1 UNION ALL SELECT count(*) FROM tasks WHERE lane IS NOT NULL";
         for before in [many, "ANALYZE"] {
             sqlx::raw_sql(AssertSqlSafe(before)).execute(&mut conn).await.unwrap();
             for sql in [

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use stent::executor::{Executor, Task};
 use stent::model::{
-    CallOptions, Failure, FunctionOptions, Number, Payload, Result, RetryPolicy, Status, TaskOptions,
-    WaitSignalOptions,
+    CallOptions, Failure, FunctionOptions, Number, Payload, Result, RetryPolicy, Status, TaskOptions, WaitSignalOptions,
 };
 
 pub struct Workflow {

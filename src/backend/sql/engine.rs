@@ -21,8 +21,8 @@ use crate::backend::{
     AtHand, Attempt, Backend, Claim, Claimed, DeadLetterFilter, Departed, ExecutionFilter, Exported, Fenced, Health,
     Imported, JournalEntry, JournalRequest, KeptSchedule, LogSize, NewExecution, NewPause, NewSignal, NewWorker,
     Notice, Old, OldFilter, Parcel, Pausable, Pause, PutSchedules, Registered, Renew, Renewed, Replayed, Request,
-    Response, ScheduleChange, ScheduleFilter, SlotWait, Snapshot, StoreStats, Swept, TaskFilter, Tick, Transition, Unserved,
-    Verdict,
+    Response, ScheduleChange, ScheduleFilter, SlotWait, Snapshot, StoreStats, Swept, TaskFilter, Tick, Transition,
+    Unserved, Verdict,
 };
 use crate::model::{DeadLetter, Execution, Id, Payload, Result, Signal, Task};
 
@@ -307,8 +307,10 @@ impl<D: Database> Backend for Sql<D> {
     }
 
     async fn slot_waits(&self, execution: Id, limit: u32) -> Result<Vec<SlotWait>> {
-        self.read((execution, limit), |session, of| Box::pin(async move { look::slot_waits(session, of.0, of.1).await }))
-            .await
+        self.read((execution, limit), |session, of| {
+            Box::pin(async move { look::slot_waits(session, of.0, of.1).await })
+        })
+        .await
     }
 
     async fn tasks(&self, filter: TaskFilter) -> Result<Vec<Task>> {

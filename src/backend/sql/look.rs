@@ -7,8 +7,8 @@ use super::catalog::Catalog;
 use super::row::Row;
 use super::session::Session;
 use super::statements::{
-    DEAD_LETTERS_COUNT_OLD, EXECUTIONS_COUNT_OLD, FUNCTIONS_UNSERVED, HEALTH, SIGNALS_LIST, SLOT_WAITS, TASKS_AT_HAND, TASKS_FIND,
-    WORKERS_LIST, WORKERS_READ,
+    DEAD_LETTERS_COUNT_OLD, EXECUTIONS_COUNT_OLD, FUNCTIONS_UNSERVED, HEALTH, SIGNALS_LIST, SLOT_WAITS, TASKS_AT_HAND,
+    TASKS_FIND, WORKERS_LIST, WORKERS_READ,
 };
 use super::{pauses, rows, stats};
 use crate::backend::{AtHand, Old, OldFilter, Registered, RegisteredWorker, Sign, SlotWait, TaskFilter, Unserved};

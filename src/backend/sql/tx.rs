@@ -35,8 +35,8 @@ use super::row::Row;
 use super::session::Session;
 use super::statement::Statement;
 use super::statements::{
-    EXECUTIONS_LOCK, EXECUTIONS_LOCK_NOW, SLOTS_SETTLE, TASKS_LOCK, TASKS_LOCK_NOW, WAITS_GET, WAITS_GET_NOW, WAITS_LOCK,
-    WAITS_LOCK_NOW,
+    EXECUTIONS_LOCK, EXECUTIONS_LOCK_NOW, SLOTS_SETTLE, TASKS_LOCK, TASKS_LOCK_NOW, WAITS_GET, WAITS_GET_NOW,
+    WAITS_LOCK, WAITS_LOCK_NOW,
 };
 use crate::backend::Notice;
 use crate::model::{Detail, Error, Id, Result, Route, Timestamp, may_be_tick};

@@ -280,9 +280,8 @@ fn keys(seen: &Seen<'_>) -> Finding {
         count => todo(
             "keys",
             Mark::Bad,
-            format!("{} of {} with a free slot for which a task waits", several(count, "key"), named(of(seen, "unshared"))),
-            "rows were changed past the triggers of the tables; a worker that declares another max_concurrent_per_key of the \
-             function shares its slots anew",
+            format!("{} of {} with a free slot, and a task waits", several(count, "key"), named(of(seen, "unshared"))),
+            "rows were changed past the tables' triggers; declare another max_concurrent_per_key: slots are shared anew",
         ),
     }
 }

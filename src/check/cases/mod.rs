@@ -49,6 +49,7 @@ files! {
     said: Engine,
     schedules: Engine,
     signals: Engine,
+    slot_limits: Engine,
     slots: Engine,
     times: Engine,
     waits: Engine,

@@ -64,7 +64,11 @@ pub async fn show(place: &Place, show: args::Show, screen: &mut Screen) -> Resul
 fn waits_for_slot(wait: &SlotWait) -> String {
     let most = wait.max_concurrent_per_key.map(|most| format!(" of {most}")).unwrap_or_default();
     let (function, key) = (words::visible(&wait.function), words::visible(&wait.concurrency_key));
-    format!("{function} ({}) waits for a slot of the key '{key}': {}{most} are held.", wait.task, words::number(wait.held))
+    format!(
+        "{function} ({}) waits for a slot of the key '{key}': {}{most} are held.",
+        wait.task,
+        words::number(wait.held)
+    )
 }
 
 fn facts(screen: &mut Screen, title: &str, facts: Vec<(String, String)>) {

@@ -74,7 +74,8 @@ pub fn functions(ctx: &Ctx<'_>, view: &FunctionsView) -> Shown {
             }
         }
     };
-    let mut columns = vec!["Function", "Version", "Queue", "Tags", "Ready", "Attempts", "Time-out", "At once", "Per key"];
+    let mut columns =
+        vec!["Function", "Version", "Queue", "Tags", "Ready", "Attempts", "Time-out", "At once", "Per key"];
     columns.extend(ctx.acts().then_some("Act"));
     let body = html! {
         h1 { "Functions" }
