@@ -53,6 +53,8 @@ type DispatchOptions struct {
 	Timeout          time.Duration `stent:"timeout"`
 	Cached           *bool         `stent:"cached"`
 	CacheTTL         time.Duration `stent:"cache_ttl"`
+	// No more of the calls with this key run at once than the function's MaxConcurrentPerKey.
+	ConcurrencyKey string `stent:"concurrency_key"`
 }
 
 // DispatchRequest is one of many dispatches.
@@ -76,6 +78,8 @@ type CallOptions struct {
 	Timeout        time.Duration  `stent:"timeout"`
 	Cached         *bool          `stent:"cached"`
 	CacheTTL       time.Duration  `stent:"cache_ttl"`
+	// No more of the calls with this key run at once than the function's MaxConcurrentPerKey.
+	ConcurrencyKey string `stent:"concurrency_key"`
 }
 
 // FunctionOptions is what a worker declares of a function, for all who call it.
@@ -90,6 +94,8 @@ type FunctionOptions struct {
 	Cached        bool          `stent:"cached"`
 	CacheTTL      time.Duration `stent:"cache_ttl"`
 	Idempotent    bool          `stent:"idempotent"`
+	// At most so many at once of the calls with one ConcurrencyKey, in all workers.
+	MaxConcurrentPerKey int `stent:"max_concurrent_per_key"`
 	// How long an execution of it may clean up after it was cancelled or timed out.
 	Cleanup time.Duration `stent:"cleanup"`
 }

@@ -152,6 +152,11 @@ pub trait Backend: Send + Sync + 'static {
         Err(not_looked_into("attempts"))
     }
 
+    /// Which of the execution's tasks wait for a slot of their key: at most so many, the oldest first.
+    async fn slot_waits(&self, _execution: Id, _limit: u32) -> Result<Vec<SlotWait>> {
+        Ok(Vec::new())
+    }
+
     /// What workers hold, what is due next and what is parked: of each at most so many, found by an index.
     async fn at_hand(&self, _limit: u32) -> Result<Vec<AtHand>> {
         Err(not_looked_into("tasks at hand"))

@@ -69,6 +69,8 @@ pub struct ParcelTask {
     pub cache_ttl: Option<i64>,
     pub cache_hit: bool,
     pub heartbeat: Option<Payload>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency_key: Option<String>,
     /// It has issued operations.
     pub waits: Option<ParcelWaits>,
     /// It owns its idempotency key.

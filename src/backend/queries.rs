@@ -66,6 +66,19 @@ pub struct AtHand {
     pub due: Option<Timestamp>,
 }
 
+/// A task that waits for a slot of its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SlotWait {
+    #[serde(rename = "task_id")]
+    pub task: Id,
+    pub function: String,
+    pub concurrency_key: String,
+    /// How many of the key may run at once.
+    pub max_concurrent_per_key: Option<u32>,
+    /// How many have a slot.
+    pub held: u64,
+}
+
 /// An attempt of a task that failed, or said "not now", and that was followed by another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Attempt {
@@ -208,6 +221,8 @@ pub struct StoreStats {
     /// Queues first, then functions.
     pub paused: Vec<Pause>,
     pub schedules: ScheduleCounts,
+    /// Tasks that wait for a slot of their key, by function.
+    pub waiting_for_slots: BTreeMap<String, u64>,
 }
 
 /// How a store's write-ahead log is doing.

@@ -241,7 +241,7 @@ impl Backend for Scoped {
         for function in &mut worker.functions {
             function.name = self.function(&function.name);
         }
-        self.inner.register_worker(worker).await
+        self.seen(self.inner.register_worker(worker).await)
     }
 
     async fn remove_worker(&self, worker_id: &str) -> Result<()> {
@@ -343,6 +343,12 @@ impl Backend for Scoped {
 
     async fn unpause(&self, what: Pausable) -> Result<()> {
         self.inner.unpause(self.own_pausable(what)).await
+    }
+
+    async fn slot_waits(&self, execution: Id, limit: u32) -> Result<Vec<SlotWait>> {
+        let mut waits = self.inner.slot_waits(execution, limit).await?;
+        waits.iter_mut().for_each(|wait| self.plain(&mut wait.function));
+        Ok(waits)
     }
 
     async fn pauses(&self) -> Result<Vec<Pause>> {

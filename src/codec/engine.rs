@@ -262,6 +262,8 @@ pub fn stats(text: &str) -> Result<StoreStats, Error> {
         paused: Vec<Pause>,
         #[serde(default)]
         schedules: Option<ScheduleCounts>,
+        #[serde(default)]
+        waiting_for_slots: BTreeMap<String, u64>,
     }
     fn states(
         counts: BTreeMap<String, u64>,
@@ -285,6 +287,7 @@ pub fn stats(text: &str) -> Result<StoreStats, Error> {
         workers: view.workers,
         paused: view.paused,
         schedules: view.schedules.unwrap_or_default(),
+        waiting_for_slots: view.waiting_for_slots,
     })
 }
 
@@ -347,6 +350,7 @@ impl Options {
             .seconds("timeout", task.timeout)
             .add("cached", task.cached)
             .seconds("cache_ttl", task.cache_ttl)
+            .add("concurrency_key", task.concurrency_key.as_ref())
     }
 
     fn write<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -396,6 +400,7 @@ impl Serialize for FunctionOptions {
             .seconds("timeout", self.timeout)
             .add("version", self.version.as_ref())
             .add("max_concurrent", self.max_concurrent)
+            .add("max_concurrent_per_key", self.max_concurrent_per_key)
             .add("cached", Some(self.cached))
             .seconds("cache_ttl", self.cache_ttl)
             .add("idempotent", Some(self.idempotent))

@@ -52,6 +52,7 @@ pub fn function(text: Option<&str>) -> Result<FunctionOptions> {
         timeout: fields.duration("timeout")?,
         version: fields.name("version")?,
         max_concurrent: fields.value("max_concurrent")?,
+        max_concurrent_per_key: fields.value("max_concurrent_per_key")?,
         cached: fields.value("cached")?.unwrap_or_default(),
         cache_ttl: fields.duration("cache_ttl")?,
         idempotent: fields.value("idempotent")?.unwrap_or_default(),
@@ -288,6 +289,7 @@ fn task_options(fields: &Fields<'_>) -> Result<TaskOptions> {
         timeout: fields.duration("timeout")?,
         cached: fields.value("cached")?,
         cache_ttl: fields.duration("cache_ttl")?,
+        concurrency_key: fields.name("concurrency_key")?,
     })
 }
 

@@ -8,8 +8,8 @@ use futures_util::FutureExt as _;
 use super::core::Core;
 use super::doubts::{is_paused, nobody_has};
 use super::log::LogRecord;
-use crate::backend::Unserved;
-use crate::model::{Error, Execution, ExecutionState, Level};
+use crate::backend::{SlotWait, Unserved};
+use crate::model::{Error, Execution, ExecutionState, Id, Level, Result, shown};
 
 /// A caller whose time is up waits for the store's word for so long, and goes without it then.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -27,6 +27,20 @@ impl Core {
         Some(unserved)
     }
 
+    async fn waits_for_slots(
+        self: &Arc<Self>,
+        execution: Id,
+    ) -> std::result::Result<Result<Vec<SlotWait>>, tokio::time::error::Elapsed> {
+        let core = Arc::clone(self);
+        let asked = self.runtime.spawn(async move { core.backend.slot_waits(execution, 1).await });
+        let bounded = {
+            let _entered = self.runtime.enter();
+            tokio::time::timeout(PATIENCE, asked)
+        };
+        // A task of the runtime fails only where that ends.
+        bounded.await.map(|answer| answer.unwrap_or_else(|_| Ok(Vec::new())))
+    }
+
     /// Why the execution may not have ended: what the error of a wait whose time is up says beside its state.
     pub(super) async fn explained(self: &Arc<Self>, execution: &Execution, error: Error) -> Error {
         let core = Arc::clone(self);
@@ -37,6 +51,11 @@ impl Core {
         };
         let Ok(Ok(Some(unserved))) = bounded.await else { return error };
         let pending = execution.state == ExecutionState::Pending;
+        if let Ok(Ok(waits)) = self.waits_for_slots(execution.id).await
+            && let Some(wait) = waits.first()
+        {
+            return error.hinting(&waits_for_slot(wait)).with("concurrency_key", wait.concurrency_key.as_str());
+        }
         let (queue, root) = (execution.queue.as_deref(), execution.root_function.as_str());
         if let Some(pause) = unserved.paused.iter().find(|pause| pause.holds_for(queue, root)) {
             return error.hinting(&is_paused(pause));
@@ -59,4 +78,13 @@ impl Core {
             None => error,
         }
     }
+}
+
+fn waits_for_slot(wait: &SlotWait) -> String {
+    let SlotWait { function, concurrency_key, max_concurrent_per_key, held, .. } = wait;
+    let most = max_concurrent_per_key.map(|most| format!(" of {most}")).unwrap_or_default();
+    format!(
+        "'{function}' waits for a slot of the key '{}': {held}{most} are held, and others may be before it",
+        shown(concurrency_key)
+    )
 }

@@ -96,6 +96,11 @@ impl Page {
             let labels = labels(depth.queue.as_deref(), &depth.function);
             self.sample("ready_oldest_seconds", &labels, depth.oldest.as_secs_f64());
         }
+        let help = "Tasks that wait for a slot of their concurrency_key.";
+        self.head("waiting_for_slots_tasks", Kind::Gauge, help);
+        for (function, count) in &store.waiting_for_slots {
+            self.sample("waiting_for_slots_tasks", &[("function", function)], *count);
+        }
         self.single("scheduled_tasks", Kind::Gauge, "Pending tasks that may not start yet.", store.scheduled);
         self.single("dead_letters", Kind::Gauge, "Dead letters in the store.", store.dead_letters);
         self.single("parked_tasks", Kind::Gauge, "Tasks whose code does not match their journal.", store.parked);

@@ -106,6 +106,10 @@ mod schedules;
 mod server;
 #[path = "../../src/check/cases/signals.rs"]
 mod signals;
+#[path = "../../src/check/cases/slot_limits.rs"]
+mod slot_limits;
+#[path = "../../src/check/cases/slots.rs"]
+mod slots;
 #[path = "../../src/check/cases/snoozes.rs"]
 mod snoozes;
 mod sqlite;

@@ -98,6 +98,8 @@ const GROWTH: &[(&str, &[&str])] = &[
     ("executions_count_old", &["executions_by_completion", "dead_letters_by_execution"]),
     ("tasks_find", &["sqlite_autoindex_tasks_1"]),
     ("signals_list", &["signals_in_order"]),
+    ("slot_waits", &["tasks_by_execution", "tasks_slots"]),
+    ("slots_waiting", &["tasks_slots"]),
     ("health", &["tasks_leased", "tasks_parked", "tasks_due", "executions_ending"]),
     ("tasks_at_hand", &["tasks_leased", "tasks_due", "tasks_parked"]),
     ("functions_unserved", &["tasks_ready"]),
@@ -150,6 +152,35 @@ async fn thousands(conn: &mut SqliteConnection, sql: &str, values: &[&str]) -> (
     let rows = query.fetch_all(&mut *conn).await.unwrap();
     conn.lock_handle().await.unwrap().remove_progress_handler();
     (count.load(SeqCst), rows)
+}
+
+/// Who waits for a slot of a key is not looked at: neither when one is given back, nor when one more comes.
+#[test]
+fn a_slot_is_given_without_a_look_at_who_waits() {
+    run(Place::SqliteFile, async |store: Store| {
+        let mut conn = beside(&store).await;
+        let many = "
+            INSERT INTO functions (name, max_concurrent_per_key) VALUES ('f', 1);
+            WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 100000)
+            INSERT INTO tasks (id, execution_id, lane, route, created_at, state, kind, step_name, concurrency_key)
+            SELECT randomblob(16), x'07', 1, 1, n, 'pending', 'activity', 'f', 'a' FROM s";
+        let of =
+            "SELECT count(*) FROM tasks WHERE slot = 1 UNION ALL SELECT count(*) FROM tasks WHERE lane IS NOT NULL";
+        for before in [many, "ANALYZE"] {
+            sqlx::raw_sql(AssertSqlSafe(before)).execute(&mut conn).await.unwrap();
+            for sql in [
+                "UPDATE tasks SET state = 'completed', lane = NULL
+                 WHERE step_name = 'f' AND concurrency_key = 'a' AND slot = 1",
+                "INSERT INTO tasks (id, execution_id, lane, route, created_at, state, kind, step_name, concurrency_key)
+                 VALUES (randomblob(16), x'07', 1, 1, 7, 'pending', 'activity', 'f', 'a')",
+            ] {
+                let (thousands, _) = thousands(&mut conn, sql, &[]).await;
+                assert!(thousands < 5, "{thousands} thousands of instructions, after {before}: {sql}");
+                let held = sqlx::raw_sql(of).fetch_all(&mut conn).await.unwrap();
+                assert!(held.iter().all(|row| row.get::<i64, _>(0) == 1), "one has the slot");
+            }
+        }
+    });
 }
 
 /// A worker of limited functions pays nothing for what is there for others, be it ready or running.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use stent::executor::{Executor, Task};
 use stent::model::{
-    CallOptions, Failure, FunctionOptions, Number, Payload, Result, RetryPolicy, Status, WaitSignalOptions,
+    CallOptions, Failure, FunctionOptions, Number, Payload, Result, RetryPolicy, Status, TaskOptions, WaitSignalOptions,
 };
 
 pub struct Workflow {
@@ -26,6 +26,7 @@ const fn plain(function: &'static str) -> Workflow {
 pub const CORPUS: &[Workflow] = &[
     plain("sequence"),
     plain("fan_out"),
+    plain("one_by_one"),
     plain("sleep"),
     Workflow { signals: 2, ..plain("signals") },
     plain("retry"),
@@ -50,7 +51,7 @@ pub fn register(executor: &Executor) {
     let plain = FunctionOptions::default;
     let cached = || FunctionOptions { cached: true, ..plain() };
     let cleaning = || FunctionOptions { cleanup: Some(Duration::from_secs(600)), ..plain() };
-    let functions: [(&str, FunctionOptions, Body); 17] = [
+    let functions: [(&str, FunctionOptions, Body); 19] = [
         ("line", plain(), line),
         ("undo", plain(), line),
         ("costly", cached(), line),
@@ -58,6 +59,8 @@ pub fn register(executor: &Executor) {
         ("bad", tries(2), |task| task.fail(Failure::new("Oops", "as always"))),
         ("sequence", plain(), sequence),
         ("fan_out", plain(), fan_out),
+        ("one_by_one", plain(), one_by_one),
+        ("of_key", FunctionOptions { max_concurrent_per_key: Some(1), ..tries(2) }, line),
         ("sleep", plain(), sleep),
         ("signals", plain(), signals),
         ("retry", plain(), |task| task.complete(call(task, "flaky", "[]")?)),
@@ -110,6 +113,14 @@ fn sequence(task: &Task) -> Result<()> {
 fn fan_out(task: &Task) -> Result<()> {
     let args = (0..5).map(|number| format!("[{number}]").into()).collect();
     let results = task.map("line", args, CallOptions::default())?;
+    task.complete(format!("[{}]", results.iter().map(text).collect::<Vec<_>>().join(",")).into())
+}
+
+/// All of one key, which has one slot: the end of a call makes the next one ready.
+fn one_by_one(task: &Task) -> Result<()> {
+    let args = (0..5).map(|number| format!("[{number}]").into()).collect();
+    let of_key = TaskOptions { concurrency_key: Some("k".to_owned()), ..TaskOptions::default() };
+    let results = task.map("of_key", args, CallOptions { task: of_key, ..CallOptions::default() })?;
     task.complete(format!("[{}]", results.iter().map(text).collect::<Vec<_>>().join(",")).into())
 }
 

@@ -133,6 +133,7 @@ impl World {
             timeout: self.one_in(8).then_some(LONG),
             cached: self.one_in(8).then_some(true),
             cache_ttl: self.one_in(8).then_some(LONG),
+            concurrency_key: None,
         }
     }
 

@@ -30,6 +30,7 @@ mod processes;
 mod proxy;
 mod renewals;
 mod silence;
+mod slots;
 mod urls;
 
 const KIND: house::Kind = house::Kind::Postgres(|| postgres::fresh_url(""));

@@ -41,7 +41,12 @@ interface TaskOptions {
   cacheTtl?: Duration | undefined;
 }
 
-export interface DispatchOptions extends TaskOptions {
+interface KeyedOptions extends TaskOptions {
+  /** No more of the calls with this key run at once than the function's maxConcurrentPerKey. */
+  concurrencyKey?: string | undefined;
+}
+
+export interface DispatchOptions extends KeyedOptions {
   id?: string | undefined;
   kwargs?: Record<string, unknown> | undefined;
   delay?: Duration | undefined;
@@ -63,7 +68,7 @@ export interface DispatchRequest {
   options?: DispatchOptions | undefined;
 }
 
-export interface CallOptions extends TaskOptions {
+export interface CallOptions extends KeyedOptions {
   /** The operation's own key in the record, in place of name and number. */
   key?: string | undefined;
   kwargs?: Record<string, unknown> | undefined;
@@ -76,6 +81,8 @@ export interface FunctionOptions extends TaskOptions {
   version?: string | undefined;
   /** At most so many at once, in all workers. */
   maxConcurrent?: number | undefined;
+  /** At most so many at once of the calls with one concurrencyKey, in all workers. */
+  maxConcurrentPerKey?: number | undefined;
   idempotent?: boolean | undefined;
   /** How long an execution of it may clean up after it was cancelled or timed out; see the README. */
   cleanup?: Duration | undefined;
@@ -269,6 +276,8 @@ const task = {
   cacheTtl: true,
 } as const satisfies Keys<TaskOptions>;
 
+const keyed = { ...task, concurrencyKey: true } as const satisfies Keys<KeyedOptions>;
+
 const none = {} as const;
 
 /** By the names that `stent_describe` uses. */
@@ -283,11 +292,18 @@ export const OPTIONS = {
     idempotencyReuse: true,
     onCancel: true,
     traceparent: true,
-    ...task,
+    ...keyed,
   } satisfies Keys<DispatchOptions>,
   dispatch_request: { function: true, args: true, options: true } satisfies Keys<DispatchRequest>,
-  call: { key: true, kwargs: true, delay: true, idempotencyKey: true, cacheKey: true, ...task } satisfies Keys<CallOptions>,
-  function: { version: true, maxConcurrent: true, idempotent: true, cleanup: true, ...task } satisfies Keys<FunctionOptions>,
+  call: { key: true, kwargs: true, delay: true, idempotencyKey: true, cacheKey: true, ...keyed } satisfies Keys<CallOptions>,
+  function: {
+    version: true,
+    maxConcurrent: true,
+    maxConcurrentPerKey: true,
+    idempotent: true,
+    cleanup: true,
+    ...task,
+  } satisfies Keys<FunctionOptions>,
   retry_policy: {
     maxAttempts: true,
     maxDeaths: true,

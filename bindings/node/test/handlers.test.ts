@@ -256,6 +256,26 @@ for (const store of STORES) {
       assert.deepEqual(await stent.pauses(), []);
     });
 
+    on("one of a key runs after the other", async (stent) => {
+      const begun: string[] = [];
+      let free = () => {};
+      const freed = new Promise<void>((resolve) => (free = resolve));
+      stent.register("imports", { maxConcurrentPerKey: 1 }, async (_, customer: string, number: number) => {
+        begun.push(`${customer}${number}`);
+        await freed;
+        return number;
+      });
+      await stent.startWorker();
+      const first = await stent.dispatch("imports", ["ada", 1], { concurrencyKey: "ada" });
+      const second = await stent.dispatch("imports", ["ada", 2], { concurrencyKey: "ada" });
+      const other = await stent.dispatch("imports", ["bob", 1], { concurrencyKey: "bob" });
+      await until("both keys run", () => begun.length === 2);
+      assert.deepEqual([...begun].sort(), ["ada1", "bob1"]);
+      await assert.rejects(second.wait({ timeout: 0 }), /'imports' waits for a slot of the key 'ada': 1 of 1 are held/);
+      free();
+      assert.deepEqual([await first.result(), await second.result(), await other.result()], [1, 2, 1]);
+    });
+
     on("schedules are declared", async (stent) => {
       stent.register("hello", (_, name) => `hello, ${name}`);
       const hourly = { name: "hourly", function: "hello", args: ["ada"], cron: "0 * * * *", timeZone: "Europe/Berlin" };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -67,6 +68,30 @@ def test_cleanup(store: str) -> None:
         executor.dispatch(repaired, 1).result(30)
         assert executor.cleanup(older_than="1h") == {"executions": 0, "dead_letters": 0}
         assert executor.cleanup(older_than=timedelta(0)) == {"executions": 1, "dead_letters": 0}
+
+
+def test_one_key_runs_after_the_other(store: str) -> None:
+    free = threading.Event()
+
+    @stent.activity(max_concurrent_per_key=1)
+    def imports(customer: str) -> str:
+        return customer if free.wait(30) else "late"
+
+    @stent.durable
+    def calls(ctx: sync.Context, customer: str) -> str:
+        return ctx.call(imports.options(concurrency_key=customer), customer)
+
+    with sync.Executor(store) as executor, executor.worker(imports, calls):
+        first = executor.dispatch(imports.options(concurrency_key="ada"), "ada")
+        wait_for(lambda: first.snapshot()["state"] == "running")
+        second = executor.dispatch(calls, "ada")
+        with pytest.raises(stent.TimeoutError, match="'imports' waits for a slot of the key 'ada': 1 of 1 are held"):
+            wait_for(lambda: executor.stats()["store"]["waiting_for_slots"] == {"imports": 1})
+            second.wait(0.01)
+        third = executor.dispatch(imports.options(concurrency_key="bob"), "bob")
+        wait_for(lambda: third.snapshot()["state"] == "running")
+        free.set()
+        assert [one.result(30) for one in (first, second, third)] == ["ada", "ada", "bob"]
 
 
 def test_a_paused_queue_waits(store: str) -> None:

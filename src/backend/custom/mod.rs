@@ -24,7 +24,7 @@ use crate::backend::*;
 use crate::codec;
 use crate::codec::engine::EngineRequest;
 use crate::codec::operations::{ENGINE, PROTOCOL};
-use crate::model::{CustomOptions, DeadLetter, Error, Execution, ExecutionState, Id, Payload, Result};
+use crate::model::{CustomOptions, DeadLetter, Error, Execution, ExecutionState, Id, Payload, Result, Status};
 
 /// Hints kept for a slow listener. One that lags further loses some and has to query the store.
 const NOTICES_MAX: usize = 1024;
@@ -213,6 +213,17 @@ impl Backend for Custom {
     }
 
     async fn register_worker(&self, worker: NewWorker) -> Result<()> {
+        if let Some(function) = worker.functions.iter().find(|one| one.options.max_concurrent_per_key.is_some()) {
+            return Err(Error::new(
+                Status::Unsupported,
+                format!(
+                    "register '{}': a custom store has no slots for keys; leave out max_concurrent_per_key, or use SQLite or \
+                     PostgreSQL",
+                    function.name
+                ),
+            )
+            .with("key", "max_concurrent_per_key"));
+        }
         either!(self, fallback => fallback.register_worker(worker).await, {
             let functions = worker.functions.iter().map(|function| function.name.clone()).collect();
             let worker_id = worker.worker_id.clone();

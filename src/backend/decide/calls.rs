@@ -33,6 +33,7 @@ pub(in crate::backend) struct Resolved {
     pub joins: Option<Id>,
     pub cache_key: Option<String>,
     pub cache_ttl: Option<Duration>,
+    pub concurrency_key: Option<String>,
 }
 
 /// `function`: as the store knows it, which is what the newest worker has said of it. The store gives the route its number.
@@ -62,6 +63,7 @@ pub(in crate::backend) fn resolve(asked: &Asked<'_>, function: Option<&FunctionO
         joins: None,
         cache_key,
         cache_ttl: options.cache_ttl,
+        concurrency_key: options.concurrency_key,
     };
     (resolved, route)
 }

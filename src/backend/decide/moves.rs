@@ -329,6 +329,7 @@ mod tests {
             cache_key: None,
             cache_ttl: None,
             cache_hit: false,
+            concurrency_key: None,
             heartbeat: None,
             waits: None,
             key: None,

@@ -167,9 +167,7 @@ async fn move_tasks(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<HashS
     }
     let found = tx.fetch(&call.by_id()).await?;
     for row in &found {
-        if tx.catalog.is_limited(row.text("step_name")?) {
-            tx.hint_work();
-        }
+        tx.gives_way(row.text("step_name")?);
     }
     found.iter().map(|row| row.id("id")).collect()
 }

@@ -79,7 +79,8 @@ fn statement<'a>(catalog: &Catalog, executions: &'a [NewExecution]) -> Option<Ca
             .int(stored(run.timeout))
             .made(run.cache_key)
             .int(stored(run.cache_ttl))
-            .made(run.retry_policy.as_ref().map(codec::policy_to_column));
+            .made(run.retry_policy.as_ref().map(codec::policy_to_column))
+            .made(run.concurrency_key);
     }
     let known = executions.iter().filter(|new| new.options.id.is_some()).map(|new| new.id.to_string());
     call.int(catalog.version()).texts(known.collect());

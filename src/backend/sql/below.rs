@@ -75,6 +75,7 @@ async fn cancel_some(tx: &mut Tx<'_>, tasks: Vec<Id>) -> Result<(Vec<Id>, bool)>
             // In an execution that is being cancelled a running task keeps its lease until its handler returns.
             if row.text("state")? != "running" {
                 changed = true;
+                tx.some_give_way();
                 note(tx, row, &mut freed)?;
             }
         }

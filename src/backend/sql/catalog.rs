@@ -237,6 +237,16 @@ impl Catalog {
         self.function(function).is_some_and(|options| options.max_concurrent.is_some())
     }
 
+    /// Its tasks share slots by their keys, so that one's end makes another ready.
+    pub fn has_slots(&self, function: &str) -> bool {
+        self.function(function).is_some_and(|options| options.max_concurrent_per_key.is_some())
+    }
+
+    /// A function has slots.
+    pub fn any_has_slots(&self) -> bool {
+        self.functions.values().any(|options| options.max_concurrent_per_key.is_some())
+    }
+
     /// The functions that have a limit.
     pub fn limited(&self) -> Vec<String> {
         let limited = self.functions.iter().filter(|(_, options)| options.max_concurrent.is_some());
@@ -274,6 +284,7 @@ fn function(row: &Row) -> Result<FunctionOptions> {
         cache_ttl: micros(row.optional_int("cache_ttl")?),
         idempotent: row.flag("idempotent")?,
         cleanup: micros(row.optional_int("cleanup")?),
+        max_concurrent_per_key: row.optional_count("max_concurrent_per_key")?,
     })
 }
 

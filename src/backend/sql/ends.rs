@@ -52,10 +52,7 @@ async fn round(tx: &mut Tx<'_>, book: &mut WaitBook, ends: Vec<End>, ended: &mut
 
     let rows = found.iter().map(ended_row).collect::<Result<Vec<EndedRow>>>()?;
     for row in &found {
-        if tx.catalog.is_limited(row.text("step_name")?) {
-            // A place under the function's limit is free.
-            tx.hint_work();
-        }
+        tx.gives_way(row.text("step_name")?);
     }
     let after = Aftermath::of(&ends, rows, book);
     after.parents.iter().for_each(|parent| tx.hint_arrived(*parent));

@@ -21,8 +21,8 @@ use crate::backend::{
     AtHand, Attempt, Backend, Claim, Claimed, DeadLetterFilter, Departed, ExecutionFilter, Exported, Fenced, Health,
     Imported, JournalEntry, JournalRequest, KeptSchedule, LogSize, NewExecution, NewPause, NewSignal, NewWorker,
     Notice, Old, OldFilter, Parcel, Pausable, Pause, PutSchedules, Registered, Renew, Renewed, Replayed, Request,
-    Response, ScheduleChange, ScheduleFilter, Snapshot, StoreStats, Swept, TaskFilter, Tick, Transition, Unserved,
-    Verdict,
+    Response, ScheduleChange, ScheduleFilter, SlotWait, Snapshot, StoreStats, Swept, TaskFilter, Tick, Transition,
+    Unserved, Verdict,
 };
 use crate::model::{DeadLetter, Execution, Id, Payload, Result, Signal, Task};
 
@@ -41,6 +41,7 @@ fn advance_once<'t>(tx: &'t mut Tx<'_>, request: Arc<Advance>) -> BoxFuture<'t, 
         let Advance { transitions, claim, doubtful } = request.as_ref();
         let verdicts = advance::apply(tx, transitions).await?;
         let Some(claim) = claim else { return Ok((verdicts, Vec::new())) };
+        tx.settle_slots().await?;
         if doubtful.is_empty() {
             return Ok((verdicts, claim::claim(tx, claim).await?));
         }
@@ -301,6 +302,13 @@ impl<D: Database> Backend for Sql<D> {
     async fn attempts(&self, execution: Id) -> Result<Vec<Attempt>> {
         self.read(execution, |session, execution| {
             Box::pin(async move { attempts::of_execution(session, *execution).await })
+        })
+        .await
+    }
+
+    async fn slot_waits(&self, execution: Id, limit: u32) -> Result<Vec<SlotWait>> {
+        self.read((execution, limit), |session, of| {
+            Box::pin(async move { look::slot_waits(session, of.0, of.1).await })
         })
         .await
     }

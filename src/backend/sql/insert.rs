@@ -88,7 +88,8 @@ pub(super) async fn insert(tx: &mut Tx<'_>, tasks: &[NewTask<'_>]) -> Result<()>
             .bytes(args_column(task.args))
             .bytes(kwargs_column(task.kwargs))
             .payload(task.result)
-            .made_bytes(task.error.map(codec::failure_to_column));
+            .made_bytes(task.error.map(codec::failure_to_column))
+            .text(run.concurrency_key.as_deref());
     }
     tx.change(&call).await?;
     if work {

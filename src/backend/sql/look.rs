@@ -7,11 +7,11 @@ use super::catalog::Catalog;
 use super::row::Row;
 use super::session::Session;
 use super::statements::{
-    DEAD_LETTERS_COUNT_OLD, EXECUTIONS_COUNT_OLD, FUNCTIONS_UNSERVED, HEALTH, SIGNALS_LIST, TASKS_AT_HAND, TASKS_FIND,
-    WORKERS_LIST, WORKERS_READ,
+    DEAD_LETTERS_COUNT_OLD, EXECUTIONS_COUNT_OLD, FUNCTIONS_UNSERVED, HEALTH, SIGNALS_LIST, SLOT_WAITS, TASKS_AT_HAND,
+    TASKS_FIND, WORKERS_LIST, WORKERS_READ,
 };
 use super::{pauses, rows, stats};
-use crate::backend::{AtHand, Old, OldFilter, Registered, RegisteredWorker, Sign, TaskFilter, Unserved};
+use crate::backend::{AtHand, Old, OldFilter, Registered, RegisteredWorker, Sign, SlotWait, TaskFilter, Unserved};
 use crate::model::{Id, Result, Signal, Task, TaskState};
 
 /// The last of all ids: nothing comes before it.
@@ -58,6 +58,21 @@ pub(super) async fn signals(session: &mut dyn Session, execution: Id, limit: u32
     let mut call = SIGNALS_LIST.call();
     call.id(execution).int(i64::from(limit));
     session.fetch(&call).await?.iter().map(rows::signal).collect()
+}
+
+pub(super) async fn slot_waits(session: &mut dyn Session, execution: Id, limit: u32) -> Result<Vec<SlotWait>> {
+    let mut call = SLOT_WAITS.call();
+    call.id(execution).int(i64::from(limit));
+    let wait = |row: &Row| {
+        Ok(SlotWait {
+            task: row.id("id")?,
+            function: row.string("step_name")?,
+            concurrency_key: row.string("concurrency_key")?,
+            max_concurrent_per_key: row.optional_count("most")?,
+            held: row.count("held")?,
+        })
+    };
+    session.fetch(&call).await?.iter().map(wait).collect()
 }
 
 /// For a session whose statements all see one state of the store.

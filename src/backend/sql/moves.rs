@@ -144,6 +144,7 @@ async fn leave(tx: &mut Tx<'_>, parcel: &mut Parcel, anyway: bool) -> Result<Vec
 }
 
 async fn forget(tx: &mut Tx<'_>, parcel: &Parcel) -> Result<()> {
+    tx.some_give_way();
     let execution = parcel.execution.id;
     for chunk in parcel.dead_letters.chunks(BATCH_MAX) {
         tx.change(&DEAD_LETTERS_DELETE.call().ids(chunk.iter().map(|letter| letter.task.id))).await?;
@@ -253,6 +254,7 @@ fn task(row: &Row) -> Result<ParcelTask> {
         cache_ttl: row.optional_int("cache_ttl")?,
         cache_hit: row.optional_flag("cache_hit")? == Some(true),
         heartbeat: row.payload("heartbeat")?,
+        concurrency_key: row.optional_string("concurrency_key")?,
         waits: waits.transpose()?,
         key: hash.map(|args_hash| ParcelKey { args_hash, expires_at }),
     })
@@ -401,7 +403,8 @@ async fn insert_tasks(tx: &mut Tx<'_>, root: Option<Id>, tasks: &[ParcelTask]) -
             .flag(of.cache_hit.then_some(true))
             .payload(of.heartbeat.as_ref())
             .int(i64::from(of.snoozes))
-            .time(of.first_started_at);
+            .time(of.first_started_at)
+            .text(of.concurrency_key.as_deref());
         if let Some(ParcelWaits { arrivals, mode, ops, missing }) = &of.waits {
             waits
                 .row()

@@ -36,6 +36,7 @@ async fn declare(tx: &mut Tx<'_>, Function { name, options }: &Function) -> Resu
         timeout,
         version,
         max_concurrent,
+        max_concurrent_per_key,
         cached,
         cache_ttl,
         idempotent,
@@ -53,7 +54,8 @@ async fn declare(tx: &mut Tx<'_>, Function { name, options }: &Function) -> Resu
         .flag(*cached)
         .int(stored(*cache_ttl))
         .flag(*idempotent)
-        .int(stored(*cleanup));
+        .int(stored(*cleanup))
+        .int(max_concurrent_per_key.map(i64::from));
     tx.change(&call).await?;
     if max_concurrent.is_some() && !tx.catalog.is_limited(name) {
         limit(tx, name).await?;

@@ -8,7 +8,7 @@ use super::row::Row;
 use super::schedules;
 use super::session::Session;
 use super::statement::Statement;
-use super::statements::{EXECUTIONS_COUNT_BY_STATE, STATS_TOTALS, TASKS_COUNT_BY_STATE, TASKS_DEPTHS};
+use super::statements::{EXECUTIONS_COUNT_BY_STATE, SLOTS_WAITING, STATS_TOTALS, TASKS_COUNT_BY_STATE, TASKS_DEPTHS};
 use crate::backend::{Depth, StoreStats};
 use crate::model::{Error, ExecutionState, Result, TaskState};
 
@@ -25,7 +25,13 @@ pub(super) async fn stats(session: &mut dyn Session) -> Result<StoreStats> {
         workers: totals.count("workers")?,
         paused: pauses::read(session).await?,
         schedules: schedules::counts(session).await?,
+        waiting_for_slots: waiting(session).await?,
     })
+}
+
+async fn waiting(session: &mut dyn Session) -> Result<BTreeMap<String, u64>> {
+    let found = session.fetch(&SLOTS_WAITING.call()).await?;
+    found.iter().map(|row| Ok((row.string("function")?, row.count("count")?))).collect()
 }
 
 async fn by_state<W: FromStr<Err = Error>>(

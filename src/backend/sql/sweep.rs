@@ -298,6 +298,7 @@ async fn retry(tx: &mut Tx<'_>, retries: &[Retry]) -> Result<()> {
         let attempt = attempts::rest_of_line(failure, tx.now);
         call.row().id(*id).due(at).made_bytes(codec::failure_to_column(failure)).made(attempt);
         tx.hint_lost(*id);
+        tx.some_give_way();
     }
     tx.change(&call).await.map(drop)
 }

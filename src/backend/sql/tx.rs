@@ -9,8 +9,10 @@
 //! 4. tasks;
 //! 5. idempotency keys, then joins (advisory);
 //! 6. what handlers say: state, then counters;
-//! 7. limits of functions (advisory);
-//! 8. functions, workers, the catalog.
+//! 7. slots of keys, by function, then by key (advisory), before a claim;
+//! 8. limits of functions (advisory);
+//! 9. functions, workers, the catalog;
+//! 10. slots of keys, of those that the transaction has touched since, at its end.
 //!
 //! What turns out later to be needed, out of this order, is not waited for. If others have it, the transaction begins
 //! again: with the `waits` rows that it learned of among its first ones ([`Tx::lock_waits`]), or after a pause. Or it is
@@ -33,8 +35,8 @@ use super::row::Row;
 use super::session::Session;
 use super::statement::Statement;
 use super::statements::{
-    EXECUTIONS_LOCK, EXECUTIONS_LOCK_NOW, TASKS_LOCK, TASKS_LOCK_NOW, WAITS_GET, WAITS_GET_NOW, WAITS_LOCK,
-    WAITS_LOCK_NOW,
+    EXECUTIONS_LOCK, EXECUTIONS_LOCK_NOW, SLOTS_SETTLE, TASKS_LOCK, TASKS_LOCK_NOW, WAITS_GET, WAITS_GET_NOW,
+    WAITS_LOCK, WAITS_LOCK_NOW,
 };
 use crate::backend::Notice;
 use crate::model::{Detail, Error, Id, Result, Route, Timestamp, may_be_tick};
@@ -66,6 +68,8 @@ pub(in crate::backend) struct Tx<'c> {
     hints: Hints,
     /// Something that it has written was due before it began.
     pub early: bool,
+    /// It may have freed slots of keys.
+    slots: bool,
     /// What its claims have learned of lanes.
     notes: Notes,
 }
@@ -86,6 +90,7 @@ impl<'c> Tx<'c> {
             again: false,
             hints: Hints::default(),
             early: false,
+            slots: false,
             notes: Notes::default(),
         }
     }
@@ -249,6 +254,38 @@ impl<'c> Tx<'c> {
     pub fn hint_work(&mut self) {
         self.hints.work = true;
         self.hints.served = None;
+    }
+
+    /// A task of this function has ended or gives way: there may be room for another.
+    pub fn gives_way(&mut self, function: &str) {
+        if self.catalog.is_limited(function) {
+            // A place under the function's limit is free.
+            self.hint_work();
+        }
+        if self.catalog.has_slots(function) {
+            self.free_slots();
+        }
+    }
+
+    /// Tasks have ended or give way, of whatever functions.
+    pub fn some_give_way(&mut self) {
+        if self.catalog.any_has_slots() {
+            self.free_slots();
+        }
+    }
+
+    fn free_slots(&mut self) {
+        self.slots = true;
+        self.hint_work();
+    }
+
+    /// Who waits for the slots that were freed so far becomes ready now, so that a claim of this transaction finds him; at the
+    /// latest he does so at its end. What locks come later than those of keys may be waited for from here on, and no others.
+    pub async fn settle_slots(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.slots) {
+            self.fetch(&SLOTS_SETTLE.call()).await?;
+        }
+        Ok(())
     }
 
     /// This worker has claimed all that it can take, so it needs no hint.

@@ -18,6 +18,7 @@ pub struct Function {
     pub timeout_seconds: Option<f64>,
     pub version: Option<String>,
     pub max_concurrent: Option<u32>,
+    pub max_concurrent_per_key: Option<u32>,
     pub cached: bool,
     pub idempotent: bool,
     pub paused: Option<Pause>,
@@ -36,6 +37,7 @@ impl Function {
             timeout_seconds: options.timeout.as_ref().map(Duration::as_secs_f64),
             version: options.version,
             max_concurrent: options.max_concurrent,
+            max_concurrent_per_key: options.max_concurrent_per_key,
             cached: options.cached,
             idempotent: options.idempotent,
         }

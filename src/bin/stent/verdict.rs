@@ -77,6 +77,7 @@ pub fn judge(seen: &Seen<'_>) -> Vec<Finding> {
         waiting(seen),
         pauses(seen),
         parked(seen),
+        keys(seen),
         strays(seen),
     ]);
     all.extend(room(seen));
@@ -272,6 +273,19 @@ fn parked(seen: &Seen<'_>) -> Finding {
     }
 }
 
+/// Slots of keys are shared in the transactions that free them.
+fn keys(seen: &Seen<'_>) -> Finding {
+    match sum(of(seen, "unshared")) {
+        0 => good("keys", "none has a free slot for which a task waits"),
+        count => todo(
+            "keys",
+            Mark::Bad,
+            format!("{} of {} with a free slot, and a task waits", several(count, "key"), named(of(seen, "unshared"))),
+            "rows were changed past the tables' triggers; declare another max_concurrent_per_key: slots are shared anew",
+        ),
+    }
+}
+
 /// A tool makes a task before its execution, and then has both; what is still alone after a while stays so.
 fn strays(seen: &Seen<'_>) -> Finding {
     let alone = || of(seen, "stray").filter(|sign| sign.since.is_some_and(|since| seen.now.since(since) > LATE));
@@ -424,6 +438,7 @@ mod tests {
             ("stray", 2, 60, Some(("executions", Mark::Watch))),
             ("stray", 2, 5, None),
             ("parked", 1, 5, Some(("parked", Mark::Bad))),
+            ("unshared", 1, 5, Some(("keys", Mark::Bad))),
             ("transaction", 77, 700, Some(("transactions", Mark::Bad))),
             ("transaction", 77, 90, None),
             ("slot", 5 << 30, 0, Some(("slots", Mark::Bad))),

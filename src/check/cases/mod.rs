@@ -49,6 +49,8 @@ files! {
     said: Engine,
     schedules: Engine,
     signals: Engine,
+    slot_limits: Engine,
+    slots: Engine,
     snoozes: Engine,
     times: Engine,
     waits: Engine,

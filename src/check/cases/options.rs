@@ -41,6 +41,7 @@ fn said() -> TaskOptions {
         timeout: Some(2 * HOUR),
         cached: Some(false),
         cache_ttl: None,
+        concurrency_key: None,
     }
 }
 

@@ -24,6 +24,13 @@ const CACHED: Field = optional(
     "Take the result of an earlier call with the same arguments, and keep this one's.",
 );
 const CACHE_TTL: Field = optional("cache_ttl", Kind::Duration, "null", "How long a result is kept; null: for ever.");
+const CONCURRENCY_KEY: Field = optional(
+    "concurrency_key",
+    Kind::String,
+    "null",
+    "Of the calls of a function with the same key no more run at once than its max_concurrent_per_key; where it has none, the \
+     key limits nothing.",
+);
 const KWARGS: Field = optional("kwargs", Kind::Object, "null", "Named arguments.");
 const DELAY: Field = optional("delay", Kind::Duration, "null", "It is not started before this has passed.");
 const IDEMPOTENCY_KEY: Field = optional(
@@ -68,7 +75,7 @@ objects! {
         optional("on_cancel", Kind::String, "null",
             "The function that is dispatched when the execution is cancelled or timed out."),
         optional("traceparent", Kind::String, "null", "W3C Trace Context, handed to every task of the execution."),
-        QUEUE, TAGS, PRIORITY, RETRY, TIMEOUT, CACHED, CACHE_TTL,
+        QUEUE, TAGS, PRIORITY, RETRY, TIMEOUT, CACHED, CACHE_TTL, CONCURRENCY_KEY,
     ];
     /// One of many dispatches.
     DISPATCH_REQUEST = "dispatch_request" [
@@ -83,7 +90,7 @@ objects! {
         DELAY,
         IDEMPOTENCY_KEY,
         optional("cache_key", Kind::String, "null", "A key for the cache in place of the arguments; implies cached."),
-        QUEUE, TAGS, PRIORITY, RETRY, TIMEOUT, CACHED, CACHE_TTL,
+        QUEUE, TAGS, PRIORITY, RETRY, TIMEOUT, CACHED, CACHE_TTL, CONCURRENCY_KEY,
     ];
     /// What a worker declares of a function; kept in the store for all who call it.
     FUNCTION = "function" [
@@ -94,6 +101,9 @@ objects! {
         TIMEOUT,
         optional("version", Kind::String, "null", "Another version may free tasks that are parked for a mismatch."),
         optional("max_concurrent", Kind::Integer, "null", "At most this many run at once, in all workers; null: no limit."),
+        optional("max_concurrent_per_key", Kind::Integer, "null",
+            "At most this many run at once of the calls with one concurrency_key, in all workers; null: no limit. Calls without \
+             a key are not limited by it."),
         optional("cached", Kind::Boolean, "false", CACHED.doc),
         CACHE_TTL,
         optional("idempotent", Kind::Boolean, "false", "A call without a key gets one made of its arguments."),

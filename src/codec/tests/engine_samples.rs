@@ -21,6 +21,7 @@ fn task_options() -> TaskOptions {
         timeout: Some(SECOND),
         cached: Some(true),
         cache_ttl: Some(60 * SECOND),
+        concurrency_key: Some("customer-7".into()),
     }
 }
 
@@ -115,6 +116,7 @@ fn function() -> FunctionOptions {
         timeout: Some(SECOND),
         version: Some("2".into()),
         max_concurrent: Some(5),
+        max_concurrent_per_key: Some(2),
         cached: true,
         cache_ttl: Some(SECOND),
         idempotent: true,

@@ -160,6 +160,7 @@ pub(super) fn stats() -> StoreStats {
         workers: 4,
         paused: vec![pause()],
         schedules: ScheduleCounts { active: 5, paused: 1, waiting: 2, broken: 1, late: Duration::from_millis(250) },
+        waiting_for_slots: BTreeMap::from([("charge".into(), 6)]),
     }
 }
 

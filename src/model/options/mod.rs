@@ -31,6 +31,8 @@ pub struct FunctionOptions {
     pub timeout: Option<Duration>,
     pub version: Option<String>,
     pub max_concurrent: Option<u32>,
+    /// For each `concurrency_key` of its calls.
+    pub max_concurrent_per_key: Option<u32>,
     pub cached: bool,
     pub cache_ttl: Option<Duration>,
     /// A call without a key of its own gets one made of its arguments.
@@ -62,6 +64,8 @@ pub struct TaskOptions {
     pub timeout: Option<Duration>,
     pub cached: Option<bool>,
     pub cache_ttl: Option<Duration>,
+    /// What counts together under the function's `max_concurrent_per_key`. A call's own: no function says one.
+    pub concurrency_key: Option<String>,
 }
 
 /// What one dispatch may say.
@@ -122,6 +126,7 @@ impl TaskOptions {
             timeout: self.timeout.or(function.timeout),
             cached: self.cached.or(Some(function.cached)),
             cache_ttl: self.cache_ttl.or(function.cache_ttl),
+            concurrency_key: self.concurrency_key,
         }
     }
 
@@ -140,9 +145,13 @@ impl FunctionOptions {
             check_name("queue", queue)?;
         }
         check_tags(&self.tags)?;
-        if self.max_concurrent == Some(0) {
-            return Err(Error::invalid("max_concurrent is 0; it must be at least 1 (leave it out for no limit)")
-                .with("key", "max_concurrent"));
+        for (key, most) in
+            [("max_concurrent", self.max_concurrent), ("max_concurrent_per_key", self.max_concurrent_per_key)]
+        {
+            if most == Some(0) {
+                let told = format!("{key} is 0; it must be at least 1 (leave it out for no limit)");
+                return Err(Error::invalid(told).with("key", key));
+            }
         }
         if self.cleanup.is_some_and(|cleanup| cleanup.is_zero()) {
             return Err(

@@ -71,6 +71,7 @@ struct dispatch_options : detail::options<dispatch_options> {
     STENT_OPTION(dispatch_options, timeout, duration)
     STENT_OPTION(dispatch_options, cached, bool)
     STENT_OPTION(dispatch_options, cache_ttl, duration)
+    STENT_OPTION(dispatch_options, concurrency_key, std::string)
 };
 
 // One of many dispatches.
@@ -93,6 +94,7 @@ struct call_options : detail::options<call_options> {
     STENT_OPTION(call_options, timeout, duration)
     STENT_OPTION(call_options, cached, bool)
     STENT_OPTION(call_options, cache_ttl, duration)
+    STENT_OPTION(call_options, concurrency_key, std::string)
 };
 
 struct function_options : detail::options<function_options> {
@@ -103,6 +105,7 @@ struct function_options : detail::options<function_options> {
     STENT_OPTION(function_options, timeout, duration)
     STENT_OPTION(function_options, version, std::string)
     STENT_OPTION(function_options, max_concurrent, int)
+    STENT_OPTION(function_options, max_concurrent_per_key, int)
     STENT_OPTION(function_options, cached, bool)
     STENT_OPTION(function_options, cache_ttl, duration)
     STENT_OPTION(function_options, idempotent, bool)

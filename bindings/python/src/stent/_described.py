@@ -76,6 +76,8 @@ class DispatchOptions(TypedDict, total=False):
     "Take the result of an earlier call with the same arguments, and keep this one's."
     cache_ttl: Duration | None
     "How long a result is kept; null: for ever."
+    concurrency_key: str | None
+    "Of the calls of a function with the same key no more run at once than its max_concurrent_per_key; where it has none, the key limits nothing."
 
 
 class DispatchRequest(TypedDict):
@@ -116,6 +118,8 @@ class CallOptions(TypedDict, total=False):
     "Take the result of an earlier call with the same arguments, and keep this one's."
     cache_ttl: Duration | None
     "How long a result is kept; null: for ever."
+    concurrency_key: str | None
+    "Of the calls of a function with the same key no more run at once than its max_concurrent_per_key; where it has none, the key limits nothing."
 
 
 class FunctionOptions(TypedDict, total=False):
@@ -135,6 +139,8 @@ class FunctionOptions(TypedDict, total=False):
     "Another version may free tasks that are parked for a mismatch."
     max_concurrent: int | None
     "At most this many run at once, in all workers; null: no limit."
+    max_concurrent_per_key: int | None
+    "At most this many run at once of the calls with one concurrency_key, in all workers; null: no limit. Calls without a key are not limited by it."
     cached: bool | None
     "Take the result of an earlier call with the same arguments, and keep this one's."
     cache_ttl: Duration | None

@@ -97,6 +97,8 @@ options! {
         cached: bool,
         /// How long a result is kept.
         cache_ttl: Span,
+        /// No more of the calls with this key run at once than the function's `max_concurrent_per_key`.
+        concurrency_key: String,
     }
 }
 
@@ -127,6 +129,8 @@ options! {
         cached: bool,
         /// How long a result is kept.
         cache_ttl: Span,
+        /// No more of the calls with this key run at once than the function's `max_concurrent_per_key`.
+        concurrency_key: String,
     }
 }
 
@@ -147,6 +151,8 @@ options! {
         version: String,
         /// At most this many run at once, in all workers.
         max_concurrent: u32,
+        /// At most this many run at once of the calls with one `concurrency_key`, in all workers.
+        max_concurrent_per_key: u32,
         /// Take the result of an earlier call with the same arguments, and keep this one's.
         cached: bool,
         /// How long a result is kept.

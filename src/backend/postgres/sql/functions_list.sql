@@ -1,3 +1,3 @@
 SELECT name, queue, tags, priority, retry_policy, timeout, version, max_concurrent, cached, cache_ttl, idempotent,
-    cleanup
+    cleanup, max_concurrent_per_key
 FROM functions

@@ -1,7 +1,7 @@
 INSERT INTO tasks (
     id, execution_id, root, parent_task_id, step_name, step_key, kind, state, lane, route, priority, created_at, ops, effects,
     op, arrival, started_at, completed_at, retries, timeout, queue, tags, retry_policy, args, kwargs, result, error,
-    cache_key, cache_ttl, opened, cleanup
+    cache_key, cache_ttl, opened, cleanup, concurrency_key
 )
 SELECT
     b.new_id, $6, CASE WHEN b.new_parent IS NULL THEN true END, b.new_parent, t.step_name, t.step_key, t.kind,
@@ -17,7 +17,8 @@ SELECT
     t.timeout, t.queue, t.tags, t.retry_policy, t.args, t.kwargs,
     CASE WHEN b.again THEN NULL ELSE t.result END,
     CASE WHEN b.again THEN NULL ELSE t.error END,
-    t.cache_key, t.cache_ttl, least(t.opened, b.opened), t.cleanup
+    t.cache_key, t.cache_ttl, least(t.opened, b.opened), t.cleanup,
+    t.concurrency_key
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[], $5::bigint[])
     WITH ORDINALITY AS b (old_id, new_id, new_parent, again, opened, position)
 JOIN tasks AS t ON t.id = b.old_id

@@ -3,7 +3,7 @@ INSERT INTO tasks (
     due_at, scheduled_for, fence, worker_id, started_at, completed_at, deadline_at, retries, timeout,
     idempotency_key, queue, tags, retry_policy, args, kwargs, result, error, run, ops, effects, op, arrival, opened,
     crashes, deaths, company, cleanup, parked, parked_version, joins, cache_key, cache_ttl, cache_hit, heartbeat, snoozes,
-    first_started_at
+    first_started_at, concurrency_key
 )
 SELECT
     b.id, b.execution_id, b.parent_task_id, b.root, b.step_name, b.step_key, b.kind, b.state, b.lane, b.route,
@@ -13,7 +13,7 @@ SELECT
     b.deadline_at, b.retries, b.timeout, b.idempotency_key, b.queue, b.tags, b.retry_policy, b.args, b.kwargs,
     b.result, b.error, b.run, b.ops, b.effects, b.op, b.arrival, b.opened, b.crashes, b.deaths, b.company,
     b.cleanup, b.parked, b.parked_version, b.joins, b.cache_key, b.cache_ttl, b.cache_hit, b.heartbeat, nullif(b.snoozes, 0),
-    b.first_started_at
+    b.first_started_at, b.concurrency_key
 FROM unnest(
     $1::uuid[], $2::uuid[], $3::uuid[], $4::boolean[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
     $10::bigint[], $11::bigint[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::bigint[],
@@ -21,11 +21,11 @@ FROM unnest(
     $22::text[], $23::text[], $24::text[], $25::text[], $26::bytea[], $27::bytea[], $28::bytea[], $29::bytea[],
     $30::bigint[], $31::bigint[], $32::bigint[], $33::bigint[], $34::bigint[], $35::bigint[], $36::bigint[],
     $37::bigint[], $38::bigint[], $39::bigint[], $40::boolean[], $41::text[], $42::uuid[], $43::text[],
-    $44::bigint[], $45::boolean[], $46::bytea[], $47::bigint[], $48::timestamptz[]
+    $44::bigint[], $45::boolean[], $46::bytea[], $47::bigint[], $48::timestamptz[], $49::text[]
 ) AS b (
     id, execution_id, parent_task_id, root, step_name, step_key, kind, state, lane, route, priority, created_at,
     due_at, scheduled_for, fence, worker_id, started_at, completed_at, deadline_at, retries, timeout,
     idempotency_key, queue, tags, retry_policy, args, kwargs, result, error, run, ops, effects, op, arrival, opened,
     crashes, deaths, company, cleanup, parked, parked_version, joins, cache_key, cache_ttl, cache_hit, heartbeat, snoozes,
-    first_started_at
+    first_started_at, concurrency_key
 )

@@ -37,6 +37,10 @@ statements! {
         gives (snapshot: Text, own: Int, places: Text, lane: Int, priority: Int, created_at: Time, id: Id)
         sqlite needs not "no dead entries are in the way of its one writer";
 
+    /// Gives slots of keys that this transaction has freed to those who wait for them; else it does so at its end.
+    SLOTS_SETTLE "slots_settle" "give slots to those who wait" gives (ready: Int)
+        sqlite needs not "its triggers do it at once";
+
     /// Counts the valid leases on tasks of functions with a limit.
     TASKS_COUNT_LIMITED "tasks_count_limited" "count limited functions' tasks" with (functions: Texts, now: Lease)
         gives (step_name: Text, count: Int);

@@ -18,6 +18,9 @@ statements! {
     /// Functions that nobody has registered, and of which a task is ready.
     FUNCTIONS_UNSERVED "functions_unserved" "look for what nobody can run" gives (function: Text);
 
+    /// Tasks that wait for a slot of their key, by function.
+    SLOTS_WAITING "slots_waiting" "count who waits for a slot" gives (function: Text, count: Int);
+
     STATS_TOTALS "stats_totals" "count what is in the store"
         gives (scheduled: Int, dead_letters: Int, parked: Int, workers: Int);
 }

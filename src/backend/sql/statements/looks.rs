@@ -14,6 +14,11 @@ statements! {
     /// The attempts that failed or said "not now", of the execution's tasks that have some.
     TASKS_ATTEMPTS "tasks_attempts" "look for failed attempts" with (execution_id: Id) gives (id: Id, attempts: Text);
 
+    /// The execution's tasks that wait for a slot of their key, and how many slots of it there are and are held.
+    SLOT_WAITS "slot_waits" "look who waits for a slot" with (execution_id: Id, limit: Int) gives (
+        id: Id, step_name: Text, concurrency_key: Text, most: Int, held: Int,
+    );
+
     SIGNALS_LIST "signals_list" "list signals" with (execution_id: Id, limit: Int) gives (
         sequence: Int, execution_id: Id, name: Text, id: Text, payload: Bytes, created_at: Time, consumed: Flag,
         consumed_at: Time,

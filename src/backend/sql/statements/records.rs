@@ -7,7 +7,7 @@ statements! {
         lane: Int, route: Int, priority: Int, created_at: Time, due_at: Due, scheduled_for: Time, started_at: Time,
         completed_at: Time, op: Int, arrival: Int, timeout: Int, joins: Id, idempotency_key: Text, cache_key: Text,
         cache_ttl: Int, queue: Text, tags: Text, retry_policy: Text, args: Bytes, kwargs: Bytes, result: Bytes,
-        error: Bytes,
+        error: Bytes, concurrency_key: Text,
     );
 
     TASKS_EXISTING "tasks_existing" "look for tasks that exist" rows (id: Id) gives (id: Id);

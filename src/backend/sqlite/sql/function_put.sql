@@ -1,10 +1,10 @@
 INSERT INTO functions (
     name, queue, tags, priority, retry_policy, timeout, version, max_concurrent, cached, cache_ttl, idempotent,
-    cleanup
+    cleanup, max_concurrent_per_key
 )
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
 ON CONFLICT (name) DO UPDATE SET
     queue = excluded.queue, tags = excluded.tags, priority = excluded.priority, retry_policy = excluded.retry_policy,
     timeout = excluded.timeout, version = excluded.version, max_concurrent = excluded.max_concurrent,
     cached = excluded.cached, cache_ttl = excluded.cache_ttl, idempotent = excluded.idempotent,
-    cleanup = excluded.cleanup
+    cleanup = excluded.cleanup, max_concurrent_per_key = excluded.max_concurrent_per_key

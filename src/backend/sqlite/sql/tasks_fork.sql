@@ -2,7 +2,7 @@
 INSERT INTO tasks (
     id, execution_id, parent_task_id, step_name, step_key, kind, state, lane, route, priority, created_at, ops, effects,
     op, arrival, started_at, completed_at, retries, timeout, queue, tags, retry_policy, args, kwargs, result, error,
-    cache_key, cache_ttl, opened, cleanup
+    cache_key, cache_ttl, opened, cleanup, concurrency_key
 )
 SELECT
     b.new_id, ?3, b.new_parent, t.step_name, t.step_key, t.kind,
@@ -18,7 +18,8 @@ SELECT
     t.timeout, t.queue, t.tags, t.retry_policy, t.args, t.kwargs,
     CASE WHEN b.again THEN NULL ELSE t.result END,
     CASE WHEN b.again THEN NULL ELSE t.error END,
-    t.cache_key, t.cache_ttl, min(ifnull(t.opened, b.opened), ifnull(b.opened, t.opened)), t.cleanup
+    t.cache_key, t.cache_ttl, min(ifnull(t.opened, b.opened), ifnull(b.opened, t.opened)), t.cleanup,
+    t.concurrency_key
 FROM (
     SELECT
         key AS position,

@@ -125,6 +125,7 @@ pub async fn dispatch(place: &Place, dispatch: args::Dispatch, screen: &mut Scre
         queue,
         tag,
         priority,
+        concurrency_key,
         delay,
         expiry,
         id,
@@ -134,7 +135,7 @@ pub async fn dispatch(place: &Place, dispatch: args::Dispatch, screen: &mut Scre
     let args = codec::args_from_text(Some(&given(args)?))?;
     let kwargs = kwargs.map(|text| codec::kwargs_from_text(Some(&text))).transpose()?;
     let tags = (!tag.is_empty()).then_some(tag);
-    let task = TaskOptions { queue, tags, priority, ..TaskOptions::default() };
+    let task = TaskOptions { queue, tags, priority, concurrency_key, ..TaskOptions::default() };
     let options = DispatchOptions { id, kwargs, delay, expiry, idempotency_key, task, ..DispatchOptions::default() };
     let known = place.backend.registered().await?.functions;
     let id = place.executor.dispatch(&function, args, options).await?;

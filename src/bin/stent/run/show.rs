@@ -1,7 +1,7 @@
 //! One execution, as a whole.
 
 use serde::Serialize;
-use stent::backend::{Attempt, DeadLetterFilter, Request, Response, Snapshot};
+use stent::backend::{Attempt, DeadLetterFilter, Request, Response, SlotWait, Snapshot};
 use stent::codec;
 use stent::model::{DeadLetter, Execution, Id, Signal, Task, TaskState};
 
@@ -21,6 +21,9 @@ const SIGNALS: u32 = 1_000;
 /// And so many letters.
 const LETTERS: u32 = 100;
 
+/// And so many tasks that wait for a slot.
+const SLOT_WAITS: u32 = 100;
+
 #[derive(Serialize)]
 struct View {
     execution: Snapshot,
@@ -29,6 +32,8 @@ struct View {
     dead_letters: Vec<DeadLetter>,
     /// Attempts that failed and were followed by another.
     attempts: Vec<Attempt>,
+    /// Tasks that wait for a slot of their key.
+    slot_waits: Vec<SlotWait>,
 }
 
 pub async fn show(place: &Place, show: args::Show, screen: &mut Screen) -> Result<u8, Trouble> {
@@ -41,15 +46,29 @@ pub async fn show(place: &Place, show: args::Show, screen: &mut Screen) -> Resul
     let letters = DeadLetterFilter { execution: Some(show.id), limit: LETTERS, ..DeadLetterFilter::default() };
     let dead_letters = place.backend.dead_letters(letters).await?;
     let attempts = place.backend.attempts(show.id).await?;
-    let view = View { execution, tasks, signals, dead_letters, attempts };
+    let slot_waits = place.backend.slot_waits(show.id, SLOT_WAITS).await?;
+    let view = View { execution, tasks, signals, dead_letters, attempts, slot_waits };
     head(&view.execution, screen);
     values(&view.execution, screen);
     told(&view.signals, screen);
     below(&view.tasks, show.all, screen);
+    for wait in &view.slot_waits {
+        screen.line(waits_for_slot(wait));
+    }
     failed(&view, show.all, screen);
     rest(&view, screen);
     screen.json(&view);
     Ok(DONE)
+}
+
+fn waits_for_slot(wait: &SlotWait) -> String {
+    let most = wait.max_concurrent_per_key.map(|most| format!(" of {most}")).unwrap_or_default();
+    let (function, key) = (words::visible(&wait.function), words::visible(&wait.concurrency_key));
+    format!(
+        "{function} ({}) waits for a slot of the key '{key}': {}{most} are held.",
+        wait.task,
+        words::number(wait.held)
+    )
 }
 
 fn facts(screen: &mut Screen, title: &str, facts: Vec<(String, String)>) {

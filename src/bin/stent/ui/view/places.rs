@@ -69,11 +69,13 @@ pub fn functions(ctx: &Ctx<'_>, view: &FunctionsView) -> Shown {
                 td.number { (attempts.as_deref().unwrap_or("–")) }
                 td { (function.timeout_seconds.map_or_else(|| "–".to_owned(), seconds)) }
                 td.number { (function.max_concurrent.map_or_else(|| "–".to_owned(), |most| number(most.into()))) }
+                td.number { (function.max_concurrent_per_key.map_or_else(|| "–".to_owned(), |most| number(most.into()))) }
                 @if ctx.acts() { td.acts { a.button href=(ctx.to(&new)) { "Dispatch" span.visually-hidden { " " (visible(&function.name)) } } " " (hold(ctx, Of::Function, &function.name, function.paused.is_some())) } }
             }
         }
     };
-    let mut columns = vec!["Function", "Version", "Queue", "Tags", "Ready", "Attempts", "Time-out", "At once"];
+    let mut columns =
+        vec!["Function", "Version", "Queue", "Tags", "Ready", "Attempts", "Time-out", "At once", "Per key"];
     columns.extend(ctx.acts().then_some("Act"));
     let body = html! {
         h1 { "Functions" }

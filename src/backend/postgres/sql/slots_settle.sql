@@ -1,0 +1,1 @@
+SELECT slots_settle() AS ready
