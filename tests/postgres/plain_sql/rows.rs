@@ -30,12 +30,14 @@ const SAMPLES: &[(&str, &[&str])] = &[
         &[
             "{}",
             "{\"max_attempts\": 9, \"initial_delay\": \"250ms\", \"retry_for\": [\"A\\nB\"], \"jitter\": 0, \"retry_children\": true}",
+            "{\"delays\": [0, \"1m\", 2.5], \"max_elapsed\": \"1h\"}",
             "{\"max_delay\": 1e3, \"backoff_factor\": 1e20, \"max_deaths\": 4294967295, \"no_retry_for\": [\"\\u00e9\"]}",
         ],
     ),
     ("timeout", &["\"1.5s\""]),
     ("cached", &["true", "false"]),
     ("cache_ttl", &["\"7d\""]),
+    ("concurrency_key", &["\"customer 7\""]),
 ];
 
 /// A table's rows of a function, as JSON, but for ids: times count from the row's own beginning, in milliseconds.
@@ -102,6 +104,7 @@ impl Pair {
                     timeout: Some(std::time::Duration::from_secs(9)),
                     version: Some("2".into()),
                     max_concurrent: Some(3),
+                    max_concurrent_per_key: Some(2),
                     cached: true,
                     cache_ttl: Some(std::time::Duration::from_secs(11)),
                     idempotent: true,

@@ -273,6 +273,16 @@ BEGIN
         END IF;
         forms := array_append(forms, '"' || known[place] || '":' || one);
     END LOOP;
+    -- delays are a list, or they grow
+    FOREACH field IN ARRAY ARRAY['backoff_factor', 'initial_delay', 'max_delay'] LOOP
+        IF '"delays":[]' <> ALL(forms)
+            AND '"' || field || '":' || sql_real(defaults[array_position(known, field)]::float8) <> ALL(forms)
+        THEN
+            PERFORM sql_refuse(
+                '22023', what || 'retry_policy has delays and ' || field, field, 'Give the delays one by one, or how they grow.'
+            );
+        END IF;
+    END LOOP;
     RETURN '{' || array_to_string(forms, ',') || '}';
 END
 $$;

@@ -128,6 +128,7 @@ DECLARE
     attempt_timeout bigint;
     keep boolean;
     keep_for bigint;
+    slot_key text;
     -- what follows
     chosen boolean;
     root uuid;
@@ -218,6 +219,8 @@ BEGIN
             keep := one;
         WHEN 'cache_ttl' THEN
             keep_for := one;
+        WHEN 'concurrency_key' THEN
+            slot_key := one;
         ELSE
             PERFORM sql_refuse('0A000', what || option || ' can''t be given here', option, 'Dispatch by the library.');
         END CASE;
@@ -332,7 +335,8 @@ BEGIN
     END IF;
     INSERT INTO tasks (
         id, execution_id, root, step_name, kind, state, lane, route, priority, fence, created_at, due_at, scheduled_for,
-        completed_at, timeout, joins, idempotency_key, cache_key, cache_ttl, queue, tags, retry_policy, args, kwargs, result
+        completed_at, timeout, joins, idempotency_key, cache_key, cache_ttl, queue, tags, retry_policy, args, kwargs, result,
+        concurrency_key
     )
     VALUES (
         root, execution, true, function_name, 'orchestrator',
@@ -342,7 +346,8 @@ BEGIN
         CASE WHEN NOT done AND joined IS NULL THEN starts END, CASE WHEN joined IS NULL THEN starts END,
         CASE WHEN done THEN at END, coalesce(attempt_timeout, declared.timeout), joined, idempotency_key, cached_under,
         coalesce(keep_for, declared.cache_ttl), to_queue, tags_json, coalesce(sql_stored(policy), declared.retry_policy),
-        convert_to(nullif(args, '[]'), 'UTF8'), convert_to(nullif(kwargs, '{}'), 'UTF8'), outcome
+        convert_to(nullif(args, '[]'), 'UTF8'), convert_to(nullif(kwargs, '{}'), 'UTF8'), outcome,
+        sql_stored(slot_key)
     )
     ON CONFLICT (id) DO NOTHING;
     IF done THEN

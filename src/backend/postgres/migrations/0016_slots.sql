@@ -6,10 +6,16 @@ ALTER TABLE tasks ADD COLUMN concurrency_key text;
 ALTER TABLE tasks ADD COLUMN slot bigint;
 CREATE INDEX tasks_slots ON tasks (step_name, concurrency_key, slot, priority DESC, created_at, id) WHERE slot IS NOT NULL;
 
+-- For the functions below: temporary tables come last, so that none stands for one of the store's.
+SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
+
+-- They have the rights of the tables' owner: at the end of a transaction whoever has dispatched in it by plain SQL runs them,
+-- and need have none.
+--
 -- A row changes at once: what would be ready waits, and what runs no more has no slot. Who gets the slots that are free then is
 -- decided at the end of the transaction, when it has locked the keys that it has touched, in one order. Until then they are
 -- noted in a setting of the transaction: a line for each, with the schema; without a key a function whose limit has changed.
-CREATE FUNCTION slots_note(function text, key text) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+CREATE FUNCTION slots_note(function text, key text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     noted text := coalesce(current_setting('stent.slots', true), '');
     line text := jsonb_build_array(current_schema(), function, key)::text || E'\n';
@@ -22,7 +28,7 @@ $$;
 
 -- Gives the slots of a key that are free to those who wait the longest. Who is locked by another transaction is passed over:
 -- where then a slot is left that he could have, this one begins again.
-CREATE FUNCTION slots_fill(function text, key text, most bigint) RETURNS bigint LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+CREATE FUNCTION slots_fill(function text, key text, most bigint) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     free bigint;
     taken bigint;
@@ -56,7 +62,7 @@ END
 $$;
 
 -- The end of a transaction that has touched keys, or what comes of it before. The answer: how many tasks it has made ready.
-CREATE FUNCTION slots_settle() RETURNS bigint LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+CREATE FUNCTION slots_settle() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     noted text := current_setting('stent.slots', true);
     here text := current_schema();
@@ -152,14 +158,14 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION slots_at_the_end() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+CREATE FUNCTION slots_at_the_end() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     PERFORM slots_settle();
     RETURN NULL;
 END
 $$;
 
-CREATE FUNCTION tasks_slot_insert() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+CREATE FUNCTION tasks_slot_insert() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     IF NEW.state = 'running' THEN
         NEW.slot := 1;
@@ -182,7 +188,7 @@ CREATE CONSTRAINT TRIGGER tasks_slot_inserted AFTER INSERT ON tasks DEFERRABLE I
     EXECUTE FUNCTION slots_at_the_end();
 
 -- After and not before: a trigger before an update locks every row that is updated.
-CREATE FUNCTION tasks_slot_update() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+CREATE FUNCTION tasks_slot_update() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     UPDATE tasks
     SET slot = CASE WHEN state = 'running' THEN 1 WHEN lane IS NOT NULL THEN 0 END,
@@ -212,7 +218,7 @@ CREATE CONSTRAINT TRIGGER tasks_slot_updated AFTER UPDATE OF state, lane, due_at
     END)
     EXECUTE FUNCTION slots_at_the_end();
 
-CREATE FUNCTION tasks_slot_delete() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+CREATE FUNCTION tasks_slot_delete() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     PERFORM slots_note(OLD.step_name, OLD.concurrency_key);
     RETURN NULL;
@@ -227,7 +233,7 @@ CREATE CONSTRAINT TRIGGER tasks_slot_deleted AFTER DELETE ON tasks DEFERRABLE IN
     WHEN (OLD.slot = 1)
     EXECUTE FUNCTION slots_at_the_end();
 
-CREATE FUNCTION functions_slot() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+CREATE FUNCTION functions_slot() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     PERFORM slots_note(coalesce(NEW.name, OLD.name), NULL);
     RETURN NULL;
@@ -253,3 +259,6 @@ CREATE TRIGGER functions_slot_delete AFTER DELETE ON functions FOR EACH ROW
 CREATE CONSTRAINT TRIGGER functions_slot_deleted AFTER DELETE ON functions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
     WHEN (OLD.max_concurrent_per_key IS NOT NULL)
     EXECUTE FUNCTION slots_at_the_end();
+
+-- Called by the others alone: with it anybody could give slots away.
+REVOKE ALL ON FUNCTION slots_fill(text, text, bigint), slots_note(text, text) FROM PUBLIC;
