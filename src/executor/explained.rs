@@ -32,7 +32,7 @@ impl Core {
         execution: Id,
     ) -> std::result::Result<Result<Vec<SlotWait>>, tokio::time::error::Elapsed> {
         let core = Arc::clone(self);
-        let asked = self.runtime.spawn(async move { core.backend.slot_waits(execution, 1).await });
+        let asked = self.runtime.spawn(async move { core.backend.slot_waits(execution, 1).await }.boxed());
         let bounded = {
             let _entered = self.runtime.enter();
             tokio::time::timeout(PATIENCE, asked)

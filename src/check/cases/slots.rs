@@ -140,7 +140,7 @@ async fn the_limit_of_a_key_holds_across_stores_and_workers(store: Store) {
         let worker = format!("w{number}");
         store.worker_with(&worker, vec![("f", per_key(LIMIT))]).await;
         let (running, done, key_of) = (Arc::clone(&running), Arc::clone(&done), Arc::clone(&key_of));
-        workers.push(tokio::spawn(async move {
+        workers.push(beside(async move {
             let mut turn = 0;
             while done.load(SeqCst) < TASKS {
                 let taken = store.claim(&worker, 10).await;
