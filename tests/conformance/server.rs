@@ -106,6 +106,8 @@ const GROWTH: &[(&str, &[&str])] = &[
     ("tasks_expected", &["tasks_journal"]),
     ("tasks_circle", &["tasks_pkey"]),
     ("executions_over", &["executions_pkey"]),
+    ("requests_oldest", &["requests_pkey"]),
+    ("requests_of", &["requests_by_execution"]),
     ("executions_list_old", &["executions_by_creation", "executions_ended_before", "dead_letters_by_execution"]),
 ];
 
