@@ -18,13 +18,9 @@ use crate::model::{Error, Id, Payload, Result, error_text};
 /// It is SQLite's kind of function: db is its connection, and routines its table of functions; what is returned is a code of
 /// SQLite's, 0 for success, and `*message` belongs to SQLite. Any thread, a forked child's too.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn stent_sqlite_init(
-    db: *mut c_void,
-    message: *mut *mut c_char,
-    routines: *const c_void,
-) -> c_int {
-    const OK: c_int = 0;
-    const ERROR: c_int = 1;
+pub unsafe extern "C" fn stent_sqlite_init(db: *mut c_void, message: *mut *mut c_char, routines: *const c_void) -> i32 {
+    const OK: i32 = 0;
+    const ERROR: i32 = 1;
     // SAFETY: SQLite calls it with what it gives to extensions.
     match guard::contained(|| unsafe { Host::enter(db, routines) }.and_then(|host| add_functions(&host))) {
         Ok(()) => OK,

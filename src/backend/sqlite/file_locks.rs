@@ -47,7 +47,10 @@ fn replace() -> Result<()> {
     let calls = unsafe {
         [
             (c"fcntl", std::mem::transmute::<unsafe extern "C" fn(c_int, c_int, usize) -> c_int, SystemCall>(fcntl)),
-            (c"open", std::mem::transmute::<unsafe extern "C" fn(*const c_char, c_int, c_int) -> c_int, SystemCall>(open)),
+            (
+                c"open",
+                std::mem::transmute::<unsafe extern "C" fn(*const c_char, c_int, c_int) -> c_int, SystemCall>(open),
+            ),
             (c"close", std::mem::transmute::<unsafe extern "C" fn(c_int) -> c_int, SystemCall>(close)),
         ]
     };

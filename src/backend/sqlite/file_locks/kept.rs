@@ -46,7 +46,8 @@ pub unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: c_int) ->
         // SAFETY: the caller's promise is ours.
         let found = if kept.is_empty() { None } else { status(|to| unsafe { libc::lstat(path, to) }) };
         let place = found.and_then(|found| {
-            let same = |kept: &Kept| (kept.file, kept.access) == ((found.st_dev, found.st_ino), flags & libc::O_ACCMODE);
+            let same =
+                |kept: &Kept| (kept.file, kept.access) == ((found.st_dev, found.st_ino), flags & libc::O_ACCMODE);
             kept.iter().position(same)
         });
         if let Some(place) = place {
