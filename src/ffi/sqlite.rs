@@ -6,7 +6,7 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 
 use super::plumbing::{counted, guard, null, write};
 use crate::backend::NewSignal;
-use crate::backend::sqlite::extension::{Asked, Body, Call, Host, message};
+use crate::backend::sqlite::extension::{Asked, Body, Call, Host, message, run};
 use crate::codec::{self, CanonicalJson};
 use crate::executor::{check_signal, new_execution};
 use crate::model::{Error, Id, Payload, Result, error_text};
@@ -85,7 +85,7 @@ fn dispatch(call: &Call<'_>) -> Result<Option<Id>> {
     let function = text(call, 0, "function")?;
     let args = codec::args_from_text(optional(call, 1, "args")?)?;
     let options = codec::options::dispatch(optional(call, 2, "options")?)?;
-    call.run(&Asked::Dispatch(new_execution(function.to_owned(), args, options, &CanonicalJson)?))
+    run(call, &Asked::Dispatch(Box::new(new_execution(function.to_owned(), args, options, &CanonicalJson)?)))
 }
 
 /// `stent_signal(execution, name, payload, options)`
@@ -96,11 +96,11 @@ fn signal(call: &Call<'_>) -> Result<Option<Id>> {
     let options = codec::options::signal(optional(call, 3, "options")?)?;
     let signal = NewSignal { execution, name: name.to_owned(), payload, id: options.id };
     check_signal(&signal)?;
-    call.run(&Asked::Signal(signal))
+    run(call, &Asked::Signal(signal))
 }
 
 /// `stent_cancel(execution, reason)`
 fn cancel(call: &Call<'_>) -> Result<Option<Id>> {
     let (execution, reason) = (execution(call)?, optional(call, 1, "reason")?);
-    call.run(&Asked::Cancel(execution, reason.map(str::to_owned).map(error_text)))
+    run(call, &Asked::Cancel(execution, reason.map(str::to_owned).map(error_text)))
 }

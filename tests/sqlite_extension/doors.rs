@@ -27,7 +27,7 @@ const STEPS: &[Step] = &[
         Some("{\"queue\": \"mail\", \"tags\": [\"x\", \"y\"], \"on_cancel\": \"undo\"}"),
     ]),
     Dispatch([Some("send"), None, Some("{\"delay\": \"1h\", \"max_duration\": 7200, \"timeout\": \"5m\"}")]),
-    Dispatch([Some("send"), None, Some("{\"retry_policy\": {\"max_attempts\": 3, \"initial_interval\": 2}}")]),
+    Dispatch([Some("send"), None, Some("{\"retry_policy\": {\"max_attempts\": 3}}")]),
     Dispatch([
         Some("send"),
         None,

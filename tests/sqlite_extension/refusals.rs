@@ -90,7 +90,7 @@ fn arguments_are_text() {
         ("stent_dispatch('a', x'5b5d')", "args is a blob; give it as text"),
         ("stent_dispatch('a' || char(0) || 'b')", "function has a NUL character in it"),
         ("stent_dispatch(CAST(x'61ff' AS TEXT))", "function is not UTF-8: the byte at offset 1 is wrong"),
-        ("stent_dispatch('a', '[\"' || hex(zeroblob(20000000)) || '\"]')", "args"),
+        ("stent_dispatch('a', '[\"' || hex(zeroblob(34000000)) || '\"]')", "args"),
         ("stent_dispatch()", "wrong number of arguments to function stent_dispatch()"),
         ("stent_dispatch('a', '[]', '{}', 1)", "wrong number of arguments to function stent_dispatch()"),
         ("stent_signal('a')", "wrong number of arguments to function stent_signal()"),

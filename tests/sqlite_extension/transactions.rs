@@ -1,5 +1,7 @@
 //! What is dispatched stands or falls with what the caller writes.
 
+use std::sync::Barrier;
+
 use crate::host::{BUSY, ENTRY, Host, Store, extension, shell};
 
 const COUNTS: &str = "SELECT (SELECT count(*) FROM executions) || ' ' || (SELECT count(*) FROM tasks) || ' ' || \
@@ -161,17 +163,17 @@ fn who_has_the_lock_is_waited_for_as_the_host_says() {
     host.rows("ROLLBACK; SELECT stent_dispatch('send')");
     // The lock is free within the time that the host gives.
     other.rows("BEGIN IMMEDIATE");
+    let begun = Barrier::new(2);
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| {
+        scope.spawn(|| {
             let host = Host::open(&store.path);
             host.wait_for_locks(60_000);
-            host.rows("SELECT stent_dispatch('send')")
+            begun.wait();
+            host.rows("SELECT stent_dispatch('send')");
         });
-        while !waiting.is_finished() {
-            other.rows("COMMIT; BEGIN IMMEDIATE");
-        }
+        begun.wait();
+        other.rows("COMMIT");
     });
-    other.rows("COMMIT");
     assert_eq!(host.one("SELECT count(*) FROM executions"), "2");
 }
 

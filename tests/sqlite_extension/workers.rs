@@ -23,7 +23,7 @@ async fn work(path: &Path) {
     let runtime = tokio::runtime::Handle::current();
     let executor = Executor::new(backend, Arc::new(CanonicalJson), runtime, Arc::new(Silent));
     let echo = |task: &Task| {
-        let payload = task.info().args.clone();
+        let payload = task.args();
         task.complete(payload).map_or_else(|error| error.status(), |()| Status::Ok)
     };
     let waits = |task: &Task| match task.wait_signal("go", Default::default()) {
@@ -98,6 +98,6 @@ fn a_commit_wakes_workers_elsewhere() {
     until(&host, "SELECT count(*) FROM tasks WHERE kind = 'signal' AND state = 'waiting'", "1");
     host.rows(&format!("SELECT stent_cancel('{cancelled}', 'enough')"));
     until(&host, "SELECT count(*) FROM executions WHERE state = 'cancelled' AND cancel_reason = 'enough'", "1");
-    assert_eq!(host.one("SELECT count(*) FROM executions"), "24");
+    assert_eq!(host.one("SELECT count(*) FROM executions"), "23");
     assert_eq!(host.one("SELECT count(*) FROM orders"), "20");
 }

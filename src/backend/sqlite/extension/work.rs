@@ -7,7 +7,8 @@
 
 use std::ffi::CStr;
 
-use super::{Call, store};
+use super::call::Call;
+use super::store;
 use crate::backend::sql::catalog::{Catalog, SharedCatalog};
 use crate::backend::sql::guest::{self, Asked};
 use crate::backend::sql::tx::Tx;
@@ -26,8 +27,12 @@ struct Work<'w> {
     done: Option<Result<Option<Id>>>,
 }
 
-/// Does it in the transaction that is there, or in one of its own.
-pub(super) fn run(conn: &mut Connection, asked: &Asked) -> Result<Option<Id>> {
+/// Does what is asked for, in the transaction that the host has begun or in one of its own.
+///
+/// # Errors
+/// Nothing is done then.
+pub fn run(call: &Call<'_>, asked: &Asked) -> Result<Option<Id>> {
+    let conn = &mut call.connection()?;
     let mut work = Work { asked, done: None };
     let row = conn.last_row();
     let applied = apply_below(conn, &mut work);
