@@ -112,12 +112,14 @@ fn literal(given: Option<String>) -> String {
     given.map_or("NULL".to_owned(), |text| format!("'{}'", text.replace('\'', "''")))
 }
 
-/// What is in the store, but for ids and times.
+/// What is in the store, but for ids and times; a compensation has the id of what it undoes among its arguments.
 const ROWS: &str = "\
     SELECT root_function, state, priority, expiry_at IS NULL, on_cancel, cancel_reason, traceparent, queue, tags, \
-        CAST(args AS TEXT), CAST(kwargs AS TEXT) FROM executions ORDER BY created_at;
+        CASE root_function WHEN 'undo' THEN json_remove(CAST(args AS TEXT), '$[0].execution_id') ELSE CAST(args AS TEXT) END, \
+        CAST(kwargs AS TEXT) FROM executions ORDER BY created_at;
     SELECT step_name, kind, state, lane IS NULL, priority, due_at IS NULL, timeout, queue, tags, retry_policy, \
-        idempotency_key, CAST(args AS TEXT), CAST(kwargs AS TEXT), error FROM tasks ORDER BY created_at;
+        idempotency_key, CAST(CASE step_name WHEN 'undo' THEN NULL ELSE args END AS TEXT), CAST(kwargs AS TEXT), error \
+        FROM tasks ORDER BY created_at;
     SELECT name, id, CAST(payload AS TEXT), consumed FROM signals ORDER BY sequence;
     SELECT key, owner IS NULL, hex(args_hash) FROM idempotency ORDER BY key;
     SELECT queue, function, tags FROM routes ORDER BY id";
