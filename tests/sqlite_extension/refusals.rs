@@ -82,6 +82,19 @@ fn what_may_only_be_read_is_only_read() {
 }
 
 #[test]
+fn a_trigger_that_fires_itself_ends() {
+    let store = Store::new();
+    let host = Host::open(&store.path);
+    host.rows("CREATE TRIGGER t AFTER INSERT ON executions BEGIN SELECT stent_dispatch('again'); END");
+    refused(&host, "what they write fires a trigger that calls again");
+    assert_eq!(host.one("SELECT count(*) FROM executions"), "0");
+    host.rows("DROP TRIGGER t");
+    host.rows("CREATE TRIGGER t AFTER INSERT ON executions WHEN NEW.root_function = 'send' BEGIN SELECT stent_dispatch('too'); END");
+    host.rows(DISPATCH);
+    assert_eq!(host.one("SELECT group_concat(root_function) FROM executions"), "send,too");
+}
+
+#[test]
 fn arguments_are_text() {
     let store = Store::new();
     let host = Host::open(&store.path);
