@@ -1774,6 +1774,24 @@ STENT_NODISCARD STENT_API stent_task *stent_event_task(stent_event *event);
 /** Frees an event. NULL is nothing. Any thread. */
 STENT_API void stent_event_free(stent_event *event);
 
+/* =====================================================================================================================
+ * The library as an extension of a host's SQLite: its entry point, and the SQL functions, each with the checks of the C
+ * function that does the same.
+ */
+
+/**
+ * Adds stent_dispatch, stent_signal and stent_cancel to a connection of another SQLite than the library's: what loads
+ * extensions there calls it, as SELECT load_extension('libstent', 'stent_sqlite_init') does, and a program that links both may
+ * give it to sqlite3_auto_extension. The functions run in the connection's own transaction, on a store's file (docs/sql.md).
+ *
+ * It is SQLite's kind of function: db is its connection, and routines its table of functions; what is returned is a code of
+ * SQLite's, 0 for success, and `*message` belongs to SQLite. Any thread, a forked child's too.
+ */
+STENT_API
+int32_t stent_sqlite_init(void *db,
+                          char **message,
+                          const void *routines);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus

@@ -6,25 +6,21 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 
 use super::plumbing::{counted, guard, null, write};
 use crate::backend::NewSignal;
-use crate::backend::sqlite::extension::{Asked, Body, Call, Host, message};
+use crate::backend::sqlite::extension::{Asked, Body, Call, Host, message, run};
 use crate::codec::{self, CanonicalJson};
 use crate::executor::{check_signal, new_execution};
 use crate::model::{Error, Id, Payload, Result, error_text};
 
 /// Adds stent_dispatch, stent_signal and stent_cancel to a connection of another SQLite than the library's: what loads
 /// extensions there calls it, as SELECT load_extension('libstent', 'stent_sqlite_init') does, and a program that links both may
-/// give it to sqlite3_auto_extension. The functions run in the connection's own transaction, on a store's file (docs/sql.md).
+/// give it to sqlite3_auto_extension. The functions run in the connection's own transaction, on a store's file (docs/sql-sqlite.md).
 ///
 /// It is SQLite's kind of function: db is its connection, and routines its table of functions; what is returned is a code of
 /// SQLite's, 0 for success, and `*message` belongs to SQLite. Any thread, a forked child's too.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn stent_sqlite_init(
-    db: *mut c_void,
-    message: *mut *mut c_char,
-    routines: *const c_void,
-) -> c_int {
-    const OK: c_int = 0;
-    const ERROR: c_int = 1;
+pub unsafe extern "C" fn stent_sqlite_init(db: *mut c_void, message: *mut *mut c_char, routines: *const c_void) -> i32 {
+    const OK: i32 = 0;
+    const ERROR: i32 = 1;
     // SAFETY: SQLite calls it with what it gives to extensions.
     match guard::contained(|| unsafe { Host::enter(db, routines) }.and_then(|host| add_functions(&host))) {
         Ok(()) => OK,
@@ -89,7 +85,7 @@ fn dispatch(call: &Call<'_>) -> Result<Option<Id>> {
     let function = text(call, 0, "function")?;
     let args = codec::args_from_text(optional(call, 1, "args")?)?;
     let options = codec::options::dispatch(optional(call, 2, "options")?)?;
-    call.run(&Asked::Dispatch(new_execution(function.to_owned(), args, options, &CanonicalJson)?))
+    run(call, &Asked::Dispatch(Box::new(new_execution(function.to_owned(), args, options, &CanonicalJson)?)))
 }
 
 /// `stent_signal(execution, name, payload, options)`
@@ -100,11 +96,11 @@ fn signal(call: &Call<'_>) -> Result<Option<Id>> {
     let options = codec::options::signal(optional(call, 3, "options")?)?;
     let signal = NewSignal { execution, name: name.to_owned(), payload, id: options.id };
     check_signal(&signal)?;
-    call.run(&Asked::Signal(signal))
+    run(call, &Asked::Signal(signal))
 }
 
 /// `stent_cancel(execution, reason)`
 fn cancel(call: &Call<'_>) -> Result<Option<Id>> {
     let (execution, reason) = (execution(call)?, optional(call, 1, "reason")?);
-    call.run(&Asked::Cancel(execution, reason.map(str::to_owned).map(error_text)))
+    run(call, &Asked::Cancel(execution, reason.map(str::to_owned).map(error_text)))
 }

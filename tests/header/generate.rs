@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The header's parts, in its order: one for each noun. A folder is entered by its mod.rs, and its other files follow.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
     "types.rs",
     "library.rs",
     "error.rs",
@@ -14,6 +14,7 @@ const PARTS: [&str; 9] = [
     "worker.rs",
     "task/mod.rs",
     "poller/mod.rs",
+    "sqlite.rs",
 ];
 
 /// A comment longer than a line of this width stays as cbindgen wrote it.

@@ -139,4 +139,5 @@ export const declarations = {
   eventError: ["stent_event_error", "void *", "void *"],
   eventTask: ["stent_event_task", "void *", "void *"],
   eventFree: ["stent_event_free", "void", "void *"],
+  sqliteInit: ["stent_sqlite_init", "int32_t", "void *", "text_out", "void *"],
 } as const;

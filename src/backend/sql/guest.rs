@@ -7,7 +7,7 @@ use crate::model::{Error, Id, Result};
 
 /// It has been checked.
 pub enum Asked {
-    Dispatch(NewExecution),
+    Dispatch(Box<NewExecution>),
     Signal(NewSignal),
     Cancel(Id, Option<String>),
 }
@@ -16,7 +16,7 @@ pub enum Asked {
 pub(in crate::backend) async fn run(tx: &mut Tx<'_>, asked: &Asked) -> Result<Option<Id>> {
     match asked {
         Asked::Dispatch(new) => {
-            let ids = dispatch::insert(tx, std::slice::from_ref(new)).await.map_err(|why| why.doing("dispatch"))?;
+            let ids = dispatch::insert(tx, std::slice::from_ref(&**new)).await.map_err(|why| why.doing("dispatch"))?;
             let id = ids.first().copied();
             id.map(Some).ok_or_else(|| Error::backend("dispatch: the store answered without an id"))
         }

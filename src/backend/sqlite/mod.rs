@@ -7,6 +7,8 @@
 //! begun. The writing connection commits the work of many callers in one transaction, on its own thread or on that of a
 //! caller who may block and finds it free (`writer`). Readers are connections that are lent (`readers`).
 //!
+//! A host's SQLite that has loaded the library runs the same statements on its own connection (`extension`).
+//!
 //! Before the first file is opened, SQLite's locks are made open-file-description locks (`file_locks`), so that another
 //! copy of SQLite in this process can't drop them. Leases carry the number of the machine's boot and the time since that
 //! boot, so setting the clock moves none; so do the ends of durations, while dates go by the wall clock (`clock`).

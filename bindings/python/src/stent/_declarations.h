@@ -151,6 +151,7 @@ const char *stent_event_outcome(const stent_event *event);
 stent_error *stent_event_error(const stent_event *event);
 stent_task *stent_event_task(stent_event *event);
 void stent_event_free(stent_event *event);
+int32_t stent_sqlite_init(void *db, char **message, const void *routines);
 enum {
   STENT_VERSION_MAJOR = 0,
   STENT_VERSION_MINOR = 1,

@@ -235,4 +235,5 @@ unsafe extern "C" {
     pub fn stent_event_error(event: *const stent_event) -> *mut stent_error;
     pub fn stent_event_task(event: *mut stent_event) -> *mut stent_task;
     pub fn stent_event_free(event: *mut stent_event);
+    pub fn stent_sqlite_init(db: *mut c_void, message: *mut *mut c_char, routines: *const c_void) -> i32;
 }

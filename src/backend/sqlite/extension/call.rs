@@ -6,12 +6,10 @@ use std::ptr::{self, NonNull};
 use libsqlite3_sys as sqlite;
 use sqlite::{sqlite3_context, sqlite3_value};
 
-use super::work;
-use crate::backend::sql::guest::Asked;
 use crate::backend::sqlite::api::Api;
 use crate::backend::sqlite::conn::Connection;
 use crate::backend::sqlite::error;
-use crate::model::{Error, Id, Result};
+use crate::model::{Error, Result};
 
 /// Lives as long as SQLite's call of the function.
 pub struct Call<'c> {
@@ -79,14 +77,6 @@ impl<'c> Call<'c> {
             let db = NonNull::new(db).ok_or_else(|| Error::backend("SQLite calls a function without a connection"))?;
             Ok(Connection::lent(self.api, db))
         }
-    }
-
-    /// Does what is asked for in the transaction of the host.
-    ///
-    /// # Errors
-    /// Nothing is done then.
-    pub fn run(&self, asked: &Asked) -> Result<Option<Id>> {
-        work::run(&mut self.connection()?, asked)
     }
 
     /// What the function gives: a text or NULL, or the error of the statement that called it. Where that came from SQLite it

@@ -18,6 +18,7 @@ use sqlite::{sqlite3, sqlite3_context, sqlite3_value};
 
 pub use self::call::Call;
 use self::work::apply;
+pub use self::work::run;
 use super::api::{Api, Function};
 use super::error::{self, Refused};
 use super::file_locks;

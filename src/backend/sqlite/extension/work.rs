@@ -5,9 +5,11 @@
 //! below one statement of the extension's own (`sql/apply.sql`), which writes nothing and calls `stent_apply`: SQLite undoes a
 //! statement that fails with all that ran below it, and commits, where it is to commit, when that one ends.
 
+use std::cell::Cell;
 use std::ffi::CStr;
 
-use super::{Call, store};
+use super::call::Call;
+use super::store;
 use crate::backend::sql::catalog::{Catalog, SharedCatalog};
 use crate::backend::sql::guest::{self, Asked};
 use crate::backend::sql::tx::Tx;
@@ -21,13 +23,47 @@ use crate::model::{Error, Id, Result};
 /// The type of the pointer that `stent_apply` is called with: nobody else can make one.
 const KIND: &CStr = c"stent_work";
 
+/// A trigger on one of the store's own tables may dispatch, which fires it again: so deep, and not until the stack is full.
+const DEEPEST: u32 = 8;
+
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// A call below another one.
+struct Deeper;
+
+impl Deeper {
+    fn enter() -> Result<Self> {
+        if DEPTH.get() >= DEEPEST {
+            return Err(Error::conflict(format!(
+                "{DEEPEST} of these calls run below each other: what they write fires a trigger that calls again; give it a \
+                 condition (nothing was changed)"
+            )));
+        }
+        DEPTH.set(DEPTH.get() + 1);
+        Ok(Self)
+    }
+}
+
+impl Drop for Deeper {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get() - 1);
+    }
+}
+
 struct Work<'w> {
     asked: &'w Asked,
     done: Option<Result<Option<Id>>>,
 }
 
-/// Does it in the transaction that is there, or in one of its own.
-pub(super) fn run(conn: &mut Connection, asked: &Asked) -> Result<Option<Id>> {
+/// Does what is asked for, in the transaction that the host has begun or in one of its own.
+///
+/// # Errors
+/// Nothing is done then.
+pub fn run(call: &Call<'_>, asked: &Asked) -> Result<Option<Id>> {
+    let _deeper = Deeper::enter()?;
+    let conn = &mut call.connection()?;
     let mut work = Work { asked, done: None };
     let row = conn.last_row();
     let applied = apply_below(conn, &mut work);
