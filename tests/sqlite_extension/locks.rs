@@ -61,7 +61,7 @@ fn what_both_and_others_commit_is_there() {
     assert_eq!(count("PRAGMA integrity_check"), "ok");
     let expected = format!("{ROUNDS} {} {ROUNDS} {ROUNDS} {}", elsewhere.into_inner(), here.into_inner());
     let of = |what: &str| format!("(SELECT count(*) FROM {what})");
-    let found = ["orders WHERE job <> 'elsewhere'", "orders WHERE job = 'elsewhere'"].map(|what| of(what)).to_vec();
+    let found = ["orders WHERE job <> 'elsewhere'", "orders WHERE job = 'elsewhere'"].map(of).to_vec();
     let functions =
         ["send", "again", "here"].map(|name| of(&format!("executions WHERE root_function = '{name}'"))).to_vec();
     assert_eq!(count(&format!("SELECT {}", [found, functions].concat().join(" || ' ' || "))), expected);
