@@ -32,6 +32,10 @@ fn every_statement_prepares() {
         let mut seen = 0;
         for file in fs::read_dir(folder).unwrap() {
             let path = file.unwrap().path();
+            // It calls a function of the extension's, whose tests run it.
+            if path.ends_with("apply.sql") {
+                continue;
+            }
             let sql = fs::read_to_string(&path).unwrap();
             conn.prepare(AssertSqlSafe(sql).into_sql_str())
                 .await

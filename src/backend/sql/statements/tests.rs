@@ -25,6 +25,7 @@ const OWN: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("sqlite", "a copy for a backup", &["copy_into"]),
+    ("sqlite", "the extension's own, on a host's connection", &["apply", "shadows"]),
     ("sqlite", "read when a transaction begins", &["catalog_version"]),
     ("sqlite", "one connection's settings", &["writer_settings"]),
     ("sqlite", "the schema's version", &["schema_applied", "schema_create", "schema_tables", "schema_version"]),
