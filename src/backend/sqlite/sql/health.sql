@@ -40,16 +40,16 @@ FROM schedules AS p
 WHERE p.trouble IS NOT NULL
 UNION ALL
 -- keys of which a slot is free while somebody waits for one
-SELECT 'unshared', w.step_name, count(*), NULL, NULL, NULL
+SELECT 'unshared', k.step_name, count(*), NULL, NULL, NULL
 FROM (
     SELECT DISTINCT t.step_name, t.concurrency_key FROM tasks AS t INDEXED BY tasks_slots WHERE t.slot = 0
-) AS w
-LEFT JOIN functions AS f ON f.name = w.step_name
+) AS k
+LEFT JOIN functions AS f ON f.name = k.step_name
 WHERE f.max_concurrent_per_key IS NULL OR f.max_concurrent_per_key > (
     SELECT count(*) FROM tasks AS h INDEXED BY tasks_slots
-    WHERE h.step_name = w.step_name AND h.concurrency_key = w.concurrency_key AND h.slot = 1
+    WHERE h.step_name = k.step_name AND h.concurrency_key = k.concurrency_key AND h.slot = 1
 )
-GROUP BY w.step_name
+GROUP BY k.step_name
 UNION ALL
 SELECT 'ending', NULL, count(*), NULL, NULL, NULL
 FROM executions AS e
