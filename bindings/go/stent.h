@@ -663,7 +663,8 @@ STENT_API void stent_executor_free(stent_executor *executor);
 
 /**
  * Registers the handler of a function, for the workers that are started from now on. options: queue, tags, priority,
- * retry_policy, timeout, version, max_concurrent, cached, cache_ttl, idempotent, cleanup; see stent_describe. A worker's
+ * retry_policy, timeout, version, max_concurrent, max_concurrent_per_key, cached, cache_ttl, idempotent, cleanup; see
+ * stent_describe. A worker's
  * start writes them to the store, where dispatches and calls of the function find what they leave out: the newest
  * worker's word counts. Until the store has one they are taken from here, for what this executor dispatches and calls.
  *
@@ -1218,8 +1219,8 @@ STENT_API void stent_task_free(stent_task *task);
 /**
  * Calls a function as a child of this task, and gives its result: the one that is recorded, or, the first time,
  * STENT_SUSPEND, and the result when the handler is run again. args: an array, NULL for none. options: key, kwargs,
- * delay, tags, priority, queue, retry_policy, timeout, cached, cache_ttl, cache_key, idempotency_key; see
- * stent_describe. `*result` is JSON, to be freed with stent_free.
+ * delay, tags, priority, queue, retry_policy, timeout, cached, cache_ttl, cache_key, idempotency_key,
+ * concurrency_key; see stent_describe. `*result` is JSON, to be freed with stent_free.
  *
  * Durable operations are known by name and order: the n-th call of a function is "function#n", and so is its record.
  * A handler that makes its calls in another order in every run (from several threads, say) gives each a key of its
