@@ -35,7 +35,11 @@ fn sound(report: &Report) {
 
 fn passes_whole(report: &Report) {
     sound(report);
-    assert_eq!((report.level, report.failed, report.not_offered), ("engine", 0, 0));
+    assert_eq!((report.level, report.failed), ("engine", 0));
+    // Slots of keys are the library's own stores' alone.
+    let not_offered = report.cases.iter().filter(|told| told.outcome == Outcome::NotOffered);
+    let others: Vec<_> = not_offered.filter(|told| !told.name.starts_with("slot")).collect();
+    assert!(others.is_empty(), "{others:#?}");
     assert!(report.given_up.is_empty() && report.passed > 150, "{} cases", report.passed);
 }
 

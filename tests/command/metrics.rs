@@ -3,13 +3,17 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, PgConnection};
 use stent::backend::{NewPause, Pausable};
-use stent::model::{CallOptions, DispatchOptions, Failure, Id, Payload, TaskOptions, WaitSignalOptions};
+use stent::executor::Task;
+use stent::model::{
+    CallOptions, DispatchOptions, Failure, FunctionOptions, Id, Payload, Status, TaskOptions, WaitSignalOptions,
+};
 
 use crate::exposition::{Metrics, read};
 use crate::house::{House, Where, on_both, stent, until};
@@ -47,6 +51,8 @@ fn busy(place: Where) -> House {
         let said = task.wait_signal("go", WaitSignalOptions::default())?;
         task.complete(said)
     });
+    let one_by_one = FunctionOptions { max_concurrent_per_key: Some(1), ..FunctionOptions::default() };
+    house.executor.register("shared", one_by_one, Some(Arc::new(|_: &Task| Status::Ok))).unwrap();
     let slow = house.dispatch("slow");
     std::thread::sleep(WHILE);
     let worker = house.worker();
@@ -61,6 +67,14 @@ fn busy(place: Where) -> House {
     }
     let pause = NewPause { what: Pausable::Queue("nobodys".to_owned()), reason: None, by: None };
     house.on(house.executor.pause(pause)).unwrap();
+    // One has the slot of its key, in a queue that stands still; the other waits for it.
+    for _ in 0..2 {
+        let key = Some("one".to_owned());
+        dispatch(
+            "shared",
+            TaskOptions { queue: Some("nobodys".to_owned()), concurrency_key: key, ..TaskOptions::default() },
+        );
+    }
     house.dispatch("waits");
     house.dispatch("unheard_of");
     house.dispatch("unheard_of");
@@ -76,12 +90,13 @@ fn busy(place: Where) -> House {
 /// What both say of the store.
 fn of_the_store(metrics: &Metrics) {
     let executions = |state| metrics.get("stent_executions", &[("state", state)]);
-    assert_eq!(["completed", "failed", "running", "pending", "cancelled"].map(executions), [5.0, 1.0, 1.0, 2.0, 0.0]);
+    assert_eq!(["completed", "failed", "running", "pending", "cancelled"].map(executions), [5.0, 1.0, 1.0, 4.0, 0.0]);
     let tasks = |state| metrics.get("stent_tasks", &[("state", state)]);
-    assert_eq!(["completed", "failed", "pending", "running"].map(tasks), [6.0, 1.0, 2.0, 0.0]);
+    assert_eq!(["completed", "failed", "pending", "running"].map(tasks), [6.0, 1.0, 4.0, 0.0]);
     let unheard = [("queue", ""), ("function", "unheard_of")];
     assert_eq!(metrics.get("stent_ready_tasks", &unheard), 2.0);
     assert!(metrics.get("stent_ready_oldest_seconds", &unheard) > 0.0);
+    assert_eq!(metrics.get("stent_waiting_for_slots_tasks", &[("function", "shared")]), 1.0);
     let single = |name: &str| metrics.get(name, &[]);
     assert_eq!(single("stent_scheduled_tasks"), 0.0);
     assert_eq!(single("stent_dead_letters"), 1.0);
