@@ -29,6 +29,7 @@ const GIVEN_UP: &[&str] = &[
      running, with the cancel as its error; all else says that it is cancelling.",
     "Dead-letter replays leave signals behind that nobody has taken; a cancelled wait does not give back a signal that \
      it took.",
+    "Limits by key: there are none, and a worker with a function that has one is told so.",
     "Schedules: there are none, and who puts one is told so. A tick, its schedule's next time and its execution are one \
      transaction, which the protocol has not.",
 ];
