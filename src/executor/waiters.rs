@@ -125,9 +125,9 @@ struct Bundle {
 }
 
 impl Bundle {
-    fn add(&mut self, notice: Notice) {
+    fn add(&mut self, notice: &Notice) {
         match notice {
-            Notice::Ended(ids) => self.ended.extend(ids),
+            Notice::Ended(ids) => self.ended.extend_from_slice(ids),
             Notice::Foreign => self.look = true,
             Notice::Work { .. } | Notice::Due(_) | Notice::Cancelling(_) | Notice::Arrived(_) | Notice::Lost(_) => {}
         }
@@ -137,7 +137,7 @@ impl Bundle {
     fn drain(&mut self, notices: &mut Receiver<Notice>) {
         loop {
             match notices.try_recv() {
-                Ok(notice) => self.add(notice),
+                Ok(notice) => self.add(&notice),
                 Err(TryRecvError::Lagged(_)) => self.look = true,
                 Err(TryRecvError::Empty | TryRecvError::Closed) => return,
             }
@@ -157,7 +157,7 @@ async fn listen(inner: Weak<Inner>, mut notices: Receiver<Notice>) {
         let mut closed = false;
         tokio::select! {
             received = notices.recv() => match received {
-                Ok(notice) => bundle.add(notice),
+                Ok(notice) => bundle.add(&notice),
                 Err(RecvError::Lagged(_)) => bundle.look = true,
                 Err(RecvError::Closed) => closed = true,
             },

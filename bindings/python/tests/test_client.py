@@ -83,13 +83,13 @@ def test_one_key_runs_after_the_other(store: str) -> None:
 
     with sync.Executor(store) as executor, executor.worker(imports, calls):
         first = executor.dispatch(imports.options(concurrency_key="ada"), "ada")
-        wait_for(lambda: first.snapshot()["state"] == "running")
+        wait_for(lambda: first.state()["state"] == "running")
         second = executor.dispatch(calls, "ada")
         with pytest.raises(stent.TimeoutError, match="'imports' waits for a slot of the key 'ada': 1 of 1 are held"):
             wait_for(lambda: executor.stats()["store"]["waiting_for_slots"] == {"imports": 1})
             second.wait(0.01)
         third = executor.dispatch(imports.options(concurrency_key="bob"), "bob")
-        wait_for(lambda: third.snapshot()["state"] == "running")
+        wait_for(lambda: third.state()["state"] == "running")
         free.set()
         assert [one.result(30) for one in (first, second, third)] == ["ada", "ada", "bob"]
 
