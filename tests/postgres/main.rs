@@ -31,6 +31,7 @@ mod proxy;
 mod renewals;
 mod silence;
 mod slots;
+mod time_outs;
 mod urls;
 
 const KIND: house::Kind = house::Kind::Postgres(|| postgres::fresh_url(""));

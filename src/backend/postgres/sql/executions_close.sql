@@ -1,9 +1,10 @@
+-- What has timed out ended no sooner than its time: this transaction may have begun before the one that found it late. And
 -- one whose root was ended by a tool before its cleanup has nothing to clean up
 UPDATE executions
 SET state = coalesce(ending, 'cancelled'),
     ending = NULL,
     cleanup_due = NULL,
-    completed_at = $2,
+    completed_at = CASE ending WHEN 'timed_out' THEN greatest($2::timestamptz, expiry_at) ELSE $2::timestamptz END,
     started_at = coalesce(started_at, (SELECT r.opened_at FROM tasks AS r WHERE r.id = executions.root_task_id)),
     ended_before = CASE WHEN $2::timestamptz < created_at THEN $2::timestamptz END
 WHERE id = ANY(
