@@ -24,6 +24,16 @@ fn patient_worker(house: &House) -> Worker {
     worker
 }
 
+/// A store with such a worker, and a client of it.
+fn working() -> (House, Worker, Client) {
+    let url = fresh_url("");
+    let house = House::at(&url);
+    house.echo("echo");
+    let worker = patient_worker(&house);
+    let client = house.on(Client::of(&url));
+    (house, worker, client)
+}
+
 fn id(text: &str) -> Id {
     text.parse().unwrap()
 }
@@ -41,11 +51,7 @@ fn ends_at_once(house: &House, id: Id) -> stent::model::Payload {
 
 #[test]
 fn a_commit_wakes_a_worker_and_a_rollback_leaves_nothing() {
-    let url = fresh_url("");
-    let house = House::at(&url);
-    house.echo("echo");
-    let _worker = patient_worker(&house);
-    let client = house.on(Client::of(&url));
+    let (house, _worker, client) = working();
     house.on(async {
         client.say("CREATE TABLE stent.orders (number int)").await;
         client.say("BEGIN; INSERT INTO stent.orders VALUES (1)").await;
@@ -66,11 +72,7 @@ fn a_commit_wakes_a_worker_and_a_rollback_leaves_nothing() {
 
 #[test]
 fn a_delay_counts_from_the_call_and_its_end_is_not_polled_for() {
-    let url = fresh_url("");
-    let house = House::at(&url);
-    house.echo("echo");
-    let _worker = patient_worker(&house);
-    let client = house.on(Client::of(&url));
+    let (house, _worker, client) = working();
     let begin = Instant::now();
     let id = house.on(client.dispatch("echo", "[1]", "{\"delay\": 1.5}")).unwrap();
     let expires = house.on(client.dispatch("nobody", "[1]", "{\"expiry\": 1.5}")).unwrap();
@@ -82,11 +84,7 @@ fn a_delay_counts_from_the_call_and_its_end_is_not_polled_for() {
 
 #[test]
 fn what_is_rolled_back_to_a_savepoint_is_not_there() {
-    let url = fresh_url("");
-    let house = House::at(&url);
-    house.echo("echo");
-    let _worker = patient_worker(&house);
-    let client = house.on(Client::of(&url));
+    let (house, _worker, client) = working();
     house.on(client.say("BEGIN"));
     let first = house.on(client.dispatch("echo", "[1]", "{}")).unwrap();
     house.on(client.say("SAVEPOINT s"));
@@ -104,11 +102,7 @@ fn what_is_rolled_back_to_a_savepoint_is_not_there() {
 
 #[test]
 fn a_trigger_dispatches_for_each_row() {
-    let url = fresh_url("");
-    let house = House::at(&url);
-    house.echo("echo");
-    let _worker = patient_worker(&house);
-    let client = house.on(Client::of(&url));
+    let (house, _worker, client) = working();
     let ids = house.on(async {
         client
             .say(
@@ -265,11 +259,7 @@ fn signals_and_cancels_go_with_the_transaction_and_hold_up_nobody() {
 
 #[test]
 fn what_is_dispatched_and_cancelled_in_one_transaction_is_undone() {
-    let url = fresh_url("");
-    let house = House::at(&url);
-    house.echo("echo");
-    let _worker = patient_worker(&house);
-    let client = house.on(Client::of(&url));
+    let (house, _worker, client) = working();
     house.on(client.say("BEGIN"));
     let id = house.on(client.dispatch("nobody", "[1]", "{\"on_cancel\": \"echo\"}")).unwrap();
     house.on(client.signal(id, "go", "1", "{}")).unwrap();

@@ -7,7 +7,7 @@ use crate::backend::sqlite::error;
 use crate::model::{Error, Result};
 
 /// The tables that the migrations make; a test compares.
-const TABLES: [&str; 22] = [
+const TABLES: [&str; 23] = [
     "boots",
     "cache",
     "catalog",
@@ -24,6 +24,7 @@ const TABLES: [&str; 22] = [
     "schedule_ticks",
     "schedules",
     "signals",
+    "slots_to_fill",
     "slots_to_share",
     "stent_schema",
     "tasks",

@@ -6,15 +6,16 @@ ALTER TABLE tasks ADD COLUMN concurrency_key TEXT;
 ALTER TABLE tasks ADD COLUMN slot INTEGER;
 CREATE INDEX tasks_slots ON tasks (step_name, concurrency_key, slot, priority DESC, created_at, id) WHERE slot IS NOT NULL;
 
-CREATE TRIGGER tasks_slot_insert AFTER INSERT ON tasks
-WHEN NEW.concurrency_key IS NOT NULL AND (NEW.lane IS NOT NULL OR NEW.state = 'running')
+-- What is inserted here calls its trigger, and is kept nowhere: the slots of a key that are free go to those who wait the longest.
+CREATE VIEW slots_to_fill AS SELECT NULL AS function, NULL AS concurrency_key WHERE false;
+
+CREATE TRIGGER slots_fill INSTEAD OF INSERT ON slots_to_fill
 BEGIN
-    UPDATE tasks SET slot = (state = 'running'), lane = NULL, due_at = NULL WHERE id = NEW.id;
     UPDATE tasks SET slot = 1, lane = route
     WHERE id IN (
         SELECT t.id
         FROM tasks AS t
-        WHERE t.step_name = NEW.step_name AND t.concurrency_key = NEW.concurrency_key AND t.slot = 0
+        WHERE t.step_name = NEW.function AND t.concurrency_key = NEW.concurrency_key AND t.slot = 0
         ORDER BY t.priority DESC, t.created_at, t.id
         LIMIT (
             SELECT CASE
@@ -22,12 +23,19 @@ BEGIN
                 ELSE max(0, f.most - (
                     SELECT count(*)
                     FROM tasks AS h
-                    WHERE h.step_name = NEW.step_name AND h.concurrency_key = NEW.concurrency_key AND h.slot = 1
+                    WHERE h.step_name = NEW.function AND h.concurrency_key = NEW.concurrency_key AND h.slot = 1
                 ))
             END
-            FROM (SELECT (SELECT max_concurrent_per_key FROM functions WHERE name = NEW.step_name) AS most) AS f
+            FROM (SELECT (SELECT max_concurrent_per_key FROM functions WHERE name = NEW.function) AS most) AS f
         )
     );
+END;
+
+CREATE TRIGGER tasks_slot_insert AFTER INSERT ON tasks
+WHEN NEW.concurrency_key IS NOT NULL AND (NEW.lane IS NOT NULL OR NEW.state = 'running')
+BEGIN
+    UPDATE tasks SET slot = (state = 'running'), lane = NULL, due_at = NULL WHERE id = NEW.id;
+    INSERT INTO slots_to_fill (function, concurrency_key) VALUES (NEW.step_name, NEW.concurrency_key);
 END;
 
 -- it runs, or could, without a slot; or holds one, or waits for one, and does not run any more
@@ -43,56 +51,19 @@ BEGIN
         due_at = CASE WHEN lane IS NULL THEN due_at END,
         lane = NULL
     WHERE id = NEW.id;
-    UPDATE tasks SET slot = 1, lane = route
-    WHERE id IN (
-        SELECT t.id
-        FROM tasks AS t
-        WHERE t.step_name = NEW.step_name AND t.concurrency_key = NEW.concurrency_key AND t.slot = 0
-        ORDER BY t.priority DESC, t.created_at, t.id
-        LIMIT (
-            SELECT CASE
-                WHEN f.most IS NULL THEN -1
-                ELSE max(0, f.most - (
-                    SELECT count(*)
-                    FROM tasks AS h
-                    WHERE h.step_name = NEW.step_name AND h.concurrency_key = NEW.concurrency_key AND h.slot = 1
-                ))
-            END
-            FROM (SELECT (SELECT max_concurrent_per_key FROM functions WHERE name = NEW.step_name) AS most) AS f
-        )
-    );
+    INSERT INTO slots_to_fill (function, concurrency_key) VALUES (NEW.step_name, NEW.concurrency_key);
 END;
 
 CREATE TRIGGER tasks_slot_delete AFTER DELETE ON tasks
 WHEN OLD.slot = 1
 BEGIN
-    UPDATE tasks SET slot = 1, lane = route
-    WHERE id IN (
-        SELECT t.id
-        FROM tasks AS t
-        WHERE t.step_name = OLD.step_name AND t.concurrency_key = OLD.concurrency_key AND t.slot = 0
-        ORDER BY t.priority DESC, t.created_at, t.id
-        LIMIT (
-            SELECT CASE
-                WHEN f.most IS NULL THEN -1
-                ELSE max(0, f.most - (
-                    SELECT count(*)
-                    FROM tasks AS h
-                    WHERE h.step_name = OLD.step_name AND h.concurrency_key = OLD.concurrency_key AND h.slot = 1
-                ))
-            END
-            FROM (SELECT (SELECT max_concurrent_per_key FROM functions WHERE name = OLD.step_name) AS most) AS f
-        )
-    );
+    INSERT INTO slots_to_fill (function, concurrency_key) VALUES (OLD.step_name, OLD.concurrency_key);
 END;
 
 -- A limit that has changed. More than it allows lose the slots with which nothing has begun; what is free goes to those who wait.
-CREATE TABLE slots_to_share (
-    function TEXT PRIMARY KEY NOT NULL,
-    most     INTEGER
-) WITHOUT ROWID;
+CREATE VIEW slots_to_share AS SELECT NULL AS function, NULL AS most WHERE false;
 
-CREATE TRIGGER slots_share AFTER INSERT ON slots_to_share
+CREATE TRIGGER slots_share INSTEAD OF INSERT ON slots_to_share
 BEGIN
     UPDATE tasks SET slot = 0, lane = NULL
     WHERE NEW.most IS NOT NULL AND id IN (
@@ -126,7 +97,6 @@ BEGIN
         ) AS h ON h.concurrency_key = s.concurrency_key
         WHERE NEW.most IS NULL OR s.place <= NEW.most - coalesce(h.held, 0)
     );
-    DELETE FROM slots_to_share WHERE function = NEW.function;
 END;
 
 CREATE TRIGGER functions_slot_insert AFTER INSERT ON functions
