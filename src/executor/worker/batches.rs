@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use tokio::task::AbortHandle;
 
 use super::run::panicked;
 use super::shared::Shared;
@@ -32,14 +33,23 @@ pub(super) struct Batch {
 #[derive(Default)]
 struct Gathered {
     tasks: Vec<Arc<TaskCore>>,
-    /// The number of the batch that is gathered; a timer that was set for an earlier one has nothing to do.
+    /// The number of the batch that is gathered; what was to begin an earlier one has nothing to do.
     number: u64,
+    /// Ends the wait of the first of them.
+    timer: Option<AbortHandle>,
 }
 
 impl Gathered {
     fn take(&mut self) -> Vec<Arc<TaskCore>> {
-        self.number += 1;
+        self.next();
         std::mem::take(&mut self.tasks)
+    }
+
+    fn next(&mut self) {
+        self.number += 1;
+        if let Some(timer) = self.timer.take() {
+            timer.abort();
+        }
     }
 }
 
@@ -74,7 +84,9 @@ impl Batches {
         for batch in self.0.values() {
             let mut gathered = lock(&batch.gathered);
             let tasks: Vec<_> = gathered.tasks.extract_if(.., |task| which(task)).collect();
-            gathered.number += u64::from(gathered.tasks.is_empty());
+            if gathered.tasks.is_empty() {
+                gathered.next();
+            }
             drop(gathered);
             for task in tasks {
                 task.give_back();
@@ -128,17 +140,23 @@ impl Batch {
     }
 
     fn begin_later(self: &Arc<Self>, shared: &Arc<Shared>, number: u64) {
-        let (batch, shared) = (Arc::clone(self), Arc::clone(shared));
+        let (batch, weak) = (Arc::downgrade(self), Arc::downgrade(shared));
         let wait = self.options.wait.max(WAIT_MIN);
-        shared.core.runtime.clone().spawn(
+        let timer = shared.core.runtime.spawn(
             async move {
                 tokio::time::sleep(wait).await;
-                if lock(&batch.gathered).number == number {
+                if let (Some(batch), Some(shared)) = (batch.upgrade(), weak.upgrade()) {
                     shared.call(Box::new(move || batch.begin(number)));
                 }
             }
             .boxed(),
         );
+        let mut gathered = lock(&self.gathered);
+        if gathered.number == number {
+            gathered.timer = Some(timer.abort_handle());
+        } else {
+            timer.abort();
+        }
     }
 
     fn run(&self, gathered: Vec<Arc<TaskCore>>) {
