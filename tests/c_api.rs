@@ -40,7 +40,7 @@ macro_rules! programs {
 // Valgrind translates the library anew for each process, which costs more than what most programs do: those that need no
 // process of their own run in one there, each after the other.
 programs! {
-    calls: accessors, arguments, callbacks, cleanup, deferred, lease_lost, operations, outcomes, statuses;
+    calls: accessors, arguments, batches, callbacks, cleanup, deferred, lease_lost, operations, outcomes, statuses;
     pollers: lifetimes, poison, poller, poller_many, poller_submit, poller_workflow;
     users: silent, task_arguments, two_handles, two_users, workflow, wrong_thread;
     cancelled: cancelled;

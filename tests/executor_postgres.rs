@@ -1,5 +1,7 @@
 //! The executor on PostgreSQL: the tests of `executor/`, on another store.
 
+#[path = "executor/batches.rs"]
+mod batches;
 #[path = "executor/cleanup_kills.rs"]
 mod cleanup_kills;
 #[path = "executor/cleanups.rs"]

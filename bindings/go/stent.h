@@ -278,6 +278,17 @@ typedef struct {
  */
 typedef stent_status (*stent_handler_fn)(void *user_data, stent_task *task);
 
+/**
+ * Runs the tasks of a batch, `count` of them, at least one. The array, which may be sorted, and the tasks are lent until the function
+ * returns; stent_task_ref keeps a task longer. Each task has an outcome of its own: stent_task_complete,
+ * stent_task_fail and the others take effect at once, as on a deferred task, and in any order. Returns STENT_OK when each
+ * task has been ended; STENT_PENDING when other threads will end those that have not. With any other status, those that
+ * have no outcome yet have failed with it. STENT_OK without an outcome is a failure of that task, with type "NoOutcome".
+ *
+ * Called on threads of the library, several at once.
+ */
+typedef stent_status (*stent_batch_fn)(void *user_data, stent_task **tasks, size_t count);
+
 /** Done. */
 #define STENT_OK 0
 
@@ -681,6 +692,27 @@ stent_status stent_executor_register(stent_executor *executor,
                                      void *user_data,
                                      stent_free_fn free_fn,
                                      stent_error **error);
+
+/**
+ * As stent_executor_register, for a handler that takes many tasks in one call: for what costs as much for a hundred rows
+ * as for one, such as an insert, a mail provider's bulk call, a model on a GPU. batch: size, wait; NULL or {} for the
+ * defaults; see stent_describe. A batch begins when it is full, when no slot is left for another task, or when its first
+ * task has waited for so long; then its tasks begin together. Each takes a slot, from when it is gathered until it has
+ * ended, and has its own lease, retries, time-out and cancel. A task that is suspected of having ended its worker is a
+ * batch of its own.
+ *
+ * `handler` must not be NULL: a host that takes events from a poller gathers the tasks that it gets itself. Any thread.
+ * STENT_E_CONFLICT: the name is registered in this executor.
+ */
+STENT_NODISCARD STENT_API
+stent_status stent_executor_register_batch(stent_executor *executor,
+                                           const char *function,
+                                           const char *options,
+                                           const char *batch,
+                                           stent_batch_fn handler,
+                                           void *user_data,
+                                           stent_free_fn free_fn,
+                                           stent_error **error);
 
 /**
  * Takes a function's handler back: workers that are started from now on don't have it, those that run keep it, and what

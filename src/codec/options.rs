@@ -13,9 +13,10 @@ use super::tables::Object;
 use super::tables::objects;
 use crate::backend::{DeadLetterFilter, ExecutionFilter, NewPause, Pausable};
 use crate::model::{
-    CONNECTIONS_MAX, CallOptions, CheckOptions, CleanupOptions, ConfigureOptions, CustomOptions, DispatchOptions,
-    DispatchRequest, Error, FunctionOptions, Id, LogOptions, Payload, Result, SignalOptions, SqliteOptions,
-    StatsOptions, StepOptions, TaskOptions, WaitSignalOptions, WorkerOptions, check_name, error_text, seconds,
+    BatchOptions, CONNECTIONS_MAX, CallOptions, CheckOptions, CleanupOptions, ConfigureOptions, CustomOptions,
+    DispatchOptions, DispatchRequest, Error, FunctionOptions, Id, LogOptions, Payload, Result, SignalOptions,
+    SqliteOptions, StatsOptions, StepOptions, TaskOptions, WaitSignalOptions, WorkerOptions, check_name, error_text,
+    seconds,
 };
 
 /// Less is not enough for what stands between a thread and its handler's call of the library; more is a mistake.
@@ -57,6 +58,18 @@ pub fn function(text: Option<&str>) -> Result<FunctionOptions> {
         cache_ttl: fields.duration("cache_ttl")?,
         idempotent: fields.value("idempotent")?.unwrap_or_default(),
         cleanup: fields.duration("cleanup")?,
+    };
+    fields.checked(options.check())?;
+    Ok(options)
+}
+
+/// How tasks are gathered for a handler.
+pub fn batch(text: Option<&str>) -> Result<BatchOptions> {
+    let fields = Fields::from_text(&objects::BATCH, text)?;
+    let default = BatchOptions::default();
+    let options = BatchOptions {
+        size: fields.value("size")?.unwrap_or(default.size),
+        wait: fields.duration("wait")?.unwrap_or(default.wait),
     };
     fields.checked(options.check())?;
     Ok(options)

@@ -43,7 +43,7 @@ pub use inbox::{Event, Inbox};
 pub use log::{LogRecord, Logger, Silent};
 pub use metrics::{CounterValues, MetricValues};
 pub use prometheus::{Kind, Page};
-pub use registry::Handler;
+pub use registry::{BatchHandler, Handler};
 pub use series::{OTHERS, SERIES_MAX, SeriesValues};
 pub use stats::Stats;
 pub use status::{WorkerState, WorkerStatus};
@@ -55,10 +55,10 @@ use self::core::Core;
 use self::declared::Declared;
 use self::doubts::Doubts;
 use crate::backend::SharedBackend;
-use crate::model::{Canonical, Error, FunctionOptions, Result, WorkerOptions, check_name};
+use crate::model::{BatchOptions, Canonical, Error, FunctionOptions, Result, WorkerOptions, check_name};
 use declared_schedules::DeclaredSchedules;
 use metrics::Metrics;
-use registry::{Registered, Registry};
+use registry::{Code, Registered, Registry};
 use waiters::Waiters;
 
 /// Starts executions, waits for them and runs workers on one store. Cheap to clone. Every method may be called from
@@ -107,6 +107,26 @@ impl Executor {
     /// # Errors
     /// `CONFLICT` if the name is registered already; `INVALID` for a name or options that make no sense.
     pub fn register(&self, function: &str, options: FunctionOptions, handler: Option<Arc<dyn Handler>>) -> Result<()> {
+        self.add(function, options, handler.map_or(Code::Host, Code::Handler))
+    }
+
+    /// Registers the handler of a function that takes many tasks in one call. A task takes a slot as any other, from when
+    /// it is gathered until it has ended; so a worker gathers no more than it has slots.
+    ///
+    /// # Errors
+    /// As [`Executor::register`].
+    pub fn register_batch(
+        &self,
+        function: &str,
+        options: FunctionOptions,
+        batch: BatchOptions,
+        handler: Arc<dyn BatchHandler>,
+    ) -> Result<()> {
+        batch.check()?;
+        self.add(function, options, Code::Batch(batch, handler))
+    }
+
+    fn add(&self, function: &str, options: FunctionOptions, code: Code) -> Result<()> {
         check_name("function", function)?;
         options.check()?;
         let mut functions = self.0.functions.write().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -118,7 +138,7 @@ impl Executor {
         }
         let options = Arc::new(options);
         self.0.core.declared.add(function, Arc::clone(&options));
-        let registered = Registered { name: function.to_owned(), options, handler };
+        let registered = Registered { name: function.to_owned(), options, code };
         functions.insert(function.to_owned(), Arc::new(registered));
         Ok(())
     }
@@ -147,7 +167,7 @@ impl Executor {
     /// `INVALID` for options that make no sense; `CONFLICT` if a worker of this id runs in this executor.
     pub fn start_worker(&self, options: WorkerOptions, inbox: Option<Arc<dyn Inbox>>) -> Result<Worker> {
         let mut functions = self.0.functions.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        functions.retain(|_, function| function.handler.is_some() != inbox.is_some());
+        functions.retain(|_, function| matches!(function.code, Code::Host) == inbox.is_some());
         let mut workers = sync::lock(&self.0.workers);
         workers.retain(|worker| worker.strong_count() > 0);
         if let Some(id) = &options.worker_id {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::task::Task;
-use crate::model::{FunctionOptions, Status};
+use crate::model::{BatchOptions, FunctionOptions, Status};
 
 /// The code of a function. Called on a handler thread of a worker, many at once, and again from the top whenever a
 /// suspended task is resumed.
@@ -15,6 +15,13 @@ use crate::model::{FunctionOptions, Status};
 /// type `Panic`.
 pub trait Handler: Send + Sync {
     fn run(&self, task: &Task) -> Status;
+}
+
+/// The code of a function that takes many tasks in one call, in no order that means anything. Each is a deferred task: it
+/// has its end from [`Task::complete`], [`Task::fail`] and the like, at once, from any thread. What has none when this
+/// returns is treated by the status, as for a [`Handler`]: [`Status::Pending`] leaves it to those who kept clones.
+pub trait BatchHandler: Send + Sync {
+    fn run(&self, tasks: &[Task]) -> Status;
 }
 
 impl<F: Fn(&Task) -> Status + Send + Sync> Handler for F {
@@ -30,6 +37,13 @@ pub(super) struct Registered {
     pub(super) name: String,
     /// Shared with the function's tasks.
     pub(super) options: Arc<FunctionOptions>,
-    /// None: for workers whose host takes events.
-    pub(super) handler: Option<Arc<dyn Handler>>,
+    pub(super) code: Code,
+}
+
+/// Who runs a function's tasks.
+pub(super) enum Code {
+    Handler(Arc<dyn Handler>),
+    Batch(BatchOptions, Arc<dyn BatchHandler>),
+    /// A worker's host, which takes events.
+    Host,
 }

@@ -5,11 +5,15 @@ use std::fs::{self, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stent::backend::DeadLetterFilter;
-use stent::executor::Task;
-use stent::model::{DeadLetter, FunctionOptions, Id, Payload, Result, RetryPolicy, WaitSignalOptions, WorkerOptions};
+use stent::executor::{BatchHandler, Task};
+use stent::model::{
+    BatchOptions, DeadLetter, FunctionOptions, Id, Payload, Result, RetryPolicy, Status, WaitSignalOptions,
+    WorkerOptions,
+};
 
 use crate::house::{House, Kind, SOON, text, until};
 
@@ -61,6 +65,24 @@ fn waiting(_: &Path, task: &Task) -> Result<()> {
     task.complete(Payload::null())
 }
 
+/// One of them is deadly: whose first argument is true.
+fn batch(folder: &Path, tasks: &[Task]) -> Status {
+    tasks.iter().for_each(|task| ran(folder, task));
+    if tasks.iter().any(|task| text(&task.args()) == "[true]") {
+        std::process::abort();
+    }
+    tasks.iter().for_each(|task| task.complete(Payload::null()).unwrap());
+    Status::Ok
+}
+
+struct Batches(PathBuf);
+
+impl BatchHandler for Batches {
+    fn run(&self, tasks: &[Task]) -> Status {
+        batch(&self.0, tasks)
+    }
+}
+
 type Body = fn(&Path, &Task) -> Result<()>;
 
 fn functions(house: &House, folder: &Path) {
@@ -76,6 +98,9 @@ fn functions(house: &House, folder: &Path) {
         let options = FunctionOptions { retry_policy: Some(policy), ..FunctionOptions::default() };
         house.function_with(name, options, move |task| body(&folder, task));
     }
+    let options = FunctionOptions { retry_policy: Some(policy(1, 2)), ..FunctionOptions::default() };
+    let handler = Arc::new(Batches(folder.to_owned()));
+    house.executor.register_batch("batch", options, BatchOptions::default(), handler).unwrap();
 }
 
 /// Not a test of its own: the process of the others' workers, which works until whoever started it is gone.
@@ -211,6 +236,19 @@ fn the_one_that_kills_its_worker_is_dead_lettered_and_no_other() {
     assert!(letters[0].reason.contains("died 3 times in a row"), "{}", letters[0].reason);
     // Once or twice among others, then alone; more often where it had to wait too long for its turn.
     assert!((4..=9).contains(&deaths), "{deaths} deaths, {:?}", place.runs_of("deadly", deadly));
+}
+
+#[test]
+fn the_one_of_a_batch_that_kills_its_worker_is_dead_lettered_and_no_other() {
+    let place = Place::new();
+    let all: Vec<Id> =
+        (0..9).map(|n| place.house.dispatch("batch", if n == 4 { "[true]" } else { "[false]" })).collect();
+    let deaths = place.until_over(&all);
+    let harmless: Vec<Id> = all.iter().copied().filter(|id| *id != all[4]).collect();
+    place.complete(&harmless);
+    let letters = place.letters().iter().map(|letter| letter.task.execution_id).collect::<Vec<_>>();
+    assert_eq!(letters, [all[4]], "{:#?}", place.letters());
+    assert!((3..=7).contains(&deaths), "{deaths} deaths, {:?}", place.runs_of("batch", all[4]));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #[path = "../common/around.rs"]
 mod around;
 mod backups;
+mod batches;
 mod cleanup_kills;
 mod cleanups;
 mod deadlines;

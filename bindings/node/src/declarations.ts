@@ -35,6 +35,7 @@ export const declarations = {
   executorSetLogHandler: ["stent_executor_set_log_handler", "int32_t", "void *", "const char *", "void *", "void *", "void *", "void *"],
   executorFree: ["stent_executor_free", "void", "void *"],
   executorRegister: ["stent_executor_register", "int32_t", "void *", "const char *", "const char *", "void *", "void *", "void *", "void *"],
+  executorRegisterBatch: ["stent_executor_register_batch", "int32_t", "void *", "const char *", "const char *", "const char *", "void *", "void *", "void *", "void *"],
   executorUnregister: ["stent_executor_unregister", "int32_t", "void *", "const char *", "void *"],
   executorDispatch: ["stent_executor_dispatch", "int32_t", "void *", "const char *", "const char *", "const char *", "text_out", "void *"],
   executorDispatchMany: ["stent_executor_dispatch_many", "int32_t", "void *", "const char *", "text_out", "void *"],

@@ -45,6 +45,34 @@ async def test_a_method_is_an_activity(store: str) -> None:
     assert smtp.delivered == ["ada"]
 
 
+Row = tuple[str, int]
+
+
+class Database:
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+
+    async def insert(self, rows: list[Row]) -> list[int | Exception]:
+        self.rows.extend(rows)
+        return [ValueError("too many") if count > 9 else count for _, count in rows]
+
+
+database = Database()
+
+
+@stent.batch(size=500, wait=0.05)  # seconds that the first call waits for others
+async def store(rows: list[Row]) -> list[int | Exception]:
+    return await database.insert(rows)  # for each row its number, or why not
+
+
+async def test_many_calls_at_once(tmp_path: Path) -> None:
+    async with stent.Executor(tmp_path / "stent.db") as executor, executor.worker(store, max_concurrency=500):
+        good, bad = await executor.dispatch_many([store.bind(("ink", 3)), store.bind(("paper", 10))])
+        assert await good.result(PATIENCE) == 3
+        await bad.cancel()
+    assert ("ink", 3) in database.rows
+
+
 @stent.activity
 async def charge_card(order: int) -> str:
     return f"receipt {order}"

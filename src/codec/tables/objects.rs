@@ -110,6 +110,13 @@ objects! {
         optional("cleanup", Kind::Duration, "null",
             "How long an execution of it may clean up after it was cancelled or timed out; null: it ends at once."),
     ];
+    /// How tasks are gathered for a handler that takes many in one call.
+    BATCH = "batch" [
+        optional("size", Kind::Integer, "100",
+            "Tasks in one call of the handler, at the most; and no more than the worker has slots (max_concurrency)."),
+        optional("wait", Kind::Duration, "0.0",
+            "How long the first task waits for others; 0: the handler gets what is ready. At most an hour."),
+    ];
     /// When a failed attempt is tried again.
     RETRY_POLICY = "retry_policy" [
         optional("max_attempts", Kind::Integer, "3", "Attempts in all, the first one included; at least 1."),

@@ -47,6 +47,7 @@ const GIVEN: &[(&str, &str)] = &[
     ("cleanup", "stent_executor_cleanup"),
     ("stats", "stent_executor_stats"),
     ("configure", "stent_configure"),
+    ("batch", "stent_executor_register_batch"),
     (
         "log_handler",
         "stent_set_log_handler, stent_executor_set_log_handler, stent_poller_log, stent_poller_log_executor",

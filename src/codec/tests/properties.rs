@@ -171,6 +171,7 @@ fn swallow(text: &str) {
         options::stats(given),
         options::configure(given),
         options::log(given),
+        options::batch(given),
         options::none(given),
         options::dispatch_requests(text),
     );

@@ -206,6 +206,7 @@ fn read(object: &str, text: &str) -> Result<String> {
         "cleanup" => told(options::cleanup(given)),
         "stats" => told(options::stats(given)),
         "configure" => told(options::configure(given)),
+        "batch" => told(options::batch(given)),
         "log_handler" => told(options::log(given)),
         "schedule" => told(schedule(&timed(text))),
         "schedule_filter" => told(schedule_filter(given)),

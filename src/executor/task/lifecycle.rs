@@ -104,6 +104,14 @@ impl TaskCore {
         false
     }
 
+    /// The handler of its batch has returned, and may have left it without an end.
+    pub(super) fn returned_in_batch(self: &Arc<Self>, status: Status) {
+        let state = self.state();
+        if status != Status::Pending && state.phase == Phase::Deferred {
+            self.end_deferred(state, status, false);
+        }
+    }
+
     /// Its slot was kept for it, and it has no need of it.
     pub(in crate::executor) fn free_slot(&self) {
         self.holder.kept_slot_freed(self.is_suspect());

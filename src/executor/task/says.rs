@@ -4,7 +4,9 @@
 use uuid::Uuid;
 
 use super::Task;
-use crate::model::{Error, Level, Number, Payload, ProgressEntry, ProgressStatus, Result, Timestamp, check_size};
+use crate::model::{
+    Error, Level, Number, Payload, ProgressEntry, ProgressStatus, Result, Status, Timestamp, check_size,
+};
 
 impl Task {
     /// The time of the last operation that was delivered, else of the task's creation: the same in every replay.
@@ -89,6 +91,11 @@ impl Task {
     /// status.
     pub fn note_error(&self, error: &Error) {
         self.core().note(error);
+    }
+
+    /// The handler of its batch has returned.
+    pub(in crate::executor) fn returned_in_batch(&self, status: Status) {
+        self.core().returned_in_batch(status);
     }
 
     /// Writes a line to the log, with the ids of execution and task; not again in a replay.

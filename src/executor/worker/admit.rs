@@ -7,13 +7,15 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 
 use super::engine::Engine;
+use super::pool::{Call, Outlook};
 use super::run::{Code, Run};
 use super::shared::Shared;
+use super::slots::Slots;
 use crate::backend::{Claimed, JournalEntry, JournalRequest, Outcome};
 use crate::executor::events::Reason;
 use crate::executor::log::LogRecord;
 use crate::executor::metrics::count_many;
-use crate::executor::registry::Registered;
+use crate::executor::registry::{self, Registered};
 use crate::executor::replay::Machine;
 use crate::executor::sync::{Moment, jittered};
 use crate::executor::task::{LeaseHolder as _, Polled, TaskCore};
@@ -107,9 +109,10 @@ impl Engine {
     /// The function and its handler or host. `None`: it is not registered with this worker.
     fn find(&self, function: &str) -> Option<(Arc<Registered>, Code)> {
         let function = self.shared.functions.get(function)?;
-        let code = match (&function.handler, &self.shared.inbox) {
-            (Some(handler), _) => Code::Handler(Arc::clone(handler)),
-            (None, inbox) => Code::Host(Arc::clone(inbox.as_ref()?)),
+        let code = match &function.code {
+            registry::Code::Handler(handler) => Code::Handler(Arc::clone(handler)),
+            registry::Code::Batch(..) => Code::Batch(self.shared.batches.of(&function.name)?, Arc::clone(&self.shared)),
+            registry::Code::Host => Code::Host(Arc::clone(self.shared.inbox.as_ref()?)),
         };
         Some((Arc::clone(function), code))
     }
@@ -163,6 +166,36 @@ impl Shared {
     pub(super) fn push(&self, first: Vec<Run>, then: Vec<Run>) {
         if !(first.is_empty() && then.is_empty()) {
             self.no_thread(self.pool.push(first, then));
+        }
+    }
+
+    /// Calls it on a handler's thread, in addition to what has a slot.
+    pub(super) fn call(&self, call: Call) {
+        self.no_thread(self.pool.call(call));
+    }
+
+    /// Batches begin when the slots or the queue have nothing more for them; a batch is no larger than the slots, which its
+    /// size may not tell.
+    pub(super) fn prepare_batches(self: &Arc<Self>) {
+        let Slots::Threads(pool) = &self.pool else { return };
+        if self.batches.is_empty() {
+            return;
+        }
+        let shared = Arc::downgrade(self);
+        pool.listen(Box::new(move |outlook| {
+            if let Some(shared) = shared.upgrade() {
+                shared.batches.begin(&shared, outlook == Outlook::NoSlot);
+            }
+        }));
+        let slots = self.options.max_concurrency;
+        for (function, size) in self.batches.larger_than(slots) {
+            self.log(Level::Warn, || {
+                let told = format!(
+                    "'{function}' takes up to {size} tasks at once, and this worker has {slots} slots: its batches are no \
+                     larger; a larger max_concurrency makes them so"
+                );
+                LogRecord::new("stent.worker", told)
+            });
         }
     }
 

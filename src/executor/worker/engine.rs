@@ -215,6 +215,7 @@ impl Engine {
             for job in shared.pool.take_queued() {
                 job.task.give_back();
             }
+            shared.batches.give_back(|_| true);
         }
         if draining {
             shared.coroutines.evict_all(Reason::Draining);

@@ -8,6 +8,7 @@
 //! | `admit` | takes claimed tasks to their handlers: loads journals and cached results |
 //! | `turns` | whose turn it is for a slot |
 //! | `pool` `run` | handler threads and their slots |
+//! | `batches` | gathers tasks for handlers that take many in one call |
 //! | `desk` | slots without threads, for a poller's worker |
 //! | `slots` | the one or the other |
 //! | `coroutines` | those in a poller's host whose tasks wait |
@@ -19,6 +20,7 @@
 
 mod admit;
 mod alarms;
+mod batches;
 mod cache;
 mod coroutines;
 mod desk;
@@ -83,6 +85,7 @@ impl Worker {
         let worker_id = options.worker_id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
         let runtime = core.runtime.clone();
         let shared = Arc::new(Shared::new(core, functions, options, worker_id, inbox));
+        shared.prepare_batches();
         if let Some(inbox) = &shared.inbox {
             runtime.spawn(report(Arc::clone(&shared), Arc::clone(inbox)).boxed());
         }
@@ -123,7 +126,7 @@ impl Worker {
     /// The execution is being cancelled, as this process itself has told the store: what of it has not begun does not.
     pub(super) fn cancelled(&self, execution: Id) {
         let held = self.shared().held().into_iter().filter(|task| !task.cleans_up());
-        notices::cancel(&held.collect::<Vec<_>>(), &HashSet::from([execution]));
+        notices::cancel(self.shared(), &held.collect::<Vec<_>>(), &HashSet::from([execution]));
     }
 
     /// Drains the worker, as long as there is one.

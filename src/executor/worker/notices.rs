@@ -9,7 +9,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use super::shared::Shared;
 use crate::backend::Notice;
-use crate::executor::task::TaskCore;
+use crate::executor::task::{TaskCore, flag};
 use crate::model::{BATCH_MAX, Id};
 
 /// Another process's commits come as one hint each: the store is asked about cancellations at most this often because of
@@ -89,7 +89,7 @@ fn apply(shared: &Shared, bundle: &Bundle) {
     if !bundle.cancelling.is_empty() {
         let executions: HashSet<Id> = bundle.cancelling.iter().copied().collect();
         let (cleaning, held): (Vec<_>, Vec<_>) = shared.held().into_iter().partition(|task| task.cleans_up());
-        cancel(&held, &executions);
+        cancel(shared, &held, &executions);
         // The cancel that such a task follows may be told late; whether its time is over the store knows.
         shared.doubt(cleaning.into_iter().filter(|task| executions.contains(&task.held.execution)).collect());
     }
@@ -113,10 +113,12 @@ fn apply(shared: &Shared, bundle: &Bundle) {
     }
 }
 
-pub(super) fn cancel(held: &[Arc<TaskCore>], executions: &HashSet<Id>) {
+pub(super) fn cancel(shared: &Shared, held: &[Arc<TaskCore>], executions: &HashSet<Id>) {
     for task in held.iter().filter(|task| executions.contains(&task.held.execution)) {
         task.cancel();
     }
+    // Those that have a turn soon find it out by themselves.
+    shared.batches.give_back(|task| task.is(flag::CANCELLED));
 }
 
 /// Errors are ignored: the renewals find the same.
@@ -127,7 +129,7 @@ async fn look_for_cancelled(shared: &Shared) {
     for chunk in running.chunks(BATCH_MAX) {
         if let Ok(cancelled) = shared.core.backend.cancelled_among(chunk.to_vec()).await {
             let cancelled = cancelled.into_iter().collect();
-            cancel(&held, &cancelled);
+            cancel(shared, &held, &cancelled);
             shared.coroutines.evict_of(&cancelled);
         }
     }

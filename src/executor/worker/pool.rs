@@ -5,7 +5,8 @@
 //! many long ones still get their threads quickly.
 
 use std::cell::Cell;
-use std::sync::{Arc, Condvar, Mutex};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 
 use super::turns::{Job, Slot, Turns};
 use crate::executor::sync::lock;
@@ -24,12 +25,20 @@ pub(super) struct Pool<J: Job>(Arc<Inner<J>>);
 
 struct Inner<J> {
     slots: usize,
+    /// Whoever gathers jobs.
+    listener: OnceLock<Box<dyn Fn(Outlook) + Send + Sync>>,
     state: Mutex<State<J>>,
     wake: Condvar,
 }
 
+/// What a handler's thread does for jobs that have their slots.
+pub(super) type Call = Box<dyn FnOnce() + Send>;
+
 struct State<J> {
     turns: Turns<J>,
+    calls: VecDeque<Call>,
+    /// Jobs that are on their way to others, with which they begin.
+    gathering: usize,
     threads: usize,
     idle: usize,
     /// A thread was woken or made and has not looked at the queue yet.
@@ -45,8 +54,16 @@ enum Help {
 
 impl<J: Job> Pool<J> {
     pub(super) fn new(slots: usize) -> Self {
-        let state = State { turns: Turns::new(slots), threads: 0, idle: 0, searching: false, closed: false };
-        Self(Arc::new(Inner { slots, state: Mutex::new(state), wake: Condvar::new() }))
+        let state = State {
+            turns: Turns::new(slots),
+            calls: VecDeque::new(),
+            gathering: 0,
+            threads: 0,
+            idle: 0,
+            searching: false,
+            closed: false,
+        };
+        Self(Arc::new(Inner { slots, listener: OnceLock::new(), state: Mutex::new(state), wake: Condvar::new() }))
     }
 
     /// Queues jobs that run as slots become free: `first` before those that are queued already, `then` after them.
@@ -59,6 +76,23 @@ impl<J: Job> Pool<J> {
         let help = self.0.help(&mut state);
         drop(state);
         Inner::give(&self.0, help)
+    }
+
+    /// Calls it on a thread, before any job that waits: it is for jobs that have their slots and no threads.
+    ///
+    /// # Errors
+    /// As [`Pool::push`].
+    pub(super) fn call(&self, call: Call) -> std::io::Result<()> {
+        let mut state = lock(&self.0.state);
+        state.calls.push_back(call);
+        let help = self.0.help(&mut state);
+        drop(state);
+        Inner::give(&self.0, help)
+    }
+
+    /// For whoever gathers jobs. Once.
+    pub(super) fn listen(&self, listener: Box<dyn Fn(Outlook) + Send + Sync>) {
+        let _once = self.0.listener.set(listener);
     }
 
     /// A job that went on without its thread has ended.
@@ -102,10 +136,38 @@ impl<J: Job> Pool<J> {
     }
 }
 
+/// When jobs that were gathered had better begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outlook {
+    /// No slot is left.
+    NoSlot,
+    /// Nothing else can begin just now.
+    NoOther,
+}
+
+impl<J: Job> State<J> {
+    fn outlook(&self) -> Option<Outlook> {
+        if self.gathering > 0 {
+            return None;
+        }
+        if self.turns.is_full() {
+            return Some(Outlook::NoSlot);
+        }
+        (!self.turns.can_start()).then_some(Outlook::NoOther)
+    }
+}
+
 impl<J: Job> Inner<J> {
+    /// With no lock held.
+    fn tell(&self, outlook: Option<Outlook>) {
+        if let (Some(outlook), Some(listener)) = (outlook, self.listener.get()) {
+            listener(outlook);
+        }
+    }
+
     /// Decides, with the lock held, what the caller does after releasing it.
     fn help(&self, state: &mut State<J>) -> Help {
-        if state.searching || state.closed || !state.turns.can_start() {
+        if state.searching || state.closed || (state.calls.is_empty() && !state.turns.can_start()) {
             return Help::None;
         }
         if state.idle > 0 {
@@ -154,6 +216,14 @@ impl<J: Job> Inner<J> {
                 state.threads -= 1;
                 return;
             }
+            if let Some(call) = state.calls.pop_front() {
+                let help = this.help(&mut state);
+                drop(state);
+                let _fewer_threads = Self::give(this, help);
+                call();
+                state = lock(&this.state);
+                continue;
+            }
             let Some(job) = state.turns.next() else {
                 state.idle += 1;
                 while !state.closed && !state.searching {
@@ -163,14 +233,24 @@ impl<J: Job> Inner<J> {
                 searcher = state.searching;
                 continue;
             };
+            let (apart, gathered) = (job.is_apart(), job.is_gathered());
+            state.gathering += usize::from(gathered);
+            let told = if gathered { None } else { state.outlook() };
             let help = this.help(&mut state);
             drop(state);
             let _fewer_threads = Self::give(this, help);
-            let apart = job.is_apart();
+            this.tell(told);
             let slot = job.run();
             state = lock(&this.state);
             if slot == Slot::Free {
                 state.turns.freed(apart);
+            }
+            if gathered {
+                state.gathering -= 1;
+                let told = state.outlook();
+                drop(state);
+                this.tell(told);
+                state = lock(&this.state);
             }
         }
     }

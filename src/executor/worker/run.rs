@@ -1,9 +1,11 @@
-//! Runs a claimed task that has got a slot: calls its handler, or hands it to a host that takes events.
+//! Runs a claimed task that has got a slot: calls its handler, gathers it for one, or hands it to a host that takes events.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::batches::Batch;
+use super::shared::Shared;
 use super::turns::{Job, Slot};
 use crate::executor::inbox::{Event, Inbox};
 use crate::executor::registry::Handler;
@@ -13,6 +15,7 @@ use crate::model::{Error, Status};
 /// Who runs a task.
 pub(super) enum Code {
     Handler(Arc<dyn Handler>),
+    Batch(Arc<Batch>, Arc<Shared>),
     Host(Arc<dyn Inbox>),
 }
 
@@ -26,6 +29,10 @@ impl Job for Run {
         let Self { task: core, code } = self;
         let handler = match code {
             Code::Handler(handler) => handler,
+            Code::Batch(batch, shared) => {
+                batch.add(&shared, core);
+                return Slot::Kept;
+            }
             Code::Host(inbox) => return hand_over(&core, inbox),
         };
         if core.must_look() {
@@ -38,7 +45,7 @@ impl Job for Run {
         let status = match catch_unwind(AssertUnwindSafe(|| handler.run(&task))) {
             Ok(status) => status,
             Err(panic) => {
-                core.note(&Error::new(Status::Panic, format!("the handler panicked: {}", message_of(&*panic))));
+                core.note(&panicked(&*panic));
                 Status::Panic
             }
         };
@@ -49,6 +56,10 @@ impl Job for Run {
 
     fn is_apart(&self) -> bool {
         self.task.is_suspect()
+    }
+
+    fn is_gathered(&self) -> bool {
+        matches!(self.code, Code::Batch(..))
     }
 }
 
@@ -70,6 +81,10 @@ fn hand_over(core: &Arc<TaskCore>, inbox: Arc<dyn Inbox>) -> Slot {
         }
     });
     Slot::Kept
+}
+
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Error {
+    Error::new(Status::Panic, format!("the handler panicked: {}", message_of(panic)))
 }
 
 fn message_of(panic: &(dyn Any + Send)) -> &str {

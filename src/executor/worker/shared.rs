@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, watch};
 
 use super::alarms::Alarms;
+use super::batches::Batches;
 use super::coroutines::Coroutines;
 use super::desk::Desk;
 use super::looks::Looks;
@@ -40,6 +41,7 @@ pub(super) struct Shared {
     pub(super) inbox: Option<Arc<dyn Inbox>>,
     pub(super) coroutines: Coroutines,
     pub(super) pool: Slots<Run>,
+    pub(super) batches: Batches,
     pub(super) alarms: Alarms,
     looks: Looks,
     pub(super) strays: Strays,
@@ -128,8 +130,9 @@ impl Shared {
         let slots = options.max_concurrency;
         Self {
             core,
-            functions,
             pool: if inbox.is_some() { Slots::Events(Desk::new(slots)) } else { Slots::Threads(Pool::new(slots)) },
+            batches: Batches::new(&functions),
+            functions,
             coroutines: Coroutines::new(options.max_coroutines),
             inbox,
             options,

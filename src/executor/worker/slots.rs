@@ -1,7 +1,7 @@
 //! Where handlers run: on the threads of a pool, or in a host that takes events.
 
 use super::desk::Desk;
-use super::pool::Pool;
+use super::pool::{Call, Pool};
 use super::turns::{Job, Turns};
 
 pub(super) enum Slots<J: Job> {
@@ -17,6 +17,18 @@ impl<J: Job> Slots<J> {
             Self::Threads(pool) => pool.push(first, then),
             Self::Events(desk) => {
                 desk.push(first, then);
+                Ok(())
+            }
+        }
+    }
+
+    /// # Errors
+    /// As [`Pool::push`].
+    pub(super) fn call(&self, call: Call) -> std::io::Result<()> {
+        match self {
+            Self::Threads(pool) => pool.call(call),
+            Self::Events(_) => {
+                call();
                 Ok(())
             }
         }

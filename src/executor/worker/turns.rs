@@ -10,6 +10,11 @@ pub(super) trait Job: Send + 'static {
 
     /// It is not one of those whose number [`Turns::allow`] limits.
     fn is_apart(&self) -> bool;
+
+    /// Its run only brings it to others, with which it begins later.
+    fn is_gathered(&self) -> bool {
+        false
+    }
 }
 
 /// What happens to the slot after a job has run.
@@ -54,6 +59,11 @@ impl<J: Job> Turns<J> {
     /// Those that run go on.
     pub(super) fn allow(&mut self, others: usize) {
         self.allowed = others;
+    }
+
+    /// No slot is left, or none that may be used.
+    pub(super) fn is_full(&self) -> bool {
+        self.used_apart + self.used >= self.slots || self.used >= self.allowed
     }
 
     pub(super) fn can_start(&self) -> bool {

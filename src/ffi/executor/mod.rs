@@ -15,7 +15,7 @@ use super::plumbing::handles::{self, Object, Table};
 use super::plumbing::logging::{Log, OwnLog};
 use super::plumbing::store::Store;
 use super::plumbing::{borrow, guard, optional, required, runtime, text, tracing, write};
-use super::task::{HostHandler, stent_handler_fn};
+use super::task::{HostBatchHandler, HostHandler, stent_batch_fn, stent_handler_fn};
 use super::{stent_error, stent_free_fn, stent_log_fn, stent_status};
 use crate::codec;
 use crate::executor::{Executor, Handler, Logger};
@@ -153,6 +153,39 @@ pub unsafe extern "C" fn stent_executor_register(
         let options = codec::options::function(options)?;
         let handler = HostHandler::new(handler, context).map(|handler| Arc::new(handler) as Arc<dyn Handler>);
         executor.open()?.register(function, options, handler)
+    })
+}
+
+/// As stent_executor_register, for a handler that takes many tasks in one call: for what costs as much for a hundred rows
+/// as for one, such as an insert, a mail provider's bulk call, a model on a GPU. batch: size, wait; NULL or {} for the
+/// defaults; see stent_describe. A batch begins when it is full, when no slot is left for another task, or when its first
+/// task has waited for so long; then its tasks begin together. Each takes a slot, from when it is gathered until it has
+/// ended, and has its own lease, retries, time-out and cancel. A task that is suspected of having ended its worker is a
+/// batch of its own.
+///
+/// `handler` must not be NULL: a host that takes events from a poller gathers the tasks that it gets itself. Any thread.
+/// STENT_E_CONFLICT: the name is registered in this executor.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn stent_executor_register_batch(
+    executor: *mut stent_executor,
+    function: *const c_char,
+    options: *const c_char,
+    batch: *const c_char,
+    handler: stent_batch_fn,
+    user_data: *mut c_void,
+    free_fn: stent_free_fn,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    let context = OwnedContext::new(user_data, free_fn);
+    guard(error, move || {
+        let executor = borrow::<ExecutorObject>(executor)?;
+        // SAFETY: text or NULL, by the header's convention.
+        let (function, options, batch) =
+            unsafe { (text(function, "function")?, optional(options, "options")?, optional(batch, "batch")?) };
+        let (options, batch) = (codec::options::function(options)?, codec::options::batch(batch)?);
+        let handler = Arc::new(HostBatchHandler::new(handler, context)?);
+        executor.open()?.register_batch(function, options, batch, handler)
     })
 }
 

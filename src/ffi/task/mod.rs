@@ -17,8 +17,8 @@ use crate::codec;
 use crate::executor::Task;
 use crate::model::Result;
 
-pub(super) use hosting::HostHandler;
-pub use hosting::stent_handler_fn;
+pub(super) use hosting::{HostBatchHandler, HostHandler};
+pub use hosting::{stent_batch_fn, stent_handler_fn};
 
 /// One run of a function: lent to its handler for the time of the call, kept longer by stent_task_ref.
 pub struct stent_task {

@@ -1,6 +1,7 @@
 //! Options of functions, calls and dispatches. What a call leaves out is taken from the function, else from the
 //! defaults; nothing is inherited from the parent task.
 
+mod batch;
 mod calls;
 mod custom;
 mod keys;
@@ -9,6 +10,7 @@ mod worker;
 
 use std::time::Duration;
 
+pub use batch::BatchOptions;
 pub use calls::{
     CleanupOptions, ConfigureOptions, DispatchRequest, Level, LogOptions, SignalOptions, StatsFormat, StatsOptions,
     StepOptions, WaitSignalOptions,

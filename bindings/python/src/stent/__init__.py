@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from . import sync, testing
 from ._activity import current
+from ._batch import Batch, batch
 from ._backend import Backend, CheckedCase, CheckReport
 from ._codec import Codec, codec, use_codec
 from ._context import Context
 from ._custom import custom_backend
 from ._described import (
+    BatchOptions,
     CheckOptions,
     CleanupOptions,
     ConfigureOptions,
@@ -71,6 +73,9 @@ __all__ = [
     "activity",
     "Backend",
     "BackendError",
+    "Batch",
+    "batch",
+    "BatchOptions",
     "CancelledError",
     "CheckedCase",
     "CheckOptions",

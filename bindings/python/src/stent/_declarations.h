@@ -14,6 +14,7 @@ typedef void (*stent_log_fn)(void *user_data, int32_t level, const char *json);
 typedef void (*stent_backend_call_fn)(void *user_data, const char *operation, const char *request, stent_reply *reply);
 typedef struct { size_t struct_size; stent_backend_call_fn call; const char *operations; const char *options; } stent_backend_vtable;
 typedef stent_status (*stent_handler_fn)(void *user_data, stent_task *task);
+typedef stent_status (*stent_batch_fn)(void *user_data, stent_task **tasks, size_t count);
 uint32_t stent_abi_version(void);
 const char *stent_version(void);
 const char *stent_describe(void);
@@ -47,6 +48,7 @@ stent_status stent_executor_new(stent_backend *backend, const char *options, ste
 stent_status stent_executor_set_log_handler(stent_executor *executor, const char *options, stent_log_fn handler, void *user_data, stent_free_fn free_fn, stent_error **error);
 void stent_executor_free(stent_executor *executor);
 stent_status stent_executor_register(stent_executor *executor, const char *function, const char *options, stent_handler_fn handler, void *user_data, stent_free_fn free_fn, stent_error **error);
+stent_status stent_executor_register_batch(stent_executor *executor, const char *function, const char *options, const char *batch, stent_batch_fn handler, void *user_data, stent_free_fn free_fn, stent_error **error);
 stent_status stent_executor_unregister(stent_executor *executor, const char *function, stent_error **error);
 stent_status stent_executor_dispatch(stent_executor *executor, const char *function, const char *args, const char *options, char **execution_id, stent_error **error);
 stent_status stent_executor_dispatch_many(stent_executor *executor, const char *requests, char **execution_ids, stent_error **error);

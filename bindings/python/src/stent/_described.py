@@ -151,6 +151,15 @@ class FunctionOptions(TypedDict, total=False):
     "How long an execution of it may clean up after it was cancelled or timed out; null: it ends at once."
 
 
+class BatchOptions(TypedDict, total=False):
+    """How tasks are gathered for a handler that takes many in one call."""
+
+    size: int | None
+    "Tasks in one call of the handler, at the most; and no more than the worker has slots (max_concurrency)."
+    wait: Duration | None
+    "How long the first task waits for others; 0: the handler gets what is ready. At most an hour."
+
+
 class WorkerOptions(TypedDict, total=False):
     """How a worker works."""
 

@@ -11,9 +11,11 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from . import _json
+from ._batch import Batch
 from ._described import Submission, WorkerOptions
 from ._errors import ClosedError, InvalidError
 from ._functions import Durable, Handler
+from ._gathering import Gathering
 from ._hosting import ActivityRun, DurableRun
 from ._library import NULL, ask, call, lib, make, utf8
 from ._poller import Poller, fail_and_free
@@ -43,8 +45,9 @@ class Worker:
         self._handlers = handlers
         self._options: WorkerOptions = {**options, "worker_id": options.get("worker_id") or str(uuid4())}
         self._handle: Any = None
-        threads = options.get("max_concurrency") or MAX_CONCURRENCY
-        self._pool = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="stent")
+        self._slots = options.get("max_concurrency") or MAX_CONCURRENCY
+        self._gatherings: dict[str, Gathering] = {}
+        self._pool = concurrent.futures.ThreadPoolExecutor(self._slots, thread_name_prefix="stent")
 
     @property
     def worker_id(self) -> str:
@@ -71,11 +74,13 @@ class Worker:
         is stopped.
         """
         call(lib.stent_worker_drain, self._started())
+        self._begin_gathered()
 
     async def stop(self, timeout: float | None = None) -> None:
         """Drains it and waits until it has stopped. What runs longer than `timeout` is given up: another worker may
         take it at once, no attempt is charged, and `TimeoutError` is raised.
         """
+        self._begin_gathered()
         await self._submit("stop_worker", {"timeout": timeout})
         self._pool.shutdown(wait=False)
         self._poller.hosts.pop(self.worker_id, None)
@@ -99,6 +104,8 @@ class Worker:
         """A task of this worker has come."""
         args, kwargs = told.pop("args"), told.pop("kwargs")
         handler = self._handlers[told["function"]]
+        if isinstance(handler, Batch):
+            return self._gathering(handler).add(tag, task, args, kwargs)
         if isinstance(handler, Durable):
             DurableRun(self._poller, self._pool, tag, task, told).begin(handler, args, kwargs)
             return
@@ -106,6 +113,17 @@ class Worker:
             ActivityRun(self._poller, tag, task, told).begin(handler, self._pool, args, kwargs)
         except RuntimeError as error:  # its pool of threads is shut down: the program's, or the interpreter's, end
             fail_and_free(task, error)
+
+    def _gathering(self, handler: Batch[Any, Any]) -> Gathering:
+        found = self._gatherings.get(handler.name)
+        if found is None:
+            found = self._gatherings[handler.name] = Gathering(self._poller, handler, self._slots, self._pool)
+        return found
+
+    def _begin_gathered(self) -> None:
+        """No others will come."""
+        for gathering in self._gatherings.values():
+            gathering.begin()
 
     async def _submit(self, operation: Submission, request: dict[str, Any]) -> None:
         self._started()

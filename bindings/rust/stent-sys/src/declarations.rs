@@ -88,6 +88,7 @@ pub type stent_free_fn = unsafe extern "C" fn(user_data: *mut c_void);
 pub type stent_log_fn = unsafe extern "C" fn(user_data: *mut c_void, level: i32, json: *const c_char);
 pub type stent_backend_call_fn = unsafe extern "C" fn(user_data: *mut c_void, operation: *const c_char, request: *const c_char, reply: *mut stent_reply);
 pub type stent_handler_fn = unsafe extern "C" fn(user_data: *mut c_void, task: *mut stent_task) -> stent_status;
+pub type stent_batch_fn = unsafe extern "C" fn(user_data: *mut c_void, tasks: *mut *mut stent_task, count: usize) -> stent_status;
 
 #[repr(C)]
 pub struct stent_backend_vtable {
@@ -131,6 +132,7 @@ unsafe extern "C" {
     pub fn stent_executor_set_log_handler(executor: *mut stent_executor, options: *const c_char, handler: Option<stent_log_fn>, user_data: *mut c_void, free_fn: Option<stent_free_fn>, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_executor_free(executor: *mut stent_executor);
     pub fn stent_executor_register(executor: *mut stent_executor, function: *const c_char, options: *const c_char, handler: Option<stent_handler_fn>, user_data: *mut c_void, free_fn: Option<stent_free_fn>, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_executor_register_batch(executor: *mut stent_executor, function: *const c_char, options: *const c_char, batch: *const c_char, handler: Option<stent_batch_fn>, user_data: *mut c_void, free_fn: Option<stent_free_fn>, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_executor_unregister(executor: *mut stent_executor, function: *const c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_executor_dispatch(executor: *mut stent_executor, function: *const c_char, args: *const c_char, options: *const c_char, execution_id: *mut *mut c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_executor_dispatch_many(executor: *mut stent_executor, requests: *const c_char, execution_ids: *mut *mut c_char, error: *mut *mut stent_error) -> stent_status;

@@ -12,10 +12,11 @@ from typing import Any, Literal
 
 from .. import _json, _tracing
 from .._activity import running
+from .._batch import Batch, finish, split
 from .._described import STATUSES, WorkerOptions
 from .._errors import ClosedError, Error, FailedError, Failure, InvalidError, Snooze, to_failure_of_call
 from .._functions import Durable, Handler
-from .._library import NULL, SUSPEND, ask, call, ffi, lib, make, milliseconds, text_of, utf8
+from .._library import NULL, OK, SUSPEND, ask, call, ffi, lib, make, milliseconds, text_of, utf8
 from .._requests import WorkerStatus
 from .._task import ContinueExecution, Suspended, TaskContext
 from ._context import Context
@@ -33,7 +34,11 @@ def register(executor: Any, handler: Handler[..., Any]) -> None:
     _handlers[number] = handler
     # From here on the number is the library's, which gives it back by _forget, whatever happens.
     user_data = ffi.cast("void *", number)
-    call(lib.stent_executor_register, executor, utf8(handler.name), options, _run, user_data, _forget)
+    if isinstance(handler, Batch):
+        batch = utf8(_json.dumps_options(handler.batch))
+        call(lib.stent_executor_register_batch, executor, utf8(handler.name), options, batch, _run_batch, user_data, _forget)
+    else:
+        call(lib.stent_executor_register, executor, utf8(handler.name), options, _run, user_data, _forget)
 
 
 # What a callback returns when it could not even begin: anything but 0, which would be taken for a handler that is done.
@@ -42,6 +47,13 @@ def _run(user_data: Any, task: Any) -> int:
     handler = _handlers[int(ffi.cast("uintptr_t", user_data))]
     # A context of its own for every run, as an event loop gives it to its tasks.
     return copy_context().run(_host, handler, task)
+
+
+@ffi.callback("stent_batch_fn", error=-99)
+def _run_batch(user_data: Any, tasks: Any, count: int) -> int:
+    handler = _handlers[int(ffi.cast("uintptr_t", user_data))]
+    assert isinstance(handler, Batch)
+    return copy_context().run(_host_batch, handler, list(tasks[0:count]))
 
 
 @ffi.callback("stent_free_fn")
@@ -62,8 +74,7 @@ def _host(handler: Handler[..., Any], task: Any) -> int:
 
 def _run_body(handler: Handler[..., Any], task: Any, context: TaskContext) -> int:
     try:
-        args = _json.loads(text_of(lib.stent_task_args(task)))
-        kwargs = _json.loads(text_of(lib.stent_task_kwargs(task)))
+        args, kwargs = _arguments(task)
     except InvalidError as error:
         raise Failure(type(error).__name__, str(error), retryable=False) from None
     try:
@@ -85,6 +96,25 @@ def _fail(task: Any, context: TaskContext, error: BaseException) -> int:
         return STATUSES[error.status]
     # Those of _host and _run_body.
     return ended(lib.stent_task_fail, task, to_failure_of_call(error, frames=2))
+
+
+def _host_batch(handler: Batch[Any, Any], tasks: list[Any]) -> int:
+    good, items, bad = split(handler, tasks, _arguments)
+    for task, why in bad:
+        finish(task, why)
+    if not good:
+        return OK
+    try:
+        outcomes = handler.outcomes(handler.body(items), len(items))
+    except BaseException as error:  # a thread of the library's has nobody else to tell, and the host lives on
+        outcomes = [error] * len(items)
+    for task, outcome in zip(good, outcomes, strict=True):
+        finish(task, outcome)
+    return OK
+
+
+def _arguments(task: Any) -> tuple[Any, Any]:
+    return _json.loads(text_of(lib.stent_task_args(task))), _json.loads(text_of(lib.stent_task_kwargs(task)))
 
 
 def ended(function: Any, task: Any, value: Any) -> int:

@@ -1,0 +1,187 @@
+//! Gathers the tasks of functions whose handlers take many in one call. A task that is gathered has its slot and has not
+//! begun. A batch begins when it is full, when no slot is left for another task, or when its first task has waited for as
+//! long as it may; a function that waits for nobody takes what is there, as soon as nothing else can begin.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::task::AbortHandle;
+
+use super::run::panicked;
+use super::shared::Shared;
+use crate::executor::registry::{BatchHandler, Code, Registry};
+use crate::executor::sync::lock;
+use crate::executor::task::{LeaseHolder as _, Task, TaskCore};
+use crate::model::{BatchOptions, Status};
+
+/// How long a task waits for others of its claim, at the least: they may be queued behind tasks of other functions.
+const WAIT_MIN: Duration = Duration::from_millis(5);
+
+/// Of one worker, by function.
+pub(super) struct Batches(HashMap<String, Arc<Batch>>);
+
+pub(super) struct Batch {
+    options: BatchOptions,
+    handler: Arc<dyn BatchHandler>,
+    /// std Mutex: never held while a slot is looked for or a handler runs.
+    gathered: Mutex<Gathered>,
+}
+
+#[derive(Default)]
+struct Gathered {
+    tasks: Vec<Arc<TaskCore>>,
+    /// The number of the batch that is gathered; what was to begin an earlier one has nothing to do.
+    number: u64,
+    /// Ends the wait of the first of them.
+    timer: Option<AbortHandle>,
+}
+
+impl Gathered {
+    fn take(&mut self) -> Vec<Arc<TaskCore>> {
+        self.next();
+        std::mem::take(&mut self.tasks)
+    }
+
+    fn next(&mut self) {
+        self.number += 1;
+        if let Some(timer) = self.timer.take() {
+            timer.abort();
+        }
+    }
+}
+
+impl Batches {
+    pub(super) fn new(functions: &Registry) -> Self {
+        let batches = functions.iter().filter_map(|(name, function)| match &function.code {
+            Code::Batch(options, handler) => {
+                let batch = Batch { options: *options, handler: Arc::clone(handler), gathered: Mutex::default() };
+                Some((name.clone(), Arc::new(batch)))
+            }
+            Code::Handler(_) | Code::Host => None,
+        });
+        Self(batches.collect())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn of(&self, function: &str) -> Option<Arc<Batch>> {
+        self.0.get(function).map(Arc::clone)
+    }
+
+    /// The functions that gather more than so many, and how many.
+    pub(super) fn larger_than(&self, slots: usize) -> impl Iterator<Item = (&str, usize)> {
+        let sizes = self.0.iter().map(|(name, batch)| (name.as_str(), batch.options.size));
+        sizes.filter(move |(_, size)| *size > slots)
+    }
+
+    /// These go back to the store, of those that have not begun.
+    pub(super) fn give_back(&self, which: impl Fn(&TaskCore) -> bool) {
+        for batch in self.0.values() {
+            let mut gathered = lock(&batch.gathered);
+            let tasks: Vec<_> = gathered.tasks.extract_if(.., |task| which(task)).collect();
+            if gathered.tasks.is_empty() {
+                gathered.next();
+            }
+            drop(gathered);
+            for task in tasks {
+                task.give_back();
+                task.free_slot();
+            }
+        }
+    }
+
+    /// None of the slots is left, or (`no_slot` is false) there is nothing else that could begin.
+    pub(super) fn begin(&self, shared: &Shared, no_slot: bool) {
+        for batch in self.0.values().filter(|batch| no_slot || batch.options.wait.is_zero()) {
+            let gathered = lock(&batch.gathered);
+            let (number, none) = (gathered.number, gathered.tasks.is_empty());
+            drop(gathered);
+            if !none {
+                let batch = Arc::clone(batch);
+                shared.call(Box::new(move || batch.begin(number)));
+            }
+        }
+    }
+}
+
+impl Batch {
+    /// On a handler's thread, which runs the batch if it is full now.
+    pub(super) fn add(self: &Arc<Self>, shared: &Arc<Shared>, task: Arc<TaskCore>) {
+        // Whether it kills its worker is found out by it alone.
+        if task.is_suspect() {
+            return self.run(vec![task]);
+        }
+        let mut gathered = lock(&self.gathered);
+        gathered.tasks.push(task);
+        let (first, full) = (gathered.tasks.len() == 1, gathered.tasks.len() >= self.options.size);
+        let number = gathered.number;
+        drop(gathered);
+        if shared.draining() {
+            shared.batches.give_back(|_| true);
+        } else if full {
+            self.begin(number);
+        } else if first {
+            self.begin_later(shared, number);
+        }
+    }
+
+    fn begin(&self, number: u64) {
+        let mut gathered = lock(&self.gathered);
+        if gathered.number == number {
+            let tasks = gathered.take();
+            drop(gathered);
+            self.run(tasks);
+        }
+    }
+
+    fn begin_later(self: &Arc<Self>, shared: &Arc<Shared>, number: u64) {
+        let (batch, weak) = (Arc::downgrade(self), Arc::downgrade(shared));
+        let wait = self.options.wait.max(WAIT_MIN);
+        let timer = shared.core.runtime.spawn(
+            async move {
+                tokio::time::sleep(wait).await;
+                if let (Some(batch), Some(shared)) = (batch.upgrade(), weak.upgrade()) {
+                    shared.call(Box::new(move || batch.begin(number)));
+                }
+            }
+            .boxed(),
+        );
+        let mut gathered = lock(&self.gathered);
+        if gathered.number == number {
+            gathered.timer = Some(timer.abort_handle());
+        } else {
+            timer.abort();
+        }
+    }
+
+    fn run(&self, gathered: Vec<Arc<TaskCore>>) {
+        let tasks: Vec<Task> = gathered.into_iter().filter_map(begun).collect();
+        if tasks.is_empty() {
+            return;
+        }
+        let status = catch_unwind(AssertUnwindSafe(|| self.handler.run(&tasks))).unwrap_or_else(|panic| {
+            let told = panicked(&*panic);
+            tasks.iter().for_each(|task| task.note_error(&told));
+            Status::Panic
+        });
+        tasks.iter().for_each(|task| task.returned_in_batch(status));
+    }
+}
+
+/// Deferred from its beginning. None: there is nothing to run any more.
+fn begun(core: Arc<TaskCore>) -> Option<Task> {
+    if core.must_look() {
+        core.look_ahead();
+    }
+    let task = Task::first(Arc::clone(&core));
+    let begun = core.begin() && core.returned(Status::Pending);
+    if !begun {
+        core.free_slot();
+    }
+    begun.then_some(task)
+}
