@@ -152,7 +152,7 @@ impl Threads for Shared {
         self.no_thread(self.pool.call(call));
     }
 
-    fn let_none_begin(&self) -> bool {
+    fn none_may_begin(&self) -> bool {
         self.draining()
     }
 

@@ -120,7 +120,7 @@ impl Batch {
         let (first, full) = (gathered.tasks.len() == 1, gathered.tasks.len() >= self.options.size);
         let number = gathered.number;
         drop(gathered);
-        if threads.let_none_begin() {
+        if threads.none_may_begin() {
             self.give_back(&|_| true);
         } else if full {
             self.begin(number);

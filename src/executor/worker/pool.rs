@@ -39,7 +39,7 @@ pub(super) trait Threads: Send + Sync {
     fn call(&self, call: Call);
 
     /// Nothing new is to begin.
-    fn let_none_begin(&self) -> bool;
+    fn none_may_begin(&self) -> bool;
 
     /// For timers.
     fn runtime(&self) -> &tokio::runtime::Handle;
