@@ -1,10 +1,11 @@
 //! The registered functions and their handlers.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::task::Task;
-use crate::model::{BatchOptions, FunctionOptions, Status};
+use crate::model::{BatchOptions, Error, FunctionOptions, Status};
 
 /// The code of a function. Called on a handler thread of a worker, many at once, and again from the top whenever a
 /// suspended task is resumed.
@@ -46,4 +47,19 @@ pub(super) enum Code {
     Batch(BatchOptions, Arc<dyn BatchHandler>),
     /// A worker's host, which takes events.
     Host,
+}
+
+/// What a handler's panic is told as.
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Error {
+    Error::new(Status::Panic, format!("the handler panicked: {}", message_of(panic)))
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> &str {
+    if let Some(text) = panic.downcast_ref::<&str>() {
+        text
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text
+    } else {
+        "(no message)"
+    }
 }

@@ -1,13 +1,13 @@
 //! Takes claimed tasks to their handlers. Most can start at once. For those with a journal, or with a result that may
 //! be cached, the store is queried beside the loop, with one call of each kind for all tasks of a claim.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
 use super::engine::Engine;
-use super::pool::{Call, Outlook};
+use super::pool::{Call, Outlook, Threads};
 use super::run::{Code, Run};
 use super::shared::Shared;
 use super::slots::Slots;
@@ -111,7 +111,7 @@ impl Engine {
         let function = self.shared.functions.get(function)?;
         let code = match &function.code {
             registry::Code::Handler(handler) => Code::Handler(Arc::clone(handler)),
-            registry::Code::Batch(..) => Code::Batch(self.shared.batches.of(&function.name)?, Arc::clone(&self.shared)),
+            registry::Code::Batch(..) => Code::Batch(self.shared.batches.of(&function.name)?),
             registry::Code::Host => Code::Host(Arc::clone(self.shared.inbox.as_ref()?)),
         };
         Some((Arc::clone(function), code))
@@ -147,6 +147,20 @@ impl Engine {
     }
 }
 
+impl Threads for Shared {
+    fn call(&self, call: Call) {
+        self.no_thread(self.pool.call(call));
+    }
+
+    fn none_may_begin(&self) -> bool {
+        self.draining()
+    }
+
+    fn runtime(&self) -> &tokio::runtime::Handle {
+        &self.core.runtime
+    }
+}
+
 impl Shared {
     /// Limited tasks first: others wait for them to end. Suspects wait until it is recorded that they begin.
     pub(super) fn start(&self, mut limited: Vec<Run>, mut ready: Vec<Run>) {
@@ -169,11 +183,6 @@ impl Shared {
         }
     }
 
-    /// Calls it on a handler's thread, in addition to what has a slot.
-    pub(super) fn call(&self, call: Call) {
-        self.no_thread(self.pool.call(call));
-    }
-
     /// Batches begin when the slots or the queue have nothing more for them; a batch is no larger than the slots, which its
     /// size may not tell.
     pub(super) fn prepare_batches(self: &Arc<Self>) {
@@ -182,9 +191,10 @@ impl Shared {
             return;
         }
         let shared = Arc::downgrade(self);
+        self.batches.prepare(&(Weak::clone(&shared) as Weak<dyn Threads>));
         pool.listen(Box::new(move |outlook| {
             if let Some(shared) = shared.upgrade() {
-                shared.batches.begin(&shared, outlook == Outlook::NoSlot);
+                shared.batches.begin(outlook == Outlook::NoSlot);
             }
         }));
         let slots = self.options.max_concurrency;

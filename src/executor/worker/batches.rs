@@ -4,17 +4,17 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use super::run::panicked;
-use super::shared::Shared;
-use crate::executor::registry::{BatchHandler, Code, Registry};
+use super::pool::{Call, Threads};
+use crate::executor::registry::{BatchHandler, Code, Registry, panicked};
 use crate::executor::sync::lock;
-use crate::executor::task::{LeaseHolder as _, Task, TaskCore};
+use crate::executor::task::{Task, TaskCore};
 use crate::model::{BatchOptions, Status};
 
 /// How long a task waits for others of its claim, at the least: they may be queued behind tasks of other functions.
@@ -26,6 +26,8 @@ pub(super) struct Batches(HashMap<String, Arc<Batch>>);
 pub(super) struct Batch {
     options: BatchOptions,
     handler: Arc<dyn BatchHandler>,
+    /// Whose threads run it.
+    threads: OnceLock<Weak<dyn Threads>>,
     /// std Mutex: never held while a slot is looked for or a handler runs.
     gathered: Mutex<Gathered>,
 }
@@ -57,12 +59,19 @@ impl Batches {
     pub(super) fn new(functions: &Registry) -> Self {
         let batches = functions.iter().filter_map(|(name, function)| match &function.code {
             Code::Batch(options, handler) => {
-                let batch = Batch { options: *options, handler: Arc::clone(handler), gathered: Mutex::default() };
-                Some((name.clone(), Arc::new(batch)))
+                let (handler, threads, gathered) = (Arc::clone(handler), OnceLock::new(), Mutex::default());
+                Some((name.clone(), Arc::new(Batch { options: *options, handler, threads, gathered })))
             }
             Code::Handler(_) | Code::Host => None,
         });
         Self(batches.collect())
+    }
+
+    /// Once, before any task comes.
+    pub(super) fn prepare(&self, threads: &Weak<dyn Threads>) {
+        for batch in self.0.values() {
+            let _once = batch.threads.set(Weak::clone(threads));
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -81,29 +90,18 @@ impl Batches {
 
     /// These go back to the store, of those that have not begun.
     pub(super) fn give_back(&self, which: impl Fn(&TaskCore) -> bool) {
-        for batch in self.0.values() {
-            let mut gathered = lock(&batch.gathered);
-            let tasks: Vec<_> = gathered.tasks.extract_if(.., |task| which(task)).collect();
-            if gathered.tasks.is_empty() {
-                gathered.next();
-            }
-            drop(gathered);
-            for task in tasks {
-                task.give_back();
-                task.free_slot();
-            }
-        }
+        self.0.values().for_each(|batch| batch.give_back(&which));
     }
 
     /// None of the slots is left, or (`no_slot` is false) there is nothing else that could begin.
-    pub(super) fn begin(&self, shared: &Shared, no_slot: bool) {
+    pub(super) fn begin(&self, no_slot: bool) {
         for batch in self.0.values().filter(|batch| no_slot || batch.options.wait.is_zero()) {
             let gathered = lock(&batch.gathered);
             let (number, none) = (gathered.number, gathered.tasks.is_empty());
             drop(gathered);
             if !none {
-                let batch = Arc::clone(batch);
-                shared.call(Box::new(move || batch.begin(number)));
+                let begun = Arc::clone(batch);
+                batch.call(Box::new(move || begun.begin(number)));
             }
         }
     }
@@ -111,22 +109,43 @@ impl Batches {
 
 impl Batch {
     /// On a handler's thread, which runs the batch if it is full now.
-    pub(super) fn add(self: &Arc<Self>, shared: &Arc<Shared>, task: Arc<TaskCore>) {
+    pub(super) fn add(self: &Arc<Self>, task: Arc<TaskCore>) {
         // Whether it kills its worker is found out by it alone.
         if task.is_suspect() {
             return self.run(vec![task]);
         }
+        let Some(threads) = self.threads.get().and_then(Weak::upgrade) else { return };
         let mut gathered = lock(&self.gathered);
         gathered.tasks.push(task);
         let (first, full) = (gathered.tasks.len() == 1, gathered.tasks.len() >= self.options.size);
         let number = gathered.number;
         drop(gathered);
-        if shared.draining() {
-            shared.batches.give_back(|_| true);
+        if threads.none_may_begin() {
+            self.give_back(&|_| true);
         } else if full {
             self.begin(number);
         } else if first {
-            self.begin_later(shared, number);
+            self.begin_later(threads.runtime(), number);
+        }
+    }
+
+    fn call(&self, call: Call) {
+        // Its worker is gone with what it held.
+        if let Some(threads) = self.threads.get().and_then(Weak::upgrade) {
+            threads.call(call);
+        }
+    }
+
+    fn give_back(&self, which: &impl Fn(&TaskCore) -> bool) {
+        let mut gathered = lock(&self.gathered);
+        let tasks: Vec<_> = gathered.tasks.extract_if(.., |task| which(task)).collect();
+        if gathered.tasks.is_empty() {
+            gathered.next();
+        }
+        drop(gathered);
+        for task in tasks {
+            task.give_back();
+            task.free_slot();
         }
     }
 
@@ -139,14 +158,14 @@ impl Batch {
         }
     }
 
-    fn begin_later(self: &Arc<Self>, shared: &Arc<Shared>, number: u64) {
-        let (batch, weak) = (Arc::downgrade(self), Arc::downgrade(shared));
-        let wait = self.options.wait.max(WAIT_MIN);
-        let timer = shared.core.runtime.spawn(
+    fn begin_later(self: &Arc<Self>, runtime: &Handle, number: u64) {
+        let (batch, wait) = (Arc::downgrade(self), self.options.wait.max(WAIT_MIN));
+        let timer = runtime.spawn(
             async move {
                 tokio::time::sleep(wait).await;
-                if let (Some(batch), Some(shared)) = (batch.upgrade(), weak.upgrade()) {
-                    shared.call(Box::new(move || batch.begin(number)));
+                if let Some(batch) = batch.upgrade() {
+                    let begun = Arc::clone(&batch);
+                    batch.call(Box::new(move || begun.begin(number)));
                 }
             }
             .boxed(),

@@ -34,6 +34,17 @@ struct Inner<J> {
 /// What a handler's thread does for jobs that have their slots.
 pub(super) type Call = Box<dyn FnOnce() + Send>;
 
+/// Who has such threads.
+pub(super) trait Threads: Send + Sync {
+    fn call(&self, call: Call);
+
+    /// Nothing new is to begin.
+    fn none_may_begin(&self) -> bool;
+
+    /// For timers.
+    fn runtime(&self) -> &tokio::runtime::Handle;
+}
+
 struct State<J> {
     turns: Turns<J>,
     calls: VecDeque<Call>,

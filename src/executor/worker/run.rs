@@ -1,21 +1,19 @@
 //! Runs a claimed task that has got a slot: calls its handler, gathers it for one, or hands it to a host that takes events.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::batches::Batch;
-use super::shared::Shared;
 use super::turns::{Job, Slot};
 use crate::executor::inbox::{Event, Inbox};
-use crate::executor::registry::Handler;
+use crate::executor::registry::{Handler, panicked};
 use crate::executor::task::{Task, TaskCore};
-use crate::model::{Error, Status};
+use crate::model::Status;
 
 /// Who runs a task.
 pub(super) enum Code {
     Handler(Arc<dyn Handler>),
-    Batch(Arc<Batch>, Arc<Shared>),
+    Batch(Arc<Batch>),
     Host(Arc<dyn Inbox>),
 }
 
@@ -29,8 +27,8 @@ impl Job for Run {
         let Self { task: core, code } = self;
         let handler = match code {
             Code::Handler(handler) => handler,
-            Code::Batch(batch, shared) => {
-                batch.add(&shared, core);
+            Code::Batch(batch) => {
+                batch.add(core);
                 return Slot::Kept;
             }
             Code::Host(inbox) => return hand_over(&core, inbox),
@@ -81,18 +79,4 @@ fn hand_over(core: &Arc<TaskCore>, inbox: Arc<dyn Inbox>) -> Slot {
         }
     });
     Slot::Kept
-}
-
-pub(super) fn panicked(panic: &(dyn Any + Send)) -> Error {
-    Error::new(Status::Panic, format!("the handler panicked: {}", message_of(panic)))
-}
-
-fn message_of(panic: &(dyn Any + Send)) -> &str {
-    if let Some(text) = panic.downcast_ref::<&str>() {
-        text
-    } else if let Some(text) = panic.downcast_ref::<String>() {
-        text
-    } else {
-        "(no message)"
-    }
 }
