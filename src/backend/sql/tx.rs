@@ -274,7 +274,8 @@ impl<'c> Tx<'c> {
         }
     }
 
-    fn free_slots(&mut self) {
+    /// It has touched keys.
+    pub fn free_slots(&mut self) {
         self.slots = true;
         self.hint_work();
     }
