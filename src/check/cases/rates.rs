@@ -210,6 +210,18 @@ async fn the_next_starts_at_its_moment(store: Store) {
 }
 
 async fn the_next_of_a_key_starts_at_its_moment(store: Store) {
+    if !rated(&store, &of_keys(one_in(0.3))).await {
+        return;
+    }
+    many(&store, Some("b"), 1).await;
+    let waits = only(many(&store, Some("b"), 1).await);
+    let first = store.take().await;
+    let why = only(store.backend.slot_waits(waits, 9).await.must());
+    assert!(why.is_for_token() && why.concurrency_key == "b", "{why:?}");
+    let next = why.next_at.expect("it is known when the next may start");
+    let from = started(&store, first.task.execution_id).await.unwrap();
+    store.until("its token is there", async |store| !store.claim("w", 1).await.is_empty()).await;
+    assert!(started(&store, waits).await.unwrap() >= next && next > from, "{next} after {from}");
     at_its_moment(store, of_keys(one_in(0.3)), Some("a")).await;
 }
 
