@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import stent
 from stent import sync
+
+from .hosts import wait_for
 
 
 @stent.activity(rate={"limit": 100, "period": "1m", "burst": 10})
@@ -82,3 +87,59 @@ def test_a_retry_waits_for_its_token(store: str) -> None:
     with sync.Executor(store) as executor, executor.worker(fails_twice):
         assert executor.dispatch(fails_twice, None).result(30) == 3
     assert min(starts.between("fails")) > 0.2
+
+
+WORKER = """
+import sys, time
+import stent
+from stent import sync
+
+store, notes = sys.argv[1:]
+
+@stent.activity(
+    name="killed", rate={"limit": 20, "period": 1, "burst": 3}, retry_policy={"max_deaths": 1000, "initial_delay": 0}
+)
+def killed(number: int) -> int:
+    with open(notes, "a") as file:
+        file.write(f"{time.time()}\\n")
+    time.sleep(0.05)
+    return number
+
+with sync.Executor(store) as executor, executor.worker(killed, lease_duration=0.5, poll_interval=0.1, poll_interval_max=0.2):
+    sys.stdin.read()
+"""
+
+
+def test_a_rate_holds_over_workers_that_are_killed(store: str, tmp_path: Path) -> None:
+    notes = tmp_path / "starts"
+
+    def started() -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", WORKER, store, str(notes)], stdin=subprocess.PIPE)
+
+    workers = [started() for _ in range(3)]
+    try:
+        with sync.Executor(store) as executor:
+            handles = [executor.dispatch("killed", number) for number in range(50)]
+            wait_for(notes.exists)
+            kills = 0
+            while not all(handle.state()["state"] == "completed" for handle in handles):
+                if kills < 6:
+                    victim = workers.pop(0)
+                    victim.kill()
+                    victim.wait()
+                    kills += 1
+                    workers.append(started())
+                time.sleep(0.3)
+            assert [handle.result(30) for handle in handles] == list(range(50))
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+    times = sorted(float(line) for line in notes.read_text().split())
+    assert len(times) >= 50 and kills == 6
+    # A handler is called some time after its start is recorded: by so much the times may be nearer to one another.
+    late = 0.3
+    for first, begin in enumerate(times):
+        for last in range(first, len(times)):
+            count, most = last - first + 1, 3 + (times[last] - begin + late) * 20
+            assert count <= most, f"{count} in {times[last] - begin} s"

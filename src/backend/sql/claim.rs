@@ -87,6 +87,9 @@ async fn take_limited(tx: &mut Tx<'_>, claim: &Claim, lanes: &Lanes, claimed: &m
             let limits = limited.max.is_some();
             take(tx, claim, &Taking { lanes: &limited.lanes, count, limited: limits, begin: true }, claimed).await?;
         }
+        if claimed.len() > before {
+            tx.hint_rate(&limited.function);
+        }
         let starts = claimed[before..].iter().filter(|one| one.task.started_at == Some(one.claimed_at)).count();
         if starts > room.starts {
             // Others held one that was to go on, and the next began.

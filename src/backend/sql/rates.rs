@@ -55,7 +55,6 @@ pub(super) async fn count(tx: &mut Tx<'_>, starts: &[(&str, &Rate, Bucket, usize
 
 /// There are tokens again: those of keys are given to who waits for them.
 pub(super) async fn due(tx: &mut Tx<'_>, most: i64) -> Result<usize> {
-    let mut found = tx.change(RATES_DUE.call().time(tx.now)).await? as usize;
     let keys = tx.fetch(KEYS_DUE.call().time(tx.now).int(most)).await?;
     if !keys.is_empty() {
         let mut call = SLOTS_FILL.call();
@@ -63,10 +62,11 @@ pub(super) async fn due(tx: &mut Tx<'_>, most: i64) -> Result<usize> {
             call.row().text(row.text("function")?).text(row.text("concurrency_key")?);
         }
         tx.change(&call).await?;
-        tx.free_slots();
+        tx.touch_keys();
         tx.settle_slots().await?;
-        found += keys.len();
     }
+    // After the keys, as a claim does.
+    let found = keys.len() + tx.change(RATES_DUE.call().time(tx.now)).await? as usize;
     if found > 0 {
         tx.hint_work();
     }

@@ -48,7 +48,7 @@ fn one_in(period: f64) -> Option<Rate> {
 }
 
 fn of_function(rate: Option<Rate>) -> FunctionOptions {
-    let policy = RetryPolicy { max_attempts: 9, initial_delay: 0.0, ..RetryPolicy::default() };
+    let policy = RetryPolicy { max_attempts: 9, max_deaths: 1_000, initial_delay: 0.0, ..RetryPolicy::default() };
     FunctionOptions { rate, retry_policy: Some(policy), ..FunctionOptions::default() }
 }
 
@@ -225,7 +225,7 @@ async fn the_next_of_a_key_starts_at_its_moment(store: Store) {
     at_its_moment(store, of_keys(one_in(0.3)), Some("a")).await;
 }
 
-/// Several workers on two stores take what they can; some attempts fail, some are given back.
+/// Several workers on two stores take what they can; some attempts fail, some are given back, and some workers die.
 async fn in_no_stretch(store: Store, options: FunctionOptions, rate: Rate, keys: &[Option<&str>]) {
     const EACH: usize = 30;
     if !rated(&store, &options).await {
@@ -243,7 +243,7 @@ async fn in_no_stretch(store: Store, options: FunctionOptions, rate: Rate, keys:
         let store = if number % 2 == 0 { store.clone() } else { other.clone() };
         let worker = format!("w{number}");
         store.worker_with(&worker, vec![("f", options.clone())]).await;
-        let (done, turns) = (Arc::clone(&done), Arc::clone(&turns));
+        let (done, turns, options) = (Arc::clone(&done), Arc::clone(&turns), options.clone());
         workers.push(beside(async move {
             // Of attempts that were not the last, with the task.
             let mut starts = Vec::new();
@@ -252,6 +252,18 @@ async fn in_no_stretch(store: Store, options: FunctionOptions, rate: Rate, keys:
                 let taken = store.claim(&worker, 3).await;
                 if taken.is_empty() {
                     tokio::time::sleep(swept.next_due.unwrap_or_default().min(Duration::from_millis(2))).await;
+                }
+                let turn = turns.fetch_add(1, SeqCst);
+                if turn.is_multiple_of(9) {
+                    let dead = format!("{worker}-{turn}");
+                    store.worker_with(&dead, vec![("f", options.clone())]).await;
+                    for one in store.claim_with(claim(&dead, 1, DYING)).await {
+                        let now = store.task(one.task.id).await;
+                        // Else the row is another's by now.
+                        if let Some(at) = now.started_at.filter(|_| now.fence == one.task.fence) {
+                            starts.push((one.task.execution_id, at));
+                        }
+                    }
                 }
                 for one in &taken {
                     let at = store.task(one.task.id).await.started_at.unwrap();

@@ -5,9 +5,15 @@ SELECT
         WHERE h.step_name = t.step_name AND h.concurrency_key = t.concurrency_key AND h.slot IN (1, 3)
     ) AS held,
     CASE t.slot WHEN 0 THEN f.rate_per_key END AS rate,
-    (
-        SELECT k.due_at FROM key_rates AS k
-        WHERE k.function = t.step_name AND k.concurrency_key = t.concurrency_key
+    least(
+        (
+            SELECT k.due_at FROM key_rates AS k
+            WHERE k.function = t.step_name AND k.concurrency_key = t.concurrency_key
+        ),
+        (
+            SELECT min(s.due_at) FROM key_starts AS s
+            WHERE s.function = t.step_name AND s.concurrency_key = t.concurrency_key
+        )
     ) AS next_at
 FROM (
     SELECT a.id FROM tasks AS a WHERE a.execution_id = $1 AND a.root IS NULL
