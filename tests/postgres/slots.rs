@@ -99,7 +99,7 @@ fn a_token_is_taken_and_given_without_a_look_at_who_waits() {
                     1_000,
                 ),
                 ("INSERT INTO slots_to_fill VALUES ('f', 'full')", 1_000),
-                ("UPDATE key_rates SET full_at = 'epoch' WHERE concurrency_key = 'full'", 1_000),
+                ("UPDATE key_rates SET full_at = 'epoch' WHERE function = 'f' AND concurrency_key = 'full'", 1_000),
                 ("INSERT INTO slots_to_fill VALUES ('f', 'full')", 1_001),
             ] {
                 run(&mut conn, "BEGIN").await.unwrap();

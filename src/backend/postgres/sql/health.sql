@@ -48,7 +48,10 @@ FROM (
 LEFT JOIN functions AS f ON f.name = k.step_name
 WHERE (k.slot = 2 OR f.key_interval IS NULL) AND (f.max_concurrent_per_key IS NULL OR f.max_concurrent_per_key > (
     SELECT count(*) FROM tasks AS h
-    WHERE h.step_name = k.step_name AND h.concurrency_key = k.concurrency_key AND h.slot IN (1, 3)
+    WHERE h.step_name = k.step_name AND h.concurrency_key = k.concurrency_key AND h.slot = 1
+) + (
+    SELECT count(*) FROM tasks AS h
+    WHERE h.step_name = k.step_name AND h.concurrency_key = k.concurrency_key AND h.slot = 3
 ))
 GROUP BY k.step_name
 UNION ALL

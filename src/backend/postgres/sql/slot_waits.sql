@@ -2,7 +2,10 @@ SELECT
     t.id, t.step_name, t.concurrency_key, f.max_concurrent_per_key AS most,
     (
         SELECT count(*) FROM tasks AS h
-        WHERE h.step_name = t.step_name AND h.concurrency_key = t.concurrency_key AND h.slot IN (1, 3)
+        WHERE h.step_name = t.step_name AND h.concurrency_key = t.concurrency_key AND h.slot = 1
+    ) + (
+        SELECT count(*) FROM tasks AS h
+        WHERE h.step_name = t.step_name AND h.concurrency_key = t.concurrency_key AND h.slot = 3
     ) AS held,
     CASE t.slot WHEN 0 THEN f.rate_per_key END AS rate,
     least(
