@@ -10,7 +10,7 @@
 //! 5. idempotency keys, then joins (advisory);
 //! 6. what handlers say: state, then counters;
 //! 7. slots of keys, by function, then by key (advisory), before a claim;
-//! 8. limits of functions (advisory);
+//! 8. limits of functions (advisory), then their rates;
 //! 9. functions, workers, the catalog;
 //! 10. slots of keys, of those that the transaction has touched since, at its end.
 //!
