@@ -674,7 +674,8 @@ STENT_API void stent_executor_free(stent_executor *executor);
 
 /**
  * Registers the handler of a function, for the workers that are started from now on. options: queue, tags, priority,
- * retry_policy, timeout, version, max_concurrent, max_concurrent_per_key, cached, cache_ttl, idempotent, cleanup; see
+ * retry_policy, timeout, version, max_concurrent, max_concurrent_per_key, rate, rate_per_key, cached, cache_ttl,
+ * idempotent, cleanup; see
  * stent_describe. A worker's
  * start writes them to the store, where dispatches and calls of the function find what they leave out: the newest
  * worker's word counts. Until the store has one they are taken from here, for what this executor dispatches and calls.

@@ -71,6 +71,7 @@ func TestEveryOptionIsKnown(t *testing.T) {
 	describe(t)
 	none := struct{}{}
 	known := map[string]any{
+		"rate":         stent.Rate{},
 		"retry_policy": stent.RetryPolicy{}, "dispatch": stent.DispatchOptions{}, "dispatch_request": stent.DispatchRequest{},
 		"call": stent.CallOptions{}, "function": stent.FunctionOptions{}, "worker": stent.WorkerOptions{},
 		"sqlite": stent.SQLiteOptions{}, "custom": stent.CustomOptions{}, "check": stent.CheckOptions{}, "executor": none,

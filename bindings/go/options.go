@@ -34,6 +34,13 @@ type RetryPolicy struct {
 	RetryChildren bool          `stent:"retry_children"`
 }
 
+// Rate is a bucket of tokens, of which each start takes one: Limit of them come in each Period, and it holds Burst.
+type Rate struct {
+	Limit  int           `stent:"limit"`
+	Period time.Duration `stent:"period"`
+	Burst  int           `stent:"burst"`
+}
+
 // DispatchOptions says how an execution is started.
 type DispatchOptions struct {
 	ID             string         `stent:"id"`
@@ -96,6 +103,9 @@ type FunctionOptions struct {
 	Idempotent    bool          `stent:"idempotent"`
 	// At most so many at once of the calls with one ConcurrencyKey, in all workers.
 	MaxConcurrentPerKey int `stent:"max_concurrent_per_key"`
+	// How often its attempts may start, in all workers; and those of the calls with one ConcurrencyKey.
+	Rate       *Rate `stent:"rate"`
+	RatePerKey *Rate `stent:"rate_per_key"`
 	// How long an execution of it may clean up after it was cancelled or timed out.
 	Cleanup time.Duration `stent:"cleanup"`
 }

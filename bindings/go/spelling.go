@@ -9,6 +9,7 @@ import (
 
 // The structs of the options that the library knows, each by the library's name for it.
 var optionStructs = map[string]reflect.Type{
+	"rate":         reflect.TypeOf(Rate{}),
 	"retry_policy": reflect.TypeOf(RetryPolicy{}), "dispatch": reflect.TypeOf(DispatchOptions{}),
 	"dispatch_request": reflect.TypeOf(DispatchRequest{}), "call": reflect.TypeOf(CallOptions{}),
 	"function": reflect.TypeOf(FunctionOptions{}), "worker": reflect.TypeOf(WorkerOptions{}),

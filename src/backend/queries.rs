@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::ScheduleCounts;
 use super::pauses::Pause;
 use crate::model::{
-    Execution, ExecutionState, FunctionOptions, Id, Number, Payload, Result, TaskKind, TaskState, Timestamp, check_key,
-    seconds,
+    Execution, ExecutionState, FunctionOptions, Id, Number, Payload, Rate, Result, TaskKind, TaskState, Timestamp,
+    check_key, seconds,
 };
 
 /// Which executions to list.
@@ -66,8 +66,8 @@ pub struct AtHand {
     pub due: Option<Timestamp>,
 }
 
-/// A task that waits for a slot of its key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// A task that waits for a slot of its key, or for a token.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SlotWait {
     #[serde(rename = "task_id")]
     pub task: Id,
@@ -77,6 +77,17 @@ pub struct SlotWait {
     pub max_concurrent_per_key: Option<u32>,
     /// How many have a slot.
     pub held: u64,
+    /// How often those of the key may start, where this one would start.
+    pub rate_per_key: Option<Rate>,
+    /// When the next one may.
+    pub next_at: Option<Timestamp>,
+}
+
+impl SlotWait {
+    /// There is a slot for it, but no token.
+    pub fn is_for_token(&self) -> bool {
+        self.rate_per_key.is_some() && self.max_concurrent_per_key.is_none_or(|most| self.held < u64::from(most))
+    }
 }
 
 /// An attempt of a task that failed, or said "not now", and that was followed by another.

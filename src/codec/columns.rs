@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::model::{Error, ExecutionState, Failure, Id, Payload, Result, RetryPolicy, Task};
+use crate::model::{Error, ExecutionState, Failure, Id, Payload, Rate, Result, RetryPolicy, Task};
 
 pub fn tags_to_column(tags: &[String]) -> Option<String> {
     if tags.is_empty() { None } else { Some(write(&tags)) }
@@ -20,6 +20,14 @@ pub fn names_to_json(names: &[String]) -> String {
 
 pub fn policy_to_column(policy: &RetryPolicy) -> String {
     write(policy)
+}
+
+pub fn rate_to_column(rate: &Rate) -> String {
+    write(rate)
+}
+
+pub fn rate_from_column(column: &str) -> Result<Rate> {
+    read("rate", column.as_bytes())
 }
 
 pub fn policy_from_column(column: &str) -> Result<RetryPolicy> {

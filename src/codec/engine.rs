@@ -401,6 +401,8 @@ impl Serialize for FunctionOptions {
             .add("version", self.version.as_ref())
             .add("max_concurrent", self.max_concurrent)
             .add("max_concurrent_per_key", self.max_concurrent_per_key)
+            .add("rate", self.rate.as_ref())
+            .add("rate_per_key", self.rate_per_key.as_ref())
             .add("cached", Some(self.cached))
             .seconds("cache_ttl", self.cache_ttl)
             .add("idempotent", Some(self.idempotent))

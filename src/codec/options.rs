@@ -54,6 +54,8 @@ pub fn function(text: Option<&str>) -> Result<FunctionOptions> {
         version: fields.name("version")?,
         max_concurrent: fields.value("max_concurrent")?,
         max_concurrent_per_key: fields.value("max_concurrent_per_key")?,
+        rate: fields.value("rate")?,
+        rate_per_key: fields.value("rate_per_key")?,
         cached: fields.value("cached")?.unwrap_or_default(),
         cache_ttl: fields.duration("cache_ttl")?,
         idempotent: fields.value("idempotent")?.unwrap_or_default(),

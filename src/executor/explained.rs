@@ -82,6 +82,13 @@ impl Core {
 
 fn waits_for_slot(wait: &SlotWait) -> String {
     let SlotWait { function, concurrency_key, max_concurrent_per_key, held, .. } = wait;
+    if wait.is_for_token() {
+        let next = wait.next_at.map(|at| format!(": the next comes at {at}")).unwrap_or_default();
+        return format!(
+            "'{function}' waits for a token of the key '{}'{next}, and others may be before it",
+            shown(concurrency_key)
+        );
+    }
     let most = max_concurrent_per_key.map(|most| format!(" of {most}")).unwrap_or_default();
     format!(
         "'{function}' waits for a slot of the key '{}': {held}{most} are held, and others may be before it",

@@ -96,7 +96,7 @@ impl Page {
             let labels = labels(depth.queue.as_deref(), &depth.function);
             self.sample("ready_oldest_seconds", &labels, depth.oldest.as_secs_f64());
         }
-        let help = "Tasks that wait for a slot of their concurrency_key.";
+        let help = "Tasks that wait for a slot or a token of their concurrency_key.";
         self.head("waiting_for_slots_tasks", Kind::Gauge, help);
         for (function, count) in &store.waiting_for_slots {
             self.sample("waiting_for_slots_tasks", &[("function", function)], *count);

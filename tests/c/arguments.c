@@ -201,7 +201,11 @@ static void unknown_options(stent_executor *executor, stent_backend *backend) {
     EXPECT(STENT_E_INVALID, stent_executor_register(executor, "f", "{\"retries\": 1}", unused, &freed, count_free, ERROR));
     SAYS("retry_policy");
     EXPECT(STENT_E_INVALID, stent_executor_register(executor, "f", "{\"max_concurrent\": 0}", unused, &freed, count_free, ERROR));
-    CHECK(atomic_load(&freed) == 6);
+    EXPECT(STENT_E_INVALID, stent_executor_register(executor, "f", "{\"rate\": {\"limit\": 0}}", unused, &freed, count_free, ERROR));
+    SAYS("rate.limit is 0");
+    EXPECT(STENT_E_INVALID, stent_executor_register(executor, "f", "{\"rate_per_key\": {\"bursts\": 2}}", unused, &freed, count_free, ERROR));
+    SAYS("bursts");
+    CHECK(atomic_load(&freed) == 8);
     EXPECT(STENT_E_INVALID, stent_executor_new(backend, "{\"x\": 1}", &second, ERROR));
     EXPECT(STENT_E_INVALID, stent_worker_start(executor, "{\"slots\": 1}", NULL, &worker, ERROR));
     SAYS("max_concurrency");

@@ -91,6 +91,8 @@ mod places;
 mod plans;
 #[path = "../common/postgres.rs"]
 mod postgres;
+#[path = "../../src/check/cases/rates.rs"]
+mod rates;
 #[path = "../../src/check/cases/raw.rs"]
 mod raw;
 #[path = "../../src/check/cases/records.rs"]

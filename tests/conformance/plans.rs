@@ -187,6 +187,39 @@ fn a_slot_is_given_without_a_look_at_who_waits() {
     });
 }
 
+/// Nor is who waits for a token: neither when one starts, nor when the next token comes.
+#[test]
+fn a_token_is_given_without_a_look_at_who_waits() {
+    run(Place::SqliteFile, async |store: Store| {
+        let mut conn = beside(&store).await;
+        let many = "
+            INSERT INTO functions (name, key_interval, key_burst) VALUES ('f', 3600000000, 1);
+            WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 100000)
+            INSERT INTO tasks (id, execution_id, lane, route, created_at, state, kind, step_name, concurrency_key)
+            SELECT randomblob(16), x'07', 1, 1, n, 'pending', 'activity', 'f', 'a' FROM s";
+        let of =
+            "SELECT count(*) FROM tasks WHERE slot = 3 UNION ALL SELECT count(*) FROM tasks WHERE lane IS NOT NULL";
+        for before in [many, "ANALYZE"] {
+            sqlx::raw_sql(AssertSqlSafe(before)).execute(&mut conn).await.unwrap();
+            for (sql, ready) in [
+                (
+                    "UPDATE tasks SET state = 'running', lane = NULL, started_at = unixepoch() * 1000000
+                     WHERE step_name = 'f' AND concurrency_key = 'a' AND slot = 3",
+                    0,
+                ),
+                ("INSERT INTO slots_to_fill (function, concurrency_key) VALUES ('f', 'a')", 0),
+                ("UPDATE key_rates SET full_at = 0", 0),
+                ("INSERT INTO slots_to_fill (function, concurrency_key) VALUES ('f', 'a')", 1),
+            ] {
+                let (thousands, _) = thousands(&mut conn, sql, &[]).await;
+                assert!(thousands < 5, "{thousands} thousands of instructions, after {before}: {sql}");
+                let held = sqlx::raw_sql(of).fetch_all(&mut conn).await.unwrap();
+                assert!(held.iter().all(|row| row.get::<i64, _>(0) == ready), "{ready} may start: {sql}");
+            }
+        }
+    });
+}
+
 /// A worker of limited functions pays nothing for what is there for others, be it ready or running.
 #[test]
 fn a_claim_of_limited_functions_reads_nothing_of_others() {

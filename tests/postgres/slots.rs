@@ -71,6 +71,51 @@ fn a_slot_is_given_and_a_task_begun_without_a_look_at_who_waits() {
     });
 }
 
+#[test]
+fn a_token_is_taken_and_given_without_a_look_at_who_waits() {
+    let url = fresh_url("");
+    let house = House::at(&url);
+    house.on(async {
+        let mut conn = connect(name_of(&url)).await;
+        run(&mut conn, "INSERT INTO functions (name, key_interval, key_burst) VALUES ('f', 3600000000, 1)")
+            .await
+            .unwrap();
+        run(&mut conn, &insert("'full'", WAITING)).await.unwrap();
+        run(&mut conn, &insert("'k' || n", 1_000)).await.unwrap();
+        let ready = "SELECT count(*) FROM tasks WHERE lane IS NOT NULL AND slot = 3";
+        assert_eq!(number(&mut conn, ready).await, 1_001);
+        let read = "SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::bigint
+                    FROM pg_stat_xact_user_tables
+                    WHERE relname IN ('tasks', 'key_rates', 'key_starts') AND schemaname = current_schema()";
+        for vacuum in [None, Some("VACUUM ANALYZE tasks")] {
+            if let Some(vacuum) = vacuum {
+                run(&mut conn, vacuum).await.unwrap();
+            }
+            for (what, ready_then) in [
+                (
+                    "UPDATE tasks SET state = 'running', lane = NULL, started_at = clock_timestamp() WHERE id = (
+                         SELECT id FROM tasks
+                         WHERE step_name = 'f' AND concurrency_key = 'full' AND slot = 3)",
+                    1_000,
+                ),
+                ("INSERT INTO slots_to_fill VALUES ('f', 'full')", 1_000),
+                ("UPDATE key_rates SET full_at = 'epoch' WHERE function = 'f' AND concurrency_key = 'full'", 1_000),
+                ("INSERT INTO slots_to_fill VALUES ('f', 'full')", 1_001),
+            ] {
+                run(&mut conn, "BEGIN").await.unwrap();
+                let before = number(&mut conn, read).await;
+                run(&mut conn, what).await.unwrap();
+                run(&mut conn, "SELECT slots_settle()").await.unwrap();
+                let after = number(&mut conn, read).await;
+                run(&mut conn, "COMMIT").await.unwrap();
+                assert!(after - before < 25, "{} rows are read by {what}, {vacuum:?}", after - before);
+                assert_eq!(number(&mut conn, ready).await, ready_then, "{what}");
+            }
+        }
+        conn.close().await.unwrap();
+    });
+}
+
 /// Keys of which more have a slot than may, or of which one waits while a slot is free.
 const WRONG: &str = "
     SELECT count(*) FROM (

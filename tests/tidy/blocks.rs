@@ -32,6 +32,7 @@ const RULES: &[(&str, &str, How)] = &[
     ("docs/metrics.md", "python", Excerpt(&["bindings/python/tests"], "py")),
     ("docs/postgresql.md", "sh", By("tests/postgres/documents.rs")),
     ("docs/postgresql.md", "sql", By("tests/postgres/documents.rs")),
+    ("docs/rates.md", "python", Excerpt(&["bindings/python/tests"], "py")),
     ("docs/schedules.md", "c", Excerpt(&["tests/c"], "c")),
     ("docs/schedules.md", "json", By("src/codec/tests/document.rs")),
     ("docs/sql.md", "go", Excerpt(&["tests/postgres/plain_sql/drivers"], "go")),

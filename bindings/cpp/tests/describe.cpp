@@ -25,6 +25,7 @@ stent::strings keys_of(const json &object) {
 std::map<std::string, json> all_options() {
     const stent::strings some{"x"};
     return {
+        {"rate", stent::rate().limit(1).period(1s).burst(1)},
         {"retry_policy", stent::retry_policy().max_attempts(1).max_deaths(1).backoff_factor(1).initial_delay(1s)
                              .max_delay(1s).delays({1s}).jitter(0).max_elapsed(1s).retry_for(some).no_retry_for(some).retry_children(true)},
         {"dispatch", stent::dispatch_options().id("x").kwargs(json::object({})).delay(1s).expiry(1s).max_duration(1s)
@@ -34,7 +35,7 @@ std::map<std::string, json> all_options() {
         {"call", stent::call_options().key("x").kwargs(json::object({})).delay(1s).idempotency_key("x").cache_key("x")
                      .queue("x").tags(some).priority(1).retry_policy({}).timeout(1s).cached(true).cache_ttl(1s).concurrency_key("x")},
         {"function", stent::function_options().queue("x").tags(some).priority(1).retry_policy({}).timeout(1s).version("x")
-                         .max_concurrent(1).max_concurrent_per_key(1).cached(true).cache_ttl(1s).idempotent(true).cleanup(1s)},
+                         .max_concurrent(1).max_concurrent_per_key(1).rate({}).rate_per_key({}).cached(true).cache_ttl(1s).idempotent(true).cleanup(1s)},
         {"worker", stent::worker_options().worker_id("x").queues(some).tags(some).max_concurrency(1).prefetch(1)
                        .lease_duration(1s).heartbeat_interval(1s).poll_interval(1s).poll_interval_max(1s)
                        .cleanup_interval(1s).retention_period(1s).hold(1s).max_coroutines(1).host_timeout(1s)},

@@ -30,6 +30,16 @@ export interface RetryPolicy {
   retryChildren?: boolean | undefined;
 }
 
+/** A bucket of tokens, of which each start takes one. */
+export interface Rate {
+  /** So many tokens come in each period. */
+  limit?: number | undefined;
+  /** 1 s unless it says otherwise. */
+  period?: Duration | undefined;
+  /** It holds so many, so many may start at once. */
+  burst?: number | undefined;
+}
+
 interface TaskOptions {
   queue?: string | undefined;
   tags?: string[] | undefined;
@@ -83,6 +93,10 @@ export interface FunctionOptions extends TaskOptions {
   maxConcurrent?: number | undefined;
   /** At most so many at once of the calls with one concurrencyKey, in all workers. */
   maxConcurrentPerKey?: number | undefined;
+  /** How often its attempts may start, in all workers. */
+  rate?: Rate | undefined;
+  /** The same for the calls with one concurrencyKey. */
+  ratePerKey?: Rate | undefined;
   idempotent?: boolean | undefined;
   /** How long an execution of it may clean up after it was cancelled or timed out; see the README. */
   cleanup?: Duration | undefined;
@@ -300,10 +314,13 @@ export const OPTIONS = {
     version: true,
     maxConcurrent: true,
     maxConcurrentPerKey: true,
+    rate: true,
+    ratePerKey: true,
     idempotent: true,
     cleanup: true,
     ...task,
   } satisfies Keys<FunctionOptions>,
+  rate: { limit: true, period: true, burst: true } satisfies Keys<Rate>,
   retry_policy: {
     maxAttempts: true,
     maxDeaths: true,
@@ -424,6 +441,7 @@ export function encode(kind: OptionsKind, options: object | undefined, doing: st
 
 function member(key: string, value: unknown, doing: string): unknown {
   if (key === "retryPolicy" && value !== null) return encode("retry_policy", value as object, `${doing}: retryPolicy`);
+  if ((key === "rate" || key === "ratePerKey") && value !== null) return encode("rate", value as object, `${doing}: ${key}`);
   return key === "onCancel" ? referenceOf(value, `${doing}: onCancel`).name : value;
 }
 

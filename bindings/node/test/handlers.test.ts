@@ -276,6 +276,29 @@ for (const store of STORES) {
       assert.deepEqual([await first.result(), await second.result(), await other.result()], [1, 2, 1]);
     });
 
+    on("a key starts no more often than its rate says", async (stent) => {
+      const begun: string[] = [];
+      stent.register("imports", { ratePerKey: { limit: 1, period: "10m", burst: 2 } }, (_, customer: string) => {
+        begun.push(customer);
+        return customer;
+      });
+      await stent.startWorker();
+      const two = await stent.dispatchMany([
+        { function: "imports", args: ["ada"], options: { concurrencyKey: "ada" } },
+        { function: "imports", args: ["ada"], options: { concurrencyKey: "ada" } },
+        { function: "imports", args: ["bob"], options: { concurrencyKey: "bob" } },
+      ]);
+      assert.deepEqual(await Promise.all(two.map((one) => one.result())), ["ada", "ada", "bob"]);
+      const third = await stent.dispatch("imports", ["ada"], { concurrencyKey: "ada" });
+      await assert.rejects(third.wait({ timeout: 0.2 }), /'imports' waits for a token of the key 'ada': the next comes at 2/);
+      assert.deepEqual(begun.sort(), ["ada", "ada", "bob"]);
+      assert.throws(
+        () => stent.register("wrong", { rate: { limits: 1 } as object }, () => 1),
+        /there is no option "limits"; did you mean "limit"/,
+      );
+      await third.cancel();
+    });
+
     on("schedules are declared", async (stent) => {
       stent.register("hello", (_, name) => `hello, ${name}`);
       const hourly = { name: "hourly", function: "hello", args: ["ada"], cron: "0 * * * *", timeZone: "Europe/Berlin" };

@@ -32,7 +32,7 @@ TYPES = {
 # What comes back has been JSON: no other types are in it.
 READ_TYPES = TYPES | {"uuid": "str", "time": "str", "duration": "float", "array": "list[Any]", "object": "dict[str, Any]"}
 # What is a thing of its own, and not how something is done.
-NOUNS = ("RetryPolicy", "DispatchRequest", "ExecutionFilter", "DeadLetterFilter", "ScheduleFilter")
+NOUNS = ("Rate", "RetryPolicy", "DispatchRequest", "ExecutionFilter", "DeadLetterFilter", "ScheduleFilter")
 # What stent.Schedule is given beside these.
 OF_SCHEDULE = ("name", "function", "args", "options")
 # Arguments of a method: `from` is a word of the language's own.

@@ -213,16 +213,18 @@ impl Backend for Custom {
     }
 
     async fn register_worker(&self, worker: NewWorker) -> Result<()> {
-        if let Some(function) = worker.functions.iter().find(|one| one.options.max_concurrent_per_key.is_some()) {
-            return Err(Error::new(
-                Status::Unsupported,
-                format!(
-                    "register '{}': a custom store has no slots for keys; leave out max_concurrent_per_key, or use SQLite or \
-                     PostgreSQL",
-                    function.name
-                ),
-            )
-            .with("key", "max_concurrent_per_key"));
+        for Function { name, options } in &worker.functions {
+            let kept = [
+                ("max_concurrent_per_key", options.max_concurrent_per_key.is_some(), "slots for keys"),
+                ("rate", options.rate.is_some(), "rates"),
+                ("rate_per_key", options.rate_per_key.is_some(), "rates of keys"),
+            ];
+            if let Some((key, _, what)) = kept.into_iter().find(|(_, given, _)| *given) {
+                let told = format!(
+                    "register '{name}': a custom store has no {what}; leave out {key}, or use SQLite or PostgreSQL"
+                );
+                return Err(Error::new(Status::Unsupported, told).with("key", key));
+            }
         }
         either!(self, fallback => fallback.register_worker(worker).await, {
             let functions = worker.functions.iter().map(|function| function.name.clone()).collect();

@@ -27,6 +27,6 @@ pub(super) use records::{
     execution_is_over, execution_may_become, from_outside, may_replay, no_root, out_of_range, own_ancestor, same_end,
     sum, task_exists, unknown_execution, unknown_task,
 };
-pub(super) use shares::{Offer, shares};
+pub(super) use shares::{Offer, Room, shares};
 pub(super) use transitions::{Moved, Standing, apart, end_of, holds, is_end, moved, starts, steps, why_not};
 pub(super) use waits::{Book, FIRST_CALL};

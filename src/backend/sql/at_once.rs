@@ -2,6 +2,8 @@
 //! needs nothing to be looked up first: no idempotency key, no time to come, known routes. All else, and whatever is
 //! refused, is written by [`super::dispatch`].
 
+use std::time::Duration;
+
 use super::call::Call;
 use super::catalog::{Catalog, stored};
 use super::database::Database;
@@ -27,10 +29,19 @@ pub(super) async fn dispatch<D: Database>(database: &D, executions: &[NewExecuti
     }
     let catalog = database.catalog().newest();
     let Some(call) = statement(&catalog, executions) else { return AtOnce::Nothing };
+    let rated = |new: &NewExecution| {
+        new.options.task.concurrency_key.is_some()
+            && catalog.function(&new.function).is_some_and(|options| options.rate_per_key.is_some())
+    };
     let all = executions.len() as i64;
     match database.at_once(&call).await {
         Ok(Some(rows)) if rows.first().is_some_and(|row| row.int("count").is_ok_and(|count| count == all)) => {
-            database.tell(vec![Notice::Work { served: None }]);
+            let mut notices = vec![Notice::Work { served: None }];
+            if executions.iter().any(rated) {
+                // The tables know when they may start.
+                notices.push(Notice::Due(Duration::ZERO));
+            }
+            database.tell(notices);
             AtOnce::Done(executions.iter().map(|new| new.id).collect())
         }
         Err(why) if is_cut(&why) => AtOnce::InDoubt,

@@ -13,7 +13,7 @@ use super::statements::{FUNCTIONS_LIST, PAUSES_LIST, ROUTES_LIST, WORKERS_LIST};
 use super::tides::Tides;
 use crate::backend::NewWorker;
 use crate::codec;
-use crate::model::{FunctionOptions, Result, Route};
+use crate::model::{FunctionOptions, Rate, Result, Route};
 
 /// A worker that is silent for longer than a few of these may be gone. Seldom, since it is a write where nothing happens.
 pub(in crate::backend) const SIGN: Duration = Duration::from_secs(20);
@@ -56,17 +56,18 @@ struct LocalWorker {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lanes {
-    /// Lanes of functions without a limit; the worker's own lane comes first.
+    /// Lanes of functions without a limit and without a rate; the worker's own lane comes first.
     pub free: Vec<Lane>,
     /// By function.
     pub limited: Vec<Limited>,
 }
 
-/// A function with a `max_concurrent`, and the lanes of its routes.
+/// A function with a `max_concurrent` or a rate, and the lanes of its routes.
 #[derive(Clone, Debug)]
 pub(super) struct Limited {
     pub function: String,
-    pub max: u32,
+    pub max: Option<u32>,
+    pub rate: Option<Rate>,
     pub lanes: Vec<Lane>,
 }
 
@@ -239,17 +240,22 @@ impl Catalog {
 
     /// Its tasks share slots by their keys, so that one's end makes another ready.
     pub fn has_slots(&self, function: &str) -> bool {
-        self.function(function).is_some_and(|options| options.max_concurrent_per_key.is_some())
+        self.function(function).is_some_and(has_slots)
     }
 
     /// A function has slots.
     pub fn any_has_slots(&self) -> bool {
-        self.functions.values().any(|options| options.max_concurrent_per_key.is_some())
+        self.functions.values().any(has_slots)
     }
 
-    /// The functions that have a limit.
-    pub fn limited(&self) -> Vec<String> {
-        let limited = self.functions.iter().filter(|(_, options)| options.max_concurrent.is_some());
+    /// Its tasks are claimed by their routes alone, where they are counted.
+    pub fn is_counted(&self, function: &str) -> bool {
+        self.function(function).is_some_and(is_counted)
+    }
+
+    /// The functions that have a limit or a rate.
+    pub fn counted(&self) -> Vec<String> {
+        let limited = self.functions.iter().filter(|(_, options)| is_counted(options));
         limited.map(|(name, _)| name.clone()).collect()
     }
 
@@ -261,14 +267,32 @@ impl Catalog {
                 route.function == function.name && route.admits(&registration.queues, &registration.tags)
             });
             let found: Vec<Lane> = routes.map(|(_, lane)| *lane).filter(|lane| !self.paused.contains(lane)).collect();
-            match self.functions.get(&function.name).and_then(|options| options.max_concurrent) {
+            match self.functions.get(&function.name).filter(|options| is_counted(options)) {
                 None => lanes.free.extend(found),
-                Some(max) => lanes.limited.push(Limited { function: function.name.clone(), max, lanes: found }),
+                Some(options) => lanes.limited.push(Limited {
+                    function: function.name.clone(),
+                    max: options.max_concurrent,
+                    rate: options.rate.clone(),
+                    lanes: found,
+                }),
             }
         }
         lanes.limited.sort_unstable_by(|a, b| a.function.cmp(&b.function));
         lanes
     }
+}
+
+fn has_slots(options: &FunctionOptions) -> bool {
+    options.max_concurrent_per_key.is_some() || options.rate_per_key.is_some()
+}
+
+fn is_counted(options: &FunctionOptions) -> bool {
+    // a key's token is taken where it is claimed: nothing of it waits at a worker
+    options.max_concurrent.is_some() || options.rate.is_some() || options.rate_per_key.is_some()
+}
+
+fn rate(row: &Row, column: &'static str) -> Result<Option<Rate>> {
+    row.optional_text(column)?.map(codec::rate_from_column).transpose()
 }
 
 fn function(row: &Row) -> Result<FunctionOptions> {
@@ -285,6 +309,8 @@ fn function(row: &Row) -> Result<FunctionOptions> {
         idempotent: row.flag("idempotent")?,
         cleanup: micros(row.optional_int("cleanup")?),
         max_concurrent_per_key: row.optional_count("max_concurrent_per_key")?,
+        rate: rate(row, "rate")?,
+        rate_per_key: rate(row, "rate_per_key")?,
     })
 }
 

@@ -1,5 +1,5 @@
 //! Claims tasks for a worker: the best ones of the lanes that it may take from, and those of functions with a
-//! `max_concurrent` as far as their limit allows.
+//! `max_concurrent` or a rate as far as these allow.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::call::Call;
 use super::catalog::{Lane, Lanes, Limited, micros};
 use super::lock::Lock;
+use super::rates;
 use super::row::Row;
 use super::rows;
 use super::statement::Statement;
@@ -14,7 +15,7 @@ use super::statements::{
     EXECUTIONS_START, TASKS_BEST, TASKS_BEST_FROM, TASKS_CLAIM, TASKS_CLAIM_FROM, TASKS_COUNT_LIMITED,
 };
 use super::tx::Tx;
-use crate::backend::decide::{self, Offer};
+use crate::backend::decide::{self, Offer, Room};
 use crate::backend::{CacheSlot, Claim, Claimed};
 use crate::model::{CONCURRENCY_MAX, Error, Result, TaskKind, Timestamp};
 
@@ -53,9 +54,14 @@ async fn take_limited(tx: &mut Tx<'_>, claim: &Claim, lanes: &Lanes, claimed: &m
     if offered.is_empty() {
         return Ok(());
     }
-    let locks: Vec<Lock<'_>> = offered.iter().map(|limited| Lock::Limit(&limited.function)).collect();
+    // What keys have tokens for is in the lanes, and no more.
+    let counted = offered.iter().filter(|limited| limited.max.is_some() || limited.rate.is_some());
+    let locks: Vec<Lock<'_>> = counted.map(|limited| Lock::Limit(&limited.function)).collect();
     tx.lock(&locks).await?;
     let running = count_running(tx, &offered).await?;
+    let rated = offered.iter().filter(|limited| limited.rate.is_some()).map(|limited| limited.function.clone());
+    let buckets = rates::read(tx, rated.collect()).await?;
+    let bucket = |limited: &&Limited| buckets.get(&limited.function).copied().unwrap_or_default();
     let of = |lane| offered.iter().position(|limited| limited.lanes.contains(&lane));
     let mut offers: Vec<Offer> = found.into_iter().map(|(lane, offer)| Offer { function: of(lane), ..offer }).collect();
     let others = slots.min(claim.count);
@@ -63,17 +69,37 @@ async fn take_limited(tx: &mut Tx<'_>, claim: &Claim, lanes: &Lanes, claimed: &m
         let free = best_of(tx, &lanes.free, others, others as i64).await?;
         offers.extend(free.into_iter().map(|(_, offer)| offer));
     }
+    let now = tx.now;
     let room = |limited: &&Limited| {
         let running = running.get(&limited.function).copied().unwrap_or(0);
-        usize::try_from(i64::from(limited.max) - running).unwrap_or(0)
+        let room = |max| usize::try_from(i64::from(max) - running).unwrap_or(0);
+        Room {
+            running: limited.max.map_or(usize::MAX, room),
+            starts: limited.rate.as_ref().map_or(usize::MAX, |rate| rate.tokens(bucket(limited).full_at, now)),
+        }
     };
-    let room: Vec<usize> = offered.iter().map(room).collect();
-    for (limited, count) in offered.iter().zip(decide::shares(offers, &room, slots)) {
+    let rooms: Vec<Room> = offered.iter().map(room).collect();
+    let mut started = Vec::new();
+    for (place, count) in decide::shares(offers, &rooms, slots).into_iter().enumerate() {
+        let (limited, room) = (offered[place], rooms[place]);
+        let before = claimed.len();
         if count > 0 {
-            take(tx, claim, &Taking { lanes: &limited.lanes, count, limited: true, begin: true }, claimed).await?;
+            let limits = limited.max.is_some();
+            take(tx, claim, &Taking { lanes: &limited.lanes, count, limited: limits, begin: true }, claimed).await?;
+        }
+        if claimed.len() > before {
+            tx.hint_rate(&limited.function);
+        }
+        let starts = claimed[before..].iter().filter(|one| one.task.started_at == Some(one.claimed_at)).count();
+        if starts > room.starts {
+            // Others held one that was to go on, and the next began.
+            return Err(tx.again_later());
+        }
+        if let Some(rate) = &limited.rate {
+            started.push((limited.function.as_str(), rate, bucket(&limited), starts));
         }
     }
-    Ok(())
+    rates::count(tx, &started).await
 }
 
 /// The best tasks of these lanes, each with its lane.
@@ -86,6 +112,7 @@ async fn best_of(tx: &mut Tx<'_>, lanes: &[Lane], each: usize, all: i64) -> Resu
     let offer = |row: &Row| {
         Ok(Offer {
             function: None,
+            fresh: row.flag("fresh")?,
             priority: row.int("priority")?,
             created_at: row.time("created_at")?,
             id: row.id("id")?,
@@ -218,7 +245,11 @@ fn read(row: &Row, now: Timestamp) -> Result<Claimed> {
 /// How many leases on each function's tasks are valid. Those that have ended don't count, even if no sweep has handled
 /// them yet.
 async fn count_running(tx: &mut Tx<'_>, functions: &[&Limited]) -> Result<HashMap<String, i64>> {
-    let names: Vec<String> = functions.iter().map(|limited| limited.function.clone()).collect();
+    let with_limit = functions.iter().filter(|limited| limited.max.is_some());
+    let names: Vec<String> = with_limit.map(|limited| limited.function.clone()).collect();
+    if names.is_empty() {
+        return Ok(HashMap::new());
+    }
     let found = tx.fetch(TASKS_COUNT_LIMITED.call().texts(names).lease(tx.now)).await?;
     found.iter().map(|row| Ok((row.string("step_name")?, row.int("count")?))).collect()
 }

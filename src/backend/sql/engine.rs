@@ -41,6 +41,9 @@ fn advance_once<'t>(tx: &'t mut Tx<'_>, request: Arc<Advance>) -> BoxFuture<'t, 
         let Advance { transitions, claim, doubtful } = request.as_ref();
         let verdicts = advance::apply(tx, transitions).await?;
         let Some(claim) = claim else { return Ok((verdicts, Vec::new())) };
+        if !transitions.is_empty() {
+            tx.touch_keys();
+        }
         tx.settle_slots().await?;
         if doubtful.is_empty() {
             return Ok((verdicts, claim::claim(tx, claim).await?));

@@ -59,6 +59,9 @@ pub(super) async fn insert(tx: &mut Tx<'_>, tasks: &[NewTask<'_>]) -> Result<()>
         if let Some(due_at) = task.due_at {
             tx.hint_due(due_at);
         }
+        if run.concurrency_key.is_some() {
+            tx.hint_rate(task.name);
+        }
         call.row()
             .id(task.id)
             .id(task.execution)

@@ -12,6 +12,7 @@ use super::statements::{
 };
 use super::{pauses, rows, stats};
 use crate::backend::{AtHand, Old, OldFilter, Registered, RegisteredWorker, Sign, SlotWait, TaskFilter, Unserved};
+use crate::codec;
 use crate::model::{Id, Result, Signal, Task, TaskState};
 
 /// The last of all ids: nothing comes before it.
@@ -70,6 +71,8 @@ pub(super) async fn slot_waits(session: &mut dyn Session, execution: Id, limit: 
             concurrency_key: row.string("concurrency_key")?,
             max_concurrent_per_key: row.optional_count("most")?,
             held: row.count("held")?,
+            rate_per_key: row.optional_text("rate")?.map(codec::rate_from_column).transpose()?,
+            next_at: row.optional_time("next_at")?,
         })
     };
     session.fetch(&call).await?.iter().map(wait).collect()

@@ -38,6 +38,7 @@ pub(super) mod patience;
 mod pauses;
 mod places;
 mod protocol;
+mod rates;
 mod register;
 mod requests;
 mod restart;

@@ -3,13 +3,13 @@
 use super::catalog::stored;
 use super::routes::bump_catalog;
 use super::statements::{
-    FUNCTION_DELETE, FUNCTION_PUT, TASKS_LEAVE_LANE, TASKS_LIMIT_RUNNING, TASKS_LIMIT_WOKEN, WORKER_DELETE, WORKER_PUT,
-    WORKER_SEEN,
+    FUNCTION_DELETE, FUNCTION_PUT, RATE_DELETE, TASKS_LEAVE_LANE, TASKS_LIMIT_RUNNING, TASKS_LIMIT_WOKEN,
+    WORKER_DELETE, WORKER_PUT, WORKER_SEEN,
 };
 use super::tx::Tx;
 use crate::backend::{Function, NewWorker};
 use crate::codec;
-use crate::model::{FunctionOptions, Result};
+use crate::model::{FunctionOptions, Rate, Result};
 
 /// The caller adds the worker to the process's own (`SharedCatalog::add_local`) after the commit.
 pub(super) async fn register(tx: &mut Tx<'_>, worker: &NewWorker) -> Result<()> {
@@ -37,6 +37,8 @@ async fn declare(tx: &mut Tx<'_>, Function { name, options }: &Function) -> Resu
         version,
         max_concurrent,
         max_concurrent_per_key,
+        rate,
+        rate_per_key,
         cached,
         cache_ttl,
         idempotent,
@@ -55,19 +57,23 @@ async fn declare(tx: &mut Tx<'_>, Function { name, options }: &Function) -> Resu
         .int(stored(*cache_ttl))
         .flag(*idempotent)
         .int(stored(*cleanup))
-        .int(max_concurrent_per_key.map(i64::from));
+        .int(max_concurrent_per_key.map(i64::from))
+        .made(rate.as_ref().map(codec::rate_to_column))
+        .made(rate_per_key.as_ref().map(codec::rate_to_column))
+        .int(rate_per_key.as_ref().map(Rate::interval))
+        .int(rate_per_key.as_ref().map(|rate| i64::from(rate.burst)));
     tx.change(&call).await?;
+    // It had no limit before. Its running tasks are marked, so that they count; tasks that are in one worker's own lane
+    // move to the route's, where it is counted. No other worker knows of the limit before the commit.
     if max_concurrent.is_some() && !tx.catalog.is_limited(name) {
-        limit(tx, name).await?;
+        tx.change(TASKS_LIMIT_RUNNING.call().text(name.as_str())).await?;
     }
-    Ok(())
-}
-
-/// The function had no limit before. Its running tasks are marked, so that they count; tasks that are in one worker's
-/// own lane move to the route's, where the limit is checked. No other worker knows of the limit before the commit.
-async fn limit(tx: &mut Tx<'_>, function: &str) -> Result<()> {
-    for statement in [&TASKS_LIMIT_RUNNING, &TASKS_LIMIT_WOKEN] {
-        tx.change(statement.call().text(function)).await?;
+    let counted = max_concurrent.is_some() || rate.is_some() || rate_per_key.is_some();
+    if counted && !tx.catalog.is_counted(name) {
+        tx.change(TASKS_LIMIT_WOKEN.call().text(name.as_str())).await?;
+    }
+    if rate.is_none() {
+        tx.change(RATE_DELETE.call().text("function").text(name.as_str())).await?;
     }
     Ok(())
 }
@@ -115,6 +121,7 @@ pub(super) async fn forget_functions(tx: &mut Tx<'_>, names: &[String]) -> Resul
     names.sort_unstable();
     for name in &names {
         tx.change(FUNCTION_DELETE.call().text(name.as_str())).await?;
+        tx.change(RATE_DELETE.call().text("function").text(name.as_str())).await?;
     }
     catalog_changed(tx).await
 }

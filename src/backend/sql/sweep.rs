@@ -16,7 +16,7 @@ use super::statements::{
 use super::tides::{self, Since};
 use super::tx::{FAR, Tx};
 use super::waits::WaitBook;
-use super::{attempts, below, cancel, ends, register, requests, rows, ticks};
+use super::{attempts, below, cancel, ends, rates, register, requests, rows, ticks};
 use crate::backend::Swept;
 use crate::backend::decide::{self, Charge, Death, Due, DueRow, End, Ending, FIRST_CALL, Left};
 use crate::codec;
@@ -73,6 +73,8 @@ pub(super) async fn peek(session: &mut dyn Session, asked: &Asked) -> Result<Pee
 enum Part {
     /// First: people look at the clock.
     Schedules,
+    /// Somebody waits for the moment too.
+    Rates,
     /// What was asked for in plain SQL: somebody waits for that too.
     Requests,
     Fire,
@@ -83,8 +85,8 @@ enum Part {
     Below,
 }
 
-const PARTS: [Part; 7] =
-    [Part::Schedules, Part::Requests, Part::Fire, Part::Recover, Part::Expire, Part::Unpark, Part::Below];
+const PARTS: [Part; 8] =
+    [Part::Schedules, Part::Rates, Part::Requests, Part::Fire, Part::Recover, Part::Expire, Part::Unpark, Part::Below];
 
 /// What one transaction of a sweep has done.
 #[derive(Clone)]
@@ -112,6 +114,7 @@ pub(super) async fn sweep(tx: &mut Tx<'_>, worker_id: &str, from: usize) -> Resu
                 swept.ticks = fired.ticks;
                 fired.count
             }
+            Part::Rates => rates::due(tx, ROWS_MAX).await?,
             Part::Requests => requests::carry_out(tx, &mut book).await?,
             Part::Fire => fire(tx, &mut book).await?,
             Part::Recover => recover(tx, &mut book, &mut gone).await?,

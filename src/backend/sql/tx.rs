@@ -10,7 +10,7 @@
 //! 5. idempotency keys, then joins (advisory);
 //! 6. what handlers say: state, then counters;
 //! 7. slots of keys, by function, then by key (advisory), before a claim;
-//! 8. limits of functions (advisory);
+//! 8. limits of functions (advisory), then their rates;
 //! 9. functions, workers, the catalog;
 //! 10. slots of keys, of those that the transaction has touched since, at its end.
 //!
@@ -256,6 +256,13 @@ impl<'c> Tx<'c> {
         self.hints.served = None;
     }
 
+    /// Tasks of this function have started, or wait to: the tables know when the next may, if it has keys with a rate.
+    pub fn hint_rate(&mut self, function: &str) {
+        if self.catalog.function(function).is_some_and(|options| options.rate_per_key.is_some()) {
+            self.hint_due(self.now);
+        }
+    }
+
     /// A task of this function has ended or gives way: there may be room for another.
     pub fn gives_way(&mut self, function: &str) {
         if self.catalog.is_limited(function) {
@@ -264,6 +271,7 @@ impl<'c> Tx<'c> {
         }
         if self.catalog.has_slots(function) {
             self.free_slots();
+            self.hint_rate(function);
         }
     }
 
@@ -272,6 +280,11 @@ impl<'c> Tx<'c> {
         if self.catalog.any_has_slots() {
             self.free_slots();
         }
+    }
+
+    /// It may have touched keys, which are locked before what a claim locks.
+    pub fn touch_keys(&mut self) {
+        self.slots |= self.catalog.any_has_slots();
     }
 
     fn free_slots(&mut self) {

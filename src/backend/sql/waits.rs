@@ -87,7 +87,7 @@ async fn wake(tx: &mut Tx<'_>, tasks: Vec<Id>) -> Result<()> {
     let mut call = TASKS_WAKE.call().ids(tasks);
     // Where there is no other it needs no first call.
     let shared = tx.catalog.has_others();
-    call.due(until).texts(tx.catalog.limited()).flag(shared).ints(tx.catalog.paused());
+    call.due(until).texts(tx.catalog.counted()).flag(shared).ints(tx.catalog.paused());
     if tx.change(&call).await? > 0 {
         tx.hint_work();
         if shared {

@@ -208,7 +208,7 @@ pub struct Dispatch {
     pub tag: Vec<String>,
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     pub priority: Option<i64>,
-    /// What counts together under the function's max_concurrent_per_key
+    /// What counts together under the function's max_concurrent_per_key and rate_per_key
     #[arg(long, value_name = "KEY")]
     pub concurrency_key: Option<String>,
     /// Not before this has gone by, as 10m

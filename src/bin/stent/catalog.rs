@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use stent::backend::{Pause, Registered, RegisteredWorker};
-use stent::model::{FunctionOptions, RetryPolicy};
+use stent::model::{FunctionOptions, Rate, RetryPolicy};
 
 /// With its options, as they are given to a worker.
 #[derive(Serialize)]
@@ -19,6 +19,8 @@ pub struct Function {
     pub version: Option<String>,
     pub max_concurrent: Option<u32>,
     pub max_concurrent_per_key: Option<u32>,
+    pub rate: Option<Rate>,
+    pub rate_per_key: Option<Rate>,
     pub cached: bool,
     pub idempotent: bool,
     pub paused: Option<Pause>,
@@ -38,6 +40,8 @@ impl Function {
             version: options.version,
             max_concurrent: options.max_concurrent,
             max_concurrent_per_key: options.max_concurrent_per_key,
+            rate: options.rate,
+            rate_per_key: options.rate_per_key,
             cached: options.cached,
             idempotent: options.idempotent,
         }

@@ -43,6 +43,7 @@ files! {
     options: Engine,
     parking: Engine,
     pauses: Engine,
+    rates: Engine,
     raw: Engine,
     retries: Engine,
     routes: Engine,

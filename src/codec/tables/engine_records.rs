@@ -265,7 +265,7 @@ records! {
         required("workers", Kind::Integer, "Workers that the store knows."),
         optional("paused", Kind::ListOf(&Kind::Named("pause")), "[]", "What is paused: queues first, by name, then functions."),
         optional("schedules", Kind::Named("schedule_counts"), "null", "How schedules are doing; null: it keeps none."),
-        optional("waiting_for_slots", Kind::MapOf(&Kind::Integer), "{}", "Tasks that wait for a slot of their key, by function."),
+        optional("waiting_for_slots", Kind::MapOf(&Kind::Integer), "{}", "Tasks that wait for a slot or a token of their key, by function."),
     ];
     "pause", "A queue or a function of which nothing is claimed." [
         optional("queue", Kind::String, "null", "The queue; or else"),

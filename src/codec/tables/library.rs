@@ -109,7 +109,11 @@ pub(crate) const METRICS: &[Metric] = &[
     gauge("stent_tasks", &["state"], "Tasks in the store, by state."),
     gauge("stent_ready_tasks", &["queue", "function"], "Tasks that may be claimed now."),
     gauge("stent_ready_oldest_seconds", &["queue", "function"], "The age of the oldest task that may be claimed now."),
-    gauge("stent_waiting_for_slots_tasks", &["function"], "Tasks that wait for a slot of their concurrency_key."),
+    gauge(
+        "stent_waiting_for_slots_tasks",
+        &["function"],
+        "Tasks that wait for a slot or a token of their concurrency_key.",
+    ),
     gauge("stent_scheduled_tasks", &[], "Pending tasks that may not start yet."),
     gauge("stent_dead_letters", &[], "Dead letters in the store."),
     gauge("stent_parked_tasks", &[], "Tasks whose code does not match their journal."),

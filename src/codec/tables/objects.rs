@@ -28,8 +28,8 @@ const CONCURRENCY_KEY: Field = optional(
     "concurrency_key",
     Kind::String,
     "null",
-    "Of the calls of a function with the same key no more run at once than its max_concurrent_per_key; where it has none, the \
-     key limits nothing.",
+    "Of the calls of a function with the same key no more run at once than its max_concurrent_per_key, nor start more often than \
+     its rate_per_key; where it has neither, the key limits nothing.",
 );
 const KWARGS: Field = optional("kwargs", Kind::Object, "null", "Named arguments.");
 const DELAY: Field = optional("delay", Kind::Duration, "null", "It is not started before this has passed.");
@@ -104,6 +104,11 @@ objects! {
         optional("max_concurrent_per_key", Kind::Integer, "null",
             "At most this many run at once of the calls with one concurrency_key, in all workers; null: no limit. Calls without \
              a key are not limited by it."),
+        optional("rate", Kind::Named("rate"), "null",
+            "How often its attempts may start, in all workers; null: as often as there are some. What goes on after a wait is \
+             no start."),
+        optional("rate_per_key", Kind::Named("rate"), "null",
+            "The same for the calls with one concurrency_key; null: as often as there are some."),
         optional("cached", Kind::Boolean, "false", CACHED.doc),
         CACHE_TTL,
         optional("idempotent", Kind::Boolean, "false", "A call without a key gets one made of its arguments."),
@@ -116,6 +121,12 @@ objects! {
             "Tasks in one call of the handler, at the most; and no more than the worker has slots (max_concurrency)."),
         optional("wait", Kind::Duration, "0.0",
             "How long the first task waits for others; 0: the handler gets what is ready. At most an hour."),
+    ];
+    /// A bucket of tokens, of which each start takes one. It fills evenly, and is full at first.
+    RATE = "rate" [
+        optional("limit", Kind::Integer, "1", "This many tokens come in each period; at least 1."),
+        optional("period", Kind::Duration, "1.0", "In which time they come, one after the other."),
+        optional("burst", Kind::Integer, "1", "This many tokens it holds, so many may start at once; at least 1."),
     ];
     /// When a failed attempt is tried again.
     RETRY_POLICY = "retry_policy" [

@@ -91,6 +91,7 @@ fn records() -> String {
         "dispatch",
         "function",
         "call",
+        "rate",
         "retry_policy",
         "execution_filter",
         "dead_letter_filter",

@@ -117,6 +117,8 @@ fn function() -> FunctionOptions {
         version: Some("2".into()),
         max_concurrent: Some(5),
         max_concurrent_per_key: Some(2),
+        rate: Some(Rate { limit: 100, period: 60.0, burst: 10 }),
+        rate_per_key: Some(Rate { limit: 5, period: 1.0, burst: 1 }),
         cached: true,
         cache_ttl: Some(SECOND),
         idempotent: true,

@@ -23,6 +23,7 @@ const GIVEN: &[(&str, &str)] = &[
     ("dispatch_request", "stent_executor_dispatch_many"),
     ("call", "stent_task_call, stent_task_map, stent_task_spawn_call"),
     ("function", "stent_executor_register"),
+    ("rate", ""),
     ("retry_policy", ""),
     ("worker", "stent_worker_start"),
     ("sqlite", "stent_backend_open with a file"),

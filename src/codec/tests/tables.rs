@@ -19,7 +19,7 @@ use crate::codec::{
     backfill, from_json, operations, options, pause_schedule, put_schedules, schedule, schedule_filter, submission,
     to_json, trigger,
 };
-use crate::model::{DeadLetter, Execution, Failure, ProgressEntry, Result, RetryPolicy, Signal, Status, Task};
+use crate::model::{DeadLetter, Execution, Failure, ProgressEntry, Rate, Result, RetryPolicy, Signal, Status, Task};
 
 /// Asks a derived reader which names it knows, and reads nothing.
 struct Probe<'a> {
@@ -190,6 +190,7 @@ fn read(object: &str, text: &str) -> Result<String> {
         "dispatch_request" => told(options::dispatch_requests(&format!("[{text}]"))),
         "call" => told(options::call(given)),
         "function" => told(options::function(given)),
+        "rate" => told(from_json::<Rate>("rate", text)),
         "retry_policy" => told(from_json::<RetryPolicy>("retry_policy", text)),
         "worker" => told(options::worker(given)),
         "sqlite" => told(options::sqlite(given)),
@@ -247,6 +248,7 @@ fn other_than_default(field: &Field) -> String {
             format!("{:?}", words.iter().rfind(|w| Some(format!("{w:?}").as_str()) != field.default).unwrap())
         }
         Kind::Named("retry_policy") => "{\"max_attempts\":9}".to_owned(),
+        Kind::Named("rate") => "{\"limit\":9}".to_owned(),
         Kind::Named("dispatch") => "{\"priority\":5}".to_owned(),
         Kind::Named(other) => panic!("{other} has no example"),
         Kind::ListOf(Kind::Named("dispatch_request")) => "[{\"function\":\"f\"}]".to_owned(),

@@ -20,7 +20,7 @@ pub use keys::KeyReuse;
 pub use sqlite::{FileMode, SqliteOptions, Synchronous};
 pub use worker::WorkerOptions;
 
-use super::{Error, Id, KEY_MAX, NAME_MAX, PAYLOAD_MAX, Payload, Result, RetryPolicy, TAGS_MAX, Timestamp};
+use super::{Error, Id, KEY_MAX, NAME_MAX, PAYLOAD_MAX, Payload, Rate, Result, RetryPolicy, TAGS_MAX, Timestamp};
 
 /// What a worker declares of a function when it starts; kept in the store for every caller.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,6 +35,10 @@ pub struct FunctionOptions {
     pub max_concurrent: Option<u32>,
     /// For each `concurrency_key` of its calls.
     pub max_concurrent_per_key: Option<u32>,
+    /// How often one of its attempts may start.
+    pub rate: Option<Rate>,
+    /// The same for each `concurrency_key` of its calls.
+    pub rate_per_key: Option<Rate>,
     pub cached: bool,
     pub cache_ttl: Option<Duration>,
     /// A call without a key of its own gets one made of its arguments.
@@ -66,7 +70,7 @@ pub struct TaskOptions {
     pub timeout: Option<Duration>,
     pub cached: Option<bool>,
     pub cache_ttl: Option<Duration>,
-    /// What counts together under the function's `max_concurrent_per_key`. A call's own: no function says one.
+    /// What counts together under the function's `max_concurrent_per_key` and `rate_per_key`. A call's own: no function says one.
     pub concurrency_key: Option<String>,
 }
 
@@ -154,6 +158,9 @@ impl FunctionOptions {
                 let told = format!("{key} is 0; it must be at least 1 (leave it out for no limit)");
                 return Err(Error::invalid(told).with("key", key));
             }
+        }
+        for (key, rate) in [("rate", &self.rate), ("rate_per_key", &self.rate_per_key)] {
+            rate.as_ref().map_or(Ok(()), |rate| rate.check(key))?;
         }
         if self.cleanup.is_some_and(|cleanup| cleanup.is_zero()) {
             return Err(

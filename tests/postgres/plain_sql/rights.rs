@@ -45,7 +45,7 @@ fn a_role_that_may_dispatch_can_do_nothing_else() {
     let id = house.on(app.dispatch("echo", "[3]", "{\"concurrency_key\": \"c\"}")).unwrap();
     assert_eq!(text(&house.result(id).unwrap()), "[3]");
     for sql in [
-        "SELECT stent.slots_fill('echo', 'c', NULL)",
+        "SELECT stent.slots_fill('echo', 'c', NULL, NULL, NULL)",
         "SELECT stent.dispatch('echo', '[]'::json)",
         "SELECT stent.cancel(gen_random_uuid())",
         "SELECT stent.sql_dispatch('echo', '[]', '{}')",

@@ -105,6 +105,8 @@ impl Pair {
                     version: Some("2".into()),
                     max_concurrent: Some(3),
                     max_concurrent_per_key: Some(2),
+                    rate: None,
+                    rate_per_key: None,
                     cached: true,
                     cache_ttl: Some(std::time::Duration::from_secs(11)),
                     idempotent: true,

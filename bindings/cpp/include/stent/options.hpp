@@ -54,6 +54,13 @@ struct retry_policy : detail::options<retry_policy> {
     STENT_OPTION(retry_policy, retry_children, bool)
 };
 
+// A bucket of tokens, of which each start takes one.
+struct rate : detail::options<rate> {
+    STENT_OPTION(rate, limit, int)
+    STENT_OPTION(rate, period, duration)
+    STENT_OPTION(rate, burst, int)
+};
+
 struct dispatch_options : detail::options<dispatch_options> {
     STENT_OPTION(dispatch_options, id, std::string)
     STENT_OPTION(dispatch_options, kwargs, json)
@@ -106,6 +113,8 @@ struct function_options : detail::options<function_options> {
     STENT_OPTION(function_options, version, std::string)
     STENT_OPTION(function_options, max_concurrent, int)
     STENT_OPTION(function_options, max_concurrent_per_key, int)
+    STENT_OPTION(function_options, rate, stent::rate)
+    STENT_OPTION(function_options, rate_per_key, stent::rate)
     STENT_OPTION(function_options, cached, bool)
     STENT_OPTION(function_options, cache_ttl, duration)
     STENT_OPTION(function_options, idempotent, bool)

@@ -77,7 +77,18 @@ class DispatchOptions(TypedDict, total=False):
     cache_ttl: Duration | None
     "How long a result is kept; null: for ever."
     concurrency_key: str | None
-    "Of the calls of a function with the same key no more run at once than its max_concurrent_per_key; where it has none, the key limits nothing."
+    "Of the calls of a function with the same key no more run at once than its max_concurrent_per_key, nor start more often than its rate_per_key; where it has neither, the key limits nothing."
+
+
+class Rate(TypedDict, total=False):
+    """A bucket of tokens, of which each start takes one. It fills evenly, and is full at first."""
+
+    limit: int | None
+    "This many tokens come in each period; at least 1."
+    period: Duration | None
+    "In which time they come, one after the other."
+    burst: int | None
+    "This many tokens it holds, so many may start at once; at least 1."
 
 
 class DispatchRequest(TypedDict):
@@ -119,7 +130,7 @@ class CallOptions(TypedDict, total=False):
     cache_ttl: Duration | None
     "How long a result is kept; null: for ever."
     concurrency_key: str | None
-    "Of the calls of a function with the same key no more run at once than its max_concurrent_per_key; where it has none, the key limits nothing."
+    "Of the calls of a function with the same key no more run at once than its max_concurrent_per_key, nor start more often than its rate_per_key; where it has neither, the key limits nothing."
 
 
 class FunctionOptions(TypedDict, total=False):
@@ -141,6 +152,10 @@ class FunctionOptions(TypedDict, total=False):
     "At most this many run at once, in all workers; null: no limit."
     max_concurrent_per_key: int | None
     "At most this many run at once of the calls with one concurrency_key, in all workers; null: no limit. Calls without a key are not limited by it."
+    rate: Rate | None
+    "How often its attempts may start, in all workers; null: as often as there are some. What goes on after a wait is no start."
+    rate_per_key: Rate | None
+    "The same for the calls with one concurrency_key; null: as often as there are some."
     cached: bool | None
     "Take the result of an earlier call with the same arguments, and keep this one's."
     cache_ttl: Duration | None

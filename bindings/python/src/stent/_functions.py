@@ -189,7 +189,7 @@ def activity(
 
     It may be `async def` (it runs on the event loop) or `def` (it runs on a thread). `name` is what it is called by
     (default: its own name); the options are those of a function: queue, tags, priority, retry_policy, timeout,
-    version, max_concurrent, max_concurrent_per_key, cached, cache_ttl, idempotent, cleanup.
+    version, max_concurrent, max_concurrent_per_key, rate, rate_per_key, cached, cache_ttl, idempotent, cleanup.
     """
     return _ActivityDecorator(name, options) if body is None else Activity(body, name, options)
 

@@ -26,6 +26,7 @@ fn every_status_of_the_library_is_one_of_ours() {
 #[test]
 fn every_option_of_the_library_is_a_method() {
     let known: BTreeMap<&str, &[&str]> = BTreeMap::from([
+        ("rate", Rate::NAMES),
         ("retry_policy", RetryPolicy::NAMES),
         ("dispatch", DispatchOptions::NAMES),
         // Of dispatch_many, which takes them apart.

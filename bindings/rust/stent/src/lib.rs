@@ -44,7 +44,7 @@ pub use library::{Level, LogLine, configure, describe, set_log_handler, shutdown
 pub use ops::{AnyOp, Op};
 pub use options::{
     BackfillOptions, CallOptions, CheckOptions, CleanupOptions, ConfigureOptions, CustomOptions, DeadLetterFilter,
-    DeclareOptions, DispatchOptions, ExecutionFilter, FunctionOptions, LogOptions, PauseOptions, RetryPolicy, Schedule,
+    DeclareOptions, DispatchOptions, ExecutionFilter, FunctionOptions, LogOptions, PauseOptions, Rate, RetryPolicy, Schedule,
     ScheduleFilter, SchedulePauseOptions, SignalOptions, SqliteOptions, StatsOptions, StepOptions, TriggerOptions,
     UnpauseOptions, WaitSignalOptions, WorkerOptions,
 };

@@ -63,6 +63,18 @@ options! {
 }
 
 options! {
+    /// A bucket of tokens, of which each start takes one. It fills evenly, and is full at first.
+    Rate {
+        /// This many tokens come in each period; at least 1.
+        limit: u32,
+        /// In which time they come, one after the other.
+        period: Span,
+        /// This many tokens it holds, so many may start at once; at least 1.
+        burst: u32,
+    }
+}
+
+options! {
     /// How an execution is started.
     DispatchOptions {
         /// The execution's id, a UUID. An id that exists is a conflict.
@@ -153,6 +165,10 @@ options! {
         max_concurrent: u32,
         /// At most this many run at once of the calls with one `concurrency_key`, in all workers.
         max_concurrent_per_key: u32,
+        /// How often its attempts may start, in all workers.
+        rate: Rate,
+        /// The same for the calls with one `concurrency_key`.
+        rate_per_key: Rate,
         /// Take the result of an earlier call with the same arguments, and keep this one's.
         cached: bool,
         /// How long a result is kept.

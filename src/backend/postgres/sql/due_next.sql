@@ -44,7 +44,7 @@ SELECT
     nullif(least(due.execution, now() - interval '2 seconds'), '-infinity') AS expiry_since
 FROM (
     SELECT
-        least(of.task, of.execution, of.cleanup, of.lease, of.schedule) AS at, of.task, of.execution, of.lease
+        least(of.task, of.execution, of.cleanup, of.lease, of.schedule, of.rate) AS at, of.task, of.execution, of.lease
     FROM (
         SELECT
             (
@@ -71,7 +71,12 @@ FROM (
                 ORDER BY e.cleanup_due
                 LIMIT 1
             ) AS cleanup,
-            (SELECT min(s.due_at) FROM schedules AS s WHERE s.due_at IS NOT NULL) AS schedule
+            (SELECT min(s.due_at) FROM schedules AS s WHERE s.due_at IS NOT NULL) AS schedule,
+            least(
+                (SELECT min(r.due_at) FROM rates AS r),
+                (SELECT min(k.due_at) FROM key_rates AS k WHERE k.due_at IS NOT NULL),
+                (SELECT min(b.due_at) FROM key_starts AS b)
+            ) AS rate
         OFFSET 0
     ) AS of
     OFFSET 0

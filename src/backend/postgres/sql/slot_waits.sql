@@ -3,7 +3,21 @@ SELECT
     (
         SELECT count(*) FROM tasks AS h
         WHERE h.step_name = t.step_name AND h.concurrency_key = t.concurrency_key AND h.slot = 1
-    ) AS held
+    ) + (
+        SELECT count(*) FROM tasks AS h
+        WHERE h.step_name = t.step_name AND h.concurrency_key = t.concurrency_key AND h.slot = 3
+    ) AS held,
+    CASE t.slot WHEN 0 THEN f.rate_per_key END AS rate,
+    least(
+        (
+            SELECT k.due_at FROM key_rates AS k
+            WHERE k.function = t.step_name AND k.concurrency_key = t.concurrency_key
+        ),
+        (
+            SELECT min(s.due_at) FROM key_starts AS s
+            WHERE s.function = t.step_name AND s.concurrency_key = t.concurrency_key
+        )
+    ) AS next_at
 FROM (
     SELECT a.id FROM tasks AS a WHERE a.execution_id = $1 AND a.root IS NULL
     UNION ALL
@@ -11,6 +25,6 @@ FROM (
 ) AS own
 JOIN tasks AS t ON t.id = own.id
 LEFT JOIN functions AS f ON f.name = t.step_name
-WHERE t.slot = 0
+WHERE t.slot IN (0, 2)
 ORDER BY t.created_at, t.id
 LIMIT $2

@@ -66,15 +66,15 @@ spans AS MATERIALIZED (
     SELECT p.lane, p.priority, p.since, true FROM places AS p WHERE p.below
 ),
 best AS (
-    SELECT t.lane, t.priority, t.created_at, t.id
+    SELECT t.lane, t.priority, t.created_at, t.id, t.fresh
     FROM (SELECT p.lane FROM places AS p GROUP BY p.lane ORDER BY p.lane) AS l
     CROSS JOIN LATERAL (
-        SELECT s.lane, r.priority, r.created_at, r.id
+        SELECT s.lane, r.priority, r.created_at, r.id, r.fresh
         FROM (SELECT s.* FROM spans AS s WHERE s.lane = l.lane ORDER BY s.priority DESC, s.below) AS s
         CROSS JOIN LATERAL (
-            SELECT a.priority, a.created_at, a.id
+            SELECT a.priority, a.created_at, a.id, a.fresh
             FROM (
-                SELECT t.priority, t.created_at, t.id
+                SELECT t.priority, t.created_at, t.id, t.started_at IS NULL AS fresh
                 FROM tasks AS t
                 WHERE NOT s.below AND t.lane = s.lane AND t.priority = s.priority AND t.created_at >= s.since
                     AND (
@@ -86,9 +86,9 @@ best AS (
                 LIMIT $6::bigint
             ) AS a
             UNION ALL
-            SELECT b.priority, b.created_at, b.id
+            SELECT b.priority, b.created_at, b.id, b.fresh
             FROM (
-                SELECT t.priority, t.created_at, t.id
+                SELECT t.priority, t.created_at, t.id, t.started_at IS NULL AS fresh
                 FROM tasks AS t
                 WHERE s.below AND t.lane = s.lane AND t.priority < s.priority
                     AND (
@@ -116,6 +116,6 @@ SELECT
         )
         FROM places AS p
     ) AS places,
-    b.lane, b.priority, b.created_at, b.id
+    b.lane, b.priority, b.created_at, b.id, b.fresh
 FROM (SELECT 1) AS always
 LEFT JOIN best AS b ON true

@@ -1,7 +1,7 @@
 SELECT
     t.id, t.execution_id, t.step_name, t.kind, t.parent_task_id, t.state, t.args, t.kwargs, t.retries, t.created_at,
     t.tags, t.priority, t.queue, t.retry_policy, t.result, t.error, t.started_at, t.completed_at, t.worker_id,
-    t.lease_expires_at, t.idempotency_key, t.scheduled_for, t.fence, t.step_key, t.lane IS NOT NULL OR coalesce(t.slot, 1) = 0 AS claimable,
+    t.lease_expires_at, t.idempotency_key, t.scheduled_for, t.fence, t.step_key, t.lane IS NOT NULL OR coalesce(t.slot, 1) IN (0, 2) AS claimable,
     t.due_at, t.deadline_at, t.timeout, t.run, t.ops, t.effects, t.op, t.arrival, t.opened, t.crashes, t.deaths,
     coalesce(t.snoozes, 0) AS snoozes, t.first_started_at, t.company, t.cleanup, t.parked, t.parked_version, t.joins, t.cache_key, t.cache_ttl, t.cache_hit, t.heartbeat,
     EXISTS (SELECT 1 FROM tasks AS j WHERE j.joins = t.id AND j.execution_id <> t.execution_id) AS joined,

@@ -1,18 +1,19 @@
 //! The protocol's claim: one task, chosen by filters in the call instead of by a registered worker.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::catalog::Lane;
 use super::super::database::Database;
 use super::super::lock::Lock;
+use super::super::rates::{self, Bucket};
 use super::super::rows;
 use super::super::statements::{EXECUTION_START, TASK_CLAIM_NEXT, TASKS_COUNT_RUNNING, TASKS_RELEASE_SCHEDULED};
 use super::super::store::Sql;
 use super::super::tx::Tx;
 use crate::backend::Response;
-use crate::model::{Result, Task, Timestamp, check_name};
+use crate::model::{Rate, Result, Task, Timestamp, check_name};
 
 /// Scheduled tasks released in one transaction.
 const RELEASED_MAX: i64 = 1_000;
@@ -41,6 +42,8 @@ struct Eligible {
     lanes: Vec<(Lane, Option<Lane>)>,
     /// The functions among them that have a limit.
     limited: Vec<String>,
+    /// The buckets of those that have a rate.
+    buckets: HashMap<String, Bucket>,
 }
 
 pub(super) async fn claim<D: Database>(store: &Sql<D>, wanted: Wanted) -> Result<Response> {
@@ -58,7 +61,7 @@ async fn attempt(tx: &mut Tx<'_>, wanted: Arc<Wanted>) -> Result<Answer> {
     if release_scheduled(tx, now).await? {
         return Ok(Answer::Again);
     }
-    let Eligible { lanes, limited } = eligible(tx, &wanted, now).await?;
+    let Eligible { lanes, limited, buckets } = eligible(tx, &wanted, now).await?;
     let mut call = TASK_CLAIM_NEXT.call();
     for (lane, route) in lanes {
         call.row().int(lane).int(route);
@@ -66,6 +69,11 @@ async fn attempt(tx: &mut Tx<'_>, wanted: Arc<Wanted>) -> Result<Answer> {
     call.lease(now).text(wanted.worker_id.as_str()).lease(now.after(wanted.lease)).texts(limited);
     let Some(row) = tx.find(&call).await? else { return Ok(Answer::Claimed(None)) };
     let task = rows::task(&row)?;
+    let rate = tx.catalog.function(&task.step_name).and_then(|options| options.rate.clone());
+    if let Some(rate) = rate.filter(|_| task.started_at == Some(now)) {
+        let bucket = buckets.get(&task.step_name).copied().unwrap_or_default();
+        rates::count(tx, &[(&task.step_name, &rate, bucket, 1)]).await?;
+    }
     tx.change(EXECUTION_START.call().id(task.execution_id).time(now)).await?;
     if let Some(expires_at) = task.lease_expires_at {
         tx.hint_due(expires_at);
@@ -102,20 +110,29 @@ async fn eligible(tx: &mut Tx<'_>, wanted: &Wanted, now: Timestamp) -> Result<El
     }
     let mut limited: Vec<String> = limits.keys().cloned().collect();
     limited.sort_unstable();
-    let locks: Vec<Lock<'_>> = limited.iter().map(|function| Lock::Limit(function)).collect();
+    let rate = |function: &String| tx.catalog.function(function).and_then(|options| options.rate.clone());
+    let rated: BTreeMap<String, Rate> =
+        routes.iter().filter_map(|(function, _)| Some((function.clone(), rate(function)?))).collect();
+    let counted: BTreeSet<&String> = limited.iter().chain(rated.keys()).collect();
+    let locks: Vec<Lock<'_>> = counted.into_iter().map(|function| Lock::Limit(function)).collect();
     tx.lock(&locks).await?;
+    let buckets = rates::read(tx, rated.keys().cloned().collect()).await?;
+    let waits = |function: &String| {
+        let bucket = buckets.get(function).copied().unwrap_or_default();
+        rated.get(function).is_some_and(|rate| rate.tokens(bucket.full_at, now) == 0)
+    };
     let running = count_running(tx, &limited, now).await?;
     let full = |function: &String| {
         limits.get(function).is_some_and(|limit| running.get(function).copied().unwrap_or(0) >= u64::from(*limit))
     };
-    let free = routes.iter().filter(|(function, _)| !full(function));
+    let free = routes.iter().filter(|(function, _)| !full(function) && !waits(function));
     let mut lanes: Vec<(Lane, Option<Lane>)> = free.map(|(_, lane)| (*lane, Some(*lane))).collect();
     if let Some(own) = tx.catalog.worker_lane(&wanted.worker_id)
         && !lanes.is_empty()
     {
         lanes.push((own, None));
     }
-    Ok(Eligible { lanes, limited })
+    Ok(Eligible { lanes, limited, buckets })
 }
 
 async fn count_running(tx: &mut Tx<'_>, functions: &[String], now: Timestamp) -> Result<HashMap<String, u64>> {

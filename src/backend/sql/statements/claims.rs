@@ -28,13 +28,13 @@ statements! {
 
     /// The best tasks of these lanes, best first: `each` of a lane at most, and so many of all.
     TASKS_BEST "tasks_best" "look for the best" with (lanes: Ints, each: Int, count: Int, now: Due)
-        gives (lane: Int, priority: Int, created_at: Time, id: Id)
+        gives (lane: Int, priority: Int, created_at: Time, id: Id, fresh: Flag)
         postgres needs not "it has a text of its own, which begins where the living are";
 
     /// The same, from these places on, as in [`TASKS_CLAIM_FROM`]; also where there are none.
     TASKS_BEST_FROM "tasks_best_from" "look for the best"
         rows (lane: Int, seen: Int, priority: Int, since: Time) with (running: Ints, each: Int, count: Int, now: Due)
-        gives (snapshot: Text, own: Int, places: Text, lane: Int, priority: Int, created_at: Time, id: Id)
+        gives (snapshot: Text, own: Int, places: Text, lane: Int, priority: Int, created_at: Time, id: Id, fresh: Flag)
         sqlite needs not "no dead entries are in the way of its one writer";
 
     /// Gives slots of keys that this transaction has freed to those who wait for them; else it does so at its end.
@@ -44,6 +44,13 @@ statements! {
     /// Counts the valid leases on tasks of functions with a limit.
     TASKS_COUNT_LIMITED "tasks_count_limited" "count limited functions' tasks" with (functions: Texts, now: Lease)
         gives (step_name: Text, count: Int);
+
+    /// The buckets of these names, as far as there are some.
+    RATES_READ "rates_read" "read rates" with (kind: Text, names: Texts) gives (name: Text, full_at: Time, due_at: Time);
+
+    RATES_PUT "rates_put" "count starts" rows (name: Text, full_at: Time, due_at: Time) with (kind: Text);
+
+    RATE_DELETE "rate_delete" "forget a rate" with (kind: Text, name: Text);
 
     EXECUTIONS_START "executions_start" "start executions" rows (id: Id) with (now: Time)
         postgres needs not "a claim of the root tells it";

@@ -22,6 +22,16 @@ statements! {
         company: Int, retry_policy: Text, worker_id: Text, execution_state: Text,
     );
 
+    /// Their next tokens are there.
+    RATES_DUE "rates_due" "find rates that have tokens again" with (now: Time);
+
+    /// Keys of which there may be tokens again.
+    KEYS_DUE "keys_due" "find keys that have tokens again" with (now: Time, limit: Int)
+        gives (function: Text, concurrency_key: Text);
+
+    /// Their slots and tokens are given to those who wait: at once, or by [`SLOTS_SETTLE`].
+    SLOTS_FILL "slots_fill" "look at keys" rows (function: Text, concurrency_key: Text);
+
     TASKS_READY "tasks_ready" "let due tasks be claimed" rows (id: Id) with (now: Time);
 
     /// Pending again, under a new fence.

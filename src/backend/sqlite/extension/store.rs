@@ -7,7 +7,7 @@ use crate::backend::sqlite::error;
 use crate::model::{Error, Result};
 
 /// The tables that the migrations make; a test compares.
-const TABLES: [&str; 23] = [
+const TABLES: [&str; 27] = [
     "boots",
     "cache",
     "catalog",
@@ -18,13 +18,17 @@ const TABLES: [&str; 23] = [
     "executions",
     "functions",
     "idempotency",
+    "key_rates",
     "moves",
     "pauses",
+    "rates",
     "routes",
     "schedule_ticks",
     "schedules",
     "signals",
+    "slots_to_count",
     "slots_to_fill",
+    "slots_to_give",
     "slots_to_share",
     "stent_schema",
     "tasks",

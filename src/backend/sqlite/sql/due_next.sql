@@ -35,6 +35,10 @@ SELECT
             ) - ?4
             UNION ALL
             SELECT (SELECT min(s.due_at) FROM schedules AS s WHERE s.due_at IS NOT NULL) - ?2
+            UNION ALL
+            SELECT (SELECT min(r.due_at) FROM rates AS r) - ?2
+            UNION ALL
+            SELECT (SELECT min(k.due_at) FROM key_rates AS k WHERE k.due_at IS NOT NULL) - ?2
         ) AS due
     ) AS wait,
     EXISTS (SELECT 1 FROM executions AS e WHERE e.state = 'cancelling')

@@ -39,16 +39,16 @@ SELECT 'broken_schedule', p.name, 1, NULL, NULL, p.updated_at
 FROM schedules AS p
 WHERE p.trouble IS NOT NULL
 UNION ALL
--- keys of which a slot is free while somebody waits for one
-SELECT 'unshared', k.step_name, count(*), NULL, NULL, NULL
+-- keys of which a slot is free while somebody waits for one, and for no token
+SELECT 'unshared', k.step_name, count(DISTINCT k.concurrency_key), NULL, NULL, NULL
 FROM (
-    SELECT DISTINCT t.step_name, t.concurrency_key FROM tasks AS t INDEXED BY tasks_slots WHERE t.slot = 0
+    SELECT DISTINCT t.step_name, t.concurrency_key, t.slot FROM tasks AS t INDEXED BY tasks_slots WHERE t.slot IN (0, 2)
 ) AS k
 LEFT JOIN functions AS f ON f.name = k.step_name
-WHERE f.max_concurrent_per_key IS NULL OR f.max_concurrent_per_key > (
+WHERE (k.slot = 2 OR f.key_interval IS NULL) AND (f.max_concurrent_per_key IS NULL OR f.max_concurrent_per_key > (
     SELECT count(*) FROM tasks AS h INDEXED BY tasks_slots
-    WHERE h.step_name = k.step_name AND h.concurrency_key = k.concurrency_key AND h.slot = 1
-)
+    WHERE h.step_name = k.step_name AND h.concurrency_key = k.concurrency_key AND h.slot IN (1, 3)
+))
 GROUP BY k.step_name
 UNION ALL
 SELECT 'ending', NULL, count(*), NULL, NULL, NULL

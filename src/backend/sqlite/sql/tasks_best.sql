@@ -1,5 +1,5 @@
 -- of each lane so many, of all of them together so many
-SELECT c.lane, c.priority, c.created_at, c.id
+SELECT c.lane, c.priority, c.created_at, c.id, c.started_at IS NULL AS fresh
 FROM json_each(?1) AS l
 CROSS JOIN tasks AS c ON c.rowid IN (
     SELECT t.rowid

@@ -2,7 +2,7 @@ UPDATE tasks
 SET state = 'pending',
     -- tasks of functions with a limit go to the lane of their route, where the limit is checked; so do paused ones
     lane = CASE
-        WHEN EXISTS (SELECT 1 FROM functions AS f WHERE f.name = tasks.step_name AND f.max_concurrent IS NOT NULL) THEN route
+        WHEN EXISTS (SELECT 1 FROM functions AS f WHERE f.name = tasks.step_name AND coalesce(f.max_concurrent, f.rate, f.rate_per_key) IS NOT NULL) THEN route
         WHEN route IN (SELECT value FROM json_each(?7)) THEN route
         ELSE ?3
     END,

@@ -1,0 +1,1 @@
+UPDATE rates SET due_at = NULL WHERE due_at <= ?1

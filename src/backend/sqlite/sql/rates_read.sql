@@ -1,0 +1,1 @@
+SELECT r.name, r.full_at, r.due_at FROM rates AS r WHERE r.kind = ?1 AND r.name IN (SELECT value FROM json_each(?2))

@@ -1,0 +1,1 @@
+INSERT INTO slots_to_fill (function, concurrency_key) VALUES (?1, ?2)
