@@ -75,3 +75,11 @@ fn go_dispatches_with_the_sqlite_that_it_has_compiled_in() {
     let said = run(go.env("CGO_ENABLED", "1").env("GOFLAGS", ""));
     assert!(said.ends_with("good\n"), "{said}");
 }
+
+#[test]
+fn python_s_own_transactions_record_steps() {
+    let store = Store::new();
+    let said = run(Command::new(python()).arg(programs().join("steps.py")).arg(&store.path).arg(extension()));
+    assert!(said.ends_with("good\n"), "{said}");
+    assert_eq!(Host::plain(&store.path).one("PRAGMA integrity_check"), "ok");
+}
