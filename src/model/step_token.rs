@@ -101,7 +101,8 @@ mod tests {
     fn nothing_else_is_one() {
         let text = token().to_string();
         let cut = &text[..text.len() - 1];
-        let others = ["", "1", "..", cut, &text.replacen('1', "2", 1), &format!("{text}.aa"), &text.replace(".3.", ".-3.")];
+        let others =
+            ["", "1", "..", cut, &text.replacen('1', "2", 1), &format!("{text}.aa"), &text.replace(".3.", ".-3.")];
         for other in others {
             assert!(other.parse::<StepToken>().is_err(), "{other}");
         }

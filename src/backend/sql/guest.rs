@@ -1,7 +1,7 @@
 //! What others may ask for within a transaction of their own.
 
-use super::tx::Tx;
 use super::statements::TASKS_EXISTING;
+use super::tx::Tx;
 use super::{advance, cancel, dispatch, signals};
 use crate::backend::{Commands, Held, NewExecution, NewSignal, Outcome, Spawn, SpawnKind, Transition, Verdict};
 use crate::model::{Error, Id, Payload, Result, Status, StepToken};
@@ -32,7 +32,9 @@ pub(in crate::backend) async fn run(tx: &mut Tx<'_>, asked: &Asked) -> Result<Op
 async fn record(tx: &mut Tx<'_>, token: &StepToken, result: &Payload) -> Result<()> {
     let StepToken { task, execution, fence, op, id, started_at, ref key, ref name } = *token;
     if tx.find(&TASKS_EXISTING.call().ids([id])).await?.is_some() {
-        return Err(Error::conflict(format!("record_step: step {name} ({key}) is recorded already")).with("key", &**key));
+        return Err(
+            Error::conflict(format!("record_step: step {name} ({key}) is recorded already")).with("key", &**key)
+        );
     }
     tx.aside = true;
     let what = SpawnKind::Step { started_at, outcome: Ok(result.clone()) };

@@ -241,11 +241,7 @@ impl TaskCore {
     }
 
     /// Hands the step's end over, which is recorded.
-    pub(super) fn hear_of_step<'a>(
-        self: &'a Arc<Self>,
-        mut state: MutexGuard<'a, State>,
-        op: Op,
-    ) -> Result<()> {
+    pub(super) fn hear_of_step<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>, op: Op) -> Result<()> {
         // A commit that was repeated, because its answer was lost, does not say when the step arrived. The journal does.
         while state.machine(&self.claimed).poll(&[op], WaitMode::All)? == Poll::NeedNews {
             state = self.load_news(state)?;

@@ -1,8 +1,8 @@
 //! Steps that a handler's own transaction records: what it does and the record are there together, once.
 
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use stent::executor::{Task, Worker};
@@ -166,7 +166,10 @@ fn who_has_lost_the_task_records_nothing() {
                     if late {
                         client.say(&record(token)).await;
                     }
-                    Client::of(&place).await.say("UPDATE stent.tasks SET fence = fence + 1, lease_expires_at = now()").await;
+                    Client::of(&place)
+                        .await
+                        .say("UPDATE stent.tasks SET fence = fence + 1, lease_expires_at = now()")
+                        .await;
                 });
                 let (state, detail) = LOST;
                 let then = if late { "COMMIT".to_owned() } else { record(token) };
@@ -357,7 +360,12 @@ fn a_role_that_may_record_steps_can_do_nothing_else() {
             let call = format!("SELECT stent.record_step('{token}', '1')");
             assert_eq!(runtime.block_on(app.run(&call)).unwrap_err().state, "42501");
             runtime.block_on(owner.say(&format!("GRANT EXECUTE ON FUNCTION stent.record_step(text, text) TO {role}")));
-            for sql in ["SELECT stent.sql_record_step('', '1')", "SELECT stent.dispatch('pay')", "DELETE FROM stent.tasks", "TABLE stent.requests"] {
+            for sql in [
+                "SELECT stent.sql_record_step('', '1')",
+                "SELECT stent.dispatch('pay')",
+                "DELETE FROM stent.tasks",
+                "TABLE stent.requests",
+            ] {
                 assert_eq!(runtime.block_on(app.run(sql)).unwrap_err().state, "42501", "{sql}");
             }
             runtime.block_on(app.say(&call));

@@ -148,12 +148,7 @@ class DurableContext(TaskContext):
         op, token = ffi.new("uint32_t *"), ffi.new("char **")
         options = None if key is None else _json.dumps_options({"key": key})
         self._do(lib.stent_task_transaction_begin, utf8(name), utf8(options), op, token)
-        if token[0] == ffi.NULL:
-            return op[0], None
-        try:
-            return op[0], ffi.string(token[0]).decode()
-        finally:
-            lib.stent_free(token[0])
+        return op[0], None if token[0] == ffi.NULL else take_text(token[0])
 
     def _spawn_sleep(self, duration: Any) -> int:
         return self._started(lib.stent_task_spawn_sleep, utf8(_json.duration(duration)))
