@@ -1,12 +1,11 @@
-"""A step in a transaction of the program's own, on either kind of handler: its rows and its record are there together."""
+"""A step in a transaction of the program's own, on either kind of handler: its rows and its record are there together. Here on
+PostgreSQL; on SQLite it is tests/sqlite_extension, as not every Python's sqlite3 loads extensions.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,8 +14,7 @@ import pytest
 import stent
 from stent import sync
 
-LIBRARY = str(Path(os.environ["STENT_LIB_DIR"]) / "libstent.so")
-
+pytestmark = pytest.mark.parametrize("store", ["postgres"], indirect=True)
 
 class Bank:
     """A store with a table of the program's own, and the program's own connections to it."""
@@ -26,16 +24,11 @@ class Bank:
         sync.Executor(self.store).close()
         self.server, _, options = store.partition("?")
         self.schema = options.partition("schema=")[2].partition("&")[0]
-        self.table = f"{self.schema}.transfers" if self.schema else "transfers"
+        self.table = f"{self.schema}.transfers"
         self.run(f"CREATE TABLE {self.table} (amount INTEGER)")
 
-    def connect(self) -> Any:
-        if self.schema:
-            return psycopg.connect(self.server)
-        connection = sqlite3.connect(self.store, timeout=60, check_same_thread=False)
-        connection.enable_load_extension(True)
-        connection.execute("SELECT load_extension(?, 'stent_sqlite_init')", [LIBRARY])
-        return connection
+    def connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(self.server)
 
     def run(self, sql: str) -> Any:
         with contextlib.closing(self.connect()) as connection:
@@ -73,7 +66,6 @@ def withdraw(ctx: sync.Context, account: int, amount: int) -> int:
     return left
 
 
-@pytest.mark.parametrize("store", ["postgres"], indirect=True)
 def test_the_pages_function(bank: Bank) -> None:
     global server, schema
     server, schema = f"{bank.server}?options=-csearch_path%3D{bank.schema}", bank.schema
