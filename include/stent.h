@@ -1563,6 +1563,45 @@ STENT_API stent_status stent_task_heartbeat(stent_task *task, const char *detail
 STENT_API stent_status stent_task_log(stent_task *task, int32_t level, const char *message, stent_error **error);
 
 /* =====================================================================================================================
+ * Steps that run in a transaction of the handler's own, with their record.
+ */
+
+/**
+ * Begins a step that runs in a transaction of the handler's own, on the store's database, by a connection and driver of
+ * its own: the step's record is written in it, so what it does there is done exactly once. `*token` NULL: it is recorded
+ * already; take its result by stent_task_result(op). Else begin the transaction, do the work, say
+ * `SELECT stent.record_step(token, result)` in it as its last statement (PostgreSQL, in the store's schema; on SQLite the
+ * extension's `stent_record_step(token, result)`; the result is JSON), commit, and call stent_task_transaction_end,
+ * whatever became of it. `*token` is text, to be freed with stent_free. options: key; NULL for none. docs/sql.md and
+ * docs/sql-sqlite.md show it.
+ *
+ * Any thread that may block. Statuses as for stent_task_call; STENT_E_UNSUPPORTED: the store is one that the user
+ * writes.
+ */
+STENT_NODISCARD STENT_API
+stent_status stent_task_transaction_begin(stent_task *task,
+                                          const char *name,
+                                          const char *options,
+                                          uint32_t *op,
+                                          char **token,
+                                          stent_error **error);
+
+/**
+ * Ends a step whose transaction is over: committed, rolled back, or nobody knows. The store is asked: where it has the
+ * step's record, the step has completed with it. Else the step ends with `failure` (NULL: one of type "NotRecorded"), as
+ * by stent_task_step_end, and a commit that is still on its way fails. Which it is stent_task_result(op) tells; a
+ * poller's task hears it from the "op" event that it asked for by stent_task_notify.
+ *
+ * Any thread that may block. Statuses as for stent_task_call; STENT_E_LEASE_LOST: nothing is recorded but what the
+ * transaction has.
+ */
+STENT_NODISCARD STENT_API
+stent_status stent_task_transaction_end(stent_task *task,
+                                        uint32_t op,
+                                        const char *failure,
+                                        stent_error **error);
+
+/* =====================================================================================================================
  * Tasks' texts with their lengths, for hosts that know them, and for payloads of many MiB. What goes in needs no NUL at its
  * end, and what comes out has one all the same.
  */
@@ -1814,8 +1853,8 @@ STENT_API void stent_event_free(stent_event *event);
  */
 
 /**
- * Adds stent_dispatch, stent_signal and stent_cancel to a connection of another SQLite than the library's: what loads
- * extensions there calls it, as SELECT load_extension('libstent', 'stent_sqlite_init') does, and a program that links both may
+ * Adds stent_dispatch, stent_signal, stent_cancel and stent_record_step to a connection of another SQLite than the
+ * library's: what loads extensions there calls it, as SELECT load_extension('libstent', 'stent_sqlite_init') does, and a program that links both may
  * give it to sqlite3_auto_extension. The functions run in the connection's own transaction, on a store's file (docs/sql-sqlite.md).
  *
  * It is SQLite's kind of function: db is its connection, and routines its table of functions; what is returned is a code of

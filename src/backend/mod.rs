@@ -42,6 +42,11 @@ pub trait Backend: Send + Sync + 'static {
         true
     }
 
+    /// May a handler's own transaction on the same database record a step (`record_step`)?
+    fn records_in_transactions(&self) -> bool {
+        false
+    }
+
     /// How many transactions of one worker it works on at once: one, where others would only wait for it.
     fn writers(&self) -> usize {
         1

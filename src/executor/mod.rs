@@ -47,7 +47,7 @@ pub use registry::{BatchHandler, Handler};
 pub use series::{OTHERS, SERIES_MAX, SeriesValues};
 pub use stats::Stats;
 pub use status::{WorkerState, WorkerStatus};
-pub use task::{Task, TaskInfo};
+pub use task::{Task, TaskInfo, TransactionBegun};
 pub use trace::{Span, SpanId, SpanTrouble, SpanValue, TraceId, Tracer};
 pub use worker::{Worker, on_handler_thread};
 

@@ -9,10 +9,10 @@ use crate::backend::NewSignal;
 use crate::backend::sqlite::extension::{Asked, Body, Call, Host, message, run};
 use crate::codec::{self, CanonicalJson};
 use crate::executor::{check_signal, new_execution};
-use crate::model::{Error, Id, Payload, Result, error_text};
+use crate::model::{Error, Id, Payload, Result, check_size, error_text};
 
-/// Adds stent_dispatch, stent_signal and stent_cancel to a connection of another SQLite than the library's: what loads
-/// extensions there calls it, as SELECT load_extension('libstent', 'stent_sqlite_init') does, and a program that links both may
+/// Adds stent_dispatch, stent_signal, stent_cancel and stent_record_step to a connection of another SQLite than the
+/// library's: what loads extensions there calls it, as SELECT load_extension('libstent', 'stent_sqlite_init') does, and a program that links both may
 /// give it to sqlite3_auto_extension. The functions run in the connection's own transaction, on a store's file (docs/sql-sqlite.md).
 ///
 /// It is SQLite's kind of function: db is its connection, and routines its table of functions; what is returned is a code of
@@ -33,10 +33,11 @@ pub unsafe extern "C" fn stent_sqlite_init(db: *mut c_void, message: *mut *mut c
 }
 
 /// Each with the numbers of arguments that it may have: SQLite refuses any other.
-const FUNCTIONS: [(&CStr, &[c_int], Body); 3] = [
+const FUNCTIONS: [(&CStr, &[c_int], Body); 4] = [
     (c"stent_dispatch", &[1, 2, 3], |call| contained(call, dispatch)),
     (c"stent_signal", &[2, 3, 4], |call| contained(call, signal)),
     (c"stent_cancel", &[1, 2], |call| contained(call, cancel)),
+    (c"stent_record_step", &[1, 2], |call| contained(call, record_step)),
 ];
 
 fn add_functions(host: &Host) -> Result<()> {
@@ -103,4 +104,12 @@ fn signal(call: &Call<'_>) -> Result<Option<Id>> {
 fn cancel(call: &Call<'_>) -> Result<Option<Id>> {
     let (execution, reason) = (execution(call)?, optional(call, 1, "reason")?);
     run(call, &Asked::Cancel(execution, reason.map(str::to_owned).map(error_text)))
+}
+
+/// `stent_record_step(token, result)`
+fn record_step(call: &Call<'_>) -> Result<Option<Id>> {
+    let (token, result) = (text(call, 0, "token")?.parse()?, optional(call, 1, "result")?);
+    let result = result.map_or_else(|| Ok(Payload::null()), |text| codec::value_from_text("result", text))?;
+    check_size("result", &result)?;
+    run(call, &Asked::Record(Box::new(token), result))
 }

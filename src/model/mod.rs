@@ -20,6 +20,7 @@ mod retry_header;
 mod schedule;
 mod secrets;
 mod state;
+mod step_token;
 mod time;
 mod wire;
 
@@ -43,5 +44,6 @@ pub use schedule::{
 };
 pub use secrets::{brief, masked, shown};
 pub use state::{ExecutionState, TaskKind, TaskState};
+pub use step_token::StepToken;
 pub use time::Timestamp;
 pub use wire::{digest, ended};

@@ -81,6 +81,8 @@ static void null_task(void) {
     EXPECT(STENT_E_INVALID, stent_task_wait_signal(NULL, "s", NULL, &text, ERROR));
     EXPECT(STENT_E_INVALID, stent_task_step_begin(NULL, "s", NULL, &op, &recorded, ERROR));
     EXPECT(STENT_E_INVALID, stent_task_step_end(NULL, 1, NULL, NULL, ERROR));
+    EXPECT(STENT_E_INVALID, stent_task_transaction_begin(NULL, "s", NULL, &op, &text, ERROR));
+    EXPECT(STENT_E_INVALID, stent_task_transaction_end(NULL, 1, NULL, ERROR));
     EXPECT(STENT_E_INVALID, stent_task_spawn_call(NULL, "f", NULL, NULL, &op, ERROR));
     EXPECT(STENT_E_INVALID, stent_task_spawn_sleep(NULL, "1s", &op, ERROR));
     EXPECT(STENT_E_INVALID, stent_task_spawn_wait_signal(NULL, "s", NULL, &op, ERROR));

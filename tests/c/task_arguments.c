@@ -22,6 +22,12 @@ static void no_text(stent_task *task) {
     SAYS("op is NULL");
     EXPECT(STENT_E_INVALID, stent_task_step_begin(task, "s", NULL, &op, NULL, ERROR));
     SAYS("recorded is NULL");
+    char *token = NULL;
+    EXPECT(STENT_E_INVALID, stent_task_transaction_begin(task, NULL, NULL, &op, &token, ERROR));
+    EXPECT(STENT_E_INVALID, stent_task_transaction_begin(task, "s", NULL, NULL, &token, ERROR));
+    SAYS("op is NULL");
+    EXPECT(STENT_E_INVALID, stent_task_transaction_begin(task, "s", NULL, &op, NULL, ERROR));
+    SAYS("token is NULL");
     EXPECT(STENT_E_INVALID, stent_task_spawn_call(task, NULL, NULL, NULL, &op, ERROR));
     EXPECT(STENT_E_INVALID, stent_task_spawn_sleep(task, NULL, &op, ERROR));
     EXPECT(STENT_E_INVALID, stent_task_spawn_wait_signal(task, NULL, NULL, &op, ERROR));
@@ -88,6 +94,19 @@ static void wrong_operations(stent_task *task) {
     SAYS("NULL for the other");
     EXPECT(STENT_E_INVALID, stent_task_step_end(task, op, "one", NULL, ERROR));
     OK(stent_task_step_end(task, op, "1", NULL, ERROR));
+
+    char *token = NULL;
+    EXPECT(STENT_E_INVALID, stent_task_transaction_end(task, op, NULL, ERROR));
+    SAYS("no step with a transaction");
+    OK(stent_task_transaction_begin(task, "a transaction", NULL, &op, &token, ERROR));
+    CHECK(token != NULL && strncmp(token, "1.", 2) == 0);
+    stent_free(token);
+    EXPECT(STENT_E_INVALID, stent_task_step_end(task, op, "1", NULL, ERROR));
+    SAYS("stent_task_transaction_end");
+    EXPECT(STENT_E_INVALID, stent_task_transaction_end(task, op, "failure", ERROR));
+    OK(stent_task_transaction_end(task, op, NULL, ERROR));
+    EXPECT(STENT_E_FAILED, stent_task_result(task, op, NULL, ERROR));
+    SAYS("NotRecorded");
 }
 
 static stent_status clumsy(void *user_data, stent_task *task) {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use stent::model::Status;
+
 use crate::around::around;
 use crate::house::{House, until};
 
@@ -22,4 +24,24 @@ fn a_wait_for_what_nobody_has_registered_says_so() {
     until("it knows of the worker", || told().ends_with(said));
     house.on(worker.stop(None)).unwrap();
     until("it knows that it is gone", || told().ends_with("and none is running"));
+}
+
+/// Nobody but the store's own functions could record it in the handler's transaction.
+#[test]
+fn a_step_in_a_transaction_of_the_handler_s_own_is_refused() {
+    let house = House::with(|store| around(store, true));
+    house.function("pay", |task| {
+        let why = task.transaction_begin("charge", None).unwrap_err();
+        assert_eq!(why.status(), Status::Unsupported);
+        assert!(
+            why.message().ends_with("needs a store on SQLite or PostgreSQL, and this one is of kind custom"),
+            "{why}"
+        );
+        // It has not begun, and its name is free.
+        assert_eq!(task.step_begin("charge", None)?.op, 1);
+        task.step_end(1, Ok("1".into()))?;
+        task.complete("2".into())
+    });
+    let _worker = house.worker(1);
+    assert_eq!(house.run("pay", "[]").unwrap(), "2".into());
 }

@@ -30,15 +30,15 @@ fn python() -> PathBuf {
     )
 }
 
-/// With SQLAlchemy, in a virtual environment that is kept.
-fn with_sqlalchemy() -> PathBuf {
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sqlalchemy");
+/// With one more package, in a virtual environment that is kept.
+fn with(module: &str, package: &str) -> PathBuf {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(module);
     let python = place.join("bin/python");
-    let there =
-        || Command::new(&python).args(["-c", "import sqlalchemy"]).output().is_ok_and(|said| said.status.success());
+    let imports = format!("import {module}");
+    let there = || Command::new(&python).args(["-c", &imports]).output().is_ok_and(|said| said.status.success());
     if !there() {
         run(Command::new(self::python()).args(["-m", "venv", "--clear"]).arg(&place));
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "sqlalchemy==2.0.36"]));
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", package]));
     }
     python
 }
@@ -62,7 +62,10 @@ fn python_works_on_the_store_in_the_same_process() {
 #[test]
 fn sqlalchemy_dispatches_in_its_sessions() {
     let store = Store::new();
-    let said = run(Command::new(with_sqlalchemy()).arg(programs().join("orm.py")).arg(&store.path).arg(extension()));
+    let said = run(Command::new(with("sqlalchemy", "sqlalchemy==2.0.36"))
+        .arg(programs().join("orm.py"))
+        .arg(&store.path)
+        .arg(extension()));
     assert!(said.ends_with("good\n"), "{said}");
 }
 
@@ -73,5 +76,23 @@ fn go_dispatches_with_the_sqlite_that_it_has_compiled_in() {
     let mut go = Command::new("go");
     go.current_dir(programs().join("go")).args(["run", "-mod=readonly", "."]).arg(&store.path).arg(extension());
     let said = run(go.env("CGO_ENABLED", "1").env("GOFLAGS", ""));
+    assert!(said.ends_with("good\n"), "{said}");
+}
+
+#[test]
+fn python_s_own_transactions_record_steps() {
+    let store = Store::new();
+    let said = run(Command::new(python()).arg(programs().join("steps.py")).arg(&store.path).arg(extension()));
+    assert!(said.ends_with("good\n"), "{said}");
+    assert_eq!(Host::plain(&store.path).one("PRAGMA integrity_check"), "ok");
+}
+
+#[test]
+fn python_s_binding_has_a_helper_for_it() {
+    let store = Store::new();
+    let mut helper = Command::new(with("cffi", "cffi==1.17.1"));
+    helper.arg(programs().join("helper.py")).arg(&store.path).arg(extension());
+    helper.env("PYTHONPATH", root().join("bindings/python/src"));
+    let said = run(helper.env("STENT_LIB_DIR", Path::new(&extension()).parent().unwrap()));
     assert!(said.ends_with("good\n"), "{said}");
 }

@@ -36,7 +36,7 @@ const RULES: &[(&str, &str, How)] = &[
     ("docs/schedules.md", "c", Excerpt(&["tests/c"], "c")),
     ("docs/schedules.md", "json", By("src/codec/tests/document.rs")),
     ("docs/sql.md", "go", Excerpt(&["tests/postgres/plain_sql/drivers"], "go")),
-    ("docs/sql.md", "python", Excerpt(&["tests/postgres/plain_sql/drivers"], "py")),
+    ("docs/sql.md", "python", Excerpt(&["tests/postgres/plain_sql/drivers", "bindings/python/tests"], "py")),
     ("docs/sql.md", "sql", By("tests/postgres/plain_sql/page.rs")),
     ("docs/sql-sqlite.md", "go", Excerpt(&["tests/sqlite_extension/programs"], "go")),
     ("docs/sql-sqlite.md", "python", Excerpt(&["tests/sqlite_extension/programs"], "py")),

@@ -114,6 +114,8 @@ export const declarations = {
   taskStateSet: ["stent_task_state_set", "int32_t", "void *", "const char *", "const char *", "void *"],
   taskHeartbeat: ["stent_task_heartbeat", "int32_t", "void *", "const char *", "void *"],
   taskLog: ["stent_task_log", "int32_t", "void *", "int32_t", "const char *", "void *"],
+  taskTransactionBegin: ["stent_task_transaction_begin", "int32_t", "void *", "const char *", "const char *", "void *", "text_out", "void *"],
+  taskTransactionEnd: ["stent_task_transaction_end", "int32_t", "void *", "uint32_t", "const char *", "void *"],
   taskArgsN: ["stent_task_args_n", "const char *", "void *", "void *"],
   taskCallN: ["stent_task_call_n", "int32_t", "void *", "const char *", "const char *", "size_t", "const char *", "text_out", "void *", "void *"],
   taskSpawnCallN: ["stent_task_spawn_call_n", "int32_t", "void *", "const char *", "const char *", "size_t", "const char *", "void *", "void *"],

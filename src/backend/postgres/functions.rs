@@ -1,4 +1,4 @@
-//! Functions for plain SQL, in the store's own schema: `dispatch`, `signal` and `cancel`, in the caller's own transaction. Their
+//! Functions for plain SQL, in the store's own schema: `dispatch`, `signal`, `cancel` and `record_step`, in the caller's own transaction. Their
 //! texts are in `functions/`, and what they know of options is filled in from the tables that the library itself reads by.
 //! They are made anew whenever the store is opened by one who may act for the tables' owner, and they are of another library or
 //! another schema. What callers use keeps its parameters, with their names and types: grants are to these.
@@ -14,12 +14,13 @@ use super::pool::{SETTINGS, quoted};
 use crate::codec::option_fields;
 use crate::model::{DURATION_MAX, ERROR_TEXT_MAX, KeyReuse, NAME_MAX, PAYLOAD_MAX, Result, TAGS_MAX};
 
-const TEXTS: [&str; 5] = [
+const TEXTS: [&str; 6] = [
     include_str!("functions/1_json.sql"),
     include_str!("functions/2_options.sql"),
     include_str!("functions/3_dispatch.sql"),
     include_str!("functions/4_requests.sql"),
-    include_str!("functions/5_doors.sql"),
+    include_str!("functions/5_steps.sql"),
+    include_str!("functions/6_doors.sql"),
 ];
 
 /// Makes them, if they are not there as they should be and this user may. `lock` keeps others from the same.

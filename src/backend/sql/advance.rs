@@ -163,7 +163,8 @@ async fn move_tasks(tx: &mut Tx<'_>, transitions: &[Transition]) -> Result<HashS
             .int(commands.from.map(|from| i64::from(from.effects)))
             .int(commands.begun.map(i64::from))
             .made(line_of(outcome, tx.now))
-            .time(tx.now);
+            .time(tx.now)
+            .flag(tx.aside);
     }
     let found = tx.fetch(&call.by_id()).await?;
     for row in &found {

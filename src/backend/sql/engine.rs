@@ -93,6 +93,10 @@ impl<D: Database> Backend for Sql<D> {
         D::NAME
     }
 
+    fn records_in_transactions(&self) -> bool {
+        true
+    }
+
     fn writers(&self) -> usize {
         self.database.writers()
     }

@@ -68,6 +68,8 @@ pub(in crate::backend) struct Tx<'c> {
     hints: Hints,
     /// Something that it has written was due before it began.
     pub early: bool,
+    /// It is a step's own: what it records of a task is not the worker's.
+    pub aside: bool,
     /// It may have freed slots of keys.
     slots: bool,
     /// What its claims have learned of lanes.
@@ -90,6 +92,7 @@ impl<'c> Tx<'c> {
             again: false,
             hints: Hints::default(),
             early: false,
+            aside: false,
             slots: false,
             notes: Notes::default(),
         }

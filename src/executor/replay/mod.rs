@@ -194,6 +194,8 @@ impl Machine {
     pub fn go_on(&mut self, claimed: &Claimed, news: Vec<JournalEntry>) {
         self.fence = claimed.task.fence;
         self.claimed_at = claimed.claimed_at;
+        // What was recorded aside under the last claim counts from this one on.
+        self.pass.taken.ops = claimed.ops;
         self.absorb(news);
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::backend::{Cancel, Spawn, SpawnKind};
 use crate::model::{
-    CallOptions, Error, Failure, FunctionOptions, OPS_MAX, Op, Payload, Result, TaskKind, Timestamp, check_name,
-    child_id,
+    CallOptions, Error, Failure, FunctionOptions, Id, OPS_MAX, Op, Payload, Result, StepToken, TaskKind, Timestamp,
+    check_name, child_id,
 };
 
 use super::entry::{Cancelling, Entry, Request, Stage};
@@ -70,6 +70,18 @@ impl Machine {
             self.pass.position = self.pass.position.max(end.arrival);
         }
         Ok(StepBegun { op: found.op, recorded: !found.new })
+    }
+
+    /// By what its own transaction records a step that has begun.
+    pub fn step_token(&self, op: Op, execution: Id, started_at: Timestamp) -> Result<StepToken> {
+        let Entry { id, key, request, .. } = self.requested(op)?;
+        let (key, name) = (key.to_string(), request.name.clone());
+        Ok(StepToken { task: self.task, execution, fence: self.fence, op, id: *id, started_at, key, name })
+    }
+
+    /// Is its record in the journal, as far as that is loaded?
+    pub fn is_recorded(&self, op: Op) -> bool {
+        self.entries.get(&op).is_some_and(|entry| entry.stage == Stage::Recorded)
     }
 
     /// Stages the step with its outcome. It can be awaited when its commit is confirmed.

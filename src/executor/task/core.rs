@@ -1,6 +1,6 @@
 //! One lease of one task: the state that the handler's handles and the worker's loop share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
@@ -137,6 +137,8 @@ pub(super) struct State {
     pub(super) run_told: bool,
     pub(super) deadline: Option<AlarmKey>,
     pub(super) steps: HashMap<Op, Timestamp>,
+    /// Those of them that transactions of their own record.
+    pub(super) transactions: HashSet<Op>,
 }
 
 impl State {
@@ -182,6 +184,7 @@ impl TaskCore {
             run_told: false,
             deadline: None,
             steps: HashMap::new(),
+            transactions: HashSet::new(),
         };
         Arc::new(Self {
             claimed,

@@ -187,7 +187,15 @@ impl TaskCore {
     }
 
     fn step_begin(&self, name: &str, key: Option<&str>) -> Result<StepBegun> {
-        let mut state = self.open()?;
+        self.begin_step(self.open()?, name, key).map(|(begun, _)| begun)
+    }
+
+    pub(super) fn begin_step<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        name: &str,
+        key: Option<&str>,
+    ) -> Result<(StepBegun, MutexGuard<'a, State>)> {
         let begun = state.machine(&self.claimed).step_begin(name, key)?;
         if begun.recorded && state.polled.is_some() {
             // It is delivered in its turn, like all other operations.
@@ -196,7 +204,7 @@ impl TaskCore {
         } else {
             state.steps.insert(begun.op, self.store_time());
         }
-        Ok(begun)
+        Ok((begun, state))
     }
 
     fn step_end(self: &Arc<Self>, op: Op, outcome: Result<Payload, Failure>) -> Result<()> {
@@ -208,14 +216,32 @@ impl TaskCore {
             return Err(Error::invalid(format!("operation {op} is no step that was begun and is not recorded yet"))
                 .with("op", i64::from(op)));
         };
+        if state.transactions.contains(&op) {
+            return Err(Error::invalid(format!(
+                "operation {op} is a step that its own transaction records; end it by stent_task_transaction_end"
+            ))
+            .with("op", i64::from(op)));
+        }
         state.machine(&self.claimed).step_end(op, started_at, outcome)?;
+        if state.polled.is_some() {
+            self.send_step(state, op);
+            return Ok(());
+        }
+        state.steps.remove(&op);
+        self.hear_of_step(self.commit(state)?, op)
+    }
+
+    /// A poller's task: the step has ended, and is recorded behind its host's back.
+    pub(super) fn send_step(self: &Arc<Self>, mut state: MutexGuard<'_, State>, op: Op) {
         state.steps.remove(&op);
         if let Some(polled) = &mut state.polled {
             polled.urgent = true;
-            self.next_turn(state);
-            return Ok(());
         }
-        let mut state = self.commit(state)?;
+        self.next_turn(state);
+    }
+
+    /// Hands the step's end over, which is recorded.
+    pub(super) fn hear_of_step<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>, op: Op) -> Result<()> {
         // A commit that was repeated, because its answer was lost, does not say when the step arrived. The journal does.
         while state.machine(&self.claimed).poll(&[op], WaitMode::All)? == Poll::NeedNews {
             state = self.load_news(state)?;

@@ -11,6 +11,7 @@ mod refusals;
 mod says;
 mod spans;
 mod tells;
+mod transactions;
 mod turns;
 mod waiting;
 mod warm;
@@ -22,6 +23,7 @@ use serde::Serialize;
 
 pub(super) use self::core::{Alarm, AlarmKey, LeaseHolder, Polled, TaskCore, flag};
 pub(super) use self::spans::Ended;
+pub use self::transactions::TransactionBegun;
 pub(super) use self::warm::Warm;
 
 use self::coroutine::Coroutine;

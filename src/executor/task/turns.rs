@@ -307,7 +307,7 @@ impl TaskCore {
         );
     }
 
-    async fn journal_after(&self, after: u64) -> Result<Vec<JournalEntry>> {
+    pub(super) async fn journal_after(&self, after: u64) -> Result<Vec<JournalEntry>> {
         let request = JournalRequest { task: self.held.task, after };
         let mut loads = 0;
         loop {

@@ -5,6 +5,7 @@ mod fan_out;
 mod hosting;
 mod outcome;
 mod outside;
+mod transactions;
 mod with_lengths;
 
 use std::ffi::{CStr, CString, c_char};

@@ -5,6 +5,7 @@ mod page;
 
 mod rights;
 mod rows;
+mod steps;
 mod transactions;
 mod words;
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar, overload
 
-from . import _json
+from . import _json, _transactions
 from ._errors import CancelledError, Error, InvalidError
 from ._functions import Function, P, R, request
 from ._library import ffi, lib, utf8
@@ -30,6 +30,7 @@ class Run(Protocol):
     def group(self, ops: list[int]) -> Operation[Any]: ...
     def cancel_op(self, op: int) -> None: ...
     def begin_step(self, op: int, body: Callable[[], Any]) -> None: ...
+    def begin_transaction(self, op: int, body: Callable[[], Any]) -> None: ...
     def hears(self, outcome: Any) -> bool: ...
 
 
@@ -114,6 +115,20 @@ class Context(DurableContext):
         future = self._run.operation(op[0])
         if not recorded[0]:
             self._run.begin_step(op[0], body)
+        return future
+
+    def transaction(
+        self, name: str, connection: Any, body: Callable[[Any], T], *, key: str | None = None, schema: str = "stent"
+    ) -> asyncio.Future[T]:
+        """Runs `body(connection)` in a transaction of the connection's, once: the transaction has the step's record too, so
+        what the body does to the database is done exactly once. The connection is a DB-API's, on the store's database:
+        psycopg's, where the store is the schema `schema`, or `sqlite3`'s, with the extension loaded. `body` gives the
+        result; it neither commits nor rolls back, and runs on a thread.
+        """
+        op, token = self._begin_transaction(name, key)
+        future = self._run.operation(op)
+        if token is not None:
+            self._run.begin_transaction(op, lambda: _transactions.run(connection, body, token, schema))
         return future
 
     def _do(self, function: Any, *args: Any) -> int:

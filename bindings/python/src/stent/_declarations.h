@@ -127,6 +127,8 @@ stent_status stent_task_counter_add(stent_task *task, const char *name, const ch
 stent_status stent_task_state_set(stent_task *task, const char *key, const char *value, stent_error **error);
 stent_status stent_task_heartbeat(stent_task *task, const char *details, stent_error **error);
 stent_status stent_task_log(stent_task *task, int32_t level, const char *message, stent_error **error);
+stent_status stent_task_transaction_begin(stent_task *task, const char *name, const char *options, uint32_t *op, char **token, stent_error **error);
+stent_status stent_task_transaction_end(stent_task *task, uint32_t op, const char *failure, stent_error **error);
 const char *stent_task_args_n(stent_task *task, size_t *length);
 stent_status stent_task_call_n(stent_task *task, const char *function, const char *args, size_t args_length, const char *options, char **result, size_t *result_length, stent_error **error);
 stent_status stent_task_spawn_call_n(stent_task *task, const char *function, const char *args, size_t args_length, const char *options, uint32_t *op, stent_error **error);

@@ -42,6 +42,7 @@ class DurableRun:
         self._context = Context(self)
         self._tags: set[int] = set()
         self._steps: dict[int, asyncio.Task[tuple[Any, Any]]] = {}
+        self._transactions: set[int] = set()
         self._main: asyncio.Task[Any] | None = None
         self._knows = False
 
@@ -105,6 +106,11 @@ class DurableRun:
         # Not in the coroutine: one that is cancelled before its first step never comes to run.
         step.add_done_callback(lambda step: self._step_ended(op, step))
 
+    def begin_transaction(self, op: int, body: Callable[[], Any]) -> None:
+        """A step that its own transaction records: the store is asked whether it has."""
+        self._transactions.add(op)
+        self.begin_step(op, body)
+
     async def _step(self, body: Callable[[], Any]) -> tuple[Any, Any]:
         in_thread = self._poller.loop.run_in_executor
         try:
@@ -125,6 +131,10 @@ class DurableRun:
             return
         del self._steps[op]
         try:
+            if op in self._transactions:
+                self._transactions.remove(op)
+                call(lib.stent_task_transaction_end, self.task, op, ended[1])
+                return
             call(lib.stent_task_step_end, self.task, op, *ended)
         except InvalidError as error:  # the result is too large
             call(lib.stent_task_step_end, self.task, op, NULL, utf8(_json.dumps(to_failure(error))))

@@ -143,6 +143,13 @@ class DurableContext(TaskContext):
         name, args = utf8(request.function.name), utf8(request.args_text)
         return self._started(lib.stent_task_spawn_call, name, args, utf8(request.options_text))
 
+    def _begin_transaction(self, name: str, key: str | None) -> tuple[int, str | None]:
+        """The step's number, and the token by which its transaction records it; none: it is recorded."""
+        op, token = ffi.new("uint32_t *"), ffi.new("char **")
+        options = None if key is None else _json.dumps_options({"key": key})
+        self._do(lib.stent_task_transaction_begin, utf8(name), utf8(options), op, token)
+        return op[0], None if token[0] == ffi.NULL else take_text(token[0])
+
     def _spawn_sleep(self, duration: Any) -> int:
         return self._started(lib.stent_task_spawn_sleep, utf8(_json.duration(duration)))
 

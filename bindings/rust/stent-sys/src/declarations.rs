@@ -211,6 +211,8 @@ unsafe extern "C" {
     pub fn stent_task_state_set(task: *mut stent_task, key: *const c_char, value: *const c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_task_heartbeat(task: *mut stent_task, details: *const c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_task_log(task: *mut stent_task, level: i32, message: *const c_char, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_task_transaction_begin(task: *mut stent_task, name: *const c_char, options: *const c_char, op: *mut u32, token: *mut *mut c_char, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_task_transaction_end(task: *mut stent_task, op: u32, failure: *const c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_task_args_n(task: *mut stent_task, length: *mut usize) -> *const c_char;
     pub fn stent_task_call_n(task: *mut stent_task, function: *const c_char, args: *const c_char, args_length: usize, options: *const c_char, result: *mut *mut c_char, result_length: *mut usize, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_task_spawn_call_n(task: *mut stent_task, function: *const c_char, args: *const c_char, args_length: usize, options: *const c_char, op: *mut u32, error: *mut *mut stent_error) -> stent_status;

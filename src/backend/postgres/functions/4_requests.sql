@@ -16,6 +16,10 @@ DECLARE
     asked record;
     begun uuid[] := '{}';
 BEGIN
+    IF NEW.kind = 'step' THEN
+        PERFORM sql_step_recorded(NEW);
+        RETURN NULL;
+    END IF;
     IF NEW.kind = 'signal' THEN
         PERFORM FROM executions AS e WHERE e.id = NEW.execution_id AND e.state IN ('pending', 'running', 'cancelling');
     ELSE

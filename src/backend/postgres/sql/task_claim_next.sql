@@ -13,6 +13,7 @@ SET state = 'running',
     crashes = crashes + CASE state WHEN 'running' THEN 1 ELSE 0 END,
     deaths = deaths + CASE state WHEN 'running' THEN 1 ELSE 0 END,
     begun = 1,
+    aside = NULL,
     lane = NULL,
     due_at = NULL
 WHERE id = (

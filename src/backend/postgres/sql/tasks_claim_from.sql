@@ -156,6 +156,7 @@ claimed AS (
         due_at = NULL,
         lease_expires_at = $9::timestamptz,
         limited = $10::boolean,
+        aside = NULL,
         begun = CASE WHEN company IS NULL OR company >= $12::bigint THEN $12::bigint END,
         effects = CASE ops WHEN 0 THEN 0 ELSE effects END,
         started_at = coalesce(started_at, $8::timestamptz),

@@ -36,6 +36,7 @@ SET state = CASE b.move WHEN 0 THEN 'running' WHEN 2 THEN 'waiting' WHEN 4 THEN 
     parked_version = CASE b.move WHEN 4 THEN b.version END,
     run = tasks.run + CASE b.move WHEN 5 THEN 1 ELSE 0 END,
     ops = CASE b.move WHEN 5 THEN 0 ELSE tasks.ops + b.ops END,
+    aside = CASE WHEN b.aside THEN coalesce(tasks.aside, 0) + 1 WHEN b.move = 0 THEN tasks.aside END,
     effects = CASE b.move WHEN 5 THEN 0 ELSE tasks.effects + b.effects END,
     opened = CASE b.move WHEN 5 THEN NULL ELSE tasks.opened END,
     heartbeat = coalesce(b.heartbeat, tasks.heartbeat),
@@ -43,12 +44,12 @@ SET state = CASE b.move WHEN 0 THEN 'running' WHEN 2 THEN 'waiting' WHEN 4 THEN 
 FROM unnest(
     $1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bytea[], $6::bigint[], $7::bigint[], $8::bytea[],
     $9::text[], $10::bytea[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[],
-    $15::timestamptz[]
-) AS b (id, fence, move, due_at, error, ops, effects, heartbeat, version, args, from_ops, from_effects, begun, attempt, now)
+    $15::timestamptz[], $16::boolean[]
+) AS b (id, fence, move, due_at, error, ops, effects, heartbeat, version, args, from_ops, from_effects, begun, attempt, now, aside)
 WHERE tasks.id = ANY (ARRAY[b.id])
     AND tasks.fence = b.fence
     AND tasks.state = 'running'
-    AND tasks.ops = coalesce(b.from_ops, tasks.ops)
+    AND tasks.ops = coalesce(b.from_ops + coalesce(tasks.aside, 0), tasks.ops)
     AND tasks.effects = coalesce(b.from_effects, tasks.effects)
     AND tasks.stopped IS NULL
     AND (SELECT e.state FROM executions AS e WHERE e.id = tasks.execution_id) IN ('pending', 'running')

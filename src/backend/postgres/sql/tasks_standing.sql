@@ -1,4 +1,4 @@
-SELECT t.id, t.state, t.fence, t.ops, t.effects, e.state AS execution_state
+SELECT t.id, t.state, t.fence, t.ops - coalesce(t.aside, 0) AS ops, t.effects, e.state AS execution_state
 FROM tasks AS t
 JOIN executions AS e ON e.id = ANY (ARRAY[t.execution_id])
 WHERE t.id = ANY($1::uuid[])

@@ -5,7 +5,7 @@ statements! {
     TASKS_MOVE "tasks_move" "move tasks" rows (
         id: Id, fence: Int, move: Int, due_at: Due, error: Bytes, ops: Int, effects: Int, heartbeat: Bytes,
         version: Text, args: Bytes, from_ops: Int, from_effects: Int, begun: Int,
-        attempt: Text, now: Time,
+        attempt: Text, now: Time, aside: Flag,
     ) gives (id: Id, step_name: Text);
 
     /// Ends tasks. Returns those whose fence is right, or that had no fence given and had not ended.
@@ -17,6 +17,7 @@ statements! {
         idempotency_key: Text, state: Text,
     );
 
+    /// `ops`: without those that were recorded aside.
     TASKS_STANDING "tasks_standing" "look at refused tasks" rows (id: Id)
         gives (id: Id, state: Text, fence: Int, ops: Int, effects: Int, execution_state: Text);
 

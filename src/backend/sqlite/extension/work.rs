@@ -93,7 +93,7 @@ pub(super) fn apply(call: &Call<'_>) -> Result<Option<String>> {
     let work = call.pointer(KIND).cast::<Work<'_>>();
     // SAFETY: it is of this type, or NULL; `run` waits for it, and does not touch it meanwhile.
     let Some(work) = (unsafe { work.as_mut() }) else {
-        let instead = "call stent_dispatch, stent_signal or stent_cancel";
+        let instead = "call stent_dispatch, stent_signal, stent_cancel or stent_record_step";
         return Err(Error::invalid(format!("stent_apply is the extension's own; {instead}")));
     };
     let outcome = call.connection().and_then(|mut conn| write(&mut conn, work.asked));

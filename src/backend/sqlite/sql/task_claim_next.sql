@@ -13,6 +13,7 @@ SET state = 'running',
     crashes = crashes + (state = 'running'),
     deaths = deaths + (state = 'running'),
     begun = 1,
+    aside = NULL,
     lane = NULL,
     due_at = NULL
 WHERE id = (

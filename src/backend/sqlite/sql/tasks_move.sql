@@ -5,7 +5,7 @@ FROM tasks AS t
 WHERE t.id = ?1
     AND t.fence = ?2
     AND t.state = 'running'
-    AND t.ops = coalesce(?12, t.ops)
+    AND t.ops = coalesce(?12 + ifnull(t.aside, 0), t.ops)
     AND t.effects = coalesce(?13, t.effects)
     AND (SELECT e.state FROM executions AS e WHERE e.id = t.execution_id) IN ('pending', 'running');
 UPDATE tasks
@@ -37,6 +37,7 @@ SET state = CASE ?3 WHEN 0 THEN 'running' WHEN 2 THEN 'waiting' WHEN 4 THEN 'wai
     parked_version = CASE ?3 WHEN 4 THEN ?10 END,
     run = run + (?3 = 5),
     ops = CASE ?3 WHEN 5 THEN 0 ELSE ops + ?7 END,
+    aside = CASE WHEN ?17 THEN ifnull(aside, 0) + 1 WHEN ?3 = 0 THEN aside END,
     effects = CASE ?3 WHEN 5 THEN 0 ELSE effects + ?8 END,
     opened = CASE ?3 WHEN 5 THEN NULL ELSE opened END,
     heartbeat = coalesce(?9, heartbeat),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, Generic, TypeVar, overload
 
-from .. import _json
+from .. import _json, _transactions
 from .._errors import to_failure
 from .._functions import Function, P, R, request
 from .._library import ffi, lib, utf8
@@ -108,6 +108,25 @@ class Context(DurableContext):
         if not recorded[0]:
             self._run_step(op[0], body)
         result: T = _json.loads(self._ask(lib.stent_task_result, op[0]))
+        return result
+
+    def transaction(
+        self, name: str, connection: Any, body: Callable[[Any], T], *, key: str | None = None, schema: str = "stent"
+    ) -> T:
+        """Runs `body(connection)` in a transaction of the connection's, once: the transaction has the step's record too, so
+        what the body does to the database is done exactly once. The connection is a DB-API's, on the store's database:
+        psycopg's, where the store is the schema `schema`, or `sqlite3`'s, with the extension loaded. `body` gives the
+        result; it neither commits nor rolls back.
+        """
+        op, token = self._begin_transaction(name, key)
+        if token is not None:
+            failure = ffi.NULL
+            try:
+                _transactions.run(connection, body, token, schema)
+            except Exception as error:
+                failure = utf8(_json.dumps(to_failure(error)))
+            self._do(lib.stent_task_transaction_end, op, failure)
+        result: T = _json.loads(self._ask(lib.stent_task_result, op))
         return result
 
     def _run_step(self, op: int, body: Callable[[], Any]) -> None:

@@ -22,6 +22,15 @@ LANGUAGE plpgsql SECURITY DEFINER {settings} AS $$ BEGIN PERFORM sql_signal($1, 
 CREATE OR REPLACE FUNCTION cancel(execution uuid, reason text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER {settings} AS $$ BEGIN PERFORM sql_cancel($1, $2); END $$;
 
+CREATE OR REPLACE FUNCTION record_step(token text, result text DEFAULT 'null') RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER {settings} AS $$ BEGIN PERFORM sql_record_step($1, $2); END $$;
+
+CREATE OR REPLACE FUNCTION record_step(token text, result json) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER {settings} AS $$ BEGIN PERFORM sql_record_step($1, $2::text); END $$;
+
+CREATE OR REPLACE FUNCTION record_step(token text, result jsonb) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER {settings} AS $$ BEGIN PERFORM sql_record_step($1, $2::text); END $$;
+
 -- Nobody may use them who is not named in a GRANT. What was granted before stays.
 DO $$
 DECLARE
@@ -29,7 +38,7 @@ DECLARE
 BEGIN
     FOR one IN
         SELECT p.oid::regprocedure FROM pg_proc AS p
-        WHERE p.pronamespace = (SELECT n.oid FROM pg_namespace AS n WHERE n.nspname = current_schema()) AND (p.proname IN ('dispatch', 'signal', 'cancel') OR p.proname LIKE 'sql\_%')
+        WHERE p.pronamespace = (SELECT n.oid FROM pg_namespace AS n WHERE n.nspname = current_schema()) AND (p.proname IN ('dispatch', 'signal', 'cancel', 'record_step') OR p.proname LIKE 'sql\_%')
     LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', one);
     END LOOP;

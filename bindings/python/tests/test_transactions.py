@@ -1,0 +1,116 @@
+"""A step in a transaction of the program's own, on either kind of handler: its rows and its record are there together. Here on
+PostgreSQL; on SQLite it is tests/sqlite_extension, as not every Python's sqlite3 loads extensions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+import stent
+from stent import sync
+
+pytestmark = pytest.mark.parametrize("store", ["postgres"], indirect=True)
+
+class Bank:
+    """A store with a table of the program's own, and the program's own connections to it."""
+
+    def __init__(self, store: str) -> None:
+        self.store = store
+        sync.Executor(self.store).close()
+        self.server, _, options = store.partition("?")
+        self.schema = options.partition("schema=")[2].partition("&")[0]
+        self.table = f"{self.schema}.transfers"
+        self.run(f"CREATE TABLE {self.table} (amount INTEGER)")
+
+    def connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(self.server)
+
+    def run(self, sql: str) -> Any:
+        with contextlib.closing(self.connect()) as connection:
+            cursor = connection.execute(sql)
+            rows = cursor.fetchall() if cursor.description else []
+            connection.commit()
+            return rows
+
+    def insert(self, amount: int) -> Callable[[Any], dict[str, int]]:
+        def body(connection: Any) -> dict[str, int]:
+            connection.execute(f"INSERT INTO {self.table} VALUES ({amount})")
+            if amount < 0:
+                raise stent.Failure("Refused", "no such amount", retryable=False)
+            return {"booked": amount}
+
+        return body
+
+
+# As docs/sql.md shows it.
+
+server, schema = "", ""
+
+
+@stent.durable
+def withdraw(ctx: sync.Context, account: int, amount: int) -> int:
+    def book(bank: psycopg.Connection[Any]) -> int:
+        sql = "UPDATE accounts SET balance = balance - %s WHERE number = %s RETURNING balance"
+        row = bank.execute(sql, (amount, account)).fetchone()
+        assert row is not None, "there is no such account"
+        return int(row[0])
+
+    with psycopg.connect(server) as bank:
+        left = ctx.transaction("book", bank, book, schema=schema)
+    ctx.sleep(0.01)
+    return left
+
+
+def test_the_pages_function(bank: Bank) -> None:
+    global server, schema
+    server, schema = f"{bank.server}?options=-csearch_path%3D{bank.schema}", bank.schema
+    bank.run(f"CREATE TABLE {schema}.accounts AS SELECT 7 AS number, 100 AS balance")
+    with sync.Executor(bank.store) as executor, executor.worker(withdraw):
+        assert executor.dispatch(withdraw, 7, 30).result(60) == 70
+    assert bank.run(f"SELECT balance FROM {schema}.accounts") == [(70,)]
+
+
+@pytest.fixture
+def bank(store: str) -> Bank:
+    return Bank(store)
+
+
+def test_on_threads(bank: Bank) -> None:
+    tried = []
+
+    @stent.durable
+    def transfer(ctx: sync.Context, amount: int) -> Any:
+        tried.append(amount)
+        with contextlib.closing(bank.connect()) as connection:
+            booked = ctx.transaction("book", connection, bank.insert(amount), schema=bank.schema)
+        ctx.sleep(0.01)
+        return booked
+
+    with sync.Executor(bank.store) as executor, executor.worker(transfer):
+        assert executor.dispatch(transfer, 5).result(60) == {"booked": 5}
+        with pytest.raises(stent.FailedError) as refused:
+            executor.dispatch(transfer, -1).result(60)
+    assert refused.value.failure["type"] == "Refused"
+    assert bank.run(f"SELECT amount FROM {bank.table}") == [(5,)]
+    assert tried.count(5) > 1, "it has run again from the top"
+
+
+async def test_on_an_event_loop(bank: Bank) -> None:
+    @stent.durable
+    async def transfer(ctx: stent.Context, amount: int) -> Any:
+        with contextlib.closing(bank.connect()) as connection:
+            booked = await ctx.transaction("book", connection, bank.insert(amount), key="one", schema=bank.schema)
+        await ctx.sleep(0.01)
+        return booked
+
+    async with stent.Executor(bank.store) as executor, executor.worker(transfer):
+        assert await (await executor.dispatch(transfer, 5)).result(60) == {"booked": 5}
+        with pytest.raises(stent.FailedError) as refused:
+            await (await executor.dispatch(transfer, -1)).result(60)
+    assert refused.value.failure["type"] == "Refused"
+    assert bank.run(f"SELECT amount FROM {bank.table}") == [(5,)]
