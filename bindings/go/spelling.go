@@ -11,7 +11,8 @@ import (
 var optionStructs = map[string]reflect.Type{
 	"retry_policy": reflect.TypeOf(RetryPolicy{}), "dispatch": reflect.TypeOf(DispatchOptions{}),
 	"dispatch_request": reflect.TypeOf(DispatchRequest{}), "call": reflect.TypeOf(CallOptions{}),
-	"function": reflect.TypeOf(FunctionOptions{}), "worker": reflect.TypeOf(WorkerOptions{}),
+	"function": reflect.TypeOf(FunctionOptions{}), "batch": reflect.TypeOf(BatchOptions{}),
+	"worker": reflect.TypeOf(WorkerOptions{}),
 	"sqlite": reflect.TypeOf(SQLiteOptions{}), "custom": reflect.TypeOf(CustomOptions{}),
 	"check": reflect.TypeOf(CheckOptions{}), "wait_signal": reflect.TypeOf(WaitSignalOptions{}),
 	"step": reflect.TypeOf(StepOptions{}), "signal": reflect.TypeOf(SignalOptions{}),
