@@ -152,12 +152,10 @@ func runBatch(handler BatchHandler, tasks []*Task) (outcomes []Outcome[any], err
 	return outcomes, err
 }
 
-// As what a handler of its own would have returned. A status that one could return ends the task here.
+// As what a handler of its own would have returned. A status that one could return ends the task here; one that suspended is
+// known as such.
 func (t *Task) settleInBatch(outcome Outcome[any]) {
 	status := runAside(func(*Task) (any, error) { return outcome.Result, outcome.Err }, t)
-	if status == C.STENT_SUSPEND {
-		status = C.stent_task_suspend(t.handle, nil)
-	}
 	if status >= 0 {
 		return
 	}

@@ -145,7 +145,15 @@ func TestWhatOneTaskOfABatchDoesIsNoOthersTrouble(t *testing.T) {
 		clear(tasks)
 		return outcomes, nil
 	}, full(2), once)
+	here.batch("calls", stent.Batch1(func(items []stent.Item[string]) ([]stent.Outcome[string], error) {
+		outcomes := make([]stent.Outcome[string], len(items))
+		for i, item := range items {
+			outcomes[i].Result, outcomes[i].Err = stent.Call[string](item.Task, "go.hello", stent.Args{item.Arg})
+		}
+		return outcomes, nil
+	}), stent.BatchOptions{}, once)
 	here.worker(stent.WorkerOptions{})
+	same(t, here.outcomes("calls", "ada", "bo"), []any{"hello, ada", "hello, bo"})
 	came := here.outcomes("typed", 1, 2, 3, 4, 5, "no number")
 	same(t, came[0], 1.0)
 	for i, wanted := range []string{"Goexit", "json.UnsupportedTypeError", "INVALID", "stent_test.nilError", "BadArguments"} {
