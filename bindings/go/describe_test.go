@@ -73,7 +73,7 @@ func TestEveryOptionIsKnown(t *testing.T) {
 	known := map[string]any{
 		"rate":         stent.Rate{},
 		"retry_policy": stent.RetryPolicy{}, "dispatch": stent.DispatchOptions{}, "dispatch_request": stent.DispatchRequest{},
-		"call": stent.CallOptions{}, "function": stent.FunctionOptions{}, "worker": stent.WorkerOptions{},
+		"call": stent.CallOptions{}, "function": stent.FunctionOptions{}, "batch": stent.BatchOptions{}, "worker": stent.WorkerOptions{},
 		"sqlite": stent.SQLiteOptions{}, "custom": stent.CustomOptions{}, "check": stent.CheckOptions{}, "executor": none,
 		"wait_signal": stent.WaitSignalOptions{}, "step": stent.StepOptions{},
 		"signal": stent.SignalOptions{}, "execution_filter": stent.ExecutionFilter{}, "dead_letter_filter": stent.DeadLetterFilter{},

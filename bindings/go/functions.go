@@ -12,7 +12,7 @@ func Define0[R any](name string) Function0[R] { return Function0[R]{typed[R]{nam
 
 // With gives it a handler, for [Executor.Register].
 func (f Function0[R]) With(handler func(*Task) (R, error), options ...FunctionOptions) Registration {
-	return Registration{f.name, Func0(handler), options, signature0[R]}
+	return Registration{function: f.name, handler: Func0(handler), options: options, check: signature0[R]}
 }
 
 // Call calls it in a handler, as the function [Call] does.
@@ -48,7 +48,7 @@ func Define1[A, R any](name string) Function1[A, R] { return Function1[A, R]{typ
 
 // With gives it a handler, for [Executor.Register].
 func (f Function1[A, R]) With(handler func(*Task, A) (R, error), options ...FunctionOptions) Registration {
-	return Registration{f.name, Func1(handler), options, signature1[A, R]}
+	return Registration{function: f.name, handler: Func1(handler), options: options, check: signature1[A, R]}
 }
 
 // Call calls it in a handler, as the function [Call] does.
@@ -87,7 +87,7 @@ func Define2[A, B, R any](name string) Function2[A, B, R] { return Function2[A, 
 
 // With gives it a handler, for [Executor.Register].
 func (f Function2[A, B, R]) With(handler func(*Task, A, B) (R, error), options ...FunctionOptions) Registration {
-	return Registration{f.name, Func2(handler), options, signature2[A, B, R]}
+	return Registration{function: f.name, handler: Func2(handler), options: options, check: signature2[A, B, R]}
 }
 
 // Call calls it in a handler, as the function [Call] does.
@@ -119,7 +119,7 @@ func Define3[A, B, C, R any](name string) Function3[A, B, C, R] {
 
 // With gives it a handler, for [Executor.Register].
 func (f Function3[A, B, C, R]) With(handler func(*Task, A, B, C) (R, error), options ...FunctionOptions) Registration {
-	return Registration{f.name, Func3(handler), options, signature3[A, B, C, R]}
+	return Registration{function: f.name, handler: Func3(handler), options: options, check: signature3[A, B, C, R]}
 }
 
 // Call calls it in a handler, as the function [Call] does.
@@ -151,7 +151,7 @@ func Define4[A, B, C, D, R any](name string) Function4[A, B, C, D, R] {
 
 // With gives it a handler, for [Executor.Register].
 func (f Function4[A, B, C, D, R]) With(handler func(*Task, A, B, C, D) (R, error), options ...FunctionOptions) Registration {
-	return Registration{f.name, Func4(handler), options, signature4[A, B, C, D, R]}
+	return Registration{function: f.name, handler: Func4(handler), options: options, check: signature4[A, B, C, D, R]}
 }
 
 // Call calls it in a handler, as the function [Call] does.

@@ -172,15 +172,20 @@ func goroutine() string {
 func run(handler Handler, task *Task) (result any, err error) {
 	defer func() {
 		if panicked := recover(); panicked != nil {
-			failure := &Failure{Type: "panic", Message: fmt.Sprint(panicked), Stack: string(debug.Stack())}
-			if cause, ok := panicked.(error); ok {
-				failure.Type = typeName(cause)
-			}
-			result, err = nil, failure
+			result, err = nil, failureOfPanic(panicked)
 		}
 	}()
 	task.trace()
 	return handler(task)
+}
+
+// Asked for where it was recovered: the stack still tells where it came from.
+func failureOfPanic(panicked any) *Failure {
+	failure := &Failure{Type: "panic", Message: fmt.Sprint(panicked), Stack: string(debug.Stack())}
+	if cause, ok := panicked.(error); ok {
+		failure.Type = typeName(cause)
+	}
+	return failure
 }
 
 // As settle; and what panics in it, such as the methods of an error or a result of the user's, fails the task.
@@ -217,7 +222,12 @@ func (t *Task) settle(result any, err error) C.stent_status {
 		if err = why; err == nil {
 			in := cText(string(text))
 			defer in.free()
-			return C.stent_task_complete(t.handle, in.c, nil)
+			var status C.stent_status
+			t.refused = call(func(why **C.stent_error) C.stent_status {
+				status = C.stent_task_complete(t.handle, in.c, why)
+				return status
+			})
+			return status
 		}
 	}
 	// Of an error that came from the task the library knows more than we can tell.

@@ -110,6 +110,14 @@ type FunctionOptions struct {
 	Cleanup time.Duration `stent:"cleanup"`
 }
 
+// BatchOptions says how tasks are gathered for a handler that takes many in one call.
+type BatchOptions struct {
+	// Tasks in one call, at the most: 100, if nobody says; and no more than the worker has slots (MaxConcurrency).
+	Size int `stent:"size"`
+	// How long the first task waits for others; 0: the handler gets what is ready. At most an hour.
+	Wait time.Duration `stent:"wait"`
+}
+
 // WorkerOptions says how a worker works.
 type WorkerOptions struct {
 	WorkerID          string         `stent:"worker_id"`

@@ -15,6 +15,19 @@ stent_status stent_go_register(stent_executor *executor, const char *function, c
     return stent_executor_register(executor, function, options, on_task, (void *)handler, on_free, error);
 }
 
+/* Each task has been ended there. */
+static stent_status on_batch(void *user_data, stent_task **tasks, size_t count)
+{
+    stentGoBatch((uintptr_t)user_data, tasks, count);
+    return STENT_OK;
+}
+
+stent_status stent_go_register_batch(stent_executor *executor, const char *function, const char *options, const char *batch,
+                                     uintptr_t handler, stent_error **error)
+{
+    return stent_executor_register_batch(executor, function, options, batch, on_batch, (void *)handler, on_free, error);
+}
+
 stent_status stent_go_set_log(const char *options, uintptr_t handler, stent_error **error)
 {
     if (handler == 0) return stent_set_log_handler(options, NULL, NULL, NULL, error);

@@ -6,6 +6,8 @@
 
 stent_status stent_go_register(stent_executor *executor, const char *function, const char *options, uintptr_t handler,
                                stent_error **error);
+stent_status stent_go_register_batch(stent_executor *executor, const char *function, const char *options, const char *batch,
+                                     uintptr_t handler, stent_error **error);
 stent_status stent_go_set_log(const char *options, uintptr_t handler, stent_error **error);
 stent_status stent_go_set_executor_log(stent_executor *executor, const char *options, uintptr_t handler, stent_error **error);
 

@@ -26,10 +26,12 @@ type Task struct {
 	continued atomic.Bool
 	broken    atomic.Pointer[error] // a step failed in a way that is not recorded: so has the run
 	raised    atomic.Int32          // the status of the last error of a call on the task
+	refused   error                 // what was said of its result
 
 	ctx     context.Context
 	cancel  context.CancelFunc
 	watched sync.Once
+	traced  bool
 	watcher sync.WaitGroup
 
 	log  *logPlace

@@ -32,9 +32,10 @@ func UseTraceContext(with TraceContext) {
 // Has the task's context made one of the program's tracing, before its handler begins.
 func (t *Task) trace() {
 	with := traceContext.Load()
-	if with == nil {
+	if with == nil || t.traced {
 		return
 	}
+	t.traced = true
 	if traceparent := t.Traceparent(); traceparent != "" {
 		t.ctx = (*with)(t.ctx, traceparent)
 	}

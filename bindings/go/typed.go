@@ -8,28 +8,38 @@ type Registration struct {
 	handler  Handler
 	options  []FunctionOptions
 	check    func() error
+	// Of one that takes many tasks in one call.
+	batch        *BatchOptions
+	batchHandler BatchHandler
 }
 
 // Registered makes a registration of a handler that is not typed. [Function1.With] and its brothers make those of typed
 // functions.
 func Registered(function string, handler Handler, options ...FunctionOptions) Registration {
-	return Registration{function, handler, options, nil}
+	return Registration{function: function, handler: handler, options: options}
 }
 
 // Register registers functions, for the workers that are started from now on. One that is refused (it has no handler, its
 // name is taken, its arguments or its result can't be carried) is the error; those before it stay.
 func (e *Executor) Register(registrations ...Registration) error {
 	for _, each := range registrations {
-		if each.check != nil && each.handler != nil {
+		if each.check != nil && (each.handler != nil || each.batchHandler != nil) {
 			if err := each.check(); err != nil {
 				return invalid(err, "the function %s", each.function)
 			}
 		}
-		if err := e.Handle(each.function, each.handler, each.options...); err != nil {
+		if err := each.with(e); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (r Registration) with(e *Executor) error {
+	if r.batch != nil {
+		return e.HandleBatch(r.function, r.batchHandler, *r.batch, r.options...)
+	}
+	return e.Handle(r.function, r.handler, r.options...)
 }
 
 // The first of some errors.

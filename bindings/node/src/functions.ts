@@ -1,8 +1,9 @@
 // Functions with their handlers, and references to functions and signals, so that a wrong call does not compile.
 
+import type { BatchItem } from "./batches";
 import type { Context } from "./context";
 import { misuse } from "./errors";
-import type { FunctionOptions } from "./options";
+import { type BatchOptions, type FunctionOptions, milliseconds } from "./options";
 import { Reference, type Schemas, shown, SignalReference } from "./references";
 import type { ContinueAs, Snooze } from "./run";
 import { type ArgsIn, type ArgsOut, type ArgsSchema, type InputOf, type OutputOf, type StandardSchemaV1 } from "./schema";
@@ -20,11 +21,37 @@ export class Definition<Args extends any[] = any[], Result = unknown> extends Re
     name: string,
     schemas: Schemas,
     readonly options: FunctionOptions | undefined,
-    readonly handler: Handler,
+    /** @internal */
+    readonly handler: (...given: any[]) => unknown,
   ) {
     super(name, schemas);
     if (typeof handler !== "function") {
       throw misuse(`the handler of '${name}' is ${shown(handler)}; it must be a function`);
+    }
+  }
+}
+
+const SIZE_MAX = 10_000;
+const WAIT_MAX = 3_600_000;
+
+/** A function whose handler takes many tasks in one call: made by `batch`, for `register`. */
+export class BatchDefinition<Args extends any[] = any[], Result = unknown> extends Definition<Args, Result> {
+  /** @internal */
+  readonly size: number;
+  /** @internal In milliseconds. */
+  readonly wait: number;
+
+  /** @internal */
+  constructor(name: string, schemas: Schemas, options: FunctionOptions, how: BatchOptions, handler: (...given: any[]) => unknown) {
+    super(name, schemas, options, handler);
+    const { size = 100, wait = 0 } = how;
+    this.size = size;
+    this.wait = milliseconds(wait);
+    if (!Number.isInteger(size) || size < 1 || size > SIZE_MAX) {
+      throw misuse(`'${name}': size is ${shown(size)}; it must be from 1 to ${SIZE_MAX}`);
+    }
+    if (!(this.wait >= 0 && this.wait <= WAIT_MAX)) {
+      throw misuse(`'${name}': wait is ${shown(wait)}; it must be a duration of at most an hour, such as "50ms"`);
     }
   }
 }
@@ -68,6 +95,48 @@ export const define: Define = (name: string, ...rest: [Handler] | [FunctionOptio
   }
   const { args, result, ...options } = given ?? {};
   return new Definition<any, any>(name, { args, result }, given && options, handler as Handler);
+};
+
+/** An outcome for each item: its value, the error it failed with, or a `Snooze`; or a promise of it. */
+type Answers<T> = readonly T[] | Promise<readonly T[]>;
+type OneOf<T> = T | Error | Snooze | Promise<T | Error | Snooze>;
+type OutcomeOf<T> = Outcome<Exclude<Awaited<T>, Error>>;
+type Gathered = FunctionOptions & BatchOptions;
+
+/** The shapes of `batch`. */
+export interface DefineBatch {
+  <Args extends any[], Result>(
+    name: string,
+    options: Gathered & { args?: None; result?: None },
+    handler: (items: BatchItem<Args>[]) => Answers<Result>,
+  ): BatchDefinition<Args, OutcomeOf<Result>>;
+  <const A extends ArgsSchema, R extends StandardSchemaV1<any, any>>(
+    name: string,
+    options: Gathered & { args: A; result: R },
+    handler: (items: BatchItem<ArgsOut<A>>[]) => Answers<OneOf<InputOf<R>>>,
+  ): BatchDefinition<ArgsIn<A>, OutputOf<R>>;
+  <const A extends ArgsSchema, Result>(
+    name: string,
+    options: Gathered & { args: A; result?: None },
+    handler: (items: BatchItem<ArgsOut<A>>[]) => Answers<Result>,
+  ): BatchDefinition<ArgsIn<A>, OutcomeOf<Result>>;
+  <Args extends any[], R extends StandardSchemaV1<any, any>>(
+    name: string,
+    options: Gathered & { args?: None; result: R },
+    handler: (items: BatchItem<Args>[]) => Answers<OneOf<InputOf<R>>>,
+  ): BatchDefinition<Args, OutputOf<R>>;
+}
+
+/**
+ * A function whose handler takes many tasks in one call, for what costs as much for a hundred rows as for one. It answers with
+ * an array: for each item its value, or the error it failed with. What the call throws counts for each of its tasks.
+ */
+export const batch: DefineBatch = (name: string, given: Gathered & Schemas, handler: (items: any[]) => unknown) => {
+  if (typeof given !== "object" || given === null) {
+    throw misuse(`the options of '${name}' are ${shown(given)}; they must be an object`);
+  }
+  const { args, result, size, wait, ...options } = given;
+  return new BatchDefinition<any, any>(name, { args, result }, options, { size, wait }, handler);
 };
 
 /** A function that others have the handler of, in whatever language: its name, with types that are your word, or schemas. */

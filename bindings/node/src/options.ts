@@ -102,6 +102,14 @@ export interface FunctionOptions extends TaskOptions {
   cleanup?: Duration | undefined;
 }
 
+/** How tasks are gathered for a handler that takes many in one call. */
+export interface BatchOptions {
+  /** Tasks in one call, at the most: 100, if nobody says; and no more than the worker has slots (maxConcurrency). */
+  size?: number | undefined;
+  /** How long the first task waits for others; 0, if nobody says: the handler gets what is there. At most an hour. */
+  wait?: Duration | undefined;
+}
+
 export interface WorkerOptions {
   workerId?: string | undefined;
   queues?: string[] | undefined;
@@ -321,6 +329,7 @@ export const OPTIONS = {
     ...task,
   } satisfies Keys<FunctionOptions>,
   rate: { limit: true, period: true, burst: true } satisfies Keys<Rate>,
+  batch: { size: true, wait: true } satisfies Keys<BatchOptions>,
   retry_policy: {
     maxAttempts: true,
     maxDeaths: true,
@@ -443,6 +452,18 @@ function member(key: string, value: unknown, doing: string): unknown {
   if (key === "retryPolicy" && value !== null) return encode("retry_policy", value as object, `${doing}: retryPolicy`);
   if ((key === "rate" || key === "ratePerKey") && value !== null) return encode("rate", value as object, `${doing}: ${key}`);
   return key === "onCancel" ? referenceOf(value, `${doing}: onCancel`).name : value;
+}
+
+const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+
+/** Of a duration that is waited for on this side of the library, which reads it in the same way. NaN: it is none. */
+export function milliseconds(duration: Duration): number {
+  if (typeof duration === "number") return duration * 1_000;
+  const text = String(duration).trim();
+  if (/^[\d.]+$/.test(text)) return Number(text) * 1_000;
+  if (!/^(\d+(\.\d+)?(ms|[smhdw])\s*)+$/.test(text)) return NaN;
+  const parts = [...text.matchAll(/([\d.]+)([a-z]+)/g)];
+  return parts.reduce((all, [, number, unit]) => all + Number(number) * UNITS[unit], 0);
 }
 
 /** As a call takes it: null for none, which spares the library a look. */

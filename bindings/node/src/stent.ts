@@ -1,12 +1,13 @@
 // A store, what is registered and dispatched on it, and the workers that run here.
 
 import { isMainThread } from "node:worker_threads";
+import { BatchItem } from "./batches";
 import { beside, check, errorOut } from "./checked";
 import { type Codec, NativeCodec } from "./codec";
 import { Context } from "./context";
 import { ClosedError, misuse, NotFoundError } from "./errors";
 import { checkId, Execution } from "./execution";
-import { type Define, define, Definition } from "./functions";
+import { BatchDefinition, type Define, define, Definition } from "./functions";
 import { Host, newWorkerId } from "./host";
 import { Log, type LogChoice } from "./log";
 import { type Handle, native } from "./native";
@@ -392,7 +393,18 @@ export class Stent {
     if (worker.state === "stopped") {
       throw new ClosedError({ status: "CLOSED", message: `the worker ${id} stopped before it was ready` });
     }
+    this.tellIfLarge(worker);
     return worker;
+  }
+
+  private tellIfLarge(worker: Worker): void {
+    const { slots } = worker.status();
+    for (const one of worker.known.values()) {
+      if (!(one instanceof BatchDefinition) || one.size <= slots) continue;
+      const why = `'${one.name}' takes up to ${one.size} tasks at once, and this worker has ${slots} slots`;
+      const fields = { target: "stent.node", function: one.name, worker: worker.id };
+      this.log?.write("warn", `${why}: its batches are no larger; a larger maxConcurrency makes them so`, fields);
+    }
   }
 
   /**
@@ -483,8 +495,10 @@ export class Stent {
       const args = parseArgs(definition.schemas.args, given, place);
       for (const [key, held] of Object.entries(task.kwargs)) task.kwargs[key] = this.values.read(held, `kwargs.${key}`);
       const context = new Context(run, task.kwargs, this.values, this.log);
-      return definition.handler(context, ...args);
+      if (!(definition instanceof BatchDefinition)) return definition.handler(context, ...args);
+      return worker!.batches.add(definition, new BatchItem(args, context));
     });
+    worker?.batches.look();
     return run;
   }
 }

@@ -1,5 +1,6 @@
 // A worker that was started here.
 
+import { Batches } from "./batches";
 import { check, errorOut } from "./checked";
 import { NotFoundError, TimeoutError } from "./errors";
 import type { Asker } from "./execution";
@@ -46,6 +47,11 @@ export class Worker {
   private reached: WorkerState = "starting";
   /** @internal A handler took longer than the time it was given: nobody waits for it again. */
   hasGivenUp = false;
+  /** @internal */
+  readonly batches = new Batches(() => {
+    const { running, slots } = this.status();
+    return running < slots;
+  });
   private leave: (() => void) | null;
 
   /** @internal */
@@ -135,6 +141,7 @@ export class Worker {
   /** @internal */
   reach(state: WorkerState): void {
     this.reached = state;
+    if (state === "draining") this.batches.drain();
     if (state === "stopped") {
       this.unref();
       native.workerFree(this.handle);

@@ -6,7 +6,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { test } from "node:test";
 import { z } from "zod";
-import { define, NativeCodec, open, reference, signal } from "../src/index";
+import { batch, type BatchItem, define, NativeCodec, open, reference, signal } from "../src/index";
 import { testWorker } from "@stent-dev/stent/testing";
 import { folder, root } from "./house";
 
@@ -51,6 +51,22 @@ const welcome = define("welcome", async (context, name: string) => ({ greeting: 
 test("welcome", async () => {
   await using host = await testWorker([greet, welcome]);
   assert.deepEqual(await host.run(welcome, ["ada"]), { greeting: "hello, ada" });
+});
+
+test("batches are as the README has them", async () => {
+  const insert = async (rows: string[]): Promise<Map<string, Error>> =>
+    new Map(rows.filter((row) => row === "").map((row) => [row, new Error("no row")]));
+  await using stent = await open(":memory:", { logger: false });
+
+  const store = batch("store", { size: 500, wait: "50ms" }, async (items: BatchItem<[row: string]>[]) => {
+    const refused = await insert(items.map(({ args: [row] }) => row)); // by the row
+    return items.map(({ args: [row] }) => refused.get(row) ?? "stored");
+  });
+  stent.register(store);
+  await stent.startWorker({ maxConcurrency: 500 });
+  const [good, bad] = await stent.dispatchMany(store, [["a"], [""]], { retryPolicy: { maxAttempts: 1 } });
+  assert.equal(await good.result({ timeout: "60s" }), "stored");
+  await assert.rejects(bad.result({ timeout: "60s" }), /no row/);
 });
 
 class Money {

@@ -1,7 +1,7 @@
 // What compiles, and what must not: the compiler is the test, and nothing of this is run.
 
 import { z } from "zod";
-import { type Context, define, type DispatchOptions, type Execution, reference, signal, type Stent, type WaitOptions } from "../src/index";
+import { batch, type BatchItem, type Context, define, type DispatchOptions, type Execution, reference, signal, type Stent, type WaitOptions } from "../src/index";
 
 const greet = define("greet", async (_: Context, name: string) => `hello, ${name}`);
 const now = define("now", { retryPolicy: { maxAttempts: 1 } }, () => 5);
@@ -19,6 +19,10 @@ const order = define(
 );
 const pair = define("pair", { args: z.tuple([z.string(), z.number()]) }, (_, text, n) => text.repeat(n));
 const answered = signal("answered", z.object({ yes: z.boolean() }));
+const store = batch("store", { size: 500, wait: "50ms", queue: "rows" }, async (items: BatchItem<[row: string]>[]) =>
+  items.map(({ args: [row] }) => (row === "" ? new Error("empty") : row.length)),
+);
+const stored = batch("stored", { args: [z.string()], result: z.number() }, (items) => items.map(async ({ args: [row] }) => row.length));
 
 export async function workflow(context: Context): Promise<void> {
   const text: string = await context.call(greet, ["ada"]);
@@ -30,8 +34,9 @@ export async function workflow(context: Context): Promise<void> {
   const { total }: { total: number } = await context.call(order, ["7", new Date()]);
   const { yes }: { yes: boolean } = await context.waitSignal(answered);
   const said: number = await context.call<number>("by.name", [1]);
+  const lengths: number[] = [...(await context.map(store, [["a"]])), await context.call(stored, ["b"])];
   const step: number = await context.step("step", () => 5);
-  context.log.info(text + by, { five, none, receipt, texts, total, yes, said, step });
+  context.log.info(text + by, { five, none, receipt, texts, total, yes, said, step, lengths });
 
   // @ts-expect-error: an argument of another type
   await context.call(greet, [42]);
@@ -57,13 +62,15 @@ export async function workflow(context: Context): Promise<void> {
   await context.call(pair, ["ada", "bo"]);
   // @ts-expect-error: a handler is no reference
   await context.call(async () => 5, []);
+  // @ts-expect-error: an argument of another type than the items have
+  await context.call(store, [42]);
   // @ts-expect-error: a level is a method
   context.log("info", "text");
   void [wrong, unchecked, taken, mapped];
 }
 
 export async function caller(stent: Stent, maybe: { timeout?: number; key?: string }): Promise<void> {
-  stent.register(greet, now, order);
+  stent.register(greet, now, order, store);
   const known = stent.register("inline", (_, a: number, b?: string) => `${a}${b}`);
   const inline: string = await (await stent.dispatch(known, [1])).result();
   const text: string = await (await stent.dispatch(greet, ["ada"])).result();
@@ -104,6 +111,10 @@ export async function caller(stent: Stent, maybe: { timeout?: number; key?: stri
   define("bad", { result: z.number() }, () => "text");
   // @ts-expect-error: an argument that the schema does not give
   define("bad", { args: [z.number()] }, (_, text: string) => text);
+  // @ts-expect-error: an outcome that the schema does not take
+  batch("bad", { result: z.number() }, (items) => items.map(() => "text"));
+  // @ts-expect-error: no outcome for each
+  batch("bad", {}, () => 5);
   // @ts-expect-error: no handler
   stent.register("bad");
   // @ts-expect-error: a reference has no handler

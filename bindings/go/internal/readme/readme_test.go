@@ -3,6 +3,7 @@ package readme
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -46,6 +47,49 @@ func invite(ctx context.Context, executor *stent.Executor) (string, error) {
 		return "", err
 	}
 	return started.Result(ctx)
+}
+
+var Store = stent.Define1[string, int]("store")
+
+func store(rows []stent.Item[string]) ([]stent.Outcome[int], error) {
+	outcomes := make([]stent.Outcome[int], len(rows))
+	for i, row := range rows { // in one statement, say
+		if row.Arg == "" {
+			outcomes[i].Err = &stent.Failure{Type: "Refused", Message: "the row is empty", Final: true}
+			continue
+		}
+		outcomes[i].Result = len(row.Arg)
+	}
+	return outcomes, nil
+}
+
+func registerStore(executor *stent.Executor) error {
+	return executor.Register(Store.WithBatch(store, stent.BatchOptions{Size: 500, Wait: 50 * time.Millisecond}))
+}
+
+func TestABatchHasAnOutcomeForEachRow(t *testing.T) {
+	ctx := context.Background()
+	executor := stenttest.Worker(t)
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(registerStore(executor))
+	worker, err := executor.StartWorker(stent.WorkerOptions{MaxConcurrency: 500})
+	check(err)
+	defer func() { check(worker.Stop(ctx)) }()
+	good, err := Store.Dispatch(ctx, executor, "ada")
+	check(err)
+	bad, err := Store.Dispatch(ctx, executor, "")
+	check(err)
+	if length, err := good.Result(ctx); err != nil || length != 3 {
+		t.Fatal(length, err)
+	}
+	if _, err := bad.Result(ctx); !errors.Is(err, stent.ErrFailed) {
+		t.Fatal(err)
+	}
 }
 
 func follow(ctx context.Context, executor *stent.Executor, id string) error {
