@@ -9,7 +9,6 @@ namespace {
 
 const stent::function<int(int, std::string)> store("store");
 
-const auto once = stent::function_options().retry_policy(stent::retry_policy().max_attempts(1));
 const auto roomy = stent::worker_options().max_concurrency(32);
 
 // So many in one call, however long the first of them waits.
@@ -62,10 +61,11 @@ TEST_CASE_TEMPLATE("each task of a batch has an outcome of its own", Store, sqli
             }
         }
         return told;
-    }, stent::batch_options().size(7).wait(100ms), hasty);
-    const auto worker = here.worker(roomy);
+    }, stent::batch_options().size(7).wait(300ms), hasty);
+    // Before there is a worker: it finds all of them at once.
     const auto ids = dispatch_all(here.executor, "mixed", {args("one"), args("final"), args("again"), args("class"), args("later"),
                                                            args("unwritten"), args("two")});
+    const auto worker = here.worker(roomy);
     CHECK(here.executor.template result<std::string>(ids[0], patience) == "stored one");
     const stent::failure refused = failure_of_execution(here.executor, ids[1]);
     CHECK(refused.type() == "Refused");
