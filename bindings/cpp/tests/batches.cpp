@@ -57,6 +57,7 @@ TEST_CASE_TEMPLATE("each task of a batch has an outcome of its own", Store, sqli
             } else if (name == "unwritten") {
                 told.push_back("\xff");
             } else {
+                CHECK(each.info()["snoozes"].template get<int>() == (name == "later" ? 1 : 0));
                 told.push_back("stored " + name);
             }
         }

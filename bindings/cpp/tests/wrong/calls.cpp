@@ -51,7 +51,7 @@ void registers_batches(stent::executor &executor) {
     executor.handle_batch("b", [n = 0](const stent::items<int> &) mutable { ++n; return stent::outcomes<int>(); });  // wrong: leave `mutable` out
     executor.handle_batch("b", [](const auto &) { return stent::outcomes<int>(); });                                 // wrong: one operator() that is no template
     executor.handle_batch(add, [](const stent::items<int, int> &) { return stent::outcomes<int>(); });               // wrong: of the types that the function is declared to take
-    executor.handle_batch(add, [](const stent::items<int, std::string> &) { return stent::outcomes<opaque>(); });    // wrong: can't be written as JSON
+    executor.handle_batch(add, [](const stent::items<int, std::string> &) { return stent::outcomes<std::string>(); });  // wrong: of the one that it gives
     executor.handle_batch(nothing, [](const stent::items<> &items) { return stent::outcomes<void>(items.size()); });
 }
 
