@@ -11,6 +11,7 @@
 #ifndef STENT_HPP
 #define STENT_HPP
 
+#include "stent/batch.hpp"
 #include "stent/bytes.hpp"
 #include "stent/custom.hpp"
 #include "stent/error.hpp"

@@ -36,6 +36,7 @@ std::map<std::string, json> all_options() {
                      .queue("x").tags(some).priority(1).retry_policy({}).timeout(1s).cached(true).cache_ttl(1s).concurrency_key("x")},
         {"function", stent::function_options().queue("x").tags(some).priority(1).retry_policy({}).timeout(1s).version("x")
                          .max_concurrent(1).max_concurrent_per_key(1).rate({}).rate_per_key({}).cached(true).cache_ttl(1s).idempotent(true).cleanup(1s)},
+        {"batch", stent::batch_options().size(1).wait(1s)},
         {"worker", stent::worker_options().worker_id("x").queues(some).tags(some).max_concurrency(1).prefetch(1)
                        .lease_duration(1s).heartbeat_interval(1s).poll_interval(1s).poll_interval_max(1s)
                        .cleanup_interval(1s).retention_period(1s).hold(1s).max_coroutines(1).host_timeout(1s)},

@@ -109,6 +109,30 @@ TEST_CASE("a test of one's own is as the README has it") {
     CHECK(here.run(greet("ada")) == "hello, ada");
 }
 
+TEST_CASE("a batch is as the README has it") {
+    stent::backend store(":memory:");
+    stent::executor executor(store);
+
+    executor.handle_batch("store", [&](const stent::items<std::string, int> &items) {
+        stent::outcomes<int> told;
+        for (const auto &each : items) {
+            const auto &[name, count] = each.args();
+            if (count > 0) {
+                told.push_back(count);
+            } else {
+                told.push_back(stent::failure("Refused", "no " + name).retryable(false));
+            }
+        }
+        return told;
+    }, stent::batch_options().size(500).wait(50ms));
+
+    const auto request = [](const std::string &name, int count) { return stent::dispatch_request("store").args(args(name, count)); };
+    const auto ids = executor.dispatch_many({request("ink", 3), request("gold", 0)});
+    const stent::worker worker = executor.start_worker();
+    CHECK(executor.result<int>(ids[0], patience) == 3);
+    CHECK_THROWS_WITH(executor.result<int>(ids[1], patience), doctest::Contains("no gold"));
+}
+
 TEST_CASE("the example of an order does what it says") {
     const folder place;
     const std::string source = std::filesystem::absolute("examples/order.cpp").string();

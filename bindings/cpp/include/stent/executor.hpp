@@ -2,6 +2,7 @@
 #ifndef STENT_EXECUTOR_HPP
 #define STENT_EXECUTOR_HPP
 
+#include "batch.hpp"
 #include "log.hpp"
 #include "operations.hpp"
 #include "run.hpp"
@@ -261,6 +262,28 @@ public:
         }
     }
 
+    // A handler that takes many tasks of a function in one call, for what costs as much for a hundred rows as for one: a
+    // callable that takes `const stent::items<…> &`, with the types of the function's arguments, and gives
+    // `stent::outcomes<…>` of its result, one for each item in their order. Each task has its own retries, time-out and cancel.
+    // What the handler throws counts for all of them. Owned, called and destroyed as by handle().
+    template <class Callable>
+    void handle_batch(const std::string &function, Callable callable, const batch_options &batch = {}, const function_options &options = {}) {
+        if constexpr (detail::check_batch_handler<Callable>()) {
+            using told = detail::shape_of<Callable>;
+            own_batch<typename detail::takes_items<typename told::parameters, typename told::result>::call>(
+                function, std::move(callable), batch, options);
+        }
+    }
+
+    // The same of a function with types, which the handler's must be.
+    template <class R, class... A, class Callable>
+    void handle_batch(const stent::function<R(A...)> &function, Callable callable, const batch_options &batch = {},
+                      const function_options &options = {}) {
+        if constexpr (detail::check_typed_batch_handler<Callable, R, A...>()) {
+            own_batch<detail::batch_call<R, A...>>(function.name(), std::move(callable), batch, options);
+        }
+    }
+
     // Takes a function's handler back: workers that are started from now on don't have it, those that run keep it. The name
     // may be registered anew. Throws stent::not_found when it is not registered here.
     void unregister(const std::string &function) {
@@ -504,6 +527,17 @@ private:
         detail::problem why;
         why.check(stent_executor_register(handle_.get(), function.c_str(), options.text().c_str(), stent_cpp_handler,
                                           owned.release(), stent_cpp_free_handler, why));
+    }
+
+    template <class Call, class Callable>
+    void own_batch(const std::string &function, Callable callable, const batch_options &batch, const function_options &options) {
+        detail::refuse_empty(callable, function);
+        auto owned = std::make_unique<detail::batch_handler>([callable = std::move(callable)](stent_task **tasks, std::size_t count) {
+            Call::run(callable, tasks, count);
+        });
+        detail::problem why;
+        why.check(stent_executor_register_batch(handle_.get(), function.c_str(), options.text().c_str(), batch.text().c_str(),
+                                                stent_cpp_batch, owned.release(), stent_cpp_free_batch, why));
     }
 
     detail::handle<stent_executor, stent_executor_free> handle_;

@@ -121,6 +121,12 @@ struct function_options : detail::options<function_options> {
     STENT_OPTION(function_options, cleanup, duration)
 };
 
+// How tasks are gathered for a handler that takes many in one call.
+struct batch_options : detail::options<batch_options> {
+    STENT_OPTION(batch_options, size, int)
+    STENT_OPTION(batch_options, wait, duration)
+};
+
 struct worker_options : detail::options<worker_options> {
     STENT_OPTION(worker_options, worker_id, std::string)
     STENT_OPTION(worker_options, queues, strings)

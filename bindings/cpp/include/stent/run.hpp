@@ -68,19 +68,23 @@ stent_status run(stent_task *handle, run_state &state, const Body &body) noexcep
 
 using handler = std::function<std::string(task &)>;
 
+// A task's arguments as C++ values.
+template <class Arguments>
+Arguments read_arguments(const json &given) {
+    try {
+        return given.get<Arguments>();
+    } catch (const bad_json &why) {
+        throw failure("BadArguments", why.what()).retryable(false);
+    }
+}
+
 // Calls with the task's arguments as C++ values. One that takes the task alone reads them by task.args().
 template <class Callable>
 std::string invoke(const Callable &callable, task &task) {
     if constexpr (check_handler<Callable>()) {
         using told = shape_of<Callable>;
         typename takes_the_task<typename told::parameters>::arguments args{};
-        if constexpr (std::tuple_size_v<decltype(args)> > 0) {
-            try {
-                args = task.args().template get<decltype(args)>();
-            } catch (const bad_json &why) {
-                throw failure("BadArguments", why.what()).retryable(false);
-            }
-        }
+        if constexpr (std::tuple_size_v<decltype(args)> > 0) args = read_arguments<decltype(args)>(task.args());
         const auto call = [&](auto &...values) { return callable(task, std::move(values)...); };
         if constexpr (std::is_void_v<typename told::result>) {
             std::apply(call, args);

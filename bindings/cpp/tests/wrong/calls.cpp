@@ -42,6 +42,19 @@ void registers(stent::executor &executor) {
     executor.handle(add, 7);                                                          // wrong: a handler must be callable
 }
 
+void registers_batches(stent::executor &executor) {
+    executor.handle_batch("ok", [](const stent::items<int> &items) { return stent::outcomes<void>(items.size()); });
+    executor.handle_batch("a", 7);                                                                                   // wrong: a handler must be callable
+    executor.handle_batch("b", [](task &, int n) { return n; });                                                     // wrong: takes `const stent::items<…> &` and gives
+    executor.handle_batch("b", [](const stent::items<int> &) { return 7; });                                         // wrong: takes `const stent::items<…> &` and gives
+    executor.handle_batch("b", [](const stent::items<opaque> &) { return stent::outcomes<int>(); });                 // wrong: an argument of the handler can't be read from JSON
+    executor.handle_batch("b", [n = 0](const stent::items<int> &) mutable { ++n; return stent::outcomes<int>(); });  // wrong: leave `mutable` out
+    executor.handle_batch("b", [](const auto &) { return stent::outcomes<int>(); });                                 // wrong: one operator() that is no template
+    executor.handle_batch(add, [](const stent::items<int, int> &) { return stent::outcomes<int>(); });               // wrong: of the types that the function is declared to take
+    executor.handle_batch(add, [](const stent::items<int, std::string> &) { return stent::outcomes<std::string>(); });  // wrong: of the one that it gives
+    executor.handle_batch(nothing, [](const stent::items<> &items) { return stent::outcomes<void>(items.size()); });
+}
+
 void calls(task &task, stent::executor &executor) {
     const std::int64_t sum = task.call(add(1, "two"));
     static_cast<void>(sum);

@@ -33,6 +33,7 @@ fn every_option_of_the_library_is_a_method() {
         ("dispatch_request", &["function", "args", "options"]),
         ("call", CallOptions::NAMES),
         ("function", FunctionOptions::NAMES),
+        ("batch", BatchOptions::NAMES),
         ("worker", WorkerOptions::NAMES),
         ("sqlite", SqliteOptions::NAMES),
         ("custom", CustomOptions::NAMES),

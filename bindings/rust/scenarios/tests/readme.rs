@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use house::{Process, example};
-use stent::{Function, HandlerResult, Task};
+use house::{PATIENCE, Process, example};
+use stent::{BatchOptions, DispatchOptions, Executor, Failure, Function, HandlerResult, Store, Task, WorkerOptions};
 
 #[test]
 fn the_first_example_is_the_file_and_runs_as_printed() {
@@ -38,6 +38,27 @@ fn a_test_of_ones_own_is_as_it_stands_there() {
 
     let host = stent::testing::host(|executor| executor.register(&GREET, greet));
     assert_eq!(host.run(&GREET, ("ada".to_owned(),)).unwrap(), "hello, ada");
+}
+
+const STORE: Function<(String, u32), u32> = Function::new("store");
+
+#[test]
+fn a_batch_is_as_it_stands_there() -> stent::Result<()> {
+    let executor = Executor::new(&Store::open(":memory:")?)?;
+    let options = BatchOptions::new().size(500u32).wait("50ms");
+    executor.register_batch(&STORE, &options, |items| {
+        let outcomes = items.iter().map(|item| match &item.args {
+            (name, 0) => Err(Failure::new("Refused", format!("no {name}")).not_retryable().into()),
+            (_, count) => Ok(*count),
+        });
+        Ok(outcomes.collect())
+    })?;
+    let rows = [("ink".to_owned(), 3), ("gold".to_owned(), 0)];
+    let started = executor.dispatch_many(&STORE, rows, &DispatchOptions::new())?;
+    let worker = executor.start_worker(&WorkerOptions::new())?;
+    assert_eq!(started[0].result(PATIENCE)?, 3);
+    assert_eq!(started[1].result(PATIENCE).unwrap_err().failure().unwrap().message, "no gold");
+    worker.stop(PATIENCE)
 }
 
 /// SIGTERM ends it when it has drained, and the next start finds what was done.

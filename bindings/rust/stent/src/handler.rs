@@ -41,7 +41,7 @@ impl HandlerError {
 
     /// What the task fails with, as JSON. A child's that is passed on as it came goes out to the letter; one that is wrapped
     /// keeps its type, and is not tried again.
-    fn failure(&self) -> std::result::Result<String, Error> {
+    pub(crate) fn failure(&self) -> std::result::Result<String, Error> {
         if let Some(came) = self.error.downcast_ref::<Error>().and_then(Error::came) {
             return Ok(came.get().to_owned());
         }
@@ -118,7 +118,7 @@ pub(crate) unsafe extern "C" fn on_task(handler: *mut c_void, task: *mut sys::st
     })
 }
 
-fn said(panicked: &(dyn Any + Send)) -> &str {
+pub(crate) fn said(panicked: &(dyn Any + Send)) -> &str {
     let text = panicked.downcast_ref::<&str>().copied();
     text.or_else(|| panicked.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a text")
 }
@@ -155,7 +155,7 @@ fn settle(task: &Task, returned: HandlerResult<String>) -> sys::stent_status {
     }
 }
 
-fn fail(task: &Task, failure: std::result::Result<CString, Error>) -> sys::stent_status {
+pub(crate) fn fail(task: &Task, failure: std::result::Result<CString, Error>) -> sys::stent_status {
     let failure = failure
         .unwrap_or_else(|_| c"{\"type\": \"Error\", \"message\": \"a failure with a NUL character\"}".to_owned());
     // SAFETY: the task is lent until the handler returns, the text for the call.

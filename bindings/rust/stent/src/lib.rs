@@ -10,6 +10,7 @@
 
 #![deny(missing_docs)]
 
+mod batch;
 mod call;
 mod custom;
 mod error;
@@ -34,6 +35,7 @@ mod tracing;
 mod values;
 mod worker;
 
+pub use batch::{BatchItem, BatchResult};
 pub use custom::CustomStore;
 pub use error::{Error, Failure, Result, Status};
 pub use execution::Execution;
@@ -43,10 +45,10 @@ pub use handler::{HandlerError, HandlerResult};
 pub use library::{Level, LogLine, configure, describe, set_log_handler, shutdown, version};
 pub use ops::{AnyOp, Op};
 pub use options::{
-    BackfillOptions, CallOptions, CheckOptions, CleanupOptions, ConfigureOptions, CustomOptions, DeadLetterFilter,
-    DeclareOptions, DispatchOptions, ExecutionFilter, FunctionOptions, LogOptions, PauseOptions, Rate, RetryPolicy, Schedule,
-    ScheduleFilter, SchedulePauseOptions, SignalOptions, SqliteOptions, StatsOptions, StepOptions, TriggerOptions,
-    UnpauseOptions, WaitSignalOptions, WorkerOptions,
+    BackfillOptions, BatchOptions, CallOptions, CheckOptions, CleanupOptions, ConfigureOptions, CustomOptions,
+    DeadLetterFilter, DeclareOptions, DispatchOptions, ExecutionFilter, FunctionOptions, LogOptions, PauseOptions,
+    Rate, RetryPolicy, Schedule, ScheduleFilter, SchedulePauseOptions, SignalOptions, SqliteOptions, StatsOptions,
+    StepOptions, TriggerOptions, UnpauseOptions, WaitSignalOptions, WorkerOptions,
 };
 pub use records::{
     CheckReport, CheckedCase, Cleaned, DeadLetter, ExecutionRecord, KeptSchedule, Pause, Progress, TaskInfo,

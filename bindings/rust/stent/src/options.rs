@@ -181,6 +181,16 @@ options! {
 }
 
 options! {
+    /// How tasks are gathered for a handler that takes many in one call.
+    BatchOptions {
+        /// Tasks in one call of the handler, at the most; and no more than the worker has slots (`max_concurrency`).
+        size: u32,
+        /// How long the first task waits for others: at most an hour; 0: the handler gets what is ready.
+        wait: Span,
+    }
+}
+
+options! {
     /// How a worker works.
     WorkerOptions {
         /// Its name in the store.
