@@ -15,7 +15,7 @@ use crate::backend::SchemaVersion;
 use crate::model::{Error, Result, SqliteOptions, Synchronous, shown};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
-pub(super) const MIGRATIONS: [&str; 12] = [
+pub(super) const MIGRATIONS: [&str; 13] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_letters.sql"),
     include_str!("migrations/0003_opened.sql"),
@@ -28,6 +28,7 @@ pub(super) const MIGRATIONS: [&str; 12] = [
     include_str!("migrations/0010_schedules.sql"),
     include_str!("migrations/0011_retries.sql"),
     include_str!("migrations/0012_slots.sql"),
+    include_str!("migrations/0013_unique.sql"),
 ];
 
 /// How long a statement waits for a lock on connections that are in use. Whose time is longer asks again: so no caller

@@ -53,5 +53,6 @@ files! {
     slots: Engine,
     snoozes: Engine,
     times: Engine,
+    unique: Engine,
     waits: Engine,
 }

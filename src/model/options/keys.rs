@@ -1,4 +1,4 @@
-//! What an idempotency key may be used for.
+//! What an idempotency key may be used for, and what becomes of a dispatch whose unique key is taken.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,5 +13,17 @@ words! {
         AfterFailure = "after_failure",
         /// Not as long as the key is kept: whatever became of the first one, its id is the answer.
         Never = "never",
+    }
+}
+
+words! {
+    /// What a dispatch gets whose unique key is taken.
+    #[derive(Default)]
+    Existing, "an answer to a dispatch whose key is taken" {
+        /// The id of the execution that has it. The default.
+        #[default]
+        Return = "return",
+        /// A conflict that names that execution.
+        Refuse = "refuse",
     }
 }

@@ -7,7 +7,7 @@ use crate::backend::sqlite::error;
 use crate::model::{Error, Result};
 
 /// The tables that the migrations make; a test compares.
-const TABLES: [&str; 23] = [
+const TABLES: [&str; 24] = [
     "boots",
     "cache",
     "catalog",
@@ -29,6 +29,7 @@ const TABLES: [&str; 23] = [
     "stent_schema",
     "tasks",
     "unfinished_trees",
+    "unique_keys",
     "waits",
     "workers",
 ];
