@@ -26,6 +26,7 @@ mod spans;
 mod strays;
 mod suspects;
 mod troubles;
+mod unique;
 mod waits;
 mod workers;
 

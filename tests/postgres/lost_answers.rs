@@ -148,6 +148,23 @@ fn a_dispatch_answers_the_execution_that_it_made() {
     });
 }
 
+/// Though its execution is over by then, and the key another's.
+#[test]
+fn a_unique_dispatch_answers_the_execution_that_it_made() {
+    on(async {
+        let site = site().await;
+        let unique = || {
+            let options = DispatchOptions { unique_key: Some("k".to_owned()), ..DispatchOptions::default() };
+            NewExecution { options, ..new_execution() }
+        };
+        let batch = vec![unique(), unique(), new_execution()];
+        site.proxy.lose_next(1);
+        let answers = site.store.dispatch(batch.clone()).await.unwrap();
+        assert_eq!(answers, [batch[0].id, batch[0].id, batch[2].id]);
+        assert_eq!((site.count().await, site.proxy.lost()), (2, 1));
+    });
+}
+
 /// The statement that is its own transaction is carried out, and from then on nobody hears of the server.
 #[test]
 fn a_dispatch_that_may_be_recorded_is_told_as_in_doubt() {

@@ -16,6 +16,7 @@ const TO_A_VERSION_BEFORE: &str = "
     UPDATE executions SET state = 'running', started_at = r.opened_at
         FROM tasks AS r
         WHERE r.id = executions.root_task_id AND r.opened_at IS NOT NULL AND executions.state = 'pending';
+    DROP TABLE unique_keys;
     DROP FUNCTION slots_at_the_end(), tasks_slot_insert(), tasks_slot_update(), tasks_slot_delete(), functions_slot() CASCADE;
     DROP FUNCTION slots_settle();
     DROP FUNCTION slots_fill(text, text, bigint);

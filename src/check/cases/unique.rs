@@ -1,6 +1,7 @@
 //! A `unique_key` has one execution at a time, or one in a window of time, however many dispatch at once.
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use stent::backend::{Commands, Request};
@@ -138,7 +139,7 @@ async fn who_wants_no_other_is_told_whose_it_is(store: Store) {
     let alone = |options| DispatchOptions { unique_existing: Existing::Refuse, ..options };
     let Some(id) = first(&store, "root", alone(unique("k"))).await else { return };
     let root = store.take().await;
-    let why = store.start_with("root", "[]", alone(unique("k"))).await.unwrap_err();
+    let why = store.start_with("root", "[]", alone(unique("k"))).await.must_fail();
     assert!(why.message().contains(&format!("is taken by execution {id}, which is running")), "{why}");
     let fresh = new_execution("root", "[]", unique("l"));
     let both = vec![fresh.clone(), new_execution("root", "[]", alone(once_in("k", HOUR)))];
@@ -167,10 +168,12 @@ async fn a_window_that_is_over_lets_another_start(store: Store) {
     const WINDOW: Duration = Duration::from_millis(20);
     store.worker("w", &["root"]).await;
     let Some(id) = first(&store, "root", once_in("k", HOUR)).await else { return };
-    let mut ids = BTreeSet::from([id]);
+    let ids = Mutex::new(BTreeSet::from([id]));
     store
         .until("another has started", async |store| {
-            ids.insert(next(store, "root", once_in("k", WINDOW)).await);
+            let id = next(store, "root", once_in("k", WINDOW)).await;
+            let mut ids = ids.lock().unwrap_or_else(PoisonError::into_inner);
+            ids.insert(id);
             ids.len() == 3
         })
         .await;
