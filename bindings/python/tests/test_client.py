@@ -106,7 +106,7 @@ def test_one_of_a_unique_key_starts(store: str) -> None:
         first = executor.dispatch(nightly, 1)
         wait_for(lambda: first.state()["state"] == "running")
         assert executor.dispatch(nightly, 2).id == first.id
-        with pytest.raises(stent.ConflictError, match=f"is taken by execution {first.id}, which is running") as taken:
+        with pytest.raises(stent.ConflictError, match=f"is taken by execution {first.id}, which is not over") as taken:
             executor.dispatch(nightly.options(unique_existing="refuse"), 3)
         assert taken.value.details["execution_id"] == str(first.id)
         free.set()

@@ -31,7 +31,12 @@ pub(in crate::backend) fn is_held(
         return Ok(held);
     }
     let (key, id) = (options.unique_key.as_deref().unwrap_or_default(), holder.execution);
-    let state = holder.state.map_or("not there any more", ExecutionState::as_str);
+    let state = match holder.state {
+        // Whether it has begun is not in each store's execution.
+        Some(state) if !state.is_terminal() => "not over",
+        Some(state) => state.as_str(),
+        None => "not there any more",
+    };
     Err(Error::conflict(format!(
         "dispatch: the unique key '{key}' of {function} is taken by execution {id}, which is {state}; nothing was started"
     ))

@@ -140,7 +140,7 @@ async fn who_wants_no_other_is_told_whose_it_is(store: Store) {
     let Some(id) = first(&store, "root", alone(unique("k"))).await else { return };
     let root = store.take().await;
     let why = store.start_with("root", "[]", alone(unique("k"))).await.must_fail();
-    assert!(why.message().contains(&format!("is taken by execution {id}, which is running")), "{why}");
+    assert!(why.message().contains(&format!("is taken by execution {id}, which is not over")), "{why}");
     let fresh = new_execution("root", "[]", unique("l"));
     let both = vec![fresh.clone(), new_execution("root", "[]", alone(once_in("k", HOUR)))];
     is_status(store.backend.dispatch(both).await, Status::Conflict, "nothing was started");

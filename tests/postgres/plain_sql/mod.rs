@@ -6,6 +6,7 @@ mod page;
 mod rights;
 mod rows;
 mod transactions;
+mod unique;
 mod words;
 
 use std::time::Duration;

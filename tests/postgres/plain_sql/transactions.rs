@@ -193,41 +193,6 @@ fn of_two_sessions_with_one_key_the_second_gets_the_firsts_execution() {
 }
 
 #[test]
-fn a_unique_key_holds_for_sql_and_the_library_alike() {
-    let (house, worker, client) = working();
-    drop(worker);
-    let key = "{\"unique_key\": \"k\"}";
-    let unique = || DispatchOptions { unique_key: Some("k".to_owned()), ..DispatchOptions::default() };
-    house.on(client.say("BEGIN"));
-    let lost = house.on(client.dispatch("echo", "[1]", key)).unwrap();
-    assert_eq!(house.on(client.dispatch("echo", "[2]", key)).unwrap(), lost, "in its own transaction");
-    house.on(client.say("ROLLBACK"));
-    let by_library = house.on(house.executor.dispatch("echo", "[3]".into(), unique())).unwrap();
-    assert_ne!(by_library, lost);
-    assert_eq!(house.on(client.dispatch("echo", "[4]", key)).unwrap(), by_library);
-    // What has started nothing has not used its idempotency key.
-    let both = "{\"unique_key\": \"k\", \"idempotency_key\": \"i\"}";
-    assert_eq!(house.on(client.dispatch("echo", "[4]", both)).unwrap(), by_library);
-    assert_eq!(house.on(client.one("SELECT count(*)::text FROM stent.idempotency")), "0");
-    let refuse = "{\"unique_key\": \"k\", \"unique_existing\": \"refuse\"}";
-    let why = house.on(client.dispatch("echo", "[5]", refuse)).unwrap_err();
-    assert_eq!((why.state.as_str(), why.detail.as_str()), ("23505", "STENT_E_CONFLICT"));
-    assert!(why.message.contains(&format!("is taken by execution {by_library}, which is pending")), "{why:?}");
-    let worker = patient_worker(&house);
-    house.result(by_library).unwrap();
-    let by_sql = house.on(client.dispatch("echo", "[6]", key)).unwrap();
-    assert_ne!(by_sql, by_library);
-    house.result(by_sql).unwrap();
-    drop(worker);
-    // In a window, whatever has become of it.
-    let window = "{\"unique_key\": \"k\", \"unique_for\": \"1h\"}";
-    assert_eq!(house.on(client.dispatch("echo", "[7]", window)).unwrap(), by_sql);
-    let window = DispatchOptions { unique_for: Some(Duration::from_secs(3600)), ..unique() };
-    assert_eq!(house.on(house.executor.dispatch("echo", "[8]".into(), window)).unwrap(), by_sql);
-    assert_ne!(house.on(house.executor.dispatch("echo", "[9]".into(), unique())).unwrap(), by_sql);
-}
-
-#[test]
 fn a_key_of_sql_is_one_of_the_librarys_and_the_other_way_round() {
     let url = fresh_url("");
     let house = House::at(&url);

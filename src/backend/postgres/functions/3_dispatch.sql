@@ -342,15 +342,18 @@ BEGIN
         FROM unique_keys AS u
         LEFT JOIN executions AS e ON e.id = u.execution_id
         WHERE u.key = unique_key;
-        IF held.execution_id IS NOT NULL AND CASE
-            WHEN unique_for IS NOT NULL THEN at < held.dispatched_at + unique_for * interval '1 microsecond'
-            ELSE coalesce(held.state IN ('pending', 'running', 'cancelling'), false)
-        END THEN
+        IF held.execution_id IS NOT NULL AND (
+            at < held.dispatched_at + unique_for * interval '1 microsecond'
+            OR unique_for IS NULL AND held.state IN ('pending', 'running', 'cancelling')
+        ) THEN
             IF existing = 'refuse' THEN
                 PERFORM sql_refuse(
                     '23505', 'dispatch: the unique key ''' || substr(unique_key, length(function_name) + 2) || ''' of ' || function_name
                         || ' is taken by execution ' || held.execution_id || ', which is '
-                        || coalesce(held.state, 'not there any more') || '; nothing was started',
+                        || CASE
+                            WHEN held.state IN ('pending', 'running', 'cancelling') THEN 'not over'
+                            ELSE coalesce(held.state, 'not there any more')
+                        END || '; nothing was started',
                     'unique_key', 'Wait for its end, use another key, or take its id as the answer.'
                 );
             END IF;
