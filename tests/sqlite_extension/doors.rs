@@ -168,7 +168,7 @@ fn both_doors_answer_and_write_alike() {
         assert_eq!(c, sql, "step {place}");
     }
     let refused = said_by_sql.iter().filter(|answer| answer.is_err()).count();
-    assert_eq!((STEPS.len(), refused), (48, 29), "{said_by_sql:#?}");
+    assert_eq!((STEPS.len(), refused), (54, 31), "{said_by_sql:#?}");
     drop(api);
     let rows = host.rows(ROWS);
     assert_eq!(Host::plain(&by_c.path).rows(ROWS), rows);

@@ -65,10 +65,8 @@ fn a_key_that_means_nothing_any_more_is_deleted_and_nobody_is_waited_for() {
         house.on(other.one("SELECT string_agg(key, ' ' ORDER BY key COLLATE \"C\") FROM stent.unique_keys"))
     };
     assert_eq!(cleanup(), "echo/0 echo/1 echo/2 waits/0");
-    house.on(client.say(
-        "UPDATE stent.unique_keys SET expires_at = now() - interval '1 hour' WHERE key <> 'echo/0';
-        BEGIN; UPDATE stent.unique_keys SET key = key WHERE key = 'echo/1'",
-    ));
+    house.on(client.say("UPDATE stent.unique_keys SET expires_at = now() - interval '1 hour' WHERE key <> 'echo/0'"));
+    house.on(client.say("BEGIN; UPDATE stent.unique_keys SET key = key WHERE key = 'echo/1'"));
     assert_eq!(cleanup(), "echo/0 echo/1 waits/0");
     house.on(client.say("COMMIT"));
     assert_eq!(cleanup(), "echo/0 waits/0");
