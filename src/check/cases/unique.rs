@@ -191,7 +191,7 @@ async fn of_many_at_once_one_starts(store: Store) {
             .map(|number| {
                 let store = if number % 2 == 0 { store.clone() } else { other.clone() };
                 // Each in an order of its own.
-                let mut keys = vec![key.clone(), "beside".to_owned()];
+                let mut keys = [key.clone(), "beside".to_owned()];
                 keys.rotate_left(number % 2);
                 let all = keys.iter().map(|key| new_execution("root", "[]", unique(key))).collect();
                 beside(async move {
