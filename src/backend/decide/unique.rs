@@ -1,11 +1,6 @@
 //! Whose a unique key of dispatches is.
 
-use std::time::Duration;
-
 use crate::model::{DispatchOptions, Error, ExecutionState, Existing, Id, Result, Timestamp};
-
-/// A row is kept for so long at least: keys that are used again and again are not deleted each time.
-pub(in crate::backend) const UNIQUE_KEPT: Duration = Duration::from_secs(3600);
 
 /// Who took a key last.
 pub(in crate::backend) struct Holder {
@@ -46,6 +41,8 @@ pub(in crate::backend) fn is_held(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::model::Status;
 

@@ -11,9 +11,10 @@ use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 use super::conn::Conn;
 use super::error;
 use super::pool::{SETTINGS, quoted};
-use crate::backend::decide::UNIQUE_KEPT;
 use crate::codec::option_fields;
-use crate::model::{DURATION_MAX, ERROR_TEXT_MAX, Existing, KeyReuse, NAME_MAX, PAYLOAD_MAX, Result, TAGS_MAX};
+use crate::model::{
+    DURATION_MAX, ERROR_TEXT_MAX, Existing, KeyReuse, NAME_MAX, PAYLOAD_MAX, Result, TAGS_MAX, UNIQUE_KEPT,
+};
 
 const TEXTS: [&str; 5] = [
     include_str!("functions/1_json.sql"),

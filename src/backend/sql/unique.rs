@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use super::statements::{IDEMPOTENCY_GIVE_BACK, UNIQUE_FIND, UNIQUE_HOLD, UNIQUE_TAKE};
 use super::tx::Tx;
 use crate::backend::NewExecution;
-use crate::backend::decide::{self, Holder, UNIQUE_KEPT};
-use crate::model::{Id, Result};
+use crate::backend::decide::{self, Holder};
+use crate::model::{Id, Result, UNIQUE_KEPT};
 
 fn full(new: &NewExecution) -> Option<String> {
     new.options.unique_key.as_ref().map(|key| format!("{}/{key}", new.function))

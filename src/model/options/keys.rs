@@ -1,8 +1,13 @@
 //! What an idempotency key may be used for, and what becomes of a dispatch whose unique key is taken.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::state::words;
+
+/// A unique key is kept for so long at least: one that is used again and again is not deleted each time.
+pub const UNIQUE_KEPT: Duration = Duration::from_secs(3600);
 
 words! {
     /// When an idempotency key may start another execution.

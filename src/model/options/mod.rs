@@ -14,7 +14,7 @@ pub use calls::{
     StepOptions, WaitSignalOptions,
 };
 pub use custom::{CheckOptions, CustomOptions};
-pub use keys::{Existing, KeyReuse};
+pub use keys::{Existing, KeyReuse, UNIQUE_KEPT};
 pub use sqlite::{FileMode, SqliteOptions, Synchronous};
 pub use worker::WorkerOptions;
 
