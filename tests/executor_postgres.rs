@@ -38,6 +38,8 @@ mod retries;
 mod schedules;
 #[path = "executor/troubles.rs"]
 mod troubles;
+#[path = "executor/unique.rs"]
+mod unique;
 #[path = "executor/waits.rs"]
 mod waits;
 #[path = "executor/workers.rs"]

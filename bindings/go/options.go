@@ -51,6 +51,12 @@ type DispatchOptions struct {
 	IdempotencyKey string         `stent:"idempotency_key"`
 	// What the key does after an execution that failed: "after_failure" starts a new one, "never" answers its id.
 	IdempotencyReuse string        `stent:"idempotency_reuse"`
+	// One execution of the function at a time has it: while it is pending or running another dispatch starts nothing.
+	UniqueKey string `stent:"unique_key"`
+	// Start nothing if the UniqueKey was taken less than this ago, whatever has become of that execution.
+	UniqueFor time.Duration `stent:"unique_for"`
+	// What one gets whose UniqueKey is taken: "return" the execution that has it, "refuse" with a conflict that names it.
+	UniqueExisting   string        `stent:"unique_existing"`
 	OnCancel         string        `stent:"on_cancel"`
 	Traceparent      string        `stent:"traceparent"`
 	Queue            string        `stent:"queue"`

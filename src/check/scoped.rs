@@ -232,7 +232,7 @@ impl Backend for Scoped {
             new.function = self.function(&new.function);
             new.options.on_cancel = new.options.on_cancel.take().map(|name| self.function(&name));
         }
-        self.inner.dispatch(executions).await
+        self.seen(self.inner.dispatch(executions).await)
     }
 
     async fn register_worker(&self, mut worker: NewWorker) -> Result<()> {

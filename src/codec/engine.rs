@@ -18,8 +18,8 @@ use crate::backend::{
     ScheduleFilter, Snapshot, StoreStats, Transition, Verdict,
 };
 use crate::model::{
-    CallOptions, DispatchOptions, Error, Execution, ExecutionState, Failure, FunctionOptions, Id, KeyReuse, Number,
-    Payload, RetryPolicy, Schedule, Status, TaskOptions, TaskState, error_text, seconds,
+    CallOptions, DispatchOptions, Error, Execution, ExecutionState, Existing, Failure, FunctionOptions, Id, KeyReuse,
+    Number, Payload, RetryPolicy, Schedule, Status, TaskOptions, TaskState, error_text, seconds,
 };
 
 /// What the engine asks of a store. The names of the variants, in snake case, are the names of the operations.
@@ -370,6 +370,9 @@ impl Serialize for DispatchOptions {
             .seconds("max_duration", self.max_duration)
             .add("idempotency_key", self.idempotency_key.as_ref())
             .add("idempotency_reuse", Some(self.idempotency_reuse).filter(|reuse| *reuse != KeyReuse::default()))
+            .add("unique_key", self.unique_key.as_ref())
+            .seconds("unique_for", self.unique_for)
+            .add("unique_existing", Some(self.unique_existing).filter(|existing| *existing != Existing::default()))
             .add("on_cancel", self.on_cancel.as_ref())
             .add("traceparent", self.traceparent.as_ref())
             .task(&self.task)

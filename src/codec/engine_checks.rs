@@ -11,6 +11,7 @@ pub(super) fn check(request: &EngineRequest) -> Result<()> {
         E::Dispatch { executions } => executions.iter().try_for_each(|new| {
             check_name("function", &new.function)?;
             new.options.idempotency_key.as_deref().map_or(Ok(()), |key| check_key("idempotency_key", key))?;
+            new.options.unique_key.as_deref().map_or(Ok(()), |key| check_key("unique_key", key))?;
             new.registered.as_deref().map_or(Ok(()), FunctionOptions::check)?;
             new.options.check()
         }),

@@ -41,6 +41,23 @@ static void dispatching(stent_executor *executor) {
     OK(stent_executor_result(executor, id, PATIENCE_MS, NULL, ERROR));
     stent_free(id);
 
+    /* One of a key at a time; who wants no other is told whose it is. */
+    const char *unique = "{\"unique_key\": \"nightly\", \"unique_for\": \"1h\"}";
+    stent_error *error = NULL;
+    OK(stent_executor_dispatch(executor, "echo", "[1]", unique, &id, ERROR));
+    OK(stent_executor_dispatch(executor, "echo", "[2]", unique, &same, ERROR));
+    CHECK(strcmp(id, same) == 0);
+    stent_free(same);
+    CHECK(stent_executor_dispatch(executor, "echo", "[3]",
+                                  "{\"unique_key\": \"nightly\", \"unique_for\": \"1h\", \"unique_existing\": \"refuse\"}",
+                                  &same, &error) == STENT_E_CONFLICT);
+    CHECK(has(stent_error_json(error), id) && has(stent_error_json(error), "\"unique_key\":\"nightly\""));
+    stent_error_free(error);
+    OK(stent_executor_result(executor, id, PATIENCE_MS, &text, ERROR));
+    CHECK(strcmp(text, "[1]") == 0);
+    stent_free(text);
+    stent_free(id);
+
     OK(stent_executor_dispatch_many(executor, "[]", &ids, ERROR));
     CHECK(strcmp(ids, "[]") == 0);
     stent_free(ids);

@@ -58,6 +58,27 @@ fn setting_the_clock_moves_no_lease() {
 }
 
 #[test]
+fn a_unique_key_that_means_nothing_any_more_is_deleted() {
+    run(Place::SqliteFile, async |store: Store| {
+        store.worker("w", &["root"]).await;
+        let unique = |key: &str| stent::model::DispatchOptions { unique_key: Some(key.into()), ..Default::default() };
+        for key in ["a", "b"] {
+            store.start_with("root", "[]", unique(key)).await.unwrap();
+            let root = store.take().await;
+            store.complete(&root, "1").await;
+        }
+        store.start_with("root", "[]", unique("c")).await.unwrap();
+        let cleanup = Request::CleanupExecutions { older_than: Timestamp::from_micros(0) };
+        store.backend.call(cleanup.clone()).await.unwrap();
+        assert_eq!(count(&store, "unique_keys").await, 3, "they are kept for a while");
+        change(&store, "UPDATE unique_keys SET expires_at = 1 WHERE key <> 'root/a'").await;
+        store.backend.call(cleanup).await.unwrap();
+        assert_eq!(count(&store, "unique_keys").await, 2);
+        assert_eq!(count(&store, "unique_keys WHERE key = 'root/b'").await, 0);
+    });
+}
+
+#[test]
 fn a_cleaned_store_is_empty() {
     const TABLES: [&str; 11] = [
         "executions",

@@ -27,6 +27,7 @@ mod spans;
 mod strays;
 mod suspects;
 mod troubles;
+mod unique;
 mod waits;
 mod workers;
 

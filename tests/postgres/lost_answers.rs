@@ -148,6 +148,26 @@ fn a_dispatch_answers_the_execution_that_it_made() {
     });
 }
 
+/// Its key is taken when it is said again: by itself.
+#[test]
+fn a_unique_dispatch_answers_the_execution_that_it_made() {
+    on(async {
+        let site = site().await;
+        let alone = DispatchOptions {
+            unique_key: Some("k".to_owned()),
+            unique_existing: stent::model::Existing::Refuse,
+            ..DispatchOptions::default()
+        };
+        let batch = vec![NewExecution { options: alone.clone(), ..new_execution() }, new_execution()];
+        site.proxy.lose_next(1);
+        let answers = site.store.dispatch(batch.clone()).await.unwrap();
+        assert_eq!(answers, [batch[0].id, batch[1].id]);
+        assert_eq!((site.count().await, site.proxy.lost()), (2, 1));
+        let other = vec![NewExecution { options: alone, ..new_execution() }];
+        assert_eq!(site.store.dispatch(other).await.unwrap_err().status(), Status::Conflict);
+    });
+}
+
 /// The statement that is its own transaction is carried out, and from then on nobody hears of the server.
 #[test]
 fn a_dispatch_that_may_be_recorded_is_told_as_in_doubt() {

@@ -19,13 +19,14 @@ const TO_A_VERSION_BEFORE: &str = "
     DROP VIEW slots_to_fill;
     DROP FUNCTION slots_to_fill();
     DROP TABLE key_starts, key_rates, rates;
+    DROP TABLE unique_keys;
     DROP FUNCTION slots_at_the_end(), tasks_slot_insert(), tasks_slot_update(), tasks_slot_delete(), functions_slot() CASCADE;
     DROP FUNCTION slots_settle();
     DROP FUNCTION slots_fill(text, text, bigint, bigint, bigint);
     DROP FUNCTION slots_note(text, text);
     DROP INDEX tasks_slots;
-     ALTER TABLE tasks DROP COLUMN concurrency_key, DROP COLUMN slot, DROP COLUMN aside;
-     ALTER TABLE functions DROP COLUMN rate, DROP COLUMN rate_per_key, DROP COLUMN key_interval, DROP COLUMN key_burst;
+    ALTER TABLE tasks DROP COLUMN concurrency_key, DROP COLUMN slot, DROP COLUMN aside;
+    ALTER TABLE functions DROP COLUMN rate, DROP COLUMN rate_per_key, DROP COLUMN key_interval, DROP COLUMN key_burst;
     ALTER TABLE functions DROP COLUMN max_concurrent_per_key;
     DROP TABLE requests;
     ALTER TABLE tasks DROP COLUMN first_started_at, DROP COLUMN snoozes;

@@ -38,6 +38,13 @@ const STEPS: &[Step] = &[
     Dispatch([Some("pay"), Some("[ 1 ]"), Some("{\"idempotency_key\": \"k\"}")]),
     Dispatch([Some("pay"), Some("[2]"), Some("{\"idempotency_key\": \"k\"}")]),
     Dispatch([Some("other"), Some("[2]"), Some("{\"idempotency_key\": \"k\"}")]),
+    // Whoever goes on has the key; what has started nothing leaves its idempotency key free.
+    Dispatch([Some("once"), Some("[1]"), Some("{\"unique_key\": \"u\"}")]),
+    Dispatch([Some("once"), Some("[2]"), Some("{\"unique_key\": \"u\", \"idempotency_key\": \"unused\"}")]),
+    Dispatch([Some("once"), None, Some("{\"unique_key\": \"u\", \"unique_existing\": \"refuse\"}")]),
+    Dispatch([Some("once"), None, Some("{\"unique_key\": \"u\", \"unique_for\": \"1h\"}")]),
+    Dispatch([Some("once"), None, Some("{\"unique_key\": \"u\", \"unique_for\": 0}")]),
+    Dispatch([Some("once"), None, Some("{\"unique_for\": 1}")]),
     // An id of one's own, twice.
     Dispatch([Some("own"), None, Some("{\"id\": \"018f3c1e-7b5a-7c3d-9e4f-0123456789aa\"}")]),
     Dispatch([Some("own"), None, Some("{\"id\": \"018f3c1e-7b5a-7c3d-9e4f-0123456789aa\"}")]),
@@ -122,6 +129,7 @@ const ROWS: &str = "\
         FROM tasks ORDER BY created_at;
     SELECT name, id, CAST(payload AS TEXT), consumed FROM signals ORDER BY sequence;
     SELECT key, owner IS NULL, hex(args_hash) FROM idempotency ORDER BY key;
+    SELECT key, expires_at - dispatched_at FROM unique_keys ORDER BY key;
     SELECT queue, function, tags FROM routes ORDER BY id";
 
 #[test]
@@ -160,7 +168,7 @@ fn both_doors_answer_and_write_alike() {
         assert_eq!(c, sql, "step {place}");
     }
     let refused = said_by_sql.iter().filter(|answer| answer.is_err()).count();
-    assert_eq!((STEPS.len(), refused), (48, 29), "{said_by_sql:#?}");
+    assert_eq!((STEPS.len(), refused), (54, 31), "{said_by_sql:#?}");
     drop(api);
     let rows = host.rows(ROWS);
     assert_eq!(Host::plain(&by_c.path).rows(ROWS), rows);

@@ -67,6 +67,12 @@ export interface DispatchOptions extends KeyedOptions {
   idempotencyKey?: string | undefined;
   /** What the key does after an execution that failed: start a new one (the default), or answer that one's id. */
   idempotencyReuse?: "after_failure" | "never" | undefined;
+  /** One execution of the function at a time has it: while it is pending or running another dispatch starts nothing. */
+  uniqueKey?: string | undefined;
+  /** Start nothing if the uniqueKey was taken less than this ago, whatever has become of that execution. */
+  uniqueFor?: Duration | undefined;
+  /** What one gets whose uniqueKey is taken: the execution that has it (the default), or a conflict that names it. */
+  uniqueExisting?: "return" | "refuse" | undefined;
   /** The function that is dispatched when the execution is cancelled. */
   onCancel?: Callee | undefined;
   traceparent?: string | undefined;
@@ -312,6 +318,9 @@ export const OPTIONS = {
     maxDuration: true,
     idempotencyKey: true,
     idempotencyReuse: true,
+    uniqueKey: true,
+    uniqueFor: true,
+    uniqueExisting: true,
     onCancel: true,
     traceparent: true,
     ...keyed,

@@ -256,6 +256,26 @@ for (const store of STORES) {
       assert.deepEqual(await stent.pauses(), []);
     });
 
+    on("one of a unique key starts", async (stent) => {
+      let free = () => {};
+      const freed = new Promise<void>((resolve) => (free = resolve));
+      stent.register("imports", async (_, number: number) => {
+        await freed;
+        return number;
+      });
+      await stent.startWorker();
+      const first = await stent.dispatch("imports", [1], { uniqueKey: "nightly" });
+      assert.equal((await stent.dispatch("imports", [2], { uniqueKey: "nightly" })).id, first.id);
+      const refused = stent.dispatch("imports", [3], { uniqueKey: "nightly", uniqueExisting: "refuse" });
+      await assert.rejects(refused, new RegExp(`is taken by execution ${first.id}, which is not over`));
+      free();
+      assert.equal(await first.result(), 1);
+      assert.equal((await stent.dispatch("imports", [4], { uniqueKey: "nightly", uniqueFor: "1h" })).id, first.id);
+      const second = await stent.dispatch("imports", [5], { uniqueKey: "nightly" });
+      assert.notEqual(second.id, first.id);
+      assert.equal(await second.result(), 5);
+    });
+
     on("one of a key runs after the other", async (stent) => {
       const begun: string[] = [];
       let free = () => {};

@@ -94,6 +94,28 @@ def test_one_key_runs_after_the_other(store: str) -> None:
         assert [one.result(30) for one in (first, second, third)] == ["ada", "ada", "bob"]
 
 
+def test_one_of_a_unique_key_starts(store: str) -> None:
+    free = threading.Event()
+
+    @stent.activity
+    def imports(number: int) -> int:
+        return number if free.wait(30) else -1
+
+    with sync.Executor(store) as executor, executor.worker(imports):
+        nightly = imports.options(unique_key="nightly")
+        first = executor.dispatch(nightly, 1)
+        wait_for(lambda: first.state()["state"] == "running")
+        assert executor.dispatch(nightly, 2).id == first.id
+        with pytest.raises(stent.ConflictError, match=f"is taken by execution {first.id}, which is not over") as taken:
+            executor.dispatch(nightly.options(unique_existing="refuse"), 3)
+        assert taken.value.details["execution_id"] == str(first.id)
+        free.set()
+        assert first.result(30) == 1
+        assert executor.dispatch(nightly.options(unique_for=timedelta(hours=1)), 4).id == first.id
+        second = executor.dispatch(nightly, 5)
+        assert second.id != first.id and second.result(30) == 5
+
+
 def test_a_paused_queue_waits(store: str) -> None:
     with sync.Executor(store) as executor, executor.worker(repaired):
         executor.pause(queue="mail", reason="the relay is down", by="ann")

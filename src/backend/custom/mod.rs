@@ -203,6 +203,17 @@ impl Backend for Custom {
     }
 
     async fn dispatch(&self, executions: Vec<NewExecution>) -> Result<Vec<Id>> {
+        if let Some(new) = executions.iter().find(|new| new.options.unique_key.is_some()) {
+            return Err(Error::new(
+                Status::Unsupported,
+                format!(
+                    "dispatch '{}': a custom store has no unique keys; leave out unique_key, or use SQLite or PostgreSQL \
+                     (nothing was started)",
+                    new.function
+                ),
+            )
+            .with("key", "unique_key"));
+        }
         let count = executions.len();
         either!(self, fallback => fallback.dispatch(executions).await, {
             let read = |answer: &str| codec::from_json("the answer", answer);

@@ -11,6 +11,7 @@ mod records;
 pub(super) mod schedules;
 mod shares;
 mod transitions;
+mod unique;
 mod waits;
 
 pub(super) use calls::{Asked, Found, KEY_TTL, Reservation, Resolved, idempotency_key, reserve, resolve};
@@ -29,4 +30,5 @@ pub(super) use records::{
 };
 pub(super) use shares::{Offer, Room, shares};
 pub(super) use transitions::{Moved, Standing, apart, end_of, holds, is_end, moved, starts, steps, why_not};
+pub(super) use unique::{Holder, is_held};
 pub(super) use waits::{Book, FIRST_CALL};

@@ -12,7 +12,9 @@ use super::conn::Conn;
 use super::error;
 use super::pool::{SETTINGS, quoted};
 use crate::codec::option_fields;
-use crate::model::{DURATION_MAX, ERROR_TEXT_MAX, KeyReuse, NAME_MAX, PAYLOAD_MAX, Result, TAGS_MAX};
+use crate::model::{
+    DURATION_MAX, ERROR_TEXT_MAX, Existing, KeyReuse, NAME_MAX, PAYLOAD_MAX, Result, TAGS_MAX, UNIQUE_KEPT,
+};
 
 const TEXTS: [&str; 6] = [
     include_str!("functions/1_json.sql"),
@@ -83,6 +85,8 @@ fn text(schema: &str) -> String {
         ("execution_cancel", include_str!("sql/execution_cancel.sql").trim_end().to_owned()),
         ("tasks_stop", include_str!("sql/tasks_stop.sql").trim_end().to_owned()),
         ("key_reuse", list(KeyReuse::WORDS.to_vec())),
+        ("unique_kept", UNIQUE_KEPT.as_micros().to_string()),
+        ("existing", list(Existing::WORDS.to_vec())),
         ("dispatch_names", list(dispatch.iter().map(|(name, ..)| *name).collect())),
         ("dispatch_kinds", list(dispatch.iter().map(|(_, kind, _)| kind.as_str()).collect())),
         ("signal_names", list(signal.iter().map(|(name, ..)| *name).collect())),

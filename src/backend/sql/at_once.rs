@@ -1,5 +1,5 @@
 //! A dispatch as one statement, which is its own transaction: one journey to the server instead of four. It is for what
-//! needs nothing to be looked up first: no idempotency key, no time to come, known routes. All else, and whatever is
+//! needs nothing to be looked up first: no idempotency or unique key, no time to come, known routes. All else, and whatever is
 //! refused, is written by [`super::dispatch`].
 
 use std::time::Duration;
@@ -58,7 +58,7 @@ fn statement<'a>(catalog: &Catalog, executions: &'a [NewExecution]) -> Option<Ca
     for new in executions {
         let options = &new.options;
         let waits = options.delay.is_some_and(|delay| !delay.is_zero());
-        if waits || options.expiry_at(Timestamp::default()).is_some() {
+        if waits || options.unique_key.is_some() || options.expiry_at(Timestamp::default()).is_some() {
             return None;
         }
         let asked = Asked {

@@ -7,6 +7,7 @@ use super::moved;
 use super::rows::{args_column, kwargs_column};
 use super::statements::{EXECUTIONS_INSERT_MANY, EXECUTIONS_SAME};
 use super::tx::Tx;
+use super::unique;
 use super::waits::WaitBook;
 use crate::backend::NewExecution;
 use crate::backend::decide::{Asked, End, Ending, Reservation, root_task_id};
@@ -20,8 +21,8 @@ pub(super) fn draw_id(now: Timestamp) -> Id {
     execution_id(now, rand::random())
 }
 
-/// Starts executions and returns their ids. For one whose idempotency key another execution has, the id is that of the
-/// other.
+/// Starts executions and returns their ids. For one whose idempotency key or unique key another execution has, the id is
+/// that of the other.
 pub(super) async fn insert(tx: &mut Tx<'_>, executions: &[NewExecution]) -> Result<Vec<Id>> {
     insert_all(tx, executions, false).await
 }
@@ -34,11 +35,15 @@ pub(super) async fn insert_again(tx: &mut Tx<'_>, executions: &[NewExecution]) -
 async fn insert_all(tx: &mut Tx<'_>, executions: &[NewExecution], again: bool) -> Result<Vec<Id>> {
     let keyed = |new: &NewExecution| {
         let function = tx.catalog.function(&new.function).or(new.registered.as_deref());
-        new.options.idempotency_key.is_some() || function.is_some_and(|function| function.idempotent)
+        let options = &new.options;
+        options.idempotency_key.is_some()
+            || options.unique_key.is_some()
+            || function.is_some_and(|function| function.idempotent)
     };
     if !executions.iter().any(keyed) {
         return insert_set(tx, executions, again).await;
     }
+    unique::hold(tx, executions).await?;
     let wanted = executions.iter().map(|new| idempotency::Wanted {
         function: &new.function,
         key: new.options.idempotency_key.as_deref(),
@@ -82,6 +87,11 @@ async fn insert_set(tx: &mut Tx<'_>, executions: &[NewExecution], again: bool) -
     let empty = Payload::empty_object();
     for new in executions {
         let options = &new.options;
+        // What that commit has started may have ended since, and the key be another's.
+        if again && options.unique_key.is_some() && are_there(tx, std::slice::from_ref(new), &[new.id]).await? {
+            answers.push(new.id);
+            continue;
+        }
         let asked = Asked {
             function: &new.function,
             options: &options.task,
@@ -94,9 +104,10 @@ async fn insert_set(tx: &mut Tx<'_>, executions: &[NewExecution], again: bool) -
         let mut run = insert::resolve(tx, &asked).await?;
         let root = root_task_id(new.id);
         let mut state = TaskState::Pending;
+        let mut owns = false;
         if let Some(key) = &run.idempotency_key {
             match insert::reserve(tx, &asked, key, root).await? {
-                Reservation::Owner => {}
+                Reservation::Owner => owns = true,
                 Reservation::Over { owner } => {
                     if let Some(execution) = execution_of(tx, Some(owner)).await? {
                         answers.push(execution);
@@ -105,6 +116,7 @@ async fn insert_set(tx: &mut Tx<'_>, executions: &[NewExecution], again: bool) -
                     // A call had it, which leads to no execution of its own.
                     let asked = Asked { reuse: KeyReuse::AfterFailure, ..asked };
                     insert::reserve(tx, &asked, key, root).await?;
+                    owns = true;
                 }
                 Reservation::Done { owner, result } => {
                     if let Some(execution) = execution_of(tx, owner).await? {
@@ -122,6 +134,13 @@ async fn insert_set(tx: &mut Tx<'_>, executions: &[NewExecution], again: bool) -
                     state = TaskState::Waiting;
                 }
             }
+        }
+        if let Some(execution) = unique::take(tx, new).await? {
+            if let Some(key) = run.idempotency_key.as_deref().filter(|_| owns) {
+                unique::give_back(tx, &new.function, key, root).await?;
+            }
+            answers.push(execution);
+            continue;
         }
         answers.push(new.id);
         let now = tx.now;

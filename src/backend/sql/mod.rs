@@ -58,6 +58,7 @@ mod sweep;
 mod ticks;
 mod tides;
 pub(super) mod tx;
+mod unique;
 mod waits;
 
 pub use store::Sql;

@@ -3,6 +3,7 @@
 //! **Locks** are waited for in one order, each kind by id and in one statement, so that no transactions ever wait for each
 //! other in a circle:
 //!
+//! 0. unique keys, of a dispatch;
 //! 1. schedules, then signals of executions (advisory);
 //! 2. executions that end or leave, then the note of an execution's move (`moves`);
 //! 3. `waits` rows of those to whom something is delivered, and of those that are ended from outside;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Parser, Subcommand};
 use clap_complete::Shell;
-use stent::model::{ExecutionState, Id, TaskState, Timestamp};
+use stent::model::{ExecutionState, Existing, Id, TaskState, Timestamp};
 
 use crate::parse;
 
@@ -223,6 +223,15 @@ pub struct Dispatch {
     /// Of several dispatches of a function with one key the first one counts
     #[arg(long, value_name = "KEY")]
     pub idempotency_key: Option<String>,
+    /// Start nothing while an execution of the function with this key is pending or running
+    #[arg(long, value_name = "KEY")]
+    pub unique_key: Option<String>,
+    /// Start nothing if the unique key was taken less than this ago, whatever has become of it, as 10m
+    #[arg(long, value_name = "TIME", value_parser = parse::duration, requires = "unique_key")]
+    pub unique_for: Option<Duration>,
+    /// If the unique key is taken: return the id of the execution that has it, or refuse [default: return]
+    #[arg(long, value_name = "WHAT", requires = "unique_key")]
+    pub unique_existing: Option<Existing>,
     /// Wait for its end, as `wait` does
     #[arg(long)]
     pub wait: bool,

@@ -54,5 +54,6 @@ files! {
     slots: Engine,
     snoozes: Engine,
     times: Engine,
+    unique: Engine,
     waits: Engine,
 }

@@ -1,7 +1,7 @@
 //! The table of option objects.
 
 use super::{Field, Kind, Object, optional, required};
-use crate::model::{ExecutionState, FileMode, KeyReuse, Level, Overlap, StatsFormat, Synchronous};
+use crate::model::{ExecutionState, Existing, FileMode, KeyReuse, Level, Overlap, StatsFormat, Synchronous};
 
 const STRINGS: Kind = Kind::ListOf(&Kind::String);
 
@@ -72,6 +72,14 @@ objects! {
         optional("idempotency_reuse", Kind::Word(KeyReuse::WORDS), "\"after_failure\"",
             "Whether the key starts another execution after one that failed, was cancelled or timed out; never: its id is \
              the answer all the same."),
+        optional("unique_key", Kind::String, "null",
+            "One execution of the function at a time has the key: while it is pending or running a dispatch with the key \
+             starts nothing, and is answered as unique_existing says."),
+        optional("unique_for", Kind::Duration, "null",
+            "The dispatch starts nothing if the key was taken less than this ago, whatever has become of that execution; \
+             null: if that execution is pending or running."),
+        optional("unique_existing", Kind::Word(Existing::WORDS), "\"return\"",
+            "What a dispatch gets whose unique_key is taken: the id of the execution that has it, or a conflict that names it."),
         optional("on_cancel", Kind::String, "null",
             "The function that is dispatched when the execution is cancelled or timed out."),
         optional("traceparent", Kind::String, "null", "W3C Trace Context, handed to every task of the execution."),

@@ -26,10 +26,15 @@ fn task_options() -> TaskOptions {
 }
 
 fn schedule() -> Schedule {
-    let options = DispatchOptions { id: None, idempotency_key: None, delay: None, ..dispatch() };
+    let options = DispatchOptions { id: None, idempotency_key: None, unique_key: None, delay: None, ..dispatch() };
     Schedule {
         args: Payload::from("[\"all\"]"),
-        options: DispatchOptions { idempotency_reuse: KeyReuse::default(), ..options },
+        options: DispatchOptions {
+            idempotency_reuse: KeyReuse::default(),
+            unique_for: None,
+            unique_existing: Existing::default(),
+            ..options
+        },
         time_zone: "Europe/Berlin".into(),
         start: Some(time(0)),
         end: Some(time(99)),
@@ -90,6 +95,9 @@ fn dispatch() -> DispatchOptions {
         max_duration: None,
         idempotency_key: Some("order-42".into()),
         idempotency_reuse: KeyReuse::Never,
+        unique_key: Some("customer-7".into()),
+        unique_for: Some(60 * SECOND),
+        unique_existing: Existing::Refuse,
         on_cancel: Some("refund".into()),
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
         task: task_options(),

@@ -277,6 +277,14 @@ fn check_object(object: &Object, read: &dyn Fn(&str) -> Result<String>) {
     let plain = read(&sample).unwrap();
     check_defaults(object.name, object.fields, &sample, read);
     for field in object.fields.iter().filter(|field| field.default.is_some()) {
+        let (sample, plain) = match field.name {
+            // They are of a key.
+            "unique_for" | "unique_existing" => {
+                let keyed = with(&sample, "unique_key", Some("\"k\""));
+                (keyed.clone(), read(&keyed).unwrap())
+            }
+            _ => (sample.clone(), plain.clone()),
+        };
         let changed = read(&with(&sample, field.name, Some(&other_than_default(field))));
         assert_ne!(changed.unwrap(), plain, "{}.{} is not read", object.name, field.name);
     }

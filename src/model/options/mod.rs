@@ -16,7 +16,7 @@ pub use calls::{
     StepOptions, WaitSignalOptions,
 };
 pub use custom::{CheckOptions, CustomOptions};
-pub use keys::KeyReuse;
+pub use keys::{Existing, KeyReuse, UNIQUE_KEPT};
 pub use sqlite::{FileMode, SqliteOptions, Synchronous};
 pub use worker::WorkerOptions;
 
@@ -86,6 +86,11 @@ pub struct DispatchOptions {
     pub max_duration: Option<Duration>,
     pub idempotency_key: Option<String>,
     pub idempotency_reuse: KeyReuse,
+    /// One execution of the function at a time has it.
+    pub unique_key: Option<String>,
+    /// The key is kept for so long from the dispatch, whatever becomes of the execution, and no longer.
+    pub unique_for: Option<Duration>,
+    pub unique_existing: Existing,
     /// The function dispatched when the execution ends by cancellation or time-out.
     pub on_cancel: Option<String>,
     /// W3C Trace Context, handed to every task of the execution.
@@ -181,6 +186,14 @@ impl DispatchOptions {
         }
         if let Some(function) = &self.on_cancel {
             check_name("on_cancel", function)?;
+        }
+        for (key, given) in [
+            ("unique_for", self.unique_for.is_some()),
+            ("unique_existing", self.unique_existing != Existing::default()),
+        ] {
+            if given && self.unique_key.is_none() {
+                return Err(Error::invalid(format!("{key} is given without a unique_key")).with("key", key));
+            }
         }
         self.task.check()
     }

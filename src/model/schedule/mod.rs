@@ -153,10 +153,15 @@ impl Schedule {
     }
 
     fn check_options(&self) -> Result<()> {
-        let DispatchOptions { id, idempotency_key, delay, .. } = &self.options;
+        let DispatchOptions { id, idempotency_key, unique_key, delay, .. } = &self.options;
         for (key, given, instead) in [
             ("id", id.is_some(), "each tick's execution has an id of its own, which follows from schedule and time"),
             ("idempotency_key", idempotency_key.is_some(), "a tick is started once by its schedule and time"),
+            (
+                "unique_key",
+                unique_key.is_some(),
+                "its overlap says what becomes of a tick while an earlier run goes on",
+            ),
             ("delay", delay.is_some(), "let it tick later"),
         ] {
             if given {
@@ -262,6 +267,7 @@ mod tests {
             ("options", with(DispatchOptions { id: Some(Id::nil()), ..DispatchOptions::default() })),
             ("options", with(DispatchOptions { delay: Some(Duration::ZERO), ..DispatchOptions::default() })),
             ("options", with(DispatchOptions { idempotency_key: Some("k".into()), ..DispatchOptions::default() })),
+            ("options", with(DispatchOptions { unique_key: Some("k".into()), ..DispatchOptions::default() })),
         ] {
             let error = wrong.check().unwrap_err();
             assert!(error.message().starts_with(key), "{key}: {error}");

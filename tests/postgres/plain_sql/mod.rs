@@ -7,6 +7,7 @@ mod rights;
 mod rows;
 mod steps;
 mod transactions;
+mod unique;
 mod words;
 
 use std::time::Duration;

@@ -20,6 +20,9 @@ const SAMPLES: &[(&str, &[&str])] = &[
     ("max_duration", &["60.5"]),
     ("idempotency_key", &["\"a key\""]),
     ("idempotency_reuse", &["\"never\"", "\"after_failure\""]),
+    ("unique_key", &["\"a key\""]),
+    ("unique_for", &["\"2h\"", "1", "0"]),
+    ("unique_existing", &["\"refuse\"", "\"return\""]),
     ("on_cancel", &["\"undo\""]),
     ("traceparent", &["\"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\""]),
     ("queue", &["\"q\u{fc}\"", "\"\\u65e5\""]),
@@ -138,13 +141,13 @@ impl Pair {
         });
         assert_eq!(id.get_version_num(), own.get_version_num());
         assert!(!asked || id == own, "{options}");
-        for table in ["executions", "tasks", "idempotency"] {
+        for table in ["executions", "tasks", "idempotency", "unique_keys"] {
             let (expected, got) =
                 house.on(async { (rows(library, table, function).await, rows(sql, table, function).await) });
             assert_eq!(got, expected, "{table} of {function}({args}) with {options}");
-            assert!(table == "idempotency" || expected.len() > 100, "{table}: {expected}");
+            assert!(table == "idempotency" || table == "unique_keys" || expected.len() > 100, "{table}: {expected}");
         }
-        let sweep = "TRUNCATE stent.executions, stent.tasks, stent.idempotency";
+        let sweep = "TRUNCATE stent.executions, stent.tasks, stent.idempotency, stent.unique_keys";
         house.on(async {
             library.say(sweep).await;
             sql.say(sweep).await;
@@ -170,7 +173,10 @@ fn every_option_writes_the_same_rows_both_ways() {
         }
         for (name, values) in SAMPLES {
             for value in *values {
-                pair.compare(function, "[1]", &format!("{{\"{name}\": {value}}}"));
+                // These two say nothing without a key.
+                let key =
+                    if name.starts_with("unique_") && *name != "unique_key" { "\"unique_key\": \"k\", " } else { "" };
+                pair.compare(function, "[1]", &format!("{{{key}\"{name}\": {value}}}"));
             }
             pair.compare(function, "[1]", &format!("{{\"{name}\": null}}"));
         }

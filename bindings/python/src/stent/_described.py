@@ -58,6 +58,12 @@ class DispatchOptions(TypedDict, total=False):
     "A second use of the key with the same function joins the first; with other arguments it is a conflict; after a first that failed or was cancelled it starts anew."
     idempotency_reuse: Literal["after_failure", "never"] | None
     "Whether the key starts another execution after one that failed, was cancelled or timed out; never: its id is the answer all the same."
+    unique_key: str | None
+    "One execution of the function at a time has the key: while it is pending or running a dispatch with the key starts nothing, and is answered as unique_existing says."
+    unique_for: Duration | None
+    "The dispatch starts nothing if the key was taken less than this ago, whatever has become of that execution; null: if that execution is pending or running."
+    unique_existing: Literal["return", "refuse"] | None
+    "What a dispatch gets whose unique_key is taken: the id of the execution that has it, or a conflict that names it."
     on_cancel: str | None
     "The function that is dispatched when the execution is cancelled or timed out."
     traceparent: str | None

@@ -91,6 +91,13 @@ options! {
         idempotency_key: String,
         /// What the key does after an execution that failed: `after_failure` starts another, `never` answers its id.
         idempotency_reuse: String,
+        /// One execution of the function at a time has it: while it is pending or running another dispatch starts nothing.
+        unique_key: String,
+        /// Start nothing if the `unique_key` was taken less than this ago, whatever has become of that execution.
+        unique_for: Span,
+        /// What one gets whose `unique_key` is taken: `return` the execution that has it, `refuse` with a conflict that
+        /// names it.
+        unique_existing: String,
         /// The function that is dispatched when the execution is cancelled or timed out.
         on_cancel: String,
         /// W3C Trace Context, handed to every task of the execution.

@@ -119,6 +119,9 @@ DECLARE
     max_duration bigint;
     idempotency_key text;
     reuse text := 'after_failure';
+    unique_key text;
+    unique_for bigint;
+    existing text := 'return';
     compensation text;
     trace text;
     to_queue text;
@@ -143,6 +146,8 @@ DECLARE
     starts timestamptz;
     owner record;
     joined uuid;
+    owns boolean := false;
+    held record;
     done boolean := false;
     outcome bytea;
 BEGIN
@@ -160,7 +165,7 @@ BEGIN
         CASE kinds[array_position(known, option)]
         WHEN 'string' THEN
             one := sql_text(what, option, one);
-            IF option <> 'idempotency_reuse' THEN
+            IF option NOT IN ('idempotency_reuse', 'unique_existing') THEN
                 PERFORM sql_name(what, option, one);
             END IF;
         WHEN 'integer' THEN
@@ -194,6 +199,15 @@ BEGIN
             reuse := one;
             IF reuse <> ALL({key_reuse}) THEN
                 PERFORM sql_refuse('22023', what || option || ' is "' || left(reuse, 60) || '"', option, 'It must be one of ' || array_to_string({key_reuse}, ', ') || '.');
+            END IF;
+        WHEN 'unique_key' THEN
+            unique_key := one;
+        WHEN 'unique_for' THEN
+            unique_for := one;
+        WHEN 'unique_existing' THEN
+            existing := one;
+            IF existing <> ALL({existing}) THEN
+                PERFORM sql_refuse('22023', what || option || ' is "' || left(existing, 60) || '"', option, 'It must be one of ' || array_to_string({existing}, ', ') || '.');
             END IF;
         WHEN 'on_cancel' THEN
             compensation := one;
@@ -231,6 +245,10 @@ BEGIN
             'Give one: expiry counts from the dispatch, max_duration from the end of the delay.'
         );
     END IF;
+    IF unique_key IS NULL AND (unique_for IS NOT NULL OR existing <> 'return') THEN
+        option := CASE WHEN unique_for IS NOT NULL THEN 'unique_for' ELSE 'unique_existing' END;
+        PERFORM sql_refuse('22023', what || option || ' is given without a unique_key', option, 'Give both, or none.');
+    END IF;
 
     -- what is left out is the function's
     function_name := sql_stored(function_name);
@@ -259,12 +277,19 @@ BEGIN
     execution := coalesce(execution, sql_new_id());
     root := sql_root_id(execution);
     at := clock_timestamp();
+    -- Locked before anything else is, as the engine does.
+    unique_key := function_name || '/' || sql_stored(unique_key);
+    IF unique_key IS NOT NULL THEN
+        INSERT INTO unique_keys AS u (key, dispatched_at, expires_at) VALUES (unique_key, at, at)
+        ON CONFLICT (key) DO UPDATE SET key = excluded.key;
+    END IF;
     full_key := function_name || '/' || idempotency_key;
     -- Who finds the key taken locks nothing, unless it has to wait for a task's end.
     WHILE full_key IS NOT NULL LOOP
         INSERT INTO idempotency (key, owner, args_hash, expires_at) VALUES (full_key, root, hash, at + interval '7 days')
         ON CONFLICT (key) DO NOTHING;
-        EXIT WHEN FOUND;
+        owns := FOUND;
+        EXIT WHEN owns;
         SELECT i.value, i.owner, i.args_hash, i.expires_at <= at AS expired, t.state, t.result, e.id AS execution INTO owner
         FROM idempotency AS i
         LEFT JOIN tasks AS t ON t.id = i.owner
@@ -309,8 +334,39 @@ BEGIN
         UPDATE idempotency AS i
         SET value = NULL, owner = root, args_hash = hash, expires_at = at + interval '7 days'
         WHERE i.key = full_key AND i.owner IS NOT DISTINCT FROM owner.owner AND (i.value IS NULL OR owner.expired);
-        EXIT WHEN FOUND;
+        owns := FOUND;
+        EXIT WHEN owns;
     END LOOP;
+    IF unique_key IS NOT NULL THEN
+        SELECT u.execution_id, u.dispatched_at, e.state INTO held
+        FROM unique_keys AS u
+        LEFT JOIN executions AS e ON e.id = u.execution_id
+        WHERE u.key = unique_key;
+        IF held.execution_id IS NOT NULL AND (
+            at < held.dispatched_at + unique_for * interval '1 microsecond'
+            OR unique_for IS NULL AND held.state IN ('pending', 'running', 'cancelling')
+        ) THEN
+            IF existing = 'refuse' THEN
+                PERFORM sql_refuse(
+                    '23505', 'dispatch: the unique key ''' || substr(unique_key, length(function_name) + 2) || ''' of ' || function_name
+                        || ' is taken by execution ' || held.execution_id || ', which is '
+                        || CASE
+                            WHEN held.state IN ('pending', 'running', 'cancelling') THEN 'not over'
+                            ELSE coalesce(held.state, 'not there any more')
+                        END || '; nothing was started',
+                    'unique_key', 'Wait for its end, use another key, or take its id as the answer.'
+                );
+            END IF;
+            IF owns THEN
+                DELETE FROM idempotency AS i WHERE i.key = full_key AND i.owner = root;
+            END IF;
+            RETURN held.execution_id;
+        END IF;
+        UPDATE unique_keys AS u
+        SET execution_id = execution, dispatched_at = at,
+            expires_at = at + greatest({unique_kept}, coalesce(unique_for, 0)) * interval '1 microsecond'
+        WHERE u.key = unique_key;
+    END IF;
 
     starts := CASE WHEN delay > 0 THEN at + delay * interval '1 microsecond' END;
     expires := coalesce(at + expiry * interval '1 microsecond', coalesce(starts, at) + max_duration * interval '1 microsecond');

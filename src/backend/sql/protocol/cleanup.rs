@@ -8,7 +8,7 @@ use super::super::statement::Statement;
 use super::super::statements::{
     CACHE_EXPIRE, DEAD_LETTERS_EXPIRE, EXECUTIONS_DELETE, EXECUTIONS_DELETE_COUNTERS, EXECUTIONS_DELETE_PROGRESS,
     EXECUTIONS_DELETE_SIGNALS, EXECUTIONS_DELETE_STATE, EXECUTIONS_LIST_OLD, EXECUTIONS_TASKS, IDEMPOTENCY_EXPIRE,
-    MARKS_EXPIRE, TASKS_FORGET, TASKS_FORGET_TREES, TASKS_FORGET_WAITS,
+    MARKS_EXPIRE, TASKS_FORGET, TASKS_FORGET_TREES, TASKS_FORGET_WAITS, UNIQUE_EXPIRE,
 };
 use super::super::store::Sql;
 use super::super::tx::Tx;
@@ -50,7 +50,7 @@ pub(super) async fn executions<D: Database>(store: &Sql<D>, older_than: Timestam
         }
         old.from = from;
     }
-    for what in [&CACHE_EXPIRE, &IDEMPOTENCY_EXPIRE, &MARKS_EXPIRE] {
+    for what in [&CACHE_EXPIRE, &IDEMPOTENCY_EXPIRE, &UNIQUE_EXPIRE, &MARKS_EXPIRE] {
         expire_all(store, what, None).await?;
     }
     Ok(Response::Count(total))

@@ -28,5 +28,8 @@ statements! {
 
     IDEMPOTENCY_EXPIRE "idempotency_expire" "delete idempotency keys that have expired" with (now: Time, limit: Int);
 
+    /// Those of unfinished executions stay.
+    UNIQUE_EXPIRE "unique_expire" "delete unique keys that have expired" with (now: Time, limit: Int);
+
     DEAD_LETTERS_EXPIRE "dead_letters_expire" "delete old dead letters" with (older_than: Time, limit: Int);
 }

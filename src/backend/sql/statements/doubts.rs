@@ -47,6 +47,10 @@ statements! {
         rows (key: Text, args_hash: Bytes) with (expires_at: Time)
         sqlite needs not "it has one writer";
 
+    /// Locks keys in their order, and inserts those that are missing.
+    UNIQUE_HOLD "unique_hold" "lock unique keys" rows (key: Text) with (now: Time)
+        sqlite needs not "it has one writer";
+
     /// Fails where it would have to wait.
     IDEMPOTENCY_LOCK_OWNED "idempotency_lock_owned" "lock idempotency keys" rows (owner: Id) gives (key: Text)
         sqlite needs not "it has one writer";

@@ -1,4 +1,4 @@
-//! Idempotency keys, the tasks that joined their owners, and the cache.
+//! Idempotency keys, the tasks that joined their owners, the cache, and unique keys.
 
 statements! {
     /// Inserts the key if it does not exist.
@@ -47,4 +47,13 @@ statements! {
     CACHE_PUT "cache_put" "keep a result" with (key: Text, value: Bytes, expires_at: Time);
 
     CACHE_PUT_MANY "cache_put_many" "keep results" rows (key: Text, value: Bytes, expires_at: Time);
+
+    /// For what has reserved it and starts nothing.
+    IDEMPOTENCY_GIVE_BACK "idempotency_give_back" "give an idempotency key back" with (key: Text, owner: Id);
+
+    UNIQUE_FIND "unique_find" "look for a unique key" with (key: Text)
+        gives (execution_id: Id, dispatched_at: Time, state: Text);
+
+    UNIQUE_TAKE "unique_take" "take a unique key"
+        with (key: Text, execution_id: Id, dispatched_at: Time, expires_at: Time);
 }

@@ -7,7 +7,7 @@ use crate::backend::sqlite::error;
 use crate::model::{Error, Result};
 
 /// The tables that the migrations make; a test compares.
-const TABLES: [&str; 27] = [
+const TABLES: [&str; 28] = [
     "boots",
     "cache",
     "catalog",
@@ -33,6 +33,7 @@ const TABLES: [&str; 27] = [
     "stent_schema",
     "tasks",
     "unfinished_trees",
+    "unique_keys",
     "waits",
     "workers",
 ];

@@ -130,13 +130,18 @@ pub async fn dispatch(place: &Place, dispatch: args::Dispatch, screen: &mut Scre
         expiry,
         id,
         idempotency_key,
+        unique_key,
+        unique_for,
+        unique_existing,
         wait: waits,
     } = dispatch;
     let args = codec::args_from_text(Some(&given(args)?))?;
     let kwargs = kwargs.map(|text| codec::kwargs_from_text(Some(&text))).transpose()?;
     let tags = (!tag.is_empty()).then_some(tag);
     let task = TaskOptions { queue, tags, priority, concurrency_key, ..TaskOptions::default() };
-    let options = DispatchOptions { id, kwargs, delay, expiry, idempotency_key, task, ..DispatchOptions::default() };
+    let unique_existing = unique_existing.unwrap_or_default();
+    let unique = DispatchOptions { unique_key, unique_for, unique_existing, ..DispatchOptions::default() };
+    let options = DispatchOptions { id, kwargs, delay, expiry, idempotency_key, task, ..unique };
     let known = place.backend.registered().await?.functions;
     let id = place.executor.dispatch(&function, args, options).await?;
     if !known.iter().any(|(name, _)| *name == function) {

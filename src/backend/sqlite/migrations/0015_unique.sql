@@ -1,0 +1,9 @@
+-- Which execution a unique key of dispatches was taken by last. Whether it has it still is what the execution's state and the
+-- dispatch that asks say: nothing is freed here. A row is deleted when it can mean nothing any more (expires_at).
+CREATE TABLE unique_keys (
+    key           TEXT PRIMARY KEY NOT NULL,
+    execution_id  BLOB NOT NULL,
+    dispatched_at INTEGER NOT NULL,
+    expires_at    INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX unique_keys_by_expiry ON unique_keys (expires_at);

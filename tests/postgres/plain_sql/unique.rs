@@ -1,0 +1,73 @@
+//! Unique keys hold for plain SQL and the library alike.
+
+use std::time::Duration;
+
+use stent::backend::Request;
+use stent::model::{DispatchOptions, Timestamp};
+
+use super::Client;
+use crate::house::House;
+use crate::postgres::fresh_url;
+
+#[test]
+fn a_key_of_sql_is_one_of_the_librarys_and_the_other_way_round() {
+    let url = fresh_url("");
+    let house = House::at(&url);
+    house.echo("echo");
+    let client = house.on(Client::of(&url));
+    let key = "{\"unique_key\": \"k\"}";
+    let unique = || DispatchOptions { unique_key: Some("k".to_owned()), ..DispatchOptions::default() };
+    let dispatched = |args: &str, options: &str| house.on(client.dispatch("echo", args, options)).unwrap();
+    let by_executor = |args: &str, options| house.on(house.executor.dispatch("echo", args.into(), options)).unwrap();
+
+    house.on(client.say("BEGIN"));
+    let lost = dispatched("[1]", key);
+    assert_eq!(dispatched("[2]", key), lost, "in its own transaction");
+    house.on(client.say("ROLLBACK"));
+    let by_library = by_executor("[3]", unique());
+    assert_ne!(by_library, lost);
+    assert_eq!(dispatched("[4]", key), by_library);
+    // What has started nothing has not used its idempotency key.
+    assert_eq!(dispatched("[4]", "{\"unique_key\": \"k\", \"idempotency_key\": \"i\"}"), by_library);
+    assert_eq!(house.on(client.one("SELECT count(*)::text FROM stent.idempotency")), "0");
+    let refuse = "{\"unique_key\": \"k\", \"unique_existing\": \"refuse\"}";
+    let why = house.on(client.dispatch("echo", "[5]", refuse)).unwrap_err();
+    assert_eq!((why.state.as_str(), why.detail.as_str()), ("23505", "STENT_E_CONFLICT"));
+    assert!(why.told.contains(&format!("is taken by execution {by_library}, which is not over")), "{why:?}");
+
+    let _worker = house.worker(4);
+    house.result(by_library).unwrap();
+    let by_sql = dispatched("[6]", key);
+    assert_ne!(by_sql, by_library);
+    house.result(by_sql).unwrap();
+    // In a window, whatever has become of it.
+    assert_eq!(dispatched("[7]", "{\"unique_key\": \"k\", \"unique_for\": \"1h\"}"), by_sql);
+    let window = DispatchOptions { unique_for: Some(Duration::from_secs(3600)), ..unique() };
+    assert_eq!(by_executor("[8]", window), by_sql);
+    assert_ne!(dispatched("[9]", "{\"unique_key\": \"k\", \"unique_for\": 0}"), by_sql);
+}
+
+#[test]
+fn a_key_that_means_nothing_any_more_is_deleted_and_nobody_is_waited_for() {
+    let url = fresh_url("");
+    let house = House::at(&url);
+    house.echo("echo");
+    let _worker = house.worker(4);
+    let (client, other) = house.on(async { (Client::of(&url).await, Client::of(&url).await) });
+    for number in 0..3 {
+        let ends = house.on(client.dispatch("echo", "[1]", &format!("{{\"unique_key\": \"{number}\"}}"))).unwrap();
+        house.result(ends).unwrap();
+    }
+    house.on(client.dispatch("waits", "[1]", "{\"unique_key\": \"0\"}")).unwrap();
+    let cleanup = || {
+        let older_than = Timestamp::from_micros(0);
+        house.on(house.backend.call(Request::CleanupExecutions { older_than })).unwrap();
+        house.on(other.one("SELECT string_agg(key, ' ' ORDER BY key COLLATE \"C\") FROM stent.unique_keys"))
+    };
+    assert_eq!(cleanup(), "echo/0 echo/1 echo/2 waits/0");
+    house.on(client.say("UPDATE stent.unique_keys SET expires_at = now() - interval '1 hour' WHERE key <> 'echo/0'"));
+    house.on(client.say("BEGIN; UPDATE stent.unique_keys SET key = key WHERE key = 'echo/1'"));
+    assert_eq!(cleanup(), "echo/0 echo/1 waits/0");
+    house.on(client.say("COMMIT"));
+    assert_eq!(cleanup(), "echo/0 waits/0");
+}
