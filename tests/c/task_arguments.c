@@ -136,7 +136,7 @@ int main(int count, char **arguments) {
     CHECK(has(text, "\"step_key\":\"the only one#1\""));
     int tasks = 0;
     for (const char *at = text; (at = strstr(at, "\"step_name\":")) != NULL; at++) tasks++;
-    CHECK(tasks == 2);
+    CHECK(tasks == 3);
     stent_free(text);
     OK(stent_executor_state(executor, id, &text, ERROR));
     CHECK(has(text, "\"counters\":{}") && has(text, "\"state_values\":{}"));
