@@ -130,7 +130,7 @@ int main(int count, char **arguments) {
     CHECK(strcmp(text, "\"none the worse\"") == 0 && atomic_load(&checked));
     stent_free(text);
 
-    /* The journal has the one step, and nothing else beside the task itself. */
+    /* The journal has the two steps, and nothing else beside the task itself. */
     snprintf(request, sizeof request, "{\"execution_id\": \"%s\"}", id);
     OK(stent_backend_call(backend, "list_tasks_for_execution", request, &text, ERROR));
     CHECK(has(text, "\"step_key\":\"the only one#1\""));
