@@ -130,13 +130,13 @@ int main(int count, char **arguments) {
     CHECK(strcmp(text, "\"none the worse\"") == 0 && atomic_load(&checked));
     stent_free(text);
 
-    /* The journal has the one step, and nothing else beside the task itself. */
+    /* The journal has the two steps, and nothing else beside the task itself. */
     snprintf(request, sizeof request, "{\"execution_id\": \"%s\"}", id);
     OK(stent_backend_call(backend, "list_tasks_for_execution", request, &text, ERROR));
     CHECK(has(text, "\"step_key\":\"the only one#1\""));
     int tasks = 0;
     for (const char *at = text; (at = strstr(at, "\"step_name\":")) != NULL; at++) tasks++;
-    CHECK(tasks == 2);
+    CHECK(tasks == 3);
     stent_free(text);
     OK(stent_executor_state(executor, id, &text, ERROR));
     CHECK(has(text, "\"counters\":{}") && has(text, "\"state_values\":{}"));

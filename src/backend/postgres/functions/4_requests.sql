@@ -17,7 +17,7 @@ DECLARE
     begun uuid[] := '{}';
 BEGIN
     IF NEW.kind = 'step' THEN
-        PERFORM sql_step_recorded(NEW);
+        PERFORM sql_step_recorded(NEW.sequence, NEW.name, NEW.payload);
         RETURN NULL;
     END IF;
     IF NEW.kind = 'signal' THEN

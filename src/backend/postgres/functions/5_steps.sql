@@ -93,13 +93,13 @@ END
 $$;
 
 -- At the commit.
-CREATE OR REPLACE FUNCTION sql_step_recorded(asked requests) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION sql_step_recorded(request bigint, token text, result bytea) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     told record;
     number bigint;
 BEGIN
-    SELECT * INTO told FROM sql_token(asked.name);
-    DELETE FROM requests AS r WHERE r.sequence = asked.sequence;
+    SELECT * INTO told FROM sql_token(token);
+    DELETE FROM requests AS r WHERE r.sequence = request;
     INSERT INTO waits (task_id) VALUES (told.task) ON CONFLICT (task_id) DO NOTHING;
     PERFORM FROM waits AS w WHERE w.task_id = told.task FOR UPDATE;
     UPDATE tasks AS t
@@ -115,7 +115,7 @@ BEGIN
         id, execution_id, parent_task_id, step_name, step_key, kind, state, priority, created_at, started_at, completed_at, op, arrival, result
     ) VALUES (
         told.id, told.execution, told.task, told.step_name, told.step_key, 'step', 'completed', 0, clock_timestamp(), told.started_at,
-        clock_timestamp(), told.op, number, asked.payload
+        clock_timestamp(), told.op, number, result
     )
     ON CONFLICT (id) DO NOTHING;
     IF NOT FOUND THEN
