@@ -37,6 +37,9 @@ $$;
 CREATE OR REPLACE FUNCTION sql_route_made() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
 BEGIN
+    IF TG_RELID <> 'routes'::regclass THEN
+        RAISE EXCEPTION 'only the store''s own tables have this trigger' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     UPDATE catalog SET version = version + 1;
     RETURN NULL;
 END

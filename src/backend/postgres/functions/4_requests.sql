@@ -16,6 +16,9 @@ DECLARE
     asked record;
     begun uuid[] := '{}';
 BEGIN
+    IF TG_RELID <> 'requests'::regclass THEN
+        RAISE EXCEPTION 'only the store''s own tables have this trigger' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     IF NEW.kind = 'signal' THEN
         PERFORM FROM executions AS e WHERE e.id = NEW.execution_id AND e.state IN ('pending', 'running', 'cancelling');
     ELSE
