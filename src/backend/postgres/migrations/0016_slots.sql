@@ -163,6 +163,10 @@ BEGIN
     IF TG_RELID NOT IN ('tasks'::regclass, 'functions'::regclass) THEN
         RAISE EXCEPTION 'only the store''s own tables have this trigger' USING ERRCODE = 'insufficient_privilege';
     END IF;
+    -- what the functions for SQL do in the end comes before, if they are there
+    IF coalesce(current_setting('stent.ends', true), '') <> '' AND to_regprocedure('sql_at_the_end()') IS NOT NULL THEN
+        PERFORM sql_at_the_end();
+    END IF;
     PERFORM slots_settle();
     RETURN NULL;
 END
