@@ -68,6 +68,7 @@ DECLARE
     here text := current_schema();
     changed text[];
     others text;
+    settled text;
     one record;
     most bigint;
     taken bigint := 0;
@@ -82,6 +83,10 @@ BEGIN
     FROM unnest(string_to_array(rtrim(noted, E'\n'), E'\n')) AS l (line)
     WHERE l.line::jsonb ->> 0 <> here;
     PERFORM set_config('stent.slots', coalesce(others, ''), true);
+    SELECT string_agg(l.line || E'\n', '') INTO settled
+    FROM unnest(string_to_array(rtrim(noted, E'\n'), E'\n')) AS l (line)
+    WHERE l.line::jsonb ->> 0 = here;
+    PERFORM set_config('stent.settled', coalesce(current_setting('stent.settled', true), '') || coalesce(settled, ''), true);
     SELECT array_agg(l.line::jsonb ->> 1) INTO changed
     FROM unnest(string_to_array(rtrim(noted, E'\n'), E'\n')) AS l (line)
     WHERE l.line::jsonb ->> 0 = here AND l.line::jsonb ->> 2 IS NULL;
@@ -159,9 +164,25 @@ END
 $$;
 
 CREATE FUNCTION slots_at_the_end() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    function text;
+    key text;
 BEGIN
     IF TG_RELID NOT IN ('tasks'::regclass, 'functions'::regclass) THEN
         RAISE EXCEPTION 'only the store''s own tables have this trigger' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    -- Its own key, or function, whatever has become of the notes: whose transaction it is may have reset all settings.
+    IF TG_RELID = 'tasks'::regclass THEN
+        function := coalesce(NEW.step_name, OLD.step_name);
+        key := coalesce(NEW.concurrency_key, OLD.concurrency_key);
+    ELSE
+        function := coalesce(NEW.name, OLD.name);
+    END IF;
+    IF strpos(
+        E'\n' || coalesce(current_setting('stent.settled', true), ''),
+        E'\n' || jsonb_build_array(current_schema(), function, key)::text || E'\n'
+    ) = 0 THEN
+        PERFORM slots_note(function, key);
     END IF;
     -- what the functions for SQL do in the end comes before, if they are there
     IF coalesce(current_setting('stent.ends', true), '') <> '' AND to_regprocedure('sql_at_the_end()') IS NOT NULL THEN
