@@ -261,6 +261,12 @@ BEGIN
             keep_for := one;
         WHEN 'concurrency_key' THEN
             slot_key := one;
+            IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+                PERFORM sql_refuse(
+                    '0A000', what || 'a concurrency_key needs a transaction that is READ COMMITTED', option,
+                    'Begin it with ISOLATION LEVEL READ COMMITTED.'
+                );
+            END IF;
         ELSE
             PERFORM sql_refuse('0A000', what || option || ' can''t be given here', option, 'Dispatch by the library.');
         END CASE;

@@ -77,7 +77,8 @@ BEGIN
         RETURN 0;
     END IF;
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
-        RAISE EXCEPTION 'tasks with a concurrency_key need a transaction that is READ COMMITTED' USING ERRCODE = 'feature_not_supported';
+        RAISE EXCEPTION 'tasks with a concurrency_key need a transaction that is READ COMMITTED'
+            USING ERRCODE = 'feature_not_supported', DETAIL = 'STENT_E_UNSUPPORTED', HINT = 'Begin it with ISOLATION LEVEL READ COMMITTED.';
     END IF;
     SELECT string_agg(l.line || E'\n', '') INTO others
     FROM unnest(string_to_array(rtrim(noted, E'\n'), E'\n')) AS l (line)
