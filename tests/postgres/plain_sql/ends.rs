@@ -8,8 +8,9 @@ use crate::postgres::fresh_url;
 
 const KEYED: &str = "SELECT stent.dispatch('f', '[]', '{\"concurrency_key\": \"k\"}')";
 
-/// Its session's number at the server.
+/// Its session's number at the server. It waits for locks, but not when the test has failed.
 fn number(house: &House, client: &Client) -> String {
+    house.on(client.say("SET lock_timeout TO '60s'"));
     house.on(client.one("SELECT pg_backend_pid()::text"))
 }
 
@@ -18,7 +19,8 @@ fn number(house: &House, client: &Client) -> String {
 fn end_together(house: &House, waiting: [&Client; 2], held: Option<&Client>, look: &Client) {
     let numbers = waiting.map(|client| number(house, client));
     let waits = |number: &str| {
-        let asked = format!("SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = {number}");
+        let asked =
+            format!("SELECT wait_event_type IS NOT DISTINCT FROM 'Lock' FROM pg_stat_activity WHERE pid = {number}");
         until("it waits for a lock", || house.on(look.one(&format!("SELECT ({asked})::text"))) == "true");
     };
     std::thread::scope(|scope| {
