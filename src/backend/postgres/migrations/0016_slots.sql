@@ -168,6 +168,7 @@ CREATE FUNCTION slots_at_the_end() RETURNS trigger LANGUAGE plpgsql SECURITY DEF
 DECLARE
     function text;
     key text;
+    settles boolean := true;
 BEGIN
     IF TG_RELID NOT IN ('tasks'::regclass, 'functions'::regclass) THEN
         RAISE EXCEPTION 'only the store''s own tables have this trigger' USING ERRCODE = 'insufficient_privilege';
@@ -176,10 +177,12 @@ BEGIN
     IF TG_RELID = 'tasks'::regclass THEN
         function := coalesce(NEW.step_name, OLD.step_name);
         key := coalesce(NEW.concurrency_key, OLD.concurrency_key);
+        -- what runs, or has a slot to run in, leaves none to others
+        settles := (NEW.state = 'running' OR (NEW.slot = 1 AND NEW.lane IS NOT NULL)) IS NOT TRUE;
     ELSE
         function := coalesce(NEW.name, OLD.name);
     END IF;
-    IF strpos(
+    IF settles AND strpos(
         E'\n' || coalesce(current_setting('stent.settled', true), ''),
         E'\n' || jsonb_build_array(current_schema(), function, key)::text || E'\n'
     ) = 0 THEN
