@@ -158,8 +158,9 @@ fn who_has_the_lock_is_waited_for_as_the_host_says() {
     host.rows("BEGIN; SELECT count(*) FROM orders");
     other.rows("INSERT INTO orders (job) VALUES ('x'); COMMIT");
     host.wait_for_locks(20_000);
-    let (code, _) = host.refused("SELECT stent_dispatch('send')");
+    let (code, why) = host.refused("SELECT stent_dispatch('send')");
     assert_eq!(code & 0xff, BUSY);
+    assert!(why.contains("roll it back") && why.contains("BEGIN IMMEDIATE"), "{why}");
     host.rows("ROLLBACK; SELECT stent_dispatch('send')");
     // The lock is free within the time that the host gives.
     other.rows("BEGIN IMMEDIATE");

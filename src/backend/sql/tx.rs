@@ -15,6 +15,9 @@
 //! 9. functions, workers, the catalog;
 //! 10. slots of keys, of those that the transaction has touched since, at its end.
 //!
+//! A caller's transaction on PostgreSQL, with the functions for SQL, has what it inserts; the rest it waits for at its end, in
+//! this order (`sql_at_the_end`).
+//!
 //! What turns out later to be needed, out of this order, is not waited for. If others have it, the transaction begins
 //! again: with the `waits` rows that it learned of among its first ones ([`Tx::lock_waits`]), or after a pause. Or it is
 //! left: claims, renewals and what is due skip what others hold, and what can't be cancelled now is left to a sweep. Each

@@ -9,6 +9,8 @@ use crate::threads;
 const LOCKED_FOR_LONG: &str = "the database is locked by another process for longer than busy_timeout";
 
 const BUSY: i32 = 5;
+/// Of a transaction that began with reading.
+const BUSY_SNAPSHOT: i32 = 517;
 const LOCKED: i32 = 6;
 const NOMEM: i32 = 7;
 const READONLY: i32 = 8;
@@ -73,6 +75,10 @@ pub(super) fn no_thread(why: &io::Error) -> Error {
 pub(super) fn of(refused: Refused) -> Error {
     let Refused { code, message } = refused;
     let (advice, retryable) = match code & 0xff {
+        BUSY if code == BUSY_SNAPSHOT => (
+            "others have written since this transaction has read; roll it back, and begin it with BEGIN IMMEDIATE",
+            true,
+        ),
         BUSY => (LOCKED_FOR_LONG, true),
         LOCKED => ("a table is locked by another connection", true),
         NOMEM => ("SQLite is out of memory", true),

@@ -1,8 +1,8 @@
 //! Dispatches, signals and cancels in plain SQL, in transactions of the caller's own.
 
 mod door;
+mod ends;
 mod page;
-
 mod rights;
 mod rows;
 mod steps;

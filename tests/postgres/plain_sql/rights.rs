@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use stent::backend::postgres::Postgres;
+use stent::model::{DispatchOptions, FunctionOptions, Id, TaskOptions};
 
 use super::{Client, schema_of_url};
 use crate::house::{House, text};
@@ -188,4 +189,68 @@ fn the_functions_belong_to_the_tables_owner_whoever_opens_the_store() {
     let _worker = there.worker(1);
     assert_eq!(there.run("echo", "[2]").unwrap(), "[2]".into());
     assert_eq!(house.on(client.dispatch("echo", "[1]", "{}")).unwrap_err().state, "42883");
+    // It gives slots of keys too, with its own rights.
+    let limit = FunctionOptions { max_concurrent_per_key: Some(1), ..FunctionOptions::default() };
+    there.function_with("keyed", limit, |task| task.complete(task.args().clone()));
+    let _keyed = there.worker(4);
+    let task = TaskOptions { concurrency_key: Some("k".into()), ..TaskOptions::default() };
+    let key = DispatchOptions { task, ..DispatchOptions::default() };
+    let ids: Vec<Id> = (0..8)
+        .map(|n| there.on(there.executor.dispatch("keyed", format!("[{n}]").as_str().into(), key.clone())).unwrap())
+        .collect();
+    for (n, id) in ids.into_iter().enumerate() {
+        assert_eq!(text(&there.result(id).unwrap()), format!("[{n}]"));
+    }
+}
+
+/// All of a schema that its visitors may call without a grant, and with whose rights that runs.
+const EVERYBODYS: &str = "
+    SELECT coalesce(string_agg(proname || CASE WHEN prosecdef THEN ' (the owner''s rights)' ELSE '' END, ', ' ORDER BY proname), '')
+    FROM pg_proc WHERE pronamespace = 'NAME'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE')";
+
+#[test]
+fn no_function_is_everybodys_but_what_workers_call_with_their_own_rights() {
+    let url = fresh_url("");
+    let house = House::at(&url);
+    let client = house.on(Client::of(&url));
+    let found = house.on(client.one(&EVERYBODYS.replace("NAME", schema_of_url(&url))));
+    assert_eq!(found, "slots_fill, slots_settle", "a migration that makes a function revokes it FROM PUBLIC");
+}
+
+#[test]
+fn a_trigger_function_does_nothing_for_a_table_that_is_not_the_stores() {
+    let url = fresh_url("");
+    let house = House::at(&url);
+    let schema = schema_of_url(&url).to_owned();
+    let role = format!("visitor_{schema}");
+    let owner = house.on(Client::of(&url));
+    house.on(owner.say(&format!("CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA {schema} TO {role}")));
+    let visitor = house.on(Client::at(&shared().url.replace("//stent@", &format!("//{role}@")), &schema));
+    let id = house.dispatch("nobody", "[]");
+    let kept = format!("SELECT t::text FROM stent.tasks AS t WHERE execution_id = '{id}'");
+    let before = house.on(owner.one(&kept));
+    let all = "SELECT string_agg(proname, ' ') FROM pg_proc
+               WHERE pronamespace = 'NAME'::regnamespace AND prorettype = 'trigger'::regtype";
+    let all = house.on(owner.one(&all.replace("NAME", &schema)));
+    assert!(all.split(' ').count() > 6, "{all}");
+    // Without a right to call them; and with one to call everything.
+    for granted in [false, true] {
+        if granted {
+            house.on(owner.say(&format!("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role}")));
+        }
+        for name in all.split(' ') {
+            let asks = format!(
+                "CREATE TEMP TABLE mine AS
+                     SELECT (SELECT '{id}'::uuid) AS id, '{id}'::uuid AS execution_id, 'nobody'::text AS step_name,
+                         'k'::text AS concurrency_key, 'cancel'::text AS kind, 'nobody'::text AS name, 'pending'::text AS state,
+                         1::bigint AS slot, 1::bigint AS lane, 1 AS x;
+                 CREATE TRIGGER mine AFTER UPDATE ON mine FOR EACH ROW EXECUTE FUNCTION stent.{name}();
+                 UPDATE mine SET x = 2, id = (SELECT id FROM mine)"
+            );
+            let why = house.on(visitor.run(&asks)).expect_err(name);
+            assert_eq!(why.state, "42501", "{name}: {why:?}");
+            house.on(visitor.say("DROP TABLE IF EXISTS mine"));
+        }
+    }
+    assert_eq!(house.on(owner.one(&kept)), before);
 }

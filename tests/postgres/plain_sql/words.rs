@@ -1,5 +1,7 @@
 //! What the library refuses is refused in SQL, as the same kind of error, and what it takes is taken, to the byte.
 
+use std::time::Instant;
+
 use stent::model::{Id, Status};
 
 use super::{Client, by_library};
@@ -274,6 +276,35 @@ fn an_error_says_what_is_wrong_where_and_what_would_be_right() {
     // What is long is not repeated whole.
     let long = house.on(client.dispatch("f", &format!("\"{}\"", "x".repeat(100_000)), "{}")).unwrap_err();
     assert!(long.told.len() < 200, "{}", long.told.len());
+}
+
+#[test]
+fn a_value_with_a_key_is_read_in_time_that_grows_as_it_does() {
+    let url = fresh_url("");
+    let house = House::at(&url);
+    let client = house.on(Client::of(&url));
+    let took = |turn: usize, escapes: usize| {
+        let args = format!("[\"{}\"]", "a\\n\\u00e9".repeat(escapes / 2));
+        let begin = Instant::now();
+        let options = format!("{{\"idempotency_key\": \"k{escapes} {turn}\"}}");
+        house.on(client.dispatch("f", &args, &options)).unwrap();
+        begin.elapsed()
+    };
+    let least = |escapes| (0..2).map(|turn| took(turn, escapes)).min().unwrap();
+    let (few, many) = (least(20_000), took(0, 160_000));
+    assert!(many < few * 24, "8 times as much took {many:?}, and before {few:?}");
+}
+
+#[test]
+fn a_character_that_no_name_can_have_is_told_as_such() {
+    let url = fresh_url("");
+    let house = House::at(&url);
+    let client = house.on(Client::of(&url));
+    for key in ["idempotency_key", "concurrency_key", "queue"] {
+        let why = house.on(client.dispatch("f", "[]", &format!("{{\"{key}\": \"a\\u0000\"}}"))).unwrap_err();
+        assert_eq!((why.state.as_str(), why.column.as_str()), ("22023", key), "{why:?}");
+        assert!(why.told.contains("\\u0000") && why.hint.contains("Leave it out"), "{why:?}");
+    }
 }
 
 #[test]

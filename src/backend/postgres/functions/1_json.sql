@@ -61,45 +61,42 @@ $$;
 -- surrogate pair.
 CREATE OR REPLACE FUNCTION sql_unescaped(inner_text text) RETURNS bytea
 LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE
-    piece text;
-    code int;
-    found bytea := '';
 BEGIN
     IF strpos(inner_text, E'\\') = 0 THEN
         RETURN convert_to(inner_text, 'UTF8');
     END IF;
-    FOR piece IN
-        SELECT m.piece[1]
-        FROM regexp_matches(
-            inner_text,
-            E'[^\\\\]+|\\\\u[dD][89abAB][0-9a-fA-F]{2}\\\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\\\u[0-9a-fA-F]{4}|\\\\.', 'g'
-        ) WITH ORDINALITY AS m (piece, place)
-        ORDER BY m.place
-    LOOP
-        IF left(piece, 1) <> E'\\' THEN
-            found := found || convert_to(piece, 'UTF8');
-            CONTINUE;
-        END IF;
-        IF length(piece) = 12 THEN
-            code := 65536 + ((('x' || substr(piece, 3, 4))::bit(16)::int - 55296) << 10)
-                + ('x' || substr(piece, 9, 4))::bit(16)::int - 56320;
-        ELSIF length(piece) = 6 THEN
-            code := ('x' || substr(piece, 3, 4))::bit(16)::int;
-        ELSE
-            code := CASE substr(piece, 2)
-                WHEN 'b' THEN 8 WHEN 'f' THEN 12 WHEN 'n' THEN 10 WHEN 'r' THEN 13 WHEN 't' THEN 9
-                ELSE ascii(substr(piece, 2))
-            END;
-        END IF;
-        found := found || CASE
-            WHEN code = 34 THEN decode('5c22', 'hex')
-            WHEN code = 92 THEN decode('5c5c', 'hex')
-            WHEN code < 32 OR code BETWEEN 55296 AND 57343 THEN convert_to(E'\\u' || lpad(to_hex(code), 4, '0'), 'UTF8')
-            ELSE sql_utf8(code)
-        END;
-    END LOOP;
-    RETURN found;
+    -- The pieces are joined once: a text may have a great many.
+    RETURN (
+        SELECT string_agg(
+            CASE
+                WHEN p.code IS NULL THEN convert_to(p.piece, 'UTF8')
+                WHEN p.code = 34 THEN '\x5c22'::bytea
+                WHEN p.code = 92 THEN '\x5c5c'::bytea
+                WHEN p.code < 32 OR p.code BETWEEN 55296 AND 57343 THEN convert_to(E'\\u' || lpad(to_hex(p.code), 4, '0'), 'UTF8')
+                ELSE sql_utf8(p.code)
+            END, ''::bytea ORDER BY p.place
+        )
+        FROM (
+            SELECT
+                m.place,
+                m.piece[1] AS piece,
+                CASE
+                    WHEN left(m.piece[1], 1) <> E'\\' THEN NULL
+                    WHEN length(m.piece[1]) = 12 THEN 65536 + ((('x' || substr(m.piece[1], 3, 4))::bit(16)::int - 55296) << 10)
+                        + ('x' || substr(m.piece[1], 9, 4))::bit(16)::int - 56320
+                    WHEN length(m.piece[1]) = 6 THEN ('x' || substr(m.piece[1], 3, 4))::bit(16)::int
+                    ELSE CASE substr(m.piece[1], 2)
+                        WHEN 'b' THEN 8 WHEN 'f' THEN 12 WHEN 'n' THEN 10 WHEN 'r' THEN 13 WHEN 't' THEN 9
+                        ELSE ascii(substr(m.piece[1], 2))
+                    END
+                END AS code
+            FROM regexp_matches(
+                inner_text,
+                E'[^\\\\]+|\\\\u[dD][89abAB][0-9a-fA-F]{2}\\\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\\\u[0-9a-fA-F]{4}|\\\\.', 'g'
+            ) WITH ORDINALITY AS m (piece, place)
+            OFFSET 0
+        ) AS p
+    );
 END
 $$;
 

@@ -10,6 +10,9 @@ BEGIN
     IF strpos(value, E'\\') = 0 THEN
         RETURN substr(value, 2, length(value) - 2);
     END IF;
+    IF strpos(value, E'\\u0000') > 0 AND value ~ E'^(?:[^\\\\]|\\\\[^u]|\\\\u(?!0000))*\\\\u0000' THEN
+        PERFORM sql_refuse('22023', what || key || E' has the character \\u0000 in it', key, 'Leave it out: no text has it.');
+    END IF;
     BEGIN
         RETURN value::json #>> '{}';
     EXCEPTION WHEN untranslatable_character OR invalid_text_representation OR feature_not_supported THEN

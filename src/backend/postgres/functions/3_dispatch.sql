@@ -6,6 +6,39 @@ BEGIN
 END
 $$;
 
+-- What of a transaction's end waits for others does so in one order, whichever of its triggers comes first: cancels, the catalog,
+-- slots of keys. What there is, is noted in a setting of the transaction, a line for each, with the schema. Where that is lost
+-- each trigger does its own part, in the order of the calls.
+CREATE OR REPLACE FUNCTION sql_note(what text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    noted text := coalesce(current_setting('stent.ends', true), '');
+    line text := jsonb_build_array(current_schema(), what)::text || E'\n';
+BEGIN
+    IF strpos(noted, line) = 0 THEN
+        PERFORM set_config('stent.ends', noted || line, true);
+    END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION sql_at_the_end() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    noted text := coalesce(current_setting('stent.ends', true), '');
+    cancels text := jsonb_build_array(current_schema(), 'cancels')::text || E'\n';
+    routes text := jsonb_build_array(current_schema(), 'routes')::text || E'\n';
+BEGIN
+    IF noted = '' THEN
+        RETURN;
+    END IF;
+    PERFORM set_config('stent.ends', replace(replace(noted, cancels, ''), routes, ''), true);
+    IF strpos(noted, cancels) > 0 THEN
+        PERFORM sql_begin_cancels();
+    END IF;
+    IF strpos(noted, routes) > 0 THEN
+        PERFORM FROM catalog FOR NO KEY UPDATE;
+    END IF;
+END
+$$;
+
 -- A new id for an execution: a UUIDv7.
 CREATE OR REPLACE FUNCTION sql_new_id() RETURNS uuid LANGUAGE plpgsql AS $$
 BEGIN
@@ -37,6 +70,10 @@ $$;
 CREATE OR REPLACE FUNCTION sql_route_made() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
 BEGIN
+    IF TG_RELID <> 'routes'::regclass THEN
+        RAISE EXCEPTION 'only the store''s own tables have this trigger' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    PERFORM sql_at_the_end();
     UPDATE catalog SET version = version + 1;
     RETURN NULL;
 END
@@ -64,7 +101,10 @@ BEGIN
         INSERT INTO routes (queue, function, tags) VALUES (route_queue, route_function, route_tags)
         ON CONFLICT (function, coalesce(queue, ''), coalesce(tags, '')) DO NOTHING
         RETURNING id INTO found_id;
-        EXIT WHEN FOUND;
+        IF FOUND THEN
+            PERFORM sql_note('routes');
+            EXIT;
+        END IF;
     END LOOP;
     RETURN found_id;
 END
@@ -235,6 +275,12 @@ BEGIN
             keep_for := one;
         WHEN 'concurrency_key' THEN
             slot_key := one;
+            IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+                PERFORM sql_refuse(
+                    '0A000', what || 'a concurrency_key needs a transaction that is READ COMMITTED', option,
+                    'Begin it with ISOLATION LEVEL READ COMMITTED.'
+                );
+            END IF;
         ELSE
             PERFORM sql_refuse('0A000', what || option || ' can''t be given here', option, 'Dispatch by the library.');
         END CASE;

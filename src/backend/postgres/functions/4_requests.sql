@@ -11,11 +11,31 @@ CREATE OR REPLACE FUNCTION sql_stop(uuid[]) RETURNS void LANGUAGE sql AS $$
 {tasks_stop}
 $$;
 
-CREATE OR REPLACE FUNCTION sql_asked() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER {settings} AS $$
+-- All that this transaction cancels, in the order of locks.
+CREATE OR REPLACE FUNCTION sql_begin_cancels() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     asked record;
     begun uuid[] := '{}';
 BEGIN
+    FOR asked IN
+        SELECT DISTINCT ON (r.execution_id) r.execution_id, r.reason
+        FROM requests AS r
+        WHERE r.kind = 'cancel'
+        ORDER BY r.execution_id, r.sequence
+    LOOP
+        PERFORM sql_begin_cancel(asked.execution_id, asked.reason);
+        begun := array_append(begun, asked.execution_id);
+    END LOOP;
+    PERFORM sql_stop(begun);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION sql_asked() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER {settings} AS $$
+BEGIN
+    IF TG_RELID <> 'requests'::regclass THEN
+        RAISE EXCEPTION 'only the store''s own tables have this trigger' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    PERFORM sql_at_the_end();
     IF NEW.kind = 'step' THEN
         PERFORM sql_step_recorded(NEW.sequence, NEW.name, NEW.payload);
         RETURN NULL;
@@ -25,17 +45,7 @@ BEGIN
     ELSE
         PERFORM FROM executions AS e WHERE e.id = NEW.execution_id AND (e.state = 'cancelling' OR e.ending IS NOT NULL);
         IF NOT FOUND THEN
-            -- All that this transaction cancels, in the order of locks.
-            FOR asked IN
-                SELECT DISTINCT ON (r.execution_id) r.execution_id, r.reason
-                FROM requests AS r
-                WHERE r.kind = 'cancel'
-                ORDER BY r.execution_id, r.sequence
-            LOOP
-                PERFORM sql_begin_cancel(asked.execution_id, asked.reason);
-                begun := array_append(begun, asked.execution_id);
-            END LOOP;
-            PERFORM sql_stop(begun);
+            PERFORM sql_begin_cancels();
             PERFORM FROM executions AS e WHERE e.id = NEW.execution_id AND (e.state = 'cancelling' OR e.ending IS NOT NULL);
         END IF;
     END IF;
@@ -143,6 +153,7 @@ BEGIN
     END IF;
     INSERT INTO requests (kind, execution_id, created_at, reason)
     VALUES ('cancel', execution, clock_timestamp(), sql_stored(sql_cut(cancel_reason)));
+    PERFORM sql_note('cancels');
     PERFORM sql_tell('d0');
     PERFORM sql_tell('c' || replace(execution::text, '-', ''));
 END

@@ -9,8 +9,8 @@ CREATE INDEX tasks_slots ON tasks (step_name, concurrency_key, slot, priority DE
 -- For the functions below: temporary tables come last, so that none stands for one of the store's.
 SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
 
--- They have the rights of the tables' owner: at the end of a transaction whoever has dispatched in it by plain SQL runs them,
--- and need have none.
+-- The triggers' have the rights of the tables' owner: at the end of a transaction whoever has dispatched in it by plain SQL runs
+-- them, and need have none. So nobody may call them, or hang them on another table. What workers call has their own rights.
 --
 -- A row changes at once: what would be ready waits, and what runs no more has no slot. Who gets the slots that are free then is
 -- decided at the end of the transaction, when it has locked the keys that it has touched, in one order. Until then they are
@@ -28,7 +28,7 @@ $$;
 
 -- Gives the slots of a key that are free to those who wait the longest. Who is locked by another transaction is passed over:
 -- where then a slot is left that he could have, this one begins again.
-CREATE FUNCTION slots_fill(function text, key text, most bigint) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+CREATE FUNCTION slots_fill(function text, key text, most bigint) RETURNS bigint LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     free bigint;
     taken bigint;
@@ -62,12 +62,13 @@ END
 $$;
 
 -- The end of a transaction that has touched keys, or what comes of it before. The answer: how many tasks it has made ready.
-CREATE FUNCTION slots_settle() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+CREATE FUNCTION slots_settle() RETURNS bigint LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     noted text := current_setting('stent.slots', true);
     here text := current_schema();
     changed text[];
     others text;
+    settled text;
     one record;
     most bigint;
     taken bigint := 0;
@@ -76,12 +77,17 @@ BEGIN
         RETURN 0;
     END IF;
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
-        RAISE EXCEPTION 'tasks with a concurrency_key need a transaction that is READ COMMITTED' USING ERRCODE = 'feature_not_supported';
+        RAISE EXCEPTION 'tasks with a concurrency_key need a transaction that is READ COMMITTED'
+            USING ERRCODE = 'feature_not_supported', DETAIL = 'STENT_E_UNSUPPORTED', HINT = 'Begin it with ISOLATION LEVEL READ COMMITTED.';
     END IF;
     SELECT string_agg(l.line || E'\n', '') INTO others
     FROM unnest(string_to_array(rtrim(noted, E'\n'), E'\n')) AS l (line)
     WHERE l.line::jsonb ->> 0 <> here;
     PERFORM set_config('stent.slots', coalesce(others, ''), true);
+    SELECT string_agg(l.line || E'\n', '') INTO settled
+    FROM unnest(string_to_array(rtrim(noted, E'\n'), E'\n')) AS l (line)
+    WHERE l.line::jsonb ->> 0 = here;
+    PERFORM set_config('stent.settled', coalesce(current_setting('stent.settled', true), '') || coalesce(settled, ''), true);
     SELECT array_agg(l.line::jsonb ->> 1) INTO changed
     FROM unnest(string_to_array(rtrim(noted, E'\n'), E'\n')) AS l (line)
     WHERE l.line::jsonb ->> 0 = here AND l.line::jsonb ->> 2 IS NULL;
@@ -159,7 +165,33 @@ END
 $$;
 
 CREATE FUNCTION slots_at_the_end() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    function text;
+    key text;
+    settles boolean := true;
 BEGIN
+    IF TG_RELID NOT IN ('tasks'::regclass, 'functions'::regclass) THEN
+        RAISE EXCEPTION 'only the store''s own tables have this trigger' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    -- Its own key, or function, whatever has become of the notes: whose transaction it is may have reset all settings.
+    IF TG_RELID = 'tasks'::regclass THEN
+        function := coalesce(NEW.step_name, OLD.step_name);
+        key := coalesce(NEW.concurrency_key, OLD.concurrency_key);
+        -- what runs, or has a slot to run in, leaves none to others
+        settles := (NEW.state = 'running' OR (NEW.slot = 1 AND NEW.lane IS NOT NULL)) IS NOT TRUE;
+    ELSE
+        function := coalesce(NEW.name, OLD.name);
+    END IF;
+    IF settles AND strpos(
+        E'\n' || coalesce(current_setting('stent.settled', true), ''),
+        E'\n' || jsonb_build_array(current_schema(), function, key)::text || E'\n'
+    ) = 0 THEN
+        PERFORM slots_note(function, key);
+    END IF;
+    -- what the functions for SQL do in the end comes before, if they are there
+    IF coalesce(current_setting('stent.ends', true), '') <> '' AND to_regprocedure('sql_at_the_end()') IS NOT NULL THEN
+        PERFORM sql_at_the_end();
+    END IF;
     PERFORM slots_settle();
     RETURN NULL;
 END
@@ -167,6 +199,9 @@ $$;
 
 CREATE FUNCTION tasks_slot_insert() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
+    IF TG_RELID <> 'tasks'::regclass THEN
+        RAISE EXCEPTION 'only the store''s own tables have this trigger' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     IF NEW.state = 'running' THEN
         NEW.slot := 1;
     ELSE
@@ -190,6 +225,9 @@ CREATE CONSTRAINT TRIGGER tasks_slot_inserted AFTER INSERT ON tasks DEFERRABLE I
 -- After and not before: a trigger before an update locks every row that is updated.
 CREATE FUNCTION tasks_slot_update() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
+    IF TG_RELID <> 'tasks'::regclass THEN
+        RAISE EXCEPTION 'only the store''s own tables have this trigger' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     UPDATE tasks
     SET slot = CASE WHEN state = 'running' THEN 1 WHEN lane IS NOT NULL THEN 0 END,
         due_at = CASE WHEN lane IS NULL THEN due_at END,
@@ -220,6 +258,9 @@ CREATE CONSTRAINT TRIGGER tasks_slot_updated AFTER UPDATE OF state, lane, due_at
 
 CREATE FUNCTION tasks_slot_delete() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
+    IF TG_RELID <> 'tasks'::regclass THEN
+        RAISE EXCEPTION 'only the store''s own tables have this trigger' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     PERFORM slots_note(OLD.step_name, OLD.concurrency_key);
     RETURN NULL;
 END
@@ -235,6 +276,9 @@ CREATE CONSTRAINT TRIGGER tasks_slot_deleted AFTER DELETE ON tasks DEFERRABLE IN
 
 CREATE FUNCTION functions_slot() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
+    IF TG_RELID <> 'functions'::regclass THEN
+        RAISE EXCEPTION 'only the store''s own tables have this trigger' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     PERFORM slots_note(coalesce(NEW.name, OLD.name), NULL);
     RETURN NULL;
 END
@@ -260,5 +304,7 @@ CREATE CONSTRAINT TRIGGER functions_slot_deleted AFTER DELETE ON functions DEFER
     WHEN (OLD.max_concurrent_per_key IS NOT NULL)
     EXECUTE FUNCTION slots_at_the_end();
 
--- Called by the others alone: with it anybody could give slots away.
-REVOKE ALL ON FUNCTION slots_fill(text, text, bigint), slots_note(text, text) FROM PUBLIC;
+-- Firing a trigger needs no right on its function; hanging it on another table does.
+REVOKE ALL ON FUNCTION
+    slots_note(text, text), slots_at_the_end(), tasks_slot_insert(), tasks_slot_update(), tasks_slot_delete(), functions_slot()
+    FROM PUBLIC;

@@ -46,7 +46,7 @@ DROP FUNCTION slots_fill(text, text, bigint);
 -- are tokens, which only become more until one is taken. Who is locked by another transaction is passed over: where then
 -- something is left that he could have, this one begins again.
 CREATE FUNCTION slots_fill(function text, key text, most bigint, every bigint, burst bigint) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     moment timestamptz := clock_timestamp();
     free bigint;
@@ -171,12 +171,13 @@ END
 $$;
 
 -- The end of a transaction that has touched keys, or what comes of it before. The answer: how many tasks it has made ready.
-CREATE OR REPLACE FUNCTION slots_settle() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+CREATE OR REPLACE FUNCTION slots_settle() RETURNS bigint LANGUAGE plpgsql SECURITY INVOKER SET search_path FROM CURRENT AS $$
 DECLARE
     noted text := current_setting('stent.slots', true);
     here text := current_schema();
     changed text[];
     others text;
+    settled text;
     one record;
     most bigint;
     every bigint;
@@ -187,12 +188,17 @@ BEGIN
         RETURN 0;
     END IF;
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
-        RAISE EXCEPTION 'tasks with a concurrency_key need a transaction that is READ COMMITTED' USING ERRCODE = 'feature_not_supported';
+        RAISE EXCEPTION 'tasks with a concurrency_key need a transaction that is READ COMMITTED'
+            USING ERRCODE = 'feature_not_supported', DETAIL = 'STENT_E_UNSUPPORTED', HINT = 'Begin it with ISOLATION LEVEL READ COMMITTED.';
     END IF;
     SELECT string_agg(l.line || E'\n', '') INTO others
     FROM unnest(string_to_array(rtrim(noted, E'\n'), E'\n')) AS l (line)
     WHERE l.line::jsonb ->> 0 <> here;
     PERFORM set_config('stent.slots', coalesce(others, ''), true);
+    SELECT string_agg(l.line || E'\n', '') INTO settled
+    FROM unnest(string_to_array(rtrim(noted, E'\n'), E'\n')) AS l (line)
+    WHERE l.line::jsonb ->> 0 = here;
+    PERFORM set_config('stent.settled', coalesce(current_setting('stent.settled', true), '') || coalesce(settled, ''), true);
     SELECT array_agg(l.line::jsonb ->> 1) INTO changed
     FROM unnest(string_to_array(rtrim(noted, E'\n'), E'\n')) AS l (line)
     WHERE l.line::jsonb ->> 0 = here AND l.line::jsonb ->> 2 IS NULL;
@@ -287,6 +293,9 @@ $$;
 
 CREATE OR REPLACE FUNCTION tasks_slot_insert() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
+    IF TG_RELID <> 'tasks'::regclass THEN
+        RAISE EXCEPTION 'only the store''s own tables have this trigger' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     IF NEW.state = 'running' THEN
         NEW.slot := 1;
     ELSE
@@ -304,6 +313,9 @@ DECLARE
     start timestamptz;
     every bigint;
 BEGIN
+    IF TG_RELID <> 'tasks'::regclass THEN
+        RAISE EXCEPTION 'only the store''s own tables have this trigger' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     IF NEW.slot = 3 AND NEW.state = 'running' AND NEW.lane IS NULL THEN
         -- A transaction may have begun before the one that let it in: it starts no sooner than that.
         UPDATE tasks
@@ -414,6 +426,9 @@ CREATE VIEW slots_to_fill AS SELECT NULL::text AS function, NULL::text AS concur
 
 CREATE FUNCTION slots_to_fill() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
+    IF TG_RELID <> 'slots_to_fill'::regclass THEN
+        RAISE EXCEPTION 'only the store''s own tables have this trigger' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     PERFORM slots_note(NEW.function, NEW.concurrency_key);
     -- a rate that is no more
     IF NOT EXISTS (SELECT 1 FROM functions AS f WHERE f.name = NEW.function AND f.key_interval IS NOT NULL) THEN
@@ -426,5 +441,5 @@ $$;
 
 CREATE TRIGGER slots_to_fill INSTEAD OF INSERT ON slots_to_fill FOR EACH ROW EXECUTE FUNCTION slots_to_fill();
 
--- Called by the others alone: with it anybody could give slots away.
-REVOKE ALL ON FUNCTION slots_fill(text, text, bigint, bigint, bigint) FROM PUBLIC;
+-- As of the other triggers' functions.
+REVOKE ALL ON FUNCTION slots_to_fill() FROM PUBLIC;
