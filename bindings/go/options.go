@@ -50,22 +50,22 @@ type DispatchOptions struct {
 	MaxDuration    time.Duration  `stent:"max_duration"`
 	IdempotencyKey string         `stent:"idempotency_key"`
 	// What the key does after an execution that failed: "after_failure" starts a new one, "never" answers its id.
-	IdempotencyReuse string        `stent:"idempotency_reuse"`
+	IdempotencyReuse string `stent:"idempotency_reuse"`
 	// One execution of the function at a time has it: while it is pending or running another dispatch starts nothing.
 	UniqueKey string `stent:"unique_key"`
 	// Start nothing if the UniqueKey was taken less than this ago, whatever has become of that execution.
 	UniqueFor time.Duration `stent:"unique_for"`
 	// What one gets whose UniqueKey is taken: "return" the execution that has it, "refuse" with a conflict that names it.
-	UniqueExisting   string        `stent:"unique_existing"`
-	OnCancel         string        `stent:"on_cancel"`
-	Traceparent      string        `stent:"traceparent"`
-	Queue            string        `stent:"queue"`
-	Tags             []string      `stent:"tags"`
-	Priority         int           `stent:"priority"`
-	RetryPolicy      *RetryPolicy  `stent:"retry_policy"`
-	Timeout          time.Duration `stent:"timeout"`
-	Cached           *bool         `stent:"cached"`
-	CacheTTL         time.Duration `stent:"cache_ttl"`
+	UniqueExisting string        `stent:"unique_existing"`
+	OnCancel       string        `stent:"on_cancel"`
+	Traceparent    string        `stent:"traceparent"`
+	Queue          string        `stent:"queue"`
+	Tags           []string      `stent:"tags"`
+	Priority       int           `stent:"priority"`
+	RetryPolicy    *RetryPolicy  `stent:"retry_policy"`
+	Timeout        time.Duration `stent:"timeout"`
+	Cached         *bool         `stent:"cached"`
+	CacheTTL       time.Duration `stent:"cache_ttl"`
 	// No more of the calls with this key run at once than the function's MaxConcurrentPerKey.
 	ConcurrencyKey string `stent:"concurrency_key"`
 }

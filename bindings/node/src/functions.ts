@@ -1,8 +1,8 @@
 // Functions with their handlers, and references to functions and signals, so that a wrong call does not compile.
 
-import type { BatchItem } from "./batches";
 import type { Context } from "./context";
 import { misuse } from "./errors";
+import type { BatchItem } from "./item";
 import { type BatchOptions, type FunctionOptions, milliseconds } from "./options";
 import { Reference, type Schemas, shown, SignalReference } from "./references";
 import type { ContinueAs, Snooze } from "./run";

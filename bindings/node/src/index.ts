@@ -5,7 +5,6 @@ import { native } from "./native";
 import { type ConfigureOptions, encodeText } from "./options";
 import { Stent } from "./stent";
 
-export { BatchItem } from "./batches";
 export { type Codec, NativeCodec } from "./codec";
 export { Context, type TaskInfo } from "./context";
 export {
@@ -29,6 +28,7 @@ export {
 } from "./errors";
 export { Execution, type WaitOptions, type WatchOptions } from "./execution";
 export { batch, BatchDefinition, define, Definition, type Handler, reference, signal } from "./functions";
+export { BatchItem } from "./item";
 export { Reference, SignalReference } from "./references";
 export type { WorkerState } from "./host";
 export type { HandlerLog, LogFields, Logger, LogLevel } from "./log";

@@ -1,7 +1,6 @@
 // A store, what is registered and dispatched on it, and the workers that run here.
 
 import { isMainThread } from "node:worker_threads";
-import { BatchItem } from "./batches";
 import { beside, check, errorOut } from "./checked";
 import { type Codec, NativeCodec } from "./codec";
 import { Context } from "./context";
@@ -9,6 +8,7 @@ import { ClosedError, misuse, NotFoundError } from "./errors";
 import { checkId, Execution } from "./execution";
 import { BatchDefinition, type Define, define, Definition } from "./functions";
 import { Host, newWorkerId } from "./host";
+import { BatchItem } from "./item";
 import { Log, type LogChoice } from "./log";
 import { type Handle, native } from "./native";
 import {

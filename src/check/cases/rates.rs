@@ -185,7 +185,7 @@ async fn started(store: &Store, execution: Id) -> Option<Timestamp> {
 }
 
 async fn at_its_moment(store: Store, options: FunctionOptions, key: Option<&str>) {
-    const EVERY: Duration = Duration::from_millis(300);
+    const EVERY: Duration = Duration::from_secs(1);
     if !rated(&store, &options).await {
         return;
     }
@@ -199,18 +199,17 @@ async fn at_its_moment(store: Store, options: FunctionOptions, key: Option<&str>
         assert!(due <= EVERY, "{due:?}");
         store.until("a token is there", async |store| !store.claim("w", 1).await.is_empty()).await;
         let at = started(&store, *next).await.unwrap();
-        let between = at.since(before);
-        assert!(between >= EVERY && between < 3 * EVERY, "{between:?}");
+        assert!(at.since(before) >= EVERY, "{:?}", at.since(before));
         before = at;
     }
 }
 
 async fn the_next_starts_at_its_moment(store: Store) {
-    at_its_moment(store, of_function(one_in(0.3)), None).await;
+    at_its_moment(store, of_function(one_in(1.0)), None).await;
 }
 
 async fn the_next_of_a_key_starts_at_its_moment(store: Store) {
-    if !rated(&store, &of_keys(one_in(0.3))).await {
+    if !rated(&store, &of_keys(one_in(1.0))).await {
         return;
     }
     many(&store, Some("b"), 1).await;
@@ -222,7 +221,7 @@ async fn the_next_of_a_key_starts_at_its_moment(store: Store) {
     let from = started(&store, first.task.execution_id).await.unwrap();
     store.until("its token is there", async |store| !store.claim("w", 1).await.is_empty()).await;
     assert!(started(&store, waits).await.unwrap() >= next && next > from, "{next} after {from}");
-    at_its_moment(store, of_keys(one_in(0.3)), Some("a")).await;
+    at_its_moment(store, of_keys(one_in(1.0)), Some("a")).await;
 }
 
 /// Several workers on two stores take what they can; some attempts fail, some are given back, and some workers die.
@@ -321,7 +320,6 @@ async fn in_order(store: Store, options: FunctionOptions, key: Option<&str>) {
     let (second, third, best) = (start(0).await, start(0).await, start(5).await);
     let mut order = Vec::new();
     for _ in 0..3 {
-        store.idle().await;
         let taken = Mutex::default();
         let claims = async |store: &Store| {
             let claimed = store.claim("w", 9).await;
@@ -336,11 +334,11 @@ async fn in_order(store: Store, options: FunctionOptions, key: Option<&str>) {
 }
 
 async fn who_waits_starts_by_priority_and_then_in_order(store: Store) {
-    in_order(store, of_function(one_in(0.1)), None).await;
+    in_order(store, of_function(one_in(0.5)), None).await;
 }
 
 async fn who_waits_for_his_key_starts_by_priority_and_then_in_order(store: Store) {
-    in_order(store, of_keys(one_in(0.1)), Some("a")).await;
+    in_order(store, of_keys(one_in(0.5)), Some("a")).await;
 }
 
 async fn a_cancel_takes_no_token(store: Store) {
