@@ -196,7 +196,7 @@ async fn its_time_is_bounded(store: Store) {
 }
 
 async fn what_runs_when_its_time_is_over_gives_up(store: Store) {
-    worker(&store, Duration::from_millis(50)).await;
+    worker(&store, Duration::from_millis(500)).await;
     let root = cleaning(&store).await;
     let id = root.task.execution_id;
     store.until("its time is over", async |store| store.backend.cancelled_among(vec![id]).await.must() == [id]).await;
