@@ -271,6 +271,28 @@ fn a_batch_begins_beside_a_handler_that_does_not_end() {
     }
 }
 
+/// Which has been full, and takes two of three slots: for the third task there is no slot left for another one to wait for.
+#[test]
+fn a_batch_begins_beside_another_one_that_does_not_end() {
+    let house = House::new();
+    let (go, wait) = channel();
+    let wait = Mutex::new(wait);
+    house.batches(tries(1), of_size(2, LONG), move |tasks| {
+        if tasks.len() == 2 {
+            wait.lock().unwrap().recv().unwrap();
+        }
+        complete_all(tasks)
+    });
+    let worker = house.worker(3);
+    let held = house.dispatch_numbers(2);
+    until("the first two are gathered", || worker.status().running == 2);
+    assert_eq!(text(&house.run("many", "[7]").unwrap()), "7");
+    go.send(()).unwrap();
+    for id in held {
+        house.result(id).unwrap();
+    }
+}
+
 #[test]
 fn options_that_make_no_sense_are_told() {
     let house = House::new();

@@ -108,22 +108,25 @@ impl Batches {
 }
 
 impl Batch {
-    /// On a handler's thread, which runs the batch if it is full now.
+    /// Runs no handler: as long as a task is on its way to here, no other batch begins for want of slots.
     pub(super) fn add(self: &Arc<Self>, task: Arc<TaskCore>) {
+        let Some(threads) = self.threads.get().and_then(Weak::upgrade) else { return };
+        let batch = Arc::clone(self);
         // Whether it kills its worker is found out by it alone.
         if task.is_suspect() {
-            return self.run(vec![task]);
+            return threads.call(Box::new(move || batch.run(vec![task])));
         }
-        let Some(threads) = self.threads.get().and_then(Weak::upgrade) else { return };
         let mut gathered = lock(&self.gathered);
         gathered.tasks.push(task);
-        let (first, full) = (gathered.tasks.len() == 1, gathered.tasks.len() >= self.options.size);
-        let number = gathered.number;
+        if gathered.tasks.len() >= self.options.size && !threads.none_may_begin() {
+            let tasks = gathered.take();
+            drop(gathered);
+            return threads.call(Box::new(move || batch.run(tasks)));
+        }
+        let (first, number) = (gathered.tasks.len() == 1, gathered.number);
         drop(gathered);
         if threads.none_may_begin() {
             self.give_back(&|_| true);
-        } else if full {
-            self.begin(number);
         } else if first {
             self.begin_later(threads.runtime(), number);
         }
