@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -85,6 +86,32 @@ async def test_a_batch_on_a_loop_begins_when_its_time_has_come_or_no_slot_is_lef
         assert await (await executor.dispatch(soon, 1)).result(PATIENCE) == 1
         executions = await executor.dispatch_many(full.bind(number) for number in range(3))
         assert [await execution.result(PATIENCE) for execution in executions] == [3, 3, 3]
+
+
+@pytest.mark.parametrize("on_a_loop", [True, False])
+async def test_a_batch_begins_beside_one_that_does_not_end(store: str, on_a_loop: bool) -> None:
+    go = threading.Event()
+
+    @stent.batch(size=2, wait=LONG)
+    def many(numbers: list[int]) -> list[int]:
+        if len(numbers) == 2:
+            go.wait(PATIENCE)
+        return numbers
+
+    async with contextlib.AsyncExitStack() as stack:
+        beside = stack.enter_context(sync.Executor(store))
+        if on_a_loop:
+            executor = await stack.enter_async_context(stent.Executor(store))
+            worker: Any = await stack.enter_async_context(executor.worker(many, max_concurrency=3))
+        else:
+            worker = stack.enter_context(beside.worker(many, max_concurrency=3))
+        held = beside.dispatch_many(many.bind(number) for number in range(2))
+        while (await worker.status() if on_a_loop else worker.status())["running"] < 2:
+            await asyncio.sleep(0.001)
+        # It takes the last slot.
+        assert await asyncio.to_thread(beside.dispatch(many, 7).result, PATIENCE) == 7
+        go.set()
+        assert [await asyncio.to_thread(execution.result, PATIENCE) for execution in held] == [0, 1]
 
 
 @pytest.mark.parametrize("on_a_loop", [True, False])

@@ -47,6 +47,7 @@ class Worker:
         self._handle: Any = None
         self._slots = options.get("max_concurrency") or MAX_CONCURRENCY
         self._gatherings: dict[str, Gathering] = {}
+        self._looks = False
         self._pool = concurrent.futures.ThreadPoolExecutor(self._slots, thread_name_prefix="stent")
 
     @property
@@ -103,6 +104,7 @@ class Worker:
     def begin(self, tag: int, task: Any, told: dict[str, Any]) -> None:
         """A task of this worker has come."""
         args, kwargs = told.pop("args"), told.pop("kwargs")
+        self._look_later()
         handler = self._handlers[told["function"]]
         if isinstance(handler, Batch):
             return self._gathering(handler).add(tag, task, args, kwargs)
@@ -120,8 +122,21 @@ class Worker:
             found = self._gatherings[handler.name] = Gathering(self._poller, handler, self._slots, self._pool)
         return found
 
+    def _look_later(self) -> None:
+        """When all are here that come in this turn of the loop."""
+        if not self._looks and any(isinstance(handler, Batch) for handler in self._handlers.values()):
+            self._looks = True
+            self._poller.loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        self._looks = False
+        if any(gathering.waiting for gathering in self._gatherings.values()):
+            text = ask(lib.stent_worker_status, self._started())
+            if _json.loads(text)["running"] >= self._slots:
+                self._begin_gathered()
+
     def _begin_gathered(self) -> None:
-        """No others will come."""
+        """No others will come, or none before something has ended."""
         for gathering in self._gatherings.values():
             gathering.begin()
 
