@@ -1,7 +1,7 @@
 //! Workers: start, drain, stop, limits, and what they take.
 
-use std::sync::Mutex;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use stent::executor::{Worker, WorkerState};
@@ -196,4 +196,33 @@ fn a_handler_starts_at_once_by_wake_up() {
     for _ in 0..2 {
         house.run("echo", "[]").unwrap();
     }
+}
+
+/// The second body begins after its claim, so the store was to be told, and it is over before that.
+#[test]
+fn one_that_has_stopped_is_freed_with_all_it_had() {
+    let house = House::new();
+    let (started, hear) = channel();
+    let started = Mutex::new(started);
+    let kept = Arc::new(());
+    let (gate, mine) = (Count::default(), Arc::clone(&kept));
+    let open = gate.clone();
+    house.function("quick", move |task| {
+        let _mine = &mine;
+        let _gone = started.lock().unwrap().send(());
+        while open.get() == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        task.complete("1".into())
+    });
+    let worker = house.worker_with(WorkerOptions { max_concurrency: 1, prefetch: Some(1), ..WorkerOptions::default() });
+    house.dispatch("quick", "[]");
+    house.dispatch("quick", "[]");
+    hear.recv_timeout(SOON.unwrap()).unwrap();
+    until("one is ready behind it", || worker.status().prefetched == 1);
+    gate.up();
+    hear.recv_timeout(SOON.unwrap()).unwrap();
+    house.on(worker.stop(SOON)).unwrap();
+    drop((worker, house));
+    until("nobody has the handler", || Arc::strong_count(&kept) == 1);
 }

@@ -39,7 +39,7 @@ pub(in crate::executor) trait LeaseHolder: Send + Sync {
     /// The last transition of a task, which has freed its slot.
     fn post_last(&self, task: Arc<TaskCore>, transition: Transition);
     /// A body has begun of which the store is to be told.
-    fn began(&self, task: Arc<TaskCore>);
+    fn began(&self, task: &Arc<TaskCore>);
     /// A task takes no slot any more and has nothing to say.
     fn unload(&self);
     /// A task that kept its slot without a thread has ended.

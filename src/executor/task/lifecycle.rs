@@ -73,7 +73,7 @@ impl TaskCore {
         }
         drop(state);
         if self.claimed.begun.is_none() && !self.is_suspect() {
-            self.holder.began(Arc::clone(self));
+            self.holder.began(self);
         }
         let metrics = &self.holder.core().metrics;
         let waited = now.duration_since(self.claimed_at);

@@ -53,6 +53,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
     keepers.shutdown().await;
     shared.pool.close();
+    shared.close_outbox();
     if registered && let Err(error) = shared.core.backend.remove_worker(&shared.worker_id).await {
         // The store will find out when leases end.
         shared.trouble("remove worker", &error);

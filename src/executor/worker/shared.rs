@@ -49,12 +49,14 @@ pub(super) struct Shared {
     host_dead: AtomicBool,
     /// Tasks whose lease this worker has, to its knowledge.
     held: Mutex<HashMap<Id, Arc<TaskCore>>>,
-    /// Leases that may be lost, to be checked now.
-    doubtful: Mutex<Vec<Arc<TaskCore>>>,
+    /// Leases that may be lost, to be checked now. A task has its worker: what may be left here when the worker stops has
+    /// no tasks.
+    doubtful: Mutex<Vec<Weak<TaskCore>>>,
     doubt: Notify,
-    outbox: Mutex<Vec<Message>>,
+    /// `None`: the worker has stopped, and nothing is recorded any more.
+    outbox: Mutex<Option<Vec<Message>>>,
     /// Bodies of which the store does not know yet that they have begun, and since when; in that order.
-    begun: Mutex<VecDeque<(Instant, Arc<TaskCore>)>>,
+    begun: Mutex<VecDeque<(Instant, Weak<TaskCore>)>>,
     /// Suspects that may begin.
     suspects: Mutex<Vec<Run>>,
     /// Wakes the loop: something is in the outbox, a slot is free, there may be work, or control.
@@ -144,7 +146,7 @@ impl Shared {
             held: Mutex::default(),
             doubtful: Mutex::default(),
             doubt: Notify::new(),
-            outbox: Mutex::default(),
+            outbox: Mutex::new(Some(Vec::new())),
             begun: Mutex::default(),
             suspects: Mutex::default(),
             bell: Notify::new(),
@@ -173,11 +175,16 @@ impl Shared {
     // The outbox.
 
     pub(super) fn empty_outbox(&self, into: &mut impl Extend<Message>) {
-        into.extend(lock(&self.outbox).drain(..));
+        into.extend(lock(&self.outbox).iter_mut().flat_map(|outbox| outbox.drain(..)));
     }
 
     pub(super) fn outbox_len(&self) -> usize {
-        lock(&self.outbox).len()
+        lock(&self.outbox).as_ref().map_or(0, Vec::len)
+    }
+
+    pub(super) fn close_outbox(&self) {
+        let left = lock(&self.outbox).take();
+        drop(left);
     }
 
     pub(super) async fn rung(&self) {
@@ -215,7 +222,7 @@ impl Shared {
             return Vec::new();
         }
         let count = begun.partition_point(|(since, _)| age(since) >= least);
-        begun.drain(..count).map(|(_, task)| task).collect()
+        begun.drain(..count).filter_map(|(_, task)| task.upgrade()).collect()
     }
 
     pub(super) fn first_begun(&self) -> Option<Instant> {
@@ -279,14 +286,15 @@ impl Shared {
     /// A notice says that these tasks have ended, but not under which lease: a renewal finds out whether ours is lost.
     pub(super) fn doubt(&self, tasks: Vec<Arc<TaskCore>>) {
         if !tasks.is_empty() {
-            lock(&self.doubtful).extend(tasks);
+            lock(&self.doubtful).extend(tasks.iter().map(Arc::downgrade));
             self.doubt.notify_one();
         }
     }
 
     pub(super) async fn doubted(&self) -> Vec<Arc<TaskCore>> {
         self.doubt.notified().await;
-        std::mem::take(&mut *lock(&self.doubtful))
+        let doubtful = std::mem::take(&mut *lock(&self.doubtful));
+        doubtful.iter().filter_map(Weak::upgrade).collect()
     }
 
     pub(super) fn held_count(&self) -> usize {
@@ -441,10 +449,11 @@ impl LeaseHolder for Shared {
 
     /// Wakes the loop if the outbox was empty, for it takes everything at once; and when it is a crowd.
     fn post(&self, task: Arc<TaskCore>, transition: Transition) {
-        let mut outbox = lock(&self.outbox);
+        let mut open = lock(&self.outbox);
+        let Some(outbox) = &mut *open else { return };
         outbox.push(Message { task, transition, refusals: 0 });
         let count = outbox.len();
-        drop(outbox);
+        drop(open);
         if count == 1 || count == CROWD {
             self.bell.notify_one();
         }
@@ -456,9 +465,9 @@ impl LeaseHolder for Shared {
         self.post(task, transition);
     }
 
-    fn began(&self, task: Arc<TaskCore>) {
+    fn began(&self, task: &Arc<TaskCore>) {
         let mut begun = lock(&self.begun);
-        begun.push_back((Instant::now(), task));
+        begun.push_back((Instant::now(), Arc::downgrade(task)));
         let first = begun.len() == 1;
         drop(begun);
         if first {
