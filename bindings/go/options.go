@@ -155,6 +155,8 @@ type SQLiteOptions struct {
 type CustomOptions struct {
 	// How long the function may take to answer.
 	Timeout time.Duration `stent:"timeout"`
+	// What it keeps beside the engine's operations: "key_limits", "rates", "unique_keys".
+	Features []string `stent:"features"`
 	// The operations that it answers, of the protocol's and the engine's; none: the protocol's.
 	Operations []string `stent:"-"`
 }

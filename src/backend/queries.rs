@@ -67,19 +67,23 @@ pub struct AtHand {
 }
 
 /// A task that waits for a slot of its key, or for a token.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SlotWait {
     #[serde(rename = "task_id")]
     pub task: Id,
     pub function: String,
     pub concurrency_key: String,
     /// How many of the key may run at once.
+    #[serde(default)]
     pub max_concurrent_per_key: Option<u32>,
     /// How many have a slot.
     pub held: u64,
     /// How often those of the key may start, where this one would start.
+    #[serde(default)]
     pub rate_per_key: Option<Rate>,
     /// When the next one may.
+    #[serde(default)]
     pub next_at: Option<Timestamp>,
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
@@ -12,6 +13,9 @@ use crate::model::{DeadLetter, Execution, ExecutionState, Id, Payload, Result, S
 
 /// The page size when looking for what belongs to a case.
 const MANY: u32 = 1_000;
+
+/// No case waits so long. What is due later is the buckets of cases before it, which fill for hours.
+const OTHERS: Duration = Duration::from_secs(3600);
 
 pub(super) struct Scoped {
     inner: SharedBackend,
@@ -279,7 +283,9 @@ impl Backend for Scoped {
     }
 
     async fn sweep(&self, worker_id: &str) -> Result<Swept> {
-        self.inner.sweep(&self.own(worker_id)).await
+        let mut swept = self.inner.sweep(&self.own(worker_id)).await?;
+        swept.next_due = swept.next_due.filter(|due| *due < OTHERS);
+        Ok(swept)
     }
 
     async fn cancel(&self, execution: Id, reason: Option<String>) -> Result<()> {

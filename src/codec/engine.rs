@@ -100,6 +100,10 @@ pub enum EngineRequest {
         function: Option<String>,
     },
     Pauses {},
+    SlotWaits {
+        execution_id: Id,
+        limit: u32,
+    },
     PutSchedules {
         schedules: Vec<Schedule>,
         #[serde(default)]
@@ -173,6 +177,9 @@ pub async fn answer(backend: &dyn Backend, request: EngineRequest) -> Result<Str
             backend.pause(NewPause { what, reason, by }).await.map(nothing)
         }
         E::Unpause { queue, function } => backend.unpause(Pausable::new(queue, function)?).await.map(nothing),
+        E::SlotWaits { execution_id, limit } => {
+            backend.slot_waits(execution_id, limit).await.map(|waits| to_json(&waits))
+        }
         E::Pauses {} => backend.pauses().await.map(|pauses| to_json(&pauses)),
         E::PutSchedules { schedules, only_of } => {
             backend.put_schedules(PutSchedules { schedules, only_of }).await.map(nothing)

@@ -61,6 +61,7 @@ pub(super) fn check(request: &EngineRequest) -> Result<()> {
         | E::Resume { .. }
         | E::Stats {}
         | E::Pauses {}
+        | E::SlotWaits { .. }
         | E::WaitForWork { .. } => Ok(()),
     }
 }

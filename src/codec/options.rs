@@ -240,7 +240,11 @@ pub fn sqlite(text: Option<&str>) -> Result<SqliteOptions> {
 /// How a store that a user writes is spoken to.
 pub fn custom(text: Option<&str>) -> Result<CustomOptions> {
     let fields = Fields::from_text(&objects::CUSTOM, text)?;
-    Ok(CustomOptions { timeout: fields.duration("timeout")?.unwrap_or(CustomOptions::default().timeout) })
+    let default = CustomOptions::default();
+    Ok(CustomOptions {
+        timeout: fields.duration("timeout")?.unwrap_or(default.timeout),
+        features: fields.value("features")?.unwrap_or(default.features),
+    })
 }
 
 /// How the conformance suite is run.

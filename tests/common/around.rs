@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stent::backend::SharedBackend;
 use stent::backend::custom::{Answerer, Custom, Reply};
 use stent::codec::operations;
-use stent::model::CustomOptions;
+use stent::model::{CustomOptions, Feature, Result};
 
 pub struct Around {
     inner: SharedBackend,
@@ -25,12 +25,17 @@ impl Answerer for Around {
     }
 }
 
-/// With the engine's operations, or with the protocol's alone.
+/// With the engine's operations and all features, or with the protocol's alone.
 pub fn around(inner: SharedBackend, engine: bool) -> SharedBackend {
+    around_with(inner, engine, if engine { Feature::ALL } else { &[] }).unwrap()
+}
+
+pub fn around_with(inner: SharedBackend, engine: bool, features: &[Feature]) -> Result<SharedBackend> {
     let answerer = Around { inner, runtime: tokio::runtime::Handle::current() };
     let mut names: Vec<String> = operations::PROTOCOL.iter().map(|name| (*name).to_owned()).collect();
     if engine {
         names.extend(operations::ENGINE.iter().map(|name| (*name).to_owned()));
     }
-    Custom::open(Arc::new(answerer), Some(&names), &CustomOptions::default()).unwrap()
+    let options = CustomOptions { features: features.to_vec(), ..CustomOptions::default() };
+    Custom::open(Arc::new(answerer), Some(&names), &options).map(|store| store as SharedBackend)
 }

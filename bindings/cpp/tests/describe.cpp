@@ -41,7 +41,7 @@ std::map<std::string, json> all_options() {
                        .lease_duration(1s).heartbeat_interval(1s).poll_interval(1s).poll_interval_max(1s)
                        .cleanup_interval(1s).retention_period(1s).hold(1s).max_coroutines(1).host_timeout(1s)},
         {"sqlite", stent::sqlite_options().synchronous("off").busy_timeout(1s).readers(1).file_mode("0600")},
-        {"custom", stent::custom_options().timeout(1s)},
+        {"custom", stent::custom_options().timeout(1s).features(some)},
         {"check", stent::check_options().only(some).timeout(1s)},
         {"executor", json::object({})},
         {"wait_signal", stent::wait_signal_options().timeout(1s).key("x")},

@@ -8,6 +8,7 @@ mod contract;
 mod door;
 mod engine;
 mod fallback;
+mod features;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -24,7 +25,7 @@ use crate::backend::*;
 use crate::codec;
 use crate::codec::engine::EngineRequest;
 use crate::codec::operations::{ENGINE, PROTOCOL};
-use crate::model::{CustomOptions, DeadLetter, Error, Execution, ExecutionState, Id, Payload, Result, Status};
+use crate::model::{CustomOptions, DeadLetter, Error, Execution, ExecutionState, Feature, Id, Payload, Result};
 
 /// Hints kept for a slow listener. One that lags further loses some and has to query the store.
 const NOTICES_MAX: usize = 1024;
@@ -38,14 +39,19 @@ const UNHEARD: Duration = Duration::from_millis(20);
 const WAIT_FOR_WORK: &str = "wait_for_work";
 
 /// What a store may leave out though it answers the engine's operations: all of a line.
-const OPTIONAL: &[&[&str]] =
-    &[&[WAIT_FOR_WORK], &["pause", "unpause", "pauses"], &["put_schedules", "schedules", "change_schedule"]];
+const OPTIONAL: &[&[&str]] = &[
+    &[WAIT_FOR_WORK],
+    &["pause", "unpause", "pauses"],
+    &["slot_waits"],
+    &["put_schedules", "schedules", "change_schedule"],
+];
 
 pub struct Custom {
     door: Arc<Door>,
     notices: broadcast::Sender<Notice>,
     /// `None`: the store answers the engine's operations itself.
     fallback: Option<Fallback>,
+    features: Vec<Feature>,
     /// The functions of this process's workers, for a store that answers the engine's operations itself: none of these
     /// gives them. std Mutex: never held across an await.
     local: Mutex<BTreeMap<String, Vec<String>>>,
@@ -56,7 +62,7 @@ impl Custom {
     /// called on a tokio runtime.
     ///
     /// # Errors
-    /// `INVALID`: there is no such operation, or only some of the engine's are answered.
+    /// `INVALID`: there is no such operation, only some of the engine's are answered, or there are features without them.
     pub fn open(
         answerer: Arc<dyn Answerer>,
         operations: Option<&[String]>,
@@ -64,13 +70,14 @@ impl Custom {
     ) -> Result<Arc<Self>> {
         let offered = offered(operations)?;
         let with_engine = offered.contains(&ENGINE[0]);
+        features::check(&options.features, with_engine)?;
         let door = Arc::new(Door::new(answerer, offered, options.timeout));
         let (notices, _) = broadcast::channel(NOTICES_MAX);
         if door.offers(WAIT_FOR_WORK) {
             tokio::spawn(listen(Arc::downgrade(&door), notices.clone()).boxed());
         }
         let fallback = (!with_engine).then(|| Fallback::new(Arc::clone(&door), notices.clone()));
-        Ok(Arc::new(Self { door, notices, fallback, local: Mutex::default() }))
+        Ok(Arc::new(Self { door, notices, fallback, features: options.features.clone(), local: Mutex::default() }))
     }
 
     /// If the store has no hints of its own, sends one for a change made by this process.
@@ -134,9 +141,9 @@ fn offered(operations: Option<&[String]>) -> Result<Vec<&'static str>> {
     let some = ENGINE.iter().any(|name| offered.contains(name));
     if some && !missing.is_empty() {
         let told = format!(
-            "operations: some of the engine's are there, and {} are missing; answer all of them (wait_for_work may be \
-             left out, pause, unpause and pauses together, and put_schedules, schedules and change_schedule together) or \
-             none",
+            "operations: some of the engine's are there, and {} are missing; answer all of them (wait_for_work and slot_waits \
+             may be left out, pause, unpause and pauses together, and put_schedules, schedules and change_schedule together) \
+             or none",
             missing.join(", ")
         );
         return Err(Error::invalid(told).with("missing", missing));
@@ -203,17 +210,7 @@ impl Backend for Custom {
     }
 
     async fn dispatch(&self, executions: Vec<NewExecution>) -> Result<Vec<Id>> {
-        if let Some(new) = executions.iter().find(|new| new.options.unique_key.is_some()) {
-            return Err(Error::new(
-                Status::Unsupported,
-                format!(
-                    "dispatch '{}': a custom store has no unique keys; leave out unique_key, or use SQLite or PostgreSQL \
-                     (nothing was started)",
-                    new.function
-                ),
-            )
-            .with("key", "unique_key"));
-        }
+        executions.iter().try_for_each(|new| features::allow_dispatch(&self.features, new))?;
         let count = executions.len();
         either!(self, fallback => fallback.dispatch(executions).await, {
             let read = |answer: &str| codec::from_json("the answer", answer);
@@ -224,19 +221,7 @@ impl Backend for Custom {
     }
 
     async fn register_worker(&self, worker: NewWorker) -> Result<()> {
-        for Function { name, options } in &worker.functions {
-            let kept = [
-                ("max_concurrent_per_key", options.max_concurrent_per_key.is_some(), "slots for keys"),
-                ("rate", options.rate.is_some(), "rates"),
-                ("rate_per_key", options.rate_per_key.is_some(), "rates of keys"),
-            ];
-            if let Some((key, _, what)) = kept.into_iter().find(|(_, given, _)| *given) {
-                let told = format!(
-                    "register '{name}': a custom store has no {what}; leave out {key}, or use SQLite or PostgreSQL"
-                );
-                return Err(Error::new(Status::Unsupported, told).with("key", key));
-            }
-        }
+        worker.functions.iter().try_for_each(|function| features::allow_function(&self.features, function))?;
         either!(self, fallback => fallback.register_worker(worker).await, {
             let functions = worker.functions.iter().map(|function| function.name.clone()).collect();
             let worker_id = worker.worker_id.clone();
@@ -374,6 +359,13 @@ impl Backend for Custom {
             return Ok(Vec::new());
         }
         self.told(EngineRequest::Pauses {}).await
+    }
+
+    async fn slot_waits(&self, execution_id: Id, limit: u32) -> Result<Vec<SlotWait>> {
+        if !self.door.offers("slot_waits") {
+            return Ok(Vec::new());
+        }
+        self.told(EngineRequest::SlotWaits { execution_id, limit }).await
     }
 
     async fn put_schedules(&self, put: PutSchedules) -> Result<()> {

@@ -69,6 +69,10 @@ operations! {
         optional("function", Kind::String, "null", "The function."),
     ] -> NULL, "Its tasks are claimed again. Not paused: not found.";
     pauses [] -> one(Kind::ListOf(&Kind::Named("pause"))), "What is paused: queues first, by name, then functions.";
+    slot_waits [EXECUTION_ID, required("limit", Kind::Integer, "At most so many.")]
+        -> one(Kind::ListOf(&Kind::Named("slot_wait"))),
+        "The execution's tasks that wait for a slot or a token of their key, in order of creation: for who asks why it does \
+         not go on. A store without key_limits and rates among its features leaves this one out.";
     put_schedules [
         required("schedules", Kind::ListOf(&Kind::Named("schedule")), "No two of one name."),
         optional("only_of", Kind::String, "null", "Of this owner there are no others afterwards."),

@@ -275,6 +275,15 @@ records! {
         optional("by", Kind::String, "null", "Who paused it, as he said."),
         required("running", Kind::Integer, "Tasks of it that workers still hold, claimed before."),
     ];
+    "slot_wait", "A task that waits for a slot of its key, or for a token." [
+        required("task_id", Kind::Id, "The task."),
+        required("function", Kind::String, "Its function."),
+        required("concurrency_key", Kind::String, "Its key."),
+        optional("max_concurrent_per_key", Kind::Integer, "null", "How many of the key may run at once."),
+        required("held", Kind::Integer, "How many have a slot."),
+        optional("rate_per_key", Kind::Named("rate"), "null", "How often those of the key may start, where this one would start."),
+        optional("next_at", Kind::Time, "null", "When the next one may."),
+    ];
     "schedule_counts", "How schedules are doing." [
         required("active", Kind::Integer, "With a tick to come."),
         required("paused", Kind::Integer, "Paused."),

@@ -1,7 +1,7 @@
 //! The table of option objects.
 
 use super::{Field, Kind, Object, optional, required};
-use crate::model::{ExecutionState, Existing, FileMode, KeyReuse, Level, Overlap, StatsFormat, Synchronous};
+use crate::model::{ExecutionState, Existing, Feature, FileMode, KeyReuse, Level, Overlap, StatsFormat, Synchronous};
 
 const STRINGS: Kind = Kind::ListOf(&Kind::String);
 
@@ -186,6 +186,9 @@ objects! {
     /// How a store that you write is spoken to.
     CUSTOM = "custom" [
         optional("timeout", Kind::Duration, "30.0", "How long the function may take to answer; then the call has failed."),
+        optional("features", Kind::ListOf(&Kind::Word(Feature::WORDS)), "[]",
+            "What the store keeps beside the engine's operations: max_concurrent_per_key; rate and rate_per_key; unique_key. \
+             The others are refused before they reach it."),
     ];
     /// How the conformance suite is run against a store.
     CHECK = "check" [

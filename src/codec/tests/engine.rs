@@ -32,6 +32,7 @@ fn there_and_back(operation: &str, text: &str) -> Result<String> {
         "dead_letters" => again::<Vec<crate::model::DeadLetter>>(operation, text),
         "replay_dead_letter" => again::<Replayed>(operation, text),
         "pauses" => again::<Vec<Pause>>(operation, text),
+        "slot_waits" => again::<Vec<SlotWait>>(operation, text),
         "schedules" => kept_schedules(text).map(|kept| to_json(&kept)),
         "change_schedule" => again::<Vec<Tick>>(operation, text),
         "stats" => engine::stats(text).map(|stats| to_json(&stats)),

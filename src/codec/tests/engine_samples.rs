@@ -355,6 +355,7 @@ pub(super) fn operations() -> Vec<(EngineRequest, String)> {
         ),
         (E::Unpause { queue: None, function: Some("charge".into()) }, null()),
         (E::Pauses {}, text(&[pause()])),
+        (E::SlotWaits { execution_id, limit: 20 }, text(&[slot_wait()])),
         (E::PutSchedules { schedules: vec![schedule()], only_of: Some("billing".into()) }, null()),
         (E::Schedules { filter: schedule_filter() }, text(&[kept_schedule()])),
         (

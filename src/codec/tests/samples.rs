@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::backend::{Depth, Pause, Replayed, Request, Response, ScheduleCounts, Snapshot, StoreStats};
+use crate::backend::{Depth, Pause, Replayed, Request, Response, ScheduleCounts, SlotWait, Snapshot, StoreStats};
 use crate::model::*;
 
 pub(super) fn id(last: u8) -> Id {
@@ -167,6 +167,18 @@ pub(super) fn stats() -> StoreStats {
 pub(super) fn pause() -> Pause {
     let (reason, by) = (Some("no stock".into()), Some("ann".into()));
     Pause { queue: Some("orders".into()), function: None, since: time(1), reason, by, running: 2 }
+}
+
+pub(super) fn slot_wait() -> SlotWait {
+    SlotWait {
+        task: id(2),
+        function: "charge".into(),
+        concurrency_key: "customer-7".into(),
+        max_concurrent_per_key: Some(2),
+        held: 2,
+        rate_per_key: Some(Rate { limit: 5, period: 60.0, burst: 2 }),
+        next_at: Some(time(3)),
+    }
 }
 
 pub(super) fn replayed() -> Replayed {

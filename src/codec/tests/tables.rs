@@ -254,6 +254,7 @@ fn other_than_default(field: &Field) -> String {
         Kind::ListOf(Kind::Named("dispatch_request")) => "[{\"function\":\"f\"}]".to_owned(),
         Kind::ListOf(Kind::Duration) => "[1,\"2s\"]".to_owned(),
         Kind::ListOf(Kind::Time) => "[\"2026-01-31T08:30:00Z\"]".to_owned(),
+        Kind::ListOf(Kind::Word(words)) => format!("[\"{}\"]", words[0]),
         Kind::ListOf(_) => "[\"x\"]".to_owned(),
     }
 }

@@ -12,7 +12,8 @@ use tokio::task::JoinSet;
 use super::cache::{Cache, ENTRIES_MAX, TASKS_MAX};
 use super::flight::{self, Flight, Flights, LAST_TRIES, Landed, Landing, RETRY_FIRST, RETRY_LONGEST};
 use super::marks::ALONE;
-use super::shared::{CROWD, Message, Shared};
+use super::outbox::{CROWD, Message};
+use super::shared::Shared;
 use super::suspects::Suspects;
 use super::{hosts, notices, renewals, sweeps};
 use crate::backend::{Claim, Claimed, Function, NewWorker, Outcome, Verdict};
@@ -53,7 +54,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
     keepers.shutdown().await;
     shared.pool.close();
-    shared.close_outbox();
+    shared.outbox.close();
     if registered && let Err(error) = shared.core.backend.remove_worker(&shared.worker_id).await {
         // The store will find out when leases end.
         shared.trouble("remove worker", &error);
@@ -195,7 +196,7 @@ impl Engine {
 
     /// Records what has ended meanwhile, if that is much.
     fn beside(&mut self) -> Option<Flight> {
-        if self.pending.len() + self.shared.outbox_len() < CROWD {
+        if self.pending.len() + self.shared.outbox.len() < CROWD {
             return None;
         }
         let batch = self.gather(flight::is_end);
@@ -232,7 +233,7 @@ impl Engine {
     /// Takes what is ready, up to the bounds. At most one transition of each task: an end waits until the commands that
     /// its task has in flight are recorded. What is not `wanted` waits too.
     fn gather(&mut self, wanted: fn(&Message) -> bool) -> Vec<Message> {
-        self.shared.empty_outbox(&mut self.pending);
+        self.shared.outbox.empty(&mut self.pending);
         let mut batch = Vec::with_capacity(self.pending.len().min(BATCH_MAX));
         let mut later = VecDeque::new();
         let mut spawns = 0;
@@ -314,7 +315,7 @@ impl Engine {
 
     /// When something is to be done that nobody rings for.
     fn look_at(&self) -> Option<Instant> {
-        let begun = self.shared.first_begun().map(|since| since + ALONE);
+        let begun = self.shared.begun.first().map(|since| since + ALONE);
         let suspects = self.suspects.next_look(self.shared.options.max_concurrency);
         begun.into_iter().chain(suspects).min()
     }

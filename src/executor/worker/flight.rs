@@ -11,7 +11,8 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 
-use super::shared::{Message, Shared};
+use super::outbox::Message;
+use super::shared::Shared;
 use crate::backend::{Claim, Claimed, Outcome, Verdict};
 use crate::executor::metrics::count;
 use crate::executor::sync::{Moment, jittered};

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::shared::{Message, Shared};
+use super::outbox::Message;
+use super::shared::Shared;
 use crate::backend::{Commands, Outcome, Transition};
 use crate::executor::task::TaskCore;
 
@@ -39,7 +40,7 @@ impl Shared {
     pub(super) fn tell_begun(&self, batch: &mut Vec<Message>, along: bool) {
         let slots = self.options.max_concurrency;
         let now = Instant::now();
-        let begun = self.take_begun(now, if along { ALONG } else { ALONE }, ALONG);
+        let begun = self.begun.take(now, if along { ALONG } else { ALONE }, ALONG);
         let going: Vec<_> = begun.into_iter().filter(|task| !task.is_ending()).collect();
         if going.is_empty() {
             return;

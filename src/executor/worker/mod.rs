@@ -21,6 +21,7 @@
 mod admit;
 mod alarms;
 mod batches;
+mod begun;
 mod cache;
 mod coroutines;
 mod desk;
@@ -30,6 +31,7 @@ mod hosts;
 mod looks;
 mod marks;
 mod notices;
+mod outbox;
 mod pool;
 mod renewals;
 mod run;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::engine::Engine;
-use super::shared::Message;
+use super::outbox::Message;
 use super::weight::weight;
 use crate::backend::{Commands, Outcome, Transition, Verdict};
 use crate::executor::metrics::{Counters, count};

@@ -1,6 +1,6 @@
 //! What a worker's loop, its handler threads and its background tasks share.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
@@ -10,9 +10,11 @@ use tokio::sync::{Notify, watch};
 
 use super::alarms::Alarms;
 use super::batches::Batches;
+use super::begun::Begun;
 use super::coroutines::Coroutines;
 use super::desk::Desk;
 use super::looks::Looks;
+use super::outbox::{Message, Outbox};
 use super::pool::Pool;
 use super::run::Run;
 use super::slots::Slots;
@@ -28,9 +30,6 @@ use crate::executor::status::WorkerState;
 use crate::executor::sync::lock;
 use crate::executor::task::{Alarm, AlarmKey, LeaseHolder, TaskCore};
 use crate::model::{Error, FunctionOptions, Id, Level, WorkerOptions};
-
-/// A transaction beside another is worth its cost for so many ends.
-pub(super) const CROWD: usize = 32;
 
 pub(super) struct Shared {
     pub(super) core: Arc<Core>,
@@ -53,10 +52,8 @@ pub(super) struct Shared {
     /// no tasks.
     doubtful: Mutex<Vec<Weak<TaskCore>>>,
     doubt: Notify,
-    /// `None`: the worker has stopped, and nothing is recorded any more.
-    outbox: Mutex<Option<Vec<Message>>>,
-    /// Bodies of which the store does not know yet that they have begun, and since when; in that order.
-    begun: Mutex<VecDeque<(Instant, Weak<TaskCore>)>>,
+    pub(super) outbox: Outbox,
+    pub(super) begun: Begun,
     /// Suspects that may begin.
     suspects: Mutex<Vec<Run>>,
     /// Wakes the loop: something is in the outbox, a slot is free, there may be work, or control.
@@ -75,14 +72,6 @@ pub(super) struct Shared {
     pub(super) due: Due,
     /// Store calls that fail at the moment, and why; and what else is wrong.
     troubles: Mutex<BTreeMap<&'static str, String>>,
-}
-
-/// A transition for the store, with its task.
-pub(super) struct Message {
-    pub(super) task: Arc<TaskCore>,
-    pub(super) transition: Transition,
-    /// How often the store has refused an end of this lease.
-    pub(super) refusals: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,8 +135,8 @@ impl Shared {
             held: Mutex::default(),
             doubtful: Mutex::default(),
             doubt: Notify::new(),
-            outbox: Mutex::new(Some(Vec::new())),
-            begun: Mutex::default(),
+            outbox: Outbox::default(),
+            begun: Begun::default(),
             suspects: Mutex::default(),
             bell: Notify::new(),
             load: AtomicUsize::new(0),
@@ -172,20 +161,7 @@ impl Shared {
         self.options.heartbeat_interval.unwrap_or(self.options.lease_duration / 3)
     }
 
-    // The outbox.
-
-    pub(super) fn empty_outbox(&self, into: &mut impl Extend<Message>) {
-        into.extend(lock(&self.outbox).iter_mut().flat_map(|outbox| outbox.drain(..)));
-    }
-
-    pub(super) fn outbox_len(&self) -> usize {
-        lock(&self.outbox).as_ref().map_or(0, Vec::len)
-    }
-
-    pub(super) fn close_outbox(&self) {
-        let left = lock(&self.outbox).take();
-        drop(left);
-    }
+    // The loop's bell.
 
     pub(super) async fn rung(&self) {
         self.bell.notified().await;
@@ -212,22 +188,7 @@ impl Shared {
         self.worked.swap(false, Relaxed)
     }
 
-    // Bodies that begin.
-
-    /// Those that have run for `least`, if the first of them has for `first`.
-    pub(super) fn take_begun(&self, now: Instant, first: Duration, least: Duration) -> Vec<Arc<TaskCore>> {
-        let mut begun = lock(&self.begun);
-        let age = |since: &Instant| now.saturating_duration_since(*since);
-        if begun.front().is_none_or(|(since, _)| age(since) < first) {
-            return Vec::new();
-        }
-        let count = begun.partition_point(|(since, _)| age(since) >= least);
-        begun.drain(..count).filter_map(|(_, task)| task.upgrade()).collect()
-    }
-
-    pub(super) fn first_begun(&self) -> Option<Instant> {
-        lock(&self.begun).front().map(|(since, _)| *since)
-    }
+    // Suspects.
 
     pub(super) fn put_suspects(&self, runs: Vec<Run>) {
         lock(&self.suspects).extend(runs);
@@ -449,12 +410,7 @@ impl LeaseHolder for Shared {
 
     /// Wakes the loop if the outbox was empty, for it takes everything at once; and when it is a crowd.
     fn post(&self, task: Arc<TaskCore>, transition: Transition) {
-        let mut open = lock(&self.outbox);
-        let Some(outbox) = &mut *open else { return };
-        outbox.push(Message { task, transition, refusals: 0 });
-        let count = outbox.len();
-        drop(open);
-        if count == 1 || count == CROWD {
+        if self.outbox.put(Message { task, transition, refusals: 0 }) {
             self.bell.notify_one();
         }
     }
@@ -466,11 +422,7 @@ impl LeaseHolder for Shared {
     }
 
     fn began(&self, task: &Arc<TaskCore>) {
-        let mut begun = lock(&self.begun);
-        begun.push_back((Instant::now(), Arc::downgrade(task)));
-        let first = begun.len() == 1;
-        drop(begun);
-        if first {
+        if self.begun.put(task) {
             self.bell.notify_one();
         }
     }

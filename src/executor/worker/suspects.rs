@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::outbox::Message;
 use super::run::Run;
-use super::shared::{Message, Shared};
+use super::shared::Shared;
 use crate::executor::task::{LeaseHolder as _, TaskCore, flag};
 
 /// A slot that is freed while one waits for it is seen after this.

@@ -15,7 +15,7 @@ pub use calls::{
     CleanupOptions, ConfigureOptions, DispatchRequest, Level, LogOptions, SignalOptions, StatsFormat, StatsOptions,
     StepOptions, WaitSignalOptions,
 };
-pub use custom::{CheckOptions, CustomOptions};
+pub use custom::{CheckOptions, CustomOptions, Feature};
 pub use keys::{Existing, KeyReuse, UNIQUE_KEPT};
 pub use sqlite::{FileMode, SqliteOptions, Synchronous};
 pub use worker::WorkerOptions;

@@ -158,6 +158,8 @@ struct sqlite_options : detail::options<sqlite_options> {
 // How a store of your own is spoken to.
 struct custom_options : detail::options<custom_options> {
     STENT_OPTION(custom_options, timeout, duration)
+    // What it keeps beside the engine's operations.
+    STENT_OPTION(custom_options, features, strings)
 };
 
 // How the conformance suite is run against a store.

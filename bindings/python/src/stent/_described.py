@@ -232,6 +232,8 @@ class CustomOptions(TypedDict, total=False):
 
     timeout: Duration | None
     "How long the function may take to answer; then the call has failed."
+    features: Sequence[str] | None
+    "What the store keeps beside the engine's operations: max_concurrent_per_key; rate and rate_per_key; unique_key. The others are refused before they reach it."
 
 
 class CheckOptions(TypedDict, total=False):

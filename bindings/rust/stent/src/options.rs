@@ -250,6 +250,8 @@ options! {
     CustomOptions {
         /// How long the function may take to answer.
         timeout: Span,
+        /// What it keeps beside the engine's operations: `key_limits`, `rates`, `unique_keys`.
+        features: Strings,
     }
 }
 
