@@ -113,10 +113,15 @@ fn tasks_are_listed(place: Where) {
 fn functions_workers_and_queues_are_known(place: Where) {
     let house = House::new(place);
     assert!(house.say(&["workers"]).ok().out.contains("No workers."));
+    let rate = |limit, burst| Some(stent::model::Rate { limit, period: 60.0, burst });
+    let options = stent::model::FunctionOptions { rate: rate(100, 1), rate_per_key: rate(7, 3), ..Default::default() };
+    let told = std::sync::Arc::new(|_: &stent::executor::Task| stent::model::Status::Ok);
+    house.executor.register("told", options, Some(told)).unwrap();
     let _worker = house.furnish();
     house.dispatch("unheard_of");
     let functions = house.say(&["functions"]).ok().out;
     assert!(functions.contains("paid_order") && functions.contains("ATTEMPTS"), "{functions}");
+    assert!(functions.contains("100/1m00s") && functions.contains("7/1m00s, 3 at once"), "{functions}");
     let workers = house.say(&["--json", "workers"]).ok().json();
     assert_eq!((&workers["workers"][0]["worker_id"], &workers["workers"][0]["running"]), (&"w1".into(), &0.into()));
     let queues = house.say(&["--json", "queues"]).ok().json();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use stent::model::{Failure, Payload, Timestamp};
+use stent::model::{Failure, Payload, Rate, Timestamp};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// This host's clock. A store's own may differ: good for ages, not for leases.
@@ -22,6 +22,13 @@ pub fn duration(time: Duration) -> String {
         3_600..86_400 => format!("{}h{:02}m", seconds / 3_600, seconds / 60 % 60),
         _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3_600 % 24),
     }
+}
+
+/// `100/1m00s`, `5/1.0s, 3 at once`.
+pub fn rate(rate: &Rate) -> String {
+    let period = duration(Duration::try_from_secs_f64(rate.period).unwrap_or(Duration::MAX));
+    let burst = if rate.burst > 1 { format!(", {} at once", rate.burst) } else { String::new() };
+    format!("{}/{period}{burst}", rate.limit)
 }
 
 /// `2026-11-28 04:32:55 UTC`.
@@ -135,6 +142,8 @@ mod tests {
         {
             assert_eq!(duration(Duration::from_millis(millis)), text);
         }
+        let rates = [(100, 60.0, 1), (5, 0.2, 3)].map(|(limit, period, burst)| rate(&Rate { limit, period, burst }));
+        assert_eq!(rates, ["100/1m00s", "5/200ms, 3 at once"]);
         assert_eq!(number(0) + &number(999) + &number(1_000) + &number(1_234_567), "09991,0001,234,567");
         assert_eq!([bytes(12), bytes(3_400_000), bytes(999_999)], ["12 bytes", "3.4 MB", "1.0 MB"]);
     }

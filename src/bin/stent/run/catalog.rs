@@ -33,7 +33,19 @@ pub async fn functions(place: &Place, screen: &mut Screen) -> Result<u8, Trouble
     } else {
         table::write(
             screen,
-            &["FUNCTION", "VERSION", "QUEUE", "TAGS", "ATTEMPTS", "TIME-OUT", "AT ONCE", "PER KEY", "PAUSED"],
+            &[
+                "FUNCTION",
+                "VERSION",
+                "QUEUE",
+                "TAGS",
+                "ATTEMPTS",
+                "TIME-OUT",
+                "AT ONCE",
+                "PER KEY",
+                "RATE",
+                "RATE PER KEY",
+                "PAUSED",
+            ],
             &rows,
         );
     }
@@ -63,6 +75,8 @@ fn function(screen: &Screen, function: &Function) -> Vec<Cell> {
         function.timeout_seconds.map(|s| words::duration(Duration::from_secs_f64(s))).unwrap_or_default().into(),
         function.max_concurrent.map(|most| most.to_string()).unwrap_or_default().into(),
         function.max_concurrent_per_key.map(|most| most.to_string()).unwrap_or_default().into(),
+        function.rate.as_ref().map(words::rate).unwrap_or_default().into(),
+        function.rate_per_key.as_ref().map(words::rate).unwrap_or_default().into(),
         paused(screen, function.paused.as_ref()),
     ]
 }

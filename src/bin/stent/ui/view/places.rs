@@ -70,12 +70,25 @@ pub fn functions(ctx: &Ctx<'_>, view: &FunctionsView) -> Shown {
                 td { (function.timeout_seconds.map_or_else(|| "–".to_owned(), seconds)) }
                 td.number { (function.max_concurrent.map_or_else(|| "–".to_owned(), |most| number(most.into()))) }
                 td.number { (function.max_concurrent_per_key.map_or_else(|| "–".to_owned(), |most| number(most.into()))) }
+                td { (function.rate.as_ref().map_or_else(|| "–".to_owned(), words::rate)) }
+                td { (function.rate_per_key.as_ref().map_or_else(|| "–".to_owned(), words::rate)) }
                 @if ctx.acts() { td.acts { a.button href=(ctx.to(&new)) { "Dispatch" span.visually-hidden { " " (visible(&function.name)) } } " " (hold(ctx, Of::Function, &function.name, function.paused.is_some())) } }
             }
         }
     };
-    let mut columns =
-        vec!["Function", "Version", "Queue", "Tags", "Ready", "Attempts", "Time-out", "At once", "Per key"];
+    let mut columns = vec![
+        "Function",
+        "Version",
+        "Queue",
+        "Tags",
+        "Ready",
+        "Attempts",
+        "Time-out",
+        "At once",
+        "Per key",
+        "Rate",
+        "Rate per key",
+    ];
     columns.extend(ctx.acts().then_some("Act"));
     let body = html! {
         h1 { "Functions" }
