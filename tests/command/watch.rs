@@ -127,8 +127,16 @@ fn what_happens_is_seen(place: Where) {
     }
     view.until("pending 3");
     view.until("(none)");
+    house.say(&["queues", "pause", "mail"]).ok();
+    house.say(&["functions", "pause", "nightly"]).ok();
+    let screen = view.until(" ago)  function nightly (");
+    assert!(screen.contains("\npaused      queue mail ("), "{screen}");
+    for (kind, name) in [("queues", "mail"), ("functions", "nightly")] {
+        house.say(&[kind, "resume", name]).ok();
+    }
     let worker = house.furnish();
-    view.until("completed 3");
+    let screen = view.until("completed 3");
+    assert!(!screen.contains("\npaused "), "{screen}");
     view.until("1 worker");
     view.say("\r");
     view.until("reserve");

@@ -8,6 +8,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
+use stent::backend::Pause;
 use stent::model::{DeadLetter, Execution, ExecutionState};
 use unicode_width::UnicodeWidthStr as _;
 
@@ -76,7 +77,7 @@ fn bottom(view: &View) -> Line<'_> {
 }
 
 fn overview(frame: &mut Frame<'_>, area: Rect, view: &View, seen: &Seen) {
-    let (facts, queues, letters) = (facts(seen), queues(view, seen), letters(view, &seen.letters));
+    let (facts, queues, letters) = (facts(view, seen), queues(view, seen), letters(view, &seen.letters));
     let [first, second, tabs, list, last] = Layout::vertical([
         Constraint::Length(facts.len() as u16 + 1),
         Constraint::Length(queues.len() as u16 + 1),
@@ -92,7 +93,7 @@ fn overview(frame: &mut Frame<'_>, area: Rect, view: &View, seen: &Seen) {
     frame.render_widget(Paragraph::new(letters), last);
 }
 
-fn facts(seen: &Seen) -> Vec<Line<'static>> {
+fn facts(view: &View, seen: &Seen) -> Vec<Line<'static>> {
     let stats = &seen.stats;
     let counts = ExecutionState::WORDS
         .iter()
@@ -119,9 +120,23 @@ fn facts(seen: &Seen) -> Vec<Line<'static>> {
         words::number(stats.dead_letters)
     );
     let counts = if counts.is_empty() { "none".to_owned() } else { counts };
-    [("executions", counts), ("rates", rates), ("latency", latency), ("work", tasks)]
-        .map(|(name, text)| Line::raw(format!("{name:<11} {text}")))
-        .to_vec()
+    let line = |name: &str, text: String| format!("{name:<11} {text}");
+    let all = [("executions", counts), ("rates", rates), ("latency", latency), ("work", tasks)];
+    let mut lines = all.map(|(name, text)| Line::raw(line(name, text))).to_vec();
+    let paused: Vec<String> = seen.registered.pauses.iter().map(paused).collect();
+    if !paused.is_empty() {
+        lines.push(Line::styled(line("paused", paused.join("  ")), style(view, Colour::Bad)));
+    }
+    lines
+}
+
+/// `queue mail (2m03s ago)`.
+fn paused(pause: &Pause) -> String {
+    let (kind, name) = match (&pause.queue, &pause.function) {
+        (Some(queue), _) => ("queue", queue.as_str()),
+        (None, function) => ("function", function.as_deref().unwrap_or_default()),
+    };
+    format!("{kind} {} ({})", cut(&words::visible(name), 40), words::age(pause.since))
 }
 
 fn queues(view: &View, seen: &Seen) -> Vec<Line<'static>> {
