@@ -380,6 +380,8 @@ impl Serialize for DispatchOptions {
             .add("unique_key", self.unique_key.as_ref())
             .seconds("unique_for", self.unique_for)
             .add("unique_existing", Some(self.unique_existing).filter(|existing| *existing != Existing::default()))
+            .seconds("debounce", self.debounce)
+            .seconds("debounce_max", self.debounce_max)
             .add("on_cancel", self.on_cancel.as_ref())
             .add("traceparent", self.traceparent.as_ref())
             .task(&self.task)

@@ -294,6 +294,8 @@ pub(super) fn dispatch_fields(fields: &Fields<'_>) -> Result<DispatchOptions> {
         unique_key: fields.name("unique_key")?,
         unique_for: fields.duration("unique_for")?,
         unique_existing: fields.value("unique_existing")?.unwrap_or_default(),
+        debounce: fields.duration("debounce")?,
+        debounce_max: fields.duration("debounce_max")?,
         on_cancel: fields.name("on_cancel")?,
         traceparent: fields.name("traceparent")?,
         task: task_options(fields)?,

@@ -58,6 +58,8 @@ mod continues;
 mod crashes;
 #[path = "../../src/check/cases/crowds.rs"]
 mod crowds;
+#[path = "../../src/check/cases/debounces.rs"]
+mod debounces;
 #[path = "../../src/check/cases/ends.rs"]
 mod ends;
 #[path = "../../src/check/cases/fences.rs"]

@@ -30,5 +30,5 @@ pub(super) use records::{
 };
 pub(super) use shares::{Offer, Room, shares};
 pub(super) use transitions::{Moved, Standing, apart, end_of, holds, is_end, moved, starts, steps, why_not};
-pub(super) use unique::{Holder, is_held};
+pub(super) use unique::{Holder, KeyIs, key_is};
 pub(super) use waits::{Book, FIRST_CALL};

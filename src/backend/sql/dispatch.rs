@@ -102,6 +102,9 @@ async fn insert_set(tx: &mut Tx<'_>, executions: &[NewExecution], again: bool) -
             registered: new.registered.as_deref(),
         };
         let mut run = insert::resolve(tx, &asked).await?;
+        if options.debounce.is_some() && (run.cache_key.is_some() || run.idempotency_key.is_some()) {
+            return Err(unique::keeps_by_arguments(&new.function));
+        }
         let root = root_task_id(new.id);
         let mut state = TaskState::Pending;
         let mut owns = false;
@@ -135,7 +138,7 @@ async fn insert_set(tx: &mut Tx<'_>, executions: &[NewExecution], again: bool) -
                 }
             }
         }
-        if let Some(execution) = unique::take(tx, new).await? {
+        if let Some(execution) = unique::take(tx, new, again).await? {
             if let Some(key) = run.idempotency_key.as_deref().filter(|_| owns) {
                 unique::give_back(tx, &new.function, key, root).await?;
             }
@@ -144,7 +147,7 @@ async fn insert_set(tx: &mut Tx<'_>, executions: &[NewExecution], again: bool) -
         }
         answers.push(new.id);
         let now = tx.now;
-        let due_at = options.delay.filter(|delay| !delay.is_zero()).map(|delay| now.after(delay));
+        let due_at = options.wait().map(|wait| now.after(wait));
         let expiry_at = options.expiry_at(now);
         if let Some(expiry_at) = expiry_at {
             tx.hint_due(expiry_at);

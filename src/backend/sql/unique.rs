@@ -5,18 +5,21 @@
 
 use std::collections::BTreeSet;
 
-use super::statements::{IDEMPOTENCY_GIVE_BACK, UNIQUE_FIND, UNIQUE_HOLD, UNIQUE_TAKE};
+use super::rows::{args_column, kwargs_column};
+use super::statements::{
+    EXECUTION_DEBOUNCE, IDEMPOTENCY_GIVE_BACK, TASK_DEBOUNCE, UNIQUE_ASKED, UNIQUE_FIND, UNIQUE_HOLD, UNIQUE_TAKE,
+};
 use super::tx::Tx;
 use crate::backend::NewExecution;
-use crate::backend::decide::{self, Holder};
-use crate::model::{Id, Result, UNIQUE_KEPT};
+use crate::backend::decide::{self, Holder, KeyIs, root_task_id};
+use crate::model::{Error, Id, Payload, Result, Timestamp, UNIQUE_KEPT};
 
 fn full(new: &NewExecution) -> Option<String> {
     new.options.unique_key.as_ref().map(|key| format!("{}/{key}", new.function))
 }
 
-/// Locks the keys of these, in their order, before anything else is locked. What is read of a key after this is what the
-/// last one has committed who had it.
+/// Locks the keys of these, in their order, before anything else is locked, and then the executions whose arguments they may
+/// replace. What is read of a key after this is what the last one has committed who had it.
 pub(super) async fn hold(tx: &mut Tx<'_>, executions: &[NewExecution]) -> Result<()> {
     let keys: BTreeSet<String> = executions.iter().filter_map(full).collect();
     if tx.is_alone() || keys.is_empty() {
@@ -26,28 +29,78 @@ pub(super) async fn hold(tx: &mut Tx<'_>, executions: &[NewExecution]) -> Result
     for key in keys {
         call.row().made(Some(key));
     }
-    tx.change(call.time(tx.now)).await.map(drop)
+    let held = tx.fetch(call.time(tx.now)).await?;
+    let debounced: BTreeSet<String> =
+        executions.iter().filter(|new| new.options.debounce.is_some()).filter_map(full).collect();
+    let mut holders = Vec::new();
+    for row in &held {
+        if debounced.contains(row.text("key")?) {
+            holders.extend(row.optional_id("execution_id")?);
+        }
+    }
+    if holders.is_empty() {
+        return Ok(());
+    }
+    tx.lock_executions(holders).await
 }
 
-/// Takes the key of an execution that is about to start, or says whose it is.
+/// Takes the key of an execution that is about to start, or says whose it is. `again`: its commit's answer was lost.
 ///
 /// # Errors
 /// `CONFLICT` where the dispatch does not want another's.
-pub(super) async fn take(tx: &mut Tx<'_>, new: &NewExecution) -> Result<Option<Id>> {
+pub(super) async fn take(tx: &mut Tx<'_>, new: &NewExecution, again: bool) -> Result<Option<Id>> {
     let Some(key) = full(new) else { return Ok(None) };
     if let Some(row) = tx.find(UNIQUE_FIND.call().text(key.as_str())).await?
         && let Some(execution) = row.optional_id("execution_id")?
     {
-        let state = row.optional_text("state")?.map(str::parse).transpose()?;
-        let holder = Holder { execution, dispatched_at: row.time("dispatched_at")?, state };
-        if decide::is_held(&new.function, &new.options, tx.now, &holder)? {
+        if again && row.optional_id("asked_id")? == Some(new.id) {
             return Ok(Some(execution));
+        }
+        let state = row.optional_text("state")?.map(str::parse).transpose()?;
+        let waits = row.flag("waits")?;
+        let holder = Holder { execution, dispatched_at: row.time("dispatched_at")?, state, waits };
+        match decide::key_is(&new.function, &new.options, tx.now, &holder)? {
+            KeyIs::Free => {}
+            KeyIs::Held => return Ok(Some(execution)),
+            KeyIs::Debounced { starts_at } => {
+                if replace(tx, new, execution, starts_at).await? {
+                    tx.change(UNIQUE_ASKED.call().text(key.as_str()).id(new.id)).await?;
+                    return Ok(Some(execution));
+                }
+            }
         }
     }
     let expires_at = tx.now.after(UNIQUE_KEPT.max(new.options.unique_for.unwrap_or_default()));
     let mut call = UNIQUE_TAKE.call();
     tx.change(call.text(key.as_str()).id(new.id).time(tx.now).time(expires_at)).await?;
     Ok(None)
+}
+
+pub(super) fn keeps_by_arguments(function: &str) -> Error {
+    let told = format!(
+        "dispatch: {function} is idempotent or cached, so what it does belongs to its arguments, which debounce replaces; leave \
+         out debounce (nothing was started)"
+    );
+    Error::invalid(told).with("key", "debounce")
+}
+
+/// Gives a dispatch's arguments to an execution that waits. False: a worker has it by now.
+async fn replace(tx: &mut Tx<'_>, new: &NewExecution, execution: Id, starts_at: Timestamp) -> Result<bool> {
+    let empty = Payload::empty_object();
+    let kwargs = new.options.kwargs.as_ref().unwrap_or(&empty);
+    let later = (starts_at > tx.now).then_some(starts_at);
+    let mut call = TASK_DEBOUNCE.call();
+    call.id(root_task_id(execution)).bytes(args_column(&new.args)).bytes(kwargs_column(kwargs)).due(later).time(later);
+    if tx.change(&call).await? == 0 {
+        return Ok(false);
+    }
+    let mut call = EXECUTION_DEBOUNCE.call();
+    tx.change(call.id(execution).bytes(args_column(&new.args)).bytes(kwargs_column(kwargs))).await?;
+    match later {
+        Some(at) => tx.hint_due(at),
+        None => tx.hint_work(),
+    }
+    Ok(true)
 }
 
 /// Gives an idempotency key back that was reserved for what does not start.

@@ -32,6 +32,7 @@ files! {
     continues: Engine,
     crashes: Engine,
     crowds: Engine,
+    debounces: Engine,
     ends: Engine,
     fences: Engine,
     forks: Engine,

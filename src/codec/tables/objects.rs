@@ -80,6 +80,10 @@ objects! {
              null: if that execution is pending or running."),
         optional("unique_existing", Kind::Word(Existing::WORDS), "\"return\"",
             "What a dispatch gets whose unique_key is taken: the id of the execution that has it, or a conflict that names it."),
+        optional("debounce", Kind::Duration, "null",
+            "It starts when no other dispatch of the function with its unique_key came for so long. Until a worker has it, each \
+             one gives it its arguments, begins the time anew, and gets its id."),
+        optional("debounce_max", Kind::Duration, "null", "But it starts no later than so long after the first; null: whenever."),
         optional("on_cancel", Kind::String, "null",
             "The function that is dispatched when the execution is cancelled or timed out."),
         optional("traceparent", Kind::String, "null", "W3C Trace Context, handed to every task of the execution."),

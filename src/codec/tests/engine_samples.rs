@@ -98,6 +98,8 @@ fn dispatch() -> DispatchOptions {
         unique_key: Some("customer-7".into()),
         unique_for: Some(60 * SECOND),
         unique_existing: Existing::Refuse,
+        debounce: None,
+        debounce_max: None,
         on_cancel: Some("refund".into()),
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
         task: task_options(),

@@ -280,8 +280,12 @@ fn check_object(object: &Object, read: &dyn Fn(&str) -> Result<String>) {
     for field in object.fields.iter().filter(|field| field.default.is_some()) {
         let (sample, plain) = match field.name {
             // They are of a key.
-            "unique_for" | "unique_existing" => {
+            "unique_for" | "unique_existing" | "debounce" => {
                 let keyed = with(&sample, "unique_key", Some("\"k\""));
+                (keyed.clone(), read(&keyed).unwrap())
+            }
+            "debounce_max" => {
+                let keyed = with(&with(&sample, "unique_key", Some("\"k\"")), "debounce", Some("1"));
                 (keyed.clone(), read(&keyed).unwrap())
             }
             _ => (sample.clone(), plain.clone()),

@@ -91,6 +91,10 @@ pub struct DispatchOptions {
     /// The key is kept for so long from the dispatch, whatever becomes of the execution, and no longer.
     pub unique_for: Option<Duration>,
     pub unique_existing: Existing,
+    /// It starts when there was no other dispatch with its key for so long, with the last one's arguments.
+    pub debounce: Option<Duration>,
+    /// But no later than so long after the first.
+    pub debounce_max: Option<Duration>,
     /// The function dispatched when the execution ends by cancellation or time-out.
     pub on_cancel: Option<String>,
     /// W3C Trace Context, handed to every task of the execution.
@@ -190,17 +194,65 @@ impl DispatchOptions {
         for (key, given) in [
             ("unique_for", self.unique_for.is_some()),
             ("unique_existing", self.unique_existing != Existing::default()),
+            ("debounce", self.debounce.is_some()),
         ] {
             if given && self.unique_key.is_none() {
                 return Err(Error::invalid(format!("{key} is given without a unique_key")).with("key", key));
             }
         }
+        self.check_debounce()?;
         self.task.check()
+    }
+
+    fn check_debounce(&self) -> Result<()> {
+        let Some(quiet) = self.debounce else {
+            let alone = "debounce_max is given without a debounce";
+            return if self.debounce_max.is_some() {
+                Err(Error::invalid(alone).with("key", "debounce_max"))
+            } else {
+                Ok(())
+            };
+        };
+        if quiet.is_zero() {
+            return Err(Error::invalid("debounce is 0; it must be longer (leave it out to start at once)")
+                .with("key", "debounce"));
+        }
+        for (key, given, why) in [
+            ("delay", self.delay.is_some(), "debounce says when it starts"),
+            (
+                "unique_for",
+                self.unique_for.is_some(),
+                "a debounce waits for the last of a row, and a window lets the first one through",
+            ),
+            (
+                "unique_existing",
+                self.unique_existing != Existing::default(),
+                "a debounce gives its arguments to the one that waits",
+            ),
+            (
+                "idempotency_key",
+                self.idempotency_key.is_some(),
+                "an idempotency key belongs to one call's arguments, and these are replaced",
+            ),
+        ] {
+            if given {
+                return Err(
+                    Error::invalid(format!("debounce and {key} are both given; leave one out: {why}")).with("key", key)
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// How long it waits before it may start.
+    pub fn wait(&self) -> Option<Duration> {
+        let quiet = self.debounce.map(|quiet| self.debounce_max.map_or(quiet, |most| quiet.min(most)));
+        self.delay.or(quiet).filter(|wait| !wait.is_zero())
     }
 
     /// When the execution is ended if it is still going.
     pub fn expiry_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let start = self.delay.unwrap_or_default();
+        let start = self.wait().unwrap_or_default();
         self.expiry.map(|d| now.after(d)).or_else(|| self.max_duration.map(|d| now.after(start).after(d)))
     }
 }

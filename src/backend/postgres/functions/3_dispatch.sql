@@ -162,6 +162,8 @@ DECLARE
     unique_key text;
     unique_for bigint;
     existing text := 'return';
+    debounce bigint;
+    debounce_max bigint;
     compensation text;
     trace text;
     to_queue text;
@@ -175,6 +177,8 @@ DECLARE
     -- what follows
     chosen boolean;
     root uuid;
+    written_args bytea;
+    written_kwargs bytea;
     declared functions%ROWTYPE;
     hash bytea;
     cached_under text;
@@ -249,6 +253,10 @@ BEGIN
             IF existing <> ALL({existing}) THEN
                 PERFORM sql_refuse('22023', what || option || ' is "' || left(existing, 60) || '"', option, 'It must be one of ' || array_to_string({existing}, ', ') || '.');
             END IF;
+        WHEN 'debounce' THEN
+            debounce := one;
+        WHEN 'debounce_max' THEN
+            debounce_max := one;
         WHEN 'on_cancel' THEN
             compensation := one;
         WHEN 'traceparent' THEN
@@ -291,9 +299,28 @@ BEGIN
             'Give one: expiry counts from the dispatch, max_duration from the end of the delay.'
         );
     END IF;
-    IF unique_key IS NULL AND (unique_for IS NOT NULL OR existing <> 'return') THEN
-        option := CASE WHEN unique_for IS NOT NULL THEN 'unique_for' ELSE 'unique_existing' END;
+    IF unique_key IS NULL AND (unique_for IS NOT NULL OR existing <> 'return' OR debounce IS NOT NULL) THEN
+        option := CASE
+            WHEN unique_for IS NOT NULL THEN 'unique_for'
+            WHEN existing <> 'return' THEN 'unique_existing'
+            ELSE 'debounce'
+        END;
         PERFORM sql_refuse('22023', what || option || ' is given without a unique_key', option, 'Give both, or none.');
+    END IF;
+    IF debounce IS NULL AND debounce_max IS NOT NULL THEN
+        PERFORM sql_refuse('22023', what || 'debounce_max is given without a debounce', 'debounce_max', 'Give both, or none.');
+    END IF;
+    IF debounce = 0 THEN
+        PERFORM sql_refuse('22023', what || 'debounce is 0', 'debounce', 'It must be longer; leave it out to start at once.');
+    END IF;
+    option := CASE
+        WHEN delay IS NOT NULL THEN 'delay'
+        WHEN unique_for IS NOT NULL THEN 'unique_for'
+        WHEN existing <> 'return' THEN 'unique_existing'
+        WHEN idempotency_key IS NOT NULL THEN 'idempotency_key'
+    END;
+    IF debounce IS NOT NULL AND option IS NOT NULL THEN
+        PERFORM sql_refuse('22023', what || 'debounce and ' || option || ' are both given', option, 'Leave one of them out.');
     END IF;
 
     -- what is left out is the function's
@@ -316,18 +343,32 @@ BEGIN
     END IF;
     idempotency_key := coalesce(sql_stored(idempotency_key), CASE WHEN declared.idempotent THEN 'args:' || encode(hash, 'hex') END);
 
+    IF debounce IS NOT NULL AND (keep OR idempotency_key IS NOT NULL) THEN
+        PERFORM sql_refuse(
+            '22023', 'dispatch: ' || function_name || ' is idempotent or cached, so what it does belongs to its arguments, which debounce replaces',
+            'debounce', 'Leave out debounce.'
+        );
+    END IF;
+
     IF execution IS NOT NULL THEN
         PERFORM sql_moved('dispatch: ', execution);
     END IF;
     chosen := execution IS NOT NULL;
     execution := coalesce(execution, sql_new_id());
     root := sql_root_id(execution);
+    written_args := convert_to(nullif(args, '[]'), 'UTF8');
+    written_kwargs := convert_to(nullif(kwargs, '{}'), 'UTF8');
     at := clock_timestamp();
     -- Locked before anything else is, as the engine does.
     unique_key := function_name || '/' || sql_stored(unique_key);
     IF unique_key IS NOT NULL THEN
         INSERT INTO unique_keys AS u (key, dispatched_at, expires_at) VALUES (unique_key, at, at)
         ON CONFLICT (key) DO UPDATE SET key = excluded.key;
+    END IF;
+    IF debounce IS NOT NULL THEN
+        PERFORM FROM executions AS e
+        WHERE e.id = (SELECT u.execution_id FROM unique_keys AS u WHERE u.key = unique_key)
+        FOR NO KEY UPDATE;
     END IF;
     full_key := function_name || '/' || idempotency_key;
     -- Who finds the key taken locks nothing, unless it has to wait for a task's end.
@@ -384,11 +425,38 @@ BEGIN
         EXIT WHEN owns;
     END LOOP;
     IF unique_key IS NOT NULL THEN
-        SELECT u.execution_id, u.dispatched_at, e.state INTO held
+        SELECT u.execution_id, u.dispatched_at, e.state, e.state = 'pending' AND t.state = 'pending' AND t.fence = 0 AS waits
+        INTO held
         FROM unique_keys AS u
         LEFT JOIN executions AS e ON e.id = u.execution_id
+        LEFT JOIN tasks AS t ON t.id = e.root_task_id
         WHERE u.key = unique_key;
-        IF held.execution_id IS NOT NULL AND (
+        IF debounce IS NOT NULL THEN
+            -- Until a worker has it.
+            IF held.waits THEN
+                starts := least(
+                    at + debounce * interval '1 microsecond', held.dispatched_at + debounce_max * interval '1 microsecond'
+                );
+                starts := CASE WHEN starts > at THEN starts END;
+                UPDATE tasks AS t
+                SET args = written_args,
+                    kwargs = written_kwargs,
+                    lane = CASE WHEN starts IS NULL THEN t.route END,
+                    readied = CASE WHEN starts IS NULL THEN txid_current() END,
+                    due_at = starts,
+                    scheduled_for = starts
+                WHERE t.id = sql_root_id(held.execution_id) AND t.state = 'pending' AND t.fence = 0;
+                IF FOUND THEN
+                    UPDATE executions AS e
+                    SET args = written_args,
+                        kwargs = written_kwargs
+                    WHERE e.id = held.execution_id;
+                    UPDATE unique_keys AS u SET asked_id = execution WHERE u.key = unique_key;
+                    PERFORM sql_tell(CASE WHEN starts IS NULL THEN 'w' ELSE 'd0' END);
+                    RETURN held.execution_id;
+                END IF;
+            END IF;
+        ELSIF held.execution_id IS NOT NULL AND (
             at < held.dispatched_at + unique_for * interval '1 microsecond'
             OR unique_for IS NULL AND held.state IN ('pending', 'running', 'cancelling')
         ) THEN
@@ -410,10 +478,12 @@ BEGIN
         END IF;
         UPDATE unique_keys AS u
         SET execution_id = execution, dispatched_at = at,
-            expires_at = at + greatest({unique_kept}, coalesce(unique_for, 0)) * interval '1 microsecond'
+            expires_at = at + greatest({unique_kept}, coalesce(unique_for, 0)) * interval '1 microsecond',
+            asked_id = NULL
         WHERE u.key = unique_key;
     END IF;
 
+    delay := coalesce(delay, least(debounce, debounce_max));
     starts := CASE WHEN delay > 0 THEN at + delay * interval '1 microsecond' END;
     expires := coalesce(at + expiry * interval '1 microsecond', coalesce(starts, at) + max_duration * interval '1 microsecond');
     INSERT INTO executions (
@@ -423,8 +493,8 @@ BEGIN
     VALUES (
         execution, function_name, root, CASE WHEN done THEN 'completed' ELSE 'pending' END,
         coalesce(urgency, declared.priority, 0), at, expires, CASE WHEN NOT done THEN expires END, CASE WHEN done THEN at END,
-        sql_stored(compensation), sql_stored(trace), to_queue, tags_json::jsonb, convert_to(nullif(args, '[]'), 'UTF8'),
-        convert_to(nullif(kwargs, '{}'), 'UTF8'), outcome
+        sql_stored(compensation), sql_stored(trace), to_queue, tags_json::jsonb, written_args,
+        written_kwargs, outcome
     )
     ON CONFLICT (id) DO NOTHING;
     IF NOT FOUND THEN
@@ -448,7 +518,7 @@ BEGIN
         CASE WHEN NOT done AND joined IS NULL THEN starts END, CASE WHEN joined IS NULL THEN starts END,
         CASE WHEN done THEN at END, coalesce(attempt_timeout, declared.timeout), joined, idempotency_key, cached_under,
         coalesce(keep_for, declared.cache_ttl), to_queue, tags_json, coalesce(sql_stored(policy), declared.retry_policy),
-        convert_to(nullif(args, '[]'), 'UTF8'), convert_to(nullif(kwargs, '{}'), 'UTF8'), outcome,
+        written_args, written_kwargs, outcome,
         sql_stored(slot_key)
     )
     ON CONFLICT (id) DO NOTHING;

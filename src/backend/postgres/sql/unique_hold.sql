@@ -4,3 +4,4 @@ SELECT b.key, $2, $2
 FROM unnest($1::text[]) AS b (key)
 ORDER BY b.key
 ON CONFLICT (key) DO UPDATE SET key = excluded.key
+RETURNING key, execution_id

@@ -48,7 +48,7 @@ statements! {
         sqlite needs not "it has one writer";
 
     /// Locks keys in their order, and inserts those that are missing.
-    UNIQUE_HOLD "unique_hold" "lock unique keys" rows (key: Text) with (now: Time)
+    UNIQUE_HOLD "unique_hold" "lock unique keys" rows (key: Text) with (now: Time) gives (key: Text, execution_id: Id)
         sqlite needs not "it has one writer";
 
     /// Fails where it would have to wait.

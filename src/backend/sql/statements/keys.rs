@@ -52,8 +52,17 @@ statements! {
     IDEMPOTENCY_GIVE_BACK "idempotency_give_back" "give an idempotency key back" with (key: Text, owner: Id);
 
     UNIQUE_FIND "unique_find" "look for a unique key" with (key: Text)
-        gives (execution_id: Id, dispatched_at: Time, state: Text);
+        gives (execution_id: Id, dispatched_at: Time, asked_id: Id, state: Text, waits: Flag);
 
     UNIQUE_TAKE "unique_take" "take a unique key"
         with (key: Text, execution_id: Id, dispatched_at: Time, expires_at: Time);
+
+    /// Who has asked last for the key's execution.
+    UNIQUE_ASKED "unique_asked" "debounce" with (key: Text, asked_id: Id);
+
+    /// Gives other arguments to a root that no worker has had, and another time to start; none: now.
+    TASK_DEBOUNCE "task_debounce" "debounce"
+        with (id: Id, args: Bytes, kwargs: Bytes, due_at: Due, scheduled_for: Time);
+
+    EXECUTION_DEBOUNCE "execution_debounce" "debounce" with (id: Id, args: Bytes, kwargs: Bytes);
 }

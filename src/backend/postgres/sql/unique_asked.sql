@@ -1,0 +1,1 @@
+UPDATE unique_keys SET asked_id = $2 WHERE key = $1
