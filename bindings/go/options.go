@@ -56,16 +56,20 @@ type DispatchOptions struct {
 	// Start nothing if the UniqueKey was taken less than this ago, whatever has become of that execution.
 	UniqueFor time.Duration `stent:"unique_for"`
 	// What one gets whose UniqueKey is taken: "return" the execution that has it, "refuse" with a conflict that names it.
-	UniqueExisting string        `stent:"unique_existing"`
-	OnCancel       string        `stent:"on_cancel"`
-	Traceparent    string        `stent:"traceparent"`
-	Queue          string        `stent:"queue"`
-	Tags           []string      `stent:"tags"`
-	Priority       int           `stent:"priority"`
-	RetryPolicy    *RetryPolicy  `stent:"retry_policy"`
-	Timeout        time.Duration `stent:"timeout"`
-	Cached         *bool         `stent:"cached"`
-	CacheTTL       time.Duration `stent:"cache_ttl"`
+	UniqueExisting string `stent:"unique_existing"`
+	// Start when no other dispatch with the UniqueKey came for so long; until then each gives it its arguments.
+	Debounce time.Duration `stent:"debounce"`
+	// But no later than so long after the first.
+	DebounceMax time.Duration `stent:"debounce_max"`
+	OnCancel    string        `stent:"on_cancel"`
+	Traceparent string        `stent:"traceparent"`
+	Queue       string        `stent:"queue"`
+	Tags        []string      `stent:"tags"`
+	Priority    int           `stent:"priority"`
+	RetryPolicy *RetryPolicy  `stent:"retry_policy"`
+	Timeout     time.Duration `stent:"timeout"`
+	Cached      *bool         `stent:"cached"`
+	CacheTTL    time.Duration `stent:"cache_ttl"`
 	// No more of the calls with this key run at once than the function's MaxConcurrentPerKey.
 	ConcurrencyKey string `stent:"concurrency_key"`
 }

@@ -168,6 +168,38 @@ fn a_unique_dispatch_answers_the_execution_that_it_made() {
     });
 }
 
+/// What was given its arguments has ended when they are given again: they are not run twice.
+#[test]
+fn a_debounced_dispatch_finds_the_execution_that_it_changed() {
+    on(async {
+        let site = site().await;
+        let quiet = |most| NewExecution {
+            options: DispatchOptions {
+                unique_key: Some("k".to_owned()),
+                debounce: Some(Duration::from_secs(3600)),
+                debounce_max: Some(most),
+                ..DispatchOptions::default()
+            },
+            ..new_execution()
+        };
+        let first = site.store.dispatch(vec![quiet(Duration::from_secs(3600))]).await.unwrap();
+        site.proxy.lose_next(1);
+        let worker = NewWorker {
+            worker_id: "other".to_owned(),
+            queues: Vec::new(),
+            tags: Vec::new(),
+            functions: vec![stent::backend::Function {
+                name: new_execution().function,
+                options: FunctionOptions::default(),
+            }],
+        };
+        site.store.register_worker(worker).await.unwrap();
+        let answers = site.store.dispatch(vec![quiet(Duration::from_micros(1))]).await.unwrap();
+        assert_eq!(answers, first);
+        assert_eq!((site.count().await, site.proxy.lost()), (1, 1));
+    });
+}
+
 /// The statement that is its own transaction is carried out, and from then on nobody hears of the server.
 #[test]
 fn a_dispatch_that_may_be_recorded_is_told_as_in_doubt() {

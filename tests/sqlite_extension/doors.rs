@@ -45,6 +45,12 @@ const STEPS: &[Step] = &[
     Dispatch([Some("once"), None, Some("{\"unique_key\": \"u\", \"unique_for\": \"1h\"}")]),
     Dispatch([Some("once"), None, Some("{\"unique_key\": \"u\", \"unique_for\": 0}")]),
     Dispatch([Some("once"), None, Some("{\"unique_for\": 1}")]),
+    // The last arguments win, and what belongs to its arguments is refused.
+    Dispatch([Some("later"), Some("[1]"), Some("{\"unique_key\": \"u\", \"debounce\": \"1h\"}")]),
+    Dispatch([Some("later"), Some("[2]"), Some("{\"unique_key\": \"u\", \"debounce\": \"1h\"}")]),
+    Dispatch([Some("later"), Some("[3]"), Some("{\"unique_key\": \"u\", \"debounce\": \"1h\", \"debounce_max\": 0}")]),
+    Dispatch([Some("later"), None, Some("{\"unique_key\": \"u\", \"debounce\": 1, \"cached\": true}")]),
+    Dispatch([Some("later"), None, Some("{\"debounce\": 1}")]),
     // An id of one's own, twice.
     Dispatch([Some("own"), None, Some("{\"id\": \"018f3c1e-7b5a-7c3d-9e4f-0123456789aa\"}")]),
     Dispatch([Some("own"), None, Some("{\"id\": \"018f3c1e-7b5a-7c3d-9e4f-0123456789aa\"}")]),
@@ -168,7 +174,7 @@ fn both_doors_answer_and_write_alike() {
         assert_eq!(c, sql, "step {place}");
     }
     let refused = said_by_sql.iter().filter(|answer| answer.is_err()).count();
-    assert_eq!((STEPS.len(), refused), (54, 31), "{said_by_sql:#?}");
+    assert_eq!((STEPS.len(), refused), (59, 33), "{said_by_sql:#?}");
     drop(api);
     let rows = host.rows(ROWS);
     assert_eq!(Host::plain(&by_c.path).rows(ROWS), rows);

@@ -73,6 +73,10 @@ export interface DispatchOptions extends KeyedOptions {
   uniqueFor?: Duration | undefined;
   /** What one gets whose uniqueKey is taken: the execution that has it (the default), or a conflict that names it. */
   uniqueExisting?: "return" | "refuse" | undefined;
+  /** Start when no other dispatch with the uniqueKey came for so long; until then each gives it its arguments. */
+  debounce?: Duration | undefined;
+  /** But no later than so long after the first. */
+  debounceMax?: Duration | undefined;
   /** The function that is dispatched when the execution is cancelled. */
   onCancel?: Callee | undefined;
   traceparent?: string | undefined;
@@ -321,6 +325,8 @@ export const OPTIONS = {
     uniqueKey: true,
     uniqueFor: true,
     uniqueExisting: true,
+    debounce: true,
+    debounceMax: true,
     onCancel: true,
     traceparent: true,
     ...keyed,

@@ -232,6 +232,12 @@ pub struct Dispatch {
     /// If the unique key is taken: return the id of the execution that has it, or refuse [default: return]
     #[arg(long, value_name = "WHAT", requires = "unique_key")]
     pub unique_existing: Option<Existing>,
+    /// Start when no other dispatch with the unique key came for so long; until then each gives it its arguments
+    #[arg(long, value_name = "TIME", value_parser = parse::duration, requires = "unique_key")]
+    pub debounce: Option<Duration>,
+    /// But no later than so long after the first
+    #[arg(long, value_name = "TIME", value_parser = parse::duration, requires = "debounce")]
+    pub debounce_max: Option<Duration>,
     /// Wait for its end, as `wait` does
     #[arg(long)]
     pub wait: bool,

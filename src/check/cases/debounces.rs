@@ -97,17 +97,21 @@ async fn it_starts_no_later_than_so_long_after_the_first(store: Store) {
 
 async fn what_a_worker_has_is_not_changed(store: Store) {
     store.worker("w", &["root"]).await;
-    let Some(id) = first(&store, "[1]", quiet("k", MOMENT)).await else { return };
-    let root = taken(&store, "w").await;
-    let after = next(&store, "[2]", quiet("k", MOMENT)).await;
-    assert!(after != id, "its arguments would be lost");
-    assert_eq!(next(&store, "[3]", quiet("k", MOMENT)).await, after);
-    assert_eq!(text(&store.execution(id).await.args), "[1]");
-    // What it has been given back with is that, too.
-    store.release(&root).await;
-    assert_eq!(next(&store, "[4]", quiet("k", HOUR)).await, after);
-    let root = taken(&store, "w").await;
-    assert_eq!((root.task.execution_id, text(&root.task.args)), (id, "[1]"));
+    for (key, is_given_back) in [("k", false), ("l", true)] {
+        let Some(id) = first(&store, "[1]", quiet(key, MOMENT)).await else { return };
+        let root = taken(&store, "w").await;
+        if is_given_back {
+            store.release(&root).await;
+        }
+        let after = next(&store, "[2]", quiet(key, MOMENT)).await;
+        assert!(after != id, "its arguments would be lost");
+        assert_eq!(next(&store, "[3]", quiet(key, HOUR)).await, after);
+        assert_eq!(text(&store.execution(id).await.args), "[1]");
+        if is_given_back {
+            let root = taken(&store, "w").await;
+            assert_eq!((root.task.execution_id, text(&root.task.args)), (id, "[1]"));
+        }
+    }
 }
 
 async fn of_many_in_one_batch_the_last_wins(store: Store) {

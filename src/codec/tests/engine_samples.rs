@@ -317,9 +317,19 @@ pub(super) fn operations() -> Vec<(EngineRequest, String)> {
         payload: Payload::from("{\"by\":\"Ann\"}"),
         id: Some("mail-17".into()),
     };
+    let debounced = NewExecution {
+        id: id(2),
+        options: DispatchOptions {
+            unique_key: Some("customer-7".into()),
+            debounce: Some(5 * SECOND),
+            debounce_max: Some(60 * SECOND),
+            ..DispatchOptions::default()
+        },
+        ..new.clone()
+    };
     let null = || "null".to_owned();
     vec![
-        (E::Dispatch { executions: vec![new] }, text(&[id(1)])),
+        (E::Dispatch { executions: vec![new, debounced] }, text(&[id(1), id(2)])),
         (E::RegisterWorker { worker }, null()),
         (E::RemoveWorker { worker_id: worker_id.clone() }, null()),
         (

@@ -12,14 +12,15 @@ use crate::model::{Id, Payload, Result};
 /// Starts an execution of a function, whoever has registered it, in this process or another; until a worker has it,
 /// it waits. args: an array, NULL for none. options: kwargs, delay, expiry or max_duration, tags, priority, queue,
 /// retry_policy, timeout, id, idempotency_key, idempotency_reuse, unique_key, unique_for, unique_existing,
-/// on_cancel, traceparent; see stent_describe.
+/// debounce, debounce_max, on_cancel, traceparent; see stent_describe.
 /// `*execution_id` is to be freed with stent_free.
 ///
 /// Returns when the execution is durable. Any thread. STENT_E_CONFLICT: the id exists, or the idempotency key was
 /// used with other arguments; used with the same, the answer is the id of the execution that has it. One that failed
 /// or was cancelled has left the key free: then a new execution starts, unless idempotency_reuse is "never". Where another
 /// execution has the unique_key nothing starts, and the answer is that one's id; or, with "refuse" for unique_existing,
-/// STENT_E_CONFLICT, with its id as the detail execution_id.
+/// STENT_E_CONFLICT, with its id as the detail execution_id. With a debounce the execution that has it, if no worker has
+/// had it yet, gets these arguments, and the answer is its id.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn stent_executor_dispatch(

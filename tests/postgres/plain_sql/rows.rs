@@ -23,6 +23,8 @@ const SAMPLES: &[(&str, &[&str])] = &[
     ("unique_key", &["\"a key\""]),
     ("unique_for", &["\"2h\"", "1", "0"]),
     ("unique_existing", &["\"refuse\"", "\"return\""]),
+    ("debounce", &["\"2h\"", "0.5"]),
+    ("debounce_max", &["3600", "0"]),
     ("on_cancel", &["\"undo\""]),
     ("traceparent", &["\"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\""]),
     ("queue", &["\"q\u{fc}\"", "\"\\u65e5\""]),
@@ -173,16 +175,23 @@ fn every_option_writes_the_same_rows_both_ways() {
         }
         for (name, values) in SAMPLES {
             for value in *values {
-                // These two say nothing without a key.
-                let key =
-                    if name.starts_with("unique_") && *name != "unique_key" { "\"unique_key\": \"k\", " } else { "" };
+                // These say nothing without others.
+                let key = match *name {
+                    "unique_for" | "unique_existing" | "debounce" => "\"unique_key\": \"k\", ",
+                    "debounce_max" => "\"unique_key\": \"k\", \"debounce\": 60, ",
+                    _ => "",
+                };
+                // What belongs to its arguments is not debounced.
+                if function == "declared" && name.starts_with("debounce") {
+                    continue;
+                }
                 pair.compare(function, "[1]", &format!("{{{key}\"{name}\": {value}}}"));
             }
             pair.compare(function, "[1]", &format!("{{\"{name}\": null}}"));
         }
-        // All of them at once, but for one of the two that exclude each other.
+        // All of them at once, but for those that exclude each other.
         let all = |without: &str| {
-            let members = SAMPLES.iter().filter(|(name, _)| *name != without);
+            let members = SAMPLES.iter().filter(|(name, _)| *name != without && !name.starts_with("debounce"));
             let members: Vec<String> = members.map(|(name, values)| format!("\"{name}\": {}", values[0])).collect();
             format!("{{{}}}", members.join(", "))
         };

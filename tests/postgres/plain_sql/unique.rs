@@ -6,7 +6,7 @@ use stent::backend::Request;
 use stent::model::{DispatchOptions, Timestamp};
 
 use super::Client;
-use crate::house::House;
+use crate::house::{House, text};
 use crate::postgres::fresh_url;
 
 #[test]
@@ -45,6 +45,40 @@ fn a_key_of_sql_is_one_of_the_librarys_and_the_other_way_round() {
     let window = DispatchOptions { unique_for: Some(Duration::from_secs(3600)), ..unique() };
     assert_eq!(by_executor("[8]", window), by_sql);
     assert_ne!(dispatched("[9]", "{\"unique_key\": \"k\", \"unique_for\": 0}"), by_sql);
+}
+
+#[test]
+fn a_debounce_of_sql_is_one_of_the_librarys_and_the_other_way_round() {
+    let url = fresh_url("");
+    let house = House::at(&url);
+    house.echo("echo");
+    let client = house.on(Client::of(&url));
+    let hour = Some(Duration::from_secs(3600));
+    let key = || Some("k".to_owned());
+    let quiet = || DispatchOptions { unique_key: key(), debounce: hour, ..DispatchOptions::default() };
+    let dispatched = |args: &str, options: &str| house.on(client.dispatch("echo", args, options)).unwrap();
+    let by_executor = |args: &str, options| house.on(house.executor.dispatch("echo", args.into(), options)).unwrap();
+    let long = "{\"unique_key\": \"k\", \"debounce\": \"2h\"}";
+    let at_once = "{\"unique_key\": \"k\", \"debounce\": \"1h\", \"debounce_max\": \"1ms\"}";
+
+    let id = by_executor("[1]", quiet());
+    house.on(client.say("BEGIN"));
+    assert_eq!(dispatched("[2]", at_once), id);
+    house.on(client.say("ROLLBACK"));
+    let _worker = house.worker(4);
+    assert_eq!(dispatched("[3]", long), id);
+    let args = "SELECT convert_from(e.args, 'UTF8') || convert_from(t.args, 'UTF8') \
+                FROM stent.executions AS e JOIN stent.tasks AS t ON t.execution_id = e.id";
+    assert_eq!(house.on(client.one(args)), "[3][3]");
+    assert_eq!(dispatched("[4]", at_once), id);
+    assert_eq!(text(&house.result(id).unwrap()), "[4]");
+    let second = dispatched("[5]", long);
+    assert_ne!(second, id);
+    let soon = DispatchOptions { debounce: Some(Duration::from_millis(1)), ..quiet() };
+    assert_eq!(by_executor("[6]", soon), second);
+    assert_eq!(text(&house.result(second).unwrap()), "[6]");
+    let why = house.on(client.dispatch("echo", "[7]", "{\"unique_key\": \"k\", \"debounce\": 1, \"cached\": true}"));
+    assert!(why.unwrap_err().told.contains("idempotent or cached"));
 }
 
 #[test]

@@ -72,6 +72,8 @@ struct dispatch_options : detail::options<dispatch_options> {
     STENT_OPTION(dispatch_options, unique_key, std::string)
     STENT_OPTION(dispatch_options, unique_for, duration)
     STENT_OPTION(dispatch_options, unique_existing, std::string)
+    STENT_OPTION(dispatch_options, debounce, duration)
+    STENT_OPTION(dispatch_options, debounce_max, duration)
     STENT_OPTION(dispatch_options, on_cancel, std::string)
     STENT_OPTION(dispatch_options, traceparent, std::string)
     STENT_OPTION(dispatch_options, queue, std::string)

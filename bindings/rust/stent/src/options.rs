@@ -98,6 +98,10 @@ options! {
         /// What one gets whose `unique_key` is taken: `return` the execution that has it, `refuse` with a conflict that
         /// names it.
         unique_existing: String,
+        /// Start when no other dispatch with the `unique_key` came for so long; until then each gives it its arguments.
+        debounce: Span,
+        /// But no later than so long after the first.
+        debounce_max: Span,
         /// The function that is dispatched when the execution is cancelled or timed out.
         on_cancel: String,
         /// W3C Trace Context, handed to every task of the execution.

@@ -133,6 +133,8 @@ pub async fn dispatch(place: &Place, dispatch: args::Dispatch, screen: &mut Scre
         unique_key,
         unique_for,
         unique_existing,
+        debounce,
+        debounce_max,
         wait: waits,
     } = dispatch;
     let args = codec::args_from_text(Some(&given(args)?))?;
@@ -140,7 +142,14 @@ pub async fn dispatch(place: &Place, dispatch: args::Dispatch, screen: &mut Scre
     let tags = (!tag.is_empty()).then_some(tag);
     let task = TaskOptions { queue, tags, priority, concurrency_key, ..TaskOptions::default() };
     let unique_existing = unique_existing.unwrap_or_default();
-    let unique = DispatchOptions { unique_key, unique_for, unique_existing, ..DispatchOptions::default() };
+    let unique = DispatchOptions {
+        unique_key,
+        unique_for,
+        unique_existing,
+        debounce,
+        debounce_max,
+        ..DispatchOptions::default()
+    };
     let options = DispatchOptions { id, kwargs, delay, expiry, idempotency_key, task, ..unique };
     let known = place.backend.registered().await?.functions;
     let id = place.executor.dispatch(&function, args, options).await?;
