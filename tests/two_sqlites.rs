@@ -46,11 +46,31 @@ impl Host {
 
     /// Opens the file, runs the statements, closes it. The first column of the last row, if there is one.
     fn run(&self, path: &Path, sql: &str) -> Result<Option<String>, String> {
+        let db = self.open(path);
+        let answer = self.say(db, sql);
+        self.close(db);
+        answer
+    }
+
+    fn open(&self, path: &Path) -> *mut c_void {
         type Open = unsafe extern "C" fn(*const c_char, *mut *mut c_void) -> c_int;
+        type Timeout = unsafe extern "C" fn(*mut c_void, c_int) -> c_int;
+
+        let path = CString::new(path.to_str().unwrap()).unwrap();
+        let mut db = null_mut();
+        // SAFETY: the functions have these types in every SQLite 3; the path outlives the call.
+        unsafe {
+            let open: Symbol<Open> = self.library.get(b"sqlite3_open").unwrap();
+            let timeout: Symbol<Timeout> = self.library.get(b"sqlite3_busy_timeout").unwrap();
+            assert_eq!(open(path.as_ptr(), &mut db), 0);
+            timeout(db, 20_000);
+        }
+        db
+    }
+
+    fn say(&self, db: *mut c_void, sql: &str) -> Result<Option<String>, String> {
         type Callback = unsafe extern "C" fn(*mut c_void, c_int, *mut *mut c_char, *mut *mut c_char) -> c_int;
         type Exec = unsafe extern "C" fn(*mut c_void, *const c_char, Callback, *mut c_void, *mut *mut c_char) -> c_int;
-        type Close = unsafe extern "C" fn(*mut c_void) -> c_int;
-        type Timeout = unsafe extern "C" fn(*mut c_void, c_int) -> c_int;
 
         unsafe extern "C" fn first(
             to: *mut c_void,
@@ -63,20 +83,21 @@ impl Host {
             0
         }
 
-        let (path, sql) = (CString::new(path.to_str().unwrap()).unwrap(), CString::new(sql).unwrap());
+        let sql = CString::new(sql).unwrap();
         let mut answer: Option<String> = None;
-        // SAFETY: the functions have these types in every SQLite 3; the strings outlive the calls.
-        unsafe {
-            let open: Symbol<Open> = self.library.get(b"sqlite3_open").unwrap();
+        // SAFETY: the function has this type in every SQLite 3; the text outlives the call, and `open` gave the handle.
+        let status = unsafe {
             let exec: Symbol<Exec> = self.library.get(b"sqlite3_exec").unwrap();
-            let close: Symbol<Close> = self.library.get(b"sqlite3_close").unwrap();
-            let timeout: Symbol<Timeout> = self.library.get(b"sqlite3_busy_timeout").unwrap();
-            let mut db = null_mut();
-            assert_eq!(open(path.as_ptr(), &mut db), 0);
-            timeout(db, 20_000);
-            let status = exec(db, sql.as_ptr(), first, (&raw mut answer).cast(), null_mut());
+            exec(db, sql.as_ptr(), first, (&raw mut answer).cast(), null_mut())
+        };
+        if status == 0 { Ok(answer) } else { Err(format!("SQLite code {status}")) }
+    }
+
+    fn close(&self, db: *mut c_void) {
+        // SAFETY: the function has this type in every SQLite 3; `open` gave the handle, and nobody uses it after this.
+        unsafe {
+            let close: Symbol<unsafe extern "C" fn(*mut c_void) -> c_int> = self.library.get(b"sqlite3_close").unwrap();
             assert_eq!(close(db), 0);
-            if status == 0 { Ok(answer) } else { Err(format!("SQLite code {status}")) }
         }
     }
 }
@@ -152,4 +173,29 @@ async fn no_committed_row_is_lost() {
     assert_eq!(kept("own"), own_rows.to_string(), "rows committed here are lost");
     assert_eq!(kept("child"), (CHILD_OPENINGS * CHILD_ROWS).to_string(), "rows committed by the child are lost");
     assert_eq!(count("SELECT count(*) FROM host_rows"), host_rows.to_string(), "rows of the host are lost");
+}
+
+/// The store is closed, and its last user is the host: the log stays, and the host's connections, old and new, read on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_keeps_the_file_open_reads_what_is_committed() {
+    const ROUNDS: usize = 6;
+    let host = Host::load();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stent.db");
+    let mut kept = Vec::new();
+    for round in 1..=ROUNDS {
+        let store = open(&path).await;
+        keep(&store, format!("own-{round}")).await;
+        kept.push(host.open(&path));
+        for db in &kept {
+            let count = host.say(*db, "SELECT count(*) FROM cache");
+            assert_eq!(count.unwrap().unwrap(), round.to_string(), "in round {round}");
+        }
+        store.call(Request::Close {}).await.unwrap();
+        for db in &kept {
+            let sound = host.say(*db, "SELECT group_concat(integrity_check) FROM pragma_integrity_check");
+            assert_eq!(sound.unwrap().unwrap(), "ok", "in round {round}");
+        }
+    }
+    kept.into_iter().for_each(|db| host.close(db));
 }

@@ -5,9 +5,9 @@
 //! write-ahead log, and committed data is lost. Locks of an open file description (Linux 3.15) belong to the descriptor
 //! that took them, and still exclude the POSIX locks of others. So SQLite's `fcntl` is replaced before the first open.
 //!
-//! The other copy's are POSIX locks still, and the kernel drops them when this library closes the file. Where a host has
-//! loaded the library as an extension, so that its transactions write to stores, no descriptor of a file is closed any more
-//! while the file is there: it is kept, without locks, for the next opening (`kept`).
+//! The other copy's are POSIX locks still, and the kernel drops them when this library closes the file. It would then take
+//! itself for the last user, and delete the log under the other copy's hands, which reads what was and then nonsense. So no
+//! descriptor of a file is closed while the file is there: it is kept, without locks, for the next opening (`kept`).
 //!
 //! The drawback: a child that is forked without exec shares the descriptions, and so the locks, until it exits.
 
@@ -17,7 +17,6 @@ use std::ffi::{c_char, c_int};
 
 use once_cell::sync::OnceCell;
 
-pub(super) use self::kept::spare_others;
 use crate::model::{Error, Result};
 
 /// The first version in which a corruption of the write-ahead log is fixed.

@@ -21,7 +21,6 @@ use self::work::apply;
 pub use self::work::run;
 use super::api::{Api, Function};
 use super::error::{self, Refused};
-use super::file_locks;
 pub use crate::backend::sql::guest::Asked;
 use crate::model::{Error, Result, Status};
 
@@ -65,7 +64,6 @@ impl Host {
                 }
             };
             if *of == table.addr() {
-                file_locks::spare_others();
                 let host = Self { api, db, called };
                 host.function(c"stent_apply", 1, apply)?;
                 return Ok(host);

@@ -1,9 +1,13 @@
-//! Descriptors of files that are not closed, since another copy of SQLite in this process may have locks on the file. There
-//! are never more of them than were open at once; they go with their files.
+//! Descriptors of files that are not closed, since another copy of SQLite in this process may have locks on the file. Of one
+//! file there are never more of them than were open at once. They go with their files; and where they are many, those go on
+//! whose files nobody else in this process has a lock.
 
+use std::collections::HashSet;
 use std::ffi::{c_char, c_int};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// More than those of a few stores.
+const KEPT_MAX: usize = 256;
 
 struct Kept {
     descriptor: c_int,
@@ -12,17 +16,11 @@ struct Kept {
     access: c_int,
 }
 
-static SPARES: AtomicBool = AtomicBool::new(false);
 /// std Mutex: held for a few calls of the kernel.
 static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
 
 fn all() -> MutexGuard<'static, Vec<Kept>> {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// From here on no locks of others are dropped.
-pub fn spare_others() {
-    SPARES.store(true, Ordering::Relaxed);
 }
 
 /// What is known of a file, by one of the ways to ask for it.
@@ -41,7 +39,7 @@ fn is_file(status: &libc::stat) -> bool {
 /// # Safety
 /// As `open(2)`.
 pub unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: c_int) -> c_int {
-    if SPARES.load(Ordering::Relaxed) && flags & (libc::O_EXCL | libc::O_TRUNC) == 0 {
+    if flags & (libc::O_EXCL | libc::O_TRUNC) == 0 {
         let mut kept = all();
         // SAFETY: the caller's promise is ours.
         let found = if kept.is_empty() { None } else { status(|to| unsafe { libc::lstat(path, to) }) };
@@ -63,20 +61,11 @@ pub unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: c_int) ->
 /// # Safety
 /// As `close(2)`.
 pub unsafe extern "C" fn close(descriptor: c_int) -> c_int {
-    if !SPARES.load(Ordering::Relaxed) {
-        // SAFETY: the caller's promise is ours.
-        return unsafe { libc::close(descriptor) };
-    }
     let mut kept = all();
     // Nobody finds a file that has no name any more.
-    kept.retain(|kept| {
+    keep_if(&mut kept, |kept| {
         // SAFETY: it is open, and nobody else's.
-        let there = status(|to| unsafe { libc::fstat(kept.descriptor, to) }).is_some_and(|status| is_file(&status));
-        if !there {
-            // SAFETY: as above.
-            unsafe { libc::close(kept.descriptor) };
-        }
-        there
+        status(|to| unsafe { libc::fstat(kept.descriptor, to) }).is_some_and(|status| is_file(&status))
     });
     // SAFETY: the caller's promise is ours.
     let found = status(|to| unsafe { libc::fstat(descriptor, to) });
@@ -93,5 +82,93 @@ pub unsafe extern "C" fn close(descriptor: c_int) -> c_int {
         libc::fcntl(descriptor, libc::F_GETFL) & libc::O_ACCMODE
     };
     kept.push(Kept { descriptor, file: (found.st_dev, found.st_ino), access });
+    if kept.len() > KEPT_MAX
+        && let Some(locked) = locked_here()
+    {
+        keep_if(&mut kept, |kept| locked.contains(&kept.file.1));
+    }
     0
+}
+
+fn keep_if(all: &mut Vec<Kept>, keep: impl Fn(&Kept) -> bool) {
+    all.retain(|kept| {
+        let stays = keep(kept);
+        if !stays {
+            // SAFETY: it is open, and nobody else's.
+            unsafe { libc::close(kept.descriptor) };
+        }
+        stays
+    });
+}
+
+/// The inodes on which this process has POSIX locks: not the devices, which some file systems tell in two ways. `None`: it
+/// is not known.
+fn locked_here() -> Option<HashSet<libc::ino_t>> {
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let own = std::process::id().to_string();
+    // 1: POSIX  ADVISORY  READ  4711 fe:01:123 1073741826 1073742335
+    let inode = |line: &str| {
+        let mut words = line.split_whitespace().skip_while(|word| *word != "POSIX");
+        let (pid, file) = (words.nth(3)?, words.next()?);
+        (pid == own).then(|| file.rsplit(':').next()?.parse().ok()).flatten()
+    };
+    Some(locks.lines().filter_map(inode).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CString;
+    use std::path::Path;
+
+    use super::*;
+
+    fn open_at(path: &Path) -> c_int {
+        let path = CString::new(path.to_str().unwrap()).unwrap();
+        // SAFETY: a path, and what a file is created with.
+        let descriptor = unsafe { open(path.as_ptr(), libc::O_RDWR | libc::O_CREAT, 0o600) };
+        assert!(descriptor >= 0);
+        descriptor
+    }
+
+    fn whole(kind: c_int) -> libc::flock {
+        // SAFETY: all zeros are a lock of the whole file.
+        let mut lock = unsafe { std::mem::zeroed::<libc::flock>() };
+        lock.l_type = kind as libc::c_short;
+        lock
+    }
+
+    /// Descriptors of this process that lead into a folder.
+    fn open_in(folder: &Path) -> usize {
+        let all = std::fs::read_dir("/proc/self/fd").unwrap();
+        all.filter_map(|one| std::fs::read_link(one.ok()?.path()).ok()).filter(|to| to.starts_with(folder)).count()
+    }
+
+    #[test]
+    fn locks_of_others_here_outlive_a_close_and_descriptors_of_many_files_do_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = folder.path().join("shared");
+        let (others, mut lock) = (std::fs::File::create(&shared).unwrap(), whole(libc::F_WRLCK));
+        let descriptor = std::os::fd::AsRawFd::as_raw_fd(&others);
+        // SAFETY: an open file, and a lock that is there for the call.
+        assert_eq!(unsafe { libc::fcntl(descriptor, libc::F_SETLK, &raw mut lock) }, 0);
+        // SAFETY: as above.
+        let is_locked = |own: c_int| unsafe {
+            let mut asked = whole(libc::F_WRLCK);
+            assert_eq!(libc::fcntl(own, libc::F_OFD_GETLK, &raw mut asked), 0);
+            asked.l_type == libc::F_WRLCK as libc::c_short && asked.l_pid == libc::getpid()
+        };
+        for number in 0..2 * KEPT_MAX {
+            for path in [&shared, &folder.path().join(number.to_string())] {
+                // SAFETY: it was opened here.
+                unsafe { close(open_at(path)) };
+            }
+        }
+        assert!(open_in(folder.path()) <= KEPT_MAX + 2, "{}", open_in(folder.path()));
+        let own = open_at(&shared);
+        assert!(is_locked(own));
+        // SAFETY: it was opened here. The kernel's own close drops what is not spared.
+        unsafe { libc::close(own) };
+        let own = open_at(&shared);
+        assert!(!is_locked(own));
+    }
 }
