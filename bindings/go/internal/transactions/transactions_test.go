@@ -180,9 +180,11 @@ func TestACommitThatNobodyHeardOfIsFound(t *testing.T) {
 	onBothStores(t, func(t *testing.T, here *bank) {
 		lossy := here.open(here.lossy)
 		var bodies atomic.Int32
-		here.register("adds", func(task *stent.Task) (int, error) {
+		// At once, and not by another attempt.
+		once := stent.FunctionOptions{RetryPolicy: &stent.RetryPolicy{MaxAttempts: 1}}
+		check(t, here.executor.Register(stent.Registered("adds", stent.Func0(func(task *stent.Task) (int, error) {
 			return adds(task, lossy, here.options, func() error { bodies.Add(1); return nil })
-		})
+		}), once)))
 		here.worker()
 		number, err := here.result(here.dispatch("adds"))
 		if err != nil || number != 7 || here.accounts() != 1 || bodies.Load() != 1 {
