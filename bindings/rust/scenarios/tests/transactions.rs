@@ -2,6 +2,7 @@
 
 mod house;
 
+use std::ffi::{c_char, c_int};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
@@ -44,13 +45,21 @@ struct Bank {
     after_commit: fn() -> io::Result<()>,
 }
 
+type Entry = unsafe extern "C" fn(
+    *mut libsqlite3_sys::sqlite3,
+    *mut *mut c_char,
+    *const libsqlite3_sys::sqlite3_api_routines,
+) -> c_int;
+
 /// The extension is in the library that the program has linked.
 fn with_extension() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let init = stent::sys::stent_sqlite_init as *const ();
-        // SAFETY: it is an entry point as SQLite wants it, with the types of the other header.
-        assert_eq!(unsafe { libsqlite3_sys::sqlite3_auto_extension(Some(std::mem::transmute(init))) }, 0);
+        // SAFETY: it is an entry point as SQLite wants it, with the types of another header.
+        let init = unsafe { std::mem::transmute::<*const (), Entry>(init) };
+        // SAFETY: it is one.
+        assert_eq!(unsafe { libsqlite3_sys::sqlite3_auto_extension(Some(init)) }, 0);
     });
 }
 
