@@ -120,11 +120,12 @@ class Bank {
     return ctx.transaction("open", plain, () => (plain.exec(ADD), 7));
   }
 
-  /** As many as are asked for, all at once, on one connection. */
-  async addMany(ctx: Context, numbers: number[]): Promise<number> {
+  /** All at once, on one connection, but for those that are odd: how many there are. */
+  async addEven(ctx: Context, numbers: number[]): Promise<number> {
     const add = (run: (sql: string) => unknown) => async (number: number) => {
       await run(`INSERT INTO accounts VALUES (${number}, 100)`);
       await delay(1);
+      if (number % 2 === 1) throw new ApplicationError("Odd", "no");
       return number;
     };
     const [lite, client] = [this.lite, this.client];
@@ -132,8 +133,8 @@ class Bank {
       lite
         ? ctx.transaction("open", lite, () => add((sql) => lite.exec(sql))(number))
         : ctx.transaction("open", client!, () => add((sql) => client!.query(sql))(number), this.options);
-    const added = await Promise.all(numbers.map(one));
-    return added.length;
+    const added = await Promise.allSettled(numbers.map(one));
+    return added.filter((each) => each.status === "fulfilled").length;
   }
 
   withdraw(ctx: Context, account: number, amount: number): Promise<number> {
@@ -224,14 +225,14 @@ function cases(store: Store): void {
   on("a replay finds the record and runs nothing", async (stent, bank) => {
     let [runs, bodies] = [0, 0];
     stent.register("adds", (ctx: Context) => {
-      runs++;
-      return bank.add(ctx, () => bodies++);
+      // Another row in each run, so that nothing but the record keeps the body from running.
+      return bank.add(ctx, () => bodies++, bank.options, ++runs);
     });
     // What waits is not kept in memory, and runs again from the top.
     await stent.startWorker({ ...impatient, maxCoroutines: 0 });
-    assert.equal(await result(stent, "adds"), 7);
-    assert.deepEqual([await bank.accounts(), bodies], [1, 1]);
+    assert.equal(await result(stent, "adds"), 1);
     assert.ok(runs > 1, "it has run again from the top");
+    assert.deepEqual([await bank.all("SELECT number FROM accounts"), bodies], [[{ number: 1 }], 1]);
   });
 
   const fails = [
@@ -337,11 +338,11 @@ function cases(store: Store): void {
 
   on("transactions of one connection come one after the other", async (stent, bank) => {
     await bank.connect();
-    stent.register("many", (ctx: Context, ...numbers: number[]) => bank.addMany(ctx, numbers));
+    stent.register("many", (ctx: Context, ...numbers: number[]) => bank.addEven(ctx, numbers));
     await stent.startWorker(impatient);
-    const executions = await Promise.all([10, 20, 30].map((first) => stent.dispatch("many", [first, first + 1, first + 2])));
-    for (const execution of executions) assert.equal(await execution.result({ timeout: "60s" }), 3);
-    assert.equal(await bank.accounts(), 9);
+    const executions = await Promise.all([10, 20, 30].map((first) => stent.dispatch("many", [first, first + 1, first + 2, first + 3])));
+    for (const execution of executions) assert.equal(await execution.result({ timeout: "60s" }), 2);
+    assert.equal(await bank.accounts(), 6);
   });
 
   for (const [place, again] of [["before", 1], ["after", 0]] as const) {

@@ -407,7 +407,10 @@ private:
             run(options.record(), std::vector<std::string>{token, result});
             run("COMMIT", none);
             return std::nullopt;
-        } catch (const detail::unwinding &) { throw; } catch (...) {
+        } catch (const detail::unwinding &) {
+            roll_back();
+            throw;
+        } catch (...) {
             failure why = detail::failure_of_exception();
             if (is_begun) roll_back();
             return why;
