@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -255,6 +256,33 @@ func TestWhatIsCancelledCommitsNothing(t *testing.T) {
 		check(t, err)
 		if err := <-told; ended.State != "cancelled" || here.accounts() != 0 || !errors.Is(err, stent.ErrCancelled) {
 			t.Fatal(ended.State, here.accounts(), err)
+		}
+	})
+}
+
+// What a cleanup does there is done once, too.
+func TestACleanupCommits(t *testing.T) {
+	onBothStores(t, func(t *testing.T, here *bank) {
+		waits := make(chan struct{})
+		var once sync.Once
+		check(t, here.executor.Register(stent.Registered("adds", stent.Func0(func(task *stent.Task) (int, error) {
+			once.Do(func() { close(waits) })
+			err := task.Sleep(time.Hour)
+			if errors.Is(err, stent.ErrCancelled) {
+				if _, err := adds(task, here.db, here.options, fine); err != nil {
+					return 0, err
+				}
+			}
+			return 0, err
+		}), stent.FunctionOptions{Cleanup: time.Minute})))
+		here.worker()
+		id := here.dispatch("adds")
+		<-waits
+		check(t, here.executor.Cancel(here.ctx, id, ""))
+		ended, err := here.executor.Wait(here.ctx, id)
+		check(t, err)
+		if ended.State != "cancelled" || here.accounts() != 1 {
+			t.Fatal(ended.State, here.accounts())
 		}
 	})
 }
