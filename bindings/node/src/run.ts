@@ -70,6 +70,8 @@ export class Run implements Hosted {
     private readonly name: string,
     private readonly schemas: Schemas,
     private readonly body: () => unknown,
+    /** It goes on where it waited, and has a slot again. */
+    private readonly onTurn: () => void = () => {},
   ) {}
 
   start(): void {
@@ -229,6 +231,7 @@ export class Run implements Hosted {
     const waiting = this.waiting.get(tag);
     this.waiting.delete(tag);
     this.turn = true;
+    this.onTurn();
     if (this.end) {
       this.end();
       return;
