@@ -311,6 +311,8 @@ fn a_commit_that_comes_between_the_look_and_the_end_is_the_one_that_counts() {
             std::thread::scope(|scope| {
                 let commits = scope.spawn(|| runtime.block_on(client.say("COMMIT")));
                 until_waiting(&place, 1);
+                // As a worker locks, in this order: the commit holds none of these while it waits.
+                others.block_on(holder.say("SELECT FROM stent.tasks FOR UPDATE"));
                 let ends = scope.spawn(|| task.transaction_end(op, Failure::new("Gone", "the connection is lost")));
                 until_waiting(&place, 2);
                 others.block_on(holder.say("COMMIT"));
