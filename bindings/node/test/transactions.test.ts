@@ -51,9 +51,8 @@ interface Lite extends SqliteDatabase {
   close(): void;
 }
 
-function openLite(file: string): Lite {
-  const Database = require(BETTER_SQLITE3);
-  const db = new Database(file, { timeout: PATIENCE_MS });
+function openLite(Database: new (file: string, options: object) => Lite, file: string): Lite {
+  const db = new Database(file, { timeout: 60_000 });
   db.loadExtension(library, "stent_sqlite_init");
   return db;
 }
@@ -74,7 +73,7 @@ class Bank {
     const at = url.indexOf("schema=");
     if (at < 0) {
       this.options = {};
-      this.lite = openLite(url);
+      this.lite = openLite(require(BETTER_SQLITE3), url);
       return;
     }
     const schema = url.slice(at + "schema=".length).split("&")[0]!;
