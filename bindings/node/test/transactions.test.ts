@@ -136,6 +136,16 @@ class Bank {
     return added.filter((each) => each.status === "fulfilled").length;
   }
 
+  /** By a client that the server sends away in the midst. */
+  loses(ctx: Context): Promise<unknown> {
+    const sql = "SELECT pg_terminate_backend(pg_backend_pid())";
+    return ctx.transaction("open", this.pool!, (client) => client.query(sql).then(() => null), this.options);
+  }
+
+  get clients(): number {
+    return this.pool!.totalCount;
+  }
+
   withdraw(ctx: Context, account: number, amount: number): Promise<number> {
     return this.lite ? withdrawLite(ctx, this.lite, account, amount) : withdraw(ctx, this.pool!, account, amount, this.options);
   }
@@ -334,6 +344,17 @@ function cases(store: Store): void {
     assert.ok(told instanceof CancelledError, String(told));
     assert.equal(await bank.accounts(), 0);
   });
+
+  if (store === "postgres") {
+    on("a client that is lost fails the step alone, and is in the pool no more", async (stent, bank) => {
+      const clients = bank.clients;
+      stent.register("loses", (ctx: Context) => bank.loses(ctx));
+      await stent.startWorker(impatient);
+      await assert.rejects(result(stent, "loses"), /terminat/);
+      await until("it is gone", () => bank.clients < clients);
+      assert.equal(await bank.accounts(), 0);
+    });
+  }
 
   on("transactions of one connection come one after the other", async (stent, bank) => {
     await bank.connect();
