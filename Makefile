@@ -26,7 +26,7 @@ demo: examples ## orders on a SQLite file, and a worker killed with SIGKILL in t
 	$(EXAMPLES)/order_workflow demo examples_c/orders.json
 
 test: ## formatting, lints and all tests; the last line is the count
-	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest pkg-config cmake deb nginx chromium go node prometheus python redis ruby luajit php java mono
+	@scripts/need rust lint cc c++ valgrind sqlite postgres pgbouncer doctest clients pkg-config cmake deb nginx chromium go node prometheus python redis ruby luajit php java mono
 	@scripts/test
 
 check: ## formatting and lints only
@@ -107,7 +107,7 @@ aarch64: ## builds the library for aarch64, tests it under qemu, makes its wheel
 	@scripts/pack/aarch64
 
 cpp: $(BINDINGS_LIB) ## builds and tests the C++ binding; STENT_LIB_DIR names the library's folder, else it is built
-	@scripts/need c++ doctest postgres
+	@scripts/need c++ doctest clients postgres
 	@$(BESIDE_POSTGRES) bindings/cpp/test
 
 go: $(BINDINGS_LIB) ## builds and tests the Go binding, likewise

@@ -45,7 +45,7 @@ export class Batches {
     });
   }
 
-  /** A task has come, of whatever function. Looks when all are here that come with it. */
+  /** A task has come, of whatever function, or goes on where it waited. Looks when all are here that come with it. */
   look(): void {
     if (this.lookSet || this.gatherings.size === 0) return;
     this.lookSet = true;

@@ -4,10 +4,19 @@ import { errorOut } from "./checked";
 import { type Callee, type Reference, referenceOf, type Rest, signalOf, type SignalReference } from "./references";
 import { type HandlerLog, handlerLog, type Log } from "./log";
 import { native } from "./native";
-import { type CallOptions, decode, type Duration, encodeText, type StepOptions, type WaitSignalOptions } from "./options";
+import {
+  type CallOptions,
+  decode,
+  type Duration,
+  encodeText,
+  type StepOptions,
+  type TransactionOptions,
+  type WaitSignalOptions,
+} from "./options";
 import { fromJson } from "./payload";
 import { ContinueAs, Snooze, type DurablePromise, type Read, type Run } from "./run";
 import { parse, parseArgs } from "./schema";
+import { type QueryClient, type QueryPool, type SqliteDatabase, transactionOn } from "./transaction";
 import type { Values } from "./values";
 
 /** What is known of a task beside its arguments. */
@@ -141,6 +150,29 @@ export class Context {
   /** Runs the body here, once: what it comes to is recorded. A crash in between runs it again. */
   step<T>(name: string, body: () => T | Promise<T>, options?: StepOptions): DurablePromise<T> {
     return this.run.step<T>(name, encodeText("step", options, "step"), body);
+  }
+
+  /**
+   * Runs the body in a transaction on the store's own database, once: the transaction has the step's record too, so what the body
+   * does there is done exactly once. It is given the client that a pool of `pg` lends, or the client or SQLite database itself;
+   * it neither commits nor rolls back. What it throws rolls back, and is recorded as the step's failure.
+   */
+  transaction<C extends QueryClient, T>(
+    name: string,
+    pool: QueryPool<C>,
+    body: (client: C) => T | Promise<T>,
+    options?: TransactionOptions,
+  ): DurablePromise<T>;
+  transaction<D extends QueryClient | SqliteDatabase, T>(
+    name: string,
+    database: D,
+    body: (database: D) => T | Promise<T>,
+    options?: TransactionOptions,
+  ): DurablePromise<T>;
+  transaction(name: string, database: object, body: (connection: any) => unknown, options?: TransactionOptions): DurablePromise<any> {
+    const { schema = "stent", ...step } = options ?? {};
+    const run = transactionOn(database, schema);
+    return this.run.transaction(name, encodeText("step", step, "transaction"), run, body);
   }
 
   /** The time of the last thing that this task was told: the same in every run. */

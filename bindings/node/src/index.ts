@@ -47,6 +47,7 @@ export type {
 export { ContinueAs, DurablePromise, Snooze } from "./run";
 export type { StandardSchemaV1 } from "./schema";
 export { type OpenOptions, Stent } from "./stent";
+export type { QueryClient, QueryPool, SqliteDatabase } from "./transaction";
 export { type RunOptions, Worker } from "./worker";
 
 /** Opens a store: a file, ":memory:", or "postgresql://user@host/database". */

@@ -167,6 +167,12 @@ export interface StepOptions {
   key?: string | undefined;
 }
 
+/** Of these the library knows the key; the others are for the connection. */
+export interface TransactionOptions extends StepOptions {
+  /** Where the store is on PostgreSQL, if it is not the schema "stent". */
+  schema?: string | undefined;
+}
+
 export interface SignalOptions {
   /** The same id for the same execution and name counts once. */
   id?: string | undefined;

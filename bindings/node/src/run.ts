@@ -8,6 +8,7 @@ import { type Handle, native } from "./native";
 import { fromJson, toJson } from "./payload";
 import { parse, parseArgs } from "./schema";
 import { inTrace } from "./tracing";
+import type { Transaction } from "./transaction";
 
 /** A result that says: from the start again, with these arguments. */
 export class ContinueAs {
@@ -46,6 +47,7 @@ interface Waiting {
 
 const opOut = new Uint32Array(1);
 const recordedOut = new Int32Array(1);
+const tokenOut: [string | null] = [null];
 
 export class Run implements Hosted {
   readonly aborts = new AbortController();
@@ -68,6 +70,8 @@ export class Run implements Hosted {
     private readonly name: string,
     private readonly schemas: Schemas,
     private readonly body: () => unknown,
+    /** It goes on where it waited, and has a slot again. */
+    private readonly onTurn: () => void = () => {},
   ) {}
 
   start(): void {
@@ -149,6 +153,19 @@ export class Run implements Hosted {
     });
   }
 
+  /** As a step; but its own transaction records it, and the store is asked whether it has. */
+  transaction<T>(name: string, options: string | null, run: Transaction, body: (connection: unknown) => unknown): DurablePromise<T> {
+    const place = `the result of the step '${name}'`;
+    return this.durable<T>((carried) => this.host.values.read(carried, place), () => {
+      this.guard();
+      this.inTurn(native.taskTransactionBegin(this.task, name, options, opOut, tokenOut, errorOut));
+      const [op, token] = [opOut[0], tokenOut[0]];
+      const asked = this.notify(op);
+      if (token !== null) this.runTransaction(op, () => run(token, async (connection) => this.host.values.text(await body(connection), place)));
+      return asked;
+    });
+  }
+
   private notify(op: number): { tag: number; ops: number[] } {
     const tag = this.host.ask(this);
     this.inTurn(native.taskNotify(this.task, op, this.host.poller, tag, errorOut));
@@ -176,16 +193,8 @@ export class Run implements Hosted {
   }
 
   private async runStep<T>(op: number, place: string, body: () => T | Promise<T>): Promise<void> {
-    this.steps++;
     let result: string | null = null;
-    let failure: string | null = null;
-    try {
-      result = this.host.values.text(await body(), place);
-    } catch (thrown) {
-      failure = this.failureText(thrown);
-    }
-    this.steps--;
-    if (this.evicted && this.steps === 0) this.free();
+    const failure = await this.failureOfStep(async () => (result = this.host.values.text(await body(), place)));
     if (this.freed || this.done) return;
     const status = native.taskStepEnd(this.task, op, result, failure, errorOut);
     if (status === STATUS.INVALID) {
@@ -197,10 +206,32 @@ export class Run implements Hosted {
     }
   }
 
+  private async runTransaction(op: number, transaction: () => Promise<void>): Promise<void> {
+    const failure = await this.failureOfStep(transaction);
+    if (this.freed || this.done) return;
+    const status = native.taskTransactionEnd(this.task, op, failure, errorOut);
+    if (status < 0) attempt(() => check(status)); // as above
+  }
+
+  /** Runs what a step does: why it failed, as JSON. */
+  private async failureOfStep(body: () => Promise<unknown>): Promise<string | null> {
+    this.steps++;
+    let failure: string | null = null;
+    try {
+      await body();
+    } catch (thrown) {
+      failure = this.failureText(thrown);
+    }
+    this.steps--;
+    if (this.evicted && this.steps === 0) this.free();
+    return failure;
+  }
+
   answer(tag: number, status: number, json: string): void {
     const waiting = this.waiting.get(tag);
     this.waiting.delete(tag);
     this.turn = true;
+    this.onTurn();
     if (this.end) {
       this.end();
       return;

@@ -486,7 +486,8 @@ export class Stent {
     const handle = native.eventTask(event);
     const worker = this.workers.get(native.taskWorkerId(handle));
     const definition = (worker?.known ?? this.known).get(task.function);
-    const run: Run = new Run(tag, handle, this.host, task.function, definition?.schemas ?? {}, () => {
+    const look = () => worker?.batches.look();
+    const body = (): unknown => {
       if (!definition) {
         throw new NotFoundError({ status: "NOT_FOUND", message: `'${task.function}' is not registered here` });
       }
@@ -497,8 +498,9 @@ export class Stent {
       const context = new Context(run, task.kwargs, this.values, this.log);
       if (!(definition instanceof BatchDefinition)) return definition.handler(context, ...args);
       return worker!.batches.add(definition, new BatchItem(args, context));
-    });
-    worker?.batches.look();
+    };
+    const run: Run = new Run(tag, handle, this.host, task.function, definition?.schemas ?? {}, body, look);
+    look();
     return run;
   }
 }

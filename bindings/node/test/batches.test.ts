@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ApplicationError, batch, type BatchItem, CancelledError, FailedError, InvalidError, open, Snooze, type Stent } from "../src/index";
+import { ApplicationError, batch, type BatchItem, CancelledError, type Context, FailedError, InvalidError, open, Snooze, type Stent } from "../src/index";
 import { milliseconds } from "../src/options";
 import { freshUrl, STORES, until, using } from "./house";
 
@@ -116,6 +116,25 @@ for (const store of STORES) {
       assert.deepEqual(await outcomes(stent, "timed", [1]), [null]);
       assert.deepEqual(await outcomes(stent, "slots", [1, 2, 3, 4]), Array(4).fill(null));
       assert.deepEqual(calls, ["timed 1", "slots 4"]);
+    });
+
+    on("one that waits begins when a workflow that goes on has taken the last slot", async (stent) => {
+      let goOn = () => {};
+      const gate = new Promise<void>((resolve) => (goOn = resolve));
+      stent.register(batch("slots", { wait: "1h" }, (items) => items.map(() => null)));
+      stent.register("workflow", async (ctx: Context) => {
+        await ctx.waitSignal("go");
+        await ctx.step("long", () => gate);
+      });
+      const worker = await stent.startWorker({ maxConcurrency: 2 });
+      const workflow = await stent.dispatch("workflow");
+      await until("it waits", async () => worker.status().coroutines === 1 && worker.status().running === 0);
+      const gathered = await stent.dispatch("slots");
+      await until("it is gathered", () => worker.status().running === 1);
+      await workflow.signal("go");
+      assert.equal(await gathered.result(patient), null);
+      goOn();
+      await workflow.result(patient);
     });
 
     on("one that was cancelled while it waited does not come, and one that runs is told", async (stent) => {

@@ -5,19 +5,9 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { test } from "node:test";
-import { freshUrl, root } from "./house";
+import { freshUrl, install, root } from "./house";
 
 const HERE = path.join(root, "test/ffi-napi");
-
-function install(place: string, ...options: string[]): void {
-  const env = { ...process.env };
-  // The headers that came with this Node, else they are fetched.
-  const prefix = path.dirname(path.dirname(fs.realpathSync(process.execPath)));
-  if (fs.existsSync(path.join(prefix, "include/node/node.h"))) env.npm_config_nodedir ??= prefix;
-  // What has been compiled stays, as long as it is for this Node.
-  const [command, stdio] = [path.join(root, "install-packages"), ["ignore", "ignore", "inherit"] as const];
-  execFileSync(command, [place, ...options], { env, stdio: [...stdio], timeout: 300_000 });
-}
 
 function workflow(place: string, ...scope: string[]): string {
   const library = path.join(process.env.STENT_LIB_DIR ?? path.join(root, "../../target/release"), "libstent.so.0");

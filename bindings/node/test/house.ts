@@ -1,6 +1,6 @@
 // A store, a host and helpers for the tests.
 
-import { spawn, type ChildProcess } from "node:child_process";
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
@@ -32,6 +32,17 @@ export function freshUrl(store: Store): string {
   const server = process.env.STENT_TEST_POSTGRES;
   if (!server) throw new Error("STENT_TEST_POSTGRES is not set; run the tests by scripts/with-postgres");
   return `${server}${server.includes("?") ? "&" : "?"}schema=node_${process.pid}_${++schemas}&min_size=0&max_size=6`;
+}
+
+/** Installs the packages of a folder below, and compiles what they bring, when they are not there for this Node. */
+export function install(place: string, ...options: string[]): void {
+  const env = { ...process.env };
+  // The headers that came with this Node, else they are fetched.
+  const prefix = path.dirname(path.dirname(fs.realpathSync(process.execPath)));
+  if (fs.existsSync(path.join(prefix, "include/node/node.h"))) env.npm_config_nodedir ??= prefix;
+  // What has been compiled stays, as long as it is for this Node.
+  const [command, stdio] = [path.join(root, "install-packages"), ["ignore", "ignore", "inherit"] as const];
+  execFileSync(command, [place, ...options], { env, stdio: [...stdio], timeout: 300_000 });
 }
 
 /** An open store that is closed at the test's end. What fails there is meant to, and not told. */

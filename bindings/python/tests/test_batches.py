@@ -114,6 +114,48 @@ async def test_a_batch_begins_beside_one_that_does_not_end(store: str, on_a_loop
         assert [await asyncio.to_thread(execution.result, PATIENCE) for execution in held] == [0, 1]
 
 
+async def test_a_batch_on_a_loop_begins_when_a_durable_function_that_goes_on_has_taken_the_last_slot(store: str) -> None:
+    go = asyncio.Event()
+
+    @stent.batch(size=9, wait=LONG)
+    async def many(numbers: list[int]) -> list[int]:
+        return numbers
+
+    @stent.durable
+    async def workflow(ctx: stent.Context) -> None:
+        await ctx.wait_signal("go")
+        await ctx.step("long", go.wait)
+
+    async with stent.Executor(store) as executor, executor.worker(many, workflow, max_concurrency=2) as worker:
+        waits = await executor.dispatch(workflow)
+        while (status := await worker.status())["running"] > 0 or status["coroutines"] < 1:
+            await asyncio.sleep(0.001)
+        gathered = await executor.dispatch(many, 7)
+        while (await worker.status())["running"] < 1:
+            await asyncio.sleep(0.001)
+        await waits.signal("go")
+        assert await gathered.result(PATIENCE) == 7
+        go.set()
+        await waits.result(PATIENCE)
+
+
+async def test_what_comes_to_a_worker_that_stops_waits_for_no_others(store: str) -> None:
+    @stent.batch(size=1000, wait=LONG)
+    async def many(numbers: list[int]) -> list[int]:
+        return numbers
+
+    async with stent.Executor(store) as executor:
+        for size in range(1, 11):
+            worker = executor.worker(many, max_concurrency=64)
+            await worker.start()
+            await executor.dispatch_many(many.bind(number) for number in range(60))
+            # Some are gathered, and others on their way to this loop.
+            while (await worker.status())["running"] < size:
+                await asyncio.sleep(0)
+            async with asyncio.timeout(PATIENCE):
+                await worker.stop()
+
+
 @pytest.mark.parametrize("on_a_loop", [True, False])
 async def test_what_the_handler_raises_counts_for_all_and_so_does_a_wrong_answer(store: str, on_a_loop: bool) -> None:
     @stent.batch(size=2, wait=LONG, **ONCE)

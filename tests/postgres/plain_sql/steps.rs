@@ -1,5 +1,6 @@
 //! Steps that a handler's own transaction records: what it does and the record are there together, once.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -19,8 +20,30 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
+/// Whose handlers' panics are the test's own: another attempt may find a step that should not have been recorded.
+struct Shop {
+    house: House,
+    panics: Arc<AtomicUsize>,
+}
+
+impl std::ops::Deref for Shop {
+    type Target = House;
+
+    fn deref(&self) -> &House {
+        &self.house
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.panics.load(SeqCst), 0, "a handler has panicked");
+        }
+    }
+}
+
 /// A store with the function `pay`, which has one step, and waits after it: it runs twice.
-fn house(url: &str, work: Work) -> House {
+fn house(url: &str, work: Work) -> Shop {
     house_of(
         url,
         Box::new(move |task, op, token, client, runtime| {
@@ -33,20 +56,26 @@ fn house(url: &str, work: Work) -> House {
 type Ends = Box<dyn Fn(&Task, Op, &str, &Client, &tokio::runtime::Runtime) -> Result<()> + Send + Sync>;
 
 /// The same, where the work also ends the step.
-fn house_of(url: &str, work: Ends) -> House {
+fn house_of(url: &str, work: Ends) -> Shop {
     let house = House::at(url);
     let place = url.to_owned();
+    let panics = Arc::new(AtomicUsize::new(0));
+    let counts = Arc::clone(&panics);
     house.function("pay", move |task| {
         let begun = task.transaction_begin("charge", None)?;
         if let Some(token) = &begun.token {
             let runtime = runtime();
             let client = runtime.block_on(Client::of(&place));
-            work(task, begun.op, token, &client, &runtime)?;
+            let done = catch_unwind(AssertUnwindSafe(|| work(task, begun.op, token, &client, &runtime)));
+            done.unwrap_or_else(|panicked| {
+                counts.fetch_add(1, SeqCst);
+                resume_unwind(panicked)
+            })?;
         }
         task.sleep(Duration::from_millis(20), None)?;
         task.complete(task.result(begun.op)?)
     });
-    house
+    Shop { house, panics }
 }
 
 fn fresh() -> String {
@@ -282,6 +311,8 @@ fn a_commit_that_comes_between_the_look_and_the_end_is_the_one_that_counts() {
             std::thread::scope(|scope| {
                 let commits = scope.spawn(|| runtime.block_on(client.say("COMMIT")));
                 until_waiting(&place, 1);
+                // As a worker locks, in this order: the commit holds none of these while it waits.
+                others.block_on(holder.say("SELECT FROM stent.tasks FOR UPDATE"));
                 let ends = scope.spawn(|| task.transaction_end(op, Failure::new("Gone", "the connection is lost")));
                 until_waiting(&place, 2);
                 others.block_on(holder.say("COMMIT"));

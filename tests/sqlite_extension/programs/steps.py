@@ -21,8 +21,9 @@ stent.stent_task_transaction_end.argtypes = [TASK, ctypes.c_uint32, TEXT, PLACE]
 stent.stent_free.argtypes = [PLACE]
 stent.stent_error_message.restype = TEXT
 stent.stent_error_message.argtypes = [PLACE]
-# What each function does with its token, and how often it has got one.
-works, tokens = {}, {}
+# What each function does with its token, and how often it has got one. What is raised in one is none of its task's
+# failures: another attempt may find a step that should not have been recorded.
+works, tokens, raised = {}, {}, []
 
 
 def connect():
@@ -59,6 +60,9 @@ def handler(name):
             db = connect()
             try:
                 works[name](db, ctypes.string_at(token.value).decode(), task)
+            except Exception as why:
+                raised.append((name, why))
+                raise
             finally:
                 db.close()
                 stent.stent_free(token)
@@ -222,5 +226,6 @@ for name, ends, added in [
     assert host.execute("SELECT count(*) FROM money").fetchone() == (before + added,), name
     assert tokens[name] == (2 if name == "loses" else 1), (name, tokens)
 host.close()
+assert not raised, raised
 call("stent_shutdown", ctypes.c_int64(60_000))
 print("good")

@@ -194,6 +194,7 @@ public:
 
     operator char **() { return &text_; }
 
+    bool empty() const { return text_ == nullptr; }
     std::string string() const { return text_ ? text_ : "null"; }
     json value() const { return json::raw(string()); }
 

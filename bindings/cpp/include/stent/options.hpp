@@ -179,6 +179,35 @@ struct step_options : detail::options<step_options> {
     STENT_OPTION(step_options, key, std::string)
 };
 
+// How a step runs in a transaction of the handler's own; the library knows none of it but the key.
+class transaction_options {
+public:
+    transaction_options &key(const std::string &value) { return step_.key(value), *this; }
+
+    // Where the store is on PostgreSQL, if it is not the schema "stent".
+    transaction_options &schema(const std::string &value) { return schema_ = value, *this; }
+
+    // The database is the store's SQLite file, and the connection has the extension.
+    transaction_options &sqlite() { return sqlite_ = true, *this; }
+
+private:
+    friend class task;
+
+    // The write lock from the beginning: who takes it later may be refused it.
+    std::string begin() const { return sqlite_ ? "BEGIN IMMEDIATE" : "BEGIN"; }
+
+    std::string record() const {
+        if (sqlite_) return "SELECT stent_record_step(?1, ?2)";
+        std::string quoted;
+        for (const char each : schema_) quoted += each == '"' ? "\"\"" : std::string(1, each);
+        return "SELECT \"" + quoted + "\".record_step($1, $2)";
+    }
+
+    step_options step_;
+    std::string schema_ = "stent";
+    bool sqlite_ = false;
+};
+
 struct signal_options : detail::options<signal_options> {
     STENT_OPTION(signal_options, id, std::string)
 };

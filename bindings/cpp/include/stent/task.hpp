@@ -181,6 +181,35 @@ public:
         }
     }
 
+    // Runs `body` in a transaction on the store's own database, once: the transaction has the step's record too, so what the
+    // body does there is done exactly once. It neither commits nor rolls back. `run(sql, parameters)` runs a statement on the
+    // program's connection, by whatever driver, and throws where it fails; its parameters are a std::vector<std::string>, which
+    // is empty for BEGIN and its like, and what it answers is dropped.
+    //
+    // What is thrown, by the body, the record or the commit, rolls back, and is recorded as the step's failure, whatever its type: it
+    // is thrown as stent::failed, in this and every later run. So that a commit which may have come through, as the
+    // connection was lost, is known: where the store has the record, the step has its result.
+    template <class Run, class Body>
+    auto transaction(const std::string &name, const Run &run, const Body &body, const transaction_options &options = {})
+        -> decltype(body()) {
+        using R = decltype(body());
+        static_assert(std::is_void_v<R> || detail::has_encode<R>::value,
+                      "stent: the result of the step can't be written as JSON: specialize stent::codec for its type");
+        std::uint32_t number = 0;
+        detail::owned_text token;
+        ask([&](stent_error **why) {
+            return stent_task_transaction_begin(handle_, name.c_str(), options.step_.text().c_str(), &number, token, why);
+        });
+        if (!token.empty()) {
+            const std::optional<failure> failed = in_transaction(run, body, token.string(), options);
+            const std::string told = failed ? failed->text() : "";
+            ask([&](stent_error **why) {
+                return stent_task_transaction_end(handle_, number, failed ? told.c_str() : nullptr, why);
+            });
+        }
+        return ended(op<R>{number});
+    }
+
     // Starts a call without waiting. What is started is committed together, at the next wait.
     template <class R = json>
     op<R> spawn(const std::string &function, const arguments &args = {}, const call_options &options = {}) {
@@ -354,6 +383,38 @@ private:
 
     void end_step(std::uint32_t number, const char *result, const char *failure) {
         ask([&](stent_error **why) { return stent_task_step_end(handle_, number, result, failure, why); });
+    }
+
+    // Begins, runs the body, records its result and commits; rolls back whatever goes wrong, and says what it was.
+    template <class Run, class Body>
+    static std::optional<failure> in_transaction(const Run &run, const Body &body, const std::string &token,
+                                                 const transaction_options &options) {
+        const std::vector<std::string> none;
+        const auto roll_back = [&] {
+            // Fails where the transaction is over already, and with the connection: nothing is left to be undone then.
+            try {
+                run("ROLLBACK", none);
+            } catch (const std::exception &) {
+            }
+        };
+        bool is_begun = false;
+        try {
+            run(options.begin(), none);
+            is_begun = true;
+            std::string result = "null";
+            if constexpr (std::is_void_v<decltype(body())>) body();
+            else result = json(body()).text();
+            run(options.record(), std::vector<std::string>{token, result});
+            run("COMMIT", none);
+            return std::nullopt;
+        } catch (const detail::unwinding &) {
+            roll_back();
+            throw;
+        } catch (...) {
+            failure why = detail::failure_of_exception();
+            if (is_begun) roll_back();
+            return why;
+        }
     }
 
     [[noreturn]] void step_failed(std::uint32_t number) {

@@ -30,10 +30,19 @@ class DurableRun:
     left to do, and again when something has arrived.
     """
 
-    def __init__(self, poller: Poller, pool: concurrent.futures.Executor, tag: int, task: Any, told: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        poller: Poller,
+        pool: concurrent.futures.Executor,
+        tag: int,
+        task: Any,
+        told: dict[str, Any],
+        goes_on: Callable[[], None],
+    ) -> None:
         self.task = task
         self.info = cast(TaskInfo, told)
         self.over = False
+        self._goes_on = goes_on
         self.loop = DurableLoop(self)  # type: ignore[abstract]  # what it refuses is set on the class
         self._poller = poller
         self._pool = pool
@@ -146,6 +155,7 @@ class DurableRun:
 
         def told(outcome: Any) -> None:
             self._tags.discard(tag)
+            self._goes_on()
             then(outcome)
             self._turn()
 

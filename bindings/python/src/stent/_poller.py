@@ -34,6 +34,8 @@ class Host(Protocol):
 
     def begin(self, tag: int, task: Any, told: dict[str, Any]) -> None: ...
 
+    def drains(self) -> None: ...
+
 
 class Poller:
     def __init__(self) -> None:
@@ -148,7 +150,11 @@ class Poller:
             run.drop()
 
     def _worker(self, event: Any) -> None:
-        """Nobody asks: who wants to know a worker's state waits for it by a submission."""
+        """Who wants to know another state of a worker waits for it by a submission."""
+        told = _json.loads(text_of(lib.stent_event_json(event)))
+        host = self.hosts.get(told["worker_id"])
+        if host is not None and told["state"] == "draining":
+            host.drains()
 
     def _line(self, event: Any) -> None:
         """Log lines go to a log handler, which all pollers of the process share; see log_to."""

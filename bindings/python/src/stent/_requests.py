@@ -129,6 +129,8 @@ class WorkerStatus(TypedDict):
     queues: list[str]
     tags: list[str]
     functions: list[str]
+    coroutines: int
+    "Durable functions that wait in memory, on an event loop."
     trouble: str | None
     "Why its last call to the store failed, or what else is wrong, while that is so."
 

@@ -48,6 +48,7 @@ class Worker:
         self._slots = options.get("max_concurrency") or MAX_CONCURRENCY
         self._gatherings: dict[str, Gathering] = {}
         self._looks = False
+        self._drains = False
         self._pool = concurrent.futures.ThreadPoolExecutor(self._slots, thread_name_prefix="stent")
 
     @property
@@ -75,13 +76,13 @@ class Worker:
         is stopped.
         """
         call(lib.stent_worker_drain, self._started())
-        self._begin_gathered()
+        self.drains()
 
     async def stop(self, timeout: float | None = None) -> None:
         """Drains it and waits until it has stopped. What runs longer than `timeout` is given up: another worker may
         take it at once, no attempt is charged, and `TimeoutError` is raised.
         """
-        self._begin_gathered()
+        self.drains()
         await self._submit("stop_worker", {"timeout": timeout})
         self._pool.shutdown(wait=False)
         self._poller.hosts.pop(self.worker_id, None)
@@ -109,7 +110,7 @@ class Worker:
         if isinstance(handler, Batch):
             return self._gathering(handler).add(tag, task, args, kwargs)
         if isinstance(handler, Durable):
-            DurableRun(self._poller, self._pool, tag, task, told).begin(handler, args, kwargs)
+            DurableRun(self._poller, self._pool, tag, task, told, self._goes_on).begin(handler, args, kwargs)
             return
         try:
             ActivityRun(self._poller, tag, task, told).begin(handler, self._pool, args, kwargs)
@@ -122,6 +123,16 @@ class Worker:
             found = self._gatherings[handler.name] = Gathering(self._poller, handler, self._slots, self._pool)
         return found
 
+    def drains(self) -> None:
+        """Nothing waits for others any more, nor do those that are on their way yet."""
+        self._drains = True
+        self._begin_gathered()
+
+    def _goes_on(self) -> None:
+        """A durable function that has waited in memory has a slot again."""
+        if self._gatherings:
+            self._look_later()
+
     def _look_later(self) -> None:
         """When all are here that come in this turn of the loop."""
         if not self._looks and any(isinstance(handler, Batch) for handler in self._handlers.values()):
@@ -131,8 +142,7 @@ class Worker:
     def _look(self) -> None:
         self._looks = False
         if any(gathering.waiting for gathering in self._gatherings.values()):
-            text = ask(lib.stent_worker_status, self._started())
-            if _json.loads(text)["running"] >= self._slots:
+            if self._drains or _json.loads(ask(lib.stent_worker_status, self._started()))["running"] >= self._slots:
                 self._begin_gathered()
 
     def _begin_gathered(self) -> None:

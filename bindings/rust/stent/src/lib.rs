@@ -32,6 +32,7 @@ mod task;
 pub mod testing;
 #[cfg(feature = "opentelemetry")]
 mod tracing;
+mod transaction;
 mod values;
 mod worker;
 
@@ -58,6 +59,7 @@ pub use service::StopSignals;
 pub use signal::Signal;
 pub use store::Store;
 pub use task::Task;
+pub use transaction::{Connection, TransactionOptions};
 pub use values::{Bytes, Span, Strings};
 pub use worker::Worker;
 
