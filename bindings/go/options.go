@@ -62,12 +62,18 @@ type DispatchOptions struct {
 	Queue          string        `stent:"queue"`
 	Tags           []string      `stent:"tags"`
 	Priority       int           `stent:"priority"`
+	// How long a task waits to make up for one step of priority.
+	PriorityAgeing time.Duration `stent:"priority_ageing"`
 	RetryPolicy    *RetryPolicy  `stent:"retry_policy"`
 	Timeout        time.Duration `stent:"timeout"`
 	Cached         *bool         `stent:"cached"`
 	CacheTTL       time.Duration `stent:"cache_ttl"`
 	// No more of the calls with this key run at once than the function's MaxConcurrentPerKey.
 	ConcurrencyKey string `stent:"concurrency_key"`
+	// Whose task it is: what waits in a queue is shared out among the keys. A call without one has its parent's.
+	FairnessKey string `stent:"fairness_key"`
+	// How much its key gets: twice as many tasks with 2 as with 1; 0 is as 1.
+	FairnessWeight float64 `stent:"fairness_weight"`
 }
 
 // DispatchRequest is one of many dispatches.
@@ -87,12 +93,18 @@ type CallOptions struct {
 	Queue          string         `stent:"queue"`
 	Tags           []string       `stent:"tags"`
 	Priority       int            `stent:"priority"`
+	// How long a task waits to make up for one step of priority.
+	PriorityAgeing time.Duration `stent:"priority_ageing"`
 	RetryPolicy    *RetryPolicy   `stent:"retry_policy"`
 	Timeout        time.Duration  `stent:"timeout"`
 	Cached         *bool          `stent:"cached"`
 	CacheTTL       time.Duration  `stent:"cache_ttl"`
 	// No more of the calls with this key run at once than the function's MaxConcurrentPerKey.
 	ConcurrencyKey string `stent:"concurrency_key"`
+	// Whose task it is: what waits in a queue is shared out among the keys. A call without one has its parent's.
+	FairnessKey string `stent:"fairness_key"`
+	// How much its key gets: twice as many tasks with 2 as with 1; 0 is as 1.
+	FairnessWeight float64 `stent:"fairness_weight"`
 }
 
 // FunctionOptions is what a worker declares of a function, for all who call it.
@@ -100,6 +112,8 @@ type FunctionOptions struct {
 	Queue         string        `stent:"queue"`
 	Tags          []string      `stent:"tags"`
 	Priority      int           `stent:"priority"`
+	// How long a task waits to make up for one step of priority.
+	PriorityAgeing time.Duration `stent:"priority_ageing"`
 	RetryPolicy   *RetryPolicy  `stent:"retry_policy"`
 	Timeout       time.Duration `stent:"timeout"`
 	Version       string        `stent:"version"`

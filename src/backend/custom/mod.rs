@@ -24,7 +24,8 @@ use crate::backend::*;
 use crate::codec;
 use crate::codec::engine::EngineRequest;
 use crate::codec::operations::{ENGINE, PROTOCOL};
-use crate::model::{CustomOptions, DeadLetter, Error, Execution, ExecutionState, Id, Payload, Result, Status};
+use crate::model::{CustomOptions, DeadLetter, Error, Execution, ExecutionState, Id, Payload, Result, Status,
+    TaskOptions};
 
 /// Hints kept for a slow listener. One that lags further loses some and has to query the store.
 const NOTICES_MAX: usize = 1024;
@@ -203,16 +204,21 @@ impl Backend for Custom {
     }
 
     async fn dispatch(&self, executions: Vec<NewExecution>) -> Result<Vec<Id>> {
-        if let Some(new) = executions.iter().find(|new| new.options.unique_key.is_some()) {
-            return Err(Error::new(
-                Status::Unsupported,
-                format!(
-                    "dispatch '{}': a custom store has no unique keys; leave out unique_key, or use SQLite or PostgreSQL \
-                     (nothing was started)",
+        for new in &executions {
+            let TaskOptions { priority_ageing, fairness_key, .. } = &new.options.task;
+            let kept = [
+                ("unique_key", new.options.unique_key.is_some(), "unique keys"),
+                ("priority_ageing", priority_ageing.is_some(), "priorities that age"),
+                ("fairness_key", fairness_key.is_some(), "shares for keys"),
+            ];
+            if let Some((key, _, what)) = kept.into_iter().find(|(_, given, _)| *given) {
+                let told = format!(
+                    "dispatch '{}': a custom store has no {what}; leave out {key}, or use SQLite or PostgreSQL (nothing was \
+                     started)",
                     new.function
-                ),
-            )
-            .with("key", "unique_key"));
+                );
+                return Err(Error::new(Status::Unsupported, told).with("key", key));
+            }
         }
         let count = executions.len();
         either!(self, fallback => fallback.dispatch(executions).await, {
@@ -227,6 +233,7 @@ impl Backend for Custom {
         for Function { name, options } in &worker.functions {
             let kept = [
                 ("max_concurrent_per_key", options.max_concurrent_per_key.is_some(), "slots for keys"),
+                ("priority_ageing", options.priority_ageing.is_some(), "priorities that age"),
                 ("rate", options.rate.is_some(), "rates"),
                 ("rate_per_key", options.rate_per_key.is_some(), "rates of keys"),
             ];

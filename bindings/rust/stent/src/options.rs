@@ -108,6 +108,8 @@ options! {
         tags: Strings,
         /// Higher is claimed first.
         priority: i64,
+        /// How long a task waits to make up for one step of priority.
+        priority_ageing: Span,
         /// How failures are tried again.
         retry_policy: RetryPolicy,
         /// Of one attempt, from its start.
@@ -118,6 +120,10 @@ options! {
         cache_ttl: Span,
         /// No more of the calls with this key run at once than the function's `max_concurrent_per_key`.
         concurrency_key: String,
+        /// Whose task it is: what waits in a queue is shared out among the keys. A call without one has its parent's.
+        fairness_key: String,
+        /// How much its key gets: twice as many tasks with 2 as with 1.
+        fairness_weight: f64,
     }
 }
 
@@ -140,6 +146,8 @@ options! {
         tags: Strings,
         /// Higher is claimed first.
         priority: i64,
+        /// How long a task waits to make up for one step of priority.
+        priority_ageing: Span,
         /// How failures are tried again.
         retry_policy: RetryPolicy,
         /// Of one attempt, from its start.
@@ -150,6 +158,10 @@ options! {
         cache_ttl: Span,
         /// No more of the calls with this key run at once than the function's `max_concurrent_per_key`.
         concurrency_key: String,
+        /// Whose task it is: what waits in a queue is shared out among the keys. A call without one has its parent's.
+        fairness_key: String,
+        /// How much its key gets: twice as many tasks with 2 as with 1.
+        fairness_weight: f64,
     }
 }
 
@@ -162,6 +174,8 @@ options! {
         tags: Strings,
         /// Higher is claimed first.
         priority: i64,
+        /// How long a task waits to make up for one step of priority.
+        priority_ageing: Span,
         /// How failures are tried again.
         retry_policy: RetryPolicy,
         /// Of one attempt, from its start.
