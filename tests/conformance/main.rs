@@ -119,6 +119,8 @@ mod starts;
 mod ticks;
 #[path = "../../src/check/cases/times.rs"]
 mod times;
+#[path = "../../src/check/cases/fairness.rs"]
+mod fairness;
 #[path = "../../src/check/cases/unique.rs"]
 mod unique;
 #[path = "../../src/check/cases/waits.rs"]

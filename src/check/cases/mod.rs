@@ -54,6 +54,7 @@ files! {
     slots: Engine,
     snoozes: Engine,
     times: Engine,
+    fairness: Engine,
     unique: Engine,
     waits: Engine,
 }

@@ -7,21 +7,30 @@ ALTER TABLE tasks ADD COLUMN asked_priority bigint, ADD COLUMN made_at timestamp
 -- Whose it is; empty: of those without a key, in a queue that is shared out. And shared_at: its place in its lane's own time, from
 -- when it was ready for the first time.
 ALTER TABLE tasks ADD COLUMN fairness_key text, ADD COLUMN fairness_weight double precision, ADD COLUMN shared_at timestamptz;
--- the first of a lane; and the last of a key there. What is tried again has an old place, which says nothing of the lane's time.
+-- The first that waits in a lane, the last that runs of it, and the last of a key. What is tried again has an old place, which says
+-- nothing of the lane's time.
 CREATE INDEX tasks_shared ON tasks (lane, priority, shared_at)
     WHERE lane IS NOT NULL AND shared_at IS NOT NULL AND started_at IS NULL AND first_started_at IS NULL;
-CREATE INDEX tasks_shared_keys ON tasks (lane, priority, fairness_key, shared_at)
-    WHERE lane IS NOT NULL AND shared_at IS NOT NULL AND started_at IS NULL AND first_started_at IS NULL;
+CREATE INDEX tasks_shared_running ON tasks (route, priority, shared_at) WHERE shared_at IS NOT NULL AND state = 'running';
+CREATE INDEX tasks_shared_keys ON tasks (route, priority, fairness_key, shared_at)
+    WHERE shared_at IS NOT NULL AND state IN ('pending', 'running');
 
 -- For the functions below: temporary tables come last, so that none stands for one of the store's.
 SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
 
--- The lane's own time: that of the first that waits there; where nobody does, that of the queue's other lanes, so that a
--- function's first task is not behind another's backlog; else the clock's. What keys have had before is forgotten then.
+-- The lane's own time: that of the first that waits there, or of what runs, if that was ahead of it. Where nobody waits, that of
+-- the queue's other lanes, so that a function's first task is not behind another's backlog; else the clock's: what keys have had
+-- before is forgotten then.
 CREATE FUNCTION lane_time(of_lane bigint, of_priority bigint) RETURNS timestamptz LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     first timestamptz;
+    running timestamptz;
 BEGIN
+    SELECT t.shared_at INTO running
+    FROM tasks AS t
+    WHERE t.route = of_lane AND t.priority = of_priority AND t.shared_at IS NOT NULL AND t.state = 'running'
+    ORDER BY t.shared_at DESC
+    LIMIT 1;
     SELECT t.shared_at INTO first
     FROM tasks AS t
     WHERE t.lane = of_lane AND t.priority = of_priority AND t.lane IS NOT NULL AND t.shared_at IS NOT NULL
@@ -42,7 +51,7 @@ BEGIN
         ) AS f
         WHERE own.id = of_lane;
     END IF;
-    RETURN coalesce(first, clock_timestamp());
+    RETURN greatest(running, coalesce(first, clock_timestamp()));
 END
 $$;
 
@@ -55,7 +64,7 @@ DECLARE
     here text := current_schema();
     ids uuid[];
     one record;
-    before record;
+    before text;
     next timestamptz;
 BEGIN
     IF TG_RELID <> 'tasks'::regclass THEN
@@ -94,16 +103,17 @@ BEGIN
     END LOOP;
     FOR one IN
         SELECT
-            t.id, t.lane, t.priority, t.fairness_key, round(10000 / coalesce(t.fairness_weight, 1)) AS cost
+            t.id, t.lane, t.priority, t.fairness_key, t.lane || '/' || t.priority || '/' || t.fairness_key AS line,
+            round(10000 / coalesce(t.fairness_weight, 1)) AS cost
         FROM tasks AS t
         WHERE t.id = ANY(ids)
         ORDER BY t.lane, t.priority, t.fairness_key, coalesce(t.made_at, t.created_at), t.id
     LOOP
-        IF (one.lane, one.priority, one.fairness_key) IS DISTINCT FROM (before.lane, before.priority, before.fairness_key) THEN
+        IF before IS DISTINCT FROM one.line THEN
             SELECT t.shared_at + round(10000 / coalesce(t.fairness_weight, 1)) * interval '1 microsecond' INTO next
             FROM tasks AS t
-            WHERE t.lane = one.lane AND t.priority = one.priority AND t.fairness_key = one.fairness_key
-                AND t.lane IS NOT NULL AND t.shared_at IS NOT NULL AND t.started_at IS NULL AND t.first_started_at IS NULL
+            WHERE t.route = one.lane AND t.priority = one.priority AND t.fairness_key = one.fairness_key
+                AND t.shared_at IS NOT NULL AND t.state IN ('pending', 'running')
             ORDER BY t.shared_at DESC
             LIMIT 1;
             next := greatest(next, lane_time(one.lane, one.priority));
@@ -114,7 +124,7 @@ BEGIN
             made_at = coalesce(t.made_at, t.created_at)
         WHERE t.id = one.id;
         next := next + one.cost * interval '1 microsecond';
-        before := one;
+        before := one.line;
     END LOOP;
     RETURN NULL;
 END

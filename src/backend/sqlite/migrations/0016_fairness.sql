@@ -11,15 +11,17 @@ ALTER TABLE tasks ADD COLUMN head_start INTEGER;
 ALTER TABLE tasks ADD COLUMN fairness_key TEXT;
 ALTER TABLE tasks ADD COLUMN fairness_weight REAL;
 ALTER TABLE tasks ADD COLUMN shared_at INTEGER;
--- the first of a lane; and the last of a key there. What is tried again has an old place, which says nothing of the lane's time.
+-- The first that waits in a lane, the last that runs of it, and the last of a key. What is tried again has an old place, which says
+-- nothing of the lane's time.
 CREATE INDEX tasks_shared ON tasks (lane, priority, shared_at)
     WHERE lane IS NOT NULL AND shared_at IS NOT NULL AND started_at IS NULL AND first_started_at IS NULL;
-CREATE INDEX tasks_shared_keys ON tasks (lane, priority, fairness_key, shared_at)
-    WHERE lane IS NOT NULL AND shared_at IS NOT NULL AND started_at IS NULL AND first_started_at IS NULL;
+CREATE INDEX tasks_shared_running ON tasks (route, priority, shared_at) WHERE shared_at IS NOT NULL AND state = 'running';
+CREATE INDEX tasks_shared_keys ON tasks (route, priority, fairness_key, shared_at)
+    WHERE shared_at IS NOT NULL AND state IN ('pending', 'running');
 
 -- What is inserted here calls its trigger, and is kept nowhere: the task gets its place. The lane's own time is that of the first
--- that waits there; where nobody does, that of the queue's other lanes, so that a function's first task is not behind another's
--- backlog; else the clock's. What keys have had before is forgotten then.
+-- that waits there, or of what runs, if that was ahead of it. Where nobody waits, that of the queue's other lanes, so that a
+-- function's first task is not behind another's backlog; else the clock's: what keys have had before is forgotten then.
 CREATE VIEW tasks_to_share AS
 SELECT NULL AS id, NULL AS lane, NULL AS priority, NULL AS fairness_key, NULL AS made_at WHERE false;
 
@@ -50,10 +52,16 @@ BEGIN
             max(NEW.made_at, CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER))
         ),
         ifnull((
+            SELECT t.shared_at FROM tasks AS t INDEXED BY tasks_shared_running
+            WHERE t.route = NEW.lane AND t.priority = NEW.priority AND t.shared_at IS NOT NULL AND t.state = 'running'
+            ORDER BY t.shared_at DESC
+            LIMIT 1
+        ), 0),
+        ifnull((
             SELECT t.shared_at + CAST(round(10000 / ifnull(t.fairness_weight, 1)) AS INTEGER)
             FROM tasks AS t INDEXED BY tasks_shared_keys
-            WHERE t.lane = NEW.lane AND t.priority = NEW.priority AND t.fairness_key = NEW.fairness_key
-                AND t.shared_at IS NOT NULL AND t.started_at IS NULL AND t.first_started_at IS NULL
+            WHERE t.route = NEW.lane AND t.priority = NEW.priority AND t.fairness_key = NEW.fairness_key
+                AND t.shared_at IS NOT NULL AND t.state IN ('pending', 'running')
             ORDER BY t.shared_at DESC
             LIMIT 1
         ), 0)
