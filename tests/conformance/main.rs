@@ -60,6 +60,8 @@ mod crashes;
 mod crowds;
 #[path = "../../src/check/cases/ends.rs"]
 mod ends;
+#[path = "../../src/check/cases/fairness.rs"]
+mod fairness;
 #[path = "../../src/check/cases/fences.rs"]
 mod fences;
 #[path = "../../src/check/cases/forks.rs"]
@@ -119,8 +121,6 @@ mod starts;
 mod ticks;
 #[path = "../../src/check/cases/times.rs"]
 mod times;
-#[path = "../../src/check/cases/fairness.rs"]
-mod fairness;
 #[path = "../../src/check/cases/unique.rs"]
 mod unique;
 #[path = "../../src/check/cases/waits.rs"]

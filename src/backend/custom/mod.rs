@@ -24,8 +24,9 @@ use crate::backend::*;
 use crate::codec;
 use crate::codec::engine::EngineRequest;
 use crate::codec::operations::{ENGINE, PROTOCOL};
-use crate::model::{CustomOptions, DeadLetter, Error, Execution, ExecutionState, Id, Payload, Result, Status,
-    TaskOptions};
+use crate::model::{
+    CustomOptions, DeadLetter, Error, Execution, ExecutionState, Id, Payload, Result, Status, TaskOptions,
+};
 
 /// Hints kept for a slow listener. One that lags further loses some and has to query the store.
 const NOTICES_MAX: usize = 1024;

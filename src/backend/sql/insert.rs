@@ -1,11 +1,11 @@
 //! Inserts tasks. Options that the call leaves out are the function's, and each task gets its route.
 
 use super::catalog::stored;
-use super::{fairness, idempotency};
 use super::routes::route_of;
 use super::rows::{args_column, kwargs_column};
 use super::statements::TASKS_INSERT_MANY;
 use super::tx::Tx;
+use super::{fairness, idempotency};
 use crate::backend::decide::{self, Asked, Reservation, Resolved};
 use crate::codec;
 use crate::model::{Failure, Id, Op, Payload, Result, TaskKind, TaskState, Timestamp};

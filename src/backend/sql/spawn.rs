@@ -2,11 +2,11 @@
 //! values.
 
 use super::ends;
-use super::{fairness, idempotency};
 use super::insert::{self, NewTask};
 use super::statements::{COUNTER_ADD, EXECUTION_PROGRESS_APPEND, STATE_SET_MANY};
 use super::tx::Tx;
 use super::waits::WaitBook;
+use super::{fairness, idempotency};
 use super::{signals, snapshot};
 use crate::backend::decide::{self, Asked, End, Ended, Ending, Reservation, Resolved};
 use crate::backend::{Cancel, Commands, Held, Spawn, SpawnKind};

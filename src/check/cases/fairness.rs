@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stent::backend::{Claimed, Fenced};
-use stent::model::{
-    CallOptions, DispatchOptions, FunctionOptions, Id, Status, Task, TaskOptions, TaskState, WaitMode,
-};
+use stent::model::{CallOptions, DispatchOptions, FunctionOptions, Id, Status, Task, TaskOptions, TaskState, WaitMode};
 
 use super::house::*;
 use super::records::now;

@@ -48,8 +48,8 @@ const FAIRNESS_KEY: Field = optional(
 const FAIRNESS_WEIGHT: Field = optional(
     "fairness_weight",
     Kind::Number,
-    "1.0",
-    "How much its fairness_key gets: twice as many tasks with 2 as with 1. From 0.01 to 100.",
+    "null",
+    "How much its fairness_key gets: twice as many tasks with 2 as with 1, which is what null means. From 0.01 to 100.",
 );
 const KWARGS: Field = optional("kwargs", Kind::Object, "null", "Named arguments.");
 const DELAY: Field = optional("delay", Kind::Duration, "null", "It is not started before this has passed.");

@@ -12,10 +12,6 @@ pub const AGEING_MAX: Duration = Duration::from_secs(365 * 86_400);
 pub const WEIGHT_MIN: f64 = 0.01;
 pub const WEIGHT_MAX: f64 = 100.0;
 
-/// How far one task of weight 1 puts the next one of its key off, in microseconds of the time by which a queue is shared out.
-/// Little, so that a queue's tasks stay near their age beside other queues'; and enough for the highest weight to be exact.
-pub const FAIRNESS_COST: i64 = 10_000;
-
 pub(super) fn check_ageing(ageing: Option<Duration>) -> Result<()> {
     match ageing {
         Some(ageing) if !(AGEING_MIN..=AGEING_MAX).contains(&ageing) => Err(Error::invalid(format!(

@@ -17,7 +17,7 @@ pub use calls::{
     StepOptions, WaitSignalOptions,
 };
 pub use custom::{CheckOptions, CustomOptions};
-pub use fairness::{AGEING_MAX, AGEING_MIN, FAIRNESS_COST, WEIGHT_MAX, WEIGHT_MIN};
+pub use fairness::{AGEING_MAX, AGEING_MIN, WEIGHT_MAX, WEIGHT_MIN};
 pub use keys::{Existing, KeyReuse, UNIQUE_KEPT};
 pub use sqlite::{FileMode, SqliteOptions, Synchronous};
 pub use worker::WorkerOptions;

@@ -92,6 +92,17 @@ BEGIN
 END
 $$;
 
+CREATE OR REPLACE FUNCTION sql_between(what text, key text, value text, low float8, high float8) RETURNS float8
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    -- a number in JSON begins with its sign or a digit
+    IF value !~ '^[-0-9]' OR (sql_number(value) BETWEEN low AND high) IS NOT TRUE THEN
+        PERFORM sql_refuse('22023', what || key || ' is ' || left(value, 60), key, 'It must be a number from ' || low || ' to ' || high || '.');
+    END IF;
+    RETURN sql_number(value);
+END
+$$;
+
 CREATE OR REPLACE FUNCTION sql_boolean(what text, key text, value text) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
