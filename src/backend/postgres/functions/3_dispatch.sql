@@ -348,7 +348,9 @@ BEGIN
     share_key := sql_share_key(to_queue, sql_stored(share_key));
     ageing := coalesce(ageing, declared.priority_ageing);
     -- by no more than thirty years
-    head_start := greatest(least(coalesce(urgency, declared.priority, 0)::numeric * ageing, 1e15), -1e15);
+    head_start := CASE
+        WHEN ageing IS NOT NULL THEN greatest(least(coalesce(urgency, declared.priority, 0)::numeric * ageing, 1e15), -1e15)
+    END;
     IF keep OR idempotency_key IS NOT NULL OR declared.idempotent THEN
         hash := sql_hash(args, kwargs);
     END IF;
