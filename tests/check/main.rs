@@ -35,7 +35,7 @@ fn sound(report: &Report) {
 
 /// Slots and rates of keys, and unique keys, are the library's own stores' alone.
 fn is_no_custom_stores(case: &str) -> bool {
-    ["slots/", "slot_limits/", "rates/", "unique/", "fairness/"].iter().any(|room| case.starts_with(room))
+    ["slots/", "slot_limits/", "rates/", "unique/", "fairness/", "ageing/"].iter().any(|room| case.starts_with(room))
 }
 
 fn passes_whole(report: &Report) {

@@ -38,6 +38,8 @@ macro_rules! cases {
     };
 }
 
+#[path = "../../src/check/cases/ageing.rs"]
+mod ageing;
 #[path = "../common/around.rs"]
 mod around;
 #[path = "../../src/check/cases/arrivals.rs"]

@@ -24,6 +24,7 @@ files! {
     records: Protocol,
     claiming: Protocol,
     keeping: Protocol,
+    ageing: Engine,
     arrivals: Engine,
     atomic: Engine,
     cancels: Engine,
@@ -33,6 +34,7 @@ files! {
     crashes: Engine,
     crowds: Engine,
     ends: Engine,
+    fairness: Engine,
     fences: Engine,
     forks: Engine,
     keys: Engine,
@@ -54,7 +56,6 @@ files! {
     slots: Engine,
     snoozes: Engine,
     times: Engine,
-    fairness: Engine,
     unique: Engine,
     waits: Engine,
 }

@@ -300,3 +300,18 @@ BEGIN
     RETURN '{' || array_to_string(forms, ',') || '}';
 END
 $$;
+
+-- Whose a task is: a queue is shared out from its first task with a key on, which a route of no function says; and then those
+-- without one have the empty key.
+CREATE OR REPLACE FUNCTION sql_share_key(to_queue text, given text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    IF given IS NOT NULL THEN
+        PERFORM sql_route(to_queue, '', NULL);
+        RETURN given;
+    END IF;
+    RETURN (
+        SELECT '' FROM routes AS r
+        WHERE r.function = '' AND coalesce(r.queue, '') = coalesce(to_queue, '') AND coalesce(r.tags, '') = ''
+    );
+END
+$$;

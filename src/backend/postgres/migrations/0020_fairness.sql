@@ -3,10 +3,14 @@ ALTER TABLE functions ADD COLUMN priority_ageing bigint;
 -- What is ready, or waits for a slot, is ordered by priority and created_at. A task whose place is another than its own priority
 -- and age would give it has these here: asked_priority, made_at. One whose priority ages competes with those of priority 0, by
 -- its age and a head start, in microseconds.
-ALTER TABLE tasks ADD COLUMN asked_priority bigint, ADD COLUMN made_at timestamptz, ADD COLUMN head_start bigint;
+ALTER TABLE tasks ADD COLUMN asked_priority bigint;
+ALTER TABLE tasks ADD COLUMN made_at timestamptz;
+ALTER TABLE tasks ADD COLUMN head_start bigint;
 -- Whose it is; empty: of those without a key, in a queue that is shared out. And shared_at: its place in its lane's own time, from
 -- when it was ready for the first time.
-ALTER TABLE tasks ADD COLUMN fairness_key text, ADD COLUMN fairness_weight double precision, ADD COLUMN shared_at timestamptz;
+ALTER TABLE tasks ADD COLUMN fairness_key text;
+ALTER TABLE tasks ADD COLUMN fairness_weight double precision;
+ALTER TABLE tasks ADD COLUMN shared_at timestamptz;
 -- The first that waits in a lane, the last that runs of it, and the last of a key. What is tried again has an old place, which says
 -- nothing of the lane's time.
 CREATE INDEX tasks_shared ON tasks (lane, priority, shared_at)
