@@ -71,7 +71,8 @@ def test_a_higher_priority_that_ages_is_first_and_shown_as_given(store: str) -> 
 
     with sync.Executor(store) as executor:
         # The function's options are known from a worker on.
-        executor.worker(noted).stop()
+        with executor.worker(noted):
+            pass
         handles = mail_all(executor)
         assert handles[0].state()["priority"] == 3
         with executor.worker(noted, max_concurrency=1, prefetch=0):
