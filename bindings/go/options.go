@@ -56,12 +56,12 @@ type DispatchOptions struct {
 	// Start nothing if the UniqueKey was taken less than this ago, whatever has become of that execution.
 	UniqueFor time.Duration `stent:"unique_for"`
 	// What one gets whose UniqueKey is taken: "return" the execution that has it, "refuse" with a conflict that names it.
-	UniqueExisting string        `stent:"unique_existing"`
-	OnCancel       string        `stent:"on_cancel"`
-	Traceparent    string        `stent:"traceparent"`
-	Queue          string        `stent:"queue"`
-	Tags           []string      `stent:"tags"`
-	Priority       int           `stent:"priority"`
+	UniqueExisting string   `stent:"unique_existing"`
+	OnCancel       string   `stent:"on_cancel"`
+	Traceparent    string   `stent:"traceparent"`
+	Queue          string   `stent:"queue"`
+	Tags           []string `stent:"tags"`
+	Priority       int      `stent:"priority"`
 	// How long a task waits to make up for one step of priority.
 	PriorityAgeing time.Duration `stent:"priority_ageing"`
 	RetryPolicy    *RetryPolicy  `stent:"retry_policy"`
@@ -95,10 +95,10 @@ type CallOptions struct {
 	Priority       int            `stent:"priority"`
 	// How long a task waits to make up for one step of priority.
 	PriorityAgeing time.Duration `stent:"priority_ageing"`
-	RetryPolicy    *RetryPolicy   `stent:"retry_policy"`
-	Timeout        time.Duration  `stent:"timeout"`
-	Cached         *bool          `stent:"cached"`
-	CacheTTL       time.Duration  `stent:"cache_ttl"`
+	RetryPolicy    *RetryPolicy  `stent:"retry_policy"`
+	Timeout        time.Duration `stent:"timeout"`
+	Cached         *bool         `stent:"cached"`
+	CacheTTL       time.Duration `stent:"cache_ttl"`
 	// No more of the calls with this key run at once than the function's MaxConcurrentPerKey.
 	ConcurrencyKey string `stent:"concurrency_key"`
 	// Whose task it is: what waits in a queue is shared out among the keys. A call without one has its parent's.
@@ -109,18 +109,18 @@ type CallOptions struct {
 
 // FunctionOptions is what a worker declares of a function, for all who call it.
 type FunctionOptions struct {
-	Queue         string        `stent:"queue"`
-	Tags          []string      `stent:"tags"`
-	Priority      int           `stent:"priority"`
+	Queue    string   `stent:"queue"`
+	Tags     []string `stent:"tags"`
+	Priority int      `stent:"priority"`
 	// How long a task waits to make up for one step of priority.
 	PriorityAgeing time.Duration `stent:"priority_ageing"`
-	RetryPolicy   *RetryPolicy  `stent:"retry_policy"`
-	Timeout       time.Duration `stent:"timeout"`
-	Version       string        `stent:"version"`
-	MaxConcurrent int           `stent:"max_concurrent"`
-	Cached        bool          `stent:"cached"`
-	CacheTTL      time.Duration `stent:"cache_ttl"`
-	Idempotent    bool          `stent:"idempotent"`
+	RetryPolicy    *RetryPolicy  `stent:"retry_policy"`
+	Timeout        time.Duration `stent:"timeout"`
+	Version        string        `stent:"version"`
+	MaxConcurrent  int           `stent:"max_concurrent"`
+	Cached         bool          `stent:"cached"`
+	CacheTTL       time.Duration `stent:"cache_ttl"`
+	Idempotent     bool          `stent:"idempotent"`
 	// At most so many at once of the calls with one ConcurrencyKey, in all workers.
 	MaxConcurrentPerKey int `stent:"max_concurrent_per_key"`
 	// How often its attempts may start, in all workers; and those of the calls with one ConcurrencyKey.
