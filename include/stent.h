@@ -674,7 +674,7 @@ STENT_API void stent_executor_free(stent_executor *executor);
 
 /**
  * Registers the handler of a function, for the workers that are started from now on. options: queue, tags, priority,
- * retry_policy, timeout, version, max_concurrent, max_concurrent_per_key, rate, rate_per_key, cached, cache_ttl,
+ * priority_ageing, retry_policy, timeout, version, max_concurrent, max_concurrent_per_key, rate, rate_per_key, cached, cache_ttl,
  * idempotent, cleanup; see
  * stent_describe. A worker's
  * start writes them to the store, where dispatches and calls of the function find what they leave out: the newest
@@ -732,9 +732,10 @@ stent_status stent_executor_unregister(stent_executor *executor,
 
 /**
  * Starts an execution of a function, whoever has registered it, in this process or another; until a worker has it,
- * it waits. args: an array, NULL for none. options: kwargs, delay, expiry or max_duration, tags, priority, queue,
- * retry_policy, timeout, id, idempotency_key, idempotency_reuse, unique_key, unique_for, unique_existing,
- * debounce, debounce_max, on_cancel, traceparent; see stent_describe.
+ * it waits. args: an array, NULL for none. options: kwargs, delay, expiry or max_duration, tags, priority,
+ * priority_ageing, fairness_key, fairness_weight, queue, retry_policy, timeout, id, idempotency_key, idempotency_reuse,
+ * unique_key, unique_for, unique_existing, debounce, debounce_max, on_cancel, traceparent; see
+ * stent_describe.
  * `*execution_id` is to be freed with stent_free.
  *
  * Returns when the execution is durable. Any thread. STENT_E_CONFLICT: the id exists, or the idempotency key was
@@ -1256,8 +1257,8 @@ STENT_API void stent_task_free(stent_task *task);
 /**
  * Calls a function as a child of this task, and gives its result: the one that is recorded, or, the first time,
  * STENT_SUSPEND, and the result when the handler is run again. args: an array, NULL for none. options: key, kwargs,
- * delay, tags, priority, queue, retry_policy, timeout, cached, cache_ttl, cache_key, idempotency_key,
- * concurrency_key; see stent_describe. `*result` is JSON, to be freed with stent_free.
+ * delay, tags, priority, priority_ageing, fairness_key (or the task's own), fairness_weight, queue, retry_policy,
+ * timeout, cached, cache_ttl, cache_key, idempotency_key, concurrency_key; see stent_describe. `*result` is JSON, to be freed with stent_free.
  *
  * Durable operations are known by name and order: the n-th call of a function is "function#n", and so is its record.
  * A handler that makes its calls in another order in every run (from several threads, say) gives each a key of its

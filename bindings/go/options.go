@@ -66,12 +66,18 @@ type DispatchOptions struct {
 	Queue       string        `stent:"queue"`
 	Tags        []string      `stent:"tags"`
 	Priority    int           `stent:"priority"`
-	RetryPolicy *RetryPolicy  `stent:"retry_policy"`
-	Timeout     time.Duration `stent:"timeout"`
-	Cached      *bool         `stent:"cached"`
-	CacheTTL    time.Duration `stent:"cache_ttl"`
+	// How long a task waits to make up for one step of priority.
+	PriorityAgeing time.Duration `stent:"priority_ageing"`
+	RetryPolicy    *RetryPolicy  `stent:"retry_policy"`
+	Timeout        time.Duration `stent:"timeout"`
+	Cached         *bool         `stent:"cached"`
+	CacheTTL       time.Duration `stent:"cache_ttl"`
 	// No more of the calls with this key run at once than the function's MaxConcurrentPerKey.
 	ConcurrencyKey string `stent:"concurrency_key"`
+	// Whose task it is: what waits in a queue is shared out among the keys. A call without one has its parent's.
+	FairnessKey string `stent:"fairness_key"`
+	// How much its key gets: twice as many tasks with 2 as with 1; 0 is as 1.
+	FairnessWeight float64 `stent:"fairness_weight"`
 }
 
 // DispatchRequest is one of many dispatches.
@@ -91,26 +97,34 @@ type CallOptions struct {
 	Queue          string         `stent:"queue"`
 	Tags           []string       `stent:"tags"`
 	Priority       int            `stent:"priority"`
-	RetryPolicy    *RetryPolicy   `stent:"retry_policy"`
-	Timeout        time.Duration  `stent:"timeout"`
-	Cached         *bool          `stent:"cached"`
-	CacheTTL       time.Duration  `stent:"cache_ttl"`
+	// How long a task waits to make up for one step of priority.
+	PriorityAgeing time.Duration `stent:"priority_ageing"`
+	RetryPolicy    *RetryPolicy  `stent:"retry_policy"`
+	Timeout        time.Duration `stent:"timeout"`
+	Cached         *bool         `stent:"cached"`
+	CacheTTL       time.Duration `stent:"cache_ttl"`
 	// No more of the calls with this key run at once than the function's MaxConcurrentPerKey.
 	ConcurrencyKey string `stent:"concurrency_key"`
+	// Whose task it is: what waits in a queue is shared out among the keys. A call without one has its parent's.
+	FairnessKey string `stent:"fairness_key"`
+	// How much its key gets: twice as many tasks with 2 as with 1; 0 is as 1.
+	FairnessWeight float64 `stent:"fairness_weight"`
 }
 
 // FunctionOptions is what a worker declares of a function, for all who call it.
 type FunctionOptions struct {
-	Queue         string        `stent:"queue"`
-	Tags          []string      `stent:"tags"`
-	Priority      int           `stent:"priority"`
-	RetryPolicy   *RetryPolicy  `stent:"retry_policy"`
-	Timeout       time.Duration `stent:"timeout"`
-	Version       string        `stent:"version"`
-	MaxConcurrent int           `stent:"max_concurrent"`
-	Cached        bool          `stent:"cached"`
-	CacheTTL      time.Duration `stent:"cache_ttl"`
-	Idempotent    bool          `stent:"idempotent"`
+	Queue    string   `stent:"queue"`
+	Tags     []string `stent:"tags"`
+	Priority int      `stent:"priority"`
+	// How long a task waits to make up for one step of priority.
+	PriorityAgeing time.Duration `stent:"priority_ageing"`
+	RetryPolicy    *RetryPolicy  `stent:"retry_policy"`
+	Timeout        time.Duration `stent:"timeout"`
+	Version        string        `stent:"version"`
+	MaxConcurrent  int           `stent:"max_concurrent"`
+	Cached         bool          `stent:"cached"`
+	CacheTTL       time.Duration `stent:"cache_ttl"`
+	Idempotent     bool          `stent:"idempotent"`
 	// At most so many at once of the calls with one ConcurrencyKey, in all workers.
 	MaxConcurrentPerKey int `stent:"max_concurrent_per_key"`
 	// How often its attempts may start, in all workers; and those of the calls with one ConcurrencyKey.
@@ -159,7 +173,7 @@ type SQLiteOptions struct {
 type CustomOptions struct {
 	// How long the function may take to answer.
 	Timeout time.Duration `stent:"timeout"`
-	// What it keeps beside the engine's operations: "key_limits", "rates", "unique_keys".
+	// What it keeps beside the engine's operations: "key_limits", "rates", "unique_keys", "fairness".
 	Features []string `stent:"features"`
 	// The operations that it answers, of the protocol's and the engine's; none: the protocol's.
 	Operations []string `stent:"-"`

@@ -71,6 +71,13 @@ pub struct ParcelTask {
     pub heartbeat: Option<Payload>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency_key: Option<String>,
+    /// In microseconds, of a priority that ages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_start: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fairness_key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fairness_weight: Option<f64>,
     /// It has issued operations.
     pub waits: Option<ParcelWaits>,
     /// It owns its idempotency key.

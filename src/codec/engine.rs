@@ -353,11 +353,14 @@ impl Options {
         self.add("queue", task.queue.as_ref())
             .add("tags", task.tags.as_ref())
             .add("priority", task.priority)
+            .seconds("priority_ageing", task.priority_ageing)
             .add::<&RetryPolicy>("retry_policy", task.retry_policy.as_ref())
             .seconds("timeout", task.timeout)
             .add("cached", task.cached)
             .seconds("cache_ttl", task.cache_ttl)
             .add("concurrency_key", task.concurrency_key.as_ref())
+            .add("fairness_key", task.fairness_key.as_ref())
+            .add("fairness_weight", task.fairness_weight)
     }
 
     fn write<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -408,6 +411,7 @@ impl Serialize for FunctionOptions {
             .add("queue", self.queue.as_ref())
             .add("tags", Some(&self.tags))
             .add("priority", self.priority)
+            .seconds("priority_ageing", self.priority_ageing)
             .add("retry_policy", self.retry_policy.as_ref())
             .seconds("timeout", self.timeout)
             .add("version", self.version.as_ref())

@@ -49,6 +49,7 @@ pub fn function(text: Option<&str>) -> Result<FunctionOptions> {
         queue: fields.name("queue")?,
         tags: fields.value("tags")?.unwrap_or_default(),
         priority: fields.value("priority")?,
+        priority_ageing: fields.duration("priority_ageing")?,
         retry_policy: fields.value("retry_policy")?,
         timeout: fields.duration("timeout")?,
         version: fields.name("version")?,
@@ -309,11 +310,14 @@ fn task_options(fields: &Fields<'_>) -> Result<TaskOptions> {
         queue: fields.name("queue")?,
         tags: fields.value("tags")?,
         priority: fields.value("priority")?,
+        priority_ageing: fields.duration("priority_ageing")?,
         retry_policy: fields.value("retry_policy")?,
         timeout: fields.duration("timeout")?,
         cached: fields.value("cached")?,
         cache_ttl: fields.duration("cache_ttl")?,
         concurrency_key: fields.name("concurrency_key")?,
+        fairness_key: fields.name("fairness_key")?,
+        fairness_weight: fields.value("fairness_weight")?,
     })
 }
 

@@ -42,7 +42,7 @@ int main(int count, char **arguments) {
     add_names(&pile, json_get(stent_describe(), "operations"));
     add_names(&pile, json_get(stent_describe(), "engine_operations"));
     char *names = json_finish(&pile, "]"), *report = NULL;
-    const char *options = "{\"features\": [\"key_limits\", \"rates\", \"unique_keys\"]}";
+    const char *options = "{\"features\": [\"key_limits\", \"rates\", \"unique_keys\", \"fairness\"]}";
     stent_backend_vtable vtable = {sizeof vtable, hand_on, names, options};
     stent_backend *backend = NULL;
     inner = open_backend(":memory:");

@@ -38,6 +38,8 @@ macro_rules! cases {
     };
 }
 
+#[path = "../../src/check/cases/ageing.rs"]
+mod ageing;
 #[path = "../common/around.rs"]
 mod around;
 #[path = "../../src/check/cases/arrivals.rs"]
@@ -62,6 +64,8 @@ mod crowds;
 mod debounces;
 #[path = "../../src/check/cases/ends.rs"]
 mod ends;
+#[path = "../../src/check/cases/fairness.rs"]
+mod fairness;
 #[path = "../../src/check/cases/fences.rs"]
 mod fences;
 #[path = "../../src/check/cases/forks.rs"]

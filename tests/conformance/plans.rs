@@ -187,6 +187,33 @@ fn a_slot_is_given_without_a_look_at_who_waits() {
     });
 }
 
+/// Nor is what waits in a queue that is shared out, when one more comes.
+#[test]
+fn a_place_is_given_without_a_look_at_what_waits() {
+    run(Place::SqliteFile, async |store: Store| {
+        let mut conn = beside(&store).await;
+        let many = "
+            INSERT INTO routes (id, function) VALUES (1, 'f'), (2, 'g'), (3, '');
+            WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 100000)
+            INSERT INTO tasks (id, execution_id, lane, route, created_at, state, kind, step_name, fairness_key)
+            SELECT randomblob(16), x'07', 1, 1, n, 'pending', 'activity', 'f', CASE WHEN n % 2 = 0 THEN 'a' ELSE n END FROM s";
+        for before in [many, "ANALYZE"] {
+            sqlx::raw_sql(AssertSqlSafe(before)).execute(&mut conn).await.unwrap();
+            for (lane, key) in [(1, "a"), (1, "7"), (1, "new"), (2, "new")] {
+                let sql = format!(
+                    "INSERT INTO tasks (id, execution_id, lane, route, created_at, state, kind, step_name, fairness_key)
+                     VALUES (randomblob(16), x'07', {lane}, {lane}, 7, 'pending', 'activity', 'f', '{key}')"
+                );
+                let (thousands, _) = thousands(&mut conn, &sql, &[]).await;
+                assert!(thousands < 5, "{thousands} thousands of instructions, after {before}: {sql}");
+            }
+            let placed = "SELECT count(*) FROM tasks WHERE shared_at IS NULL";
+            let held = sqlx::raw_sql(placed).fetch_all(&mut conn).await.unwrap();
+            assert!(held.iter().all(|row| row.get::<i64, _>(0) == 0), "all have a place");
+        }
+    });
+}
+
 /// Nor is who waits for a token: neither when one starts, nor when the next token comes.
 #[test]
 fn a_token_is_given_without_a_look_at_who_waits() {

@@ -116,10 +116,12 @@ fn fan_out(task: &Task) -> Result<()> {
     task.complete(format!("[{}]", results.iter().map(text).collect::<Vec<_>>().join(",")).into())
 }
 
-/// All of one key, which has one slot: the end of a call makes the next one ready.
+/// All of one key, which has one slot: the end of a call makes the next one ready. Their queue is shared out.
 fn one_by_one(task: &Task) -> Result<()> {
     let args = (0..5).map(|number| format!("[{number}]").into()).collect();
-    let of_key = TaskOptions { concurrency_key: Some("k".to_owned()), ..TaskOptions::default() };
+    let (key, ageing) = (Some("k".to_owned()), Some(Duration::from_secs(60)));
+    let of_key = TaskOptions { fairness_key: key.clone(), priority_ageing: ageing, ..TaskOptions::default() };
+    let of_key = TaskOptions { concurrency_key: key, priority: Some(1), ..of_key };
     let results = task.map("of_key", args, CallOptions { task: of_key, ..CallOptions::default() })?;
     task.complete(format!("[{}]", results.iter().map(text).collect::<Vec<_>>().join(",")).into())
 }

@@ -129,11 +129,14 @@ impl World {
             queue: self.one_in(5).then(|| self.pick(QUEUES).to_owned()),
             tags: self.one_in(5).then(|| self.tags()),
             priority: self.one_in(3).then(|| self.rng.random_range(-1..3)),
+            priority_ageing: None,
             retry_policy: self.one_in(8).then(|| self.retry_policy()),
             timeout: self.one_in(8).then_some(LONG),
             cached: self.one_in(8).then_some(true),
             cache_ttl: self.one_in(8).then_some(LONG),
             concurrency_key: None,
+            fairness_key: None,
+            fairness_weight: None,
         }
     }
 

@@ -29,6 +29,7 @@ mod postgres;
 mod processes;
 mod proxy;
 mod renewals;
+mod shares;
 mod silence;
 mod slots;
 mod time_outs;

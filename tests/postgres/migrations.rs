@@ -16,6 +16,11 @@ const TO_A_VERSION_BEFORE: &str = "
     UPDATE executions SET state = 'running', started_at = r.opened_at
         FROM tasks AS r
         WHERE r.id = executions.root_task_id AND r.opened_at IS NOT NULL AND executions.state = 'pending';
+    DROP FUNCTION tasks_share() CASCADE;
+    DROP FUNCTION lane_time(bigint, bigint);
+    ALTER TABLE tasks DROP COLUMN asked_priority, DROP COLUMN made_at, DROP COLUMN head_start, DROP COLUMN fairness_key,
+        DROP COLUMN fairness_weight, DROP COLUMN shared_at;
+    ALTER TABLE functions DROP COLUMN priority_ageing;
     DROP VIEW slots_to_fill;
     DROP FUNCTION slots_to_fill();
     DROP TABLE key_starts, key_rates, rates;

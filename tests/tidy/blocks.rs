@@ -25,6 +25,7 @@ const RULES: &[(&str, &str, How)] = &[
     ("docs/command.md", "console", By("tests/command/documents.rs")),
     ("docs/command.md", "sh", By("tests/command/shell.rs")),
     ("docs/determinism.md", "python", By("bindings/python/tests/test_documents.py")),
+    ("docs/fairness.md", "python", Excerpt(&["bindings/python/tests"], "py")),
     ("docs/getting-started.md", "sh", By("tests/command/shell.rs")),
     ("docs/installing.md", "sh", By("scripts/install/test")),
     ("docs/installing.md", "cmake", By("scripts/install/test")),

@@ -44,6 +44,8 @@ interface TaskOptions {
   queue?: string | undefined;
   tags?: string[] | undefined;
   priority?: number | undefined;
+  /** How long a task waits to make up for one step of priority. */
+  priorityAgeing?: Duration | undefined;
   retryPolicy?: RetryPolicy | undefined;
   /** For one attempt. */
   timeout?: Duration | undefined;
@@ -54,6 +56,10 @@ interface TaskOptions {
 interface KeyedOptions extends TaskOptions {
   /** No more of the calls with this key run at once than the function's maxConcurrentPerKey. */
   concurrencyKey?: string | undefined;
+  /** Whose task it is: what waits in a queue is shared out among the keys. A call without one has its parent's. */
+  fairnessKey?: string | undefined;
+  /** How much its key gets: twice as many tasks with 2 as with 1. */
+  fairnessWeight?: number | undefined;
 }
 
 export interface DispatchOptions extends KeyedOptions {
@@ -308,13 +314,14 @@ const task = {
   queue: true,
   tags: true,
   priority: true,
+  priorityAgeing: true,
   retryPolicy: true,
   timeout: true,
   cached: true,
   cacheTtl: true,
 } as const satisfies Keys<TaskOptions>;
 
-const keyed = { ...task, concurrencyKey: true } as const satisfies Keys<KeyedOptions>;
+const keyed = { ...task, concurrencyKey: true, fairnessKey: true, fairnessWeight: true } as const satisfies Keys<KeyedOptions>;
 
 const none = {} as const;
 

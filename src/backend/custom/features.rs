@@ -16,9 +16,14 @@ pub(super) fn check(features: &[Feature], with_engine: bool) -> Result<()> {
 }
 
 /// # Errors
-/// `UNSUPPORTED`: a store without unique keys.
+/// `UNSUPPORTED`: a store that can't keep what the dispatch's options ask for.
 pub(super) fn allow_dispatch(features: &[Feature], new: &NewExecution) -> Result<()> {
-    let needed = [("unique_key", new.options.unique_key.is_some(), Feature::UniqueKeys)];
+    let options = &new.options;
+    let needed = [
+        ("unique_key", options.unique_key.is_some(), Feature::UniqueKeys),
+        ("priority_ageing", options.task.priority_ageing.is_some(), Feature::Fairness),
+        ("fairness_key", options.task.fairness_key.is_some(), Feature::Fairness),
+    ];
     let doing = || format!("dispatch '{}'", new.function);
     allow(features, &needed, doing).map_err(|why| why.hinting("nothing was started"))
 }
@@ -31,6 +36,7 @@ pub(super) fn allow_function(features: &[Feature], function: &Function) -> Resul
         ("max_concurrent_per_key", options.max_concurrent_per_key.is_some(), Feature::KeyLimits),
         ("rate", options.rate.is_some(), Feature::Rates),
         ("rate_per_key", options.rate_per_key.is_some(), Feature::Rates),
+        ("priority_ageing", options.priority_ageing.is_some(), Feature::Fairness),
     ];
     allow(features, &needed, || format!("register '{name}'"))
 }

@@ -27,6 +27,8 @@ pub(in crate::backend) struct Resolved {
     pub queue: Option<String>,
     pub tags: Vec<String>,
     pub priority: i64,
+    /// By so many microseconds its priority is ahead of 0, if it ages.
+    pub head_start: Option<i64>,
     pub retry_policy: Option<RetryPolicy>,
     pub timeout: Option<Duration>,
     pub idempotency_key: Option<String>,
@@ -34,6 +36,9 @@ pub(in crate::backend) struct Resolved {
     pub cache_key: Option<String>,
     pub cache_ttl: Option<Duration>,
     pub concurrency_key: Option<String>,
+    /// Empty: of those without a key, in a queue that is shared out.
+    pub fairness_key: Option<String>,
+    pub fairness_weight: Option<f64>,
 }
 
 /// `function`: as the store knows it, which is what the newest worker has said of it. The store gives the route its number.
@@ -57,6 +62,7 @@ pub(in crate::backend) fn resolve(asked: &Asked<'_>, function: Option<&FunctionO
         queue: options.queue,
         tags,
         priority: options.priority.unwrap_or(0),
+        head_start: options.priority_ageing.map(|ageing| head_start(options.priority.unwrap_or(0), ageing)),
         retry_policy: options.retry_policy,
         timeout: options.timeout,
         idempotency_key,
@@ -64,8 +70,19 @@ pub(in crate::backend) fn resolve(asked: &Asked<'_>, function: Option<&FunctionO
         cache_key,
         cache_ttl: options.cache_ttl,
         concurrency_key: options.concurrency_key,
+        fairness_key: options.fairness_key,
+        fairness_weight: options.fairness_weight,
     };
     (resolved, route)
+}
+
+/// Some thirty years: no time that a store can't hold comes of it.
+const HEAD_START_MAX: i64 = 1_000_000_000_000_000;
+
+/// In microseconds, behind where the priority is below 0.
+fn head_start(priority: i64, ageing: Duration) -> i64 {
+    let step = i64::try_from(ageing.as_micros()).unwrap_or(HEAD_START_MAX);
+    priority.saturating_mul(step).clamp(-HEAD_START_MAX, HEAD_START_MAX)
 }
 
 /// The key of a call: its own, or its arguments where the function is idempotent.
@@ -174,6 +191,23 @@ mod tests {
         assert_eq!(both.idempotency_key, Some(format!("args:{digits}")));
         let own = resolve(&asked(&options, Some("mine")), Some(&function)).0;
         assert_eq!(own.cache_key.as_deref(), Some("f/mine"));
+    }
+
+    #[test]
+    fn a_priority_that_ages_is_a_head_start() {
+        let second = Duration::from_secs(1);
+        assert_eq!(head_start(3, second), 3_000_000);
+        assert_eq!(head_start(-2, second), -2_000_000);
+        assert_eq!(head_start(i64::MIN, second), -HEAD_START_MAX);
+        assert_eq!(head_start(i64::MAX, second), HEAD_START_MAX);
+        let ages = FunctionOptions { priority: Some(2), priority_ageing: Some(second), ..FunctionOptions::default() };
+        let found = |options: &TaskOptions| {
+            let run = resolve(&asked(options, None), Some(&ages)).0;
+            (run.priority, run.head_start)
+        };
+        assert_eq!(found(&TaskOptions::default()), (2, Some(2_000_000)));
+        let own = TaskOptions { priority_ageing: Some(2 * second), ..TaskOptions::default() };
+        assert_eq!(found(&own), (2, Some(4_000_000)));
     }
 
     #[test]

@@ -13,7 +13,8 @@ use super::error;
 use super::pool::{SETTINGS, quoted};
 use crate::codec::option_fields;
 use crate::model::{
-    DURATION_MAX, ERROR_TEXT_MAX, Existing, KeyReuse, NAME_MAX, PAYLOAD_MAX, Result, TAGS_MAX, UNIQUE_KEPT,
+    AGEING_MAX, AGEING_MIN, DURATION_MAX, ERROR_TEXT_MAX, Existing, KeyReuse, NAME_MAX, PAYLOAD_MAX, Result, TAGS_MAX,
+    UNIQUE_KEPT, WEIGHT_MAX, WEIGHT_MIN,
 };
 
 const TEXTS: [&str; 6] = [
@@ -85,6 +86,10 @@ fn text(schema: &str) -> String {
         ("execution_cancel", include_str!("sql/execution_cancel.sql").trim_end().to_owned()),
         ("tasks_stop", include_str!("sql/tasks_stop.sql").trim_end().to_owned()),
         ("key_reuse", list(KeyReuse::WORDS.to_vec())),
+        ("ageing_min", AGEING_MIN.as_micros().to_string()),
+        ("ageing_max", AGEING_MAX.as_micros().to_string()),
+        ("weight_min", WEIGHT_MIN.to_string()),
+        ("weight_max", WEIGHT_MAX.to_string()),
         ("unique_kept", UNIQUE_KEPT.as_micros().to_string()),
         ("existing", list(Existing::WORDS.to_vec())),
         ("dispatch_names", list(dispatch.iter().map(|(name, ..)| *name).collect())),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::call::Call;
 use super::catalog::{Catalog, stored};
 use super::database::Database;
+use super::fairness;
 use super::patience::is_cut;
 use super::rows::{args_column, kwargs_column};
 use super::statements::EXECUTIONS_DISPATCH;
@@ -70,9 +71,9 @@ fn statement<'a>(catalog: &Catalog, executions: &'a [NewExecution]) -> Option<Ca
             args_hash: Some(&new.args_hash),
             registered: new.registered.as_deref(),
         };
-        let (run, route) = decide::resolve(&asked, catalog.function(&new.function));
+        let (mut run, route) = decide::resolve(&asked, catalog.function(&new.function));
         let route = catalog.route(&route)?;
-        if run.idempotency_key.is_some() {
+        if run.idempotency_key.is_some() || !fairness::is_settled(catalog, &mut run) {
             return None;
         }
         call.row()
@@ -91,7 +92,10 @@ fn statement<'a>(catalog: &Catalog, executions: &'a [NewExecution]) -> Option<Ca
             .made(run.cache_key)
             .int(stored(run.cache_ttl))
             .made(run.retry_policy.as_ref().map(codec::policy_to_column))
-            .made(run.concurrency_key);
+            .made(run.concurrency_key)
+            .int(run.head_start)
+            .made(run.fairness_key)
+            .real(run.fairness_weight);
     }
     let known = executions.iter().filter(|new| new.options.id.is_some()).map(|new| new.id.to_string());
     call.int(catalog.version()).texts(known.collect());

@@ -27,6 +27,8 @@ pub(in crate::backend) struct Catalog {
     version: i64,
     functions: HashMap<String, FunctionOptions>,
     routes: HashMap<Route, Lane>,
+    /// Queues that are shared out among fairness keys: those of the routes of no function.
+    shared: HashSet<Option<String>>,
     /// Queues and functions of which nothing is claimed.
     pauses: HashSet<(String, String)>,
     /// The lanes of their routes.
@@ -157,7 +159,7 @@ impl Catalog {
         let mut catalog = Self { version, functions: Self::functions(session).await?, ..Self::default() };
         for row in session.fetch(&ROUTES_LIST.call()).await? {
             let (queue, function) = (row.optional_string("queue")?, row.string("function")?);
-            catalog.routes.insert(Route { queue, function, tags: row.tags("tags")? }, row.int("id")?);
+            catalog.insert_route(Route { queue, function, tags: row.tags("tags")? }, row.int("id")?);
         }
         for row in session.fetch(&PAUSES_LIST.call()).await? {
             catalog.pauses.insert((row.string("kind")?, row.string("name")?));
@@ -194,7 +196,23 @@ impl Catalog {
         if self.holds_back(&route) {
             self.paused.push(lane);
         }
+        self.insert_route(route, lane);
+    }
+
+    fn insert_route(&mut self, route: Route, lane: Lane) {
+        if route.function.is_empty() {
+            self.shared.insert(route.queue.clone());
+        }
         self.routes.insert(route, lane);
+    }
+
+    /// Is the queue shared out among fairness keys?
+    pub fn shares(&self, queue: &Option<String>) -> bool {
+        self.shared.contains(queue)
+    }
+
+    pub fn shares_any(&self) -> bool {
+        !self.shared.is_empty()
     }
 
     /// Is its queue or its function paused?
@@ -300,6 +318,7 @@ fn function(row: &Row) -> Result<FunctionOptions> {
         queue: row.optional_string("queue")?,
         tags: row.tags("tags")?,
         priority: row.optional_int("priority")?,
+        priority_ageing: micros(row.optional_int("priority_ageing")?),
         retry_policy: row.optional_text("retry_policy")?.map(codec::policy_from_column).transpose()?,
         timeout: micros(row.optional_int("timeout")?),
         version: row.optional_string("version")?,

@@ -1,6 +1,7 @@
 //! Claims tasks for a worker: the best ones of the lanes that it may take from, and those of functions with a
 //! `max_concurrent` or a rate as far as these allow.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -17,7 +18,10 @@ use super::statements::{
 use super::tx::Tx;
 use crate::backend::decide::{self, Offer, Room};
 use crate::backend::{CacheSlot, Claim, Claimed};
-use crate::model::{CONCURRENCY_MAX, Error, Result, TaskKind, Timestamp};
+use crate::model::{CONCURRENCY_MAX, Error, Id, Result, TaskKind, Timestamp};
+
+/// A task with its place among the ready, which its priority and age need not tell (see [`super::fairness`]).
+type Taken = ((Reverse<i64>, Timestamp, Id), Claimed);
 
 /// Claims for a registered worker: free functions up to `count`, limited ones up to `limited`, best first.
 /// Which of them begin is by priority alone, limited or not.
@@ -32,17 +36,14 @@ pub(super) async fn claim(tx: &mut Tx<'_>, claim: &Claim) -> Result<Vec<Claimed>
     if claimed.len() < claim.count {
         tx.hint_served(&claim.worker_id);
     }
-    start_executions(tx, &claimed).await?;
-    claimed.sort_by(|a, b| {
-        let order = |c: &Claimed| (std::cmp::Reverse(c.task.priority), c.task.created_at, c.task.id);
-        order(a).cmp(&order(b))
-    });
-    Ok(claimed)
+    start_executions(tx, claimed.iter().map(|(_, claimed)| claimed)).await?;
+    claimed.sort_by_key(|(place, _)| *place);
+    Ok(claimed.into_iter().map(|(_, claimed)| claimed).collect())
 }
 
 /// Those of limited functions that are among the best of all: they get the slots that are free before worse ones without
 /// a limit do.
-async fn take_limited(tx: &mut Tx<'_>, claim: &Claim, lanes: &Lanes, claimed: &mut Vec<Claimed>) -> Result<()> {
+async fn take_limited(tx: &mut Tx<'_>, claim: &Claim, lanes: &Lanes, claimed: &mut Vec<Taken>) -> Result<()> {
     let slots = claim.limited.min(CONCURRENCY_MAX);
     let all: Vec<Lane> = lanes.limited.iter().flat_map(|limited| &limited.lanes).copied().collect();
     if slots == 0 || all.is_empty() {
@@ -90,7 +91,7 @@ async fn take_limited(tx: &mut Tx<'_>, claim: &Claim, lanes: &Lanes, claimed: &m
         if claimed.len() > before {
             tx.hint_rate(&limited.function);
         }
-        let starts = claimed[before..].iter().filter(|one| one.task.started_at == Some(one.claimed_at)).count();
+        let starts = claimed[before..].iter().filter(|(_, one)| one.task.started_at == Some(one.claimed_at)).count();
         if starts > room.starts {
             // Others held one that was to go on, and the next began.
             return Err(tx.again_later());
@@ -158,7 +159,7 @@ struct Taking<'a> {
 
 /// First those that begin at once, beside the limited ones that were claimed; then those that wait at the worker. Most
 /// claims are of the one or of the other.
-async fn take_free(tx: &mut Tx<'_>, claim: &Claim, lanes: &[Lane], claimed: &mut Vec<Claimed>) -> Result<()> {
+async fn take_free(tx: &mut Tx<'_>, claim: &Claim, lanes: &[Lane], claimed: &mut Vec<Taken>) -> Result<()> {
     if lanes.is_empty() {
         return Ok(());
     }
@@ -178,7 +179,7 @@ async fn take_free(tx: &mut Tx<'_>, claim: &Claim, lanes: &[Lane], claimed: &mut
 
 /// Claims the best tasks of all lanes. If there were enough of them but other transactions had locked some, any other
 /// tasks are taken instead: nobody will send another hint for these.
-async fn take(tx: &mut Tx<'_>, claim: &Claim, taking: &Taking<'_>, claimed: &mut Vec<Claimed>) -> Result<()> {
+async fn take(tx: &mut Tx<'_>, claim: &Claim, taking: &Taking<'_>, claimed: &mut Vec<Taken>) -> Result<()> {
     let before = claimed.len();
     let one_lane = taking.lanes.len() == 1;
     let best = take_some(tx, claim, taking, taking.count, one_lane, claimed).await?;
@@ -196,7 +197,7 @@ async fn take_some(
     taking: &Taking<'_>,
     count: usize,
     whatever: bool,
-    claimed: &mut Vec<Claimed>,
+    claimed: &mut Vec<Taken>,
 ) -> Result<usize> {
     let now = tx.now;
     let found = look(tx, taking.lanes, [&TASKS_CLAIM, &TASKS_CLAIM_FROM], |call| {
@@ -213,7 +214,8 @@ async fn take_some(
     for row in found {
         best = row.optional_count("best")?.unwrap_or(0);
         if row.optional_id("id")?.is_some() {
-            claimed.push(read(&row, tx.now)?);
+            let place = (Reverse(row.int("line")?), row.time("place")?, row.id("id")?);
+            claimed.push((place, read(&row, tx.now)?));
         }
     }
     Ok(best)
@@ -255,13 +257,13 @@ async fn count_running(tx: &mut Tx<'_>, functions: &[&Limited]) -> Result<HashMa
 }
 
 /// An execution is running from the first claim of its root task on.
-async fn start_executions(tx: &mut Tx<'_>, claimed: &[Claimed]) -> Result<()> {
+async fn start_executions<'a>(tx: &mut Tx<'_>, claimed: impl Iterator<Item = &'a Claimed>) -> Result<()> {
     let first = |c: &&Claimed| {
         c.task.kind == TaskKind::Orchestrator
             && c.task.parent_task_id.is_none()
             && c.task.started_at == Some(c.claimed_at)
     };
-    let roots = claimed.iter().filter(first).map(|c| c.task.execution_id);
+    let roots = claimed.filter(first).map(|c| c.task.execution_id);
     let mut call = EXECUTIONS_START.call().ids(roots);
     tx.change(call.time(tx.now)).await.map(drop)
 }

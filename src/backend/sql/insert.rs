@@ -1,11 +1,11 @@
 //! Inserts tasks. Options that the call leaves out are the function's, and each task gets its route.
 
 use super::catalog::stored;
-use super::idempotency;
 use super::routes::route_of;
 use super::rows::{args_column, kwargs_column};
 use super::statements::TASKS_INSERT_MANY;
 use super::tx::Tx;
+use super::{fairness, idempotency};
 use crate::backend::decide::{self, Asked, Reservation, Resolved};
 use crate::codec;
 use crate::model::{Failure, Id, Op, Payload, Result, TaskKind, TaskState, Timestamp};
@@ -35,7 +35,8 @@ pub(super) struct NewTask<'a> {
 
 /// The options of a call, with the number of its route.
 pub(super) async fn resolve(tx: &mut Tx<'_>, asked: &Asked<'_>) -> Result<Resolved> {
-    let (run, route) = decide::resolve(asked, tx.catalog.function(asked.function));
+    let (mut run, route) = decide::resolve(asked, tx.catalog.function(asked.function));
+    fairness::settle_key(tx, &mut run).await?;
     Ok(Resolved { route: route_of(tx, route).await?, ..run })
 }
 
@@ -92,7 +93,10 @@ pub(super) async fn insert(tx: &mut Tx<'_>, tasks: &[NewTask<'_>]) -> Result<()>
             .bytes(kwargs_column(task.kwargs))
             .payload(task.result)
             .made_bytes(task.error.map(codec::failure_to_column))
-            .text(run.concurrency_key.as_deref());
+            .text(run.concurrency_key.as_deref())
+            .int(run.head_start)
+            .text(run.fairness_key.as_deref())
+            .real(run.fairness_weight);
     }
     tx.change(&call).await?;
     if work {

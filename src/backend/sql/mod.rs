@@ -20,6 +20,7 @@ mod doubt;
 mod ended;
 mod ends;
 mod engine;
+mod fairness;
 mod fork;
 pub(super) mod guest;
 mod hints;

@@ -25,7 +25,7 @@ use super::statements::{
     WAITS_UNPACK,
 };
 use super::tx::Tx;
-use super::{dead_letters, ended, requests};
+use super::{dead_letters, ended, fairness, requests};
 use crate::backend::decide::{self, Known, Leaving, Place};
 use crate::backend::{
     DeadLetterFilter, Departed, Exported, Fenced, Imported, PARCEL_FORM, Parcel, ParcelKey, ParcelSignal, ParcelTask,
@@ -255,6 +255,9 @@ fn task(row: &Row) -> Result<ParcelTask> {
         cache_hit: row.optional_flag("cache_hit")? == Some(true),
         heartbeat: row.payload("heartbeat")?,
         concurrency_key: row.optional_string("concurrency_key")?,
+        head_start: row.optional_int("head_start")?,
+        fairness_key: row.optional_string("fairness_key")?,
+        fairness_weight: row.optional_real("fairness_weight")?,
         waits: waits.transpose()?,
         key: hash.map(|args_hash| ParcelKey { args_hash, expires_at }),
     })
@@ -356,6 +359,9 @@ async fn insert_tasks(tx: &mut Tx<'_>, root: Option<Id>, tasks: &[ParcelTask]) -
         let mut route = None;
         if task.kind.is_run() {
             let named = Route::new(task.queue.clone(), task.step_name.clone(), task.tags.clone());
+            if of.fairness_key.is_some() {
+                fairness::mark(tx, &task.queue).await?;
+            }
             route = Some(route_of(tx, named).await?);
         }
         let claimable = task.state == TaskState::Pending && of.due_at.is_none();
@@ -404,7 +410,10 @@ async fn insert_tasks(tx: &mut Tx<'_>, root: Option<Id>, tasks: &[ParcelTask]) -
             .payload(of.heartbeat.as_ref())
             .int(i64::from(of.snoozes))
             .time(of.first_started_at)
-            .text(of.concurrency_key.as_deref());
+            .text(of.concurrency_key.as_deref())
+            .int(of.head_start)
+            .text(of.fairness_key.as_deref())
+            .real(of.fairness_weight);
         if let Some(ParcelWaits { arrivals, mode, ops, missing }) = &of.waits {
             waits
                 .row()

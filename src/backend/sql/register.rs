@@ -32,6 +32,7 @@ async fn declare(tx: &mut Tx<'_>, Function { name, options }: &Function) -> Resu
         queue,
         tags,
         priority,
+        priority_ageing,
         retry_policy,
         timeout,
         version,
@@ -61,7 +62,8 @@ async fn declare(tx: &mut Tx<'_>, Function { name, options }: &Function) -> Resu
         .made(rate.as_ref().map(codec::rate_to_column))
         .made(rate_per_key.as_ref().map(codec::rate_to_column))
         .int(rate_per_key.as_ref().map(Rate::interval))
-        .int(rate_per_key.as_ref().map(|rate| i64::from(rate.burst)));
+        .int(rate_per_key.as_ref().map(|rate| i64::from(rate.burst)))
+        .int(stored(*priority_ageing));
     tx.change(&call).await?;
     // It had no limit before. Its running tasks are marked, so that they count; tasks that are in one worker's own lane
     // move to the route's, where it is counted. No other worker knows of the limit before the commit.

@@ -2,11 +2,11 @@
 //! values.
 
 use super::ends;
-use super::idempotency;
 use super::insert::{self, NewTask};
 use super::statements::{COUNTER_ADD, EXECUTION_PROGRESS_APPEND, STATE_SET_MANY};
 use super::tx::Tx;
 use super::waits::WaitBook;
+use super::{fairness, idempotency};
 use super::{signals, snapshot};
 use crate::backend::decide::{self, Asked, End, Ended, Ending, Reservation, Resolved};
 use crate::backend::{Cancel, Commands, Held, Spawn, SpawnKind};
@@ -29,6 +29,7 @@ pub(super) async fn start(tx: &mut Tx<'_>, book: &mut WaitBook, starts: &[Start<
     let all: Vec<(&Held, &Spawn)> =
         starts.iter().flat_map(|start| start.spawns.iter().map(|spawn| (start.held, *spawn))).collect();
     hold_keys(tx, &all).await?;
+    let owners = fairness::owners(tx, starts.iter().map(|start| start.held.task)).await?;
     for (held, spawn) in all {
         let mut row = NewTask {
             id: spawn.id,
@@ -51,9 +52,10 @@ pub(super) async fn start(tx: &mut Tx<'_>, book: &mut WaitBook, starts: &[Start<
         };
         match &spawn.what {
             SpawnKind::Activity { args, options, args_hash, registered } => {
+                let inherited = owners.get(&held.task).and_then(|owner| owner.given_to(&options.task));
                 let asked = Asked {
                     function: &spawn.name,
-                    options: &options.task,
+                    options: inherited.as_ref().unwrap_or(&options.task),
                     idempotency_key: options.idempotency_key.as_deref(),
                     reuse: KeyReuse::AfterFailure,
                     cache_key: options.cache_key.as_deref(),

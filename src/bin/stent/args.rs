@@ -208,6 +208,15 @@ pub struct Dispatch {
     pub tag: Vec<String>,
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     pub priority: Option<i64>,
+    /// How long it waits to make up for one step of priority, as 10m
+    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
+    pub priority_ageing: Option<Duration>,
+    /// Whose it is: a queue is shared out among these
+    #[arg(long, value_name = "KEY")]
+    pub fairness_key: Option<String>,
+    /// How much its key gets, beside others' 1
+    #[arg(long, value_name = "NUMBER", requires = "fairness_key")]
+    pub fairness_weight: Option<f64>,
     /// What counts together under the function's max_concurrent_per_key and rate_per_key
     #[arg(long, value_name = "KEY")]
     pub concurrency_key: Option<String>,

@@ -40,8 +40,7 @@ fn said() -> TaskOptions {
         retry_policy: Some(RetryPolicy { max_attempts: 2, ..RetryPolicy::default() }),
         timeout: Some(2 * HOUR),
         cached: Some(false),
-        cache_ttl: None,
-        concurrency_key: None,
+        ..TaskOptions::default()
     }
 }
 

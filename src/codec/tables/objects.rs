@@ -9,6 +9,13 @@ const QUEUE: Field = optional("queue", Kind::String, "null", "Workers of this qu
 const TAGS: Field =
     optional("tags", STRINGS, "null", "Workers with one of these tags, or without tags, run it; none: every worker.");
 const PRIORITY: Field = optional("priority", Kind::Integer, "null", "Higher is claimed first; 0 where nobody says.");
+const AGEING: Field = optional(
+    "priority_ageing",
+    Kind::Duration,
+    "null",
+    "How long a task waits to make up for one step of priority: it competes with those of priority 0 by time, with a start of \
+     so much a step. null: what has the higher priority is first, however long the others wait.",
+);
 const RETRY: Field =
     optional("retry_policy", Kind::Named("retry_policy"), "null", "How failures are tried again; see retry_policy.");
 const TIMEOUT: Field = optional(
@@ -30,6 +37,19 @@ const CONCURRENCY_KEY: Field = optional(
     "null",
     "Of the calls of a function with the same key no more run at once than its max_concurrent_per_key, nor start more often than \
      its rate_per_key; where it has neither, the key limits nothing.",
+);
+const FAIRNESS_KEY: Field = optional(
+    "fairness_key",
+    Kind::String,
+    "null",
+    "Whose task it is. What waits in a queue is shared out evenly among the keys, however much waits of each; a call without \
+     one has its parent's.",
+);
+const FAIRNESS_WEIGHT: Field = optional(
+    "fairness_weight",
+    Kind::Number,
+    "null",
+    "How much its fairness_key gets: twice as many tasks with 2 as with 1, which is what null means. From 0.01 to 100.",
 );
 const KWARGS: Field = optional("kwargs", Kind::Object, "null", "Named arguments.");
 const DELAY: Field = optional("delay", Kind::Duration, "null", "It is not started before this has passed.");
@@ -87,7 +107,7 @@ objects! {
         optional("on_cancel", Kind::String, "null",
             "The function that is dispatched when the execution is cancelled or timed out."),
         optional("traceparent", Kind::String, "null", "W3C Trace Context, handed to every task of the execution."),
-        QUEUE, TAGS, PRIORITY, RETRY, TIMEOUT, CACHED, CACHE_TTL, CONCURRENCY_KEY,
+        QUEUE, TAGS, PRIORITY, AGEING, RETRY, TIMEOUT, CACHED, CACHE_TTL, CONCURRENCY_KEY, FAIRNESS_KEY, FAIRNESS_WEIGHT,
     ];
     /// One of many dispatches.
     DISPATCH_REQUEST = "dispatch_request" [
@@ -102,13 +122,14 @@ objects! {
         DELAY,
         IDEMPOTENCY_KEY,
         optional("cache_key", Kind::String, "null", "A key for the cache in place of the arguments; implies cached."),
-        QUEUE, TAGS, PRIORITY, RETRY, TIMEOUT, CACHED, CACHE_TTL, CONCURRENCY_KEY,
+        QUEUE, TAGS, PRIORITY, AGEING, RETRY, TIMEOUT, CACHED, CACHE_TTL, CONCURRENCY_KEY, FAIRNESS_KEY, FAIRNESS_WEIGHT,
     ];
     /// What a worker declares of a function; kept in the store for all who call it.
     FUNCTION = "function" [
         QUEUE,
         optional("tags", STRINGS, "[]", TAGS.doc),
         PRIORITY,
+        AGEING,
         RETRY,
         TIMEOUT,
         optional("version", Kind::String, "null", "Another version may free tasks that are parked for a mismatch."),
@@ -191,8 +212,8 @@ objects! {
     CUSTOM = "custom" [
         optional("timeout", Kind::Duration, "30.0", "How long the function may take to answer; then the call has failed."),
         optional("features", Kind::ListOf(&Kind::Word(Feature::WORDS)), "[]",
-            "What the store keeps beside the engine's operations: max_concurrent_per_key; rate and rate_per_key; unique_key. \
-             The others are refused before they reach it."),
+            "What the store keeps beside the engine's operations: max_concurrent_per_key; rate and rate_per_key; unique_key; \
+             fairness_key and priority_ageing. The others are refused before they reach it."),
     ];
     /// How the conformance suite is run against a store.
     CHECK = "check" [

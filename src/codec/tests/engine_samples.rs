@@ -17,11 +17,14 @@ fn task_options() -> TaskOptions {
         queue: Some("slow".into()),
         tags: Some(vec!["eu".into()]),
         priority: Some(-3),
+        priority_ageing: Some(30 * SECOND),
         retry_policy: Some(retry_policy()),
         timeout: Some(SECOND),
         cached: Some(true),
         cache_ttl: Some(60 * SECOND),
         concurrency_key: Some("customer-7".into()),
+        fairness_key: Some("customer-7".into()),
+        fairness_weight: Some(2.5),
     }
 }
 
@@ -122,6 +125,7 @@ fn function() -> FunctionOptions {
         queue: Some("slow".into()),
         tags: vec!["eu".into()],
         priority: Some(7),
+        priority_ageing: Some(SECOND),
         retry_policy: Some(retry_policy()),
         timeout: Some(SECOND),
         version: Some("2".into()),

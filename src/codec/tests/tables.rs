@@ -288,6 +288,10 @@ fn check_object(object: &Object, read: &dyn Fn(&str) -> Result<String>) {
                 let keyed = with(&with(&sample, "unique_key", Some("\"k\"")), "debounce", Some("1"));
                 (keyed.clone(), read(&keyed).unwrap())
             }
+            "fairness_weight" => {
+                let keyed = with(&sample, "fairness_key", Some("\"k\""));
+                (keyed.clone(), read(&keyed).unwrap())
+            }
             _ => (sample.clone(), plain.clone()),
         };
         let changed = read(&with(&sample, field.name, Some(&other_than_default(field))));

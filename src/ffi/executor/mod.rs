@@ -125,7 +125,7 @@ pub extern "C" fn stent_executor_free(executor: *mut stent_executor) {
 }
 
 /// Registers the handler of a function, for the workers that are started from now on. options: queue, tags, priority,
-/// retry_policy, timeout, version, max_concurrent, max_concurrent_per_key, rate, rate_per_key, cached, cache_ttl,
+/// priority_ageing, retry_policy, timeout, version, max_concurrent, max_concurrent_per_key, rate, rate_per_key, cached, cache_ttl,
 /// idempotent, cleanup; see
 /// stent_describe. A worker's
 /// start writes them to the store, where dispatches and calls of the function find what they leave out: the newest

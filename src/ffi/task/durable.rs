@@ -11,8 +11,8 @@ use crate::model::{Error, Op, Payload, Result};
 
 /// Calls a function as a child of this task, and gives its result: the one that is recorded, or, the first time,
 /// STENT_SUSPEND, and the result when the handler is run again. args: an array, NULL for none. options: key, kwargs,
-/// delay, tags, priority, queue, retry_policy, timeout, cached, cache_ttl, cache_key, idempotency_key,
-/// concurrency_key; see stent_describe. `*result` is JSON, to be freed with stent_free.
+/// delay, tags, priority, priority_ageing, fairness_key (or the task's own), fairness_weight, queue, retry_policy,
+/// timeout, cached, cache_ttl, cache_key, idempotency_key, concurrency_key; see stent_describe. `*result` is JSON, to be freed with stent_free.
 ///
 /// Durable operations are known by name and order: the n-th call of a function is "function#n", and so is its record.
 /// A handler that makes its calls in another order in every run (from several threads, say) gives each a key of its

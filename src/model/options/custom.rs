@@ -16,6 +16,8 @@ words! {
         Rates = "rates",
         /// `unique_key`.
         UniqueKeys = "unique_keys",
+        /// `fairness_key` and `priority_ageing`.
+        Fairness = "fairness",
     }
 }
 

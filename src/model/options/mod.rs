@@ -1,9 +1,10 @@
 //! Options of functions, calls and dispatches. What a call leaves out is taken from the function, else from the
-//! defaults; nothing is inherited from the parent task.
+//! defaults; nothing is inherited from the parent task, but for the fairness key: a tree is its customer's.
 
 mod batch;
 mod calls;
 mod custom;
+mod fairness;
 mod keys;
 mod sqlite;
 mod worker;
@@ -16,6 +17,7 @@ pub use calls::{
     StepOptions, WaitSignalOptions,
 };
 pub use custom::{CheckOptions, CustomOptions, Feature};
+pub use fairness::{AGEING_MAX, AGEING_MIN, WEIGHT_MAX, WEIGHT_MIN};
 pub use keys::{Existing, KeyReuse, UNIQUE_KEPT};
 pub use sqlite::{FileMode, SqliteOptions, Synchronous};
 pub use worker::WorkerOptions;
@@ -28,6 +30,8 @@ pub struct FunctionOptions {
     pub queue: Option<String>,
     pub tags: Vec<String>,
     pub priority: Option<i64>,
+    /// How long a task waits to make up for one step of priority.
+    pub priority_ageing: Option<Duration>,
     pub retry_policy: Option<RetryPolicy>,
     /// Per attempt.
     pub timeout: Option<Duration>,
@@ -66,12 +70,16 @@ pub struct TaskOptions {
     pub queue: Option<String>,
     pub tags: Option<Vec<String>>,
     pub priority: Option<i64>,
+    pub priority_ageing: Option<Duration>,
     pub retry_policy: Option<RetryPolicy>,
     pub timeout: Option<Duration>,
     pub cached: Option<bool>,
     pub cache_ttl: Option<Duration>,
     /// What counts together under the function's `max_concurrent_per_key` and `rate_per_key`. A call's own: no function says one.
     pub concurrency_key: Option<String>,
+    /// Whose task it is: a queue is shared out among these. A call without one has its parent's.
+    pub fairness_key: Option<String>,
+    pub fairness_weight: Option<f64>,
 }
 
 /// What one dispatch may say.
@@ -137,11 +145,14 @@ impl TaskOptions {
             queue: self.queue.or_else(|| function.queue.clone()),
             tags: self.tags.or_else(|| Some(function.tags.clone())),
             priority: self.priority.or(function.priority),
+            priority_ageing: self.priority_ageing.or(function.priority_ageing),
             retry_policy: self.retry_policy.or_else(|| function.retry_policy.clone()),
             timeout: self.timeout.or(function.timeout),
             cached: self.cached.or(Some(function.cached)),
             cache_ttl: self.cache_ttl.or(function.cache_ttl),
             concurrency_key: self.concurrency_key,
+            fairness_key: self.fairness_key,
+            fairness_weight: self.fairness_weight,
         }
     }
 
@@ -150,6 +161,8 @@ impl TaskOptions {
             check_name("queue", queue)?;
         }
         check_tags(self.tags.as_deref().unwrap_or(&[]))?;
+        fairness::check_ageing(self.priority_ageing)?;
+        fairness::check_weight(self.fairness_key.as_deref(), self.fairness_weight)?;
         self.retry_policy.as_ref().map_or(Ok(()), RetryPolicy::check)
     }
 }
@@ -160,6 +173,7 @@ impl FunctionOptions {
             check_name("queue", queue)?;
         }
         check_tags(&self.tags)?;
+        fairness::check_ageing(self.priority_ageing)?;
         for (key, most) in
             [("max_concurrent", self.max_concurrent), ("max_concurrent_per_key", self.max_concurrent_per_key)]
         {

@@ -30,6 +30,7 @@ const SAMPLES: &[(&str, &[&str])] = &[
     ("queue", &["\"q\u{fc}\"", "\"\\u65e5\""]),
     ("tags", &["[\"b\", \"a\", \"b\", \"\\\"\"]", "[]"]),
     ("priority", &["7", "-9223372036854775808"]),
+    ("priority_ageing", &["\"10m\"", "0.001"]),
     (
         "retry_policy",
         &[
@@ -43,6 +44,8 @@ const SAMPLES: &[(&str, &[&str])] = &[
     ("cached", &["true", "false"]),
     ("cache_ttl", &["\"7d\""]),
     ("concurrency_key", &["\"customer 7\""]),
+    ("fairness_key", &["\"customer 7\""]),
+    ("fairness_weight", &["2.5", "1e1", "1"]),
 ];
 
 /// A table's rows of a function, as JSON, but for ids: times count from the row's own beginning, in milliseconds.
@@ -51,6 +54,10 @@ async fn rows(client: &Client, table: &str, function: &str) -> String {
         "SELECT string_agg(
             format(
                 CASE
+                    -- a place among the ready is given at the commit, by the clock
+                    WHEN column_name = 'shared_at' THEN '(%1$L, to_jsonb(shared_at IS NOT NULL))'
+                    WHEN table_name = 'tasks' AND column_name = 'created_at' THEN
+                        '(%1$L, to_jsonb(round(extract(epoch FROM CASE WHEN shared_at IS NULL THEN created_at ELSE made_at END - started) * 1000)))'
                     WHEN data_type = 'timestamp with time zone' THEN '(%1$L, to_jsonb(round(extract(epoch FROM %1$I - started) * 1000)))'
                     WHEN data_type = 'uuid' THEN '(%1$L, to_jsonb(%1$I IS NOT NULL))'
                     WHEN column_name = 'readied' THEN '(%1$L, to_jsonb(readied > 0))'
@@ -105,6 +112,7 @@ impl Pair {
                     queue: Some("slow".into()),
                     tags: vec!["y".into(), "x".into(), "y".into()],
                     priority: Some(5),
+                    priority_ageing: Some(std::time::Duration::from_secs(7)),
                     retry_policy: Some(stent::model::RetryPolicy { max_attempts: 8, ..Default::default() }),
                     timeout: Some(std::time::Duration::from_secs(9)),
                     version: Some("2".into()),
@@ -179,6 +187,7 @@ fn every_option_writes_the_same_rows_both_ways() {
                 let key = match *name {
                     "unique_for" | "unique_existing" | "debounce" => "\"unique_key\": \"k\", ",
                     "debounce_max" => "\"unique_key\": \"k\", \"debounce\": 60, ",
+                    "fairness_weight" => "\"fairness_key\": \"k\", ",
                     _ => "",
                 };
                 // What belongs to its arguments is not debounced.

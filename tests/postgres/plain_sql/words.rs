@@ -172,6 +172,19 @@ fn asked() -> Vec<(String, String, String)> {
         "{\"priority\":99999999999999999999999999999999999999999999}",
         "{\"concurrency_key\":\"\"}",
         "{\"concurrency_key\":7}",
+        "{\"priority_ageing\":0}",
+        "{\"priority_ageing\":0.0005}",
+        "{\"priority_ageing\":\"2h\"}",
+        "{\"priority_ageing\":\"366d\"}",
+        "{\"fairness_key\":\"\"}",
+        "{\"fairness_key\":7}",
+        "{\"fairness_weight\":2}",
+        "{\"fairness_key\":\"k\",\"fairness_weight\":2}",
+        "{\"fairness_key\":\"k\",\"fairness_weight\":0}",
+        "{\"fairness_key\":\"k\",\"fairness_weight\":100.5}",
+        "{\"fairness_key\":\"k\",\"fairness_weight\":\"2\"}",
+        "{\"fairness_key\":\"k\",\"fairness_weight\":1e-400}",
+        "{\"fairness_key\":\"k\",\"fairness_weight\":true}",
         "{\"retry_policy\":{\"delays\":[1,-1]}}",
         "{\"retry_policy\":{\"delays\":[1],\"max_delay\":2}}",
         "{\"retry_policy\":{\"delays\":[1],\"max_delay\":60}}",
@@ -309,7 +322,7 @@ fn a_character_that_no_name_can_have_is_told_as_such() {
     let url = fresh_url("");
     let house = House::at(&url);
     let client = house.on(Client::of(&url));
-    for key in ["idempotency_key", "concurrency_key", "queue"] {
+    for key in ["idempotency_key", "concurrency_key", "fairness_key", "queue"] {
         let why = house.on(client.dispatch("f", "[]", &format!("{{\"{key}\": \"a\\u0000\"}}"))).unwrap_err();
         assert_eq!((why.state.as_str(), why.column.as_str()), ("22023", key), "{why:?}");
         assert!(why.told.contains("\\u0000") && why.hint.contains("Leave it out"), "{why:?}");

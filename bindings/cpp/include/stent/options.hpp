@@ -79,11 +79,14 @@ struct dispatch_options : detail::options<dispatch_options> {
     STENT_OPTION(dispatch_options, queue, std::string)
     STENT_OPTION(dispatch_options, tags, strings)
     STENT_OPTION(dispatch_options, priority, int)
+    STENT_OPTION(dispatch_options, priority_ageing, duration)
     STENT_OPTION(dispatch_options, retry_policy, stent::retry_policy)
     STENT_OPTION(dispatch_options, timeout, duration)
     STENT_OPTION(dispatch_options, cached, bool)
     STENT_OPTION(dispatch_options, cache_ttl, duration)
     STENT_OPTION(dispatch_options, concurrency_key, std::string)
+    STENT_OPTION(dispatch_options, fairness_key, std::string)
+    STENT_OPTION(dispatch_options, fairness_weight, double)
 };
 
 // One of many dispatches.
@@ -102,17 +105,21 @@ struct call_options : detail::options<call_options> {
     STENT_OPTION(call_options, queue, std::string)
     STENT_OPTION(call_options, tags, strings)
     STENT_OPTION(call_options, priority, int)
+    STENT_OPTION(call_options, priority_ageing, duration)
     STENT_OPTION(call_options, retry_policy, stent::retry_policy)
     STENT_OPTION(call_options, timeout, duration)
     STENT_OPTION(call_options, cached, bool)
     STENT_OPTION(call_options, cache_ttl, duration)
     STENT_OPTION(call_options, concurrency_key, std::string)
+    STENT_OPTION(call_options, fairness_key, std::string)
+    STENT_OPTION(call_options, fairness_weight, double)
 };
 
 struct function_options : detail::options<function_options> {
     STENT_OPTION(function_options, queue, std::string)
     STENT_OPTION(function_options, tags, strings)
     STENT_OPTION(function_options, priority, int)
+    STENT_OPTION(function_options, priority_ageing, duration)
     STENT_OPTION(function_options, retry_policy, stent::retry_policy)
     STENT_OPTION(function_options, timeout, duration)
     STENT_OPTION(function_options, version, std::string)

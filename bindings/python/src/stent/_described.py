@@ -74,6 +74,8 @@ class DispatchOptions(TypedDict, total=False):
     "Workers with one of these tags, or without tags, run it; none: every worker."
     priority: int | None
     "Higher is claimed first; 0 where nobody says."
+    priority_ageing: Duration | None
+    "How long a task waits to make up for one step of priority: it competes with those of priority 0 by time, with a start of so much a step. null: what has the higher priority is first, however long the others wait."
     retry_policy: RetryPolicy | None
     "How failures are tried again; see retry_policy."
     timeout: Duration | None
@@ -84,6 +86,10 @@ class DispatchOptions(TypedDict, total=False):
     "How long a result is kept; null: for ever."
     concurrency_key: str | None
     "Of the calls of a function with the same key no more run at once than its max_concurrent_per_key, nor start more often than its rate_per_key; where it has neither, the key limits nothing."
+    fairness_key: str | None
+    "Whose task it is. What waits in a queue is shared out evenly among the keys, however much waits of each; a call without one has its parent's."
+    fairness_weight: float | None
+    "How much its fairness_key gets: twice as many tasks with 2 as with 1, which is what null means. From 0.01 to 100."
 
 
 class Rate(TypedDict, total=False):
@@ -127,6 +133,8 @@ class CallOptions(TypedDict, total=False):
     "Workers with one of these tags, or without tags, run it; none: every worker."
     priority: int | None
     "Higher is claimed first; 0 where nobody says."
+    priority_ageing: Duration | None
+    "How long a task waits to make up for one step of priority: it competes with those of priority 0 by time, with a start of so much a step. null: what has the higher priority is first, however long the others wait."
     retry_policy: RetryPolicy | None
     "How failures are tried again; see retry_policy."
     timeout: Duration | None
@@ -137,6 +145,10 @@ class CallOptions(TypedDict, total=False):
     "How long a result is kept; null: for ever."
     concurrency_key: str | None
     "Of the calls of a function with the same key no more run at once than its max_concurrent_per_key, nor start more often than its rate_per_key; where it has neither, the key limits nothing."
+    fairness_key: str | None
+    "Whose task it is. What waits in a queue is shared out evenly among the keys, however much waits of each; a call without one has its parent's."
+    fairness_weight: float | None
+    "How much its fairness_key gets: twice as many tasks with 2 as with 1, which is what null means. From 0.01 to 100."
 
 
 class FunctionOptions(TypedDict, total=False):
@@ -148,6 +160,8 @@ class FunctionOptions(TypedDict, total=False):
     "Workers with one of these tags, or without tags, run it; none: every worker."
     priority: int | None
     "Higher is claimed first; 0 where nobody says."
+    priority_ageing: Duration | None
+    "How long a task waits to make up for one step of priority: it competes with those of priority 0 by time, with a start of so much a step. null: what has the higher priority is first, however long the others wait."
     retry_policy: RetryPolicy | None
     "How failures are tried again; see retry_policy."
     timeout: Duration | None

@@ -112,6 +112,8 @@ options! {
         tags: Strings,
         /// Higher is claimed first.
         priority: i64,
+        /// How long a task waits to make up for one step of priority.
+        priority_ageing: Span,
         /// How failures are tried again.
         retry_policy: RetryPolicy,
         /// Of one attempt, from its start.
@@ -122,6 +124,10 @@ options! {
         cache_ttl: Span,
         /// No more of the calls with this key run at once than the function's `max_concurrent_per_key`.
         concurrency_key: String,
+        /// Whose task it is: what waits in a queue is shared out among the keys. A call without one has its parent's.
+        fairness_key: String,
+        /// How much its key gets: twice as many tasks with 2 as with 1.
+        fairness_weight: f64,
     }
 }
 
@@ -144,6 +150,8 @@ options! {
         tags: Strings,
         /// Higher is claimed first.
         priority: i64,
+        /// How long a task waits to make up for one step of priority.
+        priority_ageing: Span,
         /// How failures are tried again.
         retry_policy: RetryPolicy,
         /// Of one attempt, from its start.
@@ -154,6 +162,10 @@ options! {
         cache_ttl: Span,
         /// No more of the calls with this key run at once than the function's `max_concurrent_per_key`.
         concurrency_key: String,
+        /// Whose task it is: what waits in a queue is shared out among the keys. A call without one has its parent's.
+        fairness_key: String,
+        /// How much its key gets: twice as many tasks with 2 as with 1.
+        fairness_weight: f64,
     }
 }
 
@@ -166,6 +178,8 @@ options! {
         tags: Strings,
         /// Higher is claimed first.
         priority: i64,
+        /// How long a task waits to make up for one step of priority.
+        priority_ageing: Span,
         /// How failures are tried again.
         retry_policy: RetryPolicy,
         /// Of one attempt, from its start.
@@ -254,7 +268,7 @@ options! {
     CustomOptions {
         /// How long the function may take to answer.
         timeout: Span,
-        /// What it keeps beside the engine's operations: `key_limits`, `rates`, `unique_keys`.
+        /// What it keeps beside the engine's operations: `key_limits`, `rates`, `unique_keys`, `fairness`.
         features: Strings,
     }
 }

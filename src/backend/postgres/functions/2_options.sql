@@ -92,6 +92,17 @@ BEGIN
 END
 $$;
 
+CREATE OR REPLACE FUNCTION sql_between(what text, key text, value text, low float8, high float8) RETURNS float8
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    -- a number in JSON begins with its sign or a digit
+    IF value !~ '^[-0-9]' OR (sql_number(value) BETWEEN low AND high) IS NOT TRUE THEN
+        PERFORM sql_refuse('22023', what || key || ' is ' || left(value, 60), key, 'It must be a number from ' || low || ' to ' || high || '.');
+    END IF;
+    RETURN sql_number(value);
+END
+$$;
+
 CREATE OR REPLACE FUNCTION sql_boolean(what text, key text, value text) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
@@ -287,5 +298,20 @@ BEGIN
         END IF;
     END LOOP;
     RETURN '{' || array_to_string(forms, ',') || '}';
+END
+$$;
+
+-- Whose a task is: a queue is shared out from its first task with a key on, which a route of no function says; and then those
+-- without one have the empty key.
+CREATE OR REPLACE FUNCTION sql_share_key(to_queue text, given text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    IF given IS NOT NULL THEN
+        PERFORM sql_route(to_queue, '', NULL);
+        RETURN given;
+    END IF;
+    RETURN (
+        SELECT '' FROM routes AS r
+        WHERE r.function = '' AND coalesce(r.queue, '') = coalesce(to_queue, '') AND coalesce(r.tags, '') = ''
+    );
 END
 $$;

@@ -174,6 +174,9 @@ DECLARE
     keep boolean;
     keep_for bigint;
     slot_key text;
+    ageing bigint;
+    share_key text;
+    share_weight float8;
     -- what follows
     chosen boolean;
     root uuid;
@@ -185,6 +188,7 @@ DECLARE
     full_key text;
     tags_json text;
     lane bigint;
+    head_start bigint;
     at timestamptz;
     expires timestamptz;
     starts timestamptz;
@@ -220,6 +224,8 @@ BEGIN
             one := sql_boolean(what, option, one);
         WHEN 'uuid' THEN
             one := sql_id(what, option, one);
+        WHEN 'number' THEN
+            one := sql_between(what, option, one, {weight_min}, {weight_max});
         ELSE
             NULL;
         END CASE;
@@ -289,6 +295,18 @@ BEGIN
                     'Begin it with ISOLATION LEVEL READ COMMITTED.'
                 );
             END IF;
+        WHEN 'priority_ageing' THEN
+            ageing := one;
+            IF NOT ageing BETWEEN {ageing_min} AND {ageing_max} THEN
+                PERFORM sql_refuse(
+                    '22023', what || option || ' is ' || ageing / 1e6 || ' s', option,
+                    'It must be from ' || {ageing_min} / 1e6 || ' s to ' || {ageing_max} / 1000000 || ' s.'
+                );
+            END IF;
+        WHEN 'fairness_key' THEN
+            share_key := one;
+        WHEN 'fairness_weight' THEN
+            share_weight := one;
         ELSE
             PERFORM sql_refuse('0A000', what || option || ' can''t be given here', option, 'Dispatch by the library.');
         END CASE;
@@ -323,6 +341,10 @@ BEGIN
         PERFORM sql_refuse('22023', what || 'debounce and ' || option || ' are both given', option, 'Leave one of them out.');
     END IF;
 
+    IF share_weight IS NOT NULL AND share_key IS NULL THEN
+        PERFORM sql_refuse('22023', what || 'fairness_weight is given without a fairness_key', 'fairness_weight', 'Give both, or none.');
+    END IF;
+
     -- what is left out is the function's
     function_name := sql_stored(function_name);
     SELECT * INTO declared FROM functions AS f WHERE f.name = function_name;
@@ -335,6 +357,12 @@ BEGIN
     ELSE
         lane := sql_route(to_queue, function_name, sql_stored(sql_tags(tags, true)));
     END IF;
+    share_key := sql_share_key(to_queue, sql_stored(share_key));
+    ageing := coalesce(ageing, declared.priority_ageing);
+    -- by no more than thirty years
+    head_start := CASE
+        WHEN ageing IS NOT NULL THEN greatest(least(coalesce(urgency, declared.priority, 0)::numeric * ageing, 1e15), -1e15)
+    END;
     IF keep OR idempotency_key IS NOT NULL OR declared.idempotent THEN
         hash := sql_hash(args, kwargs);
     END IF;
@@ -508,18 +536,20 @@ BEGIN
     INSERT INTO tasks (
         id, execution_id, root, step_name, kind, state, lane, route, priority, fence, created_at, due_at, scheduled_for,
         completed_at, timeout, joins, idempotency_key, cache_key, cache_ttl, queue, tags, retry_policy, args, kwargs, result,
-        concurrency_key
+        concurrency_key, asked_priority, made_at, head_start, fairness_key, fairness_weight
     )
     VALUES (
         root, execution, true, function_name, 'orchestrator',
         CASE WHEN done THEN 'completed' WHEN joined IS NOT NULL THEN 'waiting' ELSE 'pending' END,
-        CASE WHEN NOT done AND joined IS NULL AND starts IS NULL THEN lane END, lane, coalesce(urgency, declared.priority, 0),
-        CASE WHEN done THEN 1 ELSE 0 END, at + interval '1 microsecond',
+        CASE WHEN NOT done AND joined IS NULL AND starts IS NULL THEN lane END, lane,
+        CASE WHEN head_start IS NULL THEN coalesce(urgency, declared.priority, 0) ELSE 0 END,
+        CASE WHEN done THEN 1 ELSE 0 END, at + (1 - coalesce(head_start, 0)) * interval '1 microsecond',
         CASE WHEN NOT done AND joined IS NULL THEN starts END, CASE WHEN joined IS NULL THEN starts END,
         CASE WHEN done THEN at END, coalesce(attempt_timeout, declared.timeout), joined, idempotency_key, cached_under,
         coalesce(keep_for, declared.cache_ttl), to_queue, tags_json, coalesce(sql_stored(policy), declared.retry_policy),
         written_args, written_kwargs, outcome,
-        sql_stored(slot_key)
+        sql_stored(slot_key), CASE WHEN head_start IS NOT NULL THEN coalesce(urgency, declared.priority, 0) END,
+        CASE WHEN head_start IS NOT NULL THEN at + interval '1 microsecond' END, head_start, share_key, share_weight
     )
     ON CONFLICT (id) DO NOTHING;
     IF done THEN

@@ -17,12 +17,12 @@ FROM tasks AS t
 WHERE t.lease_expires_at IS NOT NULL AND t.state = 'running' AND t.lease_expires_at < now()
 GROUP BY t.worker_id
 UNION ALL
-SELECT 'parked', t.step_name, count(*), NULL, NULL, min(t.created_at)
+SELECT 'parked', t.step_name, count(*), NULL, NULL, min(coalesce(t.made_at, t.created_at))
 FROM tasks AS t
 WHERE t.parked IS NOT NULL
 GROUP BY t.step_name
 UNION ALL
-SELECT 'stray', t.step_name, count(*), NULL, NULL, min(t.created_at)
+SELECT 'stray', t.step_name, count(*), NULL, NULL, min(coalesce(t.made_at, t.created_at))
 FROM tasks AS t
 WHERE t.stray IS NOT NULL AND t.state IN ('pending', 'running', 'waiting')
     AND NOT EXISTS (SELECT 1 FROM executions AS e WHERE e.id = t.execution_id)

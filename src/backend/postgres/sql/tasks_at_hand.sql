@@ -1,7 +1,7 @@
 -- what workers hold, what is due next and what is parked, each from its own index
 (
     SELECT
-        'running' AS part, t.id, t.execution_id, t.step_name, t.kind, t.worker_id, t.retries, t.created_at, t.started_at,
+        'running' AS part, t.id, t.execution_id, t.step_name, t.kind, t.worker_id, t.retries, coalesce(t.made_at, t.created_at) AS created_at, t.started_at,
         NULL::timestamptz AS due
     FROM tasks AS t
     WHERE t.lease_expires_at IS NOT NULL AND t.state = 'running'
@@ -10,7 +10,7 @@
 UNION ALL
 (
     SELECT
-        'due', t.id, t.execution_id, t.step_name, t.kind, t.worker_id, t.retries, t.created_at, t.started_at,
+        'due', t.id, t.execution_id, t.step_name, t.kind, t.worker_id, t.retries, coalesce(t.made_at, t.created_at) AS created_at, t.started_at,
         t.due_at
     FROM tasks AS t
     WHERE t.due_at IS NOT NULL
@@ -20,7 +20,7 @@ UNION ALL
 UNION ALL
 (
     SELECT
-        'parked', t.id, t.execution_id, t.step_name, t.kind, t.worker_id, t.retries, t.created_at, t.started_at,
+        'parked', t.id, t.execution_id, t.step_name, t.kind, t.worker_id, t.retries, coalesce(t.made_at, t.created_at) AS created_at, t.started_at,
         NULL
     FROM tasks AS t
     WHERE t.parked IS NOT NULL

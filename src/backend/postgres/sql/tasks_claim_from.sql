@@ -168,12 +168,13 @@ claimed AS (
         deadline_at = coalesce(deadline_at, $8::timestamptz + timeout * interval '1 microsecond')
     WHERE id = ANY(ARRAY(SELECT chosen.id FROM chosen))
     RETURNING
-        id, execution_id, step_name, kind, parent_task_id, state, args, kwargs, retries, created_at, tags, priority, queue,
-        retry_policy, result, error, started_at, completed_at, worker_id, lease_expires_at, idempotency_key,
+        id, execution_id, step_name, kind, parent_task_id, state, args, kwargs, retries,
+        coalesce(made_at, created_at) AS created_at, tags, coalesce(asked_priority, priority) AS priority, queue, retry_policy, result, error, started_at, completed_at, worker_id, lease_expires_at, idempotency_key,
         scheduled_for, fence, step_key, run, ops, effects, opened, heartbeat, crashes, deaths,
         coalesce(snoozes, 0) AS snoozes, coalesce(first_started_at, started_at) AS first_started_at,
         begun, company, deadline_at, cache_key, cache_ttl, cleanup, root,
-        (SELECT e.traceparent FROM executions AS e WHERE e.id = tasks.execution_id) AS traceparent
+        (SELECT e.traceparent FROM executions AS e WHERE e.id = tasks.execution_id) AS traceparent,
+        priority AS line, created_at AS place
 ),
 -- an execution runs from the first claim of its root on, which says so by itself, if the execution leads to it; whoever
 -- locks one is about to end it
@@ -210,6 +211,6 @@ SELECT
     c.state, c.args, c.kwargs, c.retries, c.created_at, c.tags, c.priority, c.queue, c.retry_policy, c.result, c.error,
     c.started_at, c.completed_at, c.worker_id, c.lease_expires_at, c.idempotency_key, c.scheduled_for, c.fence,
     c.step_key, c.run, c.ops, c.effects, c.opened, c.heartbeat, c.crashes, c.deaths, c.snoozes, c.first_started_at, c.begun, c.company, c.deadline_at, c.cache_key, c.cache_ttl, c.cleanup,
-    c.traceparent
+    c.traceparent, c.line, c.place
 FROM (SELECT 1) AS always
 LEFT JOIN claimed AS c ON true

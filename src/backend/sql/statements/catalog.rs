@@ -6,13 +6,14 @@ statements! {
     FUNCTIONS_LIST "functions_list" "read the catalog of functions" gives (
         name: Text, queue: Text, tags: Text, priority: Int, retry_policy: Text, timeout: Int, version: Text,
         max_concurrent: Int, cached: Flag, cache_ttl: Int, idempotent: Flag, cleanup: Int,
-        max_concurrent_per_key: Int, rate: Text, rate_per_key: Text,
+        max_concurrent_per_key: Int, rate: Text, rate_per_key: Text, priority_ageing: Int,
     );
 
     FUNCTION_PUT "function_put" "declare a function" with (
         name: Text, queue: Text, tags: Text, priority: Int, retry_policy: Text, timeout: Int, version: Text,
         max_concurrent: Int, cached: Flag, cache_ttl: Int, idempotent: Flag, cleanup: Int,
         max_concurrent_per_key: Int, rate: Text, rate_per_key: Text, key_interval: Int, key_burst: Int,
+        priority_ageing: Int,
     );
 
     FUNCTION_DELETE "function_delete" "forget a function" with (name: Text);

@@ -2,14 +2,14 @@
 
 statements! {
     /// Claims the best tasks of these lanes. `best`: how many there were to choose from, also in a row without a task;
-    /// null on a database with one writer. `whatever`: claim any tasks instead of the best.
+    /// null on a database with one writer. `line`, `place`: what they are ordered by. `whatever`: claim any tasks instead of the best.
     TASKS_CLAIM "tasks_claim" "claim" with (
         lanes: Ints, count: Int, worker_id: Text, now: Due, lease: Lease, limited: Flag, whatever: Flag,
         begun: Int,
     ) gives (
         best: Int, ..task, run: Int, ops: Int, effects: Int, opened: Int, heartbeat: Bytes, crashes: Int,
         deaths: Int, snoozes: Int, first_started_at: Time, begun: Int, company: Int, deadline_at: Due, cache_key: Text,
-        cache_ttl: Int, cleanup: Int, traceparent: Text,
+        cache_ttl: Int, cleanup: Int, traceparent: Text, line: Int, place: Time,
     ) postgres needs not "it has a text of its own, which begins where the living are";
 
     /// The same, from these places of lanes on: `since` null: all that is not above `priority`, which is null where nothing
@@ -23,7 +23,7 @@ statements! {
         ) gives (
             best: Int, snapshot: Text, own: Int, places: Text, ..task, run: Int, ops: Int, effects: Int, opened: Int,
             heartbeat: Bytes, crashes: Int, deaths: Int, snoozes: Int, first_started_at: Time, begun: Int, company: Int,
-            deadline_at: Due, cache_key: Text, cache_ttl: Int, cleanup: Int, traceparent: Text,
+            deadline_at: Due, cache_key: Text, cache_ttl: Int, cleanup: Int, traceparent: Text, line: Int, place: Time,
         ) sqlite needs not "no dead entries are in the way of its one writer";
 
     /// The best tasks of these lanes, best first: `each` of a lane at most, and so many of all.

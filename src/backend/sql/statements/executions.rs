@@ -12,7 +12,7 @@ statements! {
     EXECUTIONS_DISPATCH "executions_dispatch" "dispatch" rows (
         id: Id, root_function: Text, root_task_id: Id, priority: Int, on_cancel: Text, traceparent: Text, queue: Text,
         tags: Text, args: Bytes, kwargs: Bytes, route: Int, timeout: Int, cache_key: Text, cache_ttl: Int,
-        retry_policy: Text, concurrency_key: Text,
+        retry_policy: Text, concurrency_key: Text, head_start: Int, fairness_key: Text, fairness_weight: Real,
     ) with (version: Int, known: Texts) gives (count: Int) sqlite needs not "no statement has a journey there";
 
     /// Ends executions as their roots have ended, except those that are being cancelled. One that has cleaned up is

@@ -12,7 +12,7 @@ statements! {
         arrival: Int, opened: Int, crashes: Int, deaths: Int, snoozes: Int, first_started_at: Time, company: Int,
         cleanup: Int, parked: Flag, parked_version: Text, joins: Id, cache_key: Text, cache_ttl: Int, cache_hit: Flag,
         heartbeat: Bytes, joined: Flag, unfinished: Flag, arrivals: Int, mode: Text, awaited: Text, missing: Int, key_hash: Bytes,
-        key_expires_at: Time, concurrency_key: Text,
+        key_expires_at: Time, concurrency_key: Text, head_start: Int, fairness_key: Text, fairness_weight: Real,
     );
 
     SIGNALS_PACK "signals_pack" "read an execution's signals" with (execution_id: Id) gives (
@@ -37,7 +37,7 @@ statements! {
         kwargs: Bytes, result: Bytes, error: Bytes, run: Int, ops: Int, effects: Int, op: Int, arrival: Int,
         opened: Int, crashes: Int, deaths: Int, company: Int, cleanup: Int, parked: Flag, parked_version: Text,
         joins: Id, cache_key: Text, cache_ttl: Int, cache_hit: Flag, heartbeat: Bytes, snoozes: Int,
-        first_started_at: Time, concurrency_key: Text,
+        first_started_at: Time, concurrency_key: Text, head_start: Int, fairness_key: Text, fairness_weight: Real,
     );
 
     WAITS_UNPACK "waits_unpack" "import what tasks wait for"

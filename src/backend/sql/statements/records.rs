@@ -1,14 +1,19 @@
 //! The protocol's tasks, written as records.
 
 statements! {
-    /// Inserts those that don't exist.
+    /// Inserts those that don't exist. `head_start`: in microseconds, of a priority that ages, by which they compete with those
+    /// of priority 0.
     TASKS_INSERT_MANY "tasks_insert_many" "insert tasks" rows (
         id: Id, execution_id: Id, parent_task_id: Id, step_name: Text, step_key: Text, kind: Text, state: Text,
         lane: Int, route: Int, priority: Int, created_at: Time, due_at: Due, scheduled_for: Time, started_at: Time,
         completed_at: Time, op: Int, arrival: Int, timeout: Int, joins: Id, idempotency_key: Text, cache_key: Text,
         cache_ttl: Int, queue: Text, tags: Text, retry_policy: Text, args: Bytes, kwargs: Bytes, result: Bytes,
-        error: Bytes, concurrency_key: Text,
+        error: Bytes, concurrency_key: Text, head_start: Int, fairness_key: Text, fairness_weight: Real,
     );
+
+    /// The fairness keys of those that have one of their own.
+    TASKS_FAIRNESS "tasks_fairness" "look whose the calls are" rows (id: Id)
+        gives (id: Id, fairness_key: Text, fairness_weight: Real);
 
     TASKS_EXISTING "tasks_existing" "look for tasks that exist" rows (id: Id) gives (id: Id);
 

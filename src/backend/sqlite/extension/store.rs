@@ -7,7 +7,7 @@ use crate::backend::sqlite::error;
 use crate::model::{Error, Result};
 
 /// The tables that the migrations make; a test compares.
-const TABLES: [&str; 28] = [
+const TABLES: [&str; 29] = [
     "boots",
     "cache",
     "catalog",
@@ -32,6 +32,7 @@ const TABLES: [&str; 28] = [
     "slots_to_share",
     "stent_schema",
     "tasks",
+    "tasks_to_share",
     "unfinished_trees",
     "unique_keys",
     "waits",

@@ -10,7 +10,7 @@ FROM executions
 WHERE id = ?1
 UNION ALL
 SELECT
-    'task', id, NULL, state, NULL, NULL, NULL, created_at, started_at, completed_at, NULL,
+    'task', id, NULL, state, NULL, NULL, NULL, coalesce(made_at, created_at), started_at, completed_at, NULL,
     NULL, NULL, NULL, NULL, error, NULL, NULL, step_name, cache_hit, NULL,
     NULL, NULL, NULL
 FROM tasks

@@ -11,12 +11,12 @@ FROM tasks AS t INDEXED BY tasks_leased
 WHERE t.lease_until IS NOT NULL AND (t.lease_boot <> ?2 OR t.lease_until < ?3)
 GROUP BY t.worker_id
 UNION ALL
-SELECT 'parked', t.step_name, count(*), NULL, NULL, min(t.created_at)
+SELECT 'parked', t.step_name, count(*), NULL, NULL, min(coalesce(t.made_at, t.created_at))
 FROM tasks AS t INDEXED BY tasks_parked
 WHERE t.parked IS NOT NULL
 GROUP BY t.step_name
 UNION ALL
-SELECT 'stray', t.step_name, count(*), NULL, NULL, min(t.created_at)
+SELECT 'stray', t.step_name, count(*), NULL, NULL, min(coalesce(t.made_at, t.created_at))
 FROM tasks AS t INDEXED BY tasks_strays
 WHERE t.stray IS NOT NULL AND t.state IN ('pending', 'running', 'waiting')
     AND NOT EXISTS (SELECT 1 FROM executions AS e WHERE e.id = t.execution_id)

@@ -3,14 +3,14 @@
 -- run there than may
 SELECT
     NULL AS best, t.id, t.execution_id, t.step_name, t.kind, t.parent_task_id, 'running' AS state, t.args, t.kwargs,
-    t.retries, t.created_at, t.tags, t.priority, t.queue, t.retry_policy, t.result, t.error,
+    t.retries, coalesce(t.made_at, t.created_at) AS created_at, t.tags, coalesce(t.asked_priority, t.priority) AS priority, t.queue, t.retry_policy, t.result, t.error,
     ifnull(t.started_at, ?4) AS started_at, t.completed_at, ?3 AS worker_id, ?6 AS lease_expires_at, t.idempotency_key,
     t.scheduled_for, t.fence + 1 AS fence, t.step_key, t.run, t.ops, CASE t.ops WHEN 0 THEN 0 ELSE t.effects END AS effects,
     t.opened, t.heartbeat, t.crashes, t.deaths, t.snoozes,
     coalesce(t.first_started_at, t.started_at, ?4) AS first_started_at,
     CASE WHEN t.company IS NULL OR t.company >= ?11 THEN ?11 END AS begun,
     t.company, ifnull(t.deadline_at, ?5 + t.timeout) AS deadline_at, t.cache_key, t.cache_ttl, t.cleanup,
-    e.traceparent,
+    e.traceparent, t.priority AS line, t.created_at AS place,
     t.rowid AS number
 FROM (
     SELECT c.rowid AS number

@@ -2,13 +2,14 @@
 INSERT INTO tasks (
     id, execution_id, parent_task_id, step_name, step_key, kind, state, lane, route, priority, created_at, ops, effects,
     op, arrival, started_at, completed_at, retries, timeout, queue, tags, retry_policy, args, kwargs, result, error,
-    cache_key, cache_ttl, opened, cleanup, concurrency_key
+    cache_key, cache_ttl, opened, cleanup, concurrency_key, asked_priority, made_at, head_start,
+    fairness_key, fairness_weight
 )
 SELECT
     b.new_id, ?3, b.new_parent, t.step_name, t.step_key, t.kind,
     CASE WHEN b.again THEN 'pending' ELSE t.state END,
     CASE WHEN b.again THEN t.route END,
-    t.route, t.priority, ?4 + b.position,
+    t.route, t.priority, ?4 + b.position - ifnull(t.head_start, 0),
     CASE WHEN b.again THEN t.ops ELSE 0 END,
     t.effects, t.op,
     CASE WHEN b.again THEN NULL ELSE t.arrival END,
@@ -19,7 +20,8 @@ SELECT
     CASE WHEN b.again THEN NULL ELSE t.result END,
     CASE WHEN b.again THEN NULL ELSE t.error END,
     t.cache_key, t.cache_ttl, min(ifnull(t.opened, b.opened), ifnull(b.opened, t.opened)), t.cleanup,
-    t.concurrency_key
+    t.concurrency_key, t.asked_priority, CASE WHEN t.head_start IS NOT NULL THEN ?4 + b.position END,
+    t.head_start, t.fairness_key, t.fairness_weight
 FROM (
     SELECT
         key AS position,

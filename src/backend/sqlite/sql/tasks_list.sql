@@ -1,8 +1,8 @@
 SELECT
-    id, execution_id, step_name, kind, parent_task_id, state, args, kwargs, retries, created_at, tags, priority, queue,
-    retry_policy, result, error, started_at, completed_at, worker_id, lease_expires_at, idempotency_key, scheduled_for,
+    id, execution_id, step_name, kind, parent_task_id, state, args, kwargs, retries,
+    coalesce(made_at, created_at) AS created_at, tags, coalesce(asked_priority, priority) AS priority, queue, retry_policy, result, error, started_at, completed_at, worker_id, lease_expires_at, idempotency_key, scheduled_for,
     fence, step_key
 FROM tasks
 WHERE ?1 IS NULL OR state = ?1
-ORDER BY created_at DESC, id DESC
+ORDER BY tasks.created_at DESC, tasks.id DESC
 LIMIT ?2 OFFSET ?3

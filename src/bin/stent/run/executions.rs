@@ -125,6 +125,9 @@ pub async fn dispatch(place: &Place, dispatch: args::Dispatch, screen: &mut Scre
         queue,
         tag,
         priority,
+        priority_ageing,
+        fairness_key,
+        fairness_weight,
         concurrency_key,
         delay,
         expiry,
@@ -140,7 +143,8 @@ pub async fn dispatch(place: &Place, dispatch: args::Dispatch, screen: &mut Scre
     let args = codec::args_from_text(Some(&given(args)?))?;
     let kwargs = kwargs.map(|text| codec::kwargs_from_text(Some(&text))).transpose()?;
     let tags = (!tag.is_empty()).then_some(tag);
-    let task = TaskOptions { queue, tags, priority, concurrency_key, ..TaskOptions::default() };
+    let shares = TaskOptions { priority_ageing, fairness_key, fairness_weight, ..TaskOptions::default() };
+    let task = TaskOptions { queue, tags, priority, concurrency_key, ..shares };
     let unique_existing = unique_existing.unwrap_or_default();
     let unique = DispatchOptions {
         unique_key,
