@@ -64,6 +64,8 @@ mod ends;
 mod fences;
 #[path = "../../src/check/cases/forks.rs"]
 mod forks;
+#[path = "../../src/check/cases/holds.rs"]
+mod holds;
 #[path = "../../src/check/house.rs"]
 mod house;
 #[path = "../../src/check/cases/keeping.rs"]

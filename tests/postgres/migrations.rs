@@ -18,7 +18,7 @@ const TO_A_VERSION_BEFORE: &str = "
         WHERE r.id = executions.root_task_id AND r.opened_at IS NOT NULL AND executions.state = 'pending';
     DROP VIEW slots_to_fill;
     DROP FUNCTION slots_to_fill();
-    DROP TABLE key_starts, key_rates, rates;
+    DROP TABLE key_starts, key_rates, rates, holds;
     DROP TABLE unique_keys;
     DROP FUNCTION slots_at_the_end(), tasks_slot_insert(), tasks_slot_update(), tasks_slot_delete(), functions_slot() CASCADE;
     DROP FUNCTION slots_settle();

@@ -16,7 +16,7 @@ use crate::backend::sql::lock::Lock;
 use crate::model::{Error, Result};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
-pub(super) const MIGRATIONS: [&str; 19] = [
+pub(super) const MIGRATIONS: [&str; 20] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_marks.sql"),
     include_str!("migrations/0003_leases_and_letters.sql"),
@@ -36,6 +36,7 @@ pub(super) const MIGRATIONS: [&str; 19] = [
     include_str!("migrations/0017_rates.sql"),
     include_str!("migrations/0018_aside.sql"),
     include_str!("migrations/0019_unique.sql"),
+    include_str!("migrations/0022_holds.sql"),
 ];
 
 /// A connection is made sooner than this, or it is looked why not.

@@ -23,6 +23,7 @@ mod engine;
 mod fork;
 pub(super) mod guest;
 mod hints;
+mod holds;
 mod idempotency;
 mod idle;
 mod insert;

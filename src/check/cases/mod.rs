@@ -35,6 +35,7 @@ files! {
     ends: Engine,
     fences: Engine,
     forks: Engine,
+    holds: Engine,
     keys: Engine,
     lanes: Engine,
     limits: Engine,

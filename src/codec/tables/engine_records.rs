@@ -275,7 +275,7 @@ records! {
         optional("by", Kind::String, "null", "Who paused it, as he said."),
         required("running", Kind::Integer, "Tasks of it that workers still hold, claimed before."),
     ];
-    "slot_wait", "A task that waits for a slot of its key, or for a token." [
+    "slot_wait", "A task that waits for a slot of its key, for a token, or for the end of a hold." [
         required("task_id", Kind::Id, "The task."),
         required("function", Kind::String, "Its function."),
         required("concurrency_key", Kind::String, "Its key."),
@@ -283,6 +283,7 @@ records! {
         required("held", Kind::Integer, "How many have a slot."),
         optional("rate_per_key", Kind::Named("rate"), "null", "How often those of the key may start, where this one would start."),
         optional("next_at", Kind::Time, "null", "When the next one may."),
+        optional("hold_ends_at", Kind::Time, "null", "Until when nobody of the key starts, where this one would start and a handler has said so."),
     ];
     "schedule_counts", "How schedules are doing." [
         required("active", Kind::Integer, "With a tick to come."),

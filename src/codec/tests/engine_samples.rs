@@ -170,6 +170,7 @@ fn commands() -> Commands {
         state: vec![("cart".into(), Payload::from("[1, 2]"))],
         heartbeat: Some(Payload::from("7")),
         begun: Some(8),
+        holds: Vec::new(),
         from: Some(Extent { ops: 1, effects: 2 }),
     }
 }
