@@ -51,6 +51,10 @@ async fn functions(store: &Store) -> Vec<String> {
     names
 }
 
+async fn take_one(store: &Store) -> Claimed {
+    only(store.claim("w", 1).await)
+}
+
 /// Both functions, if the store can hold.
 async fn holds(store: &Store) -> bool {
     store.worker("w", &["f", "other"]).await;
@@ -63,7 +67,7 @@ async fn a_key_that_is_held_starts_nobody_and_others_start(store: Store) {
     }
     // The second one is ready when the first one says it, and the third comes later.
     many(&store, "f", Some("a"), 2).await;
-    let first = store.take().await;
+    let first = take_one(&store).await;
     ends(&store, &first, HoldOf::Key, HOUR).await;
     many(&store, "f", Some("a"), 1).await;
     store.idle().await;
@@ -80,7 +84,7 @@ async fn a_function_that_is_held_starts_nobody_and_others_start(store: Store) {
         return;
     }
     many(&store, "f", None, 2).await;
-    let first = store.take().await;
+    let first = take_one(&store).await;
     ends(&store, &first, HoldOf::Function, HOUR).await;
     many(&store, "f", Some("a"), 1).await;
     store.idle().await;
@@ -95,7 +99,7 @@ async fn without_a_key_nobody_is_held_by_one(store: Store) {
         return;
     }
     many(&store, "f", None, 2).await;
-    let first = store.take().await;
+    let first = take_one(&store).await;
     ends(&store, &first, HoldOf::Key, HOUR).await;
     many(&store, "f", Some("a"), 1).await;
     assert_eq!(functions(&store).await, ["f", "f"]);
@@ -128,7 +132,7 @@ async fn whoever_is_held_starts_at_the_end(store: Store) {
     }
     for of in [HoldOf::Key, HoldOf::Function] {
         let all = many(&store, "f", Some("a"), 2).await;
-        let first = store.take().await;
+        let first = take_one(&store).await;
         ends(&store, &first, of, SHORT).await;
         store.idle().await;
         let due = store.backend.sweep("w").await.must().next_due.must();
@@ -177,8 +181,12 @@ async fn it_is_recorded_with_whatever_the_attempt_comes_to(store: Store) {
     for (number, outcome) in outcomes.into_iter().enumerate() {
         let key = format!("k{number}");
         many(&store, "f", Some(&key), 2).await;
-        let first = store.take().await;
+        let first = take_one(&store).await;
+        let goes_on = matches!(outcome, Outcome::Continue { .. });
         store.record(&first, holding(HoldOf::Key, HOUR), outcome).await;
+        if goes_on {
+            assert_eq!(store.take().await.task.id, first.task.id);
+        }
         store.idle().await;
     }
 }
@@ -188,7 +196,7 @@ async fn who_has_lost_his_lease_holds_nobody(store: Store) {
         return;
     }
     many(&store, "f", Some("a"), 2).await;
-    let mut first = store.take().await;
+    let mut first = take_one(&store).await;
     first.task.fence += 1;
     for of in [HoldOf::Key, HoldOf::Function] {
         assert_eq!(store.say(&first, holding(of, HOUR), completed("1")).await, Verdict::LeaseLost);
@@ -210,7 +218,7 @@ async fn what_goes_on_is_not_held(store: Store) {
         many(&store, "f", Some(key), 1).await;
         store.idle().await;
         store.send(all[0], "go", "1").await;
-        let again = store.take().await;
+        let again = take_one(&store).await;
         assert_eq!(again.task.execution_id, all[0]);
         store.complete(&again, "1").await;
         store.idle().await;
@@ -223,7 +231,7 @@ async fn a_claim_that_comes_with_it_finds_nobody(store: Store) {
     }
     for of in [HoldOf::Key, HoldOf::Function] {
         many(&store, "f", Some(of.as_str()), 3).await;
-        let first = store.take().await;
+        let first = take_one(&store).await;
         let transition = Transition { held: held(&first), commands: holding(of, HOUR), outcome: retry(Duration::ZERO) };
         let (verdicts, claimed) = store.backend.advance(vec![transition], Some(claim("w", 9, LEASE))).await.must();
         assert!(is_recorded(&only(verdicts)));
@@ -264,7 +272,7 @@ async fn it_is_known_who_waits_and_until_when(store: Store) {
         return;
     }
     let all = many(&store, "f", Some("a"), 2).await;
-    let first = store.take().await;
+    let first = take_one(&store).await;
     ends(&store, &first, HoldOf::Key, HOUR).await;
     let wait = only(store.backend.slot_waits(all[1], 9).await.must());
     assert_eq!((wait.function.as_str(), wait.concurrency_key.as_str()), ("f", "a"));
@@ -280,7 +288,7 @@ async fn all_stores_know_of_it_and_of_its_end(store: Store) {
     other.worker("v", &["f", "other"]).await;
     for of in [HoldOf::Key, HoldOf::Function] {
         many(&store, "f", Some("a"), 2).await;
-        let first = store.take().await;
+        let first = take_one(&store).await;
         // What it has read of the store is of before.
         assert_eq!(other.claim("v", 0).await.len(), 0);
         ends(&store, &first, of, SHORT).await;
