@@ -179,7 +179,7 @@ def test_a_handler_holds_the_others_of_its_key(store: str) -> None:
     client.asked.clear()
     with sync.Executor(store) as executor, executor.worker(ask):
         first = executor.dispatch(ask.options(concurrency_key="ada"), "ada")
-        wait_for(lambda: executor.stats()["scheduled"] == 1)
+        wait_for(lambda: executor.stats()["store"]["scheduled"] == 1)
         second = executor.dispatch(ask.options(concurrency_key="ada"), "ada")
         other = executor.dispatch(ask.options(concurrency_key="bob"), "bob")
         for handle in (first, second, other):
