@@ -50,7 +50,9 @@ int main(int count, char **arguments) {
     OK(stent_backend_check(backend, NULL, &report, ERROR));
     for (const char *each = json_first(json_get(report, "cases")); each; each = json_next(each)) {
         char *text = json_text(each);
-        if (!json_has(each, "outcome", "passed")) FAIL("%s", text);
+        /* A store of a user's holds nobody. */
+        const char *wanted = strstr(text, "\"holds/") ? "not_offered" : "passed";
+        if (!json_has(each, "outcome", wanted)) FAIL("%s", text);
         free(text);
     }
     CHECK(json_has(report, "level", "engine") && json_int(json_get(report, "passed")) > 180);

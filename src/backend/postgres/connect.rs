@@ -36,7 +36,7 @@ pub(super) const MIGRATIONS: [&str; 20] = [
     include_str!("migrations/0017_rates.sql"),
     include_str!("migrations/0018_aside.sql"),
     include_str!("migrations/0019_unique.sql"),
-    include_str!("migrations/0022_holds.sql"),
+    include_str!("migrations/0020_holds.sql"),
 ];
 
 /// A connection is made sooner than this, or it is looked why not.

@@ -31,7 +31,7 @@ pub(super) const MIGRATIONS: [&str; 16] = [
     include_str!("migrations/0013_rates.sql"),
     include_str!("migrations/0014_aside.sql"),
     include_str!("migrations/0015_unique.sql"),
-    include_str!("migrations/0018_holds.sql"),
+    include_str!("migrations/0016_holds.sql"),
 ];
 
 /// How long a statement waits for a lock on connections that are in use. Whose time is longer asks again: so no caller

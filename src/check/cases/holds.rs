@@ -240,7 +240,7 @@ async fn a_claim_that_comes_with_it_finds_nobody(store: Store) {
 }
 
 async fn limits_and_rates_hold_beside_it(store: Store) {
-    if !store.backend.holds() {
+    if !holds(&store).await {
         return;
     }
     let rate = Some(Rate { limit: 1_000, period: 1.0, burst: 9 });
