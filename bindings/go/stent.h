@@ -1562,6 +1562,22 @@ stent_status stent_task_state_set(stent_task *task,
 STENT_API stent_status stent_task_heartbeat(stent_task *task, const char *details, stent_error **error);
 
 /**
+ * The other side wants nobody to ask for a while (429 with Retry-After): no other task starts in that time that has the
+ * task's concurrency_key and its function (what: "key"), or no other of its function ("function"); a task without a key
+ * holds nobody by "key". What runs goes on, and so does what waits for operations of its own. The task itself is held as the
+ * others are, should it run again: its own end (stent_task_fail, stent_task_snooze, stent_task_complete) is another call.
+ * Recorded with whatever the attempt comes to, in one transaction; lost with the attempt. time: a number of seconds or text such as "1m30s", or the text of
+ * an HTTP header Retry-After as it came; what can't be read does not count, which the log says, and a day is the longest. A
+ * longer hold stands, whoever said it. Says nothing in a replay. Never blocks. Any thread. STENT_E_INVALID: what is none of these.
+ * STENT_E_UNSUPPORTED: a user-written store. STENT_E_LEASE_LOST, STENT_E_CANCELLED: it will not be taken.
+ */
+STENT_API
+stent_status stent_task_hold(stent_task *task,
+                             const char *what,
+                             const char *time,
+                             stent_error **error);
+
+/**
  * Writes a line to the library's log (stent_set_log_handler) with the task's ids, unless the task is replaying.
  * level: STENT_LOG_ERROR to STENT_LOG_DEBUG. Any thread.
  */

@@ -362,6 +362,24 @@ func (t *Task) Snooze(delay time.Duration) error {
 	return err
 }
 
+// What [Task.Hold] holds.
+const (
+	HoldKey      = "key"      // The calls of the task's function that have its concurrency key.
+	HoldFunction = "function" // All calls of the task's function.
+)
+
+// Hold says for others that the other side wants nobody to ask for a while (429 with Retry-After): no other task of this one's
+// concurrency key, or of its function, starts in that time. It is recorded with whatever the attempt comes to; a longer hold
+// stands. The time may be that header's, as it came, or for instance "1m30s"; what can't be read does not count.
+func (t *Task) Hold(what, retryAfter string) error {
+	whom, text := cText(what), cText(retryAfter)
+	defer whom.free()
+	defer text.free()
+	return t.ask(func(why **C.stent_error) C.stent_status {
+		return C.stent_task_hold(t.handle, whom.c, text.c, why)
+	})
+}
+
 // Progress adds a line to the execution's progress. As the two below, it is recorded with the task's next transition,
 // once, whatever is replayed.
 func (t *Task) Progress(detail any) error {

@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    CallOptions, DispatchOptions, Failure, FunctionOptions, Id, Number, Op, OpSet, Payload, ProgressEntry, Result,
-    Task, TaskKind, TaskState, Timestamp, WaitMode, deserialize_error_text, digest, ended, optional_seconds, seconds,
+    CallOptions, DispatchOptions, Failure, FunctionOptions, Hold, Id, Number, Op, OpSet, Payload, ProgressEntry,
+    Result, Task, TaskKind, TaskState, Timestamp, WaitMode, deserialize_error_text, digest, ended, optional_seconds,
+    seconds,
 };
 
 /// A dispatch, resolved by the store: queue, tags, priority, retry policy and the rest that the call left out are
@@ -169,6 +170,9 @@ pub struct Commands {
     pub heartbeat: Option<Payload>,
     /// Its body has begun, or will as soon as this is recorded, where at most so many bodies run at once.
     pub begun: Option<u32>,
+    /// Whose starts wait, from when this is recorded. Only a store that can hold is given any ([`super::Backend::holds`]).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Hold>,
     /// How far the task's record went before these, by the sender's count from the claim on. Where the record goes
     /// further, these are in it: the answer to their commit was lost, and they are said again. `None`: never said again.
     pub from: Option<Extent>,

@@ -47,6 +47,11 @@ pub trait Backend: Send + Sync + 'static {
         false
     }
 
+    /// Can it keep what handlers say of others: that nobody of a key or of a function starts before a time?
+    fn holds(&self) -> bool {
+        false
+    }
+
     /// How many transactions of one worker it works on at once: one, where others would only wait for it.
     fn writers(&self) -> usize {
         1

@@ -66,7 +66,7 @@ pub struct AtHand {
     pub due: Option<Timestamp>,
 }
 
-/// A task that waits for a slot of its key, or for a token.
+/// A task that waits for a slot of its key, for a token, or for the end of a hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SlotWait {
@@ -85,6 +85,9 @@ pub struct SlotWait {
     /// When the next one may.
     #[serde(default)]
     pub next_at: Option<Timestamp>,
+    /// Until when nobody of the key starts, where this one would start and a handler has said so.
+    #[serde(default)]
+    pub hold_ends_at: Option<Timestamp>,
 }
 
 impl SlotWait {

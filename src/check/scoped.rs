@@ -191,6 +191,14 @@ impl Backend for Scoped {
         self.inner.offers(operation)
     }
 
+    fn holds(&self) -> bool {
+        let holds = self.inner.holds();
+        if !holds {
+            self.used().not_offered = Some("a user-written store holds nobody for a handler".to_owned());
+        }
+        holds
+    }
+
     async fn call(&self, mut request: Request) -> Result<Response> {
         match &mut request {
             Request::CreateExecution { execution } | Request::UpdateExecution { execution } => {

@@ -82,6 +82,9 @@ impl Core {
 
 fn waits_for_slot(wait: &SlotWait) -> String {
     let SlotWait { function, concurrency_key, max_concurrent_per_key, held, .. } = wait;
+    if let Some(at) = wait.hold_ends_at {
+        return format!("'{function}' waits: a handler has held the key '{}' until {at}", shown(concurrency_key));
+    }
     if wait.is_for_token() {
         let next = wait.next_at.map(|at| format!(": the next comes at {at}")).unwrap_or_default();
         return format!(

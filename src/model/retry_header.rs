@@ -7,8 +7,9 @@ use super::retry_after::time_of;
 use super::{RETRY_AFTER_MAX, RetryAfter, Timestamp};
 
 impl RetryAfter {
-    /// As a time from `now` on, by the wall clock; what is over is no time. With a word about what was not taken as it is.
-    pub fn resolve(self, now: Timestamp) -> (Option<Self>, Option<String>) {
+    /// As a time from `now` on, by the wall clock; what is over is no time. With a word about what was not taken as it is, which
+    /// begins with `what` it is.
+    pub fn resolve(self, what: &str, now: Timestamp) -> (Option<Self>, Option<String>) {
         let time = match &self {
             Self::For(time) => Some(*time),
             Self::Text(text) => read(text.trim(), now),
@@ -18,7 +19,7 @@ impl RetryAfter {
             Some(_) => (Some(RETRY_AFTER_MAX), Some("is longer than a day, and counts as a day")),
             None => (None, Some("is neither a number of seconds nor a date of HTTP, and does not count")),
         };
-        (wait.map(Self::For), odd.map(|odd| format!("retry_after {self} {odd}")))
+        (wait.map(Self::For), odd.map(|odd| format!("{what} {self} {odd}")))
     }
 }
 
@@ -42,7 +43,7 @@ mod tests {
     const DATE: i64 = 784_111_777;
 
     fn resolved(given: RetryAfter) -> (Option<u64>, bool) {
-        let (wait, odd) = given.resolve(Timestamp::from_micros((DATE - 60) * 1_000_000));
+        let (wait, odd) = given.resolve("retry_after", Timestamp::from_micros((DATE - 60) * 1_000_000));
         let seconds = wait.map(|wait| match wait {
             RetryAfter::For(time) => time.as_secs(),
             RetryAfter::Text(text) => panic!("{text}"),

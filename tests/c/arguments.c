@@ -100,6 +100,7 @@ static void null_task(void) {
     EXPECT(STENT_E_INVALID, stent_task_complete(NULL, NULL, ERROR));
     EXPECT(STENT_E_INVALID, stent_task_fail(NULL, "{\"type\": \"T\"}", ERROR));
     EXPECT(STENT_E_INVALID, stent_task_snooze(NULL, "1s", ERROR));
+    EXPECT(STENT_E_INVALID, stent_task_hold(NULL, "key", "1s", ERROR));
     EXPECT(STENT_E_INVALID, stent_task_suspend(NULL, ERROR));
     EXPECT(STENT_E_INVALID, stent_task_continue(NULL, NULL, ERROR));
     CHECK(text == NULL && op == 0);

@@ -122,6 +122,26 @@ static stent_status busy(void *user_data, stent_task *task) {
     return stent_task_complete(task, "\"served\"", NULL);
 }
 
+/* Another server wants nobody to ask for a second: whoever comes next waits for that. */
+static stent_status told_to_wait(void *user_data, stent_task *task) {
+    (void)user_data;
+    static atomic_llong told_at;
+    if (!has(stent_task_args(task), "first")) {
+        CHECK(now_ms() - atomic_load(&told_at) >= 1000);
+        return stent_task_complete(task, "\"served\"", NULL);
+    }
+    EXPECT(STENT_E_INVALID, stent_task_hold(task, "queue", "1", ERROR));
+    SAYS("'queue' is not what is held");
+    EXPECT(STENT_E_INVALID, stent_task_hold(task, "key", NULL, ERROR));
+    SAYS("time is NULL");
+    /* What nobody can read does not count, and a shorter one makes none shorter. */
+    OK(stent_task_hold(task, "function", "soon", ERROR));
+    OK(stent_task_hold(task, "function", "1", ERROR));
+    OK(stent_task_hold(task, "function", "1ms", ERROR));
+    atomic_store(&told_at, now_ms());
+    return stent_task_complete(task, "\"told\"", NULL);
+}
+
 /* The execution fails, and its failure says so. */
 static void fails(const char *function, const char *type, const char *message) {
     char *id = dispatch(executor, function, NULL);
@@ -164,6 +184,7 @@ int main(int count, char **arguments) {
     OK(stent_executor_register(executor, "cut", once, cut, NULL, NULL, ERROR));
     OK(stent_executor_register(executor, "not_now", once, not_now, NULL, NULL, ERROR));
     OK(stent_executor_register(executor, "busy", quickly, busy, NULL, NULL, ERROR));
+    OK(stent_executor_register(executor, "told_to_wait", once, told_to_wait, NULL, NULL, ERROR));
     stent_worker *worker = start_worker(executor, NULL);
 
     fails("says_nothing", "NoOutcome", "STENT_OK");
@@ -179,6 +200,8 @@ int main(int count, char **arguments) {
     CHECK(atomic_load(&attempts) == 3);
     gives("not_now", NULL, "\"now\"");
     gives("busy", NULL, "\"served\"");
+    gives("told_to_wait", "[\"first\"]", "\"told\"");
+    gives("told_to_wait", "[\"second\"]", "\"served\"");
     gives("counts_down", "[5]", "\"landed\"");
     gives("base64", NULL, "{\"$base64\":\"/wA=\"}");
     gives("spells_json", "[0]", BYTES[0]);

@@ -70,6 +70,8 @@ mod fairness;
 mod fences;
 #[path = "../../src/check/cases/forks.rs"]
 mod forks;
+#[path = "../../src/check/cases/holds.rs"]
+mod holds;
 #[path = "../../src/check/house.rs"]
 mod house;
 #[path = "../../src/check/cases/keeping.rs"]

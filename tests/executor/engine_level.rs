@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stent::backend::{Function, NewWorker};
-use stent::model::{DispatchOptions, Feature, FunctionOptions, Rate, Status};
+use stent::model::{DispatchOptions, Feature, FunctionOptions, HoldOf, Rate, RetryAfter, Status};
 
 use crate::around::{around, around_with};
 use crate::house::{House, until};
@@ -45,6 +45,23 @@ fn a_step_in_a_transaction_of_the_handler_s_own_is_refused() {
     });
     let _worker = house.worker(1);
     assert_eq!(house.run("pay", "[]").unwrap(), "2".into());
+}
+
+/// What it could not keep it is never given; the attempt goes on.
+#[test]
+fn a_hold_of_others_is_refused() {
+    let house = House::with(|store| around_with(store, true, &[Feature::KeyLimits]).unwrap());
+    house.function("ask", |task| {
+        let why = task.hold(HoldOf::Key, RetryAfter::Text("30".into())).unwrap_err();
+        assert_eq!(why.status(), Status::Unsupported);
+        assert!(
+            why.message().ends_with("needs a store that keeps rates, and this one, of kind custom, does not"),
+            "{why}"
+        );
+        task.complete("2".into())
+    });
+    let _worker = house.worker(1);
+    assert_eq!(house.run("ask", "[]").unwrap(), "2".into());
 }
 
 /// Each option that needs a feature, and the feature.

@@ -135,6 +135,10 @@ impl Backend for Flaky {
         "flaky"
     }
 
+    fn holds(&self) -> bool {
+        self.store.holds()
+    }
+
     fn writers(&self) -> usize {
         self.writers.load(SeqCst)
     }

@@ -23,7 +23,7 @@ const TO_A_VERSION_BEFORE: &str = "
     ALTER TABLE functions DROP COLUMN priority_ageing;
     DROP VIEW slots_to_fill;
     DROP FUNCTION slots_to_fill();
-    DROP TABLE key_starts, key_rates, rates;
+    DROP TABLE key_starts, key_rates, rates, holds;
     DROP TABLE unique_keys;
     DROP FUNCTION slots_at_the_end(), tasks_slot_insert(), tasks_slot_update(), tasks_slot_delete(), functions_slot() CASCADE;
     DROP FUNCTION slots_settle();

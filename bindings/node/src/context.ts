@@ -219,6 +219,15 @@ export class Context {
     this.run.inTurn(native.taskHeartbeat(this.run.task, this.values.text(details, "the heartbeat"), errorOut));
   }
 
+  /**
+   * The other side wants nobody to ask for a while (429 with Retry-After): no other task of this one's concurrency key, or of
+   * its function, starts in that time. Recorded with whatever the attempt comes to; a longer hold stands.
+   * @param time seconds, or text such as "1m30s", or that header's as it came.
+   */
+  hold(what: "key" | "function", time: number | string): void {
+    this.run.inTurn(native.taskHold(this.run.task, what, String(time), errorOut));
+  }
+
   /** True while the handler is answered from what earlier runs recorded. */
   get isReplaying(): boolean {
     return native.taskIsReplaying(this.run.task) === 1;

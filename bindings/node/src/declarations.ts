@@ -113,6 +113,7 @@ export const declarations = {
   taskCounterAdd: ["stent_task_counter_add", "int32_t", "void *", "const char *", "const char *", "void *"],
   taskStateSet: ["stent_task_state_set", "int32_t", "void *", "const char *", "const char *", "void *"],
   taskHeartbeat: ["stent_task_heartbeat", "int32_t", "void *", "const char *", "void *"],
+  taskHold: ["stent_task_hold", "int32_t", "void *", "const char *", "const char *", "void *"],
   taskLog: ["stent_task_log", "int32_t", "void *", "int32_t", "const char *", "void *"],
   taskTransactionBegin: ["stent_task_transaction_begin", "int32_t", "void *", "const char *", "const char *", "void *", "text_out", "void *"],
   taskTransactionEnd: ["stent_task_transaction_end", "int32_t", "void *", "uint32_t", "const char *", "void *"],

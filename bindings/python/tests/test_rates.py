@@ -143,3 +143,47 @@ def test_a_rate_holds_over_workers_that_are_killed(store: str, tmp_path: Path) -
         for last in range(first, len(times)):
             count, most = last - first + 1, 3 + (times[last] - begin + late) * 20
             assert count <= most, f"{count} in {times[last] - begin} s"
+
+
+class Answer:
+    def __init__(self, status: int, headers: dict[str, str]) -> None:
+        self.status, self.headers, self.text = status, headers, "an answer"
+
+
+class Client:
+    """A server that has too much to do, once for each customer."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, float]] = []
+
+    def get(self, customer: str) -> Answer:
+        first = all(customer != before for before, _ in self.asked)
+        self.asked.append((customer, time.monotonic()))
+        return Answer(429, {"Retry-After": "1"}) if first else Answer(200, {})
+
+
+client = Client()
+
+
+@stent.activity
+def ask(customer: str) -> str:
+    answer = client.get(customer)
+    if answer.status == 429:
+        wait = answer.headers["Retry-After"]
+        stent.current().hold("key", wait)
+        raise stent.Snooze(wait)
+    return answer.text
+
+
+def test_a_handler_holds_the_others_of_its_key(store: str) -> None:
+    client.asked.clear()
+    with sync.Executor(store) as executor, executor.worker(ask):
+        first = executor.dispatch(ask.options(concurrency_key="ada"), "ada")
+        wait_for(lambda: executor.stats()["store"]["scheduled"] == 1)
+        second = executor.dispatch(ask.options(concurrency_key="ada"), "ada")
+        other = executor.dispatch(ask.options(concurrency_key="bob"), "bob")
+        for handle in (first, second, other):
+            assert handle.result(30) == "an answer"
+    told, *later = [at for customer, at in client.asked if customer == "ada"]
+    assert len(later) == 2 and min(later) - told >= 1, client.asked
+    assert min(at for customer, at in client.asked if customer == "bob") - told < 1, client.asked

@@ -196,6 +196,10 @@ impl Backend for Custom {
         self.door.offers(operation)
     }
 
+    fn holds(&self) -> bool {
+        self.features.contains(&Feature::Rates)
+    }
+
     async fn call(&self, request: Request) -> Result<Response> {
         request.check()?;
         self.door.call(request).await

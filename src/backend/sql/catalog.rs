@@ -33,6 +33,8 @@ pub(in crate::backend) struct Catalog {
     pauses: HashSet<(String, String)>,
     /// The lanes of their routes.
     paused: Vec<Lane>,
+    /// Functions of which nothing starts for a time.
+    held: HashSet<String>,
     /// Every worker of the store, by its id.
     workers: HashMap<String, i64>,
 }
@@ -58,18 +60,20 @@ struct LocalWorker {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lanes {
-    /// Lanes of functions without a limit and without a rate; the worker's own lane comes first.
+    /// Lanes of functions without a limit, a rate or a hold; the worker's own lane comes first.
     pub free: Vec<Lane>,
     /// By function.
     pub limited: Vec<Limited>,
 }
 
-/// A function with a `max_concurrent` or a rate, and the lanes of its routes.
+/// A function with a `max_concurrent`, a rate or a hold, and the lanes of its routes.
 #[derive(Clone, Debug)]
 pub(super) struct Limited {
     pub function: String,
     pub max: Option<u32>,
     pub rate: Option<Rate>,
+    /// Nothing of it starts for a time.
+    pub held: bool,
     pub lanes: Vec<Lane>,
 }
 
@@ -162,7 +166,11 @@ impl Catalog {
             catalog.insert_route(Route { queue, function, tags: row.tags("tags")? }, row.int("id")?);
         }
         for row in session.fetch(&PAUSES_LIST.call()).await? {
-            catalog.pauses.insert((row.string("kind")?, row.string("name")?));
+            let (kind, name) = (row.string("kind")?, row.string("name")?);
+            match kind.as_str() {
+                "hold" => catalog.held.insert(name),
+                _ => catalog.pauses.insert((kind, name)),
+            };
         }
         let paused = catalog.routes.iter().filter(|(route, _)| catalog.holds_back(route)).map(|(_, lane)| *lane);
         catalog.paused = paused.collect();
@@ -221,6 +229,17 @@ impl Catalog {
         !self.pauses.is_empty()
             && (is_paused("function", &route.function)
                 || route.queue.as_deref().is_some_and(|queue| is_paused("queue", queue)))
+    }
+
+    /// Holds that this transaction has begun.
+    pub fn hold(&mut self, functions: Vec<String>) {
+        self.version = Self::OWN;
+        self.held.extend(functions);
+    }
+
+    /// Its tasks are claimed as those of a function with a limit, until the hold is over.
+    pub fn is_held(&self, function: &str) -> bool {
+        self.held.contains(function)
     }
 
     /// The lanes of which nothing is claimed.
@@ -285,15 +304,19 @@ impl Catalog {
                 route.function == function.name && route.admits(&registration.queues, &registration.tags)
             });
             let found: Vec<Lane> = routes.map(|(_, lane)| *lane).filter(|lane| !self.paused.contains(lane)).collect();
-            match self.functions.get(&function.name).filter(|options| is_counted(options)) {
-                None => lanes.free.extend(found),
-                Some(options) => lanes.limited.push(Limited {
-                    function: function.name.clone(),
-                    max: options.max_concurrent,
-                    rate: options.rate.clone(),
-                    lanes: found,
-                }),
+            let held = self.is_held(&function.name);
+            let options = self.functions.get(&function.name);
+            if !held && !options.is_some_and(is_counted) {
+                lanes.free.extend(found);
+                continue;
             }
+            lanes.limited.push(Limited {
+                function: function.name.clone(),
+                max: options.and_then(|options| options.max_concurrent),
+                rate: options.and_then(|options| options.rate.clone()),
+                held,
+                lanes: found,
+            });
         }
         lanes.limited.sort_unstable_by(|a, b| a.function.cmp(&b.function));
         lanes

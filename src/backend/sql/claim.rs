@@ -1,5 +1,5 @@
 //! Claims tasks for a worker: the best ones of the lanes that it may take from, and those of functions with a
-//! `max_concurrent` or a rate as far as these allow.
+//! `max_concurrent`, a rate or a hold as far as these allow.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::call::Call;
 use super::catalog::{Lane, Lanes, Limited, micros};
+use super::holds;
 use super::lock::Lock;
 use super::rates;
 use super::row::Row;
@@ -62,6 +63,8 @@ async fn take_limited(tx: &mut Tx<'_>, claim: &Claim, lanes: &Lanes, claimed: &m
     let running = count_running(tx, &offered).await?;
     let rated = offered.iter().filter(|limited| limited.rate.is_some()).map(|limited| limited.function.clone());
     let buckets = rates::read(tx, rated.collect()).await?;
+    let may_be_held = offered.iter().filter(|limited| limited.held).map(|limited| limited.function.clone());
+    let held = holds::held(tx, may_be_held.collect()).await?;
     let bucket = |limited: &&Limited| buckets.get(&limited.function).copied().unwrap_or_default();
     let of = |lane| offered.iter().position(|limited| limited.lanes.contains(&lane));
     let mut offers: Vec<Offer> = found.into_iter().map(|(lane, offer)| Offer { function: of(lane), ..offer }).collect();
@@ -76,7 +79,11 @@ async fn take_limited(tx: &mut Tx<'_>, claim: &Claim, lanes: &Lanes, claimed: &m
         let room = |max| usize::try_from(i64::from(max) - running).unwrap_or(0);
         Room {
             running: limited.max.map_or(usize::MAX, room),
-            starts: limited.rate.as_ref().map_or(usize::MAX, |rate| rate.tokens(bucket(limited).full_at, now)),
+            starts: match &limited.rate {
+                _ if held.contains(&limited.function) => 0,
+                Some(rate) => rate.tokens(bucket(limited).full_at, now),
+                None => usize::MAX,
+            },
         }
     };
     let rooms: Vec<Room> = offered.iter().map(room).collect();

@@ -11,11 +11,12 @@ use super::at_once::{self, AtOnce};
 use super::database::{Database, body, typed};
 use super::look::indexes;
 use super::patience::in_doubt;
+use super::routes::bump_catalog;
 use super::store::Sql;
 use super::tx::Tx;
 use super::{
-    advance, attempts, cancel, claim, dead_letters, dispatch, doubt, ended, fork, journal, list, look, moves, parked,
-    pauses, protocol, register, schedules, signals, snapshot, stats, sweep,
+    advance, attempts, cancel, claim, dead_letters, dispatch, doubt, ended, fork, holds, journal, list, look, moves,
+    parked, pauses, protocol, register, schedules, signals, snapshot, stats, sweep,
 };
 use crate::backend::{
     AtHand, Attempt, Backend, Claim, Claimed, DeadLetterFilter, Departed, ExecutionFilter, Exported, Fenced, Health,
@@ -40,20 +41,35 @@ fn advance_once<'t>(tx: &'t mut Tx<'_>, request: Arc<Advance>) -> BoxFuture<'t, 
     Box::pin(async move {
         let Advance { transitions, claim, doubtful } = request.as_ref();
         let verdicts = advance::apply(tx, transitions).await?;
-        let Some(claim) = claim else { return Ok((verdicts, Vec::new())) };
-        if !transitions.is_empty() {
-            tx.touch_keys();
+        // Before the claim: it must find nobody of them.
+        let new = holds::begin(tx, transitions, &verdicts).await?;
+        let claimed = match claim {
+            Some(claim) => {
+                if !transitions.is_empty() {
+                    tx.touch_keys();
+                }
+                tx.settle_slots().await?;
+                claim_with(tx, claim, doubtful).await?
+            }
+            None => Vec::new(),
+        };
+        if new {
+            // The catalog comes last in the order of locks.
+            bump_catalog(tx).await?;
         }
-        tx.settle_slots().await?;
-        if doubtful.is_empty() {
-            return Ok((verdicts, claim::claim(tx, claim).await?));
-        }
-        let mut claimed = doubt::adopt(tx, &claim.worker_id, claim.lease, doubtful.clone()).await?;
-        let count = claim.count.saturating_sub(claimed.len());
-        let limited = claim.limited.saturating_sub(claimed.len());
-        claimed.extend(claim::claim(tx, &Claim { count, limited, ..claim.clone() }).await?);
         Ok((verdicts, claimed))
     })
+}
+
+async fn claim_with(tx: &mut Tx<'_>, claim: &Claim, doubtful: &[Claimed]) -> Result<Vec<Claimed>> {
+    if doubtful.is_empty() {
+        return claim::claim(tx, claim).await;
+    }
+    let mut claimed = doubt::adopt(tx, &claim.worker_id, claim.lease, doubtful.to_vec()).await?;
+    let count = claim.count.saturating_sub(claimed.len());
+    let limited = claim.limited.saturating_sub(claimed.len());
+    claimed.extend(claim::claim(tx, &Claim { count, limited, ..claim.clone() }).await?);
+    Ok(claimed)
 }
 
 #[expect(private_bounds, reason = "the databases are this crate's")]
@@ -94,6 +110,10 @@ impl<D: Database> Backend for Sql<D> {
     }
 
     fn records_in_transactions(&self) -> bool {
+        true
+    }
+
+    fn holds(&self) -> bool {
         true
     }
 

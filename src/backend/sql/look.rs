@@ -73,6 +73,7 @@ pub(super) async fn slot_waits(session: &mut dyn Session, execution: Id, limit: 
             held: row.count("held")?,
             rate_per_key: row.optional_text("rate")?.map(codec::rate_from_column).transpose()?,
             next_at: row.optional_time("next_at")?,
+            hold_ends_at: row.optional_time("hold_ends_at")?,
         })
     };
     session.fetch(&call).await?.iter().map(wait).collect()

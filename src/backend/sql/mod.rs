@@ -24,6 +24,7 @@ mod fairness;
 mod fork;
 pub(super) mod guest;
 mod hints;
+mod holds;
 mod idempotency;
 mod idle;
 mod insert;

@@ -5,7 +5,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::statements::{KEYS_DUE, RATES_DUE, RATES_PUT, RATES_READ, SLOTS_FILL};
+use super::holds;
+use super::register::catalog_changed;
+use super::statements::{KEYS_DUE, RATES_DUE, RATES_PUT, RATES_READ};
 use super::tx::Tx;
 use crate::model::{Rate, Result, Timestamp};
 
@@ -53,20 +55,18 @@ pub(super) async fn count(tx: &mut Tx<'_>, starts: &[(&str, &Rate, Bucket, usize
     tx.change(call.text(FUNCTION)).await.map(drop)
 }
 
-/// There are tokens again: those of keys are given to who waits for them.
+/// There are tokens again, or holds are over: what keys have is given to who waits for it.
 pub(super) async fn due(tx: &mut Tx<'_>, most: i64) -> Result<usize> {
-    let keys = tx.fetch(KEYS_DUE.call().time(tx.now).int(most)).await?;
-    if !keys.is_empty() {
-        let mut call = SLOTS_FILL.call();
-        for row in &keys {
-            call.row().text(row.text("function")?).text(row.text("concurrency_key")?);
-        }
-        tx.change(&call).await?;
-        tx.touch_keys();
-        tx.settle_slots().await?;
+    let holds::Over { mut keys, functions } = holds::end(tx, most).await?;
+    for row in tx.fetch(KEYS_DUE.call().time(tx.now).int(most)).await? {
+        keys.push((row.string("function")?, row.string("concurrency_key")?));
     }
+    holds::fill(tx, &keys).await?;
     // After the keys, as a claim does.
-    let found = keys.len() + tx.change(RATES_DUE.call().time(tx.now)).await? as usize;
+    let found = keys.len() + functions + tx.change(RATES_DUE.call().time(tx.now)).await? as usize;
+    if functions > 0 {
+        catalog_changed(tx).await?;
+    }
     if found > 0 {
         tx.hint_work();
     }

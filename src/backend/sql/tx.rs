@@ -10,6 +10,7 @@
 //! 4. tasks;
 //! 5. idempotency keys, then joins (advisory);
 //! 6. what handlers say: state, then counters;
+//!    Then holds of keys and functions;
 //! 7. slots of keys, by function, then by key (advisory), before a claim;
 //! 8. limits of functions (advisory), then their rates;
 //! 9. functions, workers, the catalog;
@@ -306,6 +307,17 @@ impl<'c> Tx<'c> {
             self.fetch(&SLOTS_SETTLE.call()).await?;
         }
         Ok(())
+    }
+
+    /// As [`Tx::settle_slots`], of keys that this transaction has noted itself, whatever their functions have.
+    pub async fn settle_keys(&mut self) -> Result<()> {
+        self.slots = true;
+        self.settle_slots().await
+    }
+
+    /// Nobody of these functions starts: this transaction claims by that, others when the catalog's version is raised.
+    pub fn hold_functions(&mut self, functions: Vec<String>) {
+        Arc::make_mut(&mut self.catalog).hold(functions);
     }
 
     /// This worker has claimed all that it can take, so it needs no hint.

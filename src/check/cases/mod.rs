@@ -38,6 +38,7 @@ files! {
     fairness: Engine,
     fences: Engine,
     forks: Engine,
+    holds: Engine,
     keys: Engine,
     lanes: Engine,
     limits: Engine,

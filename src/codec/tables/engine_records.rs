@@ -2,7 +2,7 @@
 
 use super::records::Record;
 use super::{Field, Kind, optional, required};
-use crate::model::{TaskKind, TaskState, TickKind, TickState, WaitMode};
+use crate::model::{HoldOf, TaskKind, TaskState, TickKind, TickState, WaitMode};
 
 const STRINGS: Kind = Kind::ListOf(&Kind::String);
 const IDS: Kind = Kind::ListOf(&Kind::Id);
@@ -105,9 +105,15 @@ records! {
         optional("heartbeat", Kind::Any, "null", "For the task's next attempt; the last one stands."),
         optional("begun", Kind::Integer, "null",
             "Its body has begun, or does when this is recorded, where at most so many bodies run at once."),
+        optional("holds", Kind::ListOf(&Kind::Named("hold")), "[]",
+            "Whose starts wait, from when this is recorded. Only a store with rates among its features is given any."),
         optional("from", Kind::Named("extent"), "null",
             "How far the task's record went before, by the sender's count. Where it goes further, these are in it already; \
              null: they are never said again."),
+    ];
+    "hold", "Nobody of these starts for so long: a longer one that is there stays." [
+        required("of", Kind::Word(HoldOf::WORDS), "All calls of the task's function with its concurrency_key, or all of the function."),
+        required("delay", Kind::Duration, "How long, by the store's clock."),
     ];
     "extent", "How far a task's record goes." [
         required("ops", Kind::Integer, "As in claimed."),
@@ -275,7 +281,7 @@ records! {
         optional("by", Kind::String, "null", "Who paused it, as he said."),
         required("running", Kind::Integer, "Tasks of it that workers still hold, claimed before."),
     ];
-    "slot_wait", "A task that waits for a slot of its key, or for a token." [
+    "slot_wait", "A task that waits for a slot of its key, for a token, or for the end of a hold." [
         required("task_id", Kind::Id, "The task."),
         required("function", Kind::String, "Its function."),
         required("concurrency_key", Kind::String, "Its key."),
@@ -283,6 +289,7 @@ records! {
         required("held", Kind::Integer, "How many have a slot."),
         optional("rate_per_key", Kind::Named("rate"), "null", "How often those of the key may start, where this one would start."),
         optional("next_at", Kind::Time, "null", "When the next one may."),
+        optional("hold_ends_at", Kind::Time, "null", "Until when nobody of the key starts, where this one would start and a handler has said so."),
     ];
     "schedule_counts", "How schedules are doing." [
         required("active", Kind::Integer, "With a tick to come."),

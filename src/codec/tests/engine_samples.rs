@@ -176,6 +176,7 @@ fn commands() -> Commands {
         state: vec![("cart".into(), Payload::from("[1, 2]"))],
         heartbeat: Some(Payload::from("7")),
         begun: Some(8),
+        holds: vec![Hold { of: HoldOf::Key, delay: 30 * SECOND }],
         from: Some(Extent { ops: 1, effects: 2 }),
     }
 }

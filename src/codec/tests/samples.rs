@@ -178,6 +178,7 @@ pub(super) fn slot_wait() -> SlotWait {
         held: 2,
         rate_per_key: Some(Rate { limit: 5, period: 60.0, burst: 2 }),
         next_at: Some(time(3)),
+        hold_ends_at: Some(time(4)),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::executor::log::LogRecord;
 use crate::executor::replay::Machine;
 use crate::executor::series::Series;
 use crate::executor::sync::{Moment, lock};
-use crate::model::{Error, FunctionOptions, Id, Level, Op, Result, Status, TaskKind, Timestamp, Wait};
+use crate::model::{Error, FunctionOptions, Hold, Id, Level, Op, Result, Status, TaskKind, Timestamp, Wait};
 
 /// The worker, as its tasks see it.
 pub(in crate::executor) trait LeaseHolder: Send + Sync {
@@ -119,6 +119,8 @@ pub(super) struct State {
     /// A task of a poller that is suspended or about to be, while its coroutine stays in the host.
     pub(super) waiting: bool,
     pub(super) staged: Option<Staged>,
+    /// What it says for others.
+    pub(super) holds: Vec<Hold>,
     pub(super) suspended: Option<Wait>,
     pub(super) gave_way: bool,
     /// The store has refused commands, so the task can't go on.
@@ -171,6 +173,7 @@ impl TaskCore {
             polled: None,
             waiting: false,
             staged: None,
+            holds: Vec::new(),
             suspended: None,
             gave_way: false,
             refused: None,

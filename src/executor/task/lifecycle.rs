@@ -184,11 +184,12 @@ impl TaskCore {
             abandoned,
         };
         let outcome = self.with_rules(state.machine.as_ref(), |rules| decide(returned, rules));
-        let commands = match (&outcome, &mut state.machine) {
+        let mut commands = match (&outcome, &mut state.machine) {
             // Commands of a run that contradicts its journal are not recorded.
             (Outcome::Park { .. }, _) | (_, None) => Commands::default(),
             (_, Some(machine)) => machine.take_commands(),
         };
+        commands.holds = std::mem::take(&mut state.holds);
         (outcome, commands)
     }
 
@@ -294,7 +295,7 @@ impl TaskCore {
     /// What a failure says about the next attempt, as a time from now on. What makes no sense is told, and does not count.
     pub(super) fn with_known_wait(&self, mut failure: Failure) -> Failure {
         let Some(given) = failure.retry_after.take() else { return failure };
-        let (wait, odd) = given.resolve(wall_clock());
+        let (wait, odd) = given.resolve("retry_after", wall_clock());
         failure.retry_after = wait;
         if let Some(odd) = odd {
             self.log_record(Level::Warn, || LogRecord::new("stent.worker", odd));

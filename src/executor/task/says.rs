@@ -4,8 +4,12 @@
 use uuid::Uuid;
 
 use super::Task;
+use super::core::TaskCore;
+use crate::executor::log::LogRecord;
+use crate::executor::sync::wall_clock;
 use crate::model::{
-    Error, Level, Number, Payload, ProgressEntry, ProgressStatus, Result, Status, Timestamp, check_size,
+    Error, Hold, HoldOf, Level, Number, Payload, ProgressEntry, ProgressStatus, Result, RetryAfter, Status, Timestamp,
+    check_size,
 };
 
 impl Task {
@@ -87,6 +91,19 @@ impl Task {
         core.noted(said)
     }
 
+    /// The other side wants nobody to ask for this time: no other task of the key, or of the function, starts before it is over.
+    /// It is recorded with what this attempt comes to, whatever that is. Not in a replay: it was said before.
+    ///
+    /// # Errors
+    /// See [`Task`]. `UNSUPPORTED`: a user-written store.
+    pub fn hold(&self, of: HoldOf, time: RetryAfter) -> Result<()> {
+        if self.is_replaying() {
+            return Ok(());
+        }
+        let held = self.core().hold_others(of, time);
+        self.core().noted(held)
+    }
+
     /// Keeps the error of a call that was refused before it reached the task, as the reason if the handler returns its
     /// status.
     pub fn note_error(&self, error: &Error) {
@@ -104,5 +121,36 @@ impl Task {
             return;
         }
         self.core().log(level, "stent.task", || message.to_owned());
+    }
+}
+
+impl TaskCore {
+    /// Until the attempt's outcome is recorded; the longer one of two stands. What can't be read does not count: it is a
+    /// stranger's word.
+    fn hold_others(&self, of: HoldOf, time: RetryAfter) -> Result<()> {
+        let backend = &self.holder.core().backend;
+        if !backend.holds() {
+            let told = format!(
+                "holding others needs a store that keeps rates, and this one, of kind {}, does not",
+                backend.name()
+            );
+            return Err(Error::new(Status::Unsupported, told));
+        }
+        let (time, odd) = time.resolve("the time of a hold", wall_clock());
+        if let Some(odd) = odd {
+            self.log_record(Level::Warn, || LogRecord::new("stent.worker", odd));
+        }
+        let mut state = self.going()?;
+        if let Some(RetryAfter::For(delay)) = time
+            && !delay.is_zero()
+        {
+            let shorter = |held: &Hold| held.of == of && held.delay < delay;
+            match state.holds.iter_mut().find(|held| held.of == of) {
+                Some(held) if shorter(held) => held.delay = delay,
+                Some(_) => {}
+                None => state.holds.push(Hold { of, delay }),
+            }
+        }
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use super::{on_task, stent_task};
 use crate::codec;
 use crate::ffi::plumbing::{optional, text};
 use crate::ffi::{stent_error, stent_status};
-use crate::model::{Error, Level, Payload};
+use crate::model::{Error, Level, Payload, RetryAfter};
 
 /// Adds a line to the execution's progress: any JSON value, NULL for null. As the two below, it is recorded with the
 /// task's next transition, and not said again when the task's journal is replayed. An attempt that has no journal yet is
@@ -72,6 +72,28 @@ pub unsafe extern "C" fn stent_task_heartbeat(
         // SAFETY: text or NULL, by the header's convention.
         let details = unsafe { optional(details, "details") }?;
         task.heartbeat(details.map(|text| codec::value_from_text("details", text)).transpose()?)
+    })
+}
+
+/// The other side wants nobody to ask for a while (429 with Retry-After): no other task starts in that time that has the
+/// task's concurrency_key and its function (what: "key"), or no other of its function ("function"); a task without a key
+/// holds nobody by "key". What runs goes on, and so does what waits for operations of its own. The task itself is held as the
+/// others are, should it run again: its own end (stent_task_fail, stent_task_snooze, stent_task_complete) is another call.
+/// Recorded with whatever the attempt comes to, in one transaction; lost with the attempt. time: a number of seconds or text such as "1m30s", or the text of
+/// an HTTP header Retry-After as it came; what can't be read does not count, which the log says, and a day is the longest. A
+/// longer hold stands, whoever said it. Says nothing in a replay. Never blocks. Any thread. STENT_E_INVALID: what is none of these.
+/// STENT_E_UNSUPPORTED: a user-written store. STENT_E_LEASE_LOST, STENT_E_CANCELLED: it will not be taken.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stent_task_hold(
+    task: *mut stent_task,
+    what: *const c_char,
+    time: *const c_char,
+    error: *mut *mut stent_error,
+) -> stent_status {
+    on_task(task, error, |task| {
+        // SAFETY: text or NULL, by the header's convention.
+        let (what, time) = unsafe { (text(what, "what")?, text(time, "time")?) };
+        task.hold(what.parse()?, RetryAfter::Text(time.to_owned()))
     })
 }
 

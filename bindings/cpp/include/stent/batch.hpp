@@ -43,6 +43,13 @@ public:
         why.check(stent_task_heartbeat(handle_, details.text().c_str(), why));
     }
 
+    // As task::hold.
+    void hold(const std::string &what, const std::string &time) const {
+        detail::problem why;
+        why.check(stent_task_hold(handle_, what.c_str(), time.c_str(), why));
+    }
+    void hold(const std::string &what, duration time) const { hold(what, json(time).text()); }
+
     // The C handle, for what is not here.
     stent_task *handle() const { return handle_; }
 

@@ -321,6 +321,14 @@ public:
         ask([&](stent_error **why) { return stent_task_heartbeat(handle_, details.text().c_str(), why); });
     }
 
+    // The other side wants nobody to ask for a while (429 with Retry-After): no other task of this one's concurrency_key
+    // ("key"), or of its function ("function"), starts in that time. Recorded with whatever the attempt comes to; a longer
+    // hold stands. As text the time may be that header's, as it came.
+    void hold(const std::string &what, duration time) { hold(what, json(time).text()); }
+    void hold(const std::string &what, const std::string &time) {
+        ask([&](stent_error **why) { return stent_task_hold(handle_, what.c_str(), time.c_str(), why); });
+    }
+
     // A line in the library's log, unless the task is replaying.
     void log(stent::level level, const std::string &message) {
         detail::problem why;

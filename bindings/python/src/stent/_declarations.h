@@ -126,6 +126,7 @@ stent_status stent_task_progress(stent_task *task, const char *detail, stent_err
 stent_status stent_task_counter_add(stent_task *task, const char *name, const char *amount, stent_error **error);
 stent_status stent_task_state_set(stent_task *task, const char *key, const char *value, stent_error **error);
 stent_status stent_task_heartbeat(stent_task *task, const char *details, stent_error **error);
+stent_status stent_task_hold(stent_task *task, const char *what, const char *time, stent_error **error);
 stent_status stent_task_log(stent_task *task, int32_t level, const char *message, stent_error **error);
 stent_status stent_task_transaction_begin(stent_task *task, const char *name, const char *options, uint32_t *op, char **token, stent_error **error);
 stent_status stent_task_transaction_end(stent_task *task, uint32_t op, const char *failure, stent_error **error);

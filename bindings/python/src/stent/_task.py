@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 from uuid import UUID
 
 from . import _json, _log
@@ -81,6 +81,13 @@ class TaskContext:
         needs none. A good place to learn that the task was cancelled or lost: it raises.
         """
         self._do(lib.stent_task_heartbeat, utf8(_json.dumps(details)))
+
+    def hold(self, what: Literal["key", "function"], time: float | str) -> None:
+        """The other side wants nobody to ask for a while (429 with Retry-After): no other task of this one's
+        `concurrency_key`, or of its function, starts in that time. It is recorded with whatever the attempt comes to; a
+        longer hold stands. time: seconds, or text such as "1m30s", or that header's as it came.
+        """
+        self._do(lib.stent_task_hold, utf8(what), utf8(str(time)))
 
     def log(self, level: LevelName | int, message: str) -> None:
         """Writes a line to the logger "stent.task" with the task's function, ids and attempt, unless the task is replaying.

@@ -210,6 +210,7 @@ unsafe extern "C" {
     pub fn stent_task_counter_add(task: *mut stent_task, name: *const c_char, amount: *const c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_task_state_set(task: *mut stent_task, key: *const c_char, value: *const c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_task_heartbeat(task: *mut stent_task, details: *const c_char, error: *mut *mut stent_error) -> stent_status;
+    pub fn stent_task_hold(task: *mut stent_task, what: *const c_char, time: *const c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_task_log(task: *mut stent_task, level: i32, message: *const c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_task_transaction_begin(task: *mut stent_task, name: *const c_char, options: *const c_char, op: *mut u32, token: *mut *mut c_char, error: *mut *mut stent_error) -> stent_status;
     pub fn stent_task_transaction_end(task: *mut stent_task, op: u32, failure: *const c_char, error: *mut *mut stent_error) -> stent_status;

@@ -16,7 +16,7 @@ use crate::handler::{HandlerError, HandlerResult, fail, said};
 use crate::library::{give_back, owned};
 use crate::options::{BatchOptions, FunctionOptions};
 use crate::records::TaskInfo;
-use crate::task::Task;
+use crate::task::{Hold, Task};
 use crate::values::Span;
 
 /// What a batch's handler returns: one for each of its items, in their order. What is returned in place of all of them counts for
@@ -54,6 +54,11 @@ impl<A> BatchItem<A> {
     /// As [`Task::heartbeat`].
     pub fn heartbeat(&self, details: &impl Serialize) -> Result<()> {
         self.task.heartbeat(details)
+    }
+
+    /// As [`Task::hold`].
+    pub fn hold(&self, what: Hold, retry_after: &str) -> Result<()> {
+        self.task.hold(what, retry_after)
     }
 
     /// "Not now": the task runs again after this time, and no attempt is charged. What is returned for it is not used.

@@ -58,7 +58,7 @@ pub use records::{
 pub use service::StopSignals;
 pub use signal::Signal;
 pub use store::Store;
-pub use task::Task;
+pub use task::{Hold, Task};
 pub use transaction::{Connection, TransactionOptions};
 pub use values::{Bytes, Span, Strings};
 pub use worker::Worker;

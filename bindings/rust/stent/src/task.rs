@@ -19,6 +19,24 @@ use crate::options::{CallOptions, StepOptions, WaitSignalOptions};
 use crate::records::TaskInfo;
 use crate::values::Span;
 
+/// What [`Task::hold`] holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// The calls of the task's function that have its concurrency key.
+    Key,
+    /// All calls of the task's function.
+    Function,
+}
+
+impl Hold {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Function => "function",
+        }
+    }
+}
+
 /// One run of a function, lent to its handler.
 ///
 /// A thread that a handler starts and that makes durable calls is joined before the handler returns, and gives each of its
@@ -356,6 +374,15 @@ impl Task {
         let details = json(details)?;
         // SAFETY: the task is lent, and the text lives for the call.
         self.make(|why| unsafe { sys::stent_task_heartbeat(self.handle, details.as_ptr(), why) }).map(|_| ())
+    }
+
+    /// The other side wants nobody to ask for a while (429 with Retry-After): no other task of this one's concurrency key, or of
+    /// its function, starts in that time. It is recorded with whatever the attempt comes to; a longer hold stands. The time may
+    /// be that header's, as it came, or for instance `1m30s`; what can't be read does not count.
+    pub fn hold(&self, what: Hold, retry_after: &str) -> Result<()> {
+        let (what, time) = (text(what.as_str())?, text(retry_after)?);
+        // SAFETY: the task is lent, and the texts live for the call.
+        self.make(|why| unsafe { sys::stent_task_hold(self.handle, what.as_ptr(), time.as_ptr(), why) }).map(|_| ())
     }
 
     /// Writes a line to the library's log, and so to the `log` facade (target `stent::task`), with the task's ids, unless the task is replaying.

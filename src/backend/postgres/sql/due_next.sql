@@ -75,7 +75,8 @@ FROM (
             least(
                 (SELECT min(r.due_at) FROM rates AS r),
                 (SELECT min(k.due_at) FROM key_rates AS k WHERE k.due_at IS NOT NULL),
-                (SELECT min(b.due_at) FROM key_starts AS b)
+                (SELECT min(b.due_at) FROM key_starts AS b),
+                (SELECT min(h.ends_at) FROM holds AS h)
             ) AS rate
         OFFSET 0
     ) AS of

@@ -17,7 +17,13 @@ SELECT
             SELECT min(s.due_at) FROM key_starts AS s
             WHERE s.function = t.step_name AND s.concurrency_key = t.concurrency_key
         )
-    ) AS next_at
+    ) AS next_at,
+    CASE t.slot
+        WHEN 0 THEN (
+            SELECT h.ends_at FROM holds AS h
+            WHERE h.function = t.step_name AND h.concurrency_key = t.concurrency_key
+        )
+    END AS hold_ends_at
 FROM (
     SELECT a.id FROM tasks AS a WHERE a.execution_id = $1 AND a.root IS NULL
     UNION ALL

@@ -23,6 +23,7 @@ statements! {
     /// Inserts a route; returns its number if it is new.
     ROUTE_INSERT "route_insert" "add a route" with (queue: Text, function: Text, tags: Text) gives (id: Int);
 
+    /// And the functions that are held, as of the kind "hold".
     PAUSES_LIST "pauses_list" "read the catalog of pauses" gives (kind: Text, name: Text);
 
     /// With the tasks that workers hold nevertheless.

@@ -25,6 +25,16 @@ statements! {
     /// Their next tokens are there.
     RATES_DUE "rates_due" "find rates that have tokens again" with (now: Time);
 
+    /// Each by what a task says, of its function, and of its key where `what` is `of_key`. Answers with those that are longer
+    /// than what was there; without a key a function's. `fresh`: nobody has known it.
+    HOLDS_PUT "holds_put" "hold who is to start" rows (id: Id, what: Text, ends_at: Time) with (of_key: Text)
+        gives (function: Text, concurrency_key: Text, fresh: Flag);
+
+    HOLDS_READ "holds_read" "look who is held" with (functions: Texts, now: Time) gives (function: Text);
+
+    /// Those that are over.
+    HOLDS_END "holds_end" "end holds" with (now: Time, limit: Int) gives (function: Text, concurrency_key: Text);
+
     /// Keys of which there may be tokens again.
     KEYS_DUE "keys_due" "find keys that have tokens again" with (now: Time, limit: Int)
         gives (function: Text, concurrency_key: Text);

@@ -17,6 +17,7 @@ statements! {
     /// The execution's tasks that wait for a slot of their key, and how many slots of it there are and are held.
     SLOT_WAITS "slot_waits" "look who waits for a slot" with (execution_id: Id, limit: Int) gives (
         id: Id, step_name: Text, concurrency_key: Text, most: Int, held: Int, rate: Text, next_at: Time,
+        hold_ends_at: Time,
     );
 
     SIGNALS_LIST "signals_list" "list signals" with (execution_id: Id, limit: Int) gives (

@@ -7,7 +7,7 @@ use crate::backend::sqlite::error;
 use crate::model::{Error, Result};
 
 /// The tables that the migrations make; a test compares.
-const TABLES: [&str; 29] = [
+const TABLES: [&str; 30] = [
     "boots",
     "cache",
     "catalog",
@@ -17,6 +17,7 @@ const TABLES: [&str; 29] = [
     "execution_state",
     "executions",
     "functions",
+    "holds",
     "idempotency",
     "key_rates",
     "moves",

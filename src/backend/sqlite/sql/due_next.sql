@@ -39,6 +39,8 @@ SELECT
             SELECT (SELECT min(r.due_at) FROM rates AS r) - ?2
             UNION ALL
             SELECT (SELECT min(k.due_at) FROM key_rates AS k WHERE k.due_at IS NOT NULL) - ?2
+            UNION ALL
+            SELECT (SELECT min(h.ends_at) FROM holds AS h) - ?2
         ) AS due
     ) AS wait,
     EXISTS (SELECT 1 FROM executions AS e WHERE e.state = 'cancelling')

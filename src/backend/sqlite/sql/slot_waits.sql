@@ -8,7 +8,13 @@ SELECT
     (
         SELECT k.due_at FROM key_rates AS k
         WHERE k.function = t.step_name AND k.concurrency_key = t.concurrency_key
-    ) AS next_at
+    ) AS next_at,
+    CASE t.slot
+        WHEN 0 THEN (
+            SELECT h.ends_at FROM holds AS h
+            WHERE h.function = t.step_name AND h.concurrency_key = t.concurrency_key
+        )
+    END AS hold_ends_at
 FROM tasks AS t
 LEFT JOIN functions AS f ON f.name = t.step_name
 WHERE t.execution_id = ?1 AND +t.slot IN (0, 2)

@@ -32,7 +32,7 @@ struct View {
     dead_letters: Vec<DeadLetter>,
     /// Attempts that failed and were followed by another.
     attempts: Vec<Attempt>,
-    /// Tasks that wait for a slot of their key, or for a token.
+    /// Tasks that wait for a slot of their key, for a token, or for the end of a hold.
     slot_waits: Vec<SlotWait>,
 }
 
@@ -64,6 +64,9 @@ pub async fn show(place: &Place, show: args::Show, screen: &mut Screen) -> Resul
 fn waits_for_slot(wait: &SlotWait) -> String {
     let most = wait.max_concurrent_per_key.map(|most| format!(" of {most}")).unwrap_or_default();
     let (function, key) = (words::visible(&wait.function), words::visible(&wait.concurrency_key));
+    if let Some(at) = wait.hold_ends_at {
+        return format!("{function} ({}) waits: a handler has held the key '{key}' until {at}.", wait.task);
+    }
     if wait.is_for_token() {
         let next = wait.next_at.map(|at| format!(": the next comes at {at}")).unwrap_or_default();
         return format!("{function} ({}) waits for a token of the key '{key}'{next}.", wait.task);
