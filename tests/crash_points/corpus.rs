@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use stent::executor::{Executor, Task};
 use stent::model::{
-    CallOptions, Failure, FunctionOptions, Number, Payload, Result, RetryPolicy, Status, TaskOptions, WaitSignalOptions,
+    CallOptions, Failure, FunctionOptions, HoldOf, Number, Payload, Rate, Result, RetryAfter, RetryPolicy, Status,
+    TaskOptions, WaitSignalOptions,
 };
+
+/// For so long nobody starts after one who was told to wait, or before the next token comes.
+pub const PAUSE: Duration = Duration::from_millis(400);
 
 pub struct Workflow {
     pub function: &'static str,
@@ -39,6 +43,10 @@ pub const CORPUS: &[Workflow] = &[
     Workflow { args: "[0]", ..plain("starts_over") },
     plain("steps"),
     Workflow { ticks: 3, ..plain("line") },
+    plain("key_is_held"),
+    plain("function_is_held"),
+    plain("key_has_rate"),
+    plain("function_has_rate"),
 ];
 
 fn tries(max_attempts: u32) -> FunctionOptions {
@@ -50,8 +58,10 @@ pub fn register(executor: &Executor) {
     type Body = fn(&Task) -> Result<()>;
     let plain = FunctionOptions::default;
     let cached = || FunctionOptions { cached: true, ..plain() };
+    let one_of_key = || FunctionOptions { max_concurrent_per_key: Some(1), ..tries(2) };
     let cleaning = || FunctionOptions { cleanup: Some(Duration::from_secs(600)), ..plain() };
-    let functions: [(&str, FunctionOptions, Body); 19] = [
+    let rate = || Some(Rate { limit: 1, period: PAUSE.as_secs_f64(), burst: 1 });
+    let functions: [(&str, FunctionOptions, Body); 27] = [
         ("line", plain(), line),
         ("undo", plain(), line),
         ("costly", cached(), line),
@@ -60,7 +70,7 @@ pub fn register(executor: &Executor) {
         ("sequence", plain(), sequence),
         ("fan_out", plain(), fan_out),
         ("one_by_one", plain(), one_by_one),
-        ("of_key", FunctionOptions { max_concurrent_per_key: Some(1), ..tries(2) }, line),
+        ("of_key", one_of_key(), line),
         ("sleep", plain(), sleep),
         ("signals", plain(), signals),
         ("retry", plain(), |task| task.complete(call(task, "flaky", "[]")?)),
@@ -71,6 +81,14 @@ pub fn register(executor: &Executor) {
         ("cached", plain(), |task| both(task, [call(task, "costly", "[1]")?, call(task, "costly", "[1]")?])),
         ("starts_over", plain(), starts_over),
         ("steps", plain(), steps),
+        ("key_is_held", plain(), |task| of_one_key(task, "holds_key")),
+        ("function_is_held", plain(), |task| of_one_key(task, "holds_function")),
+        ("key_has_rate", plain(), |task| of_one_key(task, "rate_of_key")),
+        ("function_has_rate", plain(), |task| of_one_key(task, "rate_of_function")),
+        ("holds_key", one_of_key(), |task| told_to_wait(task, HoldOf::Key)),
+        ("holds_function", one_of_key(), |task| told_to_wait(task, HoldOf::Function)),
+        ("rate_of_key", FunctionOptions { rate_per_key: rate(), ..tries(2) }, line),
+        ("rate_of_function", FunctionOptions { rate: rate(), ..tries(2) }, line),
     ];
     for (name, options, body) in functions {
         let handler = move |task: &Task| body(task).map_or_else(|error| error.status(), |()| Status::Ok);
@@ -118,11 +136,32 @@ fn fan_out(task: &Task) -> Result<()> {
 
 /// All of one key, which has one slot: the end of a call makes the next one ready. Their queue is shared out.
 fn one_by_one(task: &Task) -> Result<()> {
-    let args = (0..5).map(|number| format!("[{number}]").into()).collect();
-    let (key, ageing) = (Some("k".to_owned()), Some(Duration::from_secs(60)));
-    let of_key = TaskOptions { fairness_key: key.clone(), priority_ageing: ageing, ..TaskOptions::default() };
-    let of_key = TaskOptions { concurrency_key: key, priority: Some(1), ..of_key };
-    let results = task.map("of_key", args, CallOptions { task: of_key, ..CallOptions::default() })?;
+    let shared = TaskOptions {
+        fairness_key: Some("k".to_owned()),
+        priority_ageing: Some(Duration::from_secs(60)),
+        priority: Some(1),
+        ..TaskOptions::default()
+    };
+    calls_of_one_key(task, "of_key", 5, shared)
+}
+
+/// Each waits for what the one before it has said or taken.
+fn of_one_key(task: &Task, function: &str) -> Result<()> {
+    calls_of_one_key(task, function, 3, TaskOptions::default())
+}
+
+/// The first one is told to wait.
+fn told_to_wait(task: &Task, of: HoldOf) -> Result<()> {
+    if text(&task.args()) == "[0]" {
+        task.hold(of, RetryAfter::For(PAUSE))?;
+    }
+    line(task)
+}
+
+fn calls_of_one_key(task: &Task, function: &str, count: u32, options: TaskOptions) -> Result<()> {
+    let args = (0..count).map(|number| format!("[{number}]").into()).collect();
+    let of_key = TaskOptions { concurrency_key: Some("k".to_owned()), ..options };
+    let results = task.map(function, args, CallOptions { task: of_key, ..CallOptions::default() })?;
     task.complete(format!("[{}]", results.iter().map(text).collect::<Vec<_>>().join(",")).into())
 }
 

@@ -101,6 +101,10 @@ impl Backend for Mortal {
         "mortal"
     }
 
+    fn holds(&self) -> bool {
+        true
+    }
+
     async fn call(&self, request: Request) -> Result<Response> {
         self.read(self.store().await.call(request)).await
     }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use stent::backend::{DeadLetterFilter, ExecutionFilter, JournalRequest, Request, Response, SharedBackend};
-use stent::model::{Execution, Id, Task, TaskState};
+use stent::model::{Execution, Id, Payload, Task, TaskState};
+
+use crate::corpus::PAUSE;
 
 const ALL: u32 = 1_000;
 
@@ -37,6 +39,7 @@ async fn tasks(store: &SharedBackend, execution: Id) -> Vec<String> {
     let request = Request::ListTasksForExecution { execution_id: execution };
     let Response::Tasks(mut tasks) = store.call(request).await.unwrap() else { panic!("tasks are not listed") };
     tasks.sort_by(|one, other| one.step_key.cmp(&other.step_key));
+    nobody_starts_too_early(&tasks);
     let mut lines = Vec::new();
     for Task { id, step_key, step_name, kind, state, result, error, retries, .. } in &tasks {
         let error = error.as_ref().map(|error| &error.kind);
@@ -49,4 +52,24 @@ async fn tasks(store: &SharedBackend, execution: Id) -> Vec<String> {
         assert_eq!(apart.len(), ended.len(), "two have arrived as one: {journal:?}");
     }
     lines
+}
+
+/// Whatever dies: nobody starts in the time after one who has held the others, nor sooner than a token comes.
+fn nobody_starts_too_early(tasks: &[Task]) {
+    let of = |function: &str| tasks.iter().filter(move |task| task.step_name == function).collect::<Vec<&Task>>();
+    for function in ["holds_key", "holds_function"] {
+        let all = of(function);
+        let told = all.iter().find(|task| task.result == Some(Payload::from("[0]")));
+        let Some(since) = told.and_then(|task| task.completed_at) else { continue };
+        for start in all.iter().filter_map(|task| task.started_at) {
+            assert!(start <= since || start.since(since) >= PAUSE, "{function}: held at {since}, {start} starts one");
+        }
+    }
+    for function in ["rate_of_key", "rate_of_function"] {
+        let mut starts: Vec<_> = of(function).iter().filter_map(|task| task.started_at).collect();
+        starts.sort_unstable();
+        for pair in starts.windows(2) {
+            assert!(pair[1].since(pair[0]) >= PAUSE, "{function}: starts at {} and {}", pair[0], pair[1]);
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use stent::backend::ExecutionFilter;
 use stent::model::{DispatchOptions, Id, Status, WorkerOptions};
 
-use crate::house::{House, Kind, until};
+use crate::house::{House, Kind, text, until};
 
 /// Set for a process that dispatches until it is killed: the store.
 const DISPATCHER: &str = "STENT_TEST_UNIQUE_STORE";
@@ -125,4 +125,65 @@ fn of_all_processes_one_starts_it_at_a_time_though_they_are_killed() {
     let why = dispatch(&house, DispatchOptions { unique_existing: refuse, unique_for: hour, ..unique() }).unwrap_err();
     assert_eq!(why.status(), Status::Conflict);
     assert_eq!(why.details().get("execution_id"), Some(&new.to_string().into()));
+}
+
+/// A dispatcher's calls of a key of its own come one after the other, beside claims: each is overtaken by a later one or runs,
+/// once, and the last one runs. Of a key that all of them share, somebody's last one runs.
+#[test]
+fn the_last_arguments_are_always_run() {
+    const DISPATCHERS: usize = 4;
+    const EACH: usize = 60;
+    let house = House::new();
+    let runs = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let ran = runs.clone();
+    house.function("index", move |task| {
+        ran.lock().unwrap().push(text(&task.args()).to_owned());
+        task.complete("null".into())
+    });
+    let worker =
+        WorkerOptions { max_concurrency: 4, poll_interval: Duration::from_millis(5), ..WorkerOptions::default() };
+    let _worker = house.worker_with(worker);
+    let debounced = |key: &str, args: String, quiet| {
+        let options = DispatchOptions {
+            unique_key: Some(key.to_owned()),
+            debounce: Some(Duration::from_micros(quiet)),
+            debounce_max: Some(Duration::from_millis(4)),
+            ..DispatchOptions::default()
+        };
+        loop {
+            match house.on(house.executor.dispatch("index", args.as_str().into(), options.clone())) {
+                Ok(id) => return id,
+                Err(why) => assert!(why.is_retryable(), "{why}"),
+            }
+        }
+    };
+    let last: Vec<[Id; 2]> = std::thread::scope(|scope| {
+        let dispatchers: Vec<_> = (0..DISPATCHERS)
+            .map(|number| {
+                let debounced = &debounced;
+                scope.spawn(move || {
+                    let mut ids = None;
+                    for time in 1..=EACH {
+                        let own = debounced(&number.to_string(), format!("[\"own\",{number},{time}]"), 200);
+                        let shared = debounced("shared", format!("[\"shared\",{number},{time}]"), 900);
+                        ids = Some([own, shared]);
+                    }
+                    ids.unwrap()
+                })
+            })
+            .collect();
+        dispatchers.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    for id in last.into_iter().flatten() {
+        house.result(id).unwrap();
+    }
+    let mut runs = runs.lock().unwrap().clone();
+    let lasts =
+        |key: &str| (0..DISPATCHERS).filter(|number| runs.contains(&format!("[\"{key}\",{number},{EACH}]"))).count();
+    assert_eq!(lasts("own"), DISPATCHERS, "{runs:?}");
+    assert!(lasts("shared") > 0, "{runs:?}");
+    let count = runs.len();
+    runs.sort();
+    runs.dedup();
+    assert_eq!(runs.len(), count, "each at most once");
 }

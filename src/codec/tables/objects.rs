@@ -93,8 +93,8 @@ objects! {
             "Whether the key starts another execution after one that failed, was cancelled or timed out; never: its id is \
              the answer all the same."),
         optional("unique_key", Kind::String, "null",
-            "One execution of the function at a time has the key: while it is pending or running a dispatch with the key \
-             starts nothing, and is answered as unique_existing says."),
+            "While the execution of the function that took the key last is pending or running, a dispatch with the key starts \
+             nothing, and is answered as unique_existing says."),
         optional("unique_for", Kind::Duration, "null",
             "The dispatch starts nothing if the key was taken less than this ago, whatever has become of that execution; \
              null: if that execution is pending or running."),
