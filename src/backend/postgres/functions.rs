@@ -17,13 +17,14 @@ use crate::model::{
     UNIQUE_KEPT, WEIGHT_MAX, WEIGHT_MIN,
 };
 
-const TEXTS: [&str; 6] = [
+const TEXTS: [&str; 7] = [
     include_str!("functions/1_json.sql"),
     include_str!("functions/2_options.sql"),
-    include_str!("functions/3_dispatch.sql"),
-    include_str!("functions/4_requests.sql"),
-    include_str!("functions/5_steps.sql"),
-    include_str!("functions/6_doors.sql"),
+    include_str!("functions/3_ids_and_routes.sql"),
+    include_str!("functions/4_dispatch.sql"),
+    include_str!("functions/5_requests.sql"),
+    include_str!("functions/6_steps.sql"),
+    include_str!("functions/7_doors.sql"),
 ];
 
 /// Makes them, if they are not there as they should be and this user may. `lock` keeps others from the same.

@@ -69,7 +69,7 @@ pub enum Command {
     /// List tasks, of one execution or of all
     Tasks(Tasks),
     /// Start an execution, and print its id
-    Dispatch(Dispatch),
+    Dispatch(Box<Dispatch>),
     /// Send a signal to an execution
     Signal(Signal),
     /// Cancel an execution with all that it called

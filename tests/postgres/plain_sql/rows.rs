@@ -11,7 +11,7 @@ use super::{Client, by_library, schema_of_url};
 use crate::house::House;
 use crate::postgres::fresh_url;
 
-/// A value of each option. A new option needs one here, and then a place in `functions/3_dispatch.sql`.
+/// A value of each option. A new option needs one here, and then a place in `functions/4_dispatch.sql`.
 const SAMPLES: &[(&str, &[&str])] = &[
     ("id", &["\"01900000-0000-7000-8000-000000000001\""]),
     ("kwargs", &["{\"a\": 12345678901234567890.10}", "{}"]),

@@ -48,7 +48,7 @@ pub async fn run(args: Args, screen: &mut Screen) -> Result<u8, Trouble> {
 async fn on(place: &Place, db: Option<&str>, command: Command, screen: &mut Screen) -> Result<u8, Trouble> {
     match command {
         Command::List(list) => executions::list(place, list, screen).await,
-        Command::Dispatch(dispatch) => executions::dispatch(place, dispatch, screen).await,
+        Command::Dispatch(dispatch) => executions::dispatch(place, *dispatch, screen).await,
         Command::Signal(signal) => executions::signal(place, signal, screen).await,
         Command::Cancel(cancel) => executions::cancel(place, cancel, screen).await,
         Command::Wait(args::Wait { execution, timeout }) => executions::wait(place, execution, timeout, screen).await,
