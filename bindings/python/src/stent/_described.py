@@ -59,11 +59,15 @@ class DispatchOptions(TypedDict, total=False):
     idempotency_reuse: Literal["after_failure", "never"] | None
     "Whether the key starts another execution after one that failed, was cancelled or timed out; never: its id is the answer all the same."
     unique_key: str | None
-    "One execution of the function at a time has the key: while it is pending or running a dispatch with the key starts nothing, and is answered as unique_existing says."
+    "While the execution of the function that took the key last is pending or running, a dispatch with the key starts nothing, and is answered as unique_existing says."
     unique_for: Duration | None
     "The dispatch starts nothing if the key was taken less than this ago, whatever has become of that execution; null: if that execution is pending or running."
     unique_existing: Literal["return", "refuse"] | None
     "What a dispatch gets whose unique_key is taken: the id of the execution that has it, or a conflict that names it."
+    debounce: Duration | None
+    "It starts when no other dispatch of the function with its unique_key came for so long. Until a worker has it, each one gives it its arguments, begins the time anew, and gets its id."
+    debounce_max: Duration | None
+    "But it starts no later than so long after the first; null: whenever."
     on_cancel: str | None
     "The function that is dispatched when the execution is cancelled or timed out."
     traceparent: str | None
@@ -247,7 +251,7 @@ class CustomOptions(TypedDict, total=False):
     timeout: Duration | None
     "How long the function may take to answer; then the call has failed."
     features: Sequence[str] | None
-    "What the store keeps beside the engine's operations: max_concurrent_per_key; rate and rate_per_key; unique_key. The others are refused before they reach it."
+    "What the store keeps beside the engine's operations: max_concurrent_per_key; rate and rate_per_key; unique_key; fairness_key and priority_ageing. The others are refused before they reach it."
 
 
 class CheckOptions(TypedDict, total=False):
