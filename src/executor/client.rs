@@ -70,12 +70,15 @@ impl Executor {
             }
             let started = self.0.core.backend.dispatch(chunk).await.map_err(|error| {
                 let done = ids.len();
-                let next = match error.is_in_doubt() {
-                    true => "; whether the next ones are is not known",
-                    false => ", the next ones are not",
+                let doing = match (done, error.is_in_doubt()) {
+                    (0, false) => "dispatch".to_owned(),
+                    (_, true) => format!(
+                        "dispatch: the first {done} requests are started; whether the next ones are is not known"
+                    ),
+                    (_, false) => format!("dispatch: the first {done} requests are started, the next ones are not"),
                 };
                 error
-                    .doing(&format!("dispatch: the first {done} requests are started{next}"))
+                    .doing(&doing)
                     .with("dispatched", i64::try_from(done).unwrap_or(i64::MAX))
             })?;
             ids.extend(started);

@@ -219,10 +219,13 @@ impl Error {
         self
     }
 
-    /// Says what was being done: `claim: the database is locked`.
+    /// Says what was being done: `claim: the database is locked`. Once, however many say so.
     #[must_use]
     pub fn doing(mut self, what: &str) -> Self {
-        self.0.message = format!("{}: {}", brief(&masked(what)), self.0.message);
+        let what = format!("{}: ", brief(&masked(what)));
+        if !self.0.message.starts_with(&what) {
+            self.0.message.insert_str(0, &what);
+        }
         self
     }
 
@@ -283,5 +286,12 @@ mod tests {
             assert!(!told.contains(part), "{part}: {told}");
         }
         assert!(error.message().contains("postgress://u:***@h/d' is no store"), "{error}");
+    }
+
+    #[test]
+    fn what_was_being_done_is_said_once() {
+        let told = |message: &str| Error::invalid(message).doing("dispatch").message().to_owned();
+        assert_eq!([told("it is empty"), told("dispatch: it is empty")], ["dispatch: it is empty"; 2]);
+        assert_eq!(told("dispatches are many"), "dispatch: dispatches are many");
     }
 }

@@ -250,5 +250,8 @@ async def test_what_is_gathered_is_done_or_given_back_when_the_worker_stops(stor
 def test_options_that_make_no_sense_are_told() -> None:
     with pytest.raises(stent.InvalidError, match="size is 0"):
         stent.batch(size=0)
-    with pytest.raises(stent.InvalidError, match="wait is -1.0 s"):
-        stent.batch(wait=-1.0)
+    with pytest.raises(stent.InvalidError, match="size is '3'; it must be a whole number"):
+        stent.batch(size="3")  # type: ignore[arg-type]
+    for wait in (-1.0, float("nan"), "1s", None):
+        with pytest.raises(stent.InvalidError, match=f"wait is {wait!r}; it must be a number of seconds"):
+            stent.batch(wait=wait)  # type: ignore[arg-type]

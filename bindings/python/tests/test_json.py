@@ -248,3 +248,7 @@ def test_options_hold_times_and_durations() -> None:
     assert text == '{"created_after":"2030-01-02T03:04:05+00:00","timeout":90.0,"kwargs":{"raw":{"$base64":"eA=="}}}'
     with pytest.raises(ValueError, match="time zone"):
         _json.dumps_options({"created_after": datetime(2030, 1, 2)})
+    with pytest.raises(stent.InvalidError, match="^options: "):
+        _json.dumps_options({"rate": {"limit": 1, "period": math.nan}})
+    with pytest.raises(stent.InvalidError, match="^options: "):
+        _json.dumps_options({"unique_key": "\ud800"})

@@ -114,3 +114,16 @@ async def test_on_an_event_loop(bank: Bank) -> None:
             await (await executor.dispatch(transfer, -1)).result(60)
     assert refused.value.failure["type"] == "Refused"
     assert bank.run(f"SELECT amount FROM {bank.table}") == [(5,)]
+
+
+def test_what_is_no_connection_is_refused_before_it_is_a_step(bank: Bank) -> None:
+    @stent.durable
+    def transfer(ctx: sync.Context) -> str:
+        for wrong in (None, bank.server):
+            with pytest.raises(stent.InvalidError, match="it must be an open connection"):
+                ctx.transaction("book", wrong, lambda _: 1)
+        with contextlib.closing(bank.connect()) as connection:
+            return str(ctx.transaction("book", connection, lambda _: 2, schema=bank.schema))
+
+    with sync.Executor(bank.store) as executor, executor.worker(transfer):
+        assert executor.dispatch(transfer).result(60) == "2"

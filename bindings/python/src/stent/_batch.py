@@ -84,8 +84,10 @@ def batch(
     It may be `async def` or `def`; name and options are as for `activity`.
     """
     seconds = wait.total_seconds() if isinstance(wait, timedelta) else wait
-    if size < 1 or seconds < 0:
-        raise InvalidError(f"batch: size is {size}, wait is {seconds} s; size must be at least 1, and wait no less than 0")
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise InvalidError(f"batch: size is {size!r}; it must be a whole number, at least 1")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
+        raise InvalidError(f"batch: wait is {wait!r}; it must be a number of seconds, not below 0, or a timedelta")
     return BatchDecorator(name, size, seconds, options)
 
 

@@ -125,6 +125,7 @@ class Context(DurableContext):
         psycopg's, where the store is the schema `schema`, or `sqlite3`'s, with the extension loaded. `body` gives the
         result; it neither commits nor rolls back, and runs on a thread.
         """
+        _transactions.check(connection)
         op, token = self._begin_transaction(name, key)
         future = self._run.operation(op)
         if token is not None:

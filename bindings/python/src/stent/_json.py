@@ -44,7 +44,12 @@ def dumps_options(options: Mapping[str, Any], kwargs: Mapping[str, Any] | None =
     """
     if kwargs:
         options = {**options, "kwargs": dict(kwargs)}
-    return json.dumps(_option(options), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        text = json.dumps(_option(options), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text.encode()
+    except ValueError as why:
+        raise InvalidError(f"options: {why}") from None
+    return text
 
 
 def _option(value: Any) -> Any:

@@ -7,6 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 from . import _json
+from ._errors import InvalidError
+
+
+def check(connection: object) -> None:
+    """Before anything is asked of the library."""
+    if not callable(getattr(connection, "cursor", None)):
+        raise InvalidError(
+            f"connection is {connection!r}; it must be an open connection of a DB-API driver, such as psycopg's or sqlite3's"
+        )
 
 
 def run(connection: Any, body: Callable[[Any], Any], token: str, schema: str) -> None:
@@ -21,7 +30,7 @@ def run(connection: Any, body: Callable[[Any], Any], token: str, schema: str) ->
             cursor.execute("BEGIN")
         result = _json.dumps(body(connection))
         if lite:
-            cursor.execute("SELECT stent_record_step(?, ?)", (token, result)).fetchall()
+            _record(cursor, token, result)
         else:
             quoted = '"' + schema.replace('"', '""').replace("%", "%%") + '"'
             cursor.execute(f"SELECT {quoted}.record_step(%s, %s)", (token, result))
@@ -32,3 +41,15 @@ def run(connection: Any, body: Callable[[Any], Any], token: str, schema: str) ->
         raise
     finally:
         cursor.close()
+
+
+def _record(cursor: sqlite3.Cursor, token: str, result: str) -> None:
+    try:
+        cursor.execute("SELECT stent_record_step(?, ?)", (token, result)).fetchall()
+    except sqlite3.OperationalError as why:
+        if "no such function" not in str(why):
+            raise
+        raise InvalidError(
+            "this connection has no stent_record_step: load the library into it first, by enable_load_extension and "
+            "load_extension (docs/sql-sqlite.md)"
+        ) from why

@@ -118,6 +118,7 @@ class Context(DurableContext):
         psycopg's, where the store is the schema `schema`, or `sqlite3`'s, with the extension loaded. `body` gives the
         result; it neither commits nor rolls back.
         """
+        _transactions.check(connection)
         op, token = self._begin_transaction(name, key)
         if token is not None:
             failure = ffi.NULL
