@@ -77,9 +77,7 @@ impl Executor {
                     ),
                     (_, false) => format!("dispatch: the first {done} requests are started, the next ones are not"),
                 };
-                error
-                    .doing(&doing)
-                    .with("dispatched", i64::try_from(done).unwrap_or(i64::MAX))
+                error.doing(&doing).with("dispatched", i64::try_from(done).unwrap_or(i64::MAX))
             })?;
             ids.extend(started);
         }

@@ -40,8 +40,8 @@ static void any_order(int order, int stop) {
     stent_free(id);
 }
 
-/* Files of this test's folder that the process has open. */
-static int open_files(void) {
+/* Descriptors of the process that lead to files of this test's folder with such a name. */
+static int open_files(const char *name) {
     int found = 0;
     char link[64], path[512];
     for (int fd = 0; fd < 256; fd++) {
@@ -49,7 +49,7 @@ static int open_files(void) {
         ssize_t length = readlink(link, path, sizeof path - 1);
         if (length < 0) continue;
         path[length] = '\0';
-        if (strncmp(path, folder, strlen(folder)) == 0) found++;
+        if (strncmp(path, folder, strlen(folder)) == 0 && strstr(path, name)) found++;
     }
     return found;
 }
@@ -151,6 +151,33 @@ static void closed_while_waiting(void) {
     stent_backend_free(backend);
 }
 
+/* Another SQLite in this process may have locks on a file, which a close would drop: so descriptors stay for the next
+ * opening, no more than were open at once, and go with the file. Whoever only frees has closed too. */
+static void kept_for_the_next_opening(void) {
+    int most = 0;
+    for (int round = 0; round < 3; round++) {
+        stent_backend *backend = open_backend("again.db");
+        char *answer = NULL;
+        OK(stent_backend_call(backend, "count_executions", NULL, &answer, ERROR));
+        stent_free(answer);
+        int open = open_files("again.db");
+        CHECK(open > 0 && (round == 0 || open <= most));
+        most = open;
+        OK(stent_backend_close(backend, ERROR));
+        stent_backend_free(backend);
+        CHECK(open_files("again.db") <= most);
+    }
+    char command[600];
+    snprintf(command, sizeof command, "rm -f '%s'/*.db*", folder);
+    CHECK(system(command) == 0);
+    do {
+        stent_backend *backend = open_backend("last.db");
+        OK(stent_backend_close(backend, ERROR));
+        stent_backend_free(backend);
+        nap();
+    } while (open_files(".db") > open_files("last.db"));
+}
+
 int main(int count, char **arguments) {
     begin(count, arguments);
     for (int order = 0; order < 6; order++) {
@@ -161,7 +188,6 @@ int main(int count, char **arguments) {
     free_fn_calls_back();
     freed_while_in_use();
     closed_while_waiting();
-    /* Whoever only frees has closed too. */
-    WAIT_FOR(open_files() == 0);
+    kept_for_the_next_opening();
     return done();
 }

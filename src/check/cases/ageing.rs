@@ -66,7 +66,7 @@ async fn in_a_shared_queue_it_starts_too(store: Store) {
         return;
     }
     let whose = |options: DispatchOptions| {
-        let task = TaskOptions { fairness_key: Some("a".into()), ..options.task };
+        let task = TaskOptions { fairness_key: Some("a".into()), queue: Some("shared".into()), ..options.task };
         DispatchOptions { task, ..options }
     };
     let step = Duration::from_millis(20);
@@ -127,7 +127,7 @@ async fn what_is_shown_is_what_was_said(store: Store) {
     }
     let before = now();
     let options = ages(7, Duration::from_secs(86_400));
-    let task = TaskOptions { fairness_key: Some("a".into()), ..options.task };
+    let task = TaskOptions { fairness_key: Some("a".into()), queue: Some("shared".into()), ..options.task };
     let id = store.start_with("f", "[]", DispatchOptions { task, ..options }).await.must();
     let shown = |task: &Task| {
         assert_eq!(task.priority, 7);

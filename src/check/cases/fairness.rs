@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stent::backend::{Claimed, Fenced};
-use stent::model::{DispatchOptions, FunctionOptions, Id, Status, TaskOptions, WaitMode};
+use stent::model::{CallOptions, DispatchOptions, FunctionOptions, Id, Status, TaskOptions, WaitMode};
 
 use super::house::*;
 
@@ -29,12 +29,19 @@ cases! {
     with_slots_of_keys_what_is_ready_is_shared_out,
 }
 
+/// A queue that is shared out stays so: those of other cases are not.
+const QUEUE: &str = "shared";
+
+fn in_queue() -> TaskOptions {
+    TaskOptions { queue: Some(QUEUE.to_owned()), ..TaskOptions::default() }
+}
+
 fn of(key: &str) -> DispatchOptions {
     weighing(key, None)
 }
 
 fn weighing(key: &str, fairness_weight: Option<f64>) -> DispatchOptions {
-    let task = TaskOptions { fairness_key: Some(key.to_owned()), fairness_weight, ..TaskOptions::default() };
+    let task = TaskOptions { fairness_key: Some(key.to_owned()), fairness_weight, ..in_queue() };
     DispatchOptions { task, ..DispatchOptions::default() }
 }
 
@@ -163,7 +170,7 @@ async fn those_without_a_key_are_one_of_the_keys(store: Store) {
     }
     let mut book = Book::default();
     book.start(&store, 100, "a", None).await;
-    for id in many(&store, "f", 100, &DispatchOptions::default()).await {
+    for id in many(&store, "f", 100, &DispatchOptions { task: in_queue(), ..DispatchOptions::default() }).await {
         book.0.insert(id, "");
     }
     let taken = store.claim("w", 20).await;
@@ -247,7 +254,8 @@ async fn a_call_has_its_parent_s_key(store: Store) {
     }
     store.start_with("root", "[]", of("a")).await.must();
     let root = store.take().await;
-    let calls: Vec<_> = (1..=100).map(|op| call(&root, op, "f")).collect();
+    let options = CallOptions { task: in_queue(), ..CallOptions::default() };
+    let calls: Vec<_> = (1..=100).map(|op| call_with(&root, op, "f", "[]", options.clone())).collect();
     let ops: Vec<_> = (1..=100).collect();
     store.suspend(&root, spawns(calls), WaitMode::All, &ops, 0).await;
     store.claim("w", 20).await;
