@@ -126,8 +126,17 @@ impl Scoped {
         };
         if engine {
             for function in functions {
-                let filter = ExecutionFilter { function: Some(function), limit: MANY, ..ExecutionFilter::default() };
-                executions.extend(self.inner.list(filter).await?.iter().map(|execution| execution.id));
+                let mut offset = 0;
+                loop {
+                    let function = Some(function.clone());
+                    let filter = ExecutionFilter { function, limit: MANY, offset, ..ExecutionFilter::default() };
+                    let page = self.inner.list(filter).await?;
+                    executions.extend(page.iter().map(|execution| execution.id));
+                    if page.len() < MANY as usize {
+                        break;
+                    }
+                    offset += MANY;
+                }
             }
         }
         let pauses = std::mem::take(&mut self.used().pauses);

@@ -24,6 +24,8 @@ cases! {
 }
 
 /// Longer than what is done meanwhile.
+/// Longer than what is due in other cases.
+const LONG: Duration = Duration::from_secs(10_000);
 const SHORT: Duration = Duration::from_millis(300);
 
 fn keyed(key: Option<&str>) -> DispatchOptions {
@@ -68,7 +70,7 @@ async fn a_key_that_is_held_starts_nobody_and_others_start(store: Store) {
     // The second one is ready when the first one says it, and the third comes later.
     many(&store, "f", Some("a"), 2).await;
     let first = take_one(&store).await;
-    ends(&store, &first, HoldOf::Key, HOUR).await;
+    ends(&store, &first, HoldOf::Key, LONG).await;
     many(&store, "f", Some("a"), 1).await;
     store.idle().await;
     many(&store, "f", Some("b"), 1).await;
@@ -85,7 +87,7 @@ async fn a_function_that_is_held_starts_nobody_and_others_start(store: Store) {
     }
     many(&store, "f", None, 2).await;
     let first = take_one(&store).await;
-    ends(&store, &first, HoldOf::Function, HOUR).await;
+    ends(&store, &first, HoldOf::Function, LONG).await;
     many(&store, "f", Some("a"), 1).await;
     store.idle().await;
     many(&store, "other", None, 2).await;
@@ -100,7 +102,7 @@ async fn without_a_key_nobody_is_held_by_one(store: Store) {
     }
     many(&store, "f", None, 2).await;
     let first = take_one(&store).await;
-    ends(&store, &first, HoldOf::Key, HOUR).await;
+    ends(&store, &first, HoldOf::Key, LONG).await;
     many(&store, "f", Some("a"), 1).await;
     assert_eq!(functions(&store).await, ["f", "f"]);
 }
@@ -183,7 +185,7 @@ async fn it_is_recorded_with_whatever_the_attempt_comes_to(store: Store) {
         many(&store, "f", Some(&key), 2).await;
         let first = take_one(&store).await;
         let goes_on = matches!(outcome, Outcome::Continue { .. });
-        store.record(&first, holding(HoldOf::Key, HOUR), outcome).await;
+        store.record(&first, holding(HoldOf::Key, LONG), outcome).await;
         if goes_on {
             assert_eq!(store.take().await.task.id, first.task.id);
         }
@@ -199,7 +201,7 @@ async fn who_has_lost_his_lease_holds_nobody(store: Store) {
     let mut first = take_one(&store).await;
     first.task.fence += 1;
     for of in [HoldOf::Key, HoldOf::Function] {
-        assert_eq!(store.say(&first, holding(of, HOUR), completed("1")).await, Verdict::LeaseLost);
+        assert_eq!(store.say(&first, holding(of, LONG), completed("1")).await, Verdict::LeaseLost);
     }
     assert_eq!(functions(&store).await, ["f"]);
 }
@@ -214,7 +216,7 @@ async fn what_goes_on_is_not_held(store: Store) {
         let mut taken = store.claim("w", 2).await;
         let (second, first) = (taken.pop().must(), taken.pop().must());
         store.suspend(&first, spawns([wait_for(&first, 1, "go", None)]), WaitMode::All, &[1], 0).await;
-        ends(&store, &second, of, HOUR).await;
+        ends(&store, &second, of, LONG).await;
         many(&store, "f", Some(key), 1).await;
         store.idle().await;
         store.send(all[0], "go", "1").await;
@@ -232,7 +234,7 @@ async fn a_claim_that_comes_with_it_finds_nobody(store: Store) {
     for of in [HoldOf::Key, HoldOf::Function] {
         many(&store, "f", Some(of.as_str()), 3).await;
         let first = take_one(&store).await;
-        let transition = Transition { held: held(&first), commands: holding(of, HOUR), outcome: retry(Duration::ZERO) };
+        let transition = Transition { held: held(&first), commands: holding(of, LONG), outcome: retry(Duration::ZERO) };
         let (verdicts, claimed) = store.backend.advance(vec![transition], Some(claim("w", 9, LEASE))).await.must();
         assert!(is_recorded(&only(verdicts)));
         assert_eq!(claimed.len(), 0, "{of}");
@@ -273,10 +275,10 @@ async fn it_is_known_who_waits_and_until_when(store: Store) {
     }
     let all = many(&store, "f", Some("a"), 2).await;
     let first = take_one(&store).await;
-    ends(&store, &first, HoldOf::Key, HOUR).await;
+    ends(&store, &first, HoldOf::Key, LONG).await;
     let wait = only(store.backend.slot_waits(all[1], 9).await.must());
     assert_eq!((wait.function.as_str(), wait.concurrency_key.as_str()), ("f", "a"));
-    assert_eq!(wait.hold_ends_at.must().since(ended(&store, &first).await), HOUR);
+    assert_eq!(wait.hold_ends_at.must().since(ended(&store, &first).await), LONG);
     assert!(!wait.is_for_token());
 }
 
