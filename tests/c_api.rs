@@ -14,7 +14,7 @@ use std::process::Command;
 use c_programs::{compile, finish, has, library, root};
 
 /// A program that hangs is killed after so many seconds; under valgrind everything takes some twenty times as long.
-const PLAIN_SECONDS: &str = "120";
+const PLAIN_SECONDS: &str = "300";
 const VALGRIND_SECONDS: &str = "600";
 
 macro_rules! programs {
