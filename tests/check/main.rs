@@ -69,11 +69,11 @@ fn a_store_may_be_checked_again_and_in_part() {
         passes_whole(&report(memory.clone(), &[]).await);
         let postgres = Postgres::open(&postgres::fresh_url("")).await.unwrap();
         for store in [memory, postgres] {
-            let names = ["fences/", "keys/", "times/", "cleanup/", "keeping/", "records/", "rates/", "schedules/"];
+            let names = ["fences/", "keys/", "times/", "cleanup/", "keeping/", "records/", "schedules/"];
             for _ in 0..2 {
                 let report = report(store.clone(), &names).await;
                 sound(&report);
-                assert!(report.passed > 60 && report.cases.len() == report.passed);
+                assert!(report.passed > 40 && report.cases.len() == report.passed);
             }
             let nothing = CheckOptions { only: vec!["no such case".into()], ..CheckOptions::default() };
             assert!(check(store, &nothing).await.unwrap_err().message().contains("no such case"));
