@@ -36,6 +36,8 @@ mod replays;
 mod retries;
 #[path = "executor/schedules.rs"]
 mod schedules;
+#[path = "executor/transactions.rs"]
+mod transactions;
 #[path = "executor/troubles.rs"]
 mod troubles;
 #[path = "executor/unique.rs"]

@@ -1596,6 +1596,9 @@ STENT_API stent_status stent_task_log(stent_task *task, int32_t level, const cha
  * whatever became of it. `*token` is text, to be freed with stent_free. options: key; NULL for none. docs/sql.md and
  * docs/sql-sqlite.md show it.
  *
+ * Until then no other durable operation of the task begins (STENT_E_INVALID), but in a poller's host: it would wait for a
+ * commit of the store's, which the transaction may keep waiting.
+ *
  * Any thread that may block. Statuses as for stent_task_call; STENT_E_UNSUPPORTED: the store is one that the user
  * writes.
  */

@@ -26,6 +26,7 @@ mod schedules;
 mod spans;
 mod strays;
 mod suspects;
+mod transactions;
 mod troubles;
 mod unique;
 mod waits;

@@ -218,19 +218,29 @@ TEST_CASE_TEMPLATE("a step in the handler's own transaction: a failed one is tri
     CHECK(bodies == 2);
 }
 
-TEST_CASE_TEMPLATE("a step in the handler's own transaction: a durable call in it rolls back", Store, sqlite, postgres) {
+TEST_CASE_TEMPLATE("a step in the handler's own transaction: a durable call in it is refused, and it rolls back", Store, sqlite, postgres) {
     shop<Store> here;
     // It stays open when the handler has left.
     bank kept(here.url);
     here.executor.handle("adds", [&](task &task) { return adds(task, kept, kept.options(), [&] { task.sleep(1h); }); });
     const auto worker = here.impatient();
     const std::string id = here.executor.dispatch("adds");
-    wait_for("it waits", [&] { return here.own.number("SELECT count(*) FROM tasks WHERE kind = 'timer'") == 1; });
+    CHECK(here.executor.wait(id, patience).text().find("the transaction of operation 1 is open") != std::string::npos);
     // Who waits for the row, or for the file, waits in vain.
     here.own.run("INSERT INTO accounts VALUES (7, 200)", {});
     CHECK(here.own.number("SELECT balance FROM accounts") == 200);
-    here.executor.cancel(id);
-    here.executor.wait(id, patience);
+}
+
+TEST_CASE_TEMPLATE("a step in the handler's own transaction: one that has been ended within is not recorded", Store, sqlite, postgres) {
+    shop<Store> here;
+    here.executor.handle("adds", [&](task &task) {
+        bank bank(here.url);
+        return adds(task, bank, bank.options(), [&] { bank.run("ROLLBACK", {}); });
+    });
+    const auto worker = here.impatient();
+    const std::string id = here.executor.dispatch("adds");
+    CHECK(here.executor.wait(id, patience).text().find("\"failed\"") != std::string::npos);
+    CHECK(here.own.accounts() == 0);
 }
 
 TEST_CASE_TEMPLATE("a step in the handler's own transaction: a commit that nobody heard of is found", Store, sqlite, postgres) {

@@ -98,7 +98,10 @@ async function within(
 ): Promise<void> {
   await run(begin, []);
   try {
+    // Where the body has ended the transaction its savepoint is gone, and nothing is recorded without it.
+    await run("SAVEPOINT stent_step", []);
     const result = await body();
+    await run("RELEASE SAVEPOINT stent_step", []);
     await run(record, [token, result ?? "null"]);
     await run("COMMIT", []);
   } catch (thrown) {

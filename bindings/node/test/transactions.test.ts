@@ -102,10 +102,10 @@ class Bank {
   }
 
   /** Adds an account, and waits after it. */
-  async add(ctx: Context, then: () => unknown = () => {}, options = this.options, number = 7): Promise<number> {
+  async add(ctx: Context, then: (run: (sql: string) => unknown) => unknown = () => {}, options = this.options, number = 7): Promise<number> {
     const added = await this.transaction(ctx, async (run) => {
       await run(`INSERT INTO accounts VALUES (${number}, 100)`);
-      await then();
+      await then(run);
       return number;
     }, options);
     await ctx.sleep(0.01);
@@ -248,6 +248,7 @@ function cases(store: Store): void {
     ["refuses", "Refused", () => { throw new ApplicationError("Refused", "no"); }],
     ["fails", "TypeError", () => { throw new TypeError("no"); }],
     ["rejects", "RangeError", () => Promise.reject(new RangeError("no"))],
+    ["ends the transaction", store === "sqlite" ? "SqliteError" : "error", (run: (sql: string) => unknown) => run("ROLLBACK")],
   ] as const;
   for (const [name, type, then] of fails) {
     on(`a body that ${name} rolls back, and that is the step's failure`, async (stent, bank) => {

@@ -4,6 +4,7 @@ PostgreSQL; on SQLite it is tests/sqlite_extension, as not every Python's sqlite
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable
 from typing import Any
@@ -127,3 +128,53 @@ def test_what_is_no_connection_is_refused_before_it_is_a_step(bank: Bank) -> Non
 
     with sync.Executor(bank.store) as executor, executor.worker(transfer):
         assert executor.dispatch(transfer).result(60) == "2"
+
+
+def test_what_has_ended_the_transaction_is_not_recorded(bank: Bank) -> None:
+    @stent.durable
+    def transfer(ctx: sync.Context, how: str) -> str:
+        def body(connection: Any) -> str:
+            bank.insert(1)(connection)
+            getattr(connection, how)()
+            return how
+
+        with contextlib.closing(bank.connect()) as connection:
+            return ctx.transaction("book", connection, body, schema=bank.schema)
+
+    with sync.Executor(bank.store) as executor, executor.worker(transfer):
+        for how in ("rollback", "commit"):
+            with pytest.raises(stent.FailedError, match="has ended the transaction"):
+                executor.dispatch(transfer, how).result(60)
+
+
+async def test_two_at_once_on_one_connection_wait_for_each_other(bank: Bank) -> None:
+    rounds = 10
+
+    @stent.durable
+    async def transfer(ctx: stent.Context, number: int) -> list[Any]:
+        def fails(connection: Any) -> None:
+            bank.insert(1_000 + number)(connection)
+            raise stent.Failure("Refused", "no", retryable=False)
+
+        with contextlib.closing(bank.connect()) as connection:
+            good = ctx.transaction("debit", connection, bank.insert(number), key="debit", schema=bank.schema)
+            bad = ctx.transaction("fee", connection, fails, key="fee", schema=bank.schema)
+            done = await asyncio.gather(good, bad, return_exceptions=True)
+            return [done[0] if isinstance(done[0], dict) else str(done[0]), type(done[1]).__name__]
+
+    async with stent.Executor(bank.store) as executor, executor.worker(transfer):
+        for number in range(rounds):
+            told = await (await executor.dispatch(transfer, number)).result(60)
+            assert told == [{"booked": number}, "FailedError"]
+    assert bank.run(f"SELECT amount FROM {bank.table} ORDER BY amount") == [(number,) for number in range(rounds)]
+
+
+def test_a_durable_call_within_a_transaction_is_refused(bank: Bank) -> None:
+    @stent.durable
+    def transfer(ctx: sync.Context) -> None:
+        with contextlib.closing(bank.connect()) as connection:
+            ctx.transaction("book", connection, lambda _: ctx.sleep(0.01), schema=bank.schema)
+
+    with sync.Executor(bank.store) as executor, executor.worker(transfer):
+        with pytest.raises(stent.FailedError, match="the transaction of operation 1 is open"):
+            executor.dispatch(transfer).result(60)

@@ -164,6 +164,12 @@ impl TaskCore {
         self.check(&state)?;
         if state.polled.is_some() {
             self.check_turn(&state)?;
+        } else if let Some(op) = state.transactions.iter().next() {
+            return Err(Error::invalid(format!(
+                "the transaction of operation {op} is open: end it before the next durable operation, which would wait for a \
+                 commit of the store's, while the transaction may hold its lock"
+            ))
+            .with("op", i64::from(*op)));
         } else if self.holder.draining() {
             state.gave_way = true;
             self.check(&state)?;

@@ -17,6 +17,9 @@ use crate::model::Failure;
 /// whatever became of it. `*token` is text, to be freed with stent_free. options: key; NULL for none. docs/sql.md and
 /// docs/sql-sqlite.md show it.
 ///
+/// Until then no other durable operation of the task begins (STENT_E_INVALID), but in a poller's host: it would wait for a
+/// commit of the store's, which the transaction may keep waiting.
+///
 /// Any thread that may block. Statuses as for stent_task_call; STENT_E_UNSUPPORTED: the store is one that the user
 /// writes.
 #[unsafe(no_mangle)]

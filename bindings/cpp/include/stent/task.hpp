@@ -409,9 +409,12 @@ private:
         try {
             run(options.begin(), none);
             is_begun = true;
+            // Where the body has ended the transaction its savepoint is gone, and nothing is recorded without it.
+            run("SAVEPOINT stent_step", none);
             std::string result = "null";
             if constexpr (std::is_void_v<decltype(body())>) body();
             else result = json(body()).text();
+            run("RELEASE SAVEPOINT stent_step", none);
             run(options.record(), std::vector<std::string>{token, result});
             run("COMMIT", none);
             return std::nullopt;

@@ -25,6 +25,7 @@ on_both_stores! {
     the_pages_function,
     a_replay_finds_the_record_and_runs_nothing,
     an_error_rolls_back_and_is_the_steps_failure,
+    what_has_been_ended_within_is_not_recorded,
     a_failed_step_is_tried_again_where_the_policy_retries_children,
     a_panic_rolls_back_and_the_next_attempt_runs_it_again,
     a_commit_that_nobody_heard_of_is_found,
@@ -247,6 +248,24 @@ fn an_error_rolls_back_and_is_the_steps_failure(here: &Here) {
         assert_eq!(here.failure(&function, ()).kind, kind);
         assert_eq!((accounts(here), told.load(SeqCst)), (0, 2), "{name}");
     }
+}
+
+fn what_has_been_ended_within_is_not_recorded(here: &Here) {
+    drop(bank_of(here));
+    let (function, url) = (Function::<(), i32>::named("ends"), here.url.clone());
+    here.executor
+        .register(&function, move |task, ()| {
+            let ends = |bank: &mut Bank| {
+                bank.execute("INSERT INTO accounts VALUES (7, 100)")?;
+                bank.execute("ROLLBACK")?;
+                Ok(7)
+            };
+            Ok(task.transaction_with("open", &options(&url), &mut Bank::open(&url), ends)?)
+        })
+        .unwrap();
+    let _worker = worker(here);
+    assert_eq!(here.failure(&function, ()).kind, "sqlx_core::error::Error");
+    assert_eq!(accounts(here), 0);
 }
 
 /// Runs a function that does something else at its first try; how often it was tried.

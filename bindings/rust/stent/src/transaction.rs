@@ -76,7 +76,10 @@ impl TransactionOptions {
     ) -> HandlerResult<()> {
         connection.run(self.begin(), &[])?;
         let done = catch_unwind(AssertUnwindSafe(|| {
+            // Where the body has ended the transaction its savepoint is gone, and nothing is recorded without it.
+            connection.run("SAVEPOINT stent_step", &[])?;
             let result = encode(&body(connection)?)?;
+            connection.run("RELEASE SAVEPOINT stent_step", &[])?;
             connection.run(&self.record(), &[token, &result])?;
             connection.run("COMMIT", &[])
         }));
