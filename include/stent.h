@@ -1569,7 +1569,7 @@ STENT_API stent_status stent_task_heartbeat(stent_task *task, const char *detail
  * Recorded with whatever the attempt comes to, in one transaction; lost with the attempt. time: a number of seconds or text such as "1m30s", or the text of
  * an HTTP header Retry-After as it came; what can't be read does not count, which the log says, and a day is the longest. A
  * longer hold stands, whoever said it. Says nothing in a replay. Never blocks. Any thread. STENT_E_INVALID: what is none of these.
- * STENT_E_UNSUPPORTED: a user-written store. STENT_E_LEASE_LOST, STENT_E_CANCELLED: it will not be taken.
+ * STENT_E_UNSUPPORTED: a store of a user's that keeps no rates. STENT_E_LEASE_LOST, STENT_E_CANCELLED: it will not be taken.
  */
 STENT_API
 stent_status stent_task_hold(stent_task *task,

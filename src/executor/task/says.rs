@@ -95,7 +95,7 @@ impl Task {
     /// It is recorded with what this attempt comes to, whatever that is. Not in a replay: it was said before.
     ///
     /// # Errors
-    /// See [`Task`]. `UNSUPPORTED`: a user-written store.
+    /// See [`Task`]. `UNSUPPORTED`: a user-written store that keeps no rates.
     pub fn hold(&self, of: HoldOf, time: RetryAfter) -> Result<()> {
         if self.is_replaying() {
             return Ok(());
