@@ -62,8 +62,8 @@ impl Server {
     /// A new server of one's own, with further settings. Tests end processes and never the machine, so what was written
     /// is there without a wait for the disk.
     pub fn new(name: &str, settings: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("stent-postgres-{}-{name}", std::process::id()));
-        Self::at(folder, &format!("fsync = off\n{settings}"))
+        let folder = spacious().join(format!("stent-postgres-{}-{name}", std::process::id()));
+        Self::at(folder, &format!("fsync = off\nmax_wal_size = 128MB\n{settings}"))
     }
 
     /// The same, in a folder of its own.
@@ -77,9 +77,10 @@ impl Server {
         let data = folder.join("data");
         make_data(&folder, &data, user);
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // What a killed server shares between its processes goes with its folder.
         let settings = format!(
             "listen_addresses = 'localhost'\nport = {port}\nunix_socket_directories = '{}'\nmax_connections = 300\n\
-             deadlock_timeout = 200ms\nlog_min_messages = warning\n{settings}\n",
+             dynamic_shared_memory_type = mmap\ndeadlock_timeout = 200ms\nlog_min_messages = warning\n{settings}\n",
             folder.display()
         );
         fs::OpenOptions::new()
@@ -159,6 +160,19 @@ impl Drop for Server {
             drop(fs::remove_dir_all(&self.folder));
         }
     }
+}
+
+/// Memory, where there is plenty of it: a schema is some hundred files, and a disk's file system asks a third more of a
+/// processor for them. `scripts/with-postgres` does the same.
+fn spacious() -> PathBuf {
+    const GIB: u64 = 1 << 30;
+    let room = |place: &Path| rustix::fs::statvfs(place).map_or(0, |room| room.f_bavail * room.f_frsize);
+    let memory = Path::new("/dev/shm");
+    let known = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = known.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib: u64 = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0);
+    let is_plenty = room(memory) >= 4 * GIB && kib * 1024 >= 8 * GIB;
+    if is_plenty && std::env::var_os("TMPDIR").is_none() { memory.to_owned() } else { std::env::temp_dir() }
 }
 
 /// What `initdb` makes costs half a second of a processor, and is the same each time: it is made once for each version
