@@ -40,11 +40,16 @@ def workflow(ctx, n):
 def start(tmp_path: Path, program: str) -> subprocess.Popen[str]:
     arguments = [str(tmp_path / "stent.db"), str(tmp_path / "lines")]
     source = COMMON + textwrap.dedent(program)
-    return subprocess.Popen([sys.executable, "-c", source, *arguments], stderr=subprocess.PIPE, text=True)
+    # Who runs tests in the background may ignore interrupts, and what is started inherits that.
+    command = ["env", "--default-signal=INT", sys.executable, "-c", source, *arguments]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
 def ends(process: subprocess.Popen[str]) -> tuple[int, str]:
-    _, errors = process.communicate(timeout=60)
+    try:
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     return process.returncode, errors
 
 
