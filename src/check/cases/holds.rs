@@ -4,7 +4,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use stent::backend::{Claimed, Commands, Outcome, Transition, Verdict};
-use stent::model::{DispatchOptions, FunctionOptions, Hold, HoldOf, Id, Rate, TaskOptions, Timestamp, WaitMode};
+use stent::model::{
+    DispatchOptions, FunctionOptions, Hold, HoldOf, Id, Rate, TaskOptions, TaskState, Timestamp, WaitMode,
+};
 
 use super::house::*;
 
@@ -17,6 +19,7 @@ cases! {
     it_is_recorded_with_whatever_the_attempt_comes_to,
     who_has_lost_his_lease_holds_nobody,
     what_goes_on_is_not_held,
+    what_begins_again_is_held,
     a_claim_that_comes_with_it_finds_nobody,
     limits_and_rates_hold_beside_it,
     it_is_known_who_waits_and_until_when,
@@ -224,6 +227,34 @@ async fn what_goes_on_is_not_held(store: Store) {
         assert_eq!(again.task.execution_id, all[0]);
         store.complete(&again, "1").await;
         store.idle().await;
+    }
+}
+
+/// Since its worker has given it back, or has died.
+async fn what_begins_again_is_held(store: Store) {
+    if !holds(&store).await {
+        return;
+    }
+    for of in [HoldOf::Key, HoldOf::Function] {
+        let key = of.as_str();
+        for dies in [false, true] {
+            many(&store, "f", Some(key), 2).await;
+            let first = take_one(&store).await;
+            let lease = if dies { Duration::from_millis(1) } else { LEASE };
+            let second = only(store.claim_with(claim("w", 1, lease)).await);
+            ends(&store, &first, of, SHORT).await;
+            let until = ended(&store, &first).await;
+            if dies {
+                let id = second.task.id;
+                store.until("the lease has ended", async |store| store.state(id).await != TaskState::Running).await;
+            } else {
+                store.release(&second).await;
+            }
+            let again = next(&store).await;
+            assert_eq!(again.task.id, second.task.id);
+            let waited = again.claimed_at.since(until);
+            assert!(waited >= SHORT, "{of}, dies {dies}: {waited:?}");
+        }
     }
 }
 
