@@ -1,16 +1,14 @@
 //! What is asked for, by a form or as JSON.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 use stent::backend::{DeadLetterFilter, NewPause, Pausable, ScheduleChange};
 use stent::codec;
-use stent::model::{DispatchOptions, Id, Payload, TaskOptions, parse_duration};
+use stent::model::{Id, Payload};
 
+use super::dispatch::{self, Dispatch};
 use super::kind::Act;
 use crate::ui::fields::Fields;
 use crate::ui::refusal::{Answer, Refusal};
-use crate::words;
 
 #[derive(Debug)]
 pub enum Asked {
@@ -25,13 +23,6 @@ pub enum Asked {
     Pause(NewPause),
     Unpause(Pausable),
     Schedule { name: String, change: ScheduleChange },
-}
-
-#[derive(Debug)]
-pub struct Dispatch {
-    pub function: String,
-    pub args: Payload,
-    pub options: DispatchOptions,
 }
 
 /// Letters: these, or all that the filter admits; without either, none.
@@ -84,30 +75,6 @@ impl Which {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DispatchBody {
-    function: String,
-    #[serde(default)]
-    args: Option<Payload>,
-    #[serde(default)]
-    kwargs: Option<Payload>,
-    #[serde(default)]
-    queue: Option<String>,
-    #[serde(default)]
-    tags: Option<Vec<String>>,
-    #[serde(default)]
-    priority: Option<i64>,
-    #[serde(default)]
-    delay: Option<String>,
-    #[serde(default)]
-    expiry: Option<String>,
-    #[serde(default)]
-    id: Option<Id>,
-    #[serde(default)]
-    idempotency_key: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct SignalBody {
     name: String,
     #[serde(default = "Payload::null")]
@@ -149,22 +116,10 @@ struct ScheduleBody {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-fn time(what: &str, text: Option<&str>) -> Answer<Option<Duration>> {
-    let wrong = |text: &str| {
-        Refusal::invalid(format!("'{}' is no time for '{what}'", words::cut(text, 40)))
-            .hint("Write it as 90s or 2h30m.")
-    };
-    text.map(|text| parse_duration(text).map_err(|_| wrong(text))).transpose()
-}
-
-fn text_of(payload: &Payload) -> Answer<&str> {
-    std::str::from_utf8(payload.as_bytes()).map_err(|_| Refusal::invalid("The arguments are not text."))
-}
-
 impl Asked {
     pub fn of_form(act: Act, fields: &Fields) -> Answer<Self> {
         Ok(match act {
-            Act::Dispatch => Self::Dispatch(Box::new(dispatch(fields)?)),
+            Act::Dispatch => Self::Dispatch(Box::new(dispatch::of_form(fields)?)),
             Act::Signal(execution) => Self::Signal {
                 execution,
                 name: fields.text("name").ok_or_else(|| Refusal::invalid("The signal has no name."))?,
@@ -189,7 +144,7 @@ impl Asked {
     pub fn of_json(act: Act, text: &str) -> Answer<Self> {
         let text = if text.trim().is_empty() { "{}" } else { text };
         Ok(match act {
-            Act::Dispatch => Self::Dispatch(Box::new(body(codec::from_json("the body", text)?)?)),
+            Act::Dispatch => Self::Dispatch(Box::new(dispatch::of_json(text)?)),
             Act::Signal(execution) => {
                 let SignalBody { name, payload, id } = codec::from_json("the body", text)?;
                 Self::Signal { execution, name, payload, id }
@@ -272,58 +227,4 @@ fn schedule(act: Act, ScheduleBody { name, note }: ScheduleBody) -> Asked {
 fn nothing(text: &str) -> Answer<()> {
     let Nothing {} = codec::from_json("the body", text)?;
     Ok(())
-}
-
-fn dispatch(fields: &Fields) -> Answer<Dispatch> {
-    let number =
-        |text: &str| text.parse().map_err(|_| Refusal::invalid(format!("'{}' is no priority", words::cut(text, 40))));
-    let tags: Vec<String> = fields
-        .all("tags")
-        .flat_map(|text| text.split(','))
-        .map(str::trim)
-        .filter(|t| !t.is_empty())
-        .map(str::to_owned)
-        .collect();
-    made(
-        fields.text("function").ok_or_else(|| Refusal::invalid("No function is named."))?,
-        codec::args_from_text(Some(fields.one("args").unwrap_or("[]")))?,
-        fields.one("kwargs").map(|text| codec::kwargs_from_text(Some(text))).transpose()?,
-        TaskOptions {
-            queue: fields.text("queue"),
-            tags: (!tags.is_empty()).then_some(tags),
-            priority: fields.one("priority").map(number).transpose()?,
-            ..TaskOptions::default()
-        },
-        (time("delay", fields.one("delay"))?, time("expiry", fields.one("expiry"))?),
-        fields.one("id").map(|id| codec::id_from_text("id", id)).transpose()?,
-        fields.text("idempotency_key"),
-    )
-}
-
-fn body(body: DispatchBody) -> Answer<Dispatch> {
-    let args = match &body.args {
-        Some(args) => codec::args_from_text(Some(text_of(args)?))?,
-        None => Payload::empty_array(),
-    };
-    let kwargs = match &body.kwargs {
-        Some(kwargs) => Some(codec::kwargs_from_text(Some(text_of(kwargs)?))?),
-        None => None,
-    };
-    let times = (time("delay", body.delay.as_deref())?, time("expiry", body.expiry.as_deref())?);
-    let task = TaskOptions { queue: body.queue, tags: body.tags, priority: body.priority, ..TaskOptions::default() };
-    made(body.function, args, kwargs, task, times, body.id, body.idempotency_key)
-}
-
-fn made(
-    function: String,
-    args: Payload,
-    kwargs: Option<Payload>,
-    task: TaskOptions,
-    (delay, expiry): (Option<Duration>, Option<Duration>),
-    id: Option<Id>,
-    idempotency_key: Option<String>,
-) -> Answer<Dispatch> {
-    let options = DispatchOptions { id, kwargs, delay, expiry, idempotency_key, task, ..DispatchOptions::default() };
-    options.check()?;
-    Ok(Dispatch { function, args, options })
 }

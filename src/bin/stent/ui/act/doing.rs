@@ -6,7 +6,8 @@ use serde::Serialize;
 use stent::backend::{NewSignal, Pausable, ScheduleChange};
 use stent::model::{Error, Id, Status};
 
-use super::asked::{Asked, Dispatch, Which};
+use super::asked::{Asked, Which};
+use super::dispatch::Dispatch;
 use super::kind::Of;
 use crate::ui::app::App;
 use crate::ui::page::WantedSchedules;

@@ -1,11 +1,13 @@
 //! What can be done. Each act has a form, is confirmed, and leaves a line in the audit log.
 
 mod asked;
+mod dispatch;
 mod doing;
 mod kind;
 mod preview;
 
-pub use asked::{Asked, Dispatch};
+pub use asked::Asked;
+pub use dispatch::{Dispatch, OFFERS};
 pub use doing::{Done, perform};
 #[cfg(test)]
 pub use kind::ACTS;

@@ -6,7 +6,7 @@ use stent::model::Execution;
 use super::ctx::{Ctx, Shown};
 use super::layout::{page, secret};
 use super::parts::{execution, execution_state, lines, paused, payload, task, time};
-use crate::ui::act::{Act, Asked, Dispatch, Done, Of, Preview};
+use crate::ui::act::{Act, Asked, Dispatch, Done, OFFERS, Of, Preview};
 use crate::ui::fields::Fields;
 use crate::ui::page::WantedSchedules;
 use crate::ui::refusal::Refusal;
@@ -230,13 +230,7 @@ fn dispatch(fields: &Fields, preview: &Preview) -> Markup {
         details.more {
             summary { "More options" }
             div.filter {
-                (input("queue", "Queue", fields, "as the function says"))
-                (input("tags", "Tags, with commas", fields, ""))
-                (input("priority", "Priority", fields, "0"))
-                (input("delay", "Not before", fields, "10m"))
-                (input("expiry", "Ends after", fields, "2h"))
-                (input("id", "Id of its own", fields, "a UUID"))
-                (input("idempotency_key", "Idempotency key", fields, ""))
+                @for offer in OFFERS { (input(offer.name, offer.label, fields, offer.hint)) }
             }
         }
         button.primary type="submit" { "Next: look at it again" }
