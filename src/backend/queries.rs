@@ -124,6 +124,8 @@ pub struct Registered {
     pub functions: Vec<(String, FunctionOptions)>,
     pub workers: Vec<RegisteredWorker>,
     pub pauses: Vec<Pause>,
+    /// Of queues that have one, by name.
+    pub queue_rates: Vec<(String, Rate)>,
 }
 
 /// A worker as the store knows it.

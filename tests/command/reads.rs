@@ -118,6 +118,19 @@ fn functions_workers_and_queues_are_known(place: Where) {
     let told = std::sync::Arc::new(|_: &stent::executor::Task| stent::model::Status::Ok);
     house.executor.register("told", options, Some(told)).unwrap();
     let _worker = house.furnish();
+    let limits = stent::model::WorkerOptions {
+        worker_id: Some("w2".to_owned()),
+        queue_rates: [("mail".to_owned(), rate(30, 2))].into(),
+        ..Default::default()
+    };
+    house.executor.start_worker(limits, None).unwrap();
+    until("the queue's rate is known", || !house.on(house.backend.registered()).unwrap().queue_rates.is_empty());
+    let queues = house.say(&["queues"]).ok().out;
+    let mail = queues.lines().find(|line| line.starts_with("mail")).unwrap_or_else(|| panic!("{queues}"));
+    assert!(mail.contains("30/1m00s, 2 at once"), "{queues}");
+    let json = house.say(&["--json", "queues"]).ok().json();
+    let mail = json["queues"].as_array().unwrap().iter().find(|one| one["queue"] == "mail").unwrap();
+    assert_eq!((&mail["rate"]["limit"], &mail["rate"]["burst"]), (&30.into(), &2.into()));
     house.dispatch("unheard_of");
     let functions = house.say(&["functions"]).ok().out;
     assert!(functions.contains("paid_order") && functions.contains("ATTEMPTS"), "{functions}");

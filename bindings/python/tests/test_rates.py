@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import stent
 from stent import sync
 
@@ -87,6 +89,45 @@ def test_a_retry_waits_for_its_token(store: str) -> None:
     with sync.Executor(store) as executor, executor.worker(fails_twice):
         assert executor.dispatch(fails_twice, None).result(30) == 3
     assert min(starts.between("fails")) > 0.2
+
+
+@stent.activity(queue="mail")
+def send(customer: str) -> str:
+    return f"sent to {customer}"
+
+
+MAIL = {"mail": {"limit": 100, "period": "1h", "burst": 10}}
+
+
+def serve(executor: sync.Executor) -> sync.Worker:
+    return executor.worker(send, queue_rates=MAIL)
+
+
+def test_a_queue_starts_no_more_often_than_its_rate_says(store: str) -> None:
+    @stent.activity(queue="mail")
+    def remind(customer: str) -> str:
+        return f"reminded {customer}"
+
+    with sync.Executor(store) as executor:
+        with serve(executor), executor.worker(remind):
+            handles = [executor.dispatch(send if number % 2 else remind, f"c{number}") for number in range(12)]
+            assert len([handle.result(30) for handle in handles[:10]]) == 10
+            for late in handles[10:]:
+                with pytest.raises(stent.TimeoutError):
+                    late.result(0.3)
+                assert late.state()["state"] == "pending"
+        # It is the queue's, whoever serves it, until somebody takes it away.
+        with executor.worker(send, remind):
+            with pytest.raises(stent.TimeoutError):
+                handles[10].result(0.3)
+        with executor.worker(send, remind, queue_rates={"mail": None}):
+            assert [handle.result(30) for handle in handles[10:]] == ["reminded c10", "sent to c11"]
+
+
+def test_what_is_wrong_of_a_queues_rate_is_told(store: str) -> None:
+    with sync.Executor(store) as executor:
+        with pytest.raises(stent.InvalidError, match="queue_rates.limit is 0"):
+            executor.worker(send, queue_rates={"mail": {"limit": 0}}).__enter__()
 
 
 WORKER = """

@@ -86,7 +86,8 @@ pub(super) async fn registered(session: &mut dyn Session) -> Result<Registered> 
     functions.sort_by(|(one, _), (other, _)| one.cmp(other));
     let workers = session.fetch(&WORKERS_READ.call()).await?.iter().map(worker).collect::<Result<_>>()?;
     let pauses = pauses::read(session).await?;
-    Ok(Registered { ready: stats::depths(session).await?, functions, workers, pauses })
+    let queue_rates = Catalog::declared_rates(session).await?;
+    Ok(Registered { ready: stats::depths(session).await?, functions, workers, pauses, queue_rates })
 }
 
 /// As [`registered`]. Which functions are called is known by their routes, so tasks are looked at only where nobody has

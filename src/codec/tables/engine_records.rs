@@ -1,5 +1,6 @@
 //! The table of the records in the engine's operations.
 
+use super::objects::QUEUE_RATES;
 use super::records::Record;
 use super::{Field, Kind, optional, required};
 use crate::model::{HoldOf, TaskKind, TaskState, TickKind, TickState, WaitMode};
@@ -44,6 +45,9 @@ records! {
         required("queues", STRINGS, "The queues it takes tasks from, beside tasks without one; empty: every queue."),
         required("tags", STRINGS, "The tags of which it takes tasks, beside tasks without one; empty: every tag."),
         required("functions", Kind::ListOf(&Kind::Named("new_function")), "What it can run."),
+        optional("queue_rates", QUEUE_RATES, "{}",
+            "By queue, how often tasks start there, in all workers, from now on; null: as often as there are some. Of others \
+             nothing changes. Only a store with rates among its features is given any."),
     ];
     "new_function", "A function as a worker declares it." [
         required("name", Kind::String, "Its name."),
