@@ -113,7 +113,7 @@ def test_a_queue_starts_no_more_often_than_its_rate_says(store: str) -> None:
             handles = [executor.dispatch(send if number % 2 else remind, f"c{number}") for number in range(12)]
             assert len([handle.result(30) for handle in handles[:10]]) == 10
             for late in handles[10:]:
-                with pytest.raises(stent.TimeoutError):
+                with pytest.raises(stent.TimeoutError, match="waits for a token of the queue 'mail': the next comes at 2"):
                     late.result(0.3)
                 assert late.state()["state"] == "pending"
         # It is the queue's, whoever serves it, until somebody takes it away.

@@ -262,18 +262,6 @@ impl Catalog {
         self.queue_rates.get(queue)
     }
 
-    /// The lanes of a queue.
-    pub fn lanes_of(&self, queue: &str) -> Vec<Lane> {
-        let of = self.routes.iter().filter(|(route, _)| route.queue.as_deref() == Some(queue));
-        of.map(|(_, lane)| *lane).collect()
-    }
-
-    /// What has not begun in these is claimed by its route alone: what is paused, and where starts are counted.
-    pub fn by_route(&self) -> Vec<Lane> {
-        let rated = self.queue_rates.keys().flat_map(|queue| self.lanes_of(queue));
-        self.paused.iter().copied().chain(rated).collect()
-    }
-
     /// The lanes of which nothing is claimed.
     pub fn paused(&self) -> &[Lane] {
         &self.paused

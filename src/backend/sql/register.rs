@@ -5,7 +5,7 @@ use super::rates;
 use super::routes::bump_catalog;
 use super::statements::{
     FUNCTION_DELETE, FUNCTION_PUT, RATE_DECLARE, RATE_DELETE, TASKS_LEAVE_LANE, TASKS_LIMIT_RUNNING, TASKS_LIMIT_WOKEN,
-    TASKS_TO_ROUTES, WORKER_DELETE, WORKER_PUT, WORKER_SEEN,
+    WORKER_DELETE, WORKER_PUT, WORKER_SEEN,
 };
 use super::tx::Tx;
 use crate::backend::{Function, NewWorker};
@@ -40,9 +40,7 @@ async fn declare_rate(tx: &mut Tx<'_>, queue: &str, rate: Option<&Rate>) -> Resu
     };
     let mut call = RATE_DECLARE.call();
     call.text(rates::QUEUE).text(queue).time(Timestamp::default()).made(codec::rate_to_column(rate));
-    tx.change(&call).await?;
-    // No other worker knows of it before the commit.
-    tx.change(TASKS_TO_ROUTES.call().ints(&tx.catalog.lanes_of(queue))).await.map(drop)
+    tx.change(&call).await.map(drop)
 }
 
 async fn declare(tx: &mut Tx<'_>, Function { name, options }: &Function) -> Result<()> {

@@ -281,7 +281,7 @@ async fn unpark(tx: &mut Tx<'_>, worker_id: &str, gone: &[String]) -> Result<usi
     for function in &worker.functions {
         call.row().text(function.name.as_str()).text(function.options.version.as_deref());
     }
-    let freed = tx.change(call.int(lane).int(ROWS_MAX).due(until).ints(&tx.catalog.by_route())).await?;
+    let freed = tx.change(call.int(lane).int(ROWS_MAX).due(until).ints(tx.catalog.paused())).await?;
     if freed > 0 {
         tx.hint_work();
         tx.hint_due(until);

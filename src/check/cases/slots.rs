@@ -251,7 +251,7 @@ async fn a_delay_holds_no_slot(store: Store) {
     let first = store.take().await;
     assert_eq!(first.task.execution_id, now);
     let wait = waits(&store, later).await;
-    assert_eq!((wait.task, wait.function.as_str(), wait.concurrency_key.as_str()), (root_of(later), "f", "a"));
+    assert_eq!((wait.task, wait.function.as_str(), wait.concurrency_key.as_deref()), (root_of(later), "f", Some("a")));
     assert_eq!((wait.max_concurrent_per_key, wait.held), (Some(1), 1));
     store.idle().await;
     store.complete(&first, "1").await;
