@@ -18,6 +18,10 @@ use crate::model::{FunctionOptions, Rate, Result, Route};
 /// A worker that is silent for longer than a few of these may be gone. Seldom, since it is a write where nothing happens.
 pub(in crate::backend) const SIGN: Duration = Duration::from_secs(20);
 
+/// What has buckets of tokens.
+pub(super) const FUNCTION: &str = "function";
+pub(super) const QUEUE: &str = "queue";
+
 /// Where a task waits to be claimed: the number of its route, or the negative number of the one worker that may claim
 /// it.
 pub(in crate::backend) type Lane = i64;

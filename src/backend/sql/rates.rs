@@ -11,10 +11,6 @@ use super::statements::{KEYS_DUE, RATES_DUE, RATES_PUT, RATES_READ};
 use super::tx::Tx;
 use crate::model::{Rate, Result, Timestamp};
 
-/// What buckets are of.
-pub(super) const FUNCTION: &str = "function";
-pub(super) const QUEUE: &str = "queue";
-
 /// Workers are not woken more often than this for one rate, however fast its tokens come.
 const WOKEN: Duration = Duration::from_millis(5);
 

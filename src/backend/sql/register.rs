@@ -1,7 +1,6 @@
 //! Registers workers and their functions, and removes workers.
 
-use super::catalog::stored;
-use super::rates;
+use super::catalog::{FUNCTION, QUEUE, stored};
 use super::routes::bump_catalog;
 use super::statements::{
     FUNCTION_DELETE, FUNCTION_PUT, RATE_DECLARE, RATE_DELETE, TASKS_LEAVE_LANE, TASKS_LIMIT_RUNNING, TASKS_LIMIT_WOKEN,
@@ -36,10 +35,10 @@ pub(super) async fn register(tx: &mut Tx<'_>, worker: &NewWorker) -> Result<()> 
 /// How often tasks of a queue start. Its bucket goes on from what it holds.
 async fn declare_rate(tx: &mut Tx<'_>, queue: &str, rate: Option<&Rate>) -> Result<()> {
     let Some(rate) = rate else {
-        return tx.change(RATE_DELETE.call().text(rates::QUEUE).text(queue)).await.map(drop);
+        return tx.change(RATE_DELETE.call().text(QUEUE).text(queue)).await.map(drop);
     };
     let mut call = RATE_DECLARE.call();
-    call.text(rates::QUEUE).text(queue).time(Timestamp::default()).made(codec::rate_to_column(rate));
+    call.text(QUEUE).text(queue).time(Timestamp::default()).made(codec::rate_to_column(rate));
     tx.change(&call).await.map(drop)
 }
 
@@ -91,7 +90,7 @@ async fn declare(tx: &mut Tx<'_>, Function { name, options }: &Function) -> Resu
         tx.change(TASKS_LIMIT_WOKEN.call().text(name.as_str())).await?;
     }
     if rate.is_none() {
-        tx.change(RATE_DELETE.call().text(rates::FUNCTION).text(name.as_str())).await?;
+        tx.change(RATE_DELETE.call().text(FUNCTION).text(name.as_str())).await?;
     }
     Ok(())
 }
@@ -139,7 +138,7 @@ pub(super) async fn forget_functions(tx: &mut Tx<'_>, names: &[String]) -> Resul
     names.sort_unstable();
     for name in &names {
         tx.change(FUNCTION_DELETE.call().text(name.as_str())).await?;
-        tx.change(RATE_DELETE.call().text(rates::FUNCTION).text(name.as_str())).await?;
+        tx.change(RATE_DELETE.call().text(FUNCTION).text(name.as_str())).await?;
     }
     catalog_changed(tx).await
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::catalog::Limited;
+use super::catalog::{FUNCTION, Limited, QUEUE};
 use super::holds;
 use super::lock::Lock;
 use super::rates::{self, Bucket};
@@ -43,10 +43,10 @@ impl<'l> Rooms<'l> {
             found.map(|one| one.function.clone()).collect::<Vec<String>>()
         };
         let running = count_running(tx, names(|one| one.max.is_some())).await?;
-        let buckets = rates::read(tx, rates::FUNCTION, names(|one| one.rate.is_some())).await?;
+        let buckets = rates::read(tx, FUNCTION, names(|one| one.rate.is_some())).await?;
         let held = holds::held(tx, names(|one| one.held)).await?;
         let of_queues = queues.keys().map(|queue| (*queue).to_owned()).collect();
-        let queue_buckets = rates::read(tx, rates::QUEUE, of_queues).await?;
+        let queue_buckets = rates::read(tx, QUEUE, of_queues).await?;
         let now = tx.now;
         let starts =
             |rate: Option<&Rate>, bucket: Bucket| rate.map_or(usize::MAX, |rate| rate.tokens(bucket.full_at, now));
@@ -58,17 +58,17 @@ impl<'l> Rooms<'l> {
             let rate = limited.rate.as_ref();
             let starts = if held.iter().any(|held| held == name) { 0 } else { starts(rate, bucket) };
             let room = Room { running: limited.max.map_or(usize::MAX, left), starts };
-            of.push(Counted { kind: rates::FUNCTION, name, rate, bucket, room, started: 0 });
+            of.push(Counted { kind: FUNCTION, name, rate, bucket, room, started: 0 });
         }
         for (name, rate) in queues {
             let bucket = queue_buckets.get(name).copied().unwrap_or_default();
             let room = Room { running: usize::MAX, starts: starts(Some(rate), bucket) };
-            of.push(Counted { kind: rates::QUEUE, name, rate: Some(rate), bucket, room, started: 0 });
+            of.push(Counted { kind: QUEUE, name, rate: Some(rate), bucket, room, started: 0 });
         }
         let place = |kind, name: &str| of.iter().position(|one| one.kind == kind && one.name == name);
         let needs = |one: &&Limited| {
-            let queue = one.queue.as_ref().and_then(|(queue, _)| place(rates::QUEUE, queue));
-            place(rates::FUNCTION, &one.function).into_iter().chain(queue).collect()
+            let queue = one.queue.as_ref().and_then(|(queue, _)| place(QUEUE, queue));
+            place(FUNCTION, &one.function).into_iter().chain(queue).collect()
         };
         let groups = offered.iter().map(needs).collect();
         Ok(Self { of, groups })
@@ -90,7 +90,7 @@ impl<'l> Rooms<'l> {
 
     /// Takes the tokens of those that have started.
     pub async fn count(&self, tx: &mut Tx<'_>) -> Result<()> {
-        for kind in [rates::FUNCTION, rates::QUEUE] {
+        for kind in [FUNCTION, QUEUE] {
             let counted = self.of.iter().filter(|one| one.kind == kind);
             let rated = counted.filter_map(|one| Some((one.name, one.rate?, one.bucket, one.started)));
             rates::count(tx, kind, &rated.collect::<Vec<_>>()).await?;

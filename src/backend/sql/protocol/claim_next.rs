@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::catalog::Lane;
+use super::super::catalog::{FUNCTION, Lane, QUEUE};
 use super::super::database::Database;
 use super::super::lock::Lock;
 use super::super::rates::{self, Bucket};
@@ -75,11 +75,11 @@ async fn attempt(tx: &mut Tx<'_>, wanted: Arc<Wanted>) -> Result<Answer> {
         let of_function = catalog.function(&task.step_name).and_then(|options| options.rate.as_ref());
         if let Some(rate) = of_function {
             let bucket = buckets.get(&task.step_name).copied().unwrap_or_default();
-            rates::count(tx, rates::FUNCTION, &[(&task.step_name, rate, bucket, 1)]).await?;
+            rates::count(tx, FUNCTION, &[(&task.step_name, rate, bucket, 1)]).await?;
         }
         if let Some((queue, rate)) = task.queue.as_ref().and_then(|queue| Some((queue, catalog.queue_rate(queue)?))) {
             let bucket = queue_buckets.get(queue).copied().unwrap_or_default();
-            rates::count(tx, rates::QUEUE, &[(queue, rate, bucket, 1)]).await?;
+            rates::count(tx, QUEUE, &[(queue, rate, bucket, 1)]).await?;
         }
     }
     tx.change(EXECUTION_START.call().id(task.execution_id).time(now)).await?;
@@ -129,8 +129,8 @@ async fn eligible(tx: &mut Tx<'_>, wanted: &Wanted, now: Timestamp) -> Result<El
     let limits_of = counted.into_iter().map(|function| Lock::Limit(function));
     let locks: Vec<Lock<'_>> = limits_of.chain(rated_queues.iter().map(|queue| Lock::QueueRate(queue))).collect();
     tx.lock(&locks).await?;
-    let buckets = rates::read(tx, rates::FUNCTION, rated.keys().cloned().collect()).await?;
-    let queue_buckets = rates::read(tx, rates::QUEUE, rated_queues.into_iter().cloned().collect()).await?;
+    let buckets = rates::read(tx, FUNCTION, rated.keys().cloned().collect()).await?;
+    let queue_buckets = rates::read(tx, QUEUE, rated_queues.into_iter().cloned().collect()).await?;
     let running = count_running(tx, &limited, now).await?;
     let waits = |function: &String, queue: &Option<String>| {
         let is_empty =
