@@ -96,11 +96,8 @@ def send(customer: str) -> str:
     return f"sent to {customer}"
 
 
-MAIL = {"mail": {"limit": 10, "period": "1h", "burst": 10}}
-
-
 def serve(executor: sync.Executor) -> sync.Worker:
-    return executor.worker(send, queue_rates=MAIL)
+    return executor.worker(send, queue_rates={"mail": {"limit": 10, "period": "1h", "burst": 10}})
 
 
 def test_a_queue_starts_no_more_often_than_its_rate_says(store: str) -> None:
