@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 import stent
@@ -118,6 +119,22 @@ def test_a_queue_starts_no_more_often_than_its_rate_says(store: str) -> None:
         # It is the queue's, whoever serves it, until somebody takes it away.
         with executor.worker(send, remind, queue_rates={"mail": None}):
             assert [handle.result(30) for handle in handles[9:]] == ["sent to c9", "reminded c10"]
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_what_is_dispatched_in_plain_sql_waits_for_the_queues_rate(store: str) -> None:
+    server, _, options = store.partition("?")
+    schema = options.partition("schema=")[2].partition("&")[0]
+    into = """{"queue": "mail"}"""
+    with sync.Executor(store) as executor, serve(executor) as worker:
+        worker.wait("ready")
+        with psycopg.connect(server) as database:
+            dispatch = f"SELECT {schema}.dispatch('send', '[\"ada\"]', '{into}')"
+            ids = [str(database.execute(dispatch).fetchone()[0]) for _ in range(11)]  # type: ignore[index]
+        handles = [executor.execution(id) for id in ids]
+        assert [handle.result(30) for handle in handles[:10]] == ["sent to ada"] * 10
+        with pytest.raises(stent.TimeoutError, match="waits for a token of the queue 'mail'"):
+            handles[10].result(0.3)
 
 
 def test_what_is_wrong_of_a_queues_rate_is_told(store: str) -> None:
