@@ -56,6 +56,32 @@ func TestWhateverAHandlerDoesTheHostLives(t *testing.T) {
 	same(t, here.result(here.dispatch("go.hello", "ada")), "hello, ada")
 }
 
+func TestAQueueStartsNoMoreOftenThanItsRateSays(t *testing.T) {
+	here := newFilePlace(t)
+	mail := func(rate *stent.Rate) stent.WorkerOptions {
+		return stent.WorkerOptions{QueueRates: map[string]*stent.Rate{"mail": rate}}
+	}
+	here.worker(mail(&stent.Rate{Limit: 1, Period: time.Hour, Burst: 2}))
+	ids := []string{}
+	for range 3 {
+		into := stent.DispatchOptions{Queue: "mail"}
+		ids = append(ids, must[string](t)(here.executor.Dispatch(here.ctx, "go.hello", stent.Args{"ada"}, into)))
+	}
+	same(t, here.result(ids[0]), "hello, ada")
+	same(t, here.result(ids[1]), "hello, ada")
+	soon, cancel := context.WithTimeout(here.ctx, 200*time.Millisecond)
+	defer cancel()
+	if _, err := stent.Result[any](soon, here.executor, ids[2]); err == nil {
+		t.Fatal("a third one has started")
+	}
+	here.worker(mail(nil))
+	same(t, here.result(ids[2]), "hello, ada")
+	_, err := here.executor.StartWorker(mail(&stent.Rate{Period: -1}))
+	if err == nil || !strings.Contains(err.Error(), `WorkerOptions.QueueRates["mail"].Period is -1ns`) {
+		t.Fatalf("%v", err)
+	}
+}
+
 type nilError struct{ message string }
 
 func (e *nilError) Error() string { return e.message }

@@ -144,20 +144,23 @@ type BatchOptions struct {
 
 // WorkerOptions says how a worker works.
 type WorkerOptions struct {
-	WorkerID          string         `stent:"worker_id"`
-	Queues            []string       `stent:"queues"`
-	Tags              []string       `stent:"tags"`
-	MaxConcurrency    int            `stent:"max_concurrency"`
-	Prefetch          *int           `stent:"prefetch"`
-	LeaseDuration     time.Duration  `stent:"lease_duration"`
-	HeartbeatInterval time.Duration  `stent:"heartbeat_interval"`
-	PollInterval      time.Duration  `stent:"poll_interval"`
-	PollIntervalMax   time.Duration  `stent:"poll_interval_max"`
-	CleanupInterval   time.Duration  `stent:"cleanup_interval,never"` // or Never
-	RetentionPeriod   *time.Duration `stent:"retention_period"`
-	Hold              time.Duration  `stent:"hold"`
-	MaxCoroutines     int            `stent:"max_coroutines"`
-	HostTimeout       time.Duration  `stent:"host_timeout"`
+	WorkerID string   `stent:"worker_id"`
+	Queues   []string `stent:"queues"`
+	// By queue, how often attempts of its tasks may start, in all workers; nil: as often as there are some. Of a queue that is
+	// not named nothing changes.
+	QueueRates        map[string]*Rate `stent:"queue_rates"`
+	Tags              []string         `stent:"tags"`
+	MaxConcurrency    int              `stent:"max_concurrency"`
+	Prefetch          *int             `stent:"prefetch"`
+	LeaseDuration     time.Duration    `stent:"lease_duration"`
+	HeartbeatInterval time.Duration    `stent:"heartbeat_interval"`
+	PollInterval      time.Duration    `stent:"poll_interval"`
+	PollIntervalMax   time.Duration    `stent:"poll_interval_max"`
+	CleanupInterval   time.Duration    `stent:"cleanup_interval,never"` // or Never
+	RetentionPeriod   *time.Duration   `stent:"retention_period"`
+	Hold              time.Duration    `stent:"hold"`
+	MaxCoroutines     int              `stent:"max_coroutines"`
+	HostTimeout       time.Duration    `stent:"host_timeout"`
 }
 
 // SQLiteOptions says how a SQLite file is opened.
@@ -339,6 +342,19 @@ func optionValue(field reflect.Value, path string) (any, error) {
 		return list, nil
 	case time.Time:
 		return value.UTC().Format(time.RFC3339Nano), nil
+	case map[string]*Rate:
+		members := map[string]any{}
+		for name, rate := range value {
+			members[name] = nil
+			if rate != nil {
+				member, err := optionMembers(reflect.ValueOf(*rate), fmt.Sprintf("%s[%q]", path, name))
+				if err != nil {
+					return nil, err
+				}
+				members[name] = member
+			}
+		}
+		return members, nil
 	case map[string]any:
 		members := map[string]json.RawMessage{}
 		for name, member := range value {

@@ -1114,8 +1114,8 @@ stent_status stent_executor_submit_n(stent_executor *executor,
  */
 
 /**
- * Starts a worker for the functions that are registered by now. options: worker_id, queues, tags, max_concurrency
- * (default 10: the tasks that run at once), prefetch, lease_duration, heartbeat_interval, poll_interval,
+ * Starts a worker for the functions that are registered by now. options: worker_id, queues, queue_rates, tags,
+ * max_concurrency (default 10: the tasks that run at once), prefetch, lease_duration, heartbeat_interval, poll_interval,
  * poll_interval_max, cleanup_interval, retention_period, hold, max_coroutines, host_timeout; see stent_describe.
  *
  * poller: NULL for a worker of the functions that have a handler, which is called back on threads of the library. Else

@@ -2,13 +2,14 @@
 //! out. They work on batches; each is one transaction unless it says otherwise.
 #![expect(clippy::result_large_err, reason = "in what serde derives to read a step's outcome")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    CallOptions, DispatchOptions, Failure, FunctionOptions, Hold, Id, Number, Op, OpSet, Payload, ProgressEntry,
+    CallOptions, DispatchOptions, Failure, FunctionOptions, Hold, Id, Number, Op, OpSet, Payload, ProgressEntry, Rate,
     Result, Task, TaskKind, TaskState, Timestamp, WaitMode, deserialize_error_text, digest, ended, optional_seconds,
     seconds,
 };
@@ -47,6 +48,10 @@ pub struct NewWorker {
     pub queues: Vec<String>,
     pub tags: Vec<String>,
     pub functions: Vec<Function>,
+    /// How often tasks of these queues start, in all workers; none given: as often as there are some. Only a store with
+    /// rates is given any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub queue_rates: BTreeMap<String, Option<Rate>>,
 }
 
 /// What a claim asks for.

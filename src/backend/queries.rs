@@ -66,14 +66,20 @@ pub struct AtHand {
     pub due: Option<Timestamp>,
 }
 
-/// A task that waits for a slot of its key, for a token, or for the end of a hold.
+/// A task that waits for a slot of its key, or to start: for a token of its key, its function or its queue, or for the end of a
+/// hold of its key or its function.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SlotWait {
     #[serde(rename = "task_id")]
     pub task: Id,
     pub function: String,
-    pub concurrency_key: String,
+    /// None: it waits for its function, or its queue.
+    #[serde(default)]
+    pub concurrency_key: Option<String>,
+    /// The queue that it waits for a token of.
+    #[serde(default)]
+    pub queue: Option<String>,
     /// How many of the key may run at once.
     #[serde(default)]
     pub max_concurrent_per_key: Option<u32>,
@@ -82,10 +88,13 @@ pub struct SlotWait {
     /// How often those of the key may start, where this one would start.
     #[serde(default)]
     pub rate_per_key: Option<Rate>,
+    /// How often those of the function may start, or of the queue, where it waits for that.
+    #[serde(default)]
+    pub rate: Option<Rate>,
     /// When the next one may.
     #[serde(default)]
     pub next_at: Option<Timestamp>,
-    /// Until when nobody of the key starts, where this one would start and a handler has said so.
+    /// Until when nobody of the key, or of the function, starts, where this one would start and a handler has said so.
     #[serde(default)]
     pub hold_ends_at: Option<Timestamp>,
 }
@@ -124,6 +133,8 @@ pub struct Registered {
     pub functions: Vec<(String, FunctionOptions)>,
     pub workers: Vec<RegisteredWorker>,
     pub pauses: Vec<Pause>,
+    /// Of queues that have one, by name.
+    pub queue_rates: Vec<(String, Rate)>,
 }
 
 /// A worker as the store knows it.

@@ -115,6 +115,7 @@ impl Store {
                 queues: strings(queues),
                 tags: strings(tags),
                 functions: functions.collect(),
+                queue_rates: BTreeMap::new(),
             };
             self.backend.register_worker(new).await.must();
         })

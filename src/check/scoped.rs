@@ -29,6 +29,7 @@ pub(super) struct Scoped {
 struct Used {
     executions: BTreeSet<Id>,
     functions: BTreeSet<String>,
+    rated: BTreeSet<String>,
     workers: BTreeSet<String>,
     pauses: Vec<Pausable>,
     schedules: BTreeSet<String>,
@@ -120,9 +121,9 @@ impl Scoped {
 
     /// Ends everything that the case has left, so that nothing of it can be claimed or become due.
     pub(super) async fn clean_up(&self, engine: bool) -> Result<()> {
-        let (mut executions, functions, workers) = {
+        let (mut executions, functions, workers, rated) = {
             let used = self.used();
-            (used.executions.clone(), used.functions.clone(), used.workers.clone())
+            (used.executions.clone(), used.functions.clone(), used.workers.clone(), used.rated.clone())
         };
         if engine {
             for function in functions {
@@ -155,6 +156,14 @@ impl Scoped {
         }
         for id in executions {
             self.end(id, engine).await?;
+        }
+        if !rated.is_empty() {
+            let worker_id = self.own("rates");
+            let queue_rates = rated.into_iter().map(|queue| (queue, None)).collect();
+            let (queues, tags, functions) = Default::default();
+            let last = NewWorker { worker_id: worker_id.clone(), queues, tags, functions, queue_rates };
+            self.inner.register_worker(last).await?;
+            self.inner.remove_worker(&worker_id).await?;
         }
         for worker in workers {
             while engine && self.inner.sweep(&worker).await?.more {}
@@ -262,7 +271,10 @@ impl Backend for Scoped {
         for function in &mut worker.functions {
             function.name = self.function(&function.name);
         }
-        self.seen(self.inner.register_worker(worker).await)
+        let rated: Vec<String> = worker.queue_rates.keys().cloned().collect();
+        self.seen(self.inner.register_worker(worker).await)?;
+        self.used().rated.extend(rated);
+        Ok(())
     }
 
     async fn remove_worker(&self, worker_id: &str) -> Result<()> {

@@ -85,6 +85,7 @@ pub fn worker(text: Option<&str>) -> Result<WorkerOptions> {
     let options = WorkerOptions {
         worker_id: fields.name("worker_id")?,
         queues: fields.value("queues")?.unwrap_or_default(),
+        queue_rates: fields.value("queue_rates")?.unwrap_or_default(),
         tags: fields.value("tags")?.unwrap_or_default(),
         max_concurrency: fields.value("max_concurrency")?.unwrap_or(default.max_concurrency),
         prefetch: fields.value("prefetch")?,

@@ -51,14 +51,23 @@ impl Core {
         };
         let Ok(Ok(Some(unserved))) = bounded.await else { return error };
         let pending = execution.state == ExecutionState::Pending;
-        if let Ok(Ok(waits)) = self.waits_for_slots(execution.id).await
-            && let Some(wait) = waits.first()
+        let wait = self
+            .waits_for_slots(execution.id)
+            .await
+            .ok()
+            .and_then(Result::ok)
+            .and_then(|waits| waits.into_iter().next());
+        if let Some(wait) = &wait
+            && let Some(key) = &wait.concurrency_key
         {
-            return error.hinting(&waits_for_slot(wait)).with("concurrency_key", wait.concurrency_key.as_str());
+            return error.hinting(&waits_for_key(wait, key)).with("concurrency_key", key.as_str());
         }
         let (queue, root) = (execution.queue.as_deref(), execution.root_function.as_str());
         if let Some(pause) = unserved.paused.iter().find(|pause| pause.holds_for(queue, root)) {
             return error.hinting(&is_paused(pause));
+        }
+        if let Some(wait) = wait {
+            return error.hinting(&waits_to_start(&wait)).with("function", wait.function);
         }
         // Of what an execution calls it is not known here which tasks are its own; the caller can tell.
         let (function, of) = match pending {
@@ -80,8 +89,8 @@ impl Core {
     }
 }
 
-fn waits_for_slot(wait: &SlotWait) -> String {
-    let SlotWait { function, concurrency_key, max_concurrent_per_key, held, .. } = wait;
+fn waits_for_key(wait: &SlotWait, concurrency_key: &str) -> String {
+    let SlotWait { function, max_concurrent_per_key, held, .. } = wait;
     if let Some(at) = wait.hold_ends_at {
         return format!("'{function}' waits: a handler has held the key '{}' until {at}", shown(concurrency_key));
     }
@@ -97,4 +106,16 @@ fn waits_for_slot(wait: &SlotWait) -> String {
         "'{function}' waits for a slot of the key '{}': {held}{most} are held, and others may be before it",
         shown(concurrency_key)
     )
+}
+
+/// For what its function, or its queue, has not.
+fn waits_to_start(wait: &SlotWait) -> String {
+    let function = &wait.function;
+    if let Some(at) = wait.hold_ends_at {
+        return format!("'{function}' waits: a handler has held the function until {at}");
+    }
+    let of =
+        wait.queue.as_ref().map_or_else(|| "the function".to_owned(), |queue| format!("the queue '{}'", shown(queue)));
+    let next = wait.next_at.map(|at| format!(": the next comes at {at}")).unwrap_or_default();
+    format!("'{function}' waits for a token of {of}{next}, and others may be before it")
 }

@@ -212,6 +212,8 @@ static void unknown_options(stent_executor *executor, stent_backend *backend) {
     EXPECT(STENT_E_INVALID, stent_executor_new(backend, "{\"x\": 1}", &second, ERROR));
     EXPECT(STENT_E_INVALID, stent_worker_start(executor, "{\"slots\": 1}", NULL, &worker, ERROR));
     SAYS("max_concurrency");
+    EXPECT(STENT_E_INVALID, stent_worker_start(executor, "{\"queue_rates\": {\"mail\": {\"limit\": 0}}}", NULL, &worker, ERROR));
+    SAYS("queue_rates.limit is 0");
     EXPECT(STENT_E_INVALID, stent_executor_list(executor, "{\"states\": 1}", &text, ERROR));
     EXPECT(STENT_E_INVALID, stent_executor_list(executor, "{\"state\": \"asleep\"}", &text, ERROR));
     SAYS("timed_out");

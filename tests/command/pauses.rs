@@ -15,7 +15,7 @@ on_both! {
     the_page_pauses_and_resumes,
 }
 
-fn into_queue(house: &House, function: &str, queue: &str) -> Id {
+pub fn into_queue(house: &House, function: &str, queue: &str) -> Id {
     let task = TaskOptions { queue: Some(queue.to_owned()), ..TaskOptions::default() };
     let options = DispatchOptions { task, ..DispatchOptions::default() };
     house.on(house.executor.dispatch(function, "[]".into(), options)).unwrap()

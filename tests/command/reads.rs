@@ -3,6 +3,7 @@
 use stent::model::ExecutionState;
 
 use crate::house::{House, Where, on_both, until};
+use crate::pauses::into_queue;
 
 on_both! {
     lists_come_in_pages_and_by_filters,
@@ -10,6 +11,7 @@ on_both! {
     one_execution_is_shown_as_a_tree,
     tasks_are_listed,
     functions_workers_and_queues_are_known,
+    a_queues_rate_is_shown_and_who_waits_for_it,
     looking_changes_nothing,
     where_nothing_is_that_is_said,
 }
@@ -129,6 +131,36 @@ fn functions_workers_and_queues_are_known(place: Where) {
     let stats = house.say(&["--json", "stats"]).ok().json();
     assert_eq!((&stats["executions"]["pending"], &stats["workers"]), (&1.into(), &1.into()));
     assert!(house.say(&["stats"]).ok().out.contains("dead letters"));
+}
+
+fn a_queues_rate_is_shown_and_who_waits_for_it(place: Where) {
+    let house = House::new(place);
+    let _worker = house.furnish();
+    let rate = stent::model::Rate { limit: 1, period: 3_600.0, burst: 2 };
+    let worker_id = Some("w2".to_owned());
+    let queue_rates = [("mail".to_owned(), Some(rate))].into();
+    let options = stent::model::WorkerOptions { worker_id, queue_rates, ..Default::default() };
+    let _other = house.executor.start_worker(options, None).unwrap();
+    until("the queue's rate is known", || !house.on(house.backend.registered()).unwrap().queue_rates.is_empty());
+    let queues = house.say(&["queues"]).ok().out;
+    let mail = queues.lines().find(|line| line.starts_with("mail")).unwrap_or_else(|| panic!("{queues}"));
+    assert!(mail.contains("1/1h00m, 2 at once"), "{queues}");
+    let json = house.say(&["--json", "queues"]).ok().json();
+    let mail = json["queues"].as_array().unwrap().iter().find(|one| one["queue"] == "mail").unwrap();
+    assert_eq!((&mail["rate"]["limit"], &mail["rate"]["burst"]), (&1.into(), &2.into()));
+    let sent = [0, 1, 2].map(|_| into_queue(&house, "order", "mail"));
+    for id in &sent[..2] {
+        assert_eq!(house.end_of(*id), ExecutionState::Completed);
+    }
+    let waits = sent[2].to_string();
+    let told = "waits for a token of the queue 'mail': the next comes at 2";
+    let shown = house.say(&["show", &waits]).ok().out;
+    assert!(shown.contains(told), "{shown}");
+    let shown = house.say(&["--json", "show", &waits]).ok().json();
+    let wait = &shown["slot_waits"][0];
+    assert_eq!((&wait["queue"], &wait["concurrency_key"]), (&"mail".into(), &serde_json::Value::Null));
+    let why = house.say(&["wait", &waits, "--timeout", "0s"]);
+    assert!(why.code == 13 && why.err.contains(told), "{why:?}");
 }
 
 /// What is due stays due: only workers take it.

@@ -99,6 +99,8 @@ mod places;
 mod plans;
 #[path = "../common/postgres.rs"]
 mod postgres;
+#[path = "../../src/check/cases/queue_rates.rs"]
+mod queue_rates;
 #[path = "../../src/check/cases/rates.rs"]
 mod rates;
 #[path = "../../src/check/cases/raw.rs"]

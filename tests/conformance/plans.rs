@@ -103,6 +103,7 @@ const GROWTH: &[(&str, &[&str])] = &[
     ("tasks_find", &["sqlite_autoindex_tasks_1"]),
     ("signals_list", &["signals_in_order"]),
     ("slot_waits", &["tasks_by_execution", "tasks_slots"]),
+    ("rate_waits", &["tasks_by_execution"]),
     ("slots_waiting", &["tasks_slots"]),
     ("health", &["tasks_leased", "tasks_parked", "tasks_due", "executions_ending"]),
     ("tasks_at_hand", &["tasks_leased", "tasks_due", "tasks_parked"]),

@@ -47,11 +47,17 @@ pub const CORPUS: &[Workflow] = &[
     plain("function_is_held"),
     plain("key_has_rate"),
     plain("function_has_rate"),
+    plain("queue_has_rate"),
 ];
 
 fn tries(max_attempts: u32) -> FunctionOptions {
     let policy = RetryPolicy { max_attempts, initial_delay: 0.01, jitter: 0.0, ..RetryPolicy::default() };
     FunctionOptions { retry_policy: Some(policy), ..FunctionOptions::default() }
+}
+
+/// How often something starts.
+pub fn rate() -> Rate {
+    Rate { limit: 1, period: PAUSE.as_secs_f64(), burst: 1 }
 }
 
 pub fn register(executor: &Executor) {
@@ -60,8 +66,7 @@ pub fn register(executor: &Executor) {
     let cached = || FunctionOptions { cached: true, ..plain() };
     let one_of_key = || FunctionOptions { max_concurrent_per_key: Some(1), ..tries(2) };
     let cleaning = || FunctionOptions { cleanup: Some(Duration::from_secs(600)), ..plain() };
-    let rate = || Some(Rate { limit: 1, period: PAUSE.as_secs_f64(), burst: 1 });
-    let functions: [(&str, FunctionOptions, Body); 27] = [
+    let functions: [(&str, FunctionOptions, Body); 29] = [
         ("line", plain(), line),
         ("undo", plain(), line),
         ("costly", cached(), line),
@@ -85,10 +90,12 @@ pub fn register(executor: &Executor) {
         ("function_is_held", plain(), |task| of_one_key(task, "holds_function")),
         ("key_has_rate", plain(), |task| of_one_key(task, "rate_of_key")),
         ("function_has_rate", plain(), |task| of_one_key(task, "rate_of_function")),
+        ("queue_has_rate", plain(), |task| of_one_key(task, "rate_of_queue")),
         ("holds_key", one_of_key(), |task| told_to_wait(task, HoldOf::Key)),
         ("holds_function", one_of_key(), |task| told_to_wait(task, HoldOf::Function)),
-        ("rate_of_key", FunctionOptions { rate_per_key: rate(), ..tries(2) }, line),
-        ("rate_of_function", FunctionOptions { rate: rate(), ..tries(2) }, line),
+        ("rate_of_key", FunctionOptions { rate_per_key: Some(rate()), ..tries(2) }, line),
+        ("rate_of_function", FunctionOptions { rate: Some(rate()), ..tries(2) }, line),
+        ("rate_of_queue", FunctionOptions { queue: Some("rated".to_owned()), ..tries(2) }, line),
     ];
     for (name, options, body) in functions {
         let handler = move |task: &Task| body(task).map_or_else(|error| error.status(), |()| Status::Ok);

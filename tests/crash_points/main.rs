@@ -70,6 +70,7 @@ fn work(executor: &Executor) -> Worker {
         lease_duration: LEASE,
         poll_interval: Duration::from_millis(50),
         poll_interval_max: Duration::from_millis(100),
+        queue_rates: [("rated".to_owned(), Some(corpus::rate()))].into(),
         ..WorkerOptions::default()
     };
     executor.start_worker(options, None).unwrap()

@@ -65,7 +65,7 @@ fn nobody_starts_too_early(tasks: &[Task]) {
             assert!(start <= since || start.since(since) >= PAUSE, "{function}: held at {since}, {start} starts one");
         }
     }
-    for function in ["rate_of_key", "rate_of_function"] {
+    for function in ["rate_of_key", "rate_of_function", "rate_of_queue"] {
         let mut starts: Vec<_> = of(function).iter().filter_map(|task| task.started_at).collect();
         starts.sort_unstable();
         for pair in starts.windows(2) {

@@ -149,7 +149,7 @@ impl World {
         let functions = FUNCTIONS.iter().filter_map(|name| self.function(name)).collect();
         let queues = if self.one_in(3) { vec![self.pick(QUEUES).to_owned()] } else { Vec::new() };
         let tags = if self.one_in(3) { self.tags() } else { Vec::new() };
-        NewWorker { worker_id: self.pick(WORKERS).to_owned(), queues, tags, functions }
+        NewWorker { worker_id: self.pick(WORKERS).to_owned(), queues, tags, functions, queue_rates: [].into() }
     }
 
     fn function(&mut self, name: &str) -> Option<Function> {

@@ -71,7 +71,13 @@ async fn claim(store: &SharedBackend) -> Option<String> {
         FUNCTIONS.iter().map(|name| stent::backend::Function { name: (*name).to_owned(), options: options() });
     let worker_id = "the last".to_owned();
     let (queues, tags) = (Vec::new(), Vec::new());
-    let worker = NewWorker { worker_id: worker_id.clone(), queues, tags, functions: functions.collect() };
+    let worker = NewWorker {
+        worker_id: worker_id.clone(),
+        queues,
+        tags,
+        functions: functions.collect(),
+        queue_rates: [].into(),
+    };
     if let Err(why) = store.register_worker(worker).await {
         return Some(format!("no worker can be registered: {why}"));
     }

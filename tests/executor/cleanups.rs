@@ -353,7 +353,13 @@ fn what_a_dead_worker_held_cleans_up_at_another() {
     let id = Id::now_v7();
     let register = || {
         let functions = vec![Function { name: "order".into(), options: cleans(LONG) }];
-        let worker = NewWorker { worker_id: "w".into(), queues: Vec::new(), tags: Vec::new(), functions };
+        let worker = NewWorker {
+            worker_id: "w".into(),
+            queues: Vec::new(),
+            tags: Vec::new(),
+            functions,
+            queue_rates: [].into(),
+        };
         house.on(house.backend.register_worker(worker)).unwrap();
     };
     let claim = |lease| Claim { worker_id: "w".into(), count: 1, limited: 0, begin: 1, slots: 1, lease };

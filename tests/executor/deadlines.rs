@@ -55,7 +55,13 @@ fn every_look_tells_it() {
 fn a_dead_worker_s_execution_ends_when_its_lease_does() {
     let house = House::new();
     let function = Function { name: "nobody".into(), options: FunctionOptions::default() };
-    let worker = NewWorker { worker_id: "dead".into(), queues: vec![], tags: vec![], functions: vec![function] };
+    let worker = NewWorker {
+        worker_id: "dead".into(),
+        queues: vec![],
+        tags: vec![],
+        functions: vec![function],
+        queue_rates: [].into(),
+    };
     house.on(house.backend.register_worker(worker)).unwrap();
     let mut expiry = SHORT;
     let id = loop {

@@ -77,7 +77,7 @@ fn of_functions() -> [(&'static str, FunctionOptions, Feature); 3] {
 
 fn worker_of(options: FunctionOptions) -> NewWorker {
     let functions = vec![Function { name: "charge".into(), options }];
-    NewWorker { worker_id: "w".into(), queues: Vec::new(), tags: Vec::new(), functions }
+    NewWorker { worker_id: "w".into(), queues: Vec::new(), tags: Vec::new(), functions, queue_rates: [].into() }
 }
 
 #[test]
@@ -91,6 +91,17 @@ fn what_the_store_has_not_named_among_its_features_is_refused_before_it_is_asked
         assert_eq!(house.on(house.backend.stats()).unwrap().workers, 0);
         let house = House::with(|store| around_with(store, true, &[feature]).unwrap());
         house.on(house.backend.register_worker(worker_of(options))).unwrap();
+    }
+    let rate = Rate { limit: 1, period: 1.0, burst: 1 };
+    let of_queue = || NewWorker {
+        queue_rates: [("mail".to_owned(), Some(rate.clone()))].into(),
+        ..worker_of(FunctionOptions::default())
+    };
+    for (features, status) in [(vec![Feature::KeyLimits], Some(Status::Unsupported)), (vec![Feature::Rates], None)] {
+        let house = House::with(|store| around_with(store, true, &features).unwrap());
+        let registered = house.on(house.backend.register_worker(of_queue()));
+        assert_eq!(registered.as_ref().err().map(stent::model::Error::status), status);
+        assert!(registered.err().is_none_or(|why| why.message().contains("leave out queue_rates")));
     }
     let unique = || DispatchOptions { unique_key: Some("k".into()), ..DispatchOptions::default() };
     let house = House::with(|store| around_with(store, true, &[Feature::KeyLimits, Feature::Rates]).unwrap());

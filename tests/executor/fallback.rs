@@ -14,7 +14,13 @@ use crate::house::{House, until};
 fn started(house: &House) -> Id {
     house.on(async {
         let functions = vec![Function { name: "root".into(), options: FunctionOptions::default() }];
-        let worker = NewWorker { worker_id: "w".into(), queues: Vec::new(), tags: Vec::new(), functions };
+        let worker = NewWorker {
+            worker_id: "w".into(),
+            queues: Vec::new(),
+            tags: Vec::new(),
+            functions,
+            queue_rates: [].into(),
+        };
         house.backend.register_worker(worker).await.unwrap();
         let (id, args, options) = (Id::now_v7(), Payload::empty_array(), DispatchOptions::default());
         let new = NewExecution { id, function: "root".into(), args, options, args_hash: [0; 32], registered: None };

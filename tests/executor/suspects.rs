@@ -18,7 +18,13 @@ fn a_suspect_that_never_begins_keeps_no_slots() {
     let (house, flaky) = flaky_house();
     house.echo("body");
     let function = Function { name: "body".into(), options: FunctionOptions::default() };
-    let dead = NewWorker { worker_id: "dead".into(), queues: vec![], tags: vec![], functions: vec![function] };
+    let dead = NewWorker {
+        worker_id: "dead".into(),
+        queues: vec![],
+        tags: vec![],
+        functions: vec![function],
+        queue_rates: [].into(),
+    };
     house.on(flaky.store.register_worker(dead)).unwrap();
     let suspect = house.dispatch("body", "[]");
     // One beside which nothing else ran is to begin alone.

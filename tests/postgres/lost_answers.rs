@@ -44,8 +44,13 @@ async fn site_with(options: &str) -> Site {
 impl Site {
     async fn worker(&self) {
         let function = Function { name: "f".to_owned(), options: FunctionOptions::default() };
-        let worker =
-            NewWorker { worker_id: "w".to_owned(), queues: Vec::new(), tags: Vec::new(), functions: vec![function] };
+        let worker = NewWorker {
+            worker_id: "w".to_owned(),
+            queues: Vec::new(),
+            tags: Vec::new(),
+            functions: vec![function],
+            queue_rates: [].into(),
+        };
         self.store.register_worker(worker).await.unwrap();
     }
 

@@ -141,7 +141,7 @@ fn work_in_every_state_goes_on_after_a_migration() {
     let claim = async {
         let function = Function { name: "echo".to_owned(), options: FunctionOptions::default() };
         let (worker_id, queues) = ("gone".to_owned(), vec!["held".to_owned()]);
-        let gone = NewWorker { worker_id, queues, tags: Vec::new(), functions: vec![function] };
+        let gone = NewWorker { worker_id, queues, tags: Vec::new(), functions: vec![function], queue_rates: [].into() };
         house.backend.register_worker(gone).await.unwrap();
         let lease = Duration::from_secs(1);
         let claim = Claim { worker_id: "gone".to_owned(), count: 10, limited: 0, begin: 10, slots: 10, lease };

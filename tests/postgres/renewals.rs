@@ -13,7 +13,13 @@ const LEASE: Duration = Duration::from_secs(600);
 
 fn claimed(house: &House, count: usize) -> Vec<Claimed> {
     let function = Function { name: "work".into(), options: FunctionOptions::default() };
-    let worker = NewWorker { worker_id: "w".into(), queues: vec![], tags: vec![], functions: vec![function] };
+    let worker = NewWorker {
+        worker_id: "w".into(),
+        queues: vec![],
+        tags: vec![],
+        functions: vec![function],
+        queue_rates: [].into(),
+    };
     house.on(house.backend.register_worker(worker)).unwrap();
     for _ in 0..count {
         house.dispatch("work", "[]");

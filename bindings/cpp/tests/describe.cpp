@@ -37,7 +37,7 @@ std::map<std::string, json> all_options() {
         {"function", stent::function_options().queue("x").tags(some).priority(1).priority_ageing(1s).retry_policy({}).timeout(1s).version("x")
                          .max_concurrent(1).max_concurrent_per_key(1).rate({}).rate_per_key({}).cached(true).cache_ttl(1s).idempotent(true).cleanup(1s)},
         {"batch", stent::batch_options().size(1).wait(1s)},
-        {"worker", stent::worker_options().worker_id("x").queues(some).tags(some).max_concurrency(1).prefetch(1)
+        {"worker", stent::worker_options().worker_id("x").queues(some).queue_rates({{"x", stent::rate()}}).tags(some).max_concurrency(1).prefetch(1)
                        .lease_duration(1s).heartbeat_interval(1s).poll_interval(1s).poll_interval_max(1s)
                        .cleanup_interval(1s).retention_period(1s).hold(1s).max_coroutines(1).host_timeout(1s)},
         {"sqlite", stent::sqlite_options().synchronous("off").busy_timeout(1s).readers(1).file_mode("0600")},

@@ -230,6 +230,18 @@ TEST_CASE("a store in use is copied") {
     CHECK(stent::backend(copy).call(stent::operation::count_executions).get<int>() == 0);
 }
 
+TEST_CASE("a queue starts no more often than its rate says") {
+    place<sqlite> here;
+    const auto mail = [](std::optional<stent::rate> rate) { return stent::worker_options().queue_rates({{"mail", rate}}); };
+    const auto send = [&] { return here.executor.dispatch("cpp.greet", args("ada"), stent::dispatch_options().queue("mail")); };
+    const auto worker = here.worker(mail(stent::rate().limit(1).period(std::chrono::hours(1)).burst(2)));
+    const std::vector<std::string> ids{send(), send(), send()};
+    for (int i = 0; i < 2; ++i) CHECK(here.executor.result<std::string>(ids.at(i), patience) == "hello, ada");
+    CHECK_THROWS_AS(here.executor.result(ids.at(2), 200ms), stent::timeout);
+    const auto other = here.worker(mail(std::nullopt));
+    CHECK(here.executor.result<std::string>(ids.at(2), patience) == "hello, ada");
+}
+
 TEST_CASE("the client's side: many dispatches, lists, statistics, dead letters, errors with details") {
     place<sqlite> here;
     {

@@ -129,6 +129,9 @@ export interface BatchOptions {
 export interface WorkerOptions {
   workerId?: string | undefined;
   queues?: string[] | undefined;
+  /** By queue, how often attempts of its tasks may start, in all workers; null: as often as there are some. Of a queue that is
+   * not named nothing changes. */
+  queueRates?: Record<string, Rate | null> | undefined;
   tags?: string[] | undefined;
   /** Tasks that run at once; waiting workflows don't count. */
   maxConcurrency?: number | undefined;
@@ -374,6 +377,7 @@ export const OPTIONS = {
   worker: {
     workerId: true,
     queues: true,
+    queueRates: true,
     tags: true,
     maxConcurrency: true,
     prefetch: true,
@@ -479,6 +483,10 @@ export function encode(kind: OptionsKind, options: object | undefined, doing: st
 function member(key: string, value: unknown, doing: string): unknown {
   if (key === "retryPolicy" && value !== null) return encode("retry_policy", value as object, `${doing}: retryPolicy`);
   if ((key === "rate" || key === "ratePerKey") && value !== null) return encode("rate", value as object, `${doing}: ${key}`);
+  if (key === "queueRates" && typeof value === "object" && value !== null) {
+    const rates = Object.entries(value);
+    return Object.fromEntries(rates.map(([queue, rate]) => [queue, rate && encode("rate", rate, `${doing}: queueRates: ${queue}`)]));
+  }
   return key === "onCancel" ? referenceOf(value, `${doing}: onCancel`).name : value;
 }
 

@@ -319,6 +319,21 @@ for (const store of STORES) {
       await third.cancel();
     });
 
+    on("a queue starts no more often than its rate says", async (stent) => {
+      for (const name of ["letter", "reminder"]) stent.register(name, { queue: "mail" }, (_, customer: string) => customer);
+      await stent.startWorker({ queueRates: { mail: { limit: 1, period: "10m", burst: 2 } } });
+      const two = await stent.dispatchMany(["letter", "reminder"].map((name) => ({ function: name, args: ["ada"] })));
+      assert.deepEqual(await Promise.all(two.map((one) => one.result())), ["ada", "ada"]);
+      const third = await stent.dispatch("letter", ["ada"]);
+      await assert.rejects(third.wait({ timeout: 0.2 }), /'letter' waits for a token of the queue 'mail': the next comes at 2/);
+      await assert.rejects(
+        stent.startWorker({ queueRates: { mail: { limits: 1 } as object } }),
+        /there is no option "limits"; did you mean "limit"/,
+      );
+      await stent.startWorker({ queueRates: { mail: null } });
+      assert.equal(await third.result(), "ada");
+    });
+
     on("schedules are declared", async (stent) => {
       stent.register("hello", (_, name) => `hello, ${name}`);
       const hourly = { name: "hourly", function: "hello", args: ["ada"], cron: "0 * * * *", timeZone: "Europe/Berlin" };

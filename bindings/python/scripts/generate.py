@@ -75,7 +75,7 @@ def description(described: dict[str, Any]) -> str:
 
 def depth(described: dict[str, Any]) -> Any:
     """Those that others name come first."""
-    named = {field["type"] for option in described["options"] for field in option["fields"]}
+    named = {field["type"].removeprefix("map<").removesuffix(">") for option in described["options"] for field in option["fields"]}
     # A retry policy is named by the others that are named.
     return lambda option: (option["name"] != "retry_policy", option["name"] not in named)
 
@@ -101,6 +101,9 @@ def field_type(field: dict[str, Any], names: list[str]) -> str:
         return f"Sequence[{TYPES[kind[:-2]]}] | None"
     if kind in names:
         return f"{class_name(kind)} | None"
+    if kind.startswith("map<"):
+        # Where null stands for a name's absence, it is said of that name.
+        return f"Mapping[str, {class_name(kind[4:-1])} | None] | None"
     return TYPES[kind] if field["required"] else f"{TYPES[kind]} | None"
 
 

@@ -39,4 +39,4 @@ def test_the_backend_on_redis_passes_every_case(tmp_path: Path) -> None:
     assert int(passed) > 180 and said.count("  yes   ") == int(passed)
     # It keeps no schedules, pauses nothing, and has no slots of keys, no unique keys and no shares.
     optional = [line for line in said.splitlines() if line.startswith("  -     ")]
-    assert len(optional) == int(left_out) and all(line.split()[1].startswith(("pauses/", "schedules/", "slots/", "slot_limits/", "rates/", "unique/", "debounces/", "fairness/", "ageing/", "holds/")) for line in optional), said
+    assert len(optional) == int(left_out) and all(line.split()[1].startswith(("pauses/", "schedules/", "slots/", "slot_limits/", "rates/", "queue_rates/", "unique/", "debounces/", "fairness/", "ageing/", "holds/")) for line in optional), said

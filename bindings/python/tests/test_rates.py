@@ -9,6 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psycopg
+import pytest
+
 import stent
 from stent import sync
 
@@ -87,6 +90,57 @@ def test_a_retry_waits_for_its_token(store: str) -> None:
     with sync.Executor(store) as executor, executor.worker(fails_twice):
         assert executor.dispatch(fails_twice, None).result(30) == 3
     assert min(starts.between("fails")) > 0.2
+
+
+@stent.activity(queue="mail")
+def send(customer: str) -> str:
+    return f"sent to {customer}"
+
+
+def serve(executor: sync.Executor) -> sync.Worker:
+    return executor.worker(send, queue_rates={"mail": {"limit": 10, "period": "1h", "burst": 10}})
+
+
+def test_a_queue_starts_no_more_often_than_its_rate_says(store: str) -> None:
+    @stent.activity(queue="mail")
+    def remind(customer: str) -> str:
+        return f"reminded {customer}"
+
+    with sync.Executor(store) as executor:
+        with serve(executor):
+            assert executor.dispatch(send, "c").result(30) == "sent to c"
+        with executor.worker(send, remind):
+            handles = [executor.dispatch(send if number % 2 else remind, f"c{number}") for number in range(11)]
+            assert [handle.result(30) for handle in handles[:9]][7:] == ["sent to c7", "reminded c8"]
+            for late in handles[9:]:
+                with pytest.raises(stent.TimeoutError, match="waits for a token of the queue 'mail': the next comes at 2"):
+                    late.result(0.3)
+                assert late.state()["state"] == "pending"
+        # It is the queue's, whoever serves it, until somebody takes it away.
+        with executor.worker(send, remind, queue_rates={"mail": None}):
+            assert [handle.result(30) for handle in handles[9:]] == ["sent to c9", "reminded c10"]
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_what_is_dispatched_in_plain_sql_waits_for_the_queues_rate(store: str) -> None:
+    server, _, options = store.partition("?")
+    schema = options.partition("schema=")[2].partition("&")[0]
+    into = """{"queue": "mail"}"""
+    with sync.Executor(store) as executor, serve(executor) as worker:
+        worker.wait("ready")
+        with psycopg.connect(server) as database:
+            dispatch = f"SELECT {schema}.dispatch('send', '[\"ada\"]', '{into}')"
+            ids = [str(database.execute(dispatch).fetchone()[0]) for _ in range(11)]  # type: ignore[index]
+        handles = [executor.execution(id) for id in ids]
+        assert [handle.result(30) for handle in handles[:10]] == ["sent to ada"] * 10
+        with pytest.raises(stent.TimeoutError, match="waits for a token of the queue 'mail'"):
+            handles[10].result(0.3)
+
+
+def test_what_is_wrong_of_a_queues_rate_is_told(store: str) -> None:
+    with sync.Executor(store) as executor:
+        with pytest.raises(stent.InvalidError, match="queue_rates.limit is 0"):
+            executor.worker(send, queue_rates={"mail": {"limit": 0}}).__enter__()
 
 
 WORKER = """

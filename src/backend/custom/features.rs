@@ -1,7 +1,7 @@
 //! What a store may leave out though it answers the engine's operations, and has no operation of its own: who asks for it
 //! is told before the store is asked for anything.
 
-use crate::backend::{Function, NewExecution};
+use crate::backend::{Function, NewExecution, NewWorker};
 use crate::model::{Error, Feature, Result, Status};
 
 /// # Errors
@@ -30,7 +30,7 @@ pub(super) fn allow_dispatch(features: &[Feature], new: &NewExecution) -> Result
 
 /// # Errors
 /// `UNSUPPORTED`: a store that can't keep what the function's options ask for.
-pub(super) fn allow_function(features: &[Feature], function: &Function) -> Result<()> {
+fn allow_function(features: &[Feature], function: &Function) -> Result<()> {
     let Function { name, options } = function;
     let needed = [
         ("max_concurrent_per_key", options.max_concurrent_per_key.is_some(), Feature::KeyLimits),
@@ -39,6 +39,14 @@ pub(super) fn allow_function(features: &[Feature], function: &Function) -> Resul
         ("priority_ageing", options.priority_ageing.is_some(), Feature::Fairness),
     ];
     allow(features, &needed, || format!("register '{name}'"))
+}
+
+/// # Errors
+/// `UNSUPPORTED`: a store that can't keep what the worker declares.
+pub(super) fn allow_worker(features: &[Feature], worker: &NewWorker) -> Result<()> {
+    worker.functions.iter().try_for_each(|function| allow_function(features, function))?;
+    let needed = [("queue_rates", !worker.queue_rates.is_empty(), Feature::Rates)];
+    allow(features, &needed, || format!("register worker '{}'", worker.worker_id))
 }
 
 fn allow(features: &[Feature], needed: &[(&'static str, bool, Feature)], doing: impl FnOnce() -> String) -> Result<()> {

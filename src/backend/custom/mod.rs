@@ -225,7 +225,7 @@ impl Backend for Custom {
     }
 
     async fn register_worker(&self, worker: NewWorker) -> Result<()> {
-        worker.functions.iter().try_for_each(|function| features::allow_function(&self.features, function))?;
+        features::allow_worker(&self.features, &worker)?;
         either!(self, fallback => fallback.register_worker(worker).await, {
             let functions = worker.functions.iter().map(|function| function.name.clone()).collect();
             let worker_id = worker.worker_id.clone();

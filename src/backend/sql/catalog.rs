@@ -2,7 +2,7 @@
 //! read again when their version in the database has changed. A transaction works with one version, plus its own
 //! changes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,10 @@ use crate::model::{FunctionOptions, Rate, Result, Route};
 
 /// A worker that is silent for longer than a few of these may be gone. Seldom, since it is a write where nothing happens.
 pub(in crate::backend) const SIGN: Duration = Duration::from_secs(20);
+
+/// What has buckets of tokens.
+pub(super) const FUNCTION: &str = "function";
+pub(super) const QUEUE: &str = "queue";
 
 /// Where a task waits to be claimed: the number of its route, or the negative number of the one worker that may claim
 /// it.
@@ -35,6 +39,8 @@ pub(in crate::backend) struct Catalog {
     paused: Vec<Lane>,
     /// Functions of which nothing starts for a time.
     held: HashSet<String>,
+    /// How often tasks of a queue start.
+    queue_rates: BTreeMap<String, Rate>,
     /// Every worker of the store, by its id.
     workers: HashMap<String, i64>,
 }
@@ -60,13 +66,13 @@ struct LocalWorker {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lanes {
-    /// Lanes of functions without a limit, a rate or a hold; the worker's own lane comes first.
+    /// Lanes of functions without a limit, a rate or a hold, in queues without a rate; the worker's own lane comes first.
     pub free: Vec<Lane>,
-    /// By function.
+    /// By function and queue.
     pub limited: Vec<Limited>,
 }
 
-/// A function with a `max_concurrent`, a rate or a hold, and the lanes of its routes.
+/// A function with a `max_concurrent`, a rate or a hold, and the lanes of its routes: those in a queue with a rate, or all others.
 #[derive(Clone, Debug)]
 pub(super) struct Limited {
     pub function: String,
@@ -74,6 +80,8 @@ pub(super) struct Limited {
     pub rate: Option<Rate>,
     /// Nothing of it starts for a time.
     pub held: bool,
+    /// The queue's.
+    pub queue: Option<(String, Rate)>,
     pub lanes: Vec<Lane>,
 }
 
@@ -168,9 +176,10 @@ impl Catalog {
         for row in session.fetch(&PAUSES_LIST.call()).await? {
             let (kind, name) = (row.string("kind")?, row.string("name")?);
             match kind.as_str() {
-                "hold" => catalog.held.insert(name),
-                _ => catalog.pauses.insert((kind, name)),
-            };
+                "hold" => _ = catalog.held.insert(name),
+                "rate" => catalog.queue_rates.extend(rate(&row, "rate")?.map(|rate| (name, rate))),
+                _ => _ = catalog.pauses.insert((kind, name)),
+            }
         }
         let paused = catalog.routes.iter().filter(|(route, _)| catalog.holds_back(route)).map(|(_, lane)| *lane);
         catalog.paused = paused.collect();
@@ -184,6 +193,16 @@ impl Catalog {
     pub(super) async fn functions(session: &mut dyn Session) -> Result<HashMap<String, FunctionOptions>> {
         let found = session.fetch(&FUNCTIONS_LIST.call()).await?;
         found.iter().map(|row| Ok((row.string("name")?, function(row)?))).collect()
+    }
+
+    /// What workers have declared of queues, by name.
+    pub(super) async fn declared_rates(session: &mut dyn Session) -> Result<Vec<(String, Rate)>> {
+        let mut found = Vec::new();
+        for row in session.fetch(&PAUSES_LIST.call()).await? {
+            found.extend(rate(&row, "rate")?.map(|rate| Ok((row.string("name")?, rate))).transpose()?);
+        }
+        found.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(found)
     }
 
     pub fn version(&self) -> i64 {
@@ -240,6 +259,11 @@ impl Catalog {
     /// Its tasks are claimed as those of a function with a limit, until the hold is over.
     pub fn is_held(&self, function: &str) -> bool {
         self.held.contains(function)
+    }
+
+    /// How often tasks of this queue start.
+    pub fn queue_rate(&self, queue: &str) -> Option<&Rate> {
+        self.queue_rates.get(queue)
     }
 
     /// The lanes of which nothing is claimed.
@@ -300,25 +324,36 @@ impl Catalog {
         let mut lanes = Lanes::default();
         lanes.free.extend(self.worker_lane(&registration.worker_id));
         for function in &registration.functions {
-            let routes = self.routes.iter().filter(|(route, _)| {
-                route.function == function.name && route.admits(&registration.queues, &registration.tags)
-            });
-            let found: Vec<Lane> = routes.map(|(_, lane)| *lane).filter(|lane| !self.paused.contains(lane)).collect();
             let held = self.is_held(&function.name);
             let options = self.functions.get(&function.name);
-            if !held && !options.is_some_and(is_counted) {
-                lanes.free.extend(found);
-                continue;
+            let is_counted = held || options.is_some_and(is_counted);
+            let mut limited = BTreeMap::<Option<&String>, Limited>::new();
+            for (route, lane) in &self.routes {
+                if route.function != function.name
+                    || !route.admits(&registration.queues, &registration.tags)
+                    || self.paused.contains(lane)
+                {
+                    continue;
+                }
+                let queue = route.queue.as_ref().and_then(|queue| self.queue_rates.get_key_value(queue));
+                if !is_counted && queue.is_none() {
+                    lanes.free.push(*lane);
+                    continue;
+                }
+                let new = || Limited {
+                    function: function.name.clone(),
+                    max: options.and_then(|options| options.max_concurrent),
+                    rate: options.and_then(|options| options.rate.clone()),
+                    held,
+                    queue: queue.map(|(queue, rate)| (queue.clone(), rate.clone())),
+                    lanes: Vec::new(),
+                };
+                limited.entry(queue.map(|(queue, _)| queue)).or_insert_with(new).lanes.push(*lane);
             }
-            lanes.limited.push(Limited {
-                function: function.name.clone(),
-                max: options.and_then(|options| options.max_concurrent),
-                rate: options.and_then(|options| options.rate.clone()),
-                held,
-                lanes: found,
-            });
+            lanes.limited.extend(limited.into_values());
         }
-        lanes.limited.sort_unstable_by(|a, b| a.function.cmp(&b.function));
+        // by queue, of each function
+        lanes.limited.sort_by(|a, b| a.function.cmp(&b.function));
         lanes
     }
 }

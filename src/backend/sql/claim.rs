@@ -1,23 +1,18 @@
 //! Claims tasks for a worker: the best ones of the lanes that it may take from, and those of functions with a
-//! `max_concurrent`, a rate or a hold as far as these allow.
+//! `max_concurrent`, a rate or a hold, or of a queue with a rate, as far as these allow.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::time::Duration;
 
 use super::call::Call;
 use super::catalog::{Lane, Lanes, Limited, micros};
-use super::holds;
-use super::lock::Lock;
-use super::rates;
+use super::rooms::Rooms;
 use super::row::Row;
 use super::rows;
 use super::statement::Statement;
-use super::statements::{
-    EXECUTIONS_START, TASKS_BEST, TASKS_BEST_FROM, TASKS_CLAIM, TASKS_CLAIM_FROM, TASKS_COUNT_LIMITED,
-};
+use super::statements::{EXECUTIONS_START, TASKS_BEST, TASKS_BEST_FROM, TASKS_CLAIM, TASKS_CLAIM_FROM};
 use super::tx::Tx;
-use crate::backend::decide::{self, Offer, Room};
+use crate::backend::decide::{self, Offer};
 use crate::backend::{CacheSlot, Claim, Claimed};
 use crate::model::{CONCURRENCY_MAX, Error, Id, Result, TaskKind, Timestamp};
 
@@ -56,40 +51,16 @@ async fn take_limited(tx: &mut Tx<'_>, claim: &Claim, lanes: &Lanes, claimed: &m
     if offered.is_empty() {
         return Ok(());
     }
-    // What keys have tokens for is in the lanes, and no more.
-    let counted = offered.iter().filter(|limited| limited.max.is_some() || limited.rate.is_some());
-    let locks: Vec<Lock<'_>> = counted.map(|limited| Lock::Limit(&limited.function)).collect();
-    tx.lock(&locks).await?;
-    let running = count_running(tx, &offered).await?;
-    let rated = offered.iter().filter(|limited| limited.rate.is_some()).map(|limited| limited.function.clone());
-    let buckets = rates::read(tx, rated.collect()).await?;
-    let may_be_held = offered.iter().filter(|limited| limited.held).map(|limited| limited.function.clone());
-    let held = holds::held(tx, may_be_held.collect()).await?;
-    let bucket = |limited: &&Limited| buckets.get(&limited.function).copied().unwrap_or_default();
+    let mut rooms = Rooms::of(tx, &offered).await?;
     let of = |lane| offered.iter().position(|limited| limited.lanes.contains(&lane));
-    let mut offers: Vec<Offer> = found.into_iter().map(|(lane, offer)| Offer { function: of(lane), ..offer }).collect();
+    let mut offers: Vec<Offer> = found.into_iter().map(|(lane, offer)| Offer { group: of(lane), ..offer }).collect();
     let others = slots.min(claim.count);
     if others > 0 && !lanes.free.is_empty() {
         let free = best_of(tx, &lanes.free, others, others as i64).await?;
         offers.extend(free.into_iter().map(|(_, offer)| offer));
     }
-    let now = tx.now;
-    let room = |limited: &&Limited| {
-        let running = running.get(&limited.function).copied().unwrap_or(0);
-        let room = |max| usize::try_from(i64::from(max) - running).unwrap_or(0);
-        Room {
-            running: limited.max.map_or(usize::MAX, room),
-            starts: match &limited.rate {
-                _ if held.contains(&limited.function) => 0,
-                Some(rate) => rate.tokens(bucket(limited).full_at, now),
-                None => usize::MAX,
-            },
-        }
-    };
-    let rooms: Vec<Room> = offered.iter().map(room).collect();
-    let mut started = Vec::new();
-    for (place, count) in decide::shares(offers, &rooms, slots).into_iter().enumerate() {
-        let (limited, room) = (offered[place], rooms[place]);
+    for (place, count) in decide::shares(offers, &rooms.groups, &rooms.rooms(), slots).into_iter().enumerate() {
+        let limited = offered[place];
         let before = claimed.len();
         if count > 0 {
             let limits = limited.max.is_some();
@@ -99,15 +70,12 @@ async fn take_limited(tx: &mut Tx<'_>, claim: &Claim, lanes: &Lanes, claimed: &m
             tx.hint_rate(&limited.function);
         }
         let starts = claimed[before..].iter().filter(|(_, one)| one.task.started_at == Some(one.claimed_at)).count();
-        if starts > room.starts {
+        if !rooms.start(place, starts) {
             // Others held one that was to go on, and the next began.
             return Err(tx.again_later());
         }
-        if let Some(rate) = &limited.rate {
-            started.push((limited.function.as_str(), rate, bucket(&limited), starts));
-        }
     }
-    rates::count(tx, &started).await
+    rooms.count(tx).await
 }
 
 /// The best tasks of these lanes, each with its lane.
@@ -119,7 +87,7 @@ async fn best_of(tx: &mut Tx<'_>, lanes: &[Lane], each: usize, all: i64) -> Resu
     .await?;
     let offer = |row: &Row| {
         Ok(Offer {
-            function: None,
+            group: None,
             fresh: row.flag("fresh")?,
             priority: row.int("priority")?,
             created_at: row.time("created_at")?,
@@ -249,18 +217,6 @@ fn read(row: &Row, now: Timestamp) -> Result<Claimed> {
         cleanup: row.optional_count("cleanup")?,
         claimed_at: now,
     })
-}
-
-/// How many leases on each function's tasks are valid. Those that have ended don't count, even if no sweep has handled
-/// them yet.
-async fn count_running(tx: &mut Tx<'_>, functions: &[&Limited]) -> Result<HashMap<String, i64>> {
-    let with_limit = functions.iter().filter(|limited| limited.max.is_some());
-    let names: Vec<String> = with_limit.map(|limited| limited.function.clone()).collect();
-    if names.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let found = tx.fetch(TASKS_COUNT_LIMITED.call().texts(names).lease(tx.now)).await?;
-    found.iter().map(|row| Ok((row.string("step_name")?, row.int("count")?))).collect()
 }
 
 /// An execution is running from the first claim of its root task on.

@@ -10,6 +10,8 @@ pub(in crate::backend) enum Lock<'a> {
     Signals(Id),
     /// The count of a function's running tasks.
     Limit(&'a str),
+    /// The tokens of a queue.
+    QueueRate(&'a str),
     /// Joining a key's owner: two tasks that did so at once could wait for each other.
     Joins,
     /// Sweeping: one at a time.
@@ -31,6 +33,10 @@ impl Lock<'_> {
             Self::Limit(function) => {
                 hash.update(b"\0limit\0");
                 hash.update(function.as_bytes());
+            }
+            Self::QueueRate(queue) => {
+                hash.update(b"\0queue rate\0");
+                hash.update(queue.as_bytes());
             }
             Self::Joins => hash.update(b"\0joins"),
             Self::Sweep => hash.update(b"\0sweep"),

@@ -7,13 +7,16 @@ use super::catalog::Catalog;
 use super::row::Row;
 use super::session::Session;
 use super::statements::{
-    DEAD_LETTERS_COUNT_OLD, EXECUTIONS_COUNT_OLD, FUNCTIONS_UNSERVED, HEALTH, SIGNALS_LIST, SLOT_WAITS, TASKS_AT_HAND,
-    TASKS_FIND, WORKERS_LIST, WORKERS_READ,
+    DEAD_LETTERS_COUNT_OLD, EXECUTIONS_COUNT_OLD, FUNCTIONS_UNSERVED, HEALTH, RATE_WAITS, SIGNALS_LIST, SLOT_WAITS,
+    TASKS_AT_HAND, TASKS_FIND, WORKERS_LIST, WORKERS_READ,
 };
 use super::{pauses, rows, stats};
 use crate::backend::{AtHand, Old, OldFilter, Registered, RegisteredWorker, Sign, SlotWait, TaskFilter, Unserved};
 use crate::codec;
 use crate::model::{Id, Result, Signal, Task, TaskState};
+
+/// Of so many tasks that are to start it is looked at whether they may.
+const STARTS: i64 = 1_000;
 
 /// The last of all ids: nothing comes before it.
 const LAST: Id = Id::max();
@@ -68,15 +71,53 @@ pub(super) async fn slot_waits(session: &mut dyn Session, execution: Id, limit: 
         Ok(SlotWait {
             task: row.id("id")?,
             function: row.string("step_name")?,
-            concurrency_key: row.string("concurrency_key")?,
+            concurrency_key: Some(row.string("concurrency_key")?),
+            queue: None,
             max_concurrent_per_key: row.optional_count("most")?,
             held: row.count("held")?,
             rate_per_key: row.optional_text("rate")?.map(codec::rate_from_column).transpose()?,
+            rate: None,
             next_at: row.optional_time("next_at")?,
             hold_ends_at: row.optional_time("hold_ends_at")?,
         })
     };
-    session.fetch(&call).await?.iter().map(wait).collect()
+    let mut waits = session.fetch(&call).await?.iter().map(wait).collect::<Result<Vec<_>>>()?;
+    let mut call = RATE_WAITS.call();
+    call.id(execution).int(STARTS).clock();
+    for row in session.fetch(&call).await? {
+        waits.extend(waits_to_start(&row)?);
+    }
+    waits.truncate(limit as usize);
+    Ok(waits)
+}
+
+/// Of a task that is ready and has not begun: what of its function or its queue it waits for, if it does.
+fn waits_to_start(row: &Row) -> Result<Option<SlotWait>> {
+    let now = row.time("now")?;
+    let wait = SlotWait {
+        task: row.id("id")?,
+        function: row.string("step_name")?,
+        concurrency_key: None,
+        queue: None,
+        max_concurrent_per_key: None,
+        held: 0,
+        rate_per_key: None,
+        rate: None,
+        next_at: None,
+        hold_ends_at: row.optional_time("hold_ends_at")?.filter(|ends_at| *ends_at > now),
+    };
+    if wait.hold_ends_at.is_some() {
+        return Ok(Some(wait));
+    }
+    for (rate, full_at, queue) in [("rate", "full_at", None), ("queue_rate", "queue_full_at", Some("queue"))] {
+        let Some(rate) = row.optional_text(rate)?.map(codec::rate_from_column).transpose()? else { continue };
+        let full_at = row.optional_time(full_at)?.unwrap_or_default();
+        if rate.tokens(full_at, now) == 0 {
+            let queue = queue.map(|queue| row.optional_string(queue)).transpose()?.flatten();
+            return Ok(Some(SlotWait { queue, next_at: Some(rate.next(full_at, now)), rate: Some(rate), ..wait }));
+        }
+    }
+    Ok(None)
 }
 
 /// For a session whose statements all see one state of the store.
@@ -86,7 +127,8 @@ pub(super) async fn registered(session: &mut dyn Session) -> Result<Registered> 
     functions.sort_by(|(one, _), (other, _)| one.cmp(other));
     let workers = session.fetch(&WORKERS_READ.call()).await?.iter().map(worker).collect::<Result<_>>()?;
     let pauses = pauses::read(session).await?;
-    Ok(Registered { ready: stats::depths(session).await?, functions, workers, pauses })
+    let queue_rates = Catalog::declared_rates(session).await?;
+    Ok(Registered { ready: stats::depths(session).await?, functions, workers, pauses, queue_rates })
 }
 
 /// As [`registered`]. Which functions are called is known by their routes, so tasks are looked at only where nobody has

@@ -44,6 +44,7 @@ mod rates;
 mod register;
 mod requests;
 mod restart;
+mod rooms;
 pub(super) mod routes;
 pub(super) mod row;
 mod rows;

@@ -1,5 +1,5 @@
-//! How often functions may start: their buckets of tokens. They are read and written under the lock of the function's limit,
-//! by whoever claims its tasks, and a sweep wakes the workers when the next token is there. Those of keys are the tables' own,
+//! How often tasks of functions and of queues may start: their buckets of tokens. They are read and written under the lock of
+//! the function's limit, or of the queue's rate, by whoever claims its tasks, and a sweep wakes the workers when the next token is there. Those of keys are the tables' own,
 //! with the keys' slots: what waits for one is in no lane.
 
 use std::collections::HashMap;
@@ -11,9 +11,6 @@ use super::statements::{KEYS_DUE, RATES_DUE, RATES_PUT, RATES_READ};
 use super::tx::Tx;
 use crate::model::{Rate, Result, Timestamp};
 
-/// What buckets are of.
-pub(super) const FUNCTION: &str = "function";
-
 /// Workers are not woken more often than this for one rate, however fast its tokens come.
 const WOKEN: Duration = Duration::from_millis(5);
 
@@ -23,12 +20,12 @@ pub(super) struct Bucket {
     due_at: Option<Timestamp>,
 }
 
-/// The buckets of these functions; of one that has none it is full.
-pub(super) async fn read(tx: &mut Tx<'_>, functions: Vec<String>) -> Result<HashMap<String, Bucket>> {
-    if functions.is_empty() {
+/// The buckets of these functions, or queues; of one that has none it is full.
+pub(super) async fn read(tx: &mut Tx<'_>, kind: &'static str, names: Vec<String>) -> Result<HashMap<String, Bucket>> {
+    if names.is_empty() {
         return Ok(HashMap::new());
     }
-    let found = tx.fetch(RATES_READ.call().text(FUNCTION).texts(functions)).await?;
+    let found = tx.fetch(RATES_READ.call().text(kind).texts(names)).await?;
     let bucket = |full_at, due_at| Bucket { full_at, due_at };
     found
         .iter()
@@ -36,11 +33,11 @@ pub(super) async fn read(tx: &mut Tx<'_>, functions: Vec<String>) -> Result<Hash
         .collect()
 }
 
-/// So many attempts of each function have started. Where no token is left it is noted when the next is there: others may
+/// So many attempts of each function, or queue, have started. Where no token is left it is noted when the next is there: others may
 /// wait for it.
-pub(super) async fn count(tx: &mut Tx<'_>, starts: &[(&str, &Rate, Bucket, usize)]) -> Result<()> {
+pub(super) async fn count(tx: &mut Tx<'_>, kind: &'static str, starts: &[(&str, &Rate, Bucket, usize)]) -> Result<()> {
     let mut call = RATES_PUT.call();
-    for (function, rate, bucket, starts) in starts {
+    for (name, rate, bucket, starts) in starts {
         let full_at = rate.after(bucket.full_at, tx.now, *starts);
         let empty = rate.tokens(full_at, tx.now) == 0;
         let next = empty.then(|| rate.next(full_at, tx.now).max(tx.now.after(WOKEN)));
@@ -49,10 +46,10 @@ pub(super) async fn count(tx: &mut Tx<'_>, starts: &[(&str, &Rate, Bucket, usize
         }
         // Whoever looks in vain writes nothing.
         if *starts > 0 || (next.is_some() && bucket.due_at.is_none()) {
-            call.row().text(*function).time(full_at).time(next);
+            call.row().text(*name).time(full_at).time(next);
         }
     }
-    tx.change(call.text(FUNCTION)).await.map(drop)
+    tx.change(call.text(kind)).await.map(drop)
 }
 
 /// There are tokens again, or holds are over: what keys have is given to who waits for it.

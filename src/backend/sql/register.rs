@@ -1,18 +1,23 @@
 //! Registers workers and their functions, and removes workers.
 
-use super::catalog::stored;
+use super::catalog::{FUNCTION, QUEUE, stored};
 use super::routes::bump_catalog;
 use super::statements::{
-    FUNCTION_DELETE, FUNCTION_PUT, RATE_DELETE, TASKS_LEAVE_LANE, TASKS_LIMIT_RUNNING, TASKS_LIMIT_WOKEN,
+    FUNCTION_DELETE, FUNCTION_PUT, RATE_DECLARE, RATE_DELETE, TASKS_LEAVE_LANE, TASKS_LIMIT_RUNNING, TASKS_LIMIT_WOKEN,
     WORKER_DELETE, WORKER_PUT, WORKER_SEEN,
 };
 use super::tx::Tx;
 use crate::backend::{Function, NewWorker};
 use crate::codec;
-use crate::model::{FunctionOptions, Rate, Result};
+use crate::model::{FunctionOptions, Rate, Result, Timestamp};
 
 /// The caller adds the worker to the process's own (`SharedCatalog::add_local`) after the commit.
 pub(super) async fn register(tx: &mut Tx<'_>, worker: &NewWorker) -> Result<()> {
+    for (queue, rate) in &worker.queue_rates {
+        if tx.catalog.queue_rate(queue) != rate.as_ref() {
+            declare_rate(tx, queue, rate.as_ref()).await?;
+        }
+    }
     // In one order, whatever that of their registration.
     let mut functions: Vec<&Function> = worker.functions.iter().collect();
     functions.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -25,6 +30,16 @@ pub(super) async fn register(tx: &mut Tx<'_>, worker: &NewWorker) -> Result<()> 
     catalog_changed(tx).await?;
     tx.hint_work();
     Ok(())
+}
+
+/// How often tasks of a queue start. Its bucket goes on from what it holds.
+async fn declare_rate(tx: &mut Tx<'_>, queue: &str, rate: Option<&Rate>) -> Result<()> {
+    let Some(rate) = rate else {
+        return tx.change(RATE_DELETE.call().text(QUEUE).text(queue)).await.map(drop);
+    };
+    let mut call = RATE_DECLARE.call();
+    call.text(QUEUE).text(queue).time(Timestamp::default()).made(codec::rate_to_column(rate));
+    tx.change(&call).await.map(drop)
 }
 
 async fn declare(tx: &mut Tx<'_>, Function { name, options }: &Function) -> Result<()> {
@@ -75,7 +90,7 @@ async fn declare(tx: &mut Tx<'_>, Function { name, options }: &Function) -> Resu
         tx.change(TASKS_LIMIT_WOKEN.call().text(name.as_str())).await?;
     }
     if rate.is_none() {
-        tx.change(RATE_DELETE.call().text("function").text(name.as_str())).await?;
+        tx.change(RATE_DELETE.call().text(FUNCTION).text(name.as_str())).await?;
     }
     Ok(())
 }
@@ -123,7 +138,7 @@ pub(super) async fn forget_functions(tx: &mut Tx<'_>, names: &[String]) -> Resul
     names.sort_unstable();
     for name in &names {
         tx.change(FUNCTION_DELETE.call().text(name.as_str())).await?;
-        tx.change(RATE_DELETE.call().text("function").text(name.as_str())).await?;
+        tx.change(RATE_DELETE.call().text(FUNCTION).text(name.as_str())).await?;
     }
     catalog_changed(tx).await
 }

@@ -12,7 +12,7 @@
 //! 6. what handlers say: state, then counters;
 //!    Then holds of keys and functions;
 //! 7. slots of keys, by function, then by key (advisory), before a claim;
-//! 8. limits of functions (advisory), then their rates;
+//! 8. limits of functions and rates of queues (advisory), then their buckets: functions' first;
 //! 9. functions, workers, the catalog;
 //! 10. slots of keys, of those that the transaction has touched since, at its end.
 //!

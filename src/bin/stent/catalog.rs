@@ -56,14 +56,16 @@ pub struct Queue<W> {
     pub ready: u64,
     pub oldest_seconds: f64,
     pub functions: Vec<String>,
+    /// How often its tasks start.
+    pub rate: Option<Rate>,
     pub workers: W,
     pub paused: Option<Pause>,
 }
 
 impl Queue<Vec<String>> {
     pub fn counted(self) -> Queue<u64> {
-        let Self { queue, ready, oldest_seconds, functions, workers, paused } = self;
-        Queue { queue, ready, oldest_seconds, functions, workers: workers.len() as u64, paused }
+        let Self { queue, ready, oldest_seconds, functions, rate, workers, paused } = self;
+        Queue { queue, ready, oldest_seconds, functions, rate, workers: workers.len() as u64, paused }
     }
 }
 
@@ -74,7 +76,7 @@ pub fn paused_unknown(registered: &Registered) -> Vec<Pause> {
     registered.pauses.iter().filter(unknown).cloned().collect()
 }
 
-/// Those of functions, of workers, of pauses and of what is ready, by name, with the workers that serve each.
+/// Those of functions, of workers, of pauses, of rates and of what is ready, by name, with the workers that serve each.
 pub fn queues(registered: &Registered) -> Vec<Queue<Vec<String>>> {
     let mut found = BTreeMap::<Option<String>, Queue<Vec<String>>>::new();
     for (name, options) in &registered.functions {
@@ -85,6 +87,9 @@ pub fn queues(registered: &Registered) -> Vec<Queue<Vec<String>>> {
     }
     for pause in registered.pauses.iter().filter(|pause| pause.queue.is_some()) {
         found.entry(pause.queue.clone()).or_default().paused = Some(pause.clone());
+    }
+    for (queue, rate) in &registered.queue_rates {
+        found.entry(Some(queue.clone())).or_default().rate = Some(rate.clone());
     }
     for depth in &registered.ready {
         let queue = found.entry(depth.queue.clone()).or_default();

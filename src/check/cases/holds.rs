@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use stent::backend::{Claimed, Commands, Outcome, Transition, Verdict};
+use stent::backend::{Claimed, Commands, Function, NewWorker, Outcome, Transition, Verdict};
 use stent::model::{
     DispatchOptions, FunctionOptions, Hold, HoldOf, Id, Rate, TaskOptions, TaskState, Timestamp, WaitMode,
 };
@@ -23,6 +23,7 @@ cases! {
     a_claim_that_comes_with_it_finds_nobody,
     limits_and_rates_hold_beside_it,
     it_is_known_who_waits_and_until_when,
+    it_is_known_what_of_a_function_or_a_queue_is_waited_for,
     all_stores_know_of_it_and_of_its_end,
 }
 
@@ -308,9 +309,52 @@ async fn it_is_known_who_waits_and_until_when(store: Store) {
     let first = take_one(&store).await;
     ends(&store, &first, HoldOf::Key, LONG).await;
     let wait = only(store.backend.slot_waits(all[1], 9).await.must());
-    assert_eq!((wait.function.as_str(), wait.concurrency_key.as_str()), ("f", "a"));
+    assert_eq!((wait.function.as_str(), wait.concurrency_key.as_deref()), ("f", Some("a")));
     assert_eq!(wait.hold_ends_at.must().since(ended(&store, &first).await), LONG);
     assert!(!wait.is_for_token());
+}
+
+async fn it_is_known_what_of_a_function_or_a_queue_is_waited_for(store: Store) {
+    if !holds(&store).await {
+        return;
+    }
+    let why = async |execution| only(store.backend.slot_waits(execution, 9).await.must());
+    let all = many(&store, "f", None, 2).await;
+    assert!(store.backend.slot_waits(all[0], 9).await.must().is_empty(), "it is ready, and may start");
+    let first = take_one(&store).await;
+    ends(&store, &first, HoldOf::Function, LONG).await;
+    let wait = why(all[1]).await;
+    assert_eq!((wait.function.as_str(), wait.concurrency_key, wait.queue), ("f", None, None));
+    assert_eq!(wait.hold_ends_at.must().since(ended(&store, &first).await), LONG);
+    // A token in three hours, of its function and of its queue.
+    let rate = Rate { limit: 1, period: 10_000.0, burst: 1 };
+    let queue = format!("rated-{:032x}", rand::random::<u128>());
+    let g = FunctionOptions { rate: Some(rate.clone()), ..FunctionOptions::default() };
+    let worker = NewWorker {
+        worker_id: "w".to_owned(),
+        queues: Vec::new(),
+        tags: Vec::new(),
+        functions: [("g", g), ("h", FunctionOptions::default())]
+            .map(|(name, options)| Function { name: name.to_owned(), options })
+            .into(),
+        queue_rates: [(queue.clone(), Some(rate.clone()))].into(),
+    };
+    store.backend.register_worker(worker).await.must();
+    let mut into = keyed(None);
+    into.task.queue = Some(queue.clone());
+    for (function, options, of_queue) in [("g", keyed(None), None), ("h", into, Some(queue))] {
+        let new = || new_execution(function, "[]", options.clone());
+        let all = store.backend.dispatch(vec![new(), new()]).await.must();
+        assert!(store.backend.slot_waits(all[1], 9).await.must().is_empty(), "there is a token");
+        let started = take_one(&store).await;
+        assert_eq!(started.task.execution_id, all[0]);
+        let wait = why(all[1]).await;
+        assert_eq!((wait.function.as_str(), wait.concurrency_key, wait.queue), (function, None, of_queue));
+        assert_eq!((wait.rate, wait.hold_ends_at), (Some(rate.clone()), None));
+        let next = wait.next_at.must().since(started.claimed_at);
+        assert!(next >= Duration::from_secs(10_000) && next < Duration::from_secs(10_001), "{next:?}");
+        assert!(store.backend.slot_waits(all[0], 9).await.must().is_empty(), "it runs");
+    }
 }
 
 async fn all_stores_know_of_it_and_of_its_end(store: Store) {

@@ -47,6 +47,7 @@ files! {
     options: Engine,
     parking: Engine,
     pauses: Engine,
+    queue_rates: Engine,
     rates: Engine,
     raw: Engine,
     retries: Engine,

@@ -1,6 +1,6 @@
 //! `max_concurrent_per_key` is exact for each key, across all workers, whatever becomes of the tasks that hold its slots.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -49,6 +49,7 @@ pub async fn has_slots(store: &Store, worker: &str, functions: Vec<(&str, Functi
         queues: Vec::new(),
         tags: Vec::new(),
         functions: functions.collect(),
+        queue_rates: BTreeMap::new(),
     };
     match store.backend.register_worker(new).await {
         Err(why) if why.status() == Status::Unsupported => false,
@@ -250,7 +251,7 @@ async fn a_delay_holds_no_slot(store: Store) {
     let first = store.take().await;
     assert_eq!(first.task.execution_id, now);
     let wait = waits(&store, later).await;
-    assert_eq!((wait.task, wait.function.as_str(), wait.concurrency_key.as_str()), (root_of(later), "f", "a"));
+    assert_eq!((wait.task, wait.function.as_str(), wait.concurrency_key.as_deref()), (root_of(later), "f", Some("a")));
     assert_eq!((wait.max_concurrent_per_key, wait.held), (Some(1), 1));
     store.idle().await;
     store.complete(&first, "1").await;

@@ -1,5 +1,6 @@
 //! The table of the records in the engine's operations.
 
+use super::objects::QUEUE_RATES;
 use super::records::Record;
 use super::{Field, Kind, optional, required};
 use crate::model::{HoldOf, TaskKind, TaskState, TickKind, TickState, WaitMode};
@@ -44,6 +45,9 @@ records! {
         required("queues", STRINGS, "The queues it takes tasks from, beside tasks without one; empty: every queue."),
         required("tags", STRINGS, "The tags of which it takes tasks, beside tasks without one; empty: every tag."),
         required("functions", Kind::ListOf(&Kind::Named("new_function")), "What it can run."),
+        optional("queue_rates", QUEUE_RATES, "{}",
+            "By queue, how often tasks start there, in all workers, from now on; null: as often as there are some. Of others \
+             nothing changes. Only a store with rates among its features is given any."),
     ];
     "new_function", "A function as a worker declares it." [
         required("name", Kind::String, "Its name."),
@@ -281,15 +285,17 @@ records! {
         optional("by", Kind::String, "null", "Who paused it, as he said."),
         required("running", Kind::Integer, "Tasks of it that workers still hold, claimed before."),
     ];
-    "slot_wait", "A task that waits for a slot of its key, for a token, or for the end of a hold." [
+    "slot_wait", "A task that waits for a slot of its key, or to start: for a token of its key, its function or its queue, or for the end of a hold." [
         required("task_id", Kind::Id, "The task."),
         required("function", Kind::String, "Its function."),
-        required("concurrency_key", Kind::String, "Its key."),
+        optional("concurrency_key", Kind::String, "null", "Its key; null: it waits for its function, or its queue."),
+        optional("queue", Kind::String, "null", "The queue that it waits for a token of."),
         optional("max_concurrent_per_key", Kind::Integer, "null", "How many of the key may run at once."),
         required("held", Kind::Integer, "How many have a slot."),
         optional("rate_per_key", Kind::Named("rate"), "null", "How often those of the key may start, where this one would start."),
+        optional("rate", Kind::Named("rate"), "null", "How often those of the function may start, or of the queue, where it waits for that."),
         optional("next_at", Kind::Time, "null", "When the next one may."),
-        optional("hold_ends_at", Kind::Time, "null", "Until when nobody of the key starts, where this one would start and a handler has said so."),
+        optional("hold_ends_at", Kind::Time, "null", "Until when nobody of the key, or of the function, starts, where this one would start and a handler has said so."),
     ];
     "schedule_counts", "How schedules are doing." [
         required("active", Kind::Integer, "With a tick to come."),

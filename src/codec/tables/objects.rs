@@ -4,6 +4,7 @@ use super::{Field, Kind, Object, optional, required};
 use crate::model::{ExecutionState, Existing, Feature, FileMode, KeyReuse, Level, Overlap, StatsFormat, Synchronous};
 
 const STRINGS: Kind = Kind::ListOf(&Kind::String);
+pub(super) const QUEUE_RATES: Kind = Kind::MapOf(&Kind::Named("rate"));
 
 const QUEUE: Field = optional("queue", Kind::String, "null", "Workers of this queue run it; null: of any queue.");
 const TAGS: Field =
@@ -183,6 +184,10 @@ objects! {
     WORKER = "worker" [
         optional("worker_id", Kind::String, "null", "Null: a random UUID."),
         optional("queues", STRINGS, "[]", "The queues it takes tasks from, beside tasks without one; empty: every queue."),
+        optional("queue_rates", QUEUE_RATES, "{}",
+            "By queue, how often attempts of its tasks may start, whatever their functions, in all workers; null: as often as there \
+             are some. It is kept in the store, and what the last worker says of a queue holds; of a queue that is not named \
+             nothing changes."),
         optional("tags", STRINGS, "[]", "The tags of which it takes tasks, beside tasks without one; empty: every tag."),
         optional("max_concurrency", Kind::Integer, "10", "Slots: handlers that run at once."),
         optional("prefetch", Kind::Integer, "null", "Tasks held ready beyond the slots; null: as many as there are slots."),

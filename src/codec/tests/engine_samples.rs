@@ -314,6 +314,7 @@ pub(super) fn operations() -> Vec<(EngineRequest, String)> {
         queues: vec!["slow".into()],
         tags: vec!["eu".into()],
         functions: vec![Function { name: "charge".into(), options: function() }],
+        queue_rates: [("mail".into(), Some(Rate { limit: 10, period: 60.0, burst: 3 })), ("slow".into(), None)].into(),
     };
     let claim = Claim { worker_id: worker_id.clone(), count: 16, limited: 2, begin: 8, slots: 8, lease: 30 * SECOND };
     let signal = NewSignal {

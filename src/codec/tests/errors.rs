@@ -51,7 +51,7 @@ fn an_unknown_option_is_named_beside_the_known_ones() {
     assert!(
         error.message().starts_with(
             "worker options: there is no \"max_concurency\" (line 2, column 2); did you mean \
-             \"max_concurrency\"? Known are worker_id, queues, tags, max_concurrency, "
+             \"max_concurrency\"? Known are worker_id, queues, queue_rates, tags, max_concurrency, "
         ),
         "{error}"
     );

@@ -173,10 +173,12 @@ pub(super) fn slot_wait() -> SlotWait {
     SlotWait {
         task: id(2),
         function: "charge".into(),
-        concurrency_key: "customer-7".into(),
+        concurrency_key: Some("customer-7".into()),
+        queue: None,
         max_concurrent_per_key: Some(2),
         held: 2,
         rate_per_key: Some(Rate { limit: 5, period: 60.0, burst: 2 }),
+        rate: None,
         next_at: Some(time(3)),
         hold_ends_at: Some(time(4)),
     }

@@ -243,6 +243,7 @@ fn other_than_default(field: &Field) -> String {
         Kind::Id => format!("\"{}\"", samples::id(9)),
         Kind::Time => "\"2026-01-31T08:30:00Z\"".to_owned(),
         Kind::Any | Kind::Array => "[1]".to_owned(),
+        Kind::MapOf(Kind::Named("rate")) => "{\"a\":{\"limit\":9}}".to_owned(),
         Kind::Object | Kind::MapOf(_) => "{\"a\":1}".to_owned(),
         Kind::Word(words) => {
             format!("{:?}", words.iter().rfind(|w| Some(format!("{w:?}").as_str()) != field.default).unwrap())

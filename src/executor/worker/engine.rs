@@ -69,6 +69,7 @@ async fn register(shared: &Shared) -> bool {
         worker_id: shared.worker_id.clone(),
         queues: shared.options.queues.clone(),
         tags: shared.options.tags.clone(),
+        queue_rates: shared.options.queue_rates.clone(),
         functions: functions.map(|f| Function { name: f.name.clone(), options: (*f.options).clone() }).collect(),
     };
     let mut pause = RETRY_FIRST;

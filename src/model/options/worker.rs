@@ -1,9 +1,10 @@
 //! Options of a worker.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{check_name, check_tags};
-use crate::model::{CONCURRENCY_MAX, Error, Result};
+use crate::model::{CONCURRENCY_MAX, Error, Rate, Result};
 
 /// What a worker's start may say.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +13,8 @@ pub struct WorkerOptions {
     pub worker_id: Option<String>,
     /// Empty: every queue.
     pub queues: Vec<String>,
+    /// What it declares of queues, for all workers: how often tasks start there; none given: as often as there are some.
+    pub queue_rates: BTreeMap<String, Option<Rate>>,
     /// Empty: every tag.
     pub tags: Vec<String>,
     /// Slots: handlers that run at once.
@@ -39,6 +42,7 @@ impl Default for WorkerOptions {
         Self {
             worker_id: None,
             queues: Vec::new(),
+            queue_rates: BTreeMap::new(),
             tags: Vec::new(),
             max_concurrency: 10,
             prefetch: None,
@@ -62,6 +66,11 @@ impl WorkerOptions {
             check_name("worker_id", worker_id)?;
         }
         self.queues.iter().try_for_each(|queue| check_name("queues", queue))?;
+        for (queue, rate) in &self.queue_rates {
+            check_name("queue_rates", queue)?;
+            let Some(rate) = rate else { continue };
+            rate.check("queue_rates").map_err(|why| why.with("queue", queue.as_str()))?;
+        }
         check_tags(&self.tags)?;
         if !(1..=CONCURRENCY_MAX).contains(&self.max_concurrency) {
             return wrong(
@@ -111,6 +120,7 @@ mod tests {
         let good = WorkerOptions::default();
         good.check().unwrap();
         let second = Duration::from_secs(1);
+        let never = Rate { limit: 0, period: 1.0, burst: 1 };
         for (key, options) in [
             ("max_concurrency", WorkerOptions { max_concurrency: 0, ..good.clone() }),
             ("prefetch", WorkerOptions { prefetch: Some(CONCURRENCY_MAX + 1), ..good.clone() }),
@@ -121,6 +131,8 @@ mod tests {
             ("host_timeout", WorkerOptions { host_timeout: Some(Duration::ZERO), ..good.clone() }),
             ("worker_id", WorkerOptions { worker_id: Some(String::new()), ..good.clone() }),
             ("queues", WorkerOptions { queues: vec![String::new()], ..good.clone() }),
+            ("queue_rates", WorkerOptions { queue_rates: [(String::new(), None)].into(), ..good.clone() }),
+            ("queue_rates", WorkerOptions { queue_rates: [("q".to_owned(), Some(never))].into(), ..good.clone() }),
         ] {
             let error = options.check().unwrap_err();
             assert!(error.message().starts_with(key), "{error}");

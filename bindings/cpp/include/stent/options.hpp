@@ -4,6 +4,8 @@
 #define STENT_OPTIONS_HPP
 
 #include <chrono>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -142,6 +144,12 @@ struct batch_options : detail::options<batch_options> {
 struct worker_options : detail::options<worker_options> {
     STENT_OPTION(worker_options, worker_id, std::string)
     STENT_OPTION(worker_options, queues, strings)
+    // nullopt: as often as there are some.
+    worker_options &queue_rates(const std::map<std::string, std::optional<stent::rate>> &value) {
+        std::vector<std::pair<std::string, json>> members;
+        for (const auto &[queue, rate] : value) members.emplace_back(queue, json::raw(rate ? rate->text() : "null"));
+        return set("queue_rates", json::object(members));
+    }
     STENT_OPTION(worker_options, tags, strings)
     STENT_OPTION(worker_options, max_concurrency, int)
     STENT_OPTION(worker_options, prefetch, int)

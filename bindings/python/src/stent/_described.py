@@ -206,6 +206,8 @@ class WorkerOptions(TypedDict, total=False):
     "Null: a random UUID."
     queues: Sequence[str] | None
     "The queues it takes tasks from, beside tasks without one; empty: every queue."
+    queue_rates: Mapping[str, Rate | None] | None
+    "By queue, how often attempts of its tasks may start, whatever their functions, in all workers; null: as often as there are some. It is kept in the store, and what the last worker says of a queue holds; of a queue that is not named nothing changes."
     tags: Sequence[str] | None
     "The tags of which it takes tasks, beside tasks without one; empty: every tag."
     max_concurrency: int | None

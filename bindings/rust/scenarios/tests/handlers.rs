@@ -5,6 +5,7 @@ mod house;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::time::Duration;
 
 use house::{Here, PATIENCE, wait_for};
 use opentelemetry::trace::TraceContextExt as _;
@@ -13,8 +14,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use stent::{
     CheckOptions, CustomOptions, CustomStore, DeclareOptions, DispatchOptions, Executor, Failure, Function,
-    FunctionOptions, Level, LogOptions, RetryPolicy, Schedule, Signal, Status, StopSignals, Store, TriggerOptions,
-    WorkerOptions,
+    FunctionOptions, Level, LogOptions, Rate, RetryPolicy, Schedule, Signal, Status, StopSignals, Store,
+    TriggerOptions, WorkerOptions,
 };
 
 fn once() -> FunctionOptions {
@@ -38,6 +39,24 @@ fn schedules_are_declared() -> stent::Result<()> {
     let started = executor.execution::<String>(tick.execution_id.unwrap());
     assert_eq!(started.result(PATIENCE)?, "hello, ada");
     Ok(())
+}
+
+#[test]
+fn a_queue_starts_no_more_often_than_its_rate_says() {
+    let here = Here::sqlite();
+    let mail = |rate: Option<Rate>| WorkerOptions::new().queue_rates([("mail".to_owned(), rate)]);
+    let hourly = Rate::new().limit(1u32).period(Duration::from_secs(3600)).burst(2u32);
+    let _worker = here.worker_as(&mail(Some(hourly)));
+    let into = DispatchOptions::new().queue("mail");
+    let send = || here.executor.dispatch_with(&HELLO, ("ada".to_owned(),), &into).unwrap();
+    let [first, second, third] = [send(), send(), send()];
+    for started in [first, second] {
+        assert_eq!(started.result(PATIENCE).unwrap(), "hello, ada");
+    }
+    let why = third.result(Some(Duration::from_millis(200))).unwrap_err();
+    assert_eq!(why.status(), Status::Timeout);
+    let _other = here.worker_as(&mail(None));
+    assert_eq!(third.result(PATIENCE).unwrap(), "hello, ada");
 }
 
 #[test]

@@ -222,6 +222,9 @@ options! {
         worker_id: String,
         /// The queues it takes tasks from, beside tasks without one; empty: every queue.
         queues: Strings,
+        /// By queue, how often attempts of its tasks may start, in all workers; `None`: as often as there are some. Of a queue that
+        /// is not named nothing changes.
+        queue_rates: BTreeMap<String, Option<Rate>>,
         /// The tags of which it takes tasks, beside tasks without one; empty: every tag.
         tags: Strings,
         /// Slots: handlers that run at once.

@@ -23,8 +23,8 @@ statements! {
     /// Inserts a route; returns its number if it is new.
     ROUTE_INSERT "route_insert" "add a route" with (queue: Text, function: Text, tags: Text) gives (id: Int);
 
-    /// And the functions that are held, as of the kind "hold".
-    PAUSES_LIST "pauses_list" "read the catalog of pauses" gives (kind: Text, name: Text);
+    /// And the functions that are held, as of the kind "hold", and the rates of queues, as of the kind "rate".
+    PAUSES_LIST "pauses_list" "read the catalog of pauses" gives (kind: Text, name: Text, rate: Text);
 
     /// With the tasks that workers hold nevertheless.
     PAUSES_READ "pauses_read" "read the pauses" gives (

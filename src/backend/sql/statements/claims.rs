@@ -50,6 +50,9 @@ statements! {
 
     RATES_PUT "rates_put" "count starts" rows (name: Text, full_at: Time, due_at: Time) with (kind: Text);
 
+    /// What workers have declared, with a bucket that is full if there was none.
+    RATE_DECLARE "rate_declare" "declare a rate" with (kind: Text, name: Text, full_at: Time, rate: Text);
+
     RATE_DELETE "rate_delete" "forget a rate" with (kind: Text, name: Text);
 
     EXECUTIONS_START "executions_start" "start executions" rows (id: Id) with (now: Time)

@@ -20,6 +20,13 @@ statements! {
         hold_ends_at: Time,
     );
 
+    /// The execution's tasks that are to start, of functions or in queues of which not all may: what there is of tokens, and of
+    /// holds.
+    RATE_WAITS "rate_waits" "look who waits for a token" with (execution_id: Id, limit: Int, now: Clock) gives (
+        id: Id, step_name: Text, rate: Text, full_at: Time, queue: Text, queue_rate: Text, queue_full_at: Time,
+        hold_ends_at: Time, now: Time,
+    );
+
     SIGNALS_LIST "signals_list" "list signals" with (execution_id: Id, limit: Int) gives (
         sequence: Int, execution_id: Id, name: Text, id: Text, payload: Bytes, created_at: Time, consumed: Flag,
         consumed_at: Time,

@@ -33,7 +33,13 @@ async fn worker(store: &Sqlite) {
     let timeout = |timeout| FunctionOptions { timeout, ..FunctionOptions::default() };
     let functions = [("root", None), ("hasty", Some(SHORT))];
     let functions = functions.map(|(name, time)| Function { name: name.to_owned(), options: timeout(time) });
-    let worker = NewWorker { worker_id: "w".into(), queues: vec![], tags: vec![], functions: functions.to_vec() };
+    let worker = NewWorker {
+        worker_id: "w".into(),
+        queues: vec![],
+        tags: vec![],
+        functions: functions.to_vec(),
+        queue_rates: [].into(),
+    };
     store.register_worker(worker).await.unwrap();
 }
 

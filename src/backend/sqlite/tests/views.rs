@@ -9,7 +9,13 @@ use crate::model::{Number, ProgressEntry, ProgressStatus};
 #[tokio::test]
 async fn a_worker_that_renews_nothing_says_that_it_lives() {
     on_both(async |store| {
-        let worker = NewWorker { worker_id: "w".into(), queues: vec![], tags: vec![], functions: vec![] };
+        let worker = NewWorker {
+            worker_id: "w".into(),
+            queues: vec![],
+            tags: vec![],
+            functions: vec![],
+            queue_rates: [].into(),
+        };
         store.sqlite.register_worker(worker).await.unwrap();
         let seen = async || store.sqlite.registered().await.unwrap().workers[0].seen_at;
         let (registered, now) = (seen().await, std::time::Instant::now());

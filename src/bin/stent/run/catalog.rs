@@ -123,7 +123,7 @@ pub async fn queues(place: &Place, screen: &mut Screen) -> Result<u8, Trouble> {
     if rows.is_empty() {
         screen.line("No queues. They come with functions, workers and what is dispatched.");
     } else {
-        table::write(screen, &["QUEUE", "READY", "OLDEST", "WORKERS", "FUNCTIONS", "PAUSED"], &rows);
+        table::write(screen, &["QUEUE", "READY", "OLDEST", "WORKERS", "FUNCTIONS", "RATE", "PAUSED"], &rows);
     }
     screen.json(&View { queues });
     Ok(DONE)
@@ -138,6 +138,7 @@ fn queue(screen: &Screen, queue: &Queue<u64>) -> Vec<Cell> {
         oldest.unwrap_or_default().into(),
         Cell::number(queue.workers).in_colour(nobody),
         words::visible(&queue.functions.join(", ")).into(),
+        queue.rate.as_ref().map(words::rate).unwrap_or_default().into(),
         paused(screen, queue.paused.as_ref()),
     ]
 }

@@ -21,7 +21,7 @@ const SIGNALS: u32 = 1_000;
 /// And so many letters.
 const LETTERS: u32 = 100;
 
-/// And so many tasks that wait for a slot.
+/// And so many tasks that wait for a slot, or to start.
 const SLOT_WAITS: u32 = 100;
 
 #[derive(Serialize)]
@@ -32,7 +32,7 @@ struct View {
     dead_letters: Vec<DeadLetter>,
     /// Attempts that failed and were followed by another.
     attempts: Vec<Attempt>,
-    /// Tasks that wait for a slot of their key, for a token, or for the end of a hold.
+    /// Tasks that wait for a slot of their key, or to start: for a token, or for the end of a hold.
     slot_waits: Vec<SlotWait>,
 }
 
@@ -63,7 +63,10 @@ pub async fn show(place: &Place, show: args::Show, screen: &mut Screen) -> Resul
 
 fn waits_for_slot(wait: &SlotWait) -> String {
     let most = wait.max_concurrent_per_key.map(|most| format!(" of {most}")).unwrap_or_default();
-    let (function, key) = (words::visible(&wait.function), words::visible(&wait.concurrency_key));
+    let function = words::visible(&wait.function);
+    let Some(key) = wait.concurrency_key.as_deref().map(words::visible) else {
+        return waits_to_start(wait, &function);
+    };
     if let Some(at) = wait.hold_ends_at {
         return format!("{function} ({}) waits: a handler has held the key '{key}' until {at}.", wait.task);
     }
@@ -76,6 +79,16 @@ fn waits_for_slot(wait: &SlotWait) -> String {
         wait.task,
         words::number(wait.held)
     )
+}
+
+/// For what its function, or its queue, has not.
+fn waits_to_start(wait: &SlotWait, function: &str) -> String {
+    if let Some(at) = wait.hold_ends_at {
+        return format!("{function} ({}) waits: a handler has held the function until {at}.", wait.task);
+    }
+    let of = wait.queue.as_deref().map(|queue| format!("the queue '{}'", words::visible(queue)));
+    let next = wait.next_at.map(|at| format!(": the next comes at {at}")).unwrap_or_default();
+    format!("{function} ({}) waits for a token of {}{next}.", wait.task, of.as_deref().unwrap_or("the function"))
 }
 
 fn facts(screen: &mut Screen, title: &str, facts: Vec<(String, String)>) {

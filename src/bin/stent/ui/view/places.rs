@@ -128,7 +128,7 @@ pub fn queues(ctx: &Ctx<'_>, view: &QueuesView) -> Shown {
 }
 
 pub fn queue_table(ctx: &Ctx<'_>, queues: &[QueueView]) -> Markup {
-    let mut columns = vec!["Queue", "Ready", "Oldest", "Workers", "Functions"];
+    let mut columns = vec!["Queue", "Ready", "Oldest", "Workers", "Functions", "Rate"];
     columns.extend(ctx.acts().then_some("Act"));
     html! {
         @if queues.is_empty() {
@@ -154,6 +154,7 @@ pub fn queue_table(ctx: &Ctx<'_>, queues: &[QueueView]) -> Markup {
                                 @if queue.workers.is_empty() && queue.ready > 0 { " " span.tag.bad { "nobody serves it" } }
                             }
                             td { (visible(&words::cut(&queue.functions.join(", "), 120))) }
+                            td { (queue.rate.as_ref().map_or_else(|| "–".to_owned(), words::rate)) }
                             @if ctx.acts() { td { @if let Some(queue_name) = &queue.queue { (hold(ctx, Of::Queue, queue_name, queue.paused.is_some())) } } }
                         }
                     }
