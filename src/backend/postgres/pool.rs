@@ -169,11 +169,6 @@ impl Pool {
 
     /// Of several servers, another may serve by now: whoever waits for a connection looks.
     async fn acquire(&self) -> sqlx::Result<PoolConnection<sqlx::Postgres>> {
-        // Who waits for one when the pool is closed would keep the close waiting.
-        self.connections.close_event().do_until(self.acquire_one()).await?
-    }
-
-    async fn acquire_one(&self) -> sqlx::Result<PoolConnection<sqlx::Postgres>> {
         if !self.hosts.is_choice() {
             return self.connections.acquire().await;
         }
