@@ -1164,11 +1164,17 @@ STENT_API stent_status stent_worker_drain(stent_worker *worker, stent_error **er
  * that run longer than that are given up: other workers may take them at once, no attempt is charged, and what their
  * handlers do is lost to them. Again: nothing.
  *
+ * A store that does not answer does not keep it: after the time-out it has two more seconds; without one it is waited for
+ * until the leases are over by which it would record what has ended.
+ *
  * Any thread but the library's own. STENT_E_TIMEOUT: handlers were still running, or the store did not take the leases
- * back, for which it has two more seconds; they run out then. STENT_E_WRONG_THREAD: called in a
+ * back, or what had ended, which run out then: what is not recorded runs again. STENT_E_WRONG_THREAD: called in a
  * callback, where it would wait for itself; stent_worker_drain may be called there.
  */
-STENT_API stent_status stent_worker_stop(stent_worker *worker, int64_t timeout_ms, stent_error **error);
+STENT_API
+stent_status stent_worker_stop(stent_worker *worker,
+                               int64_t timeout_ms,
+                               stent_error **error);
 
 /** Frees the handle. NULL is nothing; a worker that has not stopped drains by itself. Any thread. */
 STENT_API void stent_worker_free(stent_worker *worker);
@@ -1318,7 +1324,8 @@ stent_status stent_task_wait_signal(stent_task *task,
  * Begins a step that runs here, in the handler, and says whether it is recorded already. `*recorded` 1: take its
  * result by stent_task_result(op). 0: do the work, then call stent_task_step_end. A crash in between runs the step
  * again: it should be safe to repeat. options: key; NULL for none. A poller's task takes the result, recorded or new,
- * from the "op" event that it asked for by stent_task_notify.
+ * from the "op" event that it asked for by stent_task_notify. On the thread that the handler was called on no other durable
+ * operation of the task begins until the step has ended (STENT_E_INVALID): it would not be asked for again in later runs.
  *
  * Any thread that may block. Statuses as for stent_task_call.
  */

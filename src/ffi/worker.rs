@@ -136,8 +136,11 @@ pub unsafe extern "C" fn stent_worker_drain(worker: *mut stent_worker, error: *m
 /// that run longer than that are given up: other workers may take them at once, no attempt is charged, and what their
 /// handlers do is lost to them. Again: nothing.
 ///
+/// A store that does not answer does not keep it: after the time-out it has two more seconds; without one it is waited for
+/// until the leases are over by which it would record what has ended.
+///
 /// Any thread but the library's own. STENT_E_TIMEOUT: handlers were still running, or the store did not take the leases
-/// back, for which it has two more seconds; they run out then. STENT_E_WRONG_THREAD: called in a
+/// back, or what had ended, which run out then: what is not recorded runs again. STENT_E_WRONG_THREAD: called in a
 /// callback, where it would wait for itself; stent_worker_drain may be called there.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stent_worker_stop(

@@ -6,6 +6,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use stent::backend::{Request, Response};
+use stent::executor::WorkerState;
 use stent::model::{DispatchOptions, Error, Id, Number, Status, WorkerOptions};
 
 use crate::house::{House, text, until};
@@ -229,5 +230,80 @@ fn a_silent_listener_is_replaced() {
             there.result(there.dispatch("echo", "[]")).unwrap();
             assert!(begin.elapsed() < BUSY, "{:?}", begin.elapsed());
         }
+    });
+}
+
+/// A service that is told to end while its store is gone ends in its own time, whatever times the store has: with nothing to
+/// do, and with an outcome that nobody takes.
+fn ends_in_time(server: &mut Server, gone: impl FnOnce(&mut Server)) {
+    let patient = "&connect_timeout=90&call_timeout=90";
+    let (idle, busy) = (House::at(&schema_of(&server.url, patient)), House::at(&schema_of(&server.url, patient)));
+    let (end, ended) = mpsc::channel();
+    let ended = std::sync::Mutex::new(ended);
+    let begun = crate::house::Count::default();
+    let begins = begun.clone();
+    busy.function("busy", move |task| {
+        begins.up();
+        ended.lock().unwrap().recv().unwrap();
+        task.complete(task.args())
+    });
+    idle.echo("echo");
+    let workers = [(&idle, idle.worker(2)), (&busy, busy.worker(2))];
+    idle.run("echo", "[1]").unwrap();
+    busy.dispatch("busy", "[]");
+    until("its handler runs", || begun.get() == 1);
+    gone(server);
+    end.send(()).unwrap();
+    for (house, worker) in &workers {
+        let begin = Instant::now();
+        let stopped = house.on(worker.stop(Some(Duration::from_secs(1))));
+        assert!(begin.elapsed() < Duration::from_secs(5) + BUSY, "{:?}: {stopped:?}", begin.elapsed());
+        house.on(worker.wait_state(WorkerState::Stopped, Some(BUSY))).unwrap();
+        let begin = Instant::now();
+        house.on(house.backend.call(Request::Close {})).unwrap();
+        assert!(begin.elapsed() < Duration::from_secs(6) + BUSY, "{:?}", begin.elapsed());
+    }
+}
+
+#[test]
+fn a_worker_ends_in_time_when_its_server_is_killed() {
+    watched(|| ends_in_time(&mut Server::new("killed", ""), Server::crash));
+}
+
+#[test]
+fn a_worker_ends_in_time_when_its_server_is_stopped() {
+    watched(|| {
+        let mut server = Server::new("halted", "");
+        ends_in_time(&mut server, |server| server.signal("STOP"));
+        server.signal("CONT");
+    });
+}
+
+/// Without a time-out what runs is waited for; a store that is gone is, until the leases are over by which it would record.
+#[test]
+fn a_drain_without_a_store_ends_with_the_leases() {
+    watched(|| {
+        let mut server = Server::new("drained", "");
+        let house = House::at(&schema_of(&server.url, "&connect_timeout=1&call_timeout=1"));
+        let (end, ended) = mpsc::channel();
+        let ended = std::sync::Mutex::new(ended);
+        house.function("ends_late", move |task| {
+            ended.lock().unwrap().recv().unwrap();
+            task.complete(task.args())
+        });
+        let lease = Duration::from_secs(3);
+        let worker = house.worker_with(WorkerOptions { lease_duration: lease, ..WorkerOptions::default() });
+        house.dispatch("ends_late", "[]");
+        until("its handler runs", || worker.status().running == 1);
+        server.crash();
+        let begin = Instant::now();
+        worker.drain();
+        end.send(()).unwrap();
+        house.on(worker.wait_state(WorkerState::Stopped, Some(lease + Duration::from_secs(4) + BUSY))).unwrap();
+        println!("drained in {:?}", begin.elapsed());
+        let why = house.on(worker.stop(None)).unwrap_err();
+        assert_eq!(why.status(), Status::Timeout, "{why}");
+        assert!(why.message().contains("1 outcomes are not recorded"), "{why}");
+        house.on(worker.stop(None)).unwrap();
     });
 }

@@ -218,6 +218,47 @@ TEST_CASE_TEMPLATE("a step in the handler's own transaction: a failed one is tri
     CHECK(bodies == 2);
 }
 
+TEST_CASE_TEMPLATE("a step in the handler's own transaction: what the database refuses for others' sake is begun again", Store, sqlite, postgres) {
+    shop<Store> here;
+    here.own.run("INSERT INTO accounts VALUES (7, 100)", {});
+    const auto handle = [&](const std::string &name, const stent::transaction_options &options) {
+        here.executor.handle(name, [&, options](task &task) {
+            bank bank(here.url), other(here.url);
+            const bool is_postgres = bank.is_postgres();
+            bank.run(is_postgres ? "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+                                 : "PRAGMA busy_timeout = 1", {});
+            int begins = 0;
+            // Another one is in its way when it is begun for the first time.
+            const auto run = [&](const std::string &sql, const parameters &values) {
+                const bool is_first = sql.rfind("BEGIN", 0) == 0 && ++begins == 1 && !is_postgres;
+                if (is_first) other.run(sql, {});
+                try {
+                    bank.run(sql, values);
+                } catch (const std::exception &) {
+                    if (is_first) other.run("ROLLBACK", {});
+                    throw;
+                }
+            };
+            return task.transaction("open", run, [&] {
+                bank.number("SELECT balance FROM accounts");
+                if (is_postgres && begins == 1) other.run("UPDATE accounts SET balance = balance + 1", {});
+                bank.run("UPDATE accounts SET balance = balance - 30", {});
+                return begins;
+            }, options);
+        }, stent::function_options().retry_policy(stent::retry_policy().max_attempts(1)));
+    };
+    handle("again", here.own.options());
+    handle("once", here.own.options().attempts(1));
+    handle("otherwise", here.own.options().is_conflict([](const std::exception &) { return false; }));
+    const auto worker = here.impatient();
+    CHECK(here.result("again") == 2);
+    const std::string refused = here.own.is_postgres() ? "could not serialize access" : "database is locked";
+    for (const std::string function : {"once", "otherwise"})
+        CHECK(failure_of(here, function).message().find(refused) != std::string::npos);
+    // Of what was refused only the other one's has stayed.
+    CHECK(here.own.number("SELECT balance FROM accounts") == (here.own.is_postgres() ? 73 : 70));
+}
+
 TEST_CASE_TEMPLATE("a step in the handler's own transaction: a durable call in it is refused, and it rolls back", Store, sqlite, postgres) {
     shop<Store> here;
     // It stays open when the handler has left.

@@ -155,7 +155,8 @@ export class Context {
   /**
    * Runs the body in a transaction on the store's own database, once: the transaction has the step's record too, so what the body
    * does there is done exactly once. It is given the client that a pool of `pg` lends, or the client or SQLite database itself;
-   * it neither commits nor rolls back. What it throws rolls back, and is recorded as the step's failure.
+   * it neither commits nor rolls back. What it throws rolls back, and is recorded as the step's failure; but what the database
+   * refuses for others' sake is begun again, so the body may run more than once.
    */
   transaction<C extends QueryClient, T>(
     name: string,
@@ -170,8 +171,8 @@ export class Context {
     options?: TransactionOptions,
   ): DurablePromise<T>;
   transaction(name: string, database: object, body: (connection: any) => unknown, options?: TransactionOptions): DurablePromise<any> {
-    const { schema = "stent", ...step } = options ?? {};
-    const run = transactionOn(database, schema);
+    const { schema = "stent", attempts, ...step } = options ?? {};
+    const run = transactionOn(database, schema, attempts);
     return this.run.transaction(name, encodeText("step", step, "transaction"), run, body);
   }
 

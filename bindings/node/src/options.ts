@@ -180,6 +180,11 @@ export interface StepOptions {
 export interface TransactionOptions extends StepOptions {
   /** Where the store is on PostgreSQL, if it is not the schema "stent". */
   schema?: string | undefined;
+  /**
+   * So often it is begun in all where the database refuses it for others' sake (a deadlock, a serialization failure, "database
+   * is locked"): 5 times, if nothing else is said. The body may run more than once.
+   */
+  attempts?: number | undefined;
 }
 
 export interface SignalOptions {

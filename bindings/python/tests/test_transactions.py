@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -178,3 +179,109 @@ def test_a_durable_call_within_a_transaction_is_refused(bank: Bank) -> None:
     with sync.Executor(bank.store) as executor, executor.worker(transfer):
         with pytest.raises(stent.FailedError, match="the transaction of operation 1 is open"):
             executor.dispatch(transfer).result(60)
+
+
+def raises(executor: sync.Executor, function: Any, match: str, *args: Any) -> stent.FailedError:
+    with pytest.raises(stent.FailedError, match=match) as refused:
+        executor.dispatch(function, *args).result(60)
+    return refused.value
+
+
+def test_what_the_database_refuses_for_others_sake_is_begun_again(bank: Bank) -> None:
+    bank.run(f"INSERT INTO {bank.table} VALUES (1)")
+    bodies = []
+
+    @stent.durable
+    def transfer(ctx: sync.Context, how: str, attempts: int) -> Any:
+        def body(connection: Any) -> int:
+            bodies.append(how)
+            connection.execute(f"SELECT amount FROM {bank.table}").fetchall()
+            if bodies.count(how) == 1:
+                # Another one commits first.
+                bank.run(f"UPDATE {bank.table} SET amount = amount + 10")
+            connection.execute(f"UPDATE {bank.table} SET amount = amount + 100")
+            return len(bodies)
+
+        with contextlib.closing(bank.connect()) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            if how == "taken":
+                connection.execute("SELECT 1")
+            return ctx.transaction("book", connection, body, schema=bank.schema, attempts=attempts)
+
+    with sync.Executor(bank.store) as executor, executor.worker(transfer):
+        assert executor.dispatch(transfer, "again", 2).result(60) == 2
+        assert bank.run(f"SELECT amount FROM {bank.table}") == [(111,)]
+        once = raises(executor, transfer, "could not serialize access", "once", 1)
+        assert once.failure["type"] == "SerializationFailure"
+        raises(executor, transfer, "was open before ctx.transaction", "taken", 5)
+        raises(executor, transfer, "attempts is 0", "none", 0)
+    assert bodies == ["again", "again", "once", "taken"]
+    assert bank.run(f"SELECT amount FROM {bank.table}") == [(131,)], "what was refused has changed nothing"
+
+
+def test_a_deadlock_is_begun_again(bank: Bank) -> None:
+    bank.run(f"INSERT INTO {bank.table} VALUES (1), (2)")
+    bodies = []
+
+    def lock(connection: Any, amount: int) -> None:
+        connection.execute(f"SELECT FROM {bank.table} WHERE amount = {amount} FOR UPDATE")
+
+    @stent.durable
+    def transfer(ctx: sync.Context) -> Any:
+        with contextlib.closing(bank.connect()) as other, contextlib.closing(bank.connect()) as connection:
+            # The first to look who waits for whom is the one that is ended.
+            connection.execute("SET deadlock_timeout = '10ms'")
+            connection.commit()
+            other.execute("SET deadlock_timeout = '1h'")
+            waits = threading.Thread(target=lock, args=(other, 2))
+
+            def body(connection: Any) -> int:
+                bodies.append(1)
+                if len(bodies) == 2:
+                    waits.join()
+                    other.rollback()
+                lock(connection, 2)
+                if len(bodies) == 1:
+                    lock(other, 1)
+                    waits.start()
+                    asks = f"SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid = {other.info.backend_pid}"
+                    while not bank.run(asks):
+                        pass
+                lock(connection, 1)
+                return len(bodies)
+
+            return ctx.transaction("book", connection, body, schema=bank.schema)
+
+    with sync.Executor(bank.store) as executor, executor.worker(transfer):
+        assert executor.dispatch(transfer).result(60) == 2
+
+
+def test_what_a_step_can_t_be_is_said(bank: Bank) -> None:
+    @stent.durable
+    def transfer(ctx: sync.Context, how: str) -> Any:
+        async def body(_: Any) -> int:
+            return 1
+
+        with contextlib.closing(bank.connect()) as connection:
+            if how == "async":
+                return ctx.transaction("book", connection, body, schema=bank.schema)
+            if how == "gives a coroutine":
+                return ctx.transaction("book", connection, lambda _: body(_), schema=bank.schema)
+            if how == "nothing":
+                return ctx.transaction("book", connection, lambda _: None, schema=bank.schema)
+            return ctx.transaction("book", connection, lambda _: 1, schema=how)
+
+    @stent.durable
+    def nested(ctx: sync.Context) -> None:
+        with contextlib.closing(bank.connect()) as connection:
+            ctx.step("outer", lambda: ctx.transaction("book", connection, bank.insert(1), schema=bank.schema))
+
+    with sync.Executor(bank.store) as executor, executor.worker(transfer, nested):
+        for how in ("async", "gives a coroutine"):
+            raises(executor, transfer, "can't be async", how)
+        for how in (bank.schema + "x", "public"):
+            raises(executor, transfer, f'no store in the schema "{how}"', how)
+        # What does nothing in the database is a step all the same.
+        assert executor.dispatch(transfer, "nothing").result(60) is None
+        raises(executor, nested, "a durable operation within a step: operation 1 has not ended")
+    assert bank.run(f"SELECT amount FROM {bank.table}") == []

@@ -83,6 +83,7 @@ functions! {
     sqlite3_errmsg = 53: fn(*mut sqlite3) -> *const c_char;
     sqlite3_extended_errcode = 166: fn(*mut sqlite3) -> c_int;
     sqlite3_finalize = 57: fn(*mut sqlite3_stmt) -> c_int;
+    sqlite3_get_autocommit = 60: fn(*mut sqlite3) -> c_int;
     sqlite3_last_insert_rowid = 65: fn(*mut sqlite3) -> i64;
     sqlite3_prepare_v3 = 217: fn(
         *mut sqlite3, *const c_char, c_int, c_uint, *mut *mut sqlite3_stmt, *mut *const c_char

@@ -255,6 +255,12 @@ impl Connection {
         unsafe { (self.api.sqlite3_set_last_insert_rowid)(self.db.as_ptr(), row) };
     }
 
+    /// No transaction was begun: a statement that writes is committed with its end.
+    pub fn commits_each(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { (self.api.sqlite3_get_autocommit)(self.db.as_ptr()) != 0 }
+    }
+
     /// As dropping it, and tells what went wrong.
     pub fn close(mut self) -> Result<()> {
         self.finalize();

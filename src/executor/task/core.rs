@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -34,6 +35,8 @@ pub(in crate::executor) trait LeaseHolder: Send + Sync {
     fn hold_time(&self) -> Duration;
     /// While draining, tasks that can suspend do so.
     fn draining(&self) -> bool;
+    /// For as long as the store's answer is waited for on behalf of the task, once the worker is told to stop.
+    fn patience<'a>(&'a self, task: &'a TaskCore) -> BoxFuture<'a, ()>;
 
     fn post(&self, task: Arc<TaskCore>, transition: Transition);
     /// The last transition of a task, which has freed its slot.
@@ -141,6 +144,9 @@ pub(super) struct State {
     pub(super) steps: HashMap<Op, Timestamp>,
     /// Those of them that transactions of their own record.
     pub(super) transactions: HashSet<Op>,
+    /// The thread that its handler was called on, and the open steps that this one has begun: what it asks for now is within them.
+    pub(super) thread: Option<ThreadId>,
+    pub(super) around: Vec<Op>,
 }
 
 impl State {
@@ -150,6 +156,10 @@ impl State {
 
     pub(super) fn has_commands(&self) -> bool {
         self.machine.as_ref().is_some_and(Machine::has_commands)
+    }
+
+    pub(super) fn is_handlers_thread(&self) -> bool {
+        self.thread == Some(std::thread::current().id())
     }
 
     pub(super) fn mismatch(&self) -> Option<&Error> {
@@ -188,6 +198,8 @@ impl TaskCore {
             deadline: None,
             steps: HashMap::new(),
             transactions: HashSet::new(),
+            thread: None,
+            around: Vec::new(),
         };
         Arc::new(Self {
             claimed,
@@ -252,7 +264,7 @@ impl TaskCore {
     }
 
     /// By the clock, and whatever has been heard: after a time in which the process stood still nothing has been.
-    pub(super) fn lease_holds(&self) -> bool {
+    pub(in crate::executor) fn lease_holds(&self) -> bool {
         let leased = *lock(&self.leased);
         leased.elapsed() < self.holder.lease_time()
     }

@@ -203,6 +203,9 @@ impl TaskCore {
             hand_over(state.machine(&self.claimed), begun.op)?;
         } else {
             state.steps.insert(begun.op, self.store_time());
+            if state.is_handlers_thread() {
+                state.around.push(begun.op);
+            }
         }
         Ok((begun, state))
     }
@@ -228,6 +231,7 @@ impl TaskCore {
             return Ok(());
         }
         state.steps.remove(&op);
+        state.around.retain(|around| *around != op);
         self.hear_of_step(self.commit(state)?, op)
     }
 

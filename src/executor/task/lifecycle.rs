@@ -66,6 +66,7 @@ impl TaskCore {
             return false;
         }
         state.phase = Phase::Running;
+        state.thread = Some(std::thread::current().id());
         state.started = Some(now);
         if let Some(deadline) = self.claimed.deadline {
             let at = now + deadline.since(self.claimed.claimed_at);
@@ -98,6 +99,7 @@ impl TaskCore {
         let mut state = self.state();
         if status == Status::Pending && state.staged.is_none() && !self.is(flag::GONE) {
             state.phase = Phase::Deferred;
+            state.thread = None;
             return true;
         }
         self.end(state, status, false);

@@ -87,6 +87,7 @@ impl TaskCore {
     /// When the step has begun, if the store has no record of its end.
     fn still_open(&self, state: &mut State, op: Op) -> Option<Timestamp> {
         state.transactions.remove(&op);
+        state.around.retain(|around| *around != op);
         if state.machine(&self.claimed).is_recorded(op) {
             state.steps.remove(&op);
             return None;

@@ -10,18 +10,13 @@ use futures_util::FutureExt as _;
 use super::core::{Alarm, Phase, Polled, State, TaskCore, flag};
 use super::coroutine::{Coroutine, Lease, Question};
 use super::{Holder, Task};
-use crate::backend::{JournalEntry, JournalRequest};
+use crate::backend::JournalEntry;
 use crate::executor::events::{Arrived, Reason, TaskEvent};
 use crate::executor::replay::Delivery;
-use crate::executor::sync::jittered;
 use crate::model::{BATCH_MAX, Error, Op, Result, Status, Wait, WaitMode};
 
 /// How often arrivals are looked for while a step is running: notices are hints.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// How often loading the journal is repeated while the store is busy, before the task is released.
-const LOADS: u32 = 5;
-const LOAD_PAUSE: Duration = Duration::from_millis(50);
 
 impl Task {
     /// Asks for one event when an operation has arrived, or when the last of a group has. For tasks of a poller.
@@ -305,21 +300,6 @@ impl TaskCore {
             }
             .boxed(),
         );
-    }
-
-    pub(super) async fn journal_after(&self, after: u64) -> Result<Vec<JournalEntry>> {
-        let request = JournalRequest { task: self.held.task, after };
-        let mut loads = 0;
-        loop {
-            match self.holder.core().backend.journals(vec![request]).await {
-                Ok(mut journals) => return Ok(journals.pop().unwrap_or_default()),
-                Err(error) if error.is_retryable() && loads < LOADS && !self.in_vain() => {
-                    tokio::time::sleep(jittered(LOAD_PAUSE * (1 << loads))).await;
-                    loads += 1;
-                }
-                Err(error) => return Err(error.doing("load what has arrived for the task")),
-            }
-        }
     }
 
     fn loaded(self: &Arc<Self>, news: Result<Vec<JournalEntry>>) {

@@ -3,9 +3,11 @@
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
+
 use super::Task;
 use super::core::{State, TaskCore, flag};
-use crate::backend::JournalRequest;
+use crate::backend::{JournalEntry, JournalRequest};
 use crate::executor::replay::{OpOutcome, Poll};
 use crate::executor::sync::jittered;
 use crate::model::{Error, Op, Payload, Result, Status, Wait, WaitMode};
@@ -16,7 +18,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Longer holds are cut to this.
 const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 
-/// How often loading the journal is repeated while the store is busy, before the handler gets the error.
+/// How often loading the journal is repeated while the store is busy, before the handler gets the error, or a poller's task is
+/// released.
 const LOADS: u32 = 5;
 const LOAD_PAUSE: Duration = Duration::from_millis(50);
 
@@ -138,23 +141,30 @@ impl TaskCore {
     ) -> Result<MutexGuard<'a, State>> {
         let after = state.machine(&self.claimed).high_water();
         drop(state);
-        let request = JournalRequest { task: self.held.task, after };
-        let core = self.holder.core();
-        let mut loads = 0;
-        let news = loop {
-            match core.runtime.block_on(core.backend.journals(vec![request])) {
-                Ok(mut journals) => break journals.pop().unwrap_or_default(),
-                Err(error) if error.is_retryable() && loads < LOADS && !self.in_vain() => {
-                    std::thread::sleep(jittered(LOAD_PAUSE * (1 << loads)));
-                    loads += 1;
-                }
-                Err(error) => return Err(error.doing("load what has arrived for the task")),
-            }
-        };
+        let news = self.holder.core().runtime.block_on(self.journal_after(after).boxed())?;
         let mut state = self.state();
         self.check(&state)?;
         state.machine(&self.claimed).absorb(news);
         Ok(state)
+    }
+
+    pub(super) async fn journal_after(&self, after: u64) -> Result<Vec<JournalEntry>> {
+        let request = JournalRequest { task: self.held.task, after };
+        let mut loads = 0;
+        loop {
+            let answer = tokio::select! {
+                answer = self.holder.core().backend.journals(vec![request]) => answer,
+                () = self.holder.patience(self) => Err(self.lease_lost()),
+            };
+            match answer {
+                Ok(mut journals) => return Ok(journals.pop().unwrap_or_default()),
+                Err(error) if error.is_retryable() && loads < LOADS && !self.in_vain() => {
+                    tokio::time::sleep(jittered(LOAD_PAUSE * (1 << loads))).await;
+                    loads += 1;
+                }
+                Err(error) => return Err(error.doing("load what has arrived for the task")),
+            }
+        }
     }
 
     /// To be called at the start of a durable operation. While the worker drains the task suspends instead; a task of a
@@ -168,6 +178,12 @@ impl TaskCore {
             return Err(Error::invalid(format!(
                 "the transaction of operation {op} is open: end it before the next durable operation, which would wait for a \
                  commit of the store's, while the transaction may hold its lock"
+            ))
+            .with("op", i64::from(*op)));
+        } else if let Some(op) = state.around.last().filter(|_| state.is_handlers_thread()) {
+            return Err(Error::invalid(format!(
+                "a durable operation within a step: operation {op} has not ended, and once it is recorded its body does not run \
+                 again, so that what it asks for is missed; let the handler do one after the other"
             ))
             .with("op", i64::from(*op)));
         } else if self.holder.draining() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 
 use super::engine::Engine;
+use super::patience::no_lease;
 use super::pool::{Call, Outlook, Threads};
 use super::run::{Code, Run};
 use super::shared::Shared;
@@ -19,7 +20,7 @@ use crate::executor::registry::{self, Registered};
 use crate::executor::replay::Machine;
 use crate::executor::sync::{Moment, jittered};
 use crate::executor::task::{LeaseHolder as _, Polled, TaskCore};
-use crate::model::{FunctionOptions, Level, Payload, Result};
+use crate::model::{Error, FunctionOptions, Level, Payload, Result};
 
 /// Pauses between tries while the store does not answer.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
@@ -226,12 +227,13 @@ impl Shared {
 async fn look_up(shared: Arc<Shared>, lookups: Vec<Lookup>) {
     match find(&shared, &lookups).await {
         Ok((journals, cached)) => begin(&shared, lookups, journals, cached),
+        // Given up because the worker drains.
+        Err(error) if error.is_retryable() => lookups.iter().for_each(|lookup| lookup.run.task.give_back()),
         Err(_) => {
             for lookup in lookups {
                 let one = vec![lookup];
                 match find(&shared, &one).await {
                     Ok((journals, cached)) => begin(&shared, one, journals, cached),
-                    // Given up because the worker drains.
                     Err(error) if error.is_retryable() => one[0].run.task.give_back(),
                     Err(error) => one[0].run.task.fail_unstarted(&error.doing("load the task's journal")),
                 }
@@ -251,7 +253,11 @@ async fn find(shared: &Shared, lookups: &[Lookup]) -> Result<(Vec<Vec<JournalEnt
         let journals =
             async { if requests.is_empty() { Ok(Vec::new()) } else { backend.journals(requests.clone()).await } };
         let cached = async { if keys.is_empty() { Ok(Vec::new()) } else { backend.cached(keys.clone()).await } };
-        match tokio::try_join!(journals, cached) {
+        let found = tokio::select! {
+            found = async { tokio::try_join!(journals, cached) } => found,
+            () = shared.no_patience(no_lease) => Err(Error::backend("the store does not answer").retryable(true)),
+        };
+        match found {
             Err(error) if error.is_retryable() && !shared.draining() => {
                 shared.trouble("load journals", &error);
                 tokio::time::sleep(jittered(pause)).await;

@@ -15,7 +15,7 @@ use super::marks::ALONE;
 use super::outbox::{CROWD, Message};
 use super::shared::Shared;
 use super::suspects::Suspects;
-use super::{hosts, notices, renewals, sweeps};
+use super::{hosts, notices, patience, renewals, sweeps};
 use crate::backend::{Claim, Claimed, Function, NewWorker, Outcome, Verdict};
 use crate::executor::events::Reason;
 use crate::executor::log::LogRecord;
@@ -24,7 +24,7 @@ use crate::executor::series::KnownSeries;
 use crate::executor::status::WorkerState;
 use crate::executor::sync::{Moment, jittered};
 use crate::executor::task::{LeaseHolder as _, flag};
-use crate::model::{BATCH_MAX, Level, Status};
+use crate::model::{BATCH_MAX, Error, Level, Status};
 
 /// New operations in one transaction, besides those of its first transition: others wait for its locks.
 const SPAWNS_MAX: usize = 4 * BATCH_MAX;
@@ -55,11 +55,21 @@ pub(super) async fn run(shared: Arc<Shared>) {
     keepers.shutdown().await;
     shared.pool.close();
     shared.outbox.close();
-    if registered && let Err(error) = shared.core.backend.remove_worker(&shared.worker_id).await {
-        // The store will find out when leases end.
-        shared.trouble("remove worker", &error);
+    if registered {
+        remove(&shared).await;
     }
     shared.set_state(WorkerState::Stopped);
+}
+
+/// The store would find out when leases end.
+async fn remove(shared: &Shared) {
+    let removed = tokio::select! {
+        removed = shared.core.backend.remove_worker(&shared.worker_id) => removed,
+        () = shared.no_patience(patience::no_lease) => Err(Error::backend("the store does not answer, and is not waited for any more")),
+    };
+    if let Err(error) = removed {
+        shared.trouble("remove worker", &error);
+    }
 }
 
 /// Registers the worker, and repeats that until it succeeds or the worker is stopped. False: it was not registered.
@@ -74,7 +84,11 @@ async fn register(shared: &Shared) -> bool {
     };
     let mut pause = RETRY_FIRST;
     while !shared.draining() {
-        match shared.core.backend.register_worker(worker.clone()).await {
+        let answer = tokio::select! {
+            answer = shared.core.backend.register_worker(worker.clone()) => answer,
+            () = shared.no_patience(patience::no_lease) => return false,
+        };
+        match answer {
             Ok(()) => {
                 shared.no_trouble(REGISTER);
                 return true;
@@ -101,7 +115,12 @@ async fn put_schedules(shared: &Shared) -> bool {
     let mut refused = false;
     for put in shared.core.schedules.all() {
         let mut pause = RETRY_FIRST;
-        while let Err(error) = shared.core.backend.put_schedules(put.clone()).await {
+        loop {
+            let answer = tokio::select! {
+                answer = shared.core.backend.put_schedules(put.clone()) => answer,
+                () = shared.no_patience(patience::no_lease) => return false,
+            };
+            let Err(error) = answer else { break };
             shared.trouble(SCHEDULES, &error);
             if error.status() == Status::Closed || shared.draining() {
                 return false;
@@ -340,7 +359,10 @@ impl Engine {
                 self.shared.abandon();
                 self.give_up(batch);
             }
-            Landed::GivenUp => self.give_up(batch),
+            Landed::GivenUp => {
+                self.shared.add_unrecorded(batch.len());
+                self.give_up(batch);
+            }
             Landed::Refused => self.one_by_one(batch, claim).await,
         }
     }
@@ -351,23 +373,32 @@ impl Engine {
             let batch = vec![message];
             let mut pause = RETRY_FIRST;
             let mut last_tries = LAST_TRIES;
-            let verdict = loop {
-                match flight::call(&self.shared, &batch, None).await {
-                    Ok((mut verdicts, _)) => break verdicts.pop(),
-                    Err(error) if error.is_retryable() => {
-                        last_tries -= u32::from(self.shared.abandoned());
-                        if last_tries == 0 {
-                            break None;
+            let answer = async {
+                loop {
+                    match flight::call(&self.shared, &batch, None).await {
+                        Ok((mut verdicts, _)) => break verdicts.pop(),
+                        Err(error) if error.is_retryable() => {
+                            last_tries -= u32::from(self.shared.abandoned());
+                            if last_tries == 0 {
+                                break None;
+                            }
+                            flight::pause(&self.shared, pause).await;
+                            pause = (pause * 2).min(RETRY_LONGEST);
                         }
-                        flight::pause(&self.shared, pause).await;
-                        pause = (pause * 2).min(RETRY_LONGEST);
+                        Err(error) => break Some(Verdict::Refused(error)),
                     }
-                    Err(error) => break Some(Verdict::Refused(error)),
                 }
+            };
+            let verdict = tokio::select! {
+                verdict = answer => verdict,
+                () = self.shared.no_patience(|| flight::leases_hold(&batch)) => None,
             };
             match verdict {
                 Some(verdict) => self.settle(batch, vec![verdict]),
-                None => self.give_up(batch),
+                None => {
+                    self.shared.add_unrecorded(batch.len());
+                    self.give_up(batch);
+                }
             }
         }
         if let Some(claim) = claim.filter(|_| !self.shared.draining()) {

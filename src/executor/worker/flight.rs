@@ -65,6 +65,14 @@ impl Flight {
     }
 
     async fn outcome(&self) -> Landed {
+        tokio::select! {
+            biased;
+            landed = self.answer() => landed,
+            () = self.shared.no_patience(|| leases_hold(&self.batch)) => Landed::GivenUp,
+        }
+    }
+
+    async fn answer(&self) -> Landed {
         let shared = &self.shared;
         let mut wait = RETRY_FIRST;
         let mut last_tries = LAST_TRIES;
@@ -97,13 +105,8 @@ impl Flight {
     }
 }
 
-impl Shared {
-    async fn when_abandoned(&self) {
-        let told = self.abandoning.notified();
-        if !self.abandoned() {
-            told.await;
-        }
-    }
+pub(super) fn leases_hold(batch: &[Message]) -> bool {
+    batch.iter().any(|message| message.task.lease_holds())
 }
 
 /// One try.
@@ -133,7 +136,7 @@ pub(super) async fn pause(shared: &Shared, pause: Duration) {
     tokio::select! {
         () = tokio::time::sleep(jittered(pause)) => {}
         // Told to stop: try again soon, a few times.
-        () = shared.when_abandoned() => tokio::time::sleep(RETRY_FIRST).await,
+        () = shared.patience.when_abandoned() => tokio::time::sleep(RETRY_FIRST).await,
     }
 }
 

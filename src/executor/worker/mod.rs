@@ -15,6 +15,7 @@
 //! | `looks` | what is asked before a body begins |
 //! | `cache` | journals of suspended tasks |
 //! | `strays` | handlers that go on without a lease |
+//! | `troubles` `patience` | what is wrong at the moment, and how long a worker that stops waits for a store that is |
 //! | `marks` `suspects` | what the store is told of bodies that begin, and who begins alone after a worker's death |
 //! | `alarms` `hosts` `notices` `renewals` `sweeps` | the keepers: what happens beside the loop |
 
@@ -32,6 +33,7 @@ mod looks;
 mod marks;
 mod notices;
 mod outbox;
+mod patience;
 mod pool;
 mod renewals;
 mod run;
@@ -41,6 +43,7 @@ mod slots;
 mod strays;
 mod suspects;
 mod sweeps;
+mod troubles;
 mod turns;
 mod weight;
 
@@ -50,6 +53,7 @@ use std::time::Duration;
 
 pub use pool::on_handler_thread;
 
+use patience::GIVE_BACK;
 use shared::Shared;
 
 use futures_util::FutureExt as _;
@@ -59,9 +63,6 @@ use super::inbox::{Event, Inbox};
 use super::registry::Registry;
 use super::status::{WorkerState, WorkerStatus};
 use crate::model::{Error, Id, Result, Status, WorkerOptions};
-
-/// How long [`Worker::stop`] waits, after its time-out, until the leases are given back to the store.
-const GIVE_BACK: Duration = Duration::from_secs(2);
 
 /// A running worker. Cheap to clone; when the last clone is dropped the worker drains and stops by itself. Its
 /// methods may be called from any thread.
@@ -195,21 +196,36 @@ impl Worker {
         let mut phase = shared.phase();
         let stopped = phase.wait_for(|phase| phase.state == WorkerState::Stopped);
         if self.within(timeout, stopped).await.is_some() {
-            return Ok(());
+            return self.all_recorded();
         }
         shared.abandon();
         let over = phase.wait_for(|phase| phase.state == WorkerState::Stopped || phase.given_back);
         let given_back = self.within(Some(GIVE_BACK), over).await.is_some();
         let (running, _) = shared.pool.counts();
         if self.state() == WorkerState::Stopped || (given_back && self.stops_now().await) {
-            return Ok(());
+            return self.all_recorded();
         }
+        shared.tell_of_time_out();
         let what = match (given_back, shared.last_trouble()) {
             (true, _) => format!("{running} handlers still run; their leases are given back"),
             (false, Some(trouble)) => format!("leases could not be given back, they will run out ({trouble})"),
             (false, None) => "leases could not be given back in time, they will run out".to_owned(),
         };
         Err(Error::new(Status::Timeout, format!("stop worker: {what}")).retryable(true))
+    }
+
+    /// It has stopped. What it could not record is told, if a stop that has timed out has not said so.
+    fn all_recorded(&self) -> Result<()> {
+        match self.shared().unrecorded() {
+            0 => Ok(()),
+            _ if self.shared().tell_of_time_out() => Ok(()),
+            count => {
+                let told = format!(
+                    "stop worker: the store did not answer, and {count} outcomes are not recorded; their leases run out"
+                );
+                Err(Error::new(Status::Timeout, told).retryable(true))
+            }
+        }
     }
 
     /// Waits a moment: if nothing was running, the worker is about to stop.

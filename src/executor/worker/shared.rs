@@ -1,6 +1,6 @@
 //! What a worker's loop, its handler threads and its background tasks share.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
@@ -15,10 +15,12 @@ use super::coroutines::Coroutines;
 use super::desk::Desk;
 use super::looks::Looks;
 use super::outbox::{Message, Outbox};
+use super::patience::Patience;
 use super::pool::Pool;
 use super::run::Run;
 use super::slots::Slots;
 use super::strays::Strays;
+use super::troubles::Troubles;
 use crate::backend::Transition;
 use crate::executor::core::Core;
 use crate::executor::events::TaskEvent;
@@ -64,14 +66,14 @@ pub(super) struct Shared {
     hint: AtomicBool,
     /// Something was claimed since the last poll.
     worked: AtomicBool,
-    draining: AtomicBool,
-    abandoned: AtomicBool,
-    /// Told when it is.
-    pub(super) abandoning: Notify,
+    pub(super) patience: Patience,
+    /// Outcomes that were given up.
+    unrecorded: AtomicUsize,
+    /// Whoever stops it has been told that not all has come to its end.
+    told_of_time_out: AtomicBool,
     phase: watch::Sender<Phase>,
     pub(super) due: Due,
-    /// Store calls that fail at the moment, and why; and what else is wrong.
-    troubles: Mutex<BTreeMap<&'static str, String>>,
+    troubles: Troubles,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,12 +144,12 @@ impl Shared {
             load: AtomicUsize::new(0),
             hint: AtomicBool::new(true),
             worked: AtomicBool::new(false),
-            draining: AtomicBool::new(false),
-            abandoned: AtomicBool::new(false),
-            abandoning: Notify::new(),
+            patience: Patience::default(),
+            unrecorded: AtomicUsize::new(0),
+            told_of_time_out: AtomicBool::new(false),
             phase: watch::Sender::new(Phase { state: WorkerState::Starting, given_back: false }),
             due: Due::default(),
-            troubles: Mutex::default(),
+            troubles: Troubles::default(),
         }
     }
 
@@ -294,7 +296,7 @@ impl Shared {
     // Control.
 
     pub(super) fn drain(&self) {
-        if !self.draining.swap(true, SeqCst) {
+        if self.patience.drain() {
             self.phase.send_if_modified(|phase| {
                 let drains = matches!(phase.state, WorkerState::Starting | WorkerState::Ready);
                 if drains {
@@ -310,13 +312,30 @@ impl Shared {
     }
 
     pub(super) fn abandoned(&self) -> bool {
-        self.abandoned.load(SeqCst)
+        self.patience.abandoned()
     }
 
     pub(super) fn abandon(&self) {
-        self.abandoned.store(true, SeqCst);
-        self.abandoning.notify_waiters();
+        self.patience.abandon();
         self.bell.notify_one();
+    }
+
+    pub(super) fn add_unrecorded(&self, outcomes: usize) {
+        self.unrecorded.fetch_add(outcomes, SeqCst);
+    }
+
+    pub(super) fn unrecorded(&self) -> usize {
+        self.unrecorded.load(SeqCst)
+    }
+
+    /// True: it was told before.
+    pub(super) fn tell_of_time_out(&self) -> bool {
+        self.told_of_time_out.swap(true, SeqCst)
+    }
+
+    /// Ends when a call to the store is not waited for any more.
+    pub(super) async fn no_patience(&self, lease_holds: impl Fn() -> bool) {
+        self.patience.is_over(&self.troubles, lease_holds).await;
     }
 
     pub(super) fn phase(&self) -> watch::Receiver<Phase> {
@@ -349,26 +368,28 @@ impl Shared {
     pub(super) fn trouble(&self, doing: &'static str, error: &Error) {
         count(&self.core.metrics.counters.store_errors);
         let level = if error.is_retryable() { Level::Warn } else { Level::Error };
-        self.troubled(doing, level, error.to_string());
+        self.note_trouble(doing, level, error.to_string(), error.is_retryable());
     }
 
     /// Notes any other trouble, until it is over.
     pub(super) fn troubled(&self, doing: &'static str, level: Level, told: String) {
-        let before = lock(&self.troubles).insert(doing, told.clone());
-        if before.as_ref() != Some(&told) {
+        self.note_trouble(doing, level, told, false);
+    }
+
+    fn note_trouble(&self, doing: &'static str, level: Level, told: String, silence: bool) {
+        if self.troubles.note(doing, &told, silence) {
             self.log(level, || LogRecord::new("stent.worker", format!("{doing}: {told}")));
         }
     }
 
     pub(super) fn no_trouble(&self, doing: &'static str) {
-        let ended = lock(&self.troubles).remove(doing);
-        if let Some(told) = ended {
+        if let Some(told) = self.troubles.end(doing) {
             self.log(Level::Info, || LogRecord::new("stent.worker", format!("{doing}: works again, after {told}")));
         }
     }
 
     pub(super) fn last_trouble(&self) -> Option<String> {
-        lock(&self.troubles).first_key_value().map(|(doing, told)| format!("{doing}: {told}"))
+        self.troubles.first()
     }
 }
 
@@ -405,7 +426,11 @@ impl LeaseHolder for Shared {
     }
 
     fn draining(&self) -> bool {
-        self.draining.load(SeqCst)
+        self.patience.draining()
+    }
+
+    fn patience<'a>(&'a self, task: &'a TaskCore) -> BoxFuture<'a, ()> {
+        Box::pin(self.no_patience(|| task.lease_holds()))
     }
 
     /// Wakes the loop if the outbox was empty, for it takes everything at once; and when it is a crowd.

@@ -122,7 +122,8 @@ pub(super) fn wait_signal(task: &Task, name: &str, options: Option<&str>) -> Res
 /// Begins a step that runs here, in the handler, and says whether it is recorded already. `*recorded` 1: take its
 /// result by stent_task_result(op). 0: do the work, then call stent_task_step_end. A crash in between runs the step
 /// again: it should be safe to repeat. options: key; NULL for none. A poller's task takes the result, recorded or new,
-/// from the "op" event that it asked for by stent_task_notify.
+/// from the "op" event that it asked for by stent_task_notify. On the thread that the handler was called on no other durable
+/// operation of the task begins until the step has ended (STENT_E_INVALID): it would not be asked for again in later runs.
 ///
 /// Any thread that may block. Statuses as for stent_task_call.
 #[unsafe(no_mangle)]

@@ -6,6 +6,7 @@ mod page;
 mod rights;
 mod rows;
 mod steps;
+mod steps_misused;
 mod transactions;
 mod unique;
 mod words;

@@ -7,21 +7,21 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use stent::executor::{Task, Worker};
-use stent::model::{ExecutionState, Failure, Id, Op, Payload, Result, Status, WorkerOptions};
+use stent::model::{ExecutionState, Failure, Id, Op, Payload, Result, WorkerOptions};
 
 use super::Client;
 use crate::house::{House, SOON, text};
 use crate::postgres::{fresh_url, shared};
 
 /// What a handler does with a token, on a connection of its own.
-type Work = Box<dyn Fn(&Task, &str, &Client, &tokio::runtime::Runtime) + Send + Sync>;
+pub(super) type Work = Box<dyn Fn(&Task, &str, &Client, &tokio::runtime::Runtime) + Send + Sync>;
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 /// Whose handlers' panics are the test's own: another attempt may find a step that should not have been recorded.
-struct Shop {
+pub(super) struct Shop {
     house: House,
     panics: Arc<AtomicUsize>,
 }
@@ -43,7 +43,7 @@ impl Drop for Shop {
 }
 
 /// A store with the function `pay`, which has one step, and waits after it: it runs twice.
-fn house(url: &str, work: Work) -> Shop {
+pub(super) fn house(url: &str, work: Work) -> Shop {
     house_of(
         url,
         Box::new(move |task, op, token, client, runtime| {
@@ -78,7 +78,7 @@ fn house_of(url: &str, work: Ends) -> Shop {
     Shop { house, panics }
 }
 
-fn fresh() -> String {
+pub(super) fn fresh() -> String {
     let url = fresh_url("");
     drop(House::at(&url));
     runtime().block_on(async { Client::of(&url).await.say("CREATE TABLE stent.money (amount int)").await });
@@ -86,12 +86,17 @@ fn fresh() -> String {
 }
 
 /// Another connection: those of a runtime that is gone are of no use.
-async fn money(url: &str) -> String {
+pub(super) async fn money(url: &str) -> String {
     Client::of(url).await.count("money").await
 }
 
 fn record(token: &str) -> String {
     format!("INSERT INTO stent.money VALUES (5); SELECT stent.record_step('{token}', '{{\"paid\": 5.0}}')")
+}
+
+/// In a transaction that is open then, without work.
+fn alone(call: &str) -> String {
+    format!("BEGIN; SELECT txid_current(); SELECT stent.record_step({call})")
 }
 
 /// The step as a worker records one, for comparison.
@@ -168,8 +173,15 @@ fn a_rollback_has_neither_and_the_step_fails() {
     assert_eq!(house.on(money(&url)), "0");
 }
 
-/// What a refusal says, and that nothing was committed with it.
-fn refused(url: &str, client: &Client, runtime: &tokio::runtime::Runtime, sql: &str, state: &str, detail: &str) {
+/// Nothing is committed with it.
+pub(super) fn refused(
+    url: &str,
+    client: &Client,
+    runtime: &tokio::runtime::Runtime,
+    sql: &str,
+    state: &str,
+    detail: &str,
+) {
     let why = runtime.block_on(client.run(sql)).unwrap_err();
     assert_eq!((why.state.as_str(), why.detail.as_str()), (state, detail), "{why:?}");
     drop(runtime.block_on(client.run("ROLLBACK")));
@@ -200,9 +212,8 @@ fn who_has_lost_the_task_records_nothing() {
                         .say("UPDATE stent.tasks SET fence = fence + 1, lease_expires_at = now()")
                         .await;
                 });
-                let (state, detail) = LOST;
                 let then = if late { "COMMIT".to_owned() } else { record(token) };
-                refused(&place, client, runtime, &then, state, detail);
+                refused(&place, client, runtime, &then, LOST.0, LOST.1);
             }),
         );
         let _worker = house.worker(2);
@@ -343,9 +354,9 @@ fn what_is_no_token_or_no_result_is_refused() {
                 (format!("'{token}', ''"), "22023", "STENT_E_INVALID"),
                 (format!("'{other}'"), LOST.0, LOST.1),
             ] {
-                refused(&place, client, runtime, &format!("SELECT stent.record_step({call})"), state, detail);
+                refused(&place, client, runtime, &alone(&call), state, detail);
             }
-            runtime.block_on(client.say(&format!("SELECT stent.record_step('{token}', '[1]'::jsonb)")));
+            runtime.block_on(client.say(&format!("{}; COMMIT", alone(&format!("'{token}', '[1]'::jsonb")))));
         }),
     );
     let _worker = house.worker(2);
@@ -363,7 +374,7 @@ fn names_of_any_letters_are_recorded_as_the_library_reads_them() {
             if let Some(token) = &begun.token {
                 let runtime = runtime();
                 let client = runtime.block_on(Client::of(&place));
-                runtime.block_on(client.say(&format!("SELECT stent.record_step('{token}')")));
+                runtime.block_on(client.say(&format!("{}; COMMIT", alone(&format!("'{token}'")))));
                 task.transaction_end(begun.op, Failure::new("Never", ""))?;
             }
             task.sleep(Duration::from_millis(5), Some(&format!("after {key}")))?;
@@ -399,7 +410,7 @@ fn a_role_that_may_record_steps_can_do_nothing_else() {
             ] {
                 assert_eq!(runtime.block_on(app.run(sql)).unwrap_err().state, "42501", "{sql}");
             }
-            runtime.block_on(app.say(&call));
+            runtime.block_on(app.say(&format!("{}; COMMIT", alone(&format!("'{token}', '1'")))));
         }),
     );
     let _worker = house.worker(2);
@@ -475,22 +486,4 @@ fn what_a_killed_process_has_committed_is_done_once() {
         assert_eq!(text(&house.result(id).unwrap()), "{\"paid\": 5.0}", "killed {place} the commit");
         assert_eq!((ran.load(SeqCst), house.on(money(&url)).as_str()), (again, "1"), "killed {place} the commit");
     }
-}
-
-#[test]
-fn only_its_transaction_completes_such_a_step() {
-    let url = fresh();
-    let house = House::at(&url);
-    house.function("pay", |task| -> Result<()> {
-        let begun = task.transaction_begin("charge", None)?;
-        let why = task.step_end(begun.op, Ok("1".into())).unwrap_err();
-        assert_eq!(why.status(), Status::Invalid, "{why}");
-        task.transaction_end(begun.op, Failure::new("NotRecorded", "nobody has"))?;
-        let why = task.transaction_end(begun.op, Failure::new("NotRecorded", "nobody has")).unwrap_err();
-        assert_eq!(why.status(), Status::Invalid, "{why}");
-        let why = task.result(begun.op).unwrap_err();
-        task.complete(format!("\"{}\"", why.failure().unwrap().kind).as_str().into())
-    });
-    let _worker = house.worker(2);
-    assert_eq!(text(&house.run("pay", "[]").unwrap()), "\"NotRecorded\"");
 }

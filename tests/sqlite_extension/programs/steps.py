@@ -144,7 +144,16 @@ def wrong(db, token, _task):
         assert "result" in str(why), why
     else:
         raise AssertionError("that is no JSON")
+    # Outside of a transaction the work has been committed before, or comes later.
+    try:
+        db.execute("SELECT stent_record_step(?)", [token]).fetchall()
+    except sqlite3.Error as why:
+        assert "no transaction is open" in str(why), why
+    else:
+        raise AssertionError("it is recorded without its work")
+    db.execute("BEGIN IMMEDIATE")
     db.execute("SELECT stent_record_step(?)", [token]).fetchall()
+    db.execute("COMMIT")
 
 
 def holds_the_lock(db, token, task):

@@ -4,9 +4,12 @@
 #define STENT_OPTIONS_HPP
 
 #include <chrono>
+#include <exception>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "values.hpp"
@@ -205,8 +208,24 @@ public:
     // The database is the store's SQLite file, and the connection has the extension.
     transaction_options &sqlite() { return sqlite_ = true, *this; }
 
+    // So often it is begun in all where the database refuses it for others' sake: 5 times, if nothing else is said.
+    transaction_options &attempts(int value) { return attempts_ = value, *this; }
+
+    // Whether an exception of `run` tells of that, by the driver's code: 40001 and 40P01 of PostgreSQL, SQLITE_BUSY and
+    // SQLITE_LOCKED of SQLite. If nothing else is said it is known by what these say in English.
+    transaction_options &is_conflict(std::function<bool(const std::exception &)> value) {
+        return is_conflict_ = std::move(value), *this;
+    }
+
 private:
     friend class task;
+
+    static bool says_conflict(const std::exception &why) {
+        const std::string told = why.what();
+        for (const char *one : {"could not serialize access", "deadlock detected", "database is locked", "database table is locked"})
+            if (told.find(one) != std::string::npos) return true;
+        return false;
+    }
 
     // The write lock from the beginning: who takes it later may be refused it.
     std::string begin() const { return sqlite_ ? "BEGIN IMMEDIATE" : "BEGIN"; }
@@ -215,12 +234,15 @@ private:
         if (sqlite_) return "SELECT stent_record_step(?1, ?2)";
         std::string quoted;
         for (const char each : schema_) quoted += each == '"' ? "\"\"" : std::string(1, each);
-        return "SELECT \"" + quoted + "\".record_step($1, $2)";
+        // The work has been done in the transaction, which was seen just before; some work is to look at nothing.
+        return "SELECT \"" + quoted + "\".record_step($1, $2) FROM txid_current()";
     }
 
     step_options step_;
     std::string schema_ = "stent";
     bool sqlite_ = false;
+    int attempts_ = 5;
+    std::function<bool(const std::exception &)> is_conflict_ = says_conflict;
 };
 
 struct signal_options : detail::options<signal_options> {

@@ -2,7 +2,12 @@
 #ifndef STENT_TASK_HPP
 #define STENT_TASK_HPP
 
+#include <algorithm>
+#include <chrono>
 #include <initializer_list>
+#include <random>
+#include <stdexcept>
+#include <thread>
 
 #include "error.hpp"
 #include "function.hpp"
@@ -182,7 +187,8 @@ public:
     }
 
     // Runs `body` in a transaction on the store's own database, once: the transaction has the step's record too, so what the
-    // body does there is done exactly once. It neither commits nor rolls back. `run(sql, parameters)` runs a statement on the
+    // body does there is done exactly once. It neither commits nor rolls back. What the database refuses for others' sake is rolled
+    // back and begun again, so the body may run more than once. `run(sql, parameters)` runs a statement on the
     // program's connection, by whatever driver, and throws where it fails; its parameters are a std::vector<std::string>, which
     // is empty for BEGIN and its like, and what it answers is dropped.
     //
@@ -393,10 +399,26 @@ private:
         ask([&](stent_error **why) { return stent_task_step_end(handle_, number, result, failure, why); });
     }
 
-    // Begins, runs the body, records its result and commits; rolls back whatever goes wrong, and says what it was.
     template <class Run, class Body>
     static std::optional<failure> in_transaction(const Run &run, const Body &body, const std::string &token,
                                                  const transaction_options &options) {
+        // Each pause is twice as long as the one before, and up to a half shorter, so that two don't meet again.
+        std::chrono::milliseconds pause{10}, longest{1000};
+        for (int left = options.attempts_ - 1;; left--) {
+            bool again = false;
+            std::optional<failure> why = attempt(run, body, token, options, again);
+            if (!again || left <= 0) return why;
+            std::minstd_rand random(std::random_device{}());
+            std::this_thread::sleep_for(pause * std::uniform_int_distribution<int>(50, 100)(random) / 100);
+            pause = std::min(2 * pause, longest);
+        }
+    }
+
+    // Begins, runs the body, records its result and commits; rolls back whatever goes wrong, and says what it was, and whether it
+    // is to be done `again`.
+    template <class Run, class Body>
+    static std::optional<failure> attempt(const Run &run, const Body &body, const std::string &token,
+                                          const transaction_options &options, bool &again) {
         const std::vector<std::string> none;
         const auto roll_back = [&] {
             // Fails where the transaction is over already, and with the connection: nothing is left to be undone then.
@@ -415,7 +437,7 @@ private:
             if constexpr (std::is_void_v<decltype(body())>) body();
             else result = json(body()).text();
             run("RELEASE SAVEPOINT stent_step", none);
-            run(options.record(), std::vector<std::string>{token, result});
+            record(run, options, {token, result});
             run("COMMIT", none);
             return std::nullopt;
         } catch (const detail::unwinding &) {
@@ -423,8 +445,28 @@ private:
             throw;
         } catch (...) {
             failure why = detail::failure_of_exception();
+            try {
+                throw;
+            } catch (const std::exception &thrown) {
+                again = options.is_conflict_(thrown);
+            } catch (...) {
+            }
             if (is_begun) roll_back();
             return why;
+        }
+    }
+
+    template <class Run>
+    static void record(const Run &run, const transaction_options &options, const std::vector<std::string> &parameters) {
+        try {
+            run(options.record(), parameters);
+        } catch (const std::exception &why) {
+            // A server says that there is no such schema, or no such function in it.
+            const std::string told = why.what();
+            if (options.sqlite_ || told.find("does not exist") == std::string::npos) throw;
+            throw std::runtime_error("there is no store in the schema \"" + options.schema_ + "\" of this connection's database (" +
+                                     told + "): give the schema of the store's URL to transaction_options, and a connection to "
+                                            "the same database");
         }
     }
 

@@ -31,6 +31,7 @@ func init() {
 	}
 	sql.Register("sqlite3_stent", lite)
 	sql.Register("lossy_sqlite", lossy{lite})
+	sql.Register("contended_sqlite", contended{lite})
 	sql.Register("lossy_postgres", lossy{stdlib.GetDefaultDriver()})
 }
 
@@ -59,6 +60,28 @@ func (t lossyTx) Commit() error {
 		return err
 	}
 	return afterCommit()
+}
+
+// What comes before a transaction is begun, and gives what comes after.
+var beforeBegin = func() (func(), error) { return func() {}, nil }
+
+// Somebody else is in its way.
+type contended struct{ driver.Driver }
+
+func (c contended) Open(name string) (driver.Conn, error) {
+	connection, err := c.Driver.Open(name)
+	return contendedConn{connection}, err
+}
+
+type contendedConn struct{ driver.Conn }
+
+func (c contendedConn) BeginTx(ctx context.Context, options driver.TxOptions) (driver.Tx, error) {
+	then, err := beforeBegin()
+	if err != nil {
+		return nil, err
+	}
+	defer then()
+	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, options)
 }
 
 func check(t *testing.T, err error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -153,6 +154,78 @@ func TestAFailedStepIsTriedAgainWherePolicyRetriesChildren(t *testing.T) {
 		number, err := here.result(here.dispatch("adds"))
 		if err != nil || number != 7 || here.accounts() != 1 || bodies.Load() != 2 {
 			t.Fatal(err, number, here.accounts(), bodies.Load())
+		}
+	})
+}
+
+func TestWhatTheDatabaseRefusesForOthersSakeIsBegunAgain(t *testing.T) {
+	onBothStores(t, func(t *testing.T, here *bank) {
+		_, err := here.db.Exec("INSERT INTO accounts VALUES (7, 100)")
+		check(t, err)
+		db, refused := here.db, "could not serialize access"
+		here.options.Begin = &sql.TxOptions{Isolation: sql.LevelRepeatableRead}
+		if here.options.SQLite {
+			here.options.Begin, refused = nil, "database is locked"
+			db, err = sql.Open("contended_sqlite", strings.Replace(here.name, "_busy_timeout=60000", "_busy_timeout=1", 1))
+			check(t, err)
+			defer db.Close()
+		}
+		contend := func(task *stent.Task, attempts int) (int, error) {
+			begins, bodies := 0, 0
+			other, err := here.db.Conn(task.Context())
+			if err != nil {
+				return 0, err
+			}
+			defer other.Close()
+			say := func(sql string) error { _, err := other.ExecContext(task.Context(), sql); return err }
+			nobody := func() (func(), error) { begins++; return func() {}, nil }
+			// It is in the way when the transaction is begun for the first time.
+			beforeBegin = func() (func(), error) {
+				begins++
+				beforeBegin = nobody
+				return func() { check(t, say("ROLLBACK")) }, say("BEGIN IMMEDIATE")
+			}
+			options := here.options
+			options.Attempts = attempts
+			return stent.Transaction(task, "open", db, func(tx *sql.Tx) (int, error) {
+				bodies++
+				var balance int
+				if err := tx.QueryRow("SELECT balance FROM accounts").Scan(&balance); err != nil {
+					return 0, err
+				}
+				if !options.SQLite && bodies == 1 {
+					if err := say("UPDATE accounts SET balance = balance + 1"); err != nil {
+						return 0, err
+					}
+				}
+				_, err := tx.Exec("UPDATE accounts SET balance = balance - 30")
+				return max(begins, bodies), err
+			}, options)
+		}
+		once := stent.FunctionOptions{RetryPolicy: &stent.RetryPolicy{MaxAttempts: 1}}
+		for function, attempts := range map[string]int{"again": 0, "once": 1, "less": -1} {
+			check(t, here.executor.Register(stent.Registered(function, stent.Func0(func(task *stent.Task) (int, error) {
+				return contend(task, attempts)
+			}), once)))
+		}
+		here.worker()
+		if tries, err := here.result(here.dispatch("again")); err != nil || tries != 2 {
+			t.Fatal(tries, err)
+		}
+		for function, says := range map[string]string{"once": refused, "less": "Attempts of TransactionOptions is less than 0"} {
+			if _, err := here.result(here.dispatch(function)); err == nil || !strings.Contains(err.Error(), says) {
+				t.Fatal(err)
+			}
+		}
+		// Of what was refused only the other one's has stayed.
+		wanted := 72
+		if here.options.SQLite {
+			wanted = 70
+		}
+		var balance int
+		check(t, here.db.QueryRow("SELECT balance FROM accounts").Scan(&balance))
+		if balance != wanted {
+			t.Fatal(balance)
 		}
 	})
 }

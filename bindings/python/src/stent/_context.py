@@ -118,18 +118,27 @@ class Context(DurableContext):
         return future
 
     def transaction(
-        self, name: str, connection: Any, body: Callable[[Any], T], *, key: str | None = None, schema: str = "stent"
+        self,
+        name: str,
+        connection: Any,
+        body: Callable[[Any], T],
+        *,
+        key: str | None = None,
+        schema: str = "stent",
+        attempts: int = _transactions.ATTEMPTS,
     ) -> asyncio.Future[T]:
         """Runs `body(connection)` in a transaction of the connection's, once: the transaction has the step's record too, so
         what the body does to the database is done exactly once. The connection is a DB-API's, on the store's database:
         psycopg's, where the store is the schema `schema`, or `sqlite3`'s, with the extension loaded. `body` gives the
-        result; it neither commits nor rolls back, and runs on a thread.
+        result; it neither commits nor rolls back, and runs on a thread. What the database refuses for others' sake (a deadlock,
+        a serialization failure, "database is locked") is rolled back and begun again, up to `attempts` times in all; so the body
+        may run more than once.
         """
-        _transactions.check(connection)
+        _transactions.check(connection, body, attempts)
         op, token = self._begin_transaction(name, key)
         future = self._run.operation(op)
         if token is not None:
-            self._run.begin_transaction(op, lambda: _transactions.run(connection, body, token, schema))
+            self._run.begin_transaction(op, lambda: _transactions.run(connection, body, token, schema, attempts))
         return future
 
     def _do(self, function: Any, *args: Any) -> int:

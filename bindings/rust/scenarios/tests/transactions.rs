@@ -31,6 +31,7 @@ on_both_stores! {
     a_commit_that_nobody_heard_of_is_found,
     who_has_lost_the_task_commits_nothing,
     what_is_cancelled_commits_nothing,
+    what_the_database_refuses_for_others_sake_is_begun_again,
 }
 
 enum Driver {
@@ -160,7 +161,7 @@ fn adds(
     task: &Task,
     bank: &mut Bank,
     options: &TransactionOptions,
-    then: impl FnOnce() -> HandlerResult<()>,
+    mut then: impl FnMut() -> HandlerResult<()>,
 ) -> HandlerResult<i32> {
     let number = task.transaction_with("open", options, bank, |bank| {
         bank.execute("INSERT INTO accounts VALUES (7, 100)")?;
@@ -358,6 +359,60 @@ fn what_is_cancelled_commits_nothing(here: &Here) {
     drop(worker);
     assert_eq!((ended.state.as_str(), accounts(here)), ("cancelled", 0));
     assert_eq!(*told.lock().unwrap(), Some(Status::Cancelled));
+}
+
+/// Another one is in its way when it is begun for the first time.
+struct Contended {
+    bank: Bank,
+    other: Bank,
+    begins: u32,
+}
+
+impl stent::Connection for Contended {
+    fn run(&mut self, sql: &str, parameters: &[&str]) -> HandlerResult<()> {
+        self.begins += u32::from(sql.starts_with("BEGIN"));
+        if sql != "BEGIN IMMEDIATE" || self.begins > 1 {
+            return self.bank.run(sql, parameters);
+        }
+        self.other.execute(sql)?;
+        let refused = self.bank.run(sql, parameters);
+        self.other.execute("ROLLBACK")?;
+        refused
+    }
+}
+
+fn contended(task: &Task, url: &str, attempts: Option<u32>) -> HandlerResult<u32> {
+    let mut bank = Contended { bank: Bank::open(url), other: Bank::open(url), begins: 0 };
+    bank.bank.execute(match bank.bank.driver {
+        Driver::Postgres(_) => "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+        Driver::Sqlite(_) => "PRAGMA busy_timeout = 1",
+    })?;
+    let options = attempts.into_iter().fold(options(url), TransactionOptions::attempts);
+    Ok(task.transaction_with("open", &options, &mut bank, |bank| {
+        bank.bank.number("SELECT balance FROM accounts")?;
+        if matches!(bank.other.driver, Driver::Postgres(_)) && bank.begins == 1 {
+            bank.other.execute("UPDATE accounts SET balance = balance + 1")?;
+        }
+        bank.bank.execute("UPDATE accounts SET balance = balance - 30")?;
+        Ok(bank.begins)
+    })?)
+}
+
+fn what_the_database_refuses_for_others_sake_is_begun_again(here: &Here) {
+    bank_of(here).execute("INSERT INTO accounts VALUES (7, 100)").unwrap();
+    let (again, once) = (Function::<(), u32>::new("again"), Function::<(), u32>::new("once"));
+    let url = here.url.clone();
+    here.executor.register_with(&again, &tried(1), move |task, ()| contended(task, &url, None)).unwrap();
+    let url = here.url.clone();
+    here.executor.register_with(&once, &tried(1), move |task, ()| contended(task, &url, Some(1))).unwrap();
+    let _worker = worker(here);
+    assert_eq!(here.executor.dispatch(&again, ()).unwrap().result(PATIENCE).unwrap(), 2);
+    let why = here.failure(&once, ());
+    let is_refused = |told: &str| told.contains("could not serialize access") || told.contains("database is locked");
+    assert!(is_refused(&why.message), "{}", why.message);
+    // Of what was refused only the other one's has stayed.
+    let left = if here.url.contains("schema=") { 72 } else { 70 };
+    assert_eq!(Bank::open(&here.url).number("SELECT balance FROM accounts").unwrap(), left);
 }
 
 /// Set for a worker's process: the store, and where it is to be killed.

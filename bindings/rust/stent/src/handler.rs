@@ -34,6 +34,11 @@ impl HandlerError {
         Self { error, kind: "Error", stack: Backtrace::capture() }
     }
 
+    /// The same, told in other words.
+    pub(crate) fn saying(self, told: String) -> Self {
+        Self { error: told.into(), ..self }
+    }
+
     /// The error that it was made of.
     pub fn get(&self) -> &(dyn StdError + Send + Sync + 'static) {
         &*self.error

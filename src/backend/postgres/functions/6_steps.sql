@@ -80,6 +80,16 @@ BEGIN
 END
 $$;
 
+-- Is the record the only one in its transaction? A server does not say whether a transaction was begun; but one in which nothing
+-- was changed, and no table looked at, is no step's: its work has been committed before. Must be asked before a table is looked at.
+CREATE OR REPLACE FUNCTION sql_step_is_alone() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN txid_current_if_assigned() IS NULL AND NOT EXISTS (
+        SELECT FROM pg_locks AS l WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.relation >= 16384
+    );
+END
+$$;
+
 CREATE OR REPLACE FUNCTION sql_record_step(token text, result_json text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     told record;
@@ -87,6 +97,13 @@ DECLARE
 BEGIN
     SELECT * INTO told FROM sql_token(token);
     result := sql_payload(sql_json('result', 'result', coalesce(result_json, 'null')));
+    IF sql_step_is_alone() THEN
+        PERFORM sql_refuse(
+            '25P01', 'record_step: the step''s work is not in this transaction, in which nothing was done before', 'token',
+            'BEGIN, do the work, record the step as the last of that transaction, and COMMIT. Autocommit commits each statement '
+                'by itself. Where there is no work to be done, SELECT txid_current() in its place.'
+        );
+    END IF;
     PERFORM sql_step_stands(told.task, told.execution, told.fence, told.id, told.step_name || ' (' || told.step_key || ')');
     INSERT INTO requests (kind, execution_id, created_at, name, payload) VALUES ('step', told.execution, clock_timestamp(), token, result);
 END

@@ -64,6 +64,12 @@ struct Work<'w> {
 pub fn run(call: &Call<'_>, asked: &Asked) -> Result<Option<Id>> {
     let _deeper = Deeper::enter()?;
     let conn = &mut call.connection()?;
+    if matches!(asked, Asked::Record(..)) && conn.commits_each() {
+        return Err(Error::invalid(
+            "record_step: no transaction is open, so the step would be recorded without its work; BEGIN IMMEDIATE, do the work, \
+             record it as the last of that transaction, and COMMIT",
+        ));
+    }
     let mut work = Work { asked, done: None };
     let row = conn.last_row();
     let applied = apply_below(conn, &mut work);
