@@ -16,7 +16,7 @@ use crate::backend::sql::lock::Lock;
 use crate::model::{Error, Result};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
-pub(super) const MIGRATIONS: [&str; 22] = [
+pub(super) const MIGRATIONS: [&str; 23] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_marks.sql"),
     include_str!("migrations/0003_leases_and_letters.sql"),
@@ -39,6 +39,7 @@ pub(super) const MIGRATIONS: [&str; 22] = [
     include_str!("migrations/0020_debounce.sql"),
     include_str!("migrations/0021_fairness.sql"),
     include_str!("migrations/0022_holds.sql"),
+    include_str!("migrations/0023_unique_earlier.sql"),
 ];
 
 /// A connection is made sooner than this, or it is looked why not.
