@@ -339,6 +339,6 @@ fn names_and_counts_that_no_worker_would_say_are_refused_before_any_store_is_ask
 
 #[test]
 fn a_store_of_four_billion_readers_is_refused_and_a_patience_of_months_is_not() {
-    assert!(message(options::sqlite(Some("{\"readers\": 4294967295}"))).contains("at most 10000"));
+    assert!(message(options::sqlite(Some("{\"readers\": 4294967295}"))).contains("from 1 to 10000"));
     assert!(options::sqlite(Some("{\"busy_timeout\": \"25d\"}")).is_ok());
 }
