@@ -73,9 +73,8 @@ fn all_that_had_the_key_must_be_over_and_a_window_keeps_what_it_answers() {
     cancel(fifth);
     assert_eq!([dispatched(key), by_executor(unique())], [second; 2]);
     cancel(second);
-    let hour = "{\"unique_key\": \"k\", \"unique_for\": \"1h\"}";
+    let hour = "{\"unique_key\": \"of a window\", \"unique_for\": \"1h\"}";
     let within = dispatched(hour);
-    assert!(![first, second, third, fourth, fifth].contains(&within));
     cancel(within);
     let older_than = Timestamp::from_micros(i64::MAX / 2);
     house.on(house.backend.call(Request::CleanupExecutions { older_than })).unwrap();
