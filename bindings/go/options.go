@@ -55,6 +55,8 @@ type DispatchOptions struct {
 	UniqueKey string `stent:"unique_key"`
 	// Start nothing if the UniqueKey was taken less than this ago, whatever has become of that execution.
 	UniqueFor time.Duration `stent:"unique_for"`
+	// While what the UniqueKey is taken: "unfinished" (the default without a UniqueFor), or "pending", until a worker has it.
+	UniqueWhile string `stent:"unique_while"`
 	// What one gets whose UniqueKey is taken: "return" the execution that has it, "refuse" with a conflict that names it.
 	UniqueExisting string `stent:"unique_existing"`
 	// Start when no other dispatch with the UniqueKey came for so long; until then each gives it its arguments.

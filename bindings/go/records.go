@@ -119,6 +119,8 @@ type TaskInfo struct {
 	CreatedAt time.Time `json:"created_at"`
 	// Its execution was cancelled or timed out, and this run is to clean up.
 	Cleanup bool `json:"cleanup"`
+	// A worker may have died of it, so it runs apart from others; of a batch it is the only one.
+	Apart bool `json:"apart"`
 }
 
 // WorkerStatus is what a worker is doing.

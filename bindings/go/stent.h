@@ -734,7 +734,7 @@ stent_status stent_executor_unregister(stent_executor *executor,
  * Starts an execution of a function, whoever has registered it, in this process or another; until a worker has it,
  * it waits. args: an array, NULL for none. options: kwargs, delay, expiry or max_duration, tags, priority,
  * priority_ageing, fairness_key, fairness_weight, queue, retry_policy, timeout, id, idempotency_key, idempotency_reuse,
- * unique_key, unique_for, unique_existing, debounce, debounce_max, on_cancel, traceparent; see
+ * unique_key, unique_for, unique_while, unique_existing, debounce, debounce_max, on_cancel, traceparent; see
  * stent_describe.
  * `*execution_id` is to be freed with stent_free.
  *
@@ -1186,8 +1186,9 @@ STENT_API void stent_worker_free(stent_worker *worker);
 /**
  * What is known of the task, as a JSON object: "task_id", "execution_id", "function", "attempt", "fence",
  * "worker_id", "deadline", "queue", "tags", "priority", "kind", "parent_task_id", "step_key", "traceparent",
- * "heartbeat" (what its last attempt said), "run", "snoozes" (how often it said "not now"), "created_at" and "cleanup" (its execution was cancelled or timed out,
- * and it is to clean up). "attempt" is 1 for the first, and grows with each failure and with each worker that dies
+ * "heartbeat" (what its last attempt said), "run", "snoozes" (how often it said "not now"), "created_at", "cleanup" (its execution was cancelled or timed out,
+ * and it is to clean up) and "apart" (a worker may have died of it, so it runs apart from others: a host that gathers tasks
+ * runs it alone and at once). "attempt" is 1 for the first, and grows with each failure and with each worker that dies
  * after it has begun. The text belongs to the task and lives as long as the caller's reference; NULL if the task is
  * not a live handle. Any thread.
  */

@@ -382,6 +382,7 @@ impl Serialize for DispatchOptions {
             .add("idempotency_reuse", Some(self.idempotency_reuse).filter(|reuse| *reuse != KeyReuse::default()))
             .add("unique_key", self.unique_key.as_ref())
             .seconds("unique_for", self.unique_for)
+            .add("unique_while", self.unique_while)
             .add("unique_existing", Some(self.unique_existing).filter(|existing| *existing != Existing::default()))
             .seconds("debounce", self.debounce)
             .seconds("debounce_max", self.debounce_max)

@@ -13,10 +13,10 @@ use super::tables::Object;
 use super::tables::objects;
 use crate::backend::{DeadLetterFilter, ExecutionFilter, NewPause, Pausable};
 use crate::model::{
-    BatchOptions, CONNECTIONS_MAX, CallOptions, CheckOptions, CleanupOptions, ConfigureOptions, CustomOptions,
-    DispatchOptions, DispatchRequest, Error, FunctionOptions, Id, LogOptions, Payload, Result, SignalOptions,
-    SqliteOptions, StatsOptions, StepOptions, TaskOptions, WaitSignalOptions, WorkerOptions, check_name, error_text,
-    seconds,
+    BATCH_SIZE_MAX, BatchOptions, CONCURRENCY_MAX, CONNECTIONS_MAX, CallOptions, CheckOptions, CleanupOptions,
+    ConfigureOptions, CustomOptions, DispatchOptions, DispatchRequest, Error, FunctionOptions, Id, LogOptions, Payload,
+    Result, SignalOptions, SqliteOptions, StatsOptions, StepOptions, TaskOptions, WaitSignalOptions, WorkerOptions,
+    check_name, counts, error_text, seconds,
 };
 
 /// Less is not enough for what stands between a thread and its handler's call of the library; more is a mistake.
@@ -53,8 +53,8 @@ pub fn function(text: Option<&str>) -> Result<FunctionOptions> {
         retry_policy: fields.value("retry_policy")?,
         timeout: fields.duration("timeout")?,
         version: fields.name("version")?,
-        max_concurrent: fields.value("max_concurrent")?,
-        max_concurrent_per_key: fields.value("max_concurrent_per_key")?,
+        max_concurrent: fields.count("max_concurrent", u32::MAX)?,
+        max_concurrent_per_key: fields.count("max_concurrent_per_key", u32::MAX)?,
         rate: fields.value("rate")?,
         rate_per_key: fields.value("rate_per_key")?,
         cached: fields.value("cached")?.unwrap_or_default(),
@@ -71,7 +71,7 @@ pub fn batch(text: Option<&str>) -> Result<BatchOptions> {
     let fields = Fields::from_text(&objects::BATCH, text)?;
     let default = BatchOptions::default();
     let options = BatchOptions {
-        size: fields.value("size")?.unwrap_or(default.size),
+        size: fields.count("size", BATCH_SIZE_MAX)?.unwrap_or(default.size),
         wait: fields.duration("wait")?.unwrap_or(default.wait),
     };
     fields.checked(options.check())?;
@@ -87,7 +87,7 @@ pub fn worker(text: Option<&str>) -> Result<WorkerOptions> {
         queues: fields.value("queues")?.unwrap_or_default(),
         queue_rates: fields.value("queue_rates")?.unwrap_or_default(),
         tags: fields.value("tags")?.unwrap_or_default(),
-        max_concurrency: fields.value("max_concurrency")?.unwrap_or(default.max_concurrency),
+        max_concurrency: fields.count("max_concurrency", CONCURRENCY_MAX)?.unwrap_or(default.max_concurrency),
         prefetch: fields.value("prefetch")?,
         lease_duration: fields.duration("lease_duration")?.unwrap_or(default.lease_duration),
         heartbeat_interval: fields.duration("heartbeat_interval")?,
@@ -229,14 +229,13 @@ pub fn sqlite(text: Option<&str>) -> Result<SqliteOptions> {
     let options = SqliteOptions {
         synchronous: fields.value("synchronous")?.unwrap_or(default.synchronous),
         busy_timeout: fields.duration("busy_timeout")?.unwrap_or(default.busy_timeout),
-        readers: fields.value("readers")?.unwrap_or(default.readers),
+        readers: fields.count("readers", CONNECTIONS_MAX)?.unwrap_or(default.readers),
         file_mode: fields.value("file_mode")?.unwrap_or(default.file_mode),
     };
-    match options.readers {
-        1..=CONNECTIONS_MAX => Ok(options),
-        0 => Err(fields.wrong("readers", "is 0; it must be at least 1")),
-        more => Err(fields.wrong("readers", &format!("is {more}; it must be at most {CONNECTIONS_MAX}"))),
+    if options.readers == 0 {
+        return Err(fields.wrong("readers", "is 0; it must be at least 1"));
     }
+    Ok(options)
 }
 
 /// How a store that a user writes is spoken to.
@@ -295,6 +294,7 @@ pub(super) fn dispatch_fields(fields: &Fields<'_>) -> Result<DispatchOptions> {
         idempotency_reuse: fields.value("idempotency_reuse")?.unwrap_or_default(),
         unique_key: fields.name("unique_key")?,
         unique_for: fields.duration("unique_for")?,
+        unique_while: fields.value("unique_while")?,
         unique_existing: fields.value("unique_existing")?.unwrap_or_default(),
         debounce: fields.duration("debounce")?,
         debounce_max: fields.duration("debounce_max")?,
@@ -392,6 +392,17 @@ impl<'t> Fields<'t> {
     /// Of an execution or a task.
     pub(super) fn id(&self, key: &str) -> Result<Option<Id>> {
         self.value(key).map_err(|error| input::id_hint(key, error))
+    }
+
+    /// From 1 to so many; 0 is left to the options' own check.
+    fn count<N: Copy + TryFrom<u64>>(&self, key: &str, most: N) -> Result<Option<N>>
+    where
+        u64: TryFrom<N>,
+    {
+        let range = u64::try_from(most).unwrap_or(u64::MAX);
+        let count = self.member(key).map(|value| counts::up_to(range, value)).transpose();
+        let count = count.map_err(|fault| self.fault(key, fault))?;
+        Ok(count.map(|count| N::try_from(count).unwrap_or(most)))
     }
 
     pub(super) fn duration(&self, key: &str) -> Result<Option<Duration>> {

@@ -2,6 +2,7 @@
 //! JSON text. Whatever depends on time, ids or chance takes these as arguments.
 
 mod canonical;
+pub mod counts;
 mod duration;
 mod error;
 mod failure;

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::counts;
 use super::duration::seconds;
 use super::{Error, Result, Timestamp};
 
@@ -17,11 +18,11 @@ const SET_BACK: i64 = 60 * 1_000_000;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rate {
-    #[serde(default = "one")]
+    #[serde(default = "one", deserialize_with = "counts::deserialize")]
     pub limit: u32,
     #[serde(default = "second", deserialize_with = "seconds::number")]
     pub period: f64,
-    #[serde(default = "one")]
+    #[serde(default = "one", deserialize_with = "counts::deserialize")]
     pub burst: u32,
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::counts;
 use super::duration::{format_duration, from_seconds, seconds};
 use super::{Error, Failure, Result, error_text};
 
@@ -15,9 +16,11 @@ const DELAYS_MAX: usize = 1_000;
 #[serde(deny_unknown_fields, default)]
 pub struct RetryPolicy {
     /// Attempts in all, the first one included; at least 1.
+    #[serde(deserialize_with = "counts::deserialize")]
     pub max_attempts: u32,
     /// Workers in a row that may die while they run the task apart from others, before it is dead-lettered; at least 1.
     /// No attempt is charged for a death.
+    #[serde(deserialize_with = "counts::deserialize")]
     pub max_deaths: u32,
     pub backoff_factor: f64,
     #[serde(deserialize_with = "seconds::number")]

@@ -41,7 +41,8 @@ fn an_execution_is_started_and_waited_for(place: Where) {
     let again =
         house.say(&["--json", "dispatch", "order", "--kwargs", "{\"a\":1}", "--idempotency-key", "k"]).ok().json();
     assert_eq!(json["execution_id"], again["execution_id"]);
-    let unique = ["--json", "dispatch", "order", "--unique-key", "u", "--unique-for", "1h"];
+    let unique =
+        ["--json", "dispatch", "order", "--unique-key", "u", "--unique-for", "1h", "--unique-while", "pending"];
     let json = house.say(&unique).ok().json();
     assert_eq!(house.say(&unique).ok().json()["execution_id"], json["execution_id"]);
     let said = house.say(&[&unique[1..], &["--unique-existing", "refuse"]].concat());

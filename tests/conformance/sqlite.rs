@@ -78,6 +78,31 @@ fn a_unique_key_that_means_nothing_any_more_is_deleted() {
     });
 }
 
+/// What an older library wrote of a window is its end alone, where that is longer than a key is kept anyway.
+#[test]
+fn a_store_made_before_windows_were_written_keeps_what_they_answer() {
+    run(Place::SqliteFile, async |store: Store| {
+        store.worker("w", &["root"]).await;
+        let within = |window| stent::model::DispatchOptions {
+            unique_key: Some("k".into()),
+            unique_for: Some(window),
+            ..Default::default()
+        };
+        let id = store.start_with("root", "[]", within(2 * HOUR)).await.unwrap();
+        let root = store.take().await;
+        store.complete(&root, "1").await;
+        let before = "DROP INDEX unique_keys_in_window; ALTER TABLE unique_keys DROP COLUMN window_ends_at; \
+                      DROP TABLE unique_earlier; DELETE FROM stent_schema WHERE version = 20";
+        sqlx::raw_sql(before).execute(&mut beside(&store).await).await.unwrap();
+        let store = store.another().await;
+        let older_than = Timestamp::from_micros(i64::MAX / 2);
+        store.backend.call(Request::CleanupExecutions { older_than }).await.unwrap();
+        assert_eq!(store.start_with("root", "[]", within(2 * HOUR)).await.unwrap(), id);
+        store.is(id, stent::model::ExecutionState::Completed).await;
+        assert_eq!(count(&store, "unique_earlier").await, 0);
+    });
+}
+
 #[test]
 fn a_cleaned_store_is_empty() {
     const TABLES: [&str; 11] = [

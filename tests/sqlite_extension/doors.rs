@@ -44,6 +44,7 @@ const STEPS: &[Step] = &[
     Dispatch([Some("once"), None, Some("{\"unique_key\": \"u\", \"unique_existing\": \"refuse\"}")]),
     Dispatch([Some("once"), None, Some("{\"unique_key\": \"u\", \"unique_for\": \"1h\"}")]),
     Dispatch([Some("once"), None, Some("{\"unique_key\": \"u\", \"unique_for\": 0}")]),
+    Dispatch([Some("once"), None, Some("{\"unique_key\": \"u\", \"unique_while\": \"pending\"}")]),
     Dispatch([Some("once"), None, Some("{\"unique_for\": 1}")]),
     // The last arguments win, and what belongs to its arguments is refused.
     Dispatch([Some("later"), Some("[1]"), Some("{\"unique_key\": \"u\", \"debounce\": \"1h\"}")]),
@@ -135,7 +136,8 @@ const ROWS: &str = "\
         FROM tasks ORDER BY created_at;
     SELECT name, id, CAST(payload AS TEXT), consumed FROM signals ORDER BY sequence;
     SELECT key, owner IS NULL, hex(args_hash) FROM idempotency ORDER BY key;
-    SELECT key, expires_at - dispatched_at FROM unique_keys ORDER BY key;
+    SELECT key, expires_at - dispatched_at, window_ends_at - dispatched_at FROM unique_keys ORDER BY key;
+    SELECT key FROM unique_earlier ORDER BY key;
     SELECT queue, function, tags FROM routes ORDER BY id";
 
 #[test]
@@ -174,7 +176,7 @@ fn both_doors_answer_and_write_alike() {
         assert_eq!(c, sql, "step {place}");
     }
     let refused = said_by_sql.iter().filter(|answer| answer.is_err()).count();
-    assert_eq!((STEPS.len(), refused), (59, 33), "{said_by_sql:#?}");
+    assert_eq!((STEPS.len(), refused), (60, 33), "{said_by_sql:#?}");
     drop(api);
     let rows = host.rows(ROWS);
     assert_eq!(Host::plain(&by_c.path).rows(ROWS), rows);

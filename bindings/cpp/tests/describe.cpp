@@ -29,7 +29,7 @@ std::map<std::string, json> all_options() {
         {"retry_policy", stent::retry_policy().max_attempts(1).max_deaths(1).backoff_factor(1).initial_delay(1s)
                              .max_delay(1s).delays({1s}).jitter(0).max_elapsed(1s).retry_for(some).no_retry_for(some).retry_children(true)},
         {"dispatch", stent::dispatch_options().id("x").kwargs(json::object({})).delay(1s).expiry(1s).max_duration(1s)
-                         .idempotency_key("x").idempotency_reuse("never").unique_key("x").unique_for(1s).unique_existing("refuse").debounce(1s).debounce_max(1s).on_cancel("x").traceparent("x").queue("x").tags(some).priority(1).priority_ageing(1s)
+                         .idempotency_key("x").idempotency_reuse("never").unique_key("x").unique_for(1s).unique_while("pending").unique_existing("refuse").debounce(1s).debounce_max(1s).on_cancel("x").traceparent("x").queue("x").tags(some).priority(1).priority_ageing(1s)
                          .retry_policy({}).timeout(1s).cached(true).cache_ttl(1s).concurrency_key("x").fairness_key("x").fairness_weight(1.5)},
         {"dispatch_request", stent::dispatch_request("x").args(args(1)).options({})},
         {"call", stent::call_options().key("x").kwargs(json::object({})).delay(1s).idempotency_key("x").cache_key("x")

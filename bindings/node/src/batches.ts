@@ -35,6 +35,11 @@ export class Batches {
     return new Promise((resolve, reject) => {
       const gathering = this.gatheringOf(definition);
       const one = { item, resolve, reject };
+      if (item.info.apart) {
+        // Whether it kills its worker is found out by it alone.
+        this.scope.runInAsyncScope(() => void run(definition, [one]));
+        return;
+      }
       item.signal.addEventListener("abort", () => gathering.tasks.delete(one) && reject(item.signal.reason), { once: true });
       gathering.tasks.add(one);
       this.look();

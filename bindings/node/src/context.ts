@@ -45,6 +45,8 @@ export interface TaskInfo {
   createdAt: string;
   /** Its execution was cancelled or timed out, and this run is to clean up. */
   cleanup: boolean;
+  /** A worker may have died of it, so it runs apart from others; of a batch it is the only one. */
+  apart: boolean;
 }
 
 const textOut: [string | null] = [null];

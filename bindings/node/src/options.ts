@@ -77,6 +77,8 @@ export interface DispatchOptions extends KeyedOptions {
   uniqueKey?: string | undefined;
   /** Start nothing if the uniqueKey was taken less than this ago, whatever has become of that execution. */
   uniqueFor?: Duration | undefined;
+  /** While what the uniqueKey is taken: "unfinished" (the default without a uniqueFor), or "pending", until a worker has it. */
+  uniqueWhile?: "unfinished" | "pending" | undefined;
   /** What one gets whose uniqueKey is taken: the execution that has it (the default), or a conflict that names it. */
   uniqueExisting?: "return" | "refuse" | undefined;
   /** Start when no other dispatch with the uniqueKey came for so long; until then each gives it its arguments. */
@@ -345,6 +347,7 @@ export const OPTIONS = {
     idempotencyReuse: true,
     uniqueKey: true,
     uniqueFor: true,
+    uniqueWhile: true,
     uniqueExisting: true,
     debounce: true,
     debounceMax: true,

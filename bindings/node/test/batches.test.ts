@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ApplicationError, batch, type BatchItem, CancelledError, type Context, FailedError, InvalidError, open, Snooze, type Stent } from "../src/index";
 import { milliseconds } from "../src/options";
-import { freshUrl, STORES, until, using } from "./house";
+import { freshUrl, Process, type Store, STORES, until, using } from "./house";
 
 const once = { retryPolicy: { maxAttempts: 1 } };
 const patient = { timeout: "60s" };
@@ -17,10 +17,43 @@ async function outcomes(stent: Stent, name: string, args: unknown[]): Promise<an
 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
 
-for (const store of STORES) {
-  const on = (name: string, body: (stent: Stent) => Promise<void>) => test(name, () => using(freshUrl(store), body));
+const DIES = "STENT_TEST_BATCH_DIES";
+
+/** A process that dies as it runs a batch of two. */
+async function dies(url: string): Promise<void> {
+  const stent = await open(url, { logger: false });
+  stent.register(batch("kills", { size: 2, wait: "1h" }, () => process.kill(process.pid, "SIGKILL") as any));
+  await stent.startWorker({ leaseDuration: "1s" });
+}
+
+if (process.env[DIES]) void dies(process.env[DIES]);
+else for (const store of STORES) cases(store);
+
+function cases(store: Store): void {
+  const on = (name: string, body: (stent: Stent, url: string) => Promise<void>) =>
+    test(name, () => {
+      const url = freshUrl(store);
+      return using(url, (stent) => body(stent, url));
+    });
 
   describe(store, () => {
+    on("what may have killed its worker is a batch of its own, at once", async (stent, url) => {
+      const executions = await stent.dispatchMany([1, 2].map((arg) => ({ function: "kills", args: [arg] })));
+      const killed = new Process(process.execPath, [__filename], { [DIES]: url });
+      await killed.ends();
+      assert.equal(killed.signal, "SIGKILL", killed.said);
+      const seen: unknown[] = [];
+      stent.register(
+        batch("kills", { size: 9, wait: "1h" }, (items: BatchItem<[number]>[]) => {
+          seen.push(items.map(({ info }) => [info.attempt, info.apart]));
+          return items.map(({ args }) => args[0]);
+        }),
+      );
+      await stent.startWorker({ maxConcurrency: 20 });
+      assert.deepEqual(await Promise.all(executions.map((one) => one.result(patient))), [1, 2]);
+      assert.deepEqual(seen, [[[2, true]], [[2, true]]]);
+    });
+
     on("each task has an outcome of its own", async (stent) => {
       const calls: number[] = [];
       const options = { size: 8, wait: "1h", retryPolicy: { maxAttempts: 2, initialDelay: 0 } };
@@ -174,7 +207,8 @@ for (const store of STORES) {
   });
 }
 
-test("options are looked at when it is defined, and batches larger than a worker are told of", async () => {
+if (!process.env[DIES])
+  test("options are looked at when it is defined, and batches larger than a worker are told of", async () => {
   const none = (items: unknown[]) => items;
   for (const size of [0, 1.5, 10_001, "5", null]) {
     assert.throws(() => batch("bad", { size } as any, none), (error) => error instanceof InvalidError && /'bad': size is/.test(error.message));

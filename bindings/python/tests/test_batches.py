@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
@@ -255,3 +258,70 @@ def test_options_that_make_no_sense_are_told() -> None:
     for wait in (-1.0, float("nan"), "1s", None):
         with pytest.raises(stent.InvalidError, match=f"wait is {wait!r}; it must be a number of seconds"):
             stent.batch(wait=wait)  # type: ignore[arg-type]
+
+
+DIES = """
+import os, signal, sys
+import stent
+from stent import sync
+
+@stent.batch(size=2, wait=60)
+def many(numbers):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+with sync.Executor(sys.argv[1]) as executor, executor.worker(many, lease_duration="1s"):
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("on_a_loop", [True, False])
+async def test_what_may_have_killed_its_worker_is_a_batch_of_its_own_at_once(store: str, on_a_loop: bool) -> None:
+    seen: list[tuple[list[int], list[tuple[int, bool]]]] = []
+
+    @stent.batch(size=9, wait=LONG)
+    def many(numbers: list[int]) -> list[int]:
+        tasks = stent.current_batch()
+        seen.append((numbers, [(task.attempt, task.info["apart"]) for task in tasks]))
+        return numbers
+
+    async with contextlib.AsyncExitStack() as stack:
+        beside = stack.enter_context(sync.Executor(store))
+        executions = beside.dispatch_many(many.bind(number) for number in range(2))
+        dies = [sys.executable, "-c", DIES, store]
+        assert (await asyncio.to_thread(subprocess.run, dies, timeout=PATIENCE)).returncode == -signal.SIGKILL
+        if on_a_loop:
+            executor = await stack.enter_async_context(stent.Executor(store))
+            await stack.enter_async_context(executor.worker(many, max_concurrency=20))
+        else:
+            stack.enter_context(beside.worker(many, max_concurrency=20))
+        for number, execution in enumerate(executions):
+            assert await asyncio.to_thread(execution.result, PATIENCE) == number
+    assert sorted(seen) == [([0], [(2, True)]), ([1], [(2, True)])]
+
+
+@pytest.mark.parametrize("on_a_loop", [True, False])
+async def test_a_batch_knows_its_tasks_in_the_order_of_its_items(store: str, on_a_loop: bool) -> None:
+    told: list[str] = []
+
+    @stent.batch(size=3, wait=LONG)
+    def many(numbers: list[int]) -> list[str]:
+        with pytest.raises(RuntimeError, match="a batch is, whose tasks stent.current_batch") as raised:
+            stent.current()
+        told.append(str(raised.value))
+        tasks = stent.current_batch()
+        assert [task.info["apart"] for task in tasks] == [False] * 3
+        return [f"{number} {task.execution_id}" for number, task in zip(numbers, tasks, strict=True)]
+
+    async with contextlib.AsyncExitStack() as stack:
+        beside = stack.enter_context(sync.Executor(store))
+        if on_a_loop:
+            executor = await stack.enter_async_context(stent.Executor(store))
+            await stack.enter_async_context(executor.worker(many, max_concurrency=9))
+        else:
+            stack.enter_context(beside.worker(many, max_concurrency=9))
+        executions = beside.dispatch_many(many.bind(number) for number in range(3))
+        for number, execution in enumerate(executions):
+            assert await asyncio.to_thread(execution.result, PATIENCE) == f"{number} {execution.id}"
+    assert len(told) == 1
+    with pytest.raises(RuntimeError, match="no batch of Stent is running here"):
+        stent.current_batch()

@@ -1,8 +1,8 @@
 //! Whose a unique key of dispatches is.
 
-use crate::model::{DispatchOptions, Error, ExecutionState, Existing, Id, Result, Timestamp};
+use crate::model::{DispatchOptions, Error, ExecutionState, Existing, Id, KeyWhile, Result, Timestamp};
 
-/// Who took a key last.
+/// One that has taken a key.
 pub(in crate::backend) struct Holder {
     pub execution: Id,
     pub dispatched_at: Timestamp,
@@ -10,6 +10,14 @@ pub(in crate::backend) struct Holder {
     pub state: Option<ExecutionState>,
     /// No worker has had it yet.
     pub waits: bool,
+    /// Nobody has taken the key since.
+    pub latest: bool,
+}
+
+impl Holder {
+    pub fn goes_on(&self) -> bool {
+        self.state.is_some_and(|state| !state.is_terminal())
+    }
 }
 
 /// What becomes of a dispatch with a unique key.
@@ -17,35 +25,44 @@ pub(in crate::backend) struct Holder {
 pub(in crate::backend) enum KeyIs {
     /// The key is free, and the dispatch starts.
     Free,
-    /// Nothing starts: the holder's id is the answer.
-    Held,
-    /// The holder waits for a quiet time: he gets the dispatch's arguments, and may start then.
-    Debounced { starts_at: Timestamp },
+    /// Nothing starts: this id is the answer.
+    Held { by: Id },
+    /// This one waits for a quiet time: it gets the dispatch's arguments, and may start then.
+    Debounced { by: Id, starts_at: Timestamp },
 }
 
-/// Is the key of this dispatch another's? With `unique_for` for so long after his dispatch, whatever became of it; with
-/// `debounce` until a worker has him; else as long as he is not over.
+/// Is the key of this dispatch another's? For its `unique_for` after the dispatch of who took it last, whatever became of him;
+/// with `debounce`, or while he is pending, until a worker has him; else that of all who are not over. They are in order, the
+/// last first.
 pub(in crate::backend) fn key_is(
     function: &str,
     options: &DispatchOptions,
     now: Timestamp,
-    holder: &Holder,
+    holders: &[Holder],
 ) -> Result<KeyIs> {
     if let Some(quiet) = options.debounce {
+        let Some(holder) = holders.iter().find(|holder| holder.latest && holder.waits) else {
+            return Ok(KeyIs::Free);
+        };
         let latest = options.debounce_max.map(|most| holder.dispatched_at.after(most));
         let quiet_at = now.after(quiet);
         let starts_at = latest.map_or(quiet_at, |latest| latest.min(quiet_at));
-        return Ok(if holder.waits { KeyIs::Debounced { starts_at } } else { KeyIs::Free });
+        return Ok(KeyIs::Debounced { by: holder.execution, starts_at });
     }
-    let held = match options.unique_for {
-        Some(window) => now < holder.dispatched_at.after(window),
-        None => holder.state.is_some_and(|state| !state.is_terminal()),
+    let has_it = |holder: &&Holder| {
+        let in_window = |window| holder.latest && now < holder.dispatched_at.after(window);
+        options.unique_for.is_some_and(in_window)
+            || match options.key_while() {
+                Some(KeyWhile::Unfinished) => holder.goes_on(),
+                Some(KeyWhile::Pending) => holder.latest && holder.waits,
+                None => false,
+            }
     };
-    match (held, options.unique_existing) {
-        (false, _) => return Ok(KeyIs::Free),
-        (true, Existing::Return) => return Ok(KeyIs::Held),
-        (true, Existing::Refuse) => {}
-    }
+    let holder = match (holders.iter().find(has_it), options.unique_existing) {
+        (None, _) => return Ok(KeyIs::Free),
+        (Some(holder), Existing::Return) => return Ok(KeyIs::Held { by: holder.execution }),
+        (Some(holder), Existing::Refuse) => holder,
+    };
     let (key, id) = (options.unique_key.as_deref().unwrap_or_default(), holder.execution);
     let state = match holder.state {
         // Whether it has begun is not in each store's execution.
@@ -72,14 +89,19 @@ mod tests {
         DispatchOptions { unique_key: Some("k".into()), unique_for, unique_existing: existing, ..Default::default() }
     }
 
+    fn holder(id: u128, dispatched_at: Timestamp, state: Option<ExecutionState>) -> Holder {
+        Holder { execution: Id::from_u128(id), dispatched_at, state, waits: true, latest: true }
+    }
+
     #[test]
     fn a_key_is_held_by_what_goes_on_or_for_its_window() {
         use ExecutionState::{Cancelled, Cancelling, Completed, Failed, Pending, Running, TimedOut};
         let at = Timestamp::from_micros(10);
         let held = |window, now, state| {
-            let holder = Holder { execution: Id::from_u128(7), dispatched_at: at, state, waits: true };
-            let found = key_is("f", &options(window, Existing::Return), Timestamp::from_micros(now), &holder).unwrap();
-            found == KeyIs::Held
+            let holder = holder(7, at, state);
+            let found =
+                key_is("f", &options(window, Existing::Return), Timestamp::from_micros(now), &[holder]).unwrap();
+            found == KeyIs::Held { by: Id::from_u128(7) }
         };
         assert!([Pending, Running, Cancelling].into_iter().all(|state| held(None, 999, Some(state))));
         assert!([Completed, Failed, TimedOut, Cancelled].into_iter().all(|state| !held(None, 10, Some(state))));
@@ -90,13 +112,47 @@ mod tests {
     }
 
     #[test]
+    fn who_had_it_before_the_last_has_it_until_it_is_over() {
+        use ExecutionState::{Completed, Running};
+        let at = Timestamp::default();
+        let earlier = |id| Holder { latest: false, ..holder(id, at, Some(Running)) };
+        let found = |window, last| {
+            let holders = [holder(3, at, Some(last)), earlier(2), earlier(1)];
+            key_is("f", &options(window, Existing::Return), at, &holders).unwrap()
+        };
+        let by = |id| KeyIs::Held { by: Id::from_u128(id) };
+        assert_eq!([found(None, Running), found(None, Completed)], [by(3), by(2)]);
+        assert_eq!([found(Some(0), Running), found(Some(1), Completed)], [KeyIs::Free, by(3)]);
+    }
+
+    #[test]
+    fn a_key_is_taken_while_its_dispatch_says() {
+        use ExecutionState::{Completed, Pending, Running};
+        let at = Timestamp::default();
+        let found = |state, window, key_while| {
+            let waits = state == Pending;
+            let holders = [Holder { waits, ..holder(7, at, Some(state)) }];
+            let options = DispatchOptions { unique_while: key_while, ..options(window, Existing::Return) };
+            key_is("f", &options, at, &holders).unwrap() != KeyIs::Free
+        };
+        let (unfinished, pending) = (Some(KeyWhile::Unfinished), Some(KeyWhile::Pending));
+        let each = |window, key_while| [Pending, Running, Completed].map(|state| found(state, window, key_while));
+        assert_eq!([each(None, None), each(None, unfinished)], [[true, true, false]; 2]);
+        assert_eq!(each(None, pending), [true, false, false]);
+        // A window that is over.
+        assert_eq!([each(Some(0), None), each(Some(0), pending)], [[false; 3], [true, false, false]]);
+        assert_eq!(each(Some(0), unfinished), [true, true, false]);
+        // One that is not.
+        assert_eq!([None, unfinished, pending].map(|key_while| each(Some(9), key_while)), [[true; 3]; 3]);
+    }
+
+    #[test]
     fn who_wants_no_other_is_told_whose_it_is() {
-        let (execution, dispatched_at) = (Id::from_u128(7), Timestamp::default());
-        let holder = Holder { execution, dispatched_at, state: None, waits: false };
-        let ask = |window| key_is("f", &options(Some(window), Existing::Refuse), Timestamp::default(), &holder);
+        let holders = [holder(7, Timestamp::default(), None)];
+        let ask = |window| key_is("f", &options(Some(window), Existing::Refuse), Timestamp::default(), &holders);
         let why = ask(1).unwrap_err();
         assert_eq!(why.status(), Status::Conflict);
-        assert!(why.message().contains(&holder.execution.to_string()), "{why}");
+        assert!(why.message().contains(&holders[0].execution.to_string()), "{why}");
         assert_eq!(ask(0).unwrap(), KeyIs::Free);
     }
 
@@ -111,11 +167,10 @@ mod tests {
                 debounce_max: most.map(micros),
                 ..Default::default()
             };
-            let state = Some(ExecutionState::Pending);
-            let holder = Holder { execution: Id::from_u128(7), dispatched_at: at(10), state, waits };
-            key_is("f", &options, at(now), &holder).unwrap()
+            let holder = Holder { waits, ..holder(7, at(10), Some(ExecutionState::Pending)) };
+            key_is("f", &options, at(now), &[holder]).unwrap()
         };
-        let starts = |micros| KeyIs::Debounced { starts_at: at(micros) };
+        let starts = |micros| KeyIs::Debounced { by: Id::from_u128(7), starts_at: at(micros) };
         assert_eq!([found(None, 12, true), found(None, 99, true)], [starts(17), starts(104)]);
         assert_eq!([found(Some(8), 12, true), found(Some(8), 14, true)], [starts(17), starts(18)]);
         assert_eq!(found(Some(8), 30, true), starts(18), "at once");

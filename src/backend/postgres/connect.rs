@@ -16,7 +16,7 @@ use crate::backend::sql::lock::Lock;
 use crate::model::{Error, Result};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
-pub(super) const MIGRATIONS: [&str; 23] = [
+pub(super) const MIGRATIONS: [&str; 24] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_marks.sql"),
     include_str!("migrations/0003_leases_and_letters.sql"),
@@ -40,6 +40,7 @@ pub(super) const MIGRATIONS: [&str; 23] = [
     include_str!("migrations/0021_fairness.sql"),
     include_str!("migrations/0022_holds.sql"),
     include_str!("migrations/0023_queue_rates.sql"),
+    include_str!("migrations/0024_unique_earlier.sql"),
 ];
 
 /// A connection is made sooner than this, or it is looked why not.

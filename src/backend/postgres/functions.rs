@@ -13,8 +13,8 @@ use super::error;
 use super::pool::{SETTINGS, quoted};
 use crate::codec::option_fields;
 use crate::model::{
-    AGEING_MAX, AGEING_MIN, DURATION_MAX, ERROR_TEXT_MAX, Existing, KeyReuse, NAME_MAX, PAYLOAD_MAX, Result, TAGS_MAX,
-    UNIQUE_KEPT, WEIGHT_MAX, WEIGHT_MIN,
+    AGEING_MAX, AGEING_MIN, DURATION_MAX, ERROR_TEXT_MAX, Existing, KeyReuse, KeyWhile, NAME_MAX, PAYLOAD_MAX, Result,
+    TAGS_MAX, UNIQUE_KEPT, WEIGHT_MAX, WEIGHT_MIN,
 };
 
 const TEXTS: [&str; 7] = [
@@ -86,12 +86,16 @@ fn text(schema: &str) -> String {
         ("error_text_max", ERROR_TEXT_MAX.to_string()),
         ("execution_cancel", include_str!("sql/execution_cancel.sql").trim_end().to_owned()),
         ("tasks_stop", include_str!("sql/tasks_stop.sql").trim_end().to_owned()),
+        ("unique_find", include_str!("sql/unique_find.sql").trim_end().to_owned()),
+        ("unique_forget", include_str!("sql/unique_forget.sql").trim_end().to_owned()),
+        ("unique_set_aside", include_str!("sql/unique_set_aside.sql").trim_end().to_owned()),
         ("key_reuse", list(KeyReuse::WORDS.to_vec())),
         ("ageing_min", AGEING_MIN.as_micros().to_string()),
         ("ageing_max", AGEING_MAX.as_micros().to_string()),
         ("weight_min", WEIGHT_MIN.to_string()),
         ("weight_max", WEIGHT_MAX.to_string()),
         ("unique_kept", UNIQUE_KEPT.as_micros().to_string()),
+        ("key_while", list(KeyWhile::WORDS.to_vec())),
         ("existing", list(Existing::WORDS.to_vec())),
         ("dispatch_names", list(dispatch.iter().map(|(name, ..)| *name).collect())),
         ("dispatch_kinds", list(dispatch.iter().map(|(_, kind, _)| kind.as_str()).collect())),

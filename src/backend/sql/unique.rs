@@ -1,13 +1,15 @@
 //! Unique keys of dispatches: a function's key has one execution at a time, or one in a window of time.
 //!
-//! The table says who took a key last and when; whether he has it still is looked up, in his execution's state. So whatever
-//! ends an execution frees its key in the same transaction, and needs to know nothing of it.
+//! The tables say who took a key last and when, and who took it before and was unfinished then; whether they have it still is
+//! looked up, in their executions' states. So whatever ends an execution frees its key in the same transaction, and needs to
+//! know nothing of it.
 
 use std::collections::BTreeSet;
 
 use super::rows::{args_column, kwargs_column};
 use super::statements::{
-    EXECUTION_DEBOUNCE, IDEMPOTENCY_GIVE_BACK, TASK_DEBOUNCE, UNIQUE_ASKED, UNIQUE_FIND, UNIQUE_HOLD, UNIQUE_TAKE,
+    EXECUTION_DEBOUNCE, IDEMPOTENCY_GIVE_BACK, TASK_DEBOUNCE, UNIQUE_ASKED, UNIQUE_FIND, UNIQUE_FORGET, UNIQUE_HOLD,
+    UNIQUE_SET_ASIDE, UNIQUE_TAKE,
 };
 use super::tx::Tx;
 use crate::backend::NewExecution;
@@ -50,29 +52,34 @@ pub(super) async fn hold(tx: &mut Tx<'_>, executions: &[NewExecution]) -> Result
 /// `CONFLICT` where the dispatch does not want another's.
 pub(super) async fn take(tx: &mut Tx<'_>, new: &NewExecution, again: bool) -> Result<Option<Id>> {
     let Some(key) = full(new) else { return Ok(None) };
-    if let Some(row) = tx.find(UNIQUE_FIND.call().text(key.as_str())).await?
-        && let Some(execution) = row.optional_id("execution_id")?
-    {
+    let mut holders = Vec::new();
+    for row in &tx.fetch(UNIQUE_FIND.call().text(key.as_str())).await? {
+        let Some(execution) = row.optional_id("execution_id")? else { continue };
         if again && row.optional_id("asked_id")? == Some(new.id) {
             return Ok(Some(execution));
         }
         let state = row.optional_text("state")?.map(str::parse).transpose()?;
-        let waits = row.flag("waits")?;
-        let holder = Holder { execution, dispatched_at: row.time("dispatched_at")?, state, waits };
-        match decide::key_is(&new.function, &new.options, tx.now, &holder)? {
-            KeyIs::Free => {}
-            KeyIs::Held => return Ok(Some(execution)),
-            KeyIs::Debounced { starts_at } => {
-                if replace(tx, new, execution, starts_at).await? {
-                    tx.change(UNIQUE_ASKED.call().text(key.as_str()).id(new.id)).await?;
-                    return Ok(Some(execution));
-                }
+        let (dispatched_at, waits, latest) = (row.time("dispatched_at")?, row.flag("waits")?, row.flag("latest")?);
+        holders.push(Holder { execution, dispatched_at, state, waits, latest });
+    }
+    match decide::key_is(&new.function, &new.options, tx.now, &holders)? {
+        KeyIs::Free => {}
+        KeyIs::Held { by } => return Ok(Some(by)),
+        KeyIs::Debounced { by, starts_at } => {
+            if replace(tx, new, by, starts_at).await? {
+                tx.change(UNIQUE_ASKED.call().text(key.as_str()).id(new.id)).await?;
+                return Ok(Some(by));
             }
         }
     }
-    let expires_at = tx.now.after(UNIQUE_KEPT.max(new.options.unique_for.unwrap_or_default()));
+    if holders.iter().any(|holder| holder.latest && holder.goes_on()) {
+        tx.change(UNIQUE_FORGET.call().text(key.as_str())).await?;
+        tx.change(UNIQUE_SET_ASIDE.call().text(key.as_str())).await?;
+    }
+    let window = new.options.unique_for;
     let mut call = UNIQUE_TAKE.call();
-    tx.change(call.text(key.as_str()).id(new.id).time(tx.now).time(expires_at)).await?;
+    call.text(key.as_str()).id(new.id).time(tx.now).time(window.map(|window| tx.now.after(window)));
+    tx.change(call.time(tx.now.after(UNIQUE_KEPT.max(window.unwrap_or_default())))).await?;
     Ok(None)
 }
 

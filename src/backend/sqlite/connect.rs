@@ -15,7 +15,7 @@ use crate::backend::SchemaVersion;
 use crate::model::{Error, Result, SqliteOptions, Synchronous, shown};
 
 /// Every migration, in order; the schema's version is their number. Never changed once released.
-pub(super) const MIGRATIONS: [&str; 19] = [
+pub(super) const MIGRATIONS: [&str; 20] = [
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_letters.sql"),
     include_str!("migrations/0003_opened.sql"),
@@ -35,6 +35,7 @@ pub(super) const MIGRATIONS: [&str; 19] = [
     include_str!("migrations/0017_fairness.sql"),
     include_str!("migrations/0018_holds.sql"),
     include_str!("migrations/0019_queue_rates.sql"),
+    include_str!("migrations/0020_unique_earlier.sql"),
 ];
 
 /// How long a statement waits for a lock on connections that are in use. Whose time is longer asks again: so no caller

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Parser, Subcommand};
 use clap_complete::Shell;
-use stent::model::{ExecutionState, Existing, Id, TaskState, Timestamp};
+use stent::model::{ExecutionState, Existing, Id, KeyWhile, TaskState, Timestamp};
 
 use crate::parse;
 
@@ -238,6 +238,10 @@ pub struct Dispatch {
     /// Start nothing if the unique key was taken less than this ago, whatever has become of it, as 10m
     #[arg(long, value_name = "TIME", value_parser = parse::duration, requires = "unique_key")]
     pub unique_for: Option<Duration>,
+    /// Start nothing while what has the key is unfinished, or pending: until a worker has it [default: unfinished, but with
+    /// --unique-for that time alone]
+    #[arg(long, value_name = "STATE", requires = "unique_key")]
+    pub unique_while: Option<KeyWhile>,
     /// If the unique key is taken: return the id of the execution that has it, or refuse [default: return]
     #[arg(long, value_name = "WHAT", requires = "unique_key")]
     pub unique_existing: Option<Existing>,

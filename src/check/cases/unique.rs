@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use stent::backend::{Commands, Request};
-use stent::model::{DispatchOptions, ExecutionState, Existing, Id, Result, Status, Timestamp, WaitMode};
+use stent::model::{DispatchOptions, ExecutionState, Existing, Id, KeyWhile, Result, Status, Timestamp, WaitMode};
 
 use super::house::*;
 
@@ -17,9 +17,13 @@ cases! {
     who_wants_no_other_is_told_whose_it_is,
     in_a_window_one_starts,
     a_window_that_is_over_lets_another_start,
+    all_that_had_the_key_must_be_over,
+    while_pending_is_until_a_worker_has_it,
+    a_window_and_a_state_are_both_waited_for,
     of_many_at_once_one_starts,
     an_idempotency_key_comes_first,
     what_is_cleaned_up_has_no_key,
+    what_a_window_answers_is_there_until_it_is_over,
     a_copy_has_no_key,
 }
 
@@ -180,6 +184,71 @@ async fn a_window_that_is_over_lets_another_start(store: Store) {
     assert_eq!(store.claim("w", 9).await.len(), 3, "the first goes on");
 }
 
+async fn all_that_had_the_key_must_be_over(store: Store) {
+    let no_window = || once_in("k", Duration::ZERO);
+    store.worker("w", &["root"]).await;
+    let Some(id) = first(&store, "root", unique("k")).await else { return };
+    let one = store.take().await;
+    let second = next(&store, "root", no_window()).await;
+    let two = store.take().await;
+    let third = next(&store, "root", no_window()).await;
+    let three = store.take().await;
+    assert_eq!([one.task.execution_id, two.task.execution_id, three.task.execution_id], [id, second, third]);
+    assert_eq!(next(&store, "root", unique("k")).await, third, "the last one");
+    store.complete(&two, "1").await;
+    store.complete(&three, "1").await;
+    store.idle().await;
+    for store in [&store, &store.another().await] {
+        assert_eq!(next(store, "root", unique("k")).await, id, "the first goes on");
+    }
+    let refuse = DispatchOptions { unique_existing: Existing::Refuse, ..unique("k") };
+    let why = store.start_with("root", "[]", refuse).await.must_fail();
+    assert!(why.message().contains(&format!("is taken by execution {id}, which is not over")), "{why}");
+    store.idle().await;
+    store.complete(&one, "1").await;
+    let new = next(&store, "root", unique("k")).await;
+    assert!(![id, second, third].contains(&new));
+    assert_eq!(next(&store, "root", unique("k")).await, new);
+}
+
+async fn while_pending_is_until_a_worker_has_it(store: Store) {
+    let pending = || DispatchOptions { unique_while: Some(KeyWhile::Pending), ..unique("k") };
+    store.worker("w", &["root"]).await;
+    let Some(id) = first(&store, "root", pending()).await else { return };
+    let other = store.another().await;
+    assert_eq!(next(&other, "root", pending()).await, id);
+    let root = store.take().await;
+    let second = next(&other, "root", pending()).await;
+    assert!(second != id, "what has come since it began is not done by it");
+    assert_eq!(next(&store, "root", pending()).await, second);
+    let refuse = DispatchOptions { unique_existing: Existing::Refuse, ..pending() };
+    is_status(store.start_with("root", "[]", refuse).await, Status::Conflict, &second.to_string());
+    let last = store.take().await;
+    assert_eq!((root.task.execution_id, last.task.execution_id), (id, second));
+    store.release(&last).await;
+    let third = next(&store, "root", pending()).await;
+    assert!(third != second, "a worker has had it");
+    assert_eq!(next(&store, "root", unique("k")).await, third, "each dispatch says while what");
+}
+
+async fn a_window_and_a_state_are_both_waited_for(store: Store) {
+    let both = |window, key_while| DispatchOptions { unique_while: Some(key_while), ..once_in("k", window) };
+    store.worker("w", &["root"]).await;
+    let Some(id) = first(&store, "root", both(HOUR, KeyWhile::Unfinished)).await else { return };
+    let root = store.take().await;
+    for (window, key_while) in
+        [(Duration::ZERO, KeyWhile::Unfinished), (HOUR, KeyWhile::Pending), (HOUR, KeyWhile::Unfinished)]
+    {
+        assert_eq!(next(&store, "root", both(window, key_while)).await, id, "{window:?} {key_while:?}");
+    }
+    store.complete(&root, "1").await;
+    for key_while in [KeyWhile::Pending, KeyWhile::Unfinished] {
+        assert_eq!(next(&store, "root", both(HOUR, key_while)).await, id, "{key_while:?}");
+    }
+    store.idle().await;
+    assert_ne!(next(&store, "root", both(Duration::ZERO, KeyWhile::Unfinished)).await, id);
+}
+
 async fn of_many_at_once_one_starts(store: Store) {
     const DISPATCHERS: usize = 8;
     store.worker("w", &["root"]).await;
@@ -234,15 +303,37 @@ async fn an_idempotency_key_comes_first(store: Store) {
 async fn what_is_cleaned_up_has_no_key(store: Store) {
     store.worker("w", &["root"]).await;
     let Some(id) = first(&store, "root", unique("k")).await else { return };
-    let within = next(&store, "root", once_in("l", HOUR)).await;
+    let root = store.take().await;
+    store.complete(&root, "1").await;
+    clean_up(&store).await;
+    assert_eq!(store.backend.snapshot(id).await.must(), None);
+    assert_ne!(next(&store, "root", unique("k")).await, id);
+}
+
+async fn clean_up(store: &Store) {
+    let older_than = Timestamp::from_micros(i64::MAX / 2);
+    store.backend.call(Request::CleanupExecutions { older_than }).await.must();
+}
+
+async fn what_a_window_answers_is_there_until_it_is_over(store: Store) {
+    store.worker("w", &["root"]).await;
+    let Some(long) = first(&store, "root", once_in("k", HOUR)).await else { return };
+    let short = next(&store, "root", once_in("l", Duration::from_millis(1))).await;
     for one in store.claim("w", 9).await {
         store.complete(&one, "1").await;
     }
-    let older_than = Timestamp::from_micros(i64::MAX / 2);
-    store.backend.call(Request::CleanupExecutions { older_than }).await.must();
-    assert_eq!(store.backend.snapshot(within).await.must(), None);
-    assert_eq!(next(&store, "root", once_in("l", HOUR)).await, within, "its window is not over");
-    assert_ne!(next(&store, "root", unique("k")).await, id);
+    store
+        .until("the short window is over, and its execution cleaned up", async |store| {
+            clean_up(store).await;
+            store.backend.snapshot(short).await.must().is_none()
+        })
+        .await;
+    store.is(long, ExecutionState::Completed).await;
+    assert_eq!(next(&store, "root", once_in("k", HOUR)).await, long);
+    // Another has taken the key: nothing is answered with the first one any more.
+    assert_ne!(next(&store, "root", unique("k")).await, long);
+    clean_up(&store).await;
+    assert_eq!(store.backend.snapshot(long).await.must(), None);
 }
 
 async fn a_copy_has_no_key(store: Store) {

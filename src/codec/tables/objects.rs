@@ -1,7 +1,9 @@
 //! The table of option objects.
 
 use super::{Field, Kind, Object, optional, required};
-use crate::model::{ExecutionState, Existing, Feature, FileMode, KeyReuse, Level, Overlap, StatsFormat, Synchronous};
+use crate::model::{
+    ExecutionState, Existing, Feature, FileMode, KeyReuse, KeyWhile, Level, Overlap, StatsFormat, Synchronous,
+};
 
 const STRINGS: Kind = Kind::ListOf(&Kind::String);
 pub(super) const QUEUE_RATES: Kind = Kind::MapOf(&Kind::Named("rate"));
@@ -94,11 +96,14 @@ objects! {
             "Whether the key starts another execution after one that failed, was cancelled or timed out; never: its id is \
              the answer all the same."),
         optional("unique_key", Kind::String, "null",
-            "While the execution of the function that took the key last is pending or running, a dispatch with the key starts \
+            "While an execution of the function that has taken the key is pending or running, a dispatch with the key starts \
              nothing, and is answered as unique_existing says."),
         optional("unique_for", Kind::Duration, "null",
             "The dispatch starts nothing if the key was taken less than this ago, whatever has become of that execution; \
-             null: if that execution is pending or running."),
+             null: if one that has taken it is pending or running."),
+        optional("unique_while", Kind::Word(KeyWhile::WORDS), "null",
+            "While what the key is taken: pending or running, or only until a worker has had the one that took it last; with \
+             unique_for then as well. Null: unfinished, but with unique_for that time alone."),
         optional("unique_existing", Kind::Word(Existing::WORDS), "\"return\"",
             "What a dispatch gets whose unique_key is taken: the id of the execution that has it, or a conflict that names it."),
         optional("debounce", Kind::Duration, "null",

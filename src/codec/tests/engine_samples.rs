@@ -35,6 +35,7 @@ fn schedule() -> Schedule {
         options: DispatchOptions {
             idempotency_reuse: KeyReuse::default(),
             unique_for: None,
+            unique_while: None,
             unique_existing: Existing::default(),
             ..options
         },
@@ -100,6 +101,7 @@ fn dispatch() -> DispatchOptions {
         idempotency_reuse: KeyReuse::Never,
         unique_key: Some("customer-7".into()),
         unique_for: Some(60 * SECOND),
+        unique_while: Some(KeyWhile::Pending),
         unique_existing: Existing::Refuse,
         debounce: None,
         debounce_max: None,

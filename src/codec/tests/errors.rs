@@ -99,6 +99,43 @@ fn an_option_of_another_type_says_what_it_takes() {
         let error = message(options::dispatch(Some(text)));
         assert!(error.starts_with(&format!("dispatch options: {expected}")), "{text}: {error}");
     }
+    let to = u32::MAX;
+    for (text, expected) in [
+        (
+            "{\"max_concurrent\": -1}",
+            format!("max_concurrent is the number -1 (line 1, column 20); it must be an integer from 1 to {to}"),
+        ),
+        (
+            "{\"max_concurrent\": 0}",
+            "max_concurrent is 0; it must be at least 1 (leave it out for no limit)".to_owned(),
+        ),
+        (
+            "{\"rate\": {\"limit\": -1}}",
+            format!("rate.limit is the number -1 (line 1, column 20); it must be an integer from 1 to {to}"),
+        ),
+        ("{\"rate\": {\"limit\": 0}}", "rate.limit is 0; it must be at least 1".to_owned()),
+        (
+            "{\"retry_policy\": {\"max_attempts\": 5000000000}}",
+            format!(
+                "retry_policy.max_attempts is the number 5000000000 (line 1, column 35); it must be an integer from 1 to {to}"
+            ),
+        ),
+        (
+            "{\"rate_per_key\": {\"burst\": 1.5}}",
+            format!("rate_per_key.burst is the number 1.5 (line 1, column 28); it must be an integer from 1 to {to}"),
+        ),
+    ] {
+        let error = message(options::function(Some(text)));
+        assert!(error.starts_with(&format!("function options: {expected}")), "{text}: {error}");
+    }
+    for (size, is) in [
+        ("-1", "the number -1 (line 1, column 10); it must be an integer"),
+        ("0", "0; it must be"),
+        ("10001", "the number 10001 (line 1, column 10); it must be an integer"),
+    ] {
+        let error = message(options::batch(Some(&format!("{{\"size\": {size}}}"))));
+        assert!(error.starts_with(&format!("batch options: size is {is} from 1 to 10000")), "{error}");
+    }
     let word = message(options::execution_filter(Some("{\"state\": \"done\"}")));
     assert!(word.contains("state is \"done\" (line 1, column 11); it must be one of pending, running, "), "{word}");
 }
@@ -302,6 +339,6 @@ fn names_and_counts_that_no_worker_would_say_are_refused_before_any_store_is_ask
 
 #[test]
 fn a_store_of_four_billion_readers_is_refused_and_a_patience_of_months_is_not() {
-    assert!(message(options::sqlite(Some("{\"readers\": 4294967295}"))).contains("at most 10000"));
+    assert!(message(options::sqlite(Some("{\"readers\": 4294967295}"))).contains("from 1 to 10000"));
     assert!(options::sqlite(Some("{\"busy_timeout\": \"25d\"}")).is_ok());
 }

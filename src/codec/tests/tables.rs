@@ -281,7 +281,7 @@ fn check_object(object: &Object, read: &dyn Fn(&str) -> Result<String>) {
     for field in object.fields.iter().filter(|field| field.default.is_some()) {
         let (sample, plain) = match field.name {
             // They are of a key.
-            "unique_for" | "unique_existing" | "debounce" => {
+            "unique_for" | "unique_while" | "unique_existing" | "debounce" => {
                 let keyed = with(&sample, "unique_key", Some("\"k\""));
                 (keyed.clone(), read(&keyed).unwrap())
             }

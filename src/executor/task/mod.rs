@@ -90,6 +90,8 @@ pub struct TaskInfo {
     pub created_at: Timestamp,
     /// Its execution was cancelled or timed out, and this run is to clean up.
     pub cleanup: bool,
+    /// Its last worker may have died of it, so it runs apart from others.
+    pub apart: bool,
 }
 
 impl Task {
@@ -139,6 +141,7 @@ impl Task {
             run: claimed.run,
             created_at: task.created_at,
             cleanup: core.cleans_up(),
+            apart: core.is_suspect(),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::model::{Id, Payload, Result};
 /// Starts an execution of a function, whoever has registered it, in this process or another; until a worker has it,
 /// it waits. args: an array, NULL for none. options: kwargs, delay, expiry or max_duration, tags, priority,
 /// priority_ageing, fairness_key, fairness_weight, queue, retry_policy, timeout, id, idempotency_key, idempotency_reuse,
-/// unique_key, unique_for, unique_existing, debounce, debounce_max, on_cancel, traceparent; see
+/// unique_key, unique_for, unique_while, unique_existing, debounce, debounce_max, on_cancel, traceparent; see
 /// stent_describe.
 /// `*execution_id` is to be freed with stent_free.
 ///

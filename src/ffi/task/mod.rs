@@ -122,8 +122,9 @@ fn text_of(task: *mut stent_task, read: impl Fn(&TaskObject) -> &CStr) -> *const
 
 /// What is known of the task, as a JSON object: "task_id", "execution_id", "function", "attempt", "fence",
 /// "worker_id", "deadline", "queue", "tags", "priority", "kind", "parent_task_id", "step_key", "traceparent",
-/// "heartbeat" (what its last attempt said), "run", "snoozes" (how often it said "not now"), "created_at" and "cleanup" (its execution was cancelled or timed out,
-/// and it is to clean up). "attempt" is 1 for the first, and grows with each failure and with each worker that dies
+/// "heartbeat" (what its last attempt said), "run", "snoozes" (how often it said "not now"), "created_at", "cleanup" (its execution was cancelled or timed out,
+/// and it is to clean up) and "apart" (a worker may have died of it, so it runs apart from others: a host that gathers tasks
+/// runs it alone and at once). "attempt" is 1 for the first, and grows with each failure and with each worker that dies
 /// after it has begun. The text belongs to the task and lives as long as the caller's reference; NULL if the task is
 /// not a live handle. Any thread.
 #[unsafe(no_mangle)]

@@ -22,6 +22,16 @@ words! {
 }
 
 words! {
+    /// While what an execution has its unique key.
+    KeyWhile, "how long a key is taken" {
+        /// It is pending or running.
+        Unfinished = "unfinished",
+        /// No worker has had it yet.
+        Pending = "pending",
+    }
+}
+
+words! {
     /// What a dispatch gets whose unique key is taken.
     #[derive(Default)]
     Existing, "an answer to a dispatch whose key is taken" {

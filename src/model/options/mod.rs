@@ -11,14 +11,14 @@ mod worker;
 
 use std::time::Duration;
 
-pub use batch::BatchOptions;
+pub use batch::{BATCH_SIZE_MAX, BatchOptions};
 pub use calls::{
     CleanupOptions, ConfigureOptions, DispatchRequest, Level, LogOptions, SignalOptions, StatsFormat, StatsOptions,
     StepOptions, WaitSignalOptions,
 };
 pub use custom::{CheckOptions, CustomOptions, Feature};
 pub use fairness::{AGEING_MAX, AGEING_MIN, WEIGHT_MAX, WEIGHT_MIN};
-pub use keys::{Existing, KeyReuse, UNIQUE_KEPT};
+pub use keys::{Existing, KeyReuse, KeyWhile, UNIQUE_KEPT};
 pub use sqlite::{FileMode, SqliteOptions, Synchronous};
 pub use worker::WorkerOptions;
 
@@ -98,6 +98,8 @@ pub struct DispatchOptions {
     pub unique_key: Option<String>,
     /// The key is kept for so long from the dispatch, whatever becomes of the execution, and no longer.
     pub unique_for: Option<Duration>,
+    /// While what it has the key. `None`: unfinished, but with `unique_for` nothing more.
+    pub unique_while: Option<KeyWhile>,
     pub unique_existing: Existing,
     /// It starts when there was no other dispatch with its key for so long, with the last one's arguments.
     pub debounce: Option<Duration>,
@@ -207,6 +209,7 @@ impl DispatchOptions {
         }
         for (key, given) in [
             ("unique_for", self.unique_for.is_some()),
+            ("unique_while", self.unique_while.is_some()),
             ("unique_existing", self.unique_existing != Existing::default()),
             ("debounce", self.debounce.is_some()),
         ] {
@@ -238,6 +241,7 @@ impl DispatchOptions {
                 self.unique_for.is_some(),
                 "a debounce waits for the last of a row, and a window lets the first one through",
             ),
+            ("unique_while", self.unique_while.is_some(), "a debounce is for the one that no worker has had"),
             (
                 "unique_existing",
                 self.unique_existing != Existing::default(),
@@ -256,6 +260,12 @@ impl DispatchOptions {
             }
         }
         Ok(())
+    }
+
+    /// While what an execution has the key of this dispatch. `None`: for its window alone, or until a debounce's time.
+    pub fn key_while(&self) -> Option<KeyWhile> {
+        let always = self.unique_for.is_none() && self.debounce.is_none();
+        self.unique_while.or(always.then_some(KeyWhile::Unfinished))
     }
 
     /// How long it waits before it may start.

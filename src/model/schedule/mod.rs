@@ -160,7 +160,8 @@ impl Schedule {
             (
                 "unique_key",
                 unique_key.is_some(),
-                "its overlap says what becomes of a tick while an earlier run goes on",
+                "its overlap says what becomes of a tick while an earlier run of it goes on; where others dispatch the same \
+                 work, let it start a function that dispatches that with the key",
             ),
             ("delay", delay.is_some(), "let it tick later"),
         ] {

@@ -22,6 +22,7 @@ const SAMPLES: &[(&str, &[&str])] = &[
     ("idempotency_reuse", &["\"never\"", "\"after_failure\""]),
     ("unique_key", &["\"a key\""]),
     ("unique_for", &["\"2h\"", "1", "0"]),
+    ("unique_while", &["\"pending\"", "\"unfinished\""]),
     ("unique_existing", &["\"refuse\"", "\"return\""]),
     ("debounce", &["\"2h\"", "0.5"]),
     ("debounce_max", &["3600", "0"]),
@@ -185,7 +186,7 @@ fn every_option_writes_the_same_rows_both_ways() {
             for value in *values {
                 // These say nothing without others.
                 let key = match *name {
-                    "unique_for" | "unique_existing" | "debounce" => "\"unique_key\": \"k\", ",
+                    "unique_for" | "unique_while" | "unique_existing" | "debounce" => "\"unique_key\": \"k\", ",
                     "debounce_max" => "\"unique_key\": \"k\", \"debounce\": 60, ",
                     "fairness_weight" => "\"fairness_key\": \"k\", ",
                     _ => "",

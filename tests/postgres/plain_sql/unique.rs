@@ -48,6 +48,63 @@ fn a_key_of_sql_is_one_of_the_librarys_and_the_other_way_round() {
 }
 
 #[test]
+fn all_that_had_the_key_must_be_over_and_a_window_keeps_what_it_answers() {
+    let url = fresh_url("");
+    let house = House::at(&url);
+    house.echo("echo");
+    let client = house.on(Client::of(&url));
+    let unique = || DispatchOptions { unique_key: Some("k".to_owned()), ..DispatchOptions::default() };
+    let dispatched = |options: &str| house.on(client.dispatch("echo", "[1]", options)).unwrap();
+    let by_executor = |options| house.on(house.executor.dispatch("echo", "[1]".into(), options)).unwrap();
+    let cancel = |id| house.on(house.executor.cancel(id, None)).unwrap();
+
+    let (key, over) = ("{\"unique_key\": \"k\"}", "{\"unique_key\": \"k\", \"unique_for\": 0}");
+    let first = by_executor(unique());
+    let second = dispatched(over);
+    let third = dispatched(over);
+    assert_eq!([dispatched(key), by_executor(unique())], [third; 2]);
+    cancel(third);
+    assert_eq!([dispatched(key), by_executor(unique())], [second; 2]);
+    cancel(first);
+    let [fourth, fifth] = [dispatched(over), dispatched(over)];
+    let earlier = "SELECT string_agg(execution_id::text, ' ' ORDER BY dispatched_at) FROM stent.unique_earlier";
+    assert_eq!(house.on(client.one(earlier)), format!("{second} {fourth}"), "those that are over are forgotten");
+    cancel(fourth);
+    cancel(fifth);
+    assert_eq!([dispatched(key), by_executor(unique())], [second; 2]);
+    cancel(second);
+    let hour = "{\"unique_key\": \"of a window\", \"unique_for\": \"1h\"}";
+    let within = dispatched(hour);
+    cancel(within);
+    let older_than = Timestamp::from_micros(i64::MAX / 2);
+    house.on(house.backend.call(Request::CleanupExecutions { older_than })).unwrap();
+    assert_eq!(house.on(client.one("SELECT string_agg(id::text, ' ') FROM stent.executions")), within.to_string());
+    assert_eq!(house.on(client.one(&format!("SELECT coalesce(({earlier}), 'none')"))), "none");
+    assert_eq!(dispatched(hour), within);
+}
+
+/// What its transaction has written beside is there for whom it has found waiting.
+#[test]
+fn one_that_is_found_waiting_does_not_begin_before_the_commit() {
+    let url = fresh_url("");
+    let house = House::at(&url);
+    house.echo("echo");
+    let (client, other) = house.on(async { (Client::of(&url).await, Client::of(&url).await) });
+    let pending = "{\"unique_key\": \"k\", \"unique_while\": \"pending\"}";
+    let dispatched = || house.on(client.dispatch("echo", "[1]", pending)).unwrap();
+    let id = dispatched();
+    house.on(client.say("BEGIN"));
+    assert_eq!(dispatched(), id);
+    let _worker = house.worker(4);
+    assert_eq!(text(&house.run("echo", "[2]").unwrap()), "[2]");
+    let fence = format!("SELECT t.fence::text FROM stent.tasks AS t WHERE t.execution_id = '{id}'");
+    assert_eq!(house.on(other.one(&fence)), "0");
+    house.on(client.say("COMMIT"));
+    house.result(id).unwrap();
+    assert_ne!(dispatched(), id);
+}
+
+#[test]
 fn a_debounce_of_sql_is_one_of_the_librarys_and_the_other_way_round() {
     let url = fresh_url("");
     let house = House::at(&url);

@@ -76,6 +76,7 @@ struct dispatch_options : detail::options<dispatch_options> {
     STENT_OPTION(dispatch_options, idempotency_reuse, std::string)
     STENT_OPTION(dispatch_options, unique_key, std::string)
     STENT_OPTION(dispatch_options, unique_for, duration)
+    STENT_OPTION(dispatch_options, unique_while, std::string)
     STENT_OPTION(dispatch_options, unique_existing, std::string)
     STENT_OPTION(dispatch_options, debounce, duration)
     STENT_OPTION(dispatch_options, debounce_max, duration)

@@ -7,7 +7,7 @@ functions known to both.
 from __future__ import annotations
 
 from . import sync, testing
-from ._activity import current
+from ._activity import current, current_batch
 from ._batch import Batch, batch
 from ._backend import Backend, CheckedCase, CheckReport
 from ._codec import Codec, codec, use_codec
@@ -91,6 +91,7 @@ __all__ = [
     "ConflictError",
     "Context",
     "current",
+    "current_batch",
     "custom_backend",
     "CustomOptions",
     "DeadLetterFilter",

@@ -1,4 +1,4 @@
-"""What an activity may know of the task that it runs for."""
+"""What an activity, or a batch, may know of the tasks that it runs for."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ._task import TaskContext
 
 
 running: ContextVar[TaskContext] = ContextVar("stent.running")
+gathered: ContextVar[list[TaskContext]] = ContextVar("stent.gathered")
 
 
 def current() -> TaskContext:
@@ -15,4 +16,13 @@ def current() -> TaskContext:
     try:
         return running.get()
     except LookupError:
-        raise RuntimeError("no activity of Stent is running here") from None
+        batch = "; a batch is, whose tasks stent.current_batch() gives" if gathered.get(None) is not None else ""
+        raise RuntimeError(f"no activity of Stent is running here{batch}") from None
+
+
+def current_batch() -> list[TaskContext]:
+    """The tasks of the batch that is running here, one for each item, in their order: their ids, attempts, heartbeats, holds."""
+    try:
+        return list(gathered.get())
+    except LookupError:
+        raise RuntimeError("no batch of Stent is running here") from None

@@ -59,9 +59,11 @@ class DispatchOptions(TypedDict, total=False):
     idempotency_reuse: Literal["after_failure", "never"] | None
     "Whether the key starts another execution after one that failed, was cancelled or timed out; never: its id is the answer all the same."
     unique_key: str | None
-    "While the execution of the function that took the key last is pending or running, a dispatch with the key starts nothing, and is answered as unique_existing says."
+    "While an execution of the function that has taken the key is pending or running, a dispatch with the key starts nothing, and is answered as unique_existing says."
     unique_for: Duration | None
-    "The dispatch starts nothing if the key was taken less than this ago, whatever has become of that execution; null: if that execution is pending or running."
+    "The dispatch starts nothing if the key was taken less than this ago, whatever has become of that execution; null: if one that has taken it is pending or running."
+    unique_while: Literal["unfinished", "pending"] | None
+    "While what the key is taken: pending or running, or only until a worker has had the one that took it last; with unique_for then as well. Null: unfinished, but with unique_for that time alone."
     unique_existing: Literal["return", "refuse"] | None
     "What a dispatch gets whose unique_key is taken: the id of the execution that has it, or a conflict that names it."
     debounce: Duration | None

@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
-from typing import Any
+from typing import Any, cast
 
 from . import _tracing
+from ._activity import gathered
 from ._batch import Batch, finish, split
 from ._library import lib
 from ._poller import Poller
+from ._requests import TaskInfo
+from ._task import TaskContext
 
 
 class Gathered:
     """A task, from its arrival to its end."""
 
-    def __init__(self, gathering: Gathering, tag: int, task: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
+    def __init__(self, gathering: Gathering, tag: int, task: Any, told: dict[str, Any], args: list[Any], kwargs: dict[str, Any]) -> None:
         self.gathering = gathering
         self.tag = tag
         self.task = task
+        self.context = TaskContext(task)
+        self.context._info = cast(TaskInfo, told)
         self.args = args
         self.kwargs = kwargs
 
@@ -53,10 +58,13 @@ class Gathering:
         self._size = min(handler.size, slots)
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, tag: int, task: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
-        gathered = Gathered(self, tag, task, args, kwargs)
-        self.poller.runs[tag] = gathered
-        self.waiting.append(gathered)
+    def add(self, tag: int, task: Any, told: dict[str, Any], args: list[Any], kwargs: dict[str, Any]) -> None:
+        arrived = Gathered(self, tag, task, told, args, kwargs)
+        self.poller.runs[tag] = arrived
+        if told.get("apart"):
+            # Whether it kills its worker is found out by it alone.
+            return self._begin([arrived])
+        self.waiting.append(arrived)
         if len(self.waiting) >= self._size:
             self.begin()
         elif self._timer is None:
@@ -68,12 +76,16 @@ class Gathering:
             self._timer.cancel()
             self._timer = None
         batch, self.waiting = self.waiting, []
-        good, items, bad = split(self._handler, batch, lambda gathered: (gathered.args, gathered.kwargs))
-        for gathered, why in bad:
-            gathered.end(why)
+        self._begin(batch)
+
+    def _begin(self, batch: list[Gathered]) -> None:
+        good, items, bad = split(self._handler, batch, lambda one: (one.args, one.kwargs))
+        for one, why in bad:
+            one.end(why)
         if not good:
             return
         context = contextvars.copy_context()
+        context.run(gathered.set, [one.context for one in good])
         context.run(_tracing.enter, good[0].task)
         run = self.poller.loop.create_task(self._run(items), context=context)
         run.add_done_callback(lambda run: end_all(good, run))
@@ -97,5 +109,5 @@ def end_all(batch: list[Gathered], run: asyncio.Task[list[Any]]) -> None:
         outcomes: list[Any] = [asyncio.CancelledError("the batch was cancelled")] * len(batch)
     else:
         outcomes = run.result()
-    for gathered, outcome in zip(batch, outcomes, strict=True):
-        gathered.end(outcome)
+    for one, outcome in zip(batch, outcomes, strict=True):
+        one.end(outcome)

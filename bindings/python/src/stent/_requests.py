@@ -162,6 +162,8 @@ class TaskInfo(TypedDict):
     created_at: str
     cleanup: bool
     "Its execution was cancelled or timed out, and this run is to clean up."
+    apart: bool
+    "A worker may have died of it, so it runs apart from others; of a batch it is the only one."
 
 
 def many(requests: Iterable[Request[Any]]) -> str:

@@ -108,7 +108,7 @@ class Worker:
         self._look_later()
         handler = self._handlers[told["function"]]
         if isinstance(handler, Batch):
-            return self._gathering(handler).add(tag, task, args, kwargs)
+            return self._gathering(handler).add(tag, task, told, args, kwargs)
         if isinstance(handler, Durable):
             DurableRun(self._poller, self._pool, tag, task, told, self._goes_on).begin(handler, args, kwargs)
             return

@@ -95,6 +95,9 @@ options! {
         unique_key: String,
         /// Start nothing if the `unique_key` was taken less than this ago, whatever has become of that execution.
         unique_for: Span,
+        /// While what the `unique_key` is taken: `unfinished` (the default without a `unique_for`), or `pending`, until a
+        /// worker has it.
+        unique_while: String,
         /// What one gets whose `unique_key` is taken: `return` the execution that has it, `refuse` with a conflict that
         /// names it.
         unique_existing: String,

@@ -208,6 +208,9 @@ records! {
         created_at: String,
         /// Its execution was cancelled or timed out, and this run is to clean up.
         cleanup: bool,
+        /// A worker may have died of it, so it runs apart from others; of a batch it is the only one.
+        #[serde(default)]
+        apart: bool,
     }
 
     /// A queue or a function of which nothing is claimed.

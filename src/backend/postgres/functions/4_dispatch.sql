@@ -1,5 +1,16 @@
 -- A dispatch in the caller's transaction. What it writes is what the engine's dispatch writes.
 
+CREATE OR REPLACE FUNCTION sql_unique_holders(text)
+RETURNS TABLE (execution_id uuid, dispatched_at timestamptz, asked_id uuid, state text, waits boolean, latest boolean)
+LANGUAGE sql AS $$
+{unique_find}
+$$;
+
+CREATE OR REPLACE FUNCTION sql_unique_set_aside(text) RETURNS void LANGUAGE sql AS $$
+{unique_forget};
+{unique_set_aside}
+$$;
+
 CREATE OR REPLACE FUNCTION sql_dispatch(function_name text, args_json text, options_json text) RETURNS uuid
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -21,6 +32,7 @@ DECLARE
     reuse text := 'after_failure';
     unique_key text;
     unique_for bigint;
+    key_while text;
     existing text := 'return';
     debounce bigint;
     debounce_max bigint;
@@ -73,7 +85,7 @@ BEGIN
         CASE kinds[array_position(known, option)]
         WHEN 'string' THEN
             one := sql_text(what, option, one);
-            IF option NOT IN ('idempotency_reuse', 'unique_existing') THEN
+            IF option NOT IN ('idempotency_reuse', 'unique_while', 'unique_existing') THEN
                 PERFORM sql_name(what, option, one);
             END IF;
         WHEN 'integer' THEN
@@ -114,6 +126,11 @@ BEGIN
             unique_key := one;
         WHEN 'unique_for' THEN
             unique_for := one;
+        WHEN 'unique_while' THEN
+            key_while := one;
+            IF key_while <> ALL({key_while}) THEN
+                PERFORM sql_refuse('22023', what || option || ' is "' || left(key_while, 60) || '"', option, 'It must be one of ' || array_to_string({key_while}, ', ') || '.');
+            END IF;
         WHEN 'unique_existing' THEN
             existing := one;
             IF existing <> ALL({existing}) THEN
@@ -177,9 +194,10 @@ BEGIN
             'Give one: expiry counts from the dispatch, max_duration from the end of the delay.'
         );
     END IF;
-    IF unique_key IS NULL AND (unique_for IS NOT NULL OR existing <> 'return' OR debounce IS NOT NULL) THEN
+    IF unique_key IS NULL AND (unique_for IS NOT NULL OR key_while IS NOT NULL OR existing <> 'return' OR debounce IS NOT NULL) THEN
         option := CASE
             WHEN unique_for IS NOT NULL THEN 'unique_for'
+            WHEN key_while IS NOT NULL THEN 'unique_while'
             WHEN existing <> 'return' THEN 'unique_existing'
             ELSE 'debounce'
         END;
@@ -194,6 +212,7 @@ BEGIN
     option := CASE
         WHEN delay IS NOT NULL THEN 'delay'
         WHEN unique_for IS NOT NULL THEN 'unique_for'
+        WHEN key_while IS NOT NULL THEN 'unique_while'
         WHEN existing <> 'return' THEN 'unique_existing'
         WHEN idempotency_key IS NOT NULL THEN 'idempotency_key'
     END;
@@ -258,6 +277,16 @@ BEGIN
         WHERE e.id = (SELECT u.execution_id FROM unique_keys AS u WHERE u.key = unique_key)
         FOR NO KEY UPDATE;
     END IF;
+    IF unique_for IS NULL AND debounce IS NULL THEN
+        key_while := coalesce(key_while, 'unfinished');
+    END IF;
+    IF key_while = 'pending' THEN
+        -- Who is found waiting is not begun before this is committed, and finds then what else this transaction has written.
+        PERFORM FROM tasks AS t
+        WHERE t.id = sql_root_id((SELECT u.execution_id FROM unique_keys AS u WHERE u.key = unique_key))
+            AND t.state = 'pending' AND t.fence = 0
+        FOR NO KEY UPDATE;
+    END IF;
     full_key := function_name || '/' || idempotency_key;
     -- Who finds the key taken locks nothing, unless it has to wait for a task's end.
     WHILE full_key IS NOT NULL LOOP
@@ -313,13 +342,8 @@ BEGIN
         EXIT WHEN owns;
     END LOOP;
     IF unique_key IS NOT NULL THEN
-        SELECT u.execution_id, u.dispatched_at, e.state, e.state = 'pending' AND t.state = 'pending' AND t.fence = 0 AS waits
-        INTO held
-        FROM unique_keys AS u
-        LEFT JOIN executions AS e ON e.id = u.execution_id
-        LEFT JOIN tasks AS t ON t.id = e.root_task_id
-        WHERE u.key = unique_key;
         IF debounce IS NOT NULL THEN
+            SELECT h.* INTO held FROM sql_unique_holders(unique_key) AS h WHERE h.latest;
             -- Until a worker has it.
             IF held.waits THEN
                 starts := least(
@@ -344,11 +368,15 @@ BEGIN
                     RETURN held.execution_id;
                 END IF;
             END IF;
-        ELSIF held.execution_id IS NOT NULL AND (
-            at < held.dispatched_at + unique_for * interval '1 microsecond'
-            OR unique_for IS NULL AND held.state IN ('pending', 'running', 'cancelling')
-        ) THEN
-            IF existing = 'refuse' THEN
+        ELSE
+            SELECT h.* INTO held
+            FROM sql_unique_holders(unique_key) AS h
+            WHERE h.latest AND h.execution_id IS NOT NULL AND at < h.dispatched_at + unique_for * interval '1 microsecond'
+                OR key_while = 'unfinished' AND h.state IN ('pending', 'running', 'cancelling')
+                OR key_while = 'pending' AND h.latest AND h.waits
+            ORDER BY h.latest DESC, h.dispatched_at DESC
+            LIMIT 1;
+            IF FOUND AND existing = 'refuse' THEN
                 PERFORM sql_refuse(
                     '23505', 'dispatch: the unique key ''' || substr(unique_key, length(function_name) + 2) || ''' of ' || function_name
                         || ' is taken by execution ' || held.execution_id || ', which is '
@@ -359,13 +387,20 @@ BEGIN
                     'unique_key', 'Wait for its end, use another key, or take its id as the answer.'
                 );
             END IF;
-            IF owns THEN
-                DELETE FROM idempotency AS i WHERE i.key = full_key AND i.owner = root;
+            IF held.execution_id IS NOT NULL THEN
+                IF owns THEN
+                    DELETE FROM idempotency AS i WHERE i.key = full_key AND i.owner = root;
+                END IF;
+                RETURN held.execution_id;
             END IF;
-            RETURN held.execution_id;
+        END IF;
+        PERFORM FROM sql_unique_holders(unique_key) AS h
+        WHERE h.latest AND h.state IN ('pending', 'running', 'cancelling');
+        IF FOUND THEN
+            PERFORM sql_unique_set_aside(unique_key);
         END IF;
         UPDATE unique_keys AS u
-        SET execution_id = execution, dispatched_at = at,
+        SET execution_id = execution, dispatched_at = at, window_ends_at = at + unique_for * interval '1 microsecond',
             expires_at = at + greatest({unique_kept}, coalesce(unique_for, 0)) * interval '1 microsecond',
             asked_id = NULL
         WHERE u.key = unique_key;

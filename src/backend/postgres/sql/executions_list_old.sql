@@ -12,6 +12,7 @@ FROM (
             AND e.ended_before IS NULL
             AND e.state IN ('completed', 'failed', 'timed_out', 'cancelled')
             AND NOT EXISTS (SELECT 1 FROM dead_letters AS d WHERE d.execution_id = e.id)
+            AND NOT EXISTS (SELECT 1 FROM unique_keys AS u WHERE u.execution_id = e.id AND u.window_ends_at > $4)
         ORDER BY e.created_at
         LIMIT $3
         FOR UPDATE OF e SKIP LOCKED
@@ -25,6 +26,7 @@ FROM (
             AND e.ended_before >= coalesce($2::timestamptz, '-infinity')
             AND e.state IN ('completed', 'failed', 'timed_out', 'cancelled')
             AND NOT EXISTS (SELECT 1 FROM dead_letters AS d WHERE d.execution_id = e.id)
+            AND NOT EXISTS (SELECT 1 FROM unique_keys AS u WHERE u.execution_id = e.id AND u.window_ends_at > $4)
         ORDER BY e.ended_before
         LIMIT $3
         FOR UPDATE OF e SKIP LOCKED

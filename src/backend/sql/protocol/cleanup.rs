@@ -8,7 +8,7 @@ use super::super::statement::Statement;
 use super::super::statements::{
     CACHE_EXPIRE, DEAD_LETTERS_EXPIRE, EXECUTIONS_DELETE, EXECUTIONS_DELETE_COUNTERS, EXECUTIONS_DELETE_PROGRESS,
     EXECUTIONS_DELETE_SIGNALS, EXECUTIONS_DELETE_STATE, EXECUTIONS_LIST_OLD, EXECUTIONS_TASKS, IDEMPOTENCY_EXPIRE,
-    MARKS_EXPIRE, TASKS_FORGET, TASKS_FORGET_TREES, TASKS_FORGET_WAITS, UNIQUE_EXPIRE,
+    MARKS_EXPIRE, TASKS_FORGET, TASKS_FORGET_TREES, TASKS_FORGET_WAITS, UNIQUE_EARLIER_EXPIRE, UNIQUE_EXPIRE,
 };
 use super::super::store::Sql;
 use super::super::tx::Tx;
@@ -37,8 +37,8 @@ struct Old {
     from: Option<Timestamp>,
 }
 
-/// Deletes ended executions with everything that belongs to them, except those that a dead letter needs. Also deletes
-/// cached results, keys and tokens that have expired.
+/// Deletes ended executions with everything that belongs to them, except those that a dead letter needs, or that a
+/// unique key answers within its window. Also deletes cached results, keys and tokens that have expired.
 pub(super) async fn executions<D: Database>(store: &Sql<D>, older_than: Timestamp) -> Result<Response> {
     let mut total = 0;
     let mut old = Old { older_than, from: None };
@@ -50,7 +50,7 @@ pub(super) async fn executions<D: Database>(store: &Sql<D>, older_than: Timestam
         }
         old.from = from;
     }
-    for what in [&CACHE_EXPIRE, &IDEMPOTENCY_EXPIRE, &UNIQUE_EXPIRE, &MARKS_EXPIRE] {
+    for what in [&CACHE_EXPIRE, &IDEMPOTENCY_EXPIRE, &UNIQUE_EXPIRE, &UNIQUE_EARLIER_EXPIRE, &MARKS_EXPIRE] {
         expire_all(store, what, None).await?;
     }
     Ok(Response::Count(total))
@@ -80,7 +80,8 @@ async fn expire(tx: &mut Tx<'_>, what: &'static Statement, time: Option<Timestam
 /// Deletes the execution's row last: after a crash between two batches nothing is left without its execution. Returns
 /// where the next batch begins.
 async fn delete_executions(tx: &mut Tx<'_>, old: Old) -> Result<(Batched, Option<Timestamp>)> {
-    let found = tx.fetch(EXECUTIONS_LIST_OLD.call().time(old.older_than).time(old.from).int(EXECUTIONS_MAX)).await?;
+    let mut call = EXECUTIONS_LIST_OLD.call();
+    let found = tx.fetch(call.time(old.older_than).time(old.from).int(EXECUTIONS_MAX).time(tx.now)).await?;
     let ids = rows::ids(&found)?;
     if delete_rows(tx, &ids).await? {
         return Ok((Batched { done: 0, more: true }, old.from));

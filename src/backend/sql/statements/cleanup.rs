@@ -1,8 +1,10 @@
 //! Deleting what is old.
 
 statements! {
-    /// Oldest first, without those that have a dead letter: its replay needs them.
-    EXECUTIONS_LIST_OLD "executions_list_old" "find old executions" with (older_than: Time, from: Time, limit: Int)
+    /// Oldest first, without those that have a dead letter: its replay needs them; and without those that are the answer to
+    /// dispatches within a window.
+    EXECUTIONS_LIST_OLD "executions_list_old" "find old executions"
+        with (older_than: Time, from: Time, limit: Int, now: Time)
         gives (id: Id, completed_at: Time);
 
     EXECUTIONS_TASKS "executions_tasks" "find old tasks" rows (execution_id: Id) with (limit: Int)
@@ -30,6 +32,8 @@ statements! {
 
     /// Those of unfinished executions stay.
     UNIQUE_EXPIRE "unique_expire" "delete unique keys that have expired" with (now: Time, limit: Int);
+
+    UNIQUE_EARLIER_EXPIRE "unique_earlier_expire" "delete what had unique keys" with (now: Time, limit: Int);
 
     DEAD_LETTERS_EXPIRE "dead_letters_expire" "delete old dead letters" with (older_than: Time, limit: Int);
 }

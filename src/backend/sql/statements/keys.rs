@@ -52,10 +52,16 @@ statements! {
     IDEMPOTENCY_GIVE_BACK "idempotency_give_back" "give an idempotency key back" with (key: Text, owner: Id);
 
     UNIQUE_FIND "unique_find" "look for a unique key" with (key: Text)
-        gives (execution_id: Id, dispatched_at: Time, asked_id: Id, state: Text, waits: Flag);
+        gives (execution_id: Id, dispatched_at: Time, asked_id: Id, state: Text, waits: Flag, latest: Flag);
 
     UNIQUE_TAKE "unique_take" "take a unique key"
-        with (key: Text, execution_id: Id, dispatched_at: Time, expires_at: Time);
+        with (key: Text, execution_id: Id, dispatched_at: Time, window_ends_at: Time, expires_at: Time);
+
+    /// Notes who has it, before another takes it.
+    UNIQUE_SET_ASIDE "unique_set_aside" "take a unique key" with (key: Text);
+
+    /// Those that had it and are over.
+    UNIQUE_FORGET "unique_forget" "take a unique key" with (key: Text);
 
     /// Who has asked last for the key's execution.
     UNIQUE_ASKED "unique_asked" "debounce" with (key: Text, asked_id: Id);

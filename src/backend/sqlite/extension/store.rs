@@ -7,7 +7,7 @@ use crate::backend::sqlite::error;
 use crate::model::{Error, Result};
 
 /// The tables that the migrations make; a test compares.
-const TABLES: [&str; 30] = [
+const TABLES: [&str; 31] = [
     "boots",
     "cache",
     "catalog",
@@ -35,6 +35,7 @@ const TABLES: [&str; 30] = [
     "tasks",
     "tasks_to_share",
     "unfinished_trees",
+    "unique_earlier",
     "unique_keys",
     "waits",
     "workers",

@@ -135,6 +135,7 @@ pub async fn dispatch(place: &Place, dispatch: args::Dispatch, screen: &mut Scre
         idempotency_key,
         unique_key,
         unique_for,
+        unique_while,
         unique_existing,
         debounce,
         debounce_max,
@@ -149,6 +150,7 @@ pub async fn dispatch(place: &Place, dispatch: args::Dispatch, screen: &mut Scre
     let unique = DispatchOptions {
         unique_key,
         unique_for,
+        unique_while,
         unique_existing,
         debounce,
         debounce_max,

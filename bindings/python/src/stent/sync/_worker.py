@@ -11,7 +11,7 @@ from types import FrameType, TracebackType
 from typing import Any, Literal
 
 from .. import _json, _tracing
-from .._activity import running
+from .._activity import gathered, running
 from .._batch import Batch, finish, split
 from .._described import STATUSES, WorkerOptions
 from .._errors import ClosedError, Error, FailedError, Failure, InvalidError, Snooze, to_failure_of_call
@@ -104,6 +104,7 @@ def _host_batch(handler: Batch[Any, Any], tasks: list[Any]) -> int:
         finish(task, why)
     if not good:
         return OK
+    gathered.set([TaskContext(task) for task in good])
     try:
         outcomes = handler.outcomes(handler.body(items), len(items))
     except BaseException as error:  # a thread of the library's has nobody else to tell, and the host lives on
