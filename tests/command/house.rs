@@ -1,6 +1,5 @@
 //! A store with something in it, and the command on it.
 
-use std::any::Any;
 use std::pin::{Pin, pin};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -23,18 +22,15 @@ use tokio::runtime::Runtime;
 /// Nothing here takes so long.
 const SOON: Option<Duration> = Some(Duration::from_secs(30));
 
-/// Where a store is, and what holds that place.
-pub type Place = (String, Option<Box<dyn Any + Send + Sync>>);
+pub type Where = fn() -> (String, Option<tempfile::TempDir>);
 
-pub type Where = fn() -> Place;
-
-pub fn sqlite() -> Place {
+pub fn sqlite() -> (String, Option<tempfile::TempDir>) {
     let folder = tempfile::tempdir().unwrap();
-    (folder.path().join("store.db").to_str().unwrap().to_owned(), Some(Box::new(folder)))
+    (folder.path().join("store.db").to_str().unwrap().to_owned(), Some(folder))
 }
 
-pub fn postgres() -> Place {
-    crate::lent::lend()
+pub fn postgres() -> (String, Option<tempfile::TempDir>) {
+    (crate::postgres::fresh_url(""), None)
 }
 
 /// Each of these tests on both stores.
@@ -51,8 +47,7 @@ pub struct House {
     pub backend: SharedBackend,
     pub executor: Executor,
     runtime: Runtime,
-    /// When nothing of this is left, it is another one's.
-    _place: Option<Box<dyn Any + Send + Sync>>,
+    _folder: Option<tempfile::TempDir>,
 }
 
 /// What the command said.
@@ -98,7 +93,7 @@ pub fn run(args: &[&str]) -> Said {
 
 impl House {
     pub fn new(place: Where) -> Self {
-        let (url, place) = place();
+        let (url, folder) = place();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let backend: SharedBackend = if url.starts_with("postgresql:") {
             runtime.block_on(Postgres::open(&url)).unwrap()
@@ -107,7 +102,7 @@ impl House {
         };
         let canonical = Arc::new(CanonicalJson);
         let executor = Executor::new(Arc::clone(&backend), canonical, runtime.handle().clone(), Arc::new(Silent));
-        Self { url, backend, executor, runtime, _place: place }
+        Self { url, backend, executor, runtime, _folder: folder }
     }
 
     pub fn on<T>(&self, work: impl Future<Output = T>) -> T {

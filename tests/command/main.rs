@@ -6,8 +6,6 @@ mod documents;
 mod exposition;
 mod grafana;
 mod house;
-#[path = "../common/lent.rs"]
-mod lent;
 mod metrics;
 mod moves;
 mod pauses;

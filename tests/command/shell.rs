@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::house::{House, Place, Said, run};
+use crate::house::{House, Said, run};
 
 /// What `kill` sends.
 const SIGTERM: i32 = 15;
@@ -69,9 +69,9 @@ pub fn works(folder: &Path, block: &str) -> String {
     String::new()
 }
 
-fn here() -> Place {
+fn here() -> (String, Option<tempfile::TempDir>) {
     let folder = tempfile::tempdir().unwrap();
-    (folder.path().join("workflow.db").to_str().unwrap().to_owned(), Some(Box::new(folder)))
+    (folder.path().join("workflow.db").to_str().unwrap().to_owned(), Some(folder))
 }
 
 /// A page's blocks, on `workflow.db` and on a database.
