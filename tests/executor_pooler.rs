@@ -29,7 +29,11 @@ use crate::house::{Count, House, SOON, text, tries};
 use crate::pgbouncer::Pooler;
 use crate::postgres::{Server, schema_of};
 
-const KIND: house::Kind = house::Kind::Postgres(|| schema_of(&pooler().url, ""));
+const KIND: house::Kind = house::Kind::Postgres { fresh_url, lend: || (fresh_url(), None) };
+
+fn fresh_url() -> String {
+    schema_of(&pooler().url, "")
+}
 
 /// Fewer than the connections of one store.
 const SESSIONS: usize = 4;

@@ -20,6 +20,8 @@ mod flaky;
 mod flights;
 #[path = "executor/house.rs"]
 mod house;
+#[path = "common/lent.rs"]
+mod lent;
 #[path = "executor/looks.rs"]
 mod looks;
 #[path = "executor/old_stores.rs"]
@@ -47,4 +49,4 @@ mod waits;
 #[path = "executor/workers.rs"]
 mod workers;
 
-const KIND: house::Kind = house::Kind::Postgres(|| postgres::fresh_url(""));
+const KIND: house::Kind = house::Kind::Postgres { fresh_url: || postgres::fresh_url(""), lend: lent::lend };

@@ -76,10 +76,13 @@ mod holds;
 mod house;
 #[path = "../../src/check/cases/keeping.rs"]
 mod keeping;
+mod kept;
 #[path = "../../src/check/cases/keys.rs"]
 mod keys;
 #[path = "../../src/check/cases/lanes.rs"]
 mod lanes;
+#[path = "../common/lent.rs"]
+mod lent;
 #[path = "../../src/check/cases/limits.rs"]
 mod limits;
 #[path = "../../src/check/cases/looks.rs"]

@@ -9,6 +9,7 @@ use stent::backend::{Request, SharedBackend};
 use stent::model::{SqliteOptions, Synchronous};
 
 use crate::house::{SOON, Store};
+use crate::kept;
 
 #[derive(Clone, Copy)]
 pub enum Place {
@@ -24,26 +25,34 @@ pub fn run<'a, F: Future<Output = ()> + 'a>(place: Place, case: impl FnOnce(Stor
     run_boxed(place, Box::new(|store| Box::pin(case(store))));
 }
 
-type Boxed<'a> = Box<dyn FnOnce(Store) -> LocalBoxFuture<'a, ()> + 'a>;
+pub type Boxed<'a> = Box<dyn FnOnce(Store) -> LocalBoxFuture<'a, ()> + 'a>;
 
 /// Compiled once, and not for each case.
 fn run_boxed(place: Place, case: Boxed<'_>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    if matches!(place, Place::Postgres) {
+        return kept::run(case);
+    }
     let folder = tempfile::tempdir().unwrap();
-    runtime.block_on(async {
+    runtime().block_on(async {
         let store = match place {
-            Place::SqliteMemory => Store { backend: open(":memory:").await, twin: None, url: None },
             Place::Custom => {
                 let backend = crate::around::around(open(":memory:").await, true);
                 Store { backend, twin: None, url: None }
             }
             Place::SqliteFile => at(folder.path().join("store.db").to_str().unwrap()).await,
-            Place::Postgres => at(&crate::postgres::fresh_url("")).await,
+            _ => Store { backend: open(":memory:").await, twin: None, url: None },
         };
-        let backend = Arc::clone(&store.backend);
-        tokio::time::timeout(10 * SOON, case(store)).await.expect("the case hangs");
-        backend.call(Request::Close {}).await.unwrap();
+        in_time(&store, case).await;
+        store.backend.call(Request::Close {}).await.unwrap();
     });
+}
+
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+pub async fn in_time(store: &Store, case: Boxed<'_>) {
+    tokio::time::timeout(10 * SOON, case(store.clone())).await.expect("the case hangs");
 }
 
 /// A store that can be opened again.

@@ -6,6 +6,8 @@
 //! enough.
 
 mod corpus;
+#[path = "../common/lent.rs"]
+mod lent;
 mod mortal;
 mod picture;
 #[path = "../common/postgres.rs"]
@@ -34,6 +36,9 @@ const LEASE: Duration = Duration::from_millis(1500);
 
 /// Nearly all of a run is waiting for a lease's end.
 const AT_ONCE: usize = 16;
+
+/// How often it is looked whether it is over.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// From one point that is tried to the next.
 const STRIDE: usize = 3;
@@ -93,7 +98,7 @@ fn run(place: &str, workflow: &Workflow, end: Option<Point>, tears: bool) -> (St
     let start = Instant::now();
     while !mortal.is_dead() && !living.block_on(is_over(&store, workflow)) {
         assert!(start.elapsed() < PATIENCE, "{} does not end", workflow.function);
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(LOOK);
     }
     let points = mortal.points();
     let is_dead = mortal.is_dead();
@@ -109,7 +114,7 @@ fn run(place: &str, workflow: &Workflow, end: Option<Point>, tears: bool) -> (St
         let worker = work(&second);
         while !living.block_on(is_over(&store, workflow)) {
             assert!(start.elapsed() < PATIENCE, "{} does not go on after {end:?}", workflow.function);
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(LOOK);
         }
         living.block_on(worker.stop(Some(PATIENCE))).unwrap();
     }
@@ -177,9 +182,31 @@ async fn is_over(store: &SharedBackend, workflow: &Workflow) -> bool {
     false
 }
 
-/// All points of these workflows that end otherwise. `place`: where nobody has been yet.
-fn otherwise(place: impl Fn() -> String + Sync, workflows: &[&Workflow], stride: usize, tears: bool) -> Vec<String> {
-    let clean: Vec<(String, Vec<Point>)> = workflows.iter().map(|one| run(&place(), one, None, tears)).collect();
+/// Where a store is that nobody has used yet.
+trait Place {
+    fn name(&self) -> &str;
+}
+
+impl Place for String {
+    fn name(&self) -> &str {
+        self
+    }
+}
+
+impl Place for lent::Lent {
+    fn name(&self) -> &str {
+        self.url()
+    }
+}
+
+/// All points of these workflows that end otherwise.
+fn otherwise<P: Place>(
+    place: impl Fn() -> P + Sync,
+    workflows: &[&Workflow],
+    stride: usize,
+    tears: bool,
+) -> Vec<String> {
+    let clean: Vec<(String, Vec<Point>)> = workflows.iter().map(|one| run(place().name(), one, None, tears)).collect();
     let all: Vec<(&Workflow, &String, Point)> = workflows
         .iter()
         .zip(&clean)
@@ -191,7 +218,7 @@ fn otherwise(place: impl Fn() -> String + Sync, workflows: &[&Workflow], stride:
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some((workflow, clean, point)) = all.get(next.fetch_add(1, SeqCst)) {
-                    let (told, _) = run(&place(), workflow, Some(*point), tears);
+                    let (told, _) = run(place().name(), workflow, Some(*point), tears);
                     if told != **clean {
                         let told = format!("{} died {point:?}:\n{told}\ninstead of\n{clean}", workflow.function);
                         problems.lock().unwrap().push(told);
@@ -204,7 +231,7 @@ fn otherwise(place: impl Fn() -> String + Sync, workflows: &[&Workflow], stride:
     problems.into_inner().unwrap()
 }
 
-fn at_every_write(place: impl Fn() -> String + Sync) {
+fn at_every_write<P: Place>(place: impl Fn() -> P + Sync) {
     let only = std::env::var("STENT_WORKFLOW").ok();
     let stride = std::env::var("STENT_POINTS").map_or(STRIDE, |text| text.parse().expect("STENT_POINTS is a number"));
     let workflows: Vec<&Workflow> =
@@ -230,7 +257,7 @@ fn it_ends_alike_on_sqlite() {
 
 #[test]
 fn it_ends_alike_on_postgres() {
-    at_every_write(|| postgres::fresh_url(""));
+    at_every_write(lent::Lent::new);
 }
 
 /// The test's own test: effects that are recorded apart from their task's end are found twice.

@@ -10,6 +10,8 @@
 mod door;
 mod driver;
 mod generate;
+#[path = "../common/lent.rs"]
+mod lent;
 mod model;
 mod operation;
 mod picture;
@@ -20,6 +22,10 @@ mod rest;
 mod stores;
 mod transitions;
 mod world;
+
+use std::sync::LazyLock;
+
+use tokio::runtime::{Builder, Runtime};
 
 /// Seeds run without a word from outside: enough to meet every operation many times, and short.
 const SEEDS: u64 = 20;
@@ -44,15 +50,18 @@ fn all_stores_answer_alike_whatever_is_asked_for() {
     run("all_stores_answer_alike_whatever_is_asked_for", world::World::next_at_the_door);
 }
 
+/// Where the tests run, and what they hand on to each other.
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
+
 fn run(name: &str, draw: fn(&mut world::World) -> operation::Operation) {
     let steps = number("STENT_STEPS").unwrap_or(STEPS);
     let first = number("STENT_SEED");
     let count = number("STENT_SEEDS").unwrap_or(if first.is_some() { 1 } else { SEEDS });
     let first = first.unwrap_or(1);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     for seed in first..first + count {
         println!("seed {seed}, {steps} steps");
-        if let Err(difference) = runtime.block_on(driver::run(seed, steps, draw)) {
+        if let Err(difference) = RUNTIME.block_on(driver::run(seed, steps, draw)) {
             let again =
                 format!("STENT_SEED={seed} STENT_STEPS={steps} cargo test --test differential -- --exact {name}");
             panic!("{difference}\nagain: {again}");

@@ -78,7 +78,7 @@ fn killed_in_its_midst(time: Duration, cancelled: impl FnOnce()) -> (Option<temp
             let place = folder.path().join("store.db").to_str().unwrap().to_owned();
             (Some(folder), place)
         }
-        Kind::Postgres(fresh_url) => (None, fresh_url()),
+        Kind::Postgres { fresh_url, .. } => (None, fresh_url()),
     };
     let house = House::at(&place);
     let mut victim = victim(&place, time);

@@ -139,7 +139,7 @@ impl Place {
         let folder = kept.path().to_owned();
         let store = match crate::KIND {
             Kind::Sqlite | Kind::Protocol(_) => folder.join("store.db").to_str().unwrap().to_owned(),
-            Kind::Postgres(fresh_url) => fresh_url(),
+            Kind::Postgres { fresh_url, .. } => fresh_url(),
         };
         let house = House::at(&store);
         functions(&house, &folder);

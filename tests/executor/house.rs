@@ -1,5 +1,6 @@
 //! A store, an executor and helpers for the tests.
 
+use std::any::Any;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -26,6 +27,8 @@ pub struct House {
     pub lines: Lines,
     runtime: Runtime,
     _folder: Option<tempfile::TempDir>,
+    /// Given back when nothing of this is left.
+    _lent: Option<Holder>,
 }
 
 /// Where the tests run: a SQLite file, or a schema of a PostgreSQL server.
@@ -33,19 +36,21 @@ pub struct House {
 pub enum Kind {
     #[allow(dead_code, reason = "each of the test programs has one")]
     Sqlite,
-    /// Gives the URL of a schema that nobody has used yet.
+    /// The URL of a schema that nobody has used yet; and of one that is a house's alone as long as its holder is there.
     #[allow(dead_code, reason = "each of the test programs has one")]
-    Postgres(fn() -> String),
+    Postgres { fresh_url: fn() -> String, lend: fn() -> (String, Option<Holder>) },
     /// A SQLite file behind a custom backend that answers the protocol's operations alone.
     #[allow(dead_code, reason = "each of the test programs has one")]
     Protocol(fn(SharedBackend) -> SharedBackend),
 }
 
+pub type Holder = Box<dyn Any + Send + Sync>;
+
 impl Kind {
     /// So many, or fewer where each of them costs a score of questions.
     pub const fn many(self, count: usize) -> usize {
         match self {
-            Self::Sqlite | Self::Postgres(_) => count,
+            Self::Sqlite | Self::Postgres { .. } => count,
             Self::Protocol(_) => count / 20,
         }
     }
@@ -71,11 +76,11 @@ impl House {
     /// A house whose executor speaks to the store through something else.
     pub fn with(wrap: impl FnOnce(SharedBackend) -> SharedBackend) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let place = match crate::KIND {
-            Kind::Sqlite | Kind::Protocol(_) => folder.path().join("store.db").to_str().unwrap().to_owned(),
-            Kind::Postgres(fresh_url) => fresh_url(),
+        let (place, lent) = match crate::KIND {
+            Kind::Sqlite | Kind::Protocol(_) => (folder.path().join("store.db").to_str().unwrap().to_owned(), None),
+            Kind::Postgres { lend, .. } => lend(),
         };
-        Self { _folder: Some(folder), ..Self::open(&place, wrap) }
+        Self { _folder: Some(folder), _lent: lent, ..Self::open(&place, wrap) }
     }
 
     /// On a store that there is already, maybe.
@@ -93,12 +98,12 @@ impl House {
         };
         let backend = match crate::KIND {
             Kind::Protocol(around) => runtime.block_on(async { around(wrap(store)) }),
-            Kind::Sqlite | Kind::Postgres(_) => runtime.block_on(async { wrap(store) }),
+            Kind::Sqlite | Kind::Postgres { .. } => runtime.block_on(async { wrap(store) }),
         };
         let lines = Lines::default();
         let logger = Arc::new(Stderr(Arc::clone(&lines)));
         let executor = Executor::new(Arc::clone(&backend), Arc::new(CanonicalJson), runtime.handle().clone(), logger);
-        Self { executor, backend, lines, runtime, _folder: None }
+        Self { executor, backend, lines, runtime, _folder: None, _lent: None }
     }
 
     pub fn on<T>(&self, work: impl Future<Output = T>) -> T {

@@ -24,7 +24,7 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/old_stores");
 fn stores(folder: &Path) -> Vec<(PathBuf, String)> {
     let kind = match KIND {
         Kind::Sqlite => "sqlite-",
-        Kind::Postgres(_) => "postgres-",
+        Kind::Postgres { .. } => "postgres-",
         Kind::Protocol(_) => unreachable!("a store of one's own has no versions of ours"),
     };
     let mut files: Vec<PathBuf> = std::fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -41,7 +41,7 @@ fn stores(folder: &Path) -> Vec<(PathBuf, String)> {
 fn place(file: &Path, folder: &Path) -> String {
     let unpacked = Command::new("gzip").arg("-dc").arg(file).output().unwrap();
     assert!(unpacked.status.success(), "{unpacked:?}");
-    if let Kind::Postgres(fresh_url) = KIND {
+    if let Kind::Postgres { fresh_url, .. } = KIND {
         let url = fresh_url();
         let (server, options) = url.split_once("schema=").unwrap();
         let schema = options.split('&').next().unwrap();

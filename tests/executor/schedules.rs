@@ -223,7 +223,7 @@ fn each_tick_starts_once_whoever_is_killed() {
             let place = folder.path().join("store.db").to_str().unwrap().to_owned();
             (Some(folder), place)
         }
-        Kind::Postgres(fresh_url) => (None, fresh_url()),
+        Kind::Postgres { fresh_url, .. } => (None, fresh_url()),
     };
     let house = House::at(&place);
     let all = Schedule { overlap: Overlap::Allow, catch_up: Duration::from_secs(3600), ..every("s", 100) };

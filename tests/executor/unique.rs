@@ -90,7 +90,7 @@ fn of_all_processes_one_starts_it_at_a_time_though_they_are_killed() {
     let folder = tempfile::tempdir().unwrap();
     let place = match crate::KIND {
         Kind::Sqlite | Kind::Protocol(_) => folder.path().join("store.db").to_str().unwrap().to_owned(),
-        Kind::Postgres(fresh_url) => fresh_url(),
+        Kind::Postgres { fresh_url, .. } => fresh_url(),
     };
     let house = House::at(&place);
     let ended = std::sync::Arc::new(crate::house::Count::default());

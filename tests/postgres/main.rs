@@ -35,4 +35,5 @@ mod slots;
 mod time_outs;
 mod urls;
 
-const KIND: house::Kind = house::Kind::Postgres(|| postgres::fresh_url(""));
+const KIND: house::Kind =
+    house::Kind::Postgres { fresh_url: || postgres::fresh_url(""), lend: || (postgres::fresh_url(""), None) };
