@@ -1,10 +1,12 @@
 //! Reads options strictly: an unknown key is an error that names the known ones. Null means the same as leaving the key
 //! out. No text means an empty object.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::fault::Fault;
 use super::input;
@@ -281,6 +283,24 @@ pub(super) fn dispatch_request(what: &str, text: &str, request: Reader<'_>) -> R
         None => DispatchOptions::default(),
     };
     Ok(DispatchRequest { function, args, options })
+}
+
+/// A dispatch in one object: the function, its arguments, and beside them its options.
+pub fn dispatch_whole(what: &str, text: &str) -> Result<DispatchRequest> {
+    let mut members: BTreeMap<String, Box<RawValue>> = super::from_json(what, text)?;
+    let Some(function) = members.remove("function") else {
+        return Err(
+            Error::invalid(format!("{what}: 'function' is missing; it names what is to run")).with("key", "function")
+        );
+    };
+    let args = members.remove("args").filter(|args| args.get() != "null");
+    let options: Vec<String> =
+        members.iter().map(|(name, value)| format!("{}:{}", super::to_json(name), value.get())).collect();
+    Ok(DispatchRequest {
+        function: super::from_json("function", function.get())?,
+        args: super::args_from_text(args.as_ref().map(|args| args.get()))?,
+        options: dispatch(Some(&format!("{{{}}}", options.join(","))))?,
+    })
 }
 
 pub(super) fn dispatch_fields(fields: &Fields<'_>) -> Result<DispatchOptions> {

@@ -197,6 +197,7 @@ fn a_debounced_dispatch_finds_the_execution_that_it_changed() {
                 name: new_execution().function,
                 options: FunctionOptions::default(),
             }],
+            queue_rates: [].into(),
         };
         site.store.register_worker(worker).await.unwrap();
         let answers = site.store.dispatch(vec![quiet(Duration::from_micros(1))]).await.unwrap();

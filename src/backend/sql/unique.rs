@@ -91,7 +91,7 @@ pub(super) fn keeps_by_arguments(function: &str) -> Error {
     Error::invalid(told).with("key", "debounce")
 }
 
-/// Gives a dispatch's arguments to an execution that waits. False: a worker has it by now.
+/// Gives a dispatch's arguments to an execution that waits, and its own time until it is ended. False: a worker has it by now.
 async fn replace(tx: &mut Tx<'_>, new: &NewExecution, execution: Id, starts_at: Timestamp) -> Result<bool> {
     let empty = Payload::empty_object();
     let kwargs = new.options.kwargs.as_ref().unwrap_or(&empty);
@@ -101,8 +101,13 @@ async fn replace(tx: &mut Tx<'_>, new: &NewExecution, execution: Id, starts_at: 
     if tx.change(&call).await? == 0 {
         return Ok(false);
     }
+    let expiry_at = new.options.expiry_from(tx.now, starts_at.max(tx.now));
+    if let Some(expiry_at) = expiry_at {
+        tx.hint_due(expiry_at);
+    }
     let mut call = EXECUTION_DEBOUNCE.call();
-    tx.change(call.id(execution).bytes(args_column(&new.args)).bytes(kwargs_column(kwargs))).await?;
+    call.id(execution).bytes(args_column(&new.args)).bytes(kwargs_column(kwargs)).due(expiry_at);
+    tx.change(&call).await?;
     match later {
         Some(at) => tx.hint_due(at),
         None => tx.hint_work(),

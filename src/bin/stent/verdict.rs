@@ -473,7 +473,7 @@ mod tests {
             }],
             functions: vec![("f".into(), stent::model::FunctionOptions::default())],
             workers: vec![worker(1)],
-            pauses: vec![],
+            ..Registered::default()
         };
         assert_eq!(told(vec![index()], &ready(Some("fast"), 1), 0), []);
         assert_eq!(told(vec![index()], &ready(Some("slow"), 1), 0), [("queues", Mark::Bad)]);

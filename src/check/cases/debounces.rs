@@ -14,6 +14,7 @@ cases! {
     the_last_arguments_win_after_a_quiet_time,
     it_starts_no_later_than_so_long_after_the_first,
     what_a_worker_has_is_not_changed,
+    each_gives_its_own_time_until_it_is_ended,
     of_many_in_one_batch_the_last_wins,
     one_that_is_cancelled_is_waited_for_no_more,
     functions_and_keys_have_rows_of_their_own,
@@ -93,6 +94,29 @@ async fn it_starts_no_later_than_so_long_after_the_first(store: Store) {
     // The first one's time is bounded, too.
     let id = next(&store, "[5]", at_most("k", HOUR, MOMENT)).await;
     assert_eq!(taken(&store, "w").await.task.execution_id, id);
+}
+
+async fn each_gives_its_own_time_until_it_is_ended(store: Store) {
+    store.worker("w", &["root"]).await;
+    let ended = |time| DispatchOptions { expiry: Some(time), ..quiet("k", HOUR) };
+    let Some(id) = first(&store, "[1]", ended(2 * HOUR)).await else { return };
+    let begun = store.execution(id).await.created_at;
+    let expires = async |options| {
+        assert_eq!(next(&store, "[2]", options).await, id);
+        store.execution(id).await.expiry_at.map(|at| at.since(begun).as_secs() / HOUR.as_secs())
+    };
+    assert_eq!(expires(ended(4 * HOUR)).await, Some(4));
+    assert_eq!(expires(quiet("k", HOUR)).await, None);
+    let lasting = DispatchOptions { max_duration: Some(2 * HOUR), ..quiet("k", 3 * HOUR) };
+    assert_eq!(expires(lasting).await, Some(5));
+    // The one that it was first given is over.
+    let soon = DispatchOptions { expiry: Some(2 * MOMENT), ..quiet("k", MOMENT) };
+    assert_eq!(expires(soon).await, Some(0));
+    assert_eq!(expires(ended(2 * HOUR)).await, Some(2));
+    store.sweep().await;
+    store.is(id, ExecutionState::Pending).await;
+    let refused = store.start_with("root", "[3]", ended(HOUR)).await.expect_err("it could never run");
+    assert_eq!(refused.status(), Status::Invalid);
 }
 
 async fn what_a_worker_has_is_not_changed(store: Store) {

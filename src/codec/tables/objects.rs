@@ -108,7 +108,7 @@ objects! {
             "What a dispatch gets whose unique_key is taken: the id of the execution that has it, or a conflict that names it."),
         optional("debounce", Kind::Duration, "null",
             "It starts when no other dispatch of the function with its unique_key came for so long. Until a worker has it, each \
-             one gives it its arguments, begins the time anew, and gets its id."),
+             one gives it its arguments and its expiry, begins the time anew, and gets its id."),
         optional("debounce_max", Kind::Duration, "null", "But it starts no later than so long after the first; null: whenever."),
         optional("on_cancel", Kind::String, "null",
             "The function that is dispatched when the execution is cancelled or timed out."),

@@ -59,7 +59,7 @@ fn an_unknown_option_is_named_beside_the_known_ones() {
     assert_eq!(detail(&error, "nearest"), "max_concurrency");
     assert_eq!(detail(&error, "object"), "worker");
     assert_eq!(detail(&error, "line"), "2");
-    assert!(detail(&error, "known").starts_with("worker_id queues tags max_concurrency"));
+    assert!(detail(&error, "known").starts_with("worker_id queues queue_rates tags max_concurrency"));
 
     let error = options::call(Some("{\"retry_policy\": {\"attempts\": 3}}")).unwrap_err();
     assert!(

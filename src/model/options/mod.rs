@@ -259,6 +259,10 @@ impl DispatchOptions {
                 );
             }
         }
+        if self.expiry.is_some_and(|expiry| Some(expiry) <= self.wait()) {
+            let told = "expiry ends it before debounce lets it start; give a longer one, or max_duration, which counts from there";
+            return Err(Error::invalid(told).with("key", "expiry"));
+        }
         Ok(())
     }
 
@@ -276,8 +280,12 @@ impl DispatchOptions {
 
     /// When the execution is ended if it is still going.
     pub fn expiry_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let start = self.wait().unwrap_or_default();
-        self.expiry.map(|d| now.after(d)).or_else(|| self.max_duration.map(|d| now.after(start).after(d)))
+        self.expiry_from(now, now.after(self.wait().unwrap_or_default()))
+    }
+
+    /// The same of one that starts then.
+    pub fn expiry_from(&self, now: Timestamp, starts_at: Timestamp) -> Option<Timestamp> {
+        self.expiry.map(|d| now.after(d)).or_else(|| self.max_duration.map(|d| starts_at.after(d)))
     }
 }
 

@@ -1,5 +1,7 @@
 //! docs/openapi.json: every address in it answers as its schema says. That it has all of them, a test beside the routes says.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::served::Served;
@@ -165,4 +167,13 @@ fn every_address_answers_as_its_document_says(place: Where) {
         &mut none,
     );
     assert_eq!(none.len(), 5, "this test sees what is wrong: {none:?}");
+}
+
+#[test]
+fn a_dispatch_takes_every_option() {
+    let document: Value = serde_json::from_str(include_str!("../../../docs/openapi.json")).unwrap();
+    let described = document["components"]["schemas"]["Dispatch"]["properties"].as_object().unwrap();
+    let described: BTreeSet<&str> = described.keys().map(String::as_str).collect();
+    let options = stent::codec::option_fields("dispatch").into_iter().map(|(name, ..)| name);
+    assert_eq!(described, options.chain(["function", "args"]).collect());
 }

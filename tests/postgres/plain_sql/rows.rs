@@ -132,6 +132,7 @@ impl Pair {
                 queues: Vec::new(),
                 tags: Vec::new(),
                 functions: vec![function],
+                queue_rates: [].into(),
             };
             house.on(house.backend.register_worker(worker)).unwrap();
         };

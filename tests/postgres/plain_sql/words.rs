@@ -146,6 +146,8 @@ fn asked() -> Vec<(String, String, String)> {
         "{\"unique_key\":\"k\",\"debounce\":1,\"unique_for\":1}",
         "{\"unique_key\":\"k\",\"debounce\":1,\"unique_existing\":\"refuse\"}",
         "{\"unique_key\":\"k\",\"debounce\":1,\"idempotency_key\":\"i\"}",
+        "{\"unique_key\":\"k\",\"debounce\":\"2s\",\"expiry\":\"2s\"}",
+        "{\"unique_key\":\"k\",\"debounce\":\"2s\",\"debounce_max\":\"1s\",\"expiry\":\"1s\"}",
         "{\"on_cancel\":\"\"}",
         "{\"on_cancel\":{}}",
         "{\"traceparent\":\"\"}",

@@ -219,6 +219,12 @@ BEGIN
     IF debounce IS NOT NULL AND option IS NOT NULL THEN
         PERFORM sql_refuse('22023', what || 'debounce and ' || option || ' are both given', option, 'Leave one of them out.');
     END IF;
+    IF expiry <= least(debounce, debounce_max) THEN
+        PERFORM sql_refuse(
+            '22023', what || 'expiry ends it before debounce lets it start', 'expiry',
+            'Give a longer one, or max_duration, which counts from there.'
+        );
+    END IF;
 
     IF share_weight IS NOT NULL AND share_key IS NULL THEN
         PERFORM sql_refuse('22023', what || 'fairness_weight is given without a fairness_key', 'fairness_weight', 'Give both, or none.');
@@ -361,7 +367,15 @@ BEGIN
                 IF FOUND THEN
                     UPDATE executions AS e
                     SET args = written_args,
-                        kwargs = written_kwargs
+                        kwargs = written_kwargs,
+                        expiry_at = coalesce(
+                            at + expiry * interval '1 microsecond',
+                            coalesce(starts, at) + max_duration * interval '1 microsecond'
+                        ),
+                        due_at = coalesce(
+                            at + expiry * interval '1 microsecond',
+                            coalesce(starts, at) + max_duration * interval '1 microsecond'
+                        )
                     WHERE e.id = held.execution_id;
                     UPDATE unique_keys AS u SET asked_id = execution WHERE u.key = unique_key;
                     PERFORM sql_tell(CASE WHEN starts IS NULL THEN 'w' ELSE 'd0' END);

@@ -70,5 +70,5 @@ statements! {
     TASK_DEBOUNCE "task_debounce" "debounce"
         with (id: Id, args: Bytes, kwargs: Bytes, due_at: Due, scheduled_for: Time);
 
-    EXECUTION_DEBOUNCE "execution_debounce" "debounce" with (id: Id, args: Bytes, kwargs: Bytes);
+    EXECUTION_DEBOUNCE "execution_debounce" "debounce" with (id: Id, args: Bytes, kwargs: Bytes, expiry_at: Due);
 }

@@ -3,16 +3,16 @@
 use serde::Deserialize;
 use stent::backend::{DeadLetterFilter, NewPause, Pausable, ScheduleChange};
 use stent::codec;
-use stent::model::{Id, Payload};
+use stent::model::{DispatchRequest, Id, Payload};
 
-use super::dispatch::{self, Dispatch};
+use super::dispatch;
 use super::kind::Act;
 use crate::ui::fields::Fields;
 use crate::ui::refusal::{Answer, Refusal};
 
 #[derive(Debug)]
 pub enum Asked {
-    Dispatch(Box<Dispatch>),
+    Dispatch(Box<DispatchRequest>),
     Signal { execution: Id, name: String, payload: Payload, id: Option<String> },
     Cancel { execution: Id, reason: Option<String> },
     Resume(Id),

@@ -1,20 +1,10 @@
 //! A dispatch, as a form or as JSON. What its options are, and what is wrong with them, the library says.
 
-use std::collections::BTreeMap;
-
-use serde_json::value::RawValue;
 use stent::codec;
-use stent::model::{DispatchOptions, Payload};
+use stent::model::{DispatchOptions, DispatchRequest};
 
 use crate::ui::fields::Fields;
 use crate::ui::refusal::{Answer, Refusal};
-
-#[derive(Debug)]
-pub struct Dispatch {
-    pub function: String,
-    pub args: Payload,
-    pub options: DispatchOptions,
-}
 
 /// An option that the form offers; by JSON all can be given.
 pub struct Offer {
@@ -51,12 +41,13 @@ pub const OFFERS: &[Offer] = &[
     offer("idempotency_key", "Idempotency key", "", Kind::Text),
     offer("unique_key", "Unique key", "", Kind::Text),
     offer("unique_for", "Unique for", "while it is not over", Kind::Text),
+    offer("unique_while", "Unique while", "unfinished, or pending", Kind::Text),
     offer("unique_existing", "If the unique key is taken", "return, or refuse", Kind::Text),
     offer("debounce", "Quiet time before it starts", "5s", Kind::Text),
     offer("debounce_max", "Quiet time at most", "1m", Kind::Text),
 ];
 
-pub fn of_form(fields: &Fields) -> Answer<Dispatch> {
+pub fn of_form(fields: &Fields) -> Answer<DispatchRequest> {
     let kwargs = fields.one("kwargs").map(|text| codec::kwargs_from_text(Some(text))).transpose()?;
     let mut members: Vec<(&str, String)> = Vec::new();
     for offer in OFFERS {
@@ -75,31 +66,19 @@ pub fn of_form(fields: &Fields) -> Answer<Dispatch> {
     }
     let mut options = options(members.iter().map(|(name, value)| (*name, value.as_str())))?;
     options.kwargs = kwargs;
-    Ok(Dispatch {
-        function: fields.text("function").ok_or_else(unnamed)?,
+    Ok(DispatchRequest {
+        function: fields.text("function").ok_or_else(|| Refusal::invalid("No function is named."))?,
         args: codec::args_from_text(Some(fields.one("args").unwrap_or("[]")))?,
         options,
     })
 }
 
 /// The function, its arguments and the options, all in one object.
-pub fn of_json(text: &str) -> Answer<Dispatch> {
-    const WHAT: &str = "the body";
-    let mut members: BTreeMap<String, Box<RawValue>> = codec::from_json(WHAT, text)?;
-    let function = members.remove("function").ok_or_else(unnamed)?;
-    let args = members.remove("args").filter(|args| args.get() != "null");
-    Ok(Dispatch {
-        function: codec::from_json("function", function.get())?,
-        args: codec::args_from_text(args.as_ref().map(|args| args.get()))?,
-        options: options(members.iter().map(|(name, value)| (name.as_str(), value.get())))?,
-    })
+pub fn of_json(text: &str) -> Answer<DispatchRequest> {
+    Ok(codec::options::dispatch_whole("the body", text)?)
 }
 
-fn unnamed() -> Refusal {
-    Refusal::invalid("No function is named.")
-}
-
-/// As it stands there if it is a number, so that the library reads it; what is no number could be text to it.
+/// As it stands there if it is a number: the library reads it.
 fn number(offer: &Offer, text: &str) -> Answer<String> {
     let wrong = || Refusal::invalid(format!("'{}' is no number for '{}'", crate::words::cut(text, 40), offer.label));
     codec::number_from_text(text).map(|_| text.to_owned()).map_err(|_| wrong())
@@ -112,12 +91,11 @@ fn options<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> Answer<Disp
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use super::*;
 
-    fn form(text: &str) -> Answer<Dispatch> {
+    fn form(text: &str) -> Answer<DispatchRequest> {
         of_form(&Fields::parse(text.as_bytes()))
     }
 
@@ -144,15 +122,6 @@ mod tests {
         for offer in OFFERS {
             assert!(known.contains(&offer.name), "{} is no option of a dispatch: {known:?}", offer.name);
         }
-    }
-
-    #[test]
-    fn the_document_has_every_option() {
-        let document: serde_json::Value = serde_json::from_str(crate::ui::assets::OPENAPI).unwrap();
-        let described = document["components"]["schemas"]["Dispatch"]["properties"].as_object().unwrap();
-        let described: BTreeSet<&str> = described.keys().map(String::as_str).collect();
-        let options = codec::option_fields("dispatch").into_iter().map(|(name, ..)| name);
-        assert_eq!(described, options.chain(["function", "args"]).collect());
     }
 
     #[test]

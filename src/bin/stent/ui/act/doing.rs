@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use stent::backend::{NewSignal, Pausable, ScheduleChange};
-use stent::model::{Error, Id, Status};
+use stent::model::{DispatchRequest, Error, Id, Status};
 
 use super::asked::{Asked, Which};
-use super::dispatch::Dispatch;
 use super::kind::Of;
 use crate::ui::app::App;
 use crate::ui::page::WantedSchedules;
@@ -47,7 +46,7 @@ impl Done {
 pub async fn perform(app: &App, asked: Asked) -> Answer<Done> {
     match asked {
         Asked::Dispatch(dispatch) => {
-            let Dispatch { function, args, options } = *dispatch;
+            let DispatchRequest { function, args, options } = *dispatch;
             let id = app.executor.dispatch(&function, args, options).await?;
             Ok(Done::new(vec![id.to_string()], format!("'{function}' is dispatched."), of(id)))
         }

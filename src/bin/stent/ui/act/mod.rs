@@ -7,7 +7,7 @@ mod kind;
 mod preview;
 
 pub use asked::Asked;
-pub use dispatch::{Dispatch, OFFERS};
+pub use dispatch::OFFERS;
 pub use doing::{Done, perform};
 #[cfg(test)]
 pub use kind::ACTS;

@@ -1,12 +1,12 @@
 //! Forms of acts: to fill in, to confirm.
 
 use maud::{Markup, html};
-use stent::model::Execution;
+use stent::model::{DispatchRequest, Execution};
 
 use super::ctx::{Ctx, Shown};
 use super::layout::{page, secret};
 use super::parts::{execution, execution_state, lines, paused, payload, task, time};
-use crate::ui::act::{Act, Asked, Dispatch, Done, OFFERS, Of, Preview};
+use crate::ui::act::{Act, Asked, Done, OFFERS, Of, Preview};
 use crate::ui::fields::Fields;
 use crate::ui::page::WantedSchedules;
 use crate::ui::refusal::Refusal;
@@ -255,7 +255,7 @@ fn signal(ctx: &Ctx<'_>, fields: &Fields, preview: &Preview) -> Markup {
 fn reviewed(ctx: &Ctx<'_>, act: Act, fields: &Fields, asked: &Asked, preview: &Preview) -> Markup {
     let told = match asked {
         Asked::Dispatch(dispatch) => {
-            let Dispatch { function, args, options } = &**dispatch;
+            let DispatchRequest { function, args, options } = &**dispatch;
             html! {
                 p { "This starts an execution of " strong { (visible(function)) } "." }
                 @if !preview.functions.contains(function) {
