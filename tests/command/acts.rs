@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use stent::model::ExecutionState;
 
-use crate::house::{House, Said, Where, on_both, until};
+use crate::house::{House, Said, Where, on_both, run, until};
 
 on_both! {
     an_execution_is_started_and_waited_for,
@@ -195,6 +195,8 @@ fn schedules_are_put_looked_at_and_acted_on(place: Where) {
         3
     );
     let next = house.say(&["schedules", "next", "--cron", "0 0 29 2 *", "-n", "1"]).ok().out;
+    // It needs no store.
+    assert_eq!(run(&["schedules", "next", "--cron", "0 0 29 2 *", "-n", "1"]).ok().out, next);
     assert!(next.contains("-02-29 00:00:00"), "{next}");
 
     assert_eq!(house.say(&["schedules", "delete", "often"]).code, 6);

@@ -375,4 +375,22 @@ mod tests {
         assert_eq!(with(None, Some(second)).expiry_at(now), Some(now.after(2 * second)));
         assert!(with(Some(second), Some(second)).check().is_err());
     }
+
+    #[test]
+    fn a_debounce_leaves_time_until_the_expiry() {
+        let second = Duration::from_secs(1);
+        let with = |expiry, debounce_max| DispatchOptions {
+            unique_key: Some("k".to_owned()),
+            debounce: Some(3 * second),
+            debounce_max,
+            expiry: Some(expiry),
+            ..DispatchOptions::default()
+        };
+        for never in [with(3 * second, None), with(second, Some(2 * second))] {
+            assert!(never.check().unwrap_err().message().starts_with("expiry ends it before debounce"));
+        }
+        for sometimes in [with(4 * second, None), with(2 * second, Some(second))] {
+            sometimes.check().unwrap();
+        }
+    }
 }

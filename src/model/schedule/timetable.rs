@@ -86,12 +86,32 @@ fn cron(pattern: &str, time_zone: &str) -> Result<Rule> {
         Error::invalid(format!("cron {pattern:?} is not {what}: {why}")).with("key", "cron")
     };
     let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
-    let cron = Box::new(parser.parse(pattern).map_err(|why| wrong(why.to_string()))?);
+    let cron =
+        parser.parse(pattern).map_err(|why| wrong(fault(&parser, pattern).unwrap_or_else(|| why.to_string())))?;
+    let cron = Box::new(cron);
     let zone = zone::zone(time_zone)?;
     if next_by_cron(&cron, &zone, Timestamp::default()).is_none() {
         return Err(wrong("there is no such day".to_owned()));
     }
     Ok(Rule::Cron { cron, zone })
+}
+
+/// What is wrong with a pattern, where one part of it is: each field is looked at between stars.
+fn fault(parser: &CronParser, pattern: &str) -> Option<String> {
+    const NAMES: [&str; 6] = ["second", "minute", "hour", "day", "month", "weekday"];
+    let fields: Vec<&str> = pattern.split_whitespace().collect();
+    let names = match fields.len() {
+        1 if pattern.starts_with('@') => return Some("there is no such name".to_owned()),
+        count @ (5 | 6) => &NAMES[6 - count..],
+        1 => return Some("it has 1 field".to_owned()),
+        count => return Some(format!("it has {count} fields")),
+    };
+    let is_wrong = |(at, field): &(usize, &&str)| {
+        let mut alone = vec!["*"; fields.len()];
+        alone[*at] = field;
+        parser.parse(&alone.join(" ")).is_err()
+    };
+    fields.iter().enumerate().find(is_wrong).map(|(at, field)| format!("'{field}' is no {}", names[at]))
 }
 
 fn next_by_cron(cron: &Cron, zone: &TimeZone, at: Timestamp) -> Option<Timestamp> {
@@ -166,6 +186,21 @@ mod tests {
         {
             let error = schedule(When::Cron(wrong.to_owned())).check().unwrap_err();
             assert!(error.message().starts_with("cron "), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_field_that_is_wrong_is_named() {
+        for (pattern, told) in [
+            ("61 * * * *", "'61' is no minute"),
+            ("0 0 24 * * *", "'24' is no hour"),
+            ("0 0 * FOO *", "'FOO' is no month"),
+            ("* * * *", "it has 4 fields"),
+            ("daily", "it has 1 field"),
+            ("@secondly", "there is no such name"),
+        ] {
+            let error = schedule(When::Cron(pattern.to_owned())).check().unwrap_err();
+            assert!(error.message().ends_with(told), "{error}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! The conformance suite's cases of dispatches, keys, signals and cancels, asked through SQL: a store whose dispatches,
 //! signals and cancels are the functions', and whose other operations are the library's.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use stent::backend::SharedBackend;
@@ -16,20 +16,41 @@ use crate::postgres::fresh_url;
 
 struct Door {
     inner: SharedBackend,
-    url: String,
+    callers: Arc<Callers>,
     runtime: tokio::runtime::Handle,
+}
+
+/// Connections of those who call the functions: as many as there are at once, for in a new one the functions are read and
+/// planned anew. Whoever was refused is not asked again.
+struct Callers {
+    url: String,
+    free: Mutex<Vec<Client>>,
+}
+
+impl Callers {
+    async fn take(&self) -> Client {
+        let free = self.free.lock().unwrap().pop();
+        match free {
+            Some(client) => client,
+            None => Client::of(&self.url).await,
+        }
+    }
+
+    fn put_back(&self, client: Client) {
+        self.free.lock().unwrap().push(client);
+    }
 }
 
 impl Answerer for Door {
     fn ask(&self, operation: &str, request: &str, reply: Reply) {
-        let (inner, url) = (Arc::clone(&self.inner), self.url.clone());
+        let (inner, callers) = (Arc::clone(&self.inner), Arc::clone(&self.callers));
         let (operation, request) = (operation.to_owned(), request.to_owned());
         self.runtime.spawn(async move {
             let asked: Value = serde_json::from_str(&request).unwrap();
             reply.answer(match operation.as_str() {
-                "dispatch" => dispatch(&url, &request).await,
-                "signal" => signal(&inner, &url, &asked["signal"]).await,
-                "cancel" => cancel(&inner, &url, &asked).await,
+                "dispatch" => dispatch(&callers, &request).await,
+                "signal" => signal(&inner, &callers, &asked["signal"]).await,
+                "cancel" => cancel(&inner, &callers, &asked).await,
                 _ => operations::call(inner.as_ref(), &operation, Some(&request)).await,
             });
         });
@@ -48,7 +69,7 @@ fn error(refusal: Refusal) -> Error {
 }
 
 /// In one transaction, as the library's.
-async fn dispatch(url: &str, request: &str) -> Result<String> {
+async fn dispatch(callers: &Callers, request: &str) -> Result<String> {
     // As they are written: no number of the arguments is read.
     #[derive(serde::Deserialize)]
     struct New<'a> {
@@ -65,7 +86,7 @@ async fn dispatch(url: &str, request: &str) -> Result<String> {
         executions: Vec<New<'a>>,
     }
     let all: All<'_> = serde_json::from_str(request).unwrap();
-    let client = Client::of(url).await;
+    let client = callers.take().await;
     client.say("BEGIN").await;
     let mut ids = Vec::new();
     for mut new in all.executions {
@@ -75,14 +96,16 @@ async fn dispatch(url: &str, request: &str) -> Result<String> {
         ids.push(client.dispatch(&new.function, new.args.get(), &options).await.map_err(error)?);
     }
     client.run("COMMIT").await.map_err(error)?;
+    callers.put_back(client);
     Ok(serde_json::to_string(&ids).unwrap())
 }
 
 /// Whoever sweeps next does what was asked for.
-async fn done(inner: &SharedBackend, client: &Client) -> Result<String> {
+async fn done(inner: &SharedBackend, callers: &Callers, client: Client) -> Result<String> {
     while client.count("requests").await != "0" {
         inner.sweep("whoever").await?;
     }
+    callers.put_back(client);
     Ok("null".to_owned())
 }
 
@@ -90,21 +113,21 @@ fn id(value: &Value) -> Id {
     value.as_str().unwrap().parse().unwrap()
 }
 
-async fn signal(inner: &SharedBackend, url: &str, signal: &Value) -> Result<String> {
-    let client = Client::of(url).await;
+async fn signal(inner: &SharedBackend, callers: &Callers, signal: &Value) -> Result<String> {
+    let client = callers.take().await;
     let options = match signal["id"].as_str() {
         Some(sending) => serde_json::json!({ "id": sending }).to_string(),
         None => "{}".to_owned(),
     };
     let (execution, name) = (id(&signal["execution_id"]), signal["name"].as_str().unwrap());
     client.signal(execution, name, &signal["payload"].to_string(), &options).await.map_err(error)?;
-    done(inner, &client).await
+    done(inner, callers, client).await
 }
 
-async fn cancel(inner: &SharedBackend, url: &str, asked: &Value) -> Result<String> {
-    let client = Client::of(url).await;
+async fn cancel(inner: &SharedBackend, callers: &Callers, asked: &Value) -> Result<String> {
+    let client = callers.take().await;
     client.cancel(id(&asked["execution_id"]), asked["reason"].as_str()).await.map_err(error)?;
-    done(inner, &client).await
+    done(inner, callers, client).await
 }
 
 /// Cases of what is the library's alone: it counts what is left for sweeps, of which there have been some by then; it is of
@@ -123,7 +146,8 @@ fn the_suites_cases_pass_through_sql() {
         let inner: SharedBackend = Postgres::open(&url).await.unwrap();
         let names: Vec<String> =
             operations::PROTOCOL.iter().chain(operations::ENGINE).map(|name| (*name).to_owned()).collect();
-        let door = Door { inner, url, runtime: tokio::runtime::Handle::current() };
+        let callers = Arc::new(Callers { url, free: Mutex::default() });
+        let door = Door { inner, callers, runtime: tokio::runtime::Handle::current() };
         let store = Custom::open(Arc::new(door), Some(&names), &CustomOptions::default()).unwrap();
         let only = [
             "keys/",

@@ -31,6 +31,9 @@ pub async fn run(args: Args, screen: &mut Screen) -> Result<u8, Trouble> {
             Ok(DONE)
         }
         Command::Man { folder } => papers::man(&folder).map(|()| DONE),
+        Command::Schedules(args::Schedules::Next { cron: Some(cron), time_zone, count, .. }) => {
+            schedules::next(cron, time_zone, count, screen)
+        }
         Command::Init => upkeep::init(db, screen).await,
         Command::Migrate(migrate) => upkeep::migrate(db, migrate, screen).await,
         command => {

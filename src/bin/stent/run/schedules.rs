@@ -32,7 +32,10 @@ pub async fn schedules(place: &Place, what: Schedules, screen: &mut Screen) -> R
         Schedules::Backfill { name, from, to, overlap } => {
             make(place, &name, ScheduleChange::Backfill { from, to, overlap }, screen).await
         }
-        Schedules::Next { name, cron, time_zone, count } => next(place, name, cron, time_zone, count, screen).await,
+        Schedules::Next { name, count, .. } => {
+            let kept = one(place, &name.unwrap_or_default(), count).await?;
+            Ok(tell_next(kept.next, screen))
+        }
     }
 }
 
@@ -230,29 +233,22 @@ async fn make(place: &Place, name: &str, change: ScheduleChange, screen: &mut Sc
     Ok(DONE)
 }
 
-async fn next(
-    place: &Place,
-    name: Option<String>,
-    cron: Option<String>,
-    time_zone: String,
-    count: u32,
-    screen: &mut Screen,
-) -> Result<u8, Trouble> {
+/// Of a pattern that is in no store.
+pub fn next(cron: String, time_zone: String, count: u32, screen: &mut Screen) -> Result<u8, Trouble> {
+    let asked = Schedule { time_zone, ..Schedule::new("next", "next", When::Cron(cron)) };
+    let next = asked.check()?.ticks(words::now()).take(count as usize).collect();
+    Ok(tell_next(next, screen))
+}
+
+fn tell_next(next: Vec<Timestamp>, screen: &mut Screen) -> u8 {
     #[derive(Serialize)]
     struct View {
         next: Vec<Timestamp>,
     }
-    let next = match (cron, name) {
-        (Some(cron), _) => {
-            let asked = Schedule { time_zone, ..Schedule::new("next", "next", When::Cron(cron)) };
-            asked.check()?.ticks(words::now()).take(count as usize).collect()
-        }
-        (None, name) => one(place, &name.unwrap_or_default(), count).await?.next,
-    };
     match next.is_empty() {
         true => screen.line("None."),
         false => next.iter().for_each(|at| screen.line(words::date(*at))),
     }
     screen.json(&View { next });
-    Ok(DONE)
+    DONE
 }
