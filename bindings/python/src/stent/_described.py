@@ -67,7 +67,7 @@ class DispatchOptions(TypedDict, total=False):
     unique_existing: Literal["return", "refuse"] | None
     "What a dispatch gets whose unique_key is taken: the id of the execution that has it, or a conflict that names it."
     debounce: Duration | None
-    "It starts when no other dispatch of the function with its unique_key came for so long. Until a worker has it, each one gives it its arguments, begins the time anew, and gets its id."
+    "It starts when no other dispatch of the function with its unique_key came for so long. Until a worker has it, each one gives it its arguments and its expiry, begins the time anew, and gets its id."
     debounce_max: Duration | None
     "But it starts no later than so long after the first; null: whenever."
     on_cancel: str | None
