@@ -60,7 +60,9 @@ async fn open(place: &str) -> SharedBackend {
     if place.starts_with("postgresql:") {
         return Postgres::open(place).await.unwrap();
     }
-    let options = SqliteOptions { synchronous: Synchronous::Off, ..SqliteOptions::default() };
+    // Many are made at once, and each is opened by two.
+    let busy_timeout = Duration::from_secs(60);
+    let options = SqliteOptions { synchronous: Synchronous::Off, busy_timeout, ..SqliteOptions::default() };
     Sqlite::open(place, options).await.unwrap()
 }
 

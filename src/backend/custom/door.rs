@@ -235,7 +235,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_close_gives_up_in_the_backends_time() {
-        let (go, closing) = closing(Duration::from_millis(20)).await;
+        let (go, closing) = closing(Duration::from_secs(1)).await;
         let why = closing.await.unwrap().unwrap_err();
         assert_eq!(why.status(), Status::Timeout);
         assert!(why.message().contains("have not returned"), "{why}");
