@@ -127,6 +127,16 @@ fn a_debounce_of_sql_is_one_of_the_librarys_and_the_other_way_round() {
     let args = "SELECT convert_from(e.args, 'UTF8') || convert_from(t.args, 'UTF8') \
                 FROM stent.executions AS e JOIN stent.tasks AS t ON t.execution_id = e.id";
     assert_eq!(house.on(client.one(args)), "[3][3]");
+    // Each with its own time until it is ended, from its own start on.
+    let hours = "SELECT coalesce((extract(epoch FROM expiry_at - created_at)::bigint / 3600)::text, 'none') || \
+                 (due_at IS NOT DISTINCT FROM expiry_at)::text FROM stent.executions";
+    let long_with = |time: &str| format!("{{\"unique_key\": \"k\", \"debounce\": \"2h\", {time}}}");
+    for (time, expected) in [("\"expiry\": \"5h\"", "5true"), ("\"max_duration\": \"5h\"", "7true")] {
+        assert_eq!(dispatched("[3]", &long_with(time)), id);
+        assert_eq!(house.on(client.one(hours)), expected);
+    }
+    assert_eq!(dispatched("[3]", long), id);
+    assert_eq!(house.on(client.one(hours)), "nonetrue");
     assert_eq!(dispatched("[4]", at_once), id);
     assert_eq!(text(&house.result(id).unwrap()), "[4]");
     let second = dispatched("[5]", long);

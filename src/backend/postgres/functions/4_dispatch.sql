@@ -365,17 +365,14 @@ BEGIN
                     scheduled_for = starts
                 WHERE t.id = sql_root_id(held.execution_id) AND t.state = 'pending' AND t.fence = 0;
                 IF FOUND THEN
+                    expires := coalesce(
+                        at + expiry * interval '1 microsecond', coalesce(starts, at) + max_duration * interval '1 microsecond'
+                    );
                     UPDATE executions AS e
                     SET args = written_args,
                         kwargs = written_kwargs,
-                        expiry_at = coalesce(
-                            at + expiry * interval '1 microsecond',
-                            coalesce(starts, at) + max_duration * interval '1 microsecond'
-                        ),
-                        due_at = coalesce(
-                            at + expiry * interval '1 microsecond',
-                            coalesce(starts, at) + max_duration * interval '1 microsecond'
-                        )
+                        expiry_at = expires,
+                        due_at = expires
                     WHERE e.id = held.execution_id;
                     UPDATE unique_keys AS u SET asked_id = execution WHERE u.key = unique_key;
                     PERFORM sql_tell(CASE WHEN starts IS NULL THEN 'w' ELSE 'd0' END);
