@@ -25,7 +25,7 @@ const TO_A_VERSION_BEFORE: &str = "
     DROP FUNCTION slots_to_fill();
     DROP TABLE key_starts, key_rates, rates, holds;
     DROP TABLE unique_keys, unique_earlier;
-    DROP FUNCTION slots_at_the_end(), tasks_slot_insert(), tasks_slot_update(), tasks_slot_delete(), functions_slot() CASCADE;
+    DROP FUNCTION slots_at_the_end(), tasks_slot_insert(), tasks_slot_update(), tasks_slot_anew(), tasks_slot_delete(), functions_slot() CASCADE;
     DROP FUNCTION slots_settle();
     DROP FUNCTION slots_fill(text, text, bigint, bigint, bigint);
     DROP FUNCTION slots_note(text, text);

@@ -158,53 +158,21 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION tasks_slot_update() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-DECLARE
-    start timestamptz;
-    every bigint;
+-- Who begins anew keeps his slot, but not where his key is held by now: that is known once the key is locked, at the commit.
+CREATE FUNCTION tasks_slot_anew() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     IF TG_RELID <> 'tasks'::regclass THEN
         RAISE EXCEPTION 'only the store''s own tables have this trigger' USING ERRCODE = 'insufficient_privilege';
     END IF;
-    IF NEW.slot = 3 AND NEW.state = 'running' AND NEW.lane IS NULL THEN
-        -- A transaction may have begun before the one that let it in: it starts no sooner than that.
-        UPDATE tasks
-        SET slot = 1,
-            started_at = greatest(
-                started_at,
-                (
-                    SELECT k.granted_at FROM key_rates AS k
-                    WHERE k.function = NEW.step_name AND k.concurrency_key = NEW.concurrency_key
-                )
-            )
-        WHERE id = NEW.id
-        RETURNING started_at INTO start;
-        SELECT f.key_interval INTO every FROM functions AS f WHERE f.name = NEW.step_name;
-        IF every IS NOT NULL THEN
-            INSERT INTO key_starts (function, concurrency_key, started_at, due_at)
-            VALUES (NEW.step_name, NEW.concurrency_key, start, start + greatest(every, 5000) * interval '1 microsecond');
-        END IF;
-        RETURN NULL;
-    END IF;
-    IF NEW.slot = 1 AND NEW.lane IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM functions AS f WHERE f.name = NEW.step_name AND f.key_interval IS NOT NULL
-    ) THEN
-        -- It begins anew, and keeps its slot where it needs no token; but not where the key is held, by whoever: that is
-        -- known once the key is locked.
-        PERFORM slots_note(NEW.step_name, NEW.concurrency_key);
-        RETURN NULL;
-    END IF;
-    UPDATE tasks
-    SET slot = CASE
-            WHEN state = 'running' THEN 1
-            WHEN lane IS NOT NULL AND started_at IS NULL THEN 0
-            WHEN lane IS NOT NULL THEN 2
-        END,
-        due_at = CASE WHEN lane IS NULL THEN due_at END,
-        readied = CASE WHEN lane IS NULL THEN readied END,
-        lane = NULL
-    WHERE id = NEW.id;
     PERFORM slots_note(NEW.step_name, NEW.concurrency_key);
     RETURN NULL;
 END
 $$;
+REVOKE ALL ON FUNCTION tasks_slot_anew() FROM PUBLIC;
+
+CREATE TRIGGER tasks_slot_anew AFTER UPDATE OF state, lane, due_at ON tasks FOR EACH ROW
+    WHEN (
+        NEW.concurrency_key IS NOT NULL AND NEW.slot = 1 AND OLD.slot = 1 AND OLD.lane IS NULL AND NEW.lane IS NOT NULL
+        AND NEW.started_at IS NULL
+    )
+    EXECUTE FUNCTION tasks_slot_anew();

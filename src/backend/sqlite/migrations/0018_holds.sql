@@ -108,35 +108,11 @@ BEGIN
     );
 END;
 
--- As before; who begins anew waits again where his key is held, too.
-DROP TRIGGER tasks_slot_update;
-CREATE TRIGGER tasks_slot_update AFTER UPDATE OF state, lane, due_at ON tasks
-WHEN NEW.concurrency_key IS NOT NULL AND CASE
-    WHEN NEW.lane IS NOT NULL THEN
-        NEW.slot IS NULL OR NEW.slot IN (0, 2)
-        OR (
-            NEW.slot = 1 AND OLD.slot = 1 AND OLD.lane IS NULL AND NEW.started_at IS NULL
-            AND (
-                EXISTS (SELECT 1 FROM functions AS f WHERE f.name = NEW.step_name AND f.key_interval IS NOT NULL)
-                OR EXISTS (
-                    SELECT 1 FROM holds AS h
-                    WHERE h.function = NEW.step_name AND h.concurrency_key = NEW.concurrency_key
-                )
-            )
-        )
-    WHEN NEW.state = 'running' THEN NEW.slot IS NULL OR NEW.slot NOT IN (1, 3)
-    WHEN NEW.slot IN (0, 2) THEN NEW.state <> 'pending' OR NEW.due_at IS NOT NULL
-    ELSE NEW.slot IS NOT NULL
-END
+-- Who begins anew keeps his slot: it is looked whether his key is held meanwhile.
+CREATE TRIGGER tasks_slot_anew AFTER UPDATE OF state, lane, due_at ON tasks
+WHEN NEW.concurrency_key IS NOT NULL AND NEW.slot = 1 AND OLD.slot = 1 AND OLD.lane IS NULL AND NEW.lane IS NOT NULL
+    AND NEW.started_at IS NULL
+    AND EXISTS (SELECT 1 FROM holds AS h WHERE h.function = NEW.step_name AND h.concurrency_key = NEW.concurrency_key)
 BEGIN
-    UPDATE tasks
-    SET slot = CASE
-            WHEN state = 'running' THEN 1
-            WHEN lane IS NOT NULL AND started_at IS NULL THEN 0
-            WHEN lane IS NOT NULL THEN 2
-        END,
-        due_at = CASE WHEN lane IS NULL THEN due_at END,
-        lane = NULL
-    WHERE id = NEW.id;
     INSERT INTO slots_to_fill (function, concurrency_key) VALUES (NEW.step_name, NEW.concurrency_key);
 END;
